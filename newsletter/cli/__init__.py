@@ -1,0 +1,1 @@
+"""The command line: it reads by store queries and writes only through flows."""

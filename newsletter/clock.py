@@ -1,0 +1,43 @@
+"""The only place that reads the clock or sleeps; everything else is handed a `Clock`.
+
+All times are aware and in UTC. Local time exists in `core/cadence.py` alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the engine needs of time; tests pass one that they turn by hand."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds from a clock that never steps back."""
+        ...
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Sleep until the event is set or the seconds are over; tell whether it is set."""
+        ...
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds from a clock that never steps back."""
+        return time.monotonic()
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Sleep until the event is set or the seconds are over; tell whether it is set."""
+        return event.wait(max(0.0, seconds))

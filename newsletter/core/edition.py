@@ -1,0 +1,52 @@
+"""An edition: a slot with its tip, its frozen content and its frozen audience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NewType
+
+from newsletter.core.lineup import Source
+from newsletter.core.tip import TipId
+
+EditionId = NewType("EditionId", int)
+
+
+class EditionStatus(StrEnum):
+    """`sending / paused → finished / cancelled`."""
+
+    SENDING = "sending"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One mailing, named by its date; a second one on that date is `DATE.2`."""
+
+    id: EditionId
+    date: date
+    number: int = 1
+    tip_id: TipId | None
+    tip_slug: str
+    title: str
+    source: Source
+    why: str
+    status: EditionStatus
+    status_why: str = ""
+    """Why it is paused or was cancelled, in words."""
+    audience: int
+    """People in the frozen audience; never recomputed."""
+    nonce: str
+    """Part of every Message-ID of this edition; frozen so that a retry bears the same one."""
+    sends_at: datetime
+    """The slot's instant."""
+    started_at: datetime
+    finished_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """Return `2026-11-24`, or `2026-11-24.2` for a second edition of that date."""
+        return self.date.isoformat() if self.number == 1 else f"{self.date.isoformat()}.{self.number}"

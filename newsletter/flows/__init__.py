@@ -1,0 +1,1 @@
+"""What a person asks for: one verb a file, one transaction."""

@@ -1,0 +1,1 @@
+"""From a tip to bytes: Markdown, templates, inlining, splicing, MIME."""

@@ -1,0 +1,1 @@
+"""A bell that rings every few seconds; it decides nothing."""

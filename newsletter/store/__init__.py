@@ -1,0 +1,1 @@
+"""The database. Rows stay here: what leaves are the frozen values of `core/`."""

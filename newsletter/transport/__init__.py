@@ -1,0 +1,1 @@
+"""SMTP: connections, transactions, and a catcher that receives instead of relaying."""

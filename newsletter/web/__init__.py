@@ -1,0 +1,1 @@
+"""What is served: the opt-out page and a health check."""
