@@ -1,0 +1,172 @@
+"""Tokens: what a link, a bounce address and a Message-ID carry instead of an address.
+
+In: ids and a `Keyring` made from the secret of the installation. Out: short ASCII texts, and the ids back from a text
+that is genuine. Whatever a stranger sends is read without an exception; no token holds an address, and none expires.
+The formats are final: mail that went out years ago bears them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from newsletter.core.delivery import DeliveryId
+from newsletter.core.edition import EditionId
+from newsletter.core.subscriber import SubscriberId
+from newsletter.errors import InputError
+
+_SHORTEST_SECRET = 16
+_VERSION = b"\x01"
+_UNSUBSCRIBE_SHAPE = re.compile(r"[A-Za-z0-9_-]{36}")
+_VERP_SHAPE = re.compile(r"(?:[bB][+-])?([0-9A-Za-z]{21})(?:@[^@]{1,255})?")
+
+# Crockford's alphabet leaves out letters that people and fonts confuse; o, i and l are read as the digits they look like.
+_RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_TO_CROCKFORD = bytes.maketrans(_RFC_4648.encode(), _CROCKFORD.encode())
+_FROM_CROCKFORD = str.maketrans(_CROCKFORD + "oil", _RFC_4648 + "ABB")
+
+
+class _Derived(NamedTuple):
+    """The keys of one secret, one for each purpose, so that a token made for one purpose is garbage for another."""
+
+    key_id: bytes
+    unsubscribe: bytes
+    verp: bytes
+    suppression: bytes
+
+
+def _expand(secret: bytes, purpose: str) -> bytes:
+    """Derive the key of one purpose (HKDF, RFC 5869, for one block of output)."""
+    extracted = hmac.digest(b"newsletter", secret, "sha256")
+    return hmac.digest(extracted, purpose.encode() + b"\x01", "sha256")
+
+
+def _derive(secret: str | bytes) -> _Derived:
+    raw = secret.encode() if isinstance(secret, str) else secret
+    if len(raw) < _SHORTEST_SECRET:
+        message = "the secret key is too short: use the one that `newsletter init` makes"
+        raise InputError(message)
+    return _Derived(
+        key_id=_expand(raw, "key-id-v1")[:2],
+        unsubscribe=_expand(raw, "unsubscribe-v1"),
+        verp=_expand(raw, "verp-v1"),
+        suppression=_expand(raw, "suppression-v1"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The secret of the installation, and those it had before: the old ones only verify."""
+
+    current: str | bytes = field(repr=False)
+    old: tuple[str | bytes, ...] = field(default=(), repr=False)
+    derived: tuple[_Derived, ...] = field(init=False, repr=False, compare=False)
+    """Computed once, the current secret first: deriving anew would cost more than the token itself."""
+
+    def __post_init__(self) -> None:
+        """Derive the keys; a secret that is too short is an `InputError`."""
+        object.__setattr__(self, "derived", tuple(_derive(secret) for secret in (self.current, *self.old)))
+
+
+def key_fingerprint(secret: str | bytes) -> str:
+    """Name a secret without giving it away: 16 hexadecimal digits that the database may keep."""
+    raw = secret.encode() if isinstance(secret, str) else secret
+    return _expand(raw, "fingerprint-v1").hex()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeToken:
+    """What a genuine opt-out link says."""
+
+    subscriber_id: SubscriberId
+    edition_id: EditionId | None
+    """The edition whose mail bore the link; None for the link of a notice."""
+
+
+def make_unsubscribe_token(keyring: Keyring, subscriber_id: SubscriberId, edition_id: EditionId | None = None) -> str:
+    """Make the token of an opt-out link: always 36 characters of the base64url alphabet, without padding.
+
+    27 bytes: version 1, key id (2), subscriber id (5), edition id (3; 0 for none), HMAC-SHA256 cut to 16 (RFC 2104 §5).
+    27 is a multiple of 3, so there is no padding and each token has exactly one spelling.
+    """
+    key = keyring.derived[0]
+    payload = _VERSION + key.key_id + subscriber_id.to_bytes(5, "big") + (edition_id or 0).to_bytes(3, "big")
+    tag = hmac.digest(key.unsubscribe, payload, "sha256")[:16]
+    return base64.urlsafe_b64encode(payload + tag).decode("ascii")
+
+
+def read_unsubscribe_token(keyring: Keyring, text: str) -> UnsubscribeToken | None:
+    """Read the token of an opt-out link; None when it is not ours, whatever it is instead."""
+    # b64decode skips what is not in its alphabet, so the shape is checked first.
+    if not _UNSUBSCRIBE_SHAPE.fullmatch(text):
+        return None
+    raw = base64.urlsafe_b64decode(text)
+    payload, tag = raw[:11], raw[11:]
+    if payload[:1] != _VERSION:
+        return None
+    for key in keyring.derived:
+        # Two secrets may share the two bytes of an id, so all that match are tried.
+        if key.key_id == payload[1:3] and hmac.compare_digest(
+            hmac.digest(key.unsubscribe, payload, "sha256")[:16], tag
+        ):
+            edition = int.from_bytes(payload[8:11], "big")
+            return UnsubscribeToken(
+                SubscriberId(int.from_bytes(payload[3:8], "big")), EditionId(edition) if edition else None
+            )
+    return None
+
+
+def make_verp_sender(keyring: Keyring, delivery_id: DeliveryId, domain: str) -> str:
+    """Make the envelope sender of one delivery: `b+TOKEN@domain`.
+
+    The local part takes 23 of its 64 octets (RFC 5321 §4.5.3.1.1).
+
+    The token is lower-case Crockford base32 of the delivery id (5 bytes) and an HMAC-SHA256 cut to 8: servers may fold
+    the case of a bounce address, and the HMAC makes a forged bounce harmless.
+    """
+    payload = delivery_id.to_bytes(5, "big")
+    tag = hmac.digest(keyring.derived[0].verp, payload, "sha256")[:8]
+    token = base64.b32encode(payload + tag)[:21].translate(_TO_CROCKFORD).decode("ascii")
+    return f"b+{token}@{domain}"
+
+
+def read_verp_token(keyring: Keyring, text: str) -> DeliveryId | None:
+    """Read the token of a bounce address, alone, in its local part or in the whole address; None if not ours."""
+    found = _VERP_SHAPE.fullmatch(text)
+    if found is None:
+        return None
+    token = found[1].lower()
+    if "u" in token:
+        return None
+    raw = base64.b32decode(token.translate(_FROM_CROCKFORD) + "===")
+    payload, tag = raw[:5], raw[5:]
+    for key in keyring.derived:
+        if hmac.compare_digest(hmac.digest(key.verp, payload, "sha256")[:8], tag):
+            return DeliveryId(int.from_bytes(payload, "big"))
+    return None
+
+
+def suppression_hash(keyring: Keyring, canonical: str) -> str:
+    """Hash a canonical address for the suppression list: 64 hexadecimal digits, useless without the secret."""
+    return hmac.digest(keyring.derived[0].suppression, canonical.encode(), "sha256").hex()
+
+
+def suppression_hashes(keyring: Keyring, canonical: str) -> tuple[str, ...]:
+    """Hash an address under every secret, the current first: one who left under an old secret must still be found."""
+    return tuple(hmac.digest(key.suppression, canonical.encode(), "sha256").hex() for key in keyring.derived)
+
+
+def message_id(edition_id: EditionId, delivery_id: DeliveryId, nonce: str, domain: str) -> str:
+    """Make the Message-ID of a delivery, without the angle brackets; a retry bears the same one.
+
+    A dot-atom (RFC 5322 §3.6.4) of the edition and of a hash under the frozen nonce of the edition: it names no person,
+    and does not tell how many people are on the list. Bounces are traced by the VERP sender and the opt-out link.
+    """
+    digest = hashlib.sha256(f"{nonce}\n{edition_id}\n{delivery_id}".encode()).digest()
+    opaque = base64.b32encode(digest[:15]).translate(_TO_CROCKFORD).decode("ascii")
+    return f"{edition_id}.{opaque}@{domain}"
