@@ -1,0 +1,221 @@
+"""The kinds of value a setting may have: an address, a public URL, a zone, a weekday, a secret.
+
+In: the text an operator wrote. Out: the value in its one normal form, or a `ValueError` in plain words.
+A check here never sees another setting, never opens a connection, and never repeats a secret in its message.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from datetime import time
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+"""In the order of `date.weekday()`: the place of a name is its number."""
+
+SHORTEST_SECRET = 32
+DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
+
+_HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_CLOCK_TIME = re.compile(r"(\d{1,2}):(\d{2})")
+
+
+def did_you_mean(word: str, choices: tuple[str, ...]) -> str:
+    """Return `; did you mean X?` for the nearest choice, or nothing when none is near."""
+    by_fold = {choice.casefold(): choice for choice in choices}
+    near = difflib.get_close_matches(word.casefold(), by_fold, n=1)
+    return f"; did you mean {by_fold[near[0]]}?" if near else ""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, so that nothing sent to it crosses a network."""
+    bare = host.strip("[]").rstrip(".").lower()
+    if bare == "localhost" or bare.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
+
+
+def _one_line(text: str) -> str:
+    # Names and hosts end up in mail headers and SMTP commands, where a line break would begin a new one.
+    if not text.isprintable():
+        message = "must be one line without control characters"
+        raise ValueError(message)
+    return text
+
+
+def _lines(text: str) -> str:
+    # A backslash and an n begin a new line, since most places that set an environment hold one line only.
+    lines = [line.strip() for line in text.replace("\\n", "\n").splitlines()]
+    return "\n".join(_one_line(line) for line in lines if line)
+
+
+def _email(text: str) -> str:
+    try:
+        found = validate_email(text, check_deliverability=False, strict=True)
+    except EmailNotValidError as error:
+        message = f"'{text}' is not an e-mail address: {str(error).rstrip('.')}"
+        raise ValueError(message) from error
+    if found.ascii_email is None:
+        message = f"'{text}' has letters before the @ that many mail servers refuse; use plain ASCII there"
+        raise ValueError(message)
+    return f"{found.ascii_local_part}@{found.ascii_domain}"
+
+
+def _mail_domain(text: str) -> str:
+    try:
+        return validate_email(f"b@{text}", check_deliverability=False, strict=True).ascii_domain
+    except EmailNotValidError as error:
+        message = f"'{text}' is not a full domain name"
+        raise ValueError(message) from error
+
+
+def _host(text: str) -> str:
+    bare = text.strip("[]")
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass
+    if not all(_HOST_LABEL.fullmatch(label) for label in bare.rstrip(".").split(".")):
+        message = f"'{text}' is not a host name or IP address; leave out any scheme, port or path"
+        raise ValueError(message)
+    return bare
+
+
+def _split_url(text: str) -> SplitResult:
+    _one_line(text)
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        message = f"'{text}' is not a web address ({error})"
+        raise ValueError(message) from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or " " in text:
+        message = f"'{text}' is not a web address; it must begin with https:// and name a host"
+        raise ValueError(message)
+    if parts.username is not None:
+        message = "must hold no user name or password, since every reader would see it"
+        raise ValueError(message)
+    return parts
+
+
+def _link(text: str) -> str:
+    _split_url(text)
+    return text
+
+
+def _base_url(text: str) -> str:
+    parts = _split_url(text)
+    if parts.query or parts.fragment:
+        message = "must end with a host or a path: paths are appended to it"
+        raise ValueError(message)
+    # RFC 8058 section 3.1 wants https for the one-click link; on loopback there is nobody to listen.
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        message = f"'{text}' must begin with https://, or mail programs will not offer the unsubscribe button"
+        raise ValueError(message)
+    return text.rstrip("/")
+
+
+def _language(text: str) -> str:
+    if not _LANGUAGE.fullmatch(text):
+        message = f"'{text}' is not a language tag such as en, de or pt-BR"
+        raise ValueError(message)
+    return text
+
+
+def _weekday(text: str) -> str:
+    if (day := text.lower()) not in WEEKDAYS:
+        message = f"'{text}' is not a weekday; write one of {', '.join(WEEKDAYS)}{did_you_mean(text, WEEKDAYS)}"
+        raise ValueError(message)
+    return day
+
+
+def _clock_time(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    match = _CLOCK_TIME.fullmatch(text.strip())
+    try:
+        return time(int(match[1]), int(match[2])) if match else time.fromisoformat("none")
+    except ValueError as error:
+        message = f"'{text}' is not a time from 00:00 to 23:59"
+        raise ValueError(message) from error
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (OSError, ValueError, KeyError) as error:
+        # Only now, since listing every zone reads hundreds of files.
+        hint = did_you_mean(text, tuple(sorted(available_timezones())))
+        message = f"'{text}' is not a time zone; write an IANA name such as Europe/Berlin{hint}"
+        raise ValueError(message) from error
+    return text
+
+
+def _long_secret(secret: SecretStr) -> SecretStr:
+    if len(secret) < SHORTEST_SECRET:
+        message = f"is too short; write at least {SHORTEST_SECRET} characters"
+        raise ValueError(message)
+    return secret
+
+
+def _split_commas(text: object) -> object:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
+
+
+def _database_url(secret: SecretStr) -> SecretStr:
+    # A database URL may hold a password, so no message here repeats it.
+    scheme, found, rest = secret.get_secret_value().partition("://")
+    if not found or scheme not in DATABASES:
+        message = "must begin with sqlite:/// or postgresql://"
+        raise ValueError(message)
+    if scheme == "sqlite" and rest.partition("?")[0] in {"", "/", "/:memory:"}:
+        message = "must name a file, since a database in memory is lost with the process"
+        raise ValueError(message)
+    if scheme == "sqlite" and not rest.startswith("/"):
+        message = "needs three slashes before the path of the file, and four before an absolute one"
+        raise ValueError(message)
+    return secret
+
+
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        message = f"there is no file {path}"
+        raise ValueError(message)
+    return path
+
+
+def _existing_folder(path: Path) -> Path:
+    if not path.is_dir():
+        message = f"there is no folder {path}"
+        raise ValueError(message)
+    return path
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Lines = Annotated[str, AfterValidator(_lines)]
+Email = Annotated[str, AfterValidator(_email)]
+MailDomain = Annotated[str, AfterValidator(_mail_domain)]
+Host = Annotated[str, AfterValidator(_host)]
+Link = Annotated[str, AfterValidator(_link)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Language = Annotated[str, AfterValidator(_language)]
+Weekday = Annotated[str, AfterValidator(_weekday)]
+ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+Zone = Annotated[str, AfterValidator(_zone)]
+LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
+LongSecrets = Annotated[tuple[LongSecret, ...], BeforeValidator(_split_commas)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+ExistingFolder = Annotated[Path, AfterValidator(_existing_folder)]
