@@ -24,7 +24,7 @@ _VERSION = b"\x01"
 _UNSUBSCRIBE_SHAPE = re.compile(r"[A-Za-z0-9_-]{36}")
 _VERP_SHAPE = re.compile(r"(?:[bB][+-])?([0-9A-Za-z]{21})(?:@[^@]{1,255})?")
 
-# Crockford's alphabet leaves out letters that people and fonts confuse; o, i and l are read as the digits they look like.
+# Crockford's alphabet leaves out letters that are easily confused; o, i and l are read as the digits they look like.
 _RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _TO_CROCKFORD = bytes.maketrans(_RFC_4648.encode(), _CROCKFORD.encode())
