@@ -1,0 +1,162 @@
+"""Opening a database: the driver's settings, its version, and the lock of the one sending process.
+
+In: a URL. Out: a `Unit`. It never creates a database by the way: only `newsletter init` and `newsletter db upgrade` do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from newsletter.errors import InputError, NewsletterError, NotNow, Stop
+from newsletter.store.unit import Unit, translate
+
+HEAD = "0001"
+"""The schema revision this version of the program works with."""
+
+BUSY_MS = 30_000
+"""How long a SQLite write waits for another process's write."""
+
+SENDER_LOCK = 0x6E6C_7365_6E64
+"""Key of the PostgreSQL advisory lock of the sending process: 'nlsend' in ASCII."""
+
+
+def connect(url: str) -> Engine:
+    """Make an engine; nothing is opened yet.
+
+    Raises `InputError` for a URL that cannot be used.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+            message = "NEWSLETTER_DATABASE_URL must begin with sqlite:/// or postgresql://"
+            raise InputError(message)
+        if parsed.get_backend_name() == "sqlite":
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000})
+            _settle_sqlite(engine)
+            return engine
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except ArgumentError as error:
+        message = "NEWSLETTER_DATABASE_URL is not a database URL; an example is sqlite:///data/newsletter.db"
+        raise InputError(message) from error
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        message = "PostgreSQL needs its driver: install the extra, newsletter[postgres]"
+        raise InputError(message) from error
+
+
+def _settle_sqlite(engine: Engine) -> None:
+    """Make SQLite durable, concurrent and strict.
+
+    We begin transactions ourselves: the driver's own way opens none for a SELECT, so that a read followed by a write loses
+    other processes' updates, and it commits a migration half way.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _(dbapi: object, _record: ConnectionPoolEntry) -> None:
+        dbapi.isolation_level = None  # type: ignore[attr-defined]
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            dbapi.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        readonly = connection.get_execution_options().get("readonly")
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+
+def current_revision(engine: Engine) -> str | None:
+    """Return the schema revision of the database, None when it holds no tables of ours."""
+    path = sqlite_path(engine)
+    if path is not None and not path.exists():
+        return None
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return MigrationContext.configure(connection).get_current_revision()
+    except DBAPIError as error:
+        raise (translate(error) or error) from error
+
+
+def open_unit(engine: Engine) -> Unit:
+    """Return the door to a database of exactly this version.
+
+    Raises `Stop` when there is none yet, when it is older, and when it is newer than this program.
+    """
+    found = current_revision(engine)
+    if found is None:
+        message = f"There is no database at {engine.url.render_as_string()} yet; run `newsletter init`."
+        raise Stop(message)
+    if found < HEAD:
+        message = (
+            f"The database is of an older version ({found}, this program needs {HEAD}); run `newsletter db upgrade`."
+        )
+        raise Stop(message)
+    if found > HEAD:
+        message = f"The database is of a newer version ({found}, this program knows {HEAD}); install the newer program."
+        raise Stop(message)
+    return Unit(engine)
+
+
+def sqlite_path(engine: Engine) -> Path | None:
+    """Return the file of a SQLite database; None for another kind."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return None
+    return Path(engine.url.database)
+
+
+@contextmanager
+def sender_lock(engine: Engine) -> Iterator[None]:
+    """Hold the right to send: one process at a time per database; the operating system frees it when the process dies.
+
+    Raises `NotNow` when another process holds it.
+    """
+    path = sqlite_path(engine)
+    with _file_lock(path) if path is not None else _advisory_lock(engine):
+        yield
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    try:
+        handle = os.open(path.with_name(path.name + ".sender.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = (
+            f"The lock file beside the database cannot be opened ({error.strerror}); check who owns {path.parent}."
+        )
+        raise Stop(message) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _held() from error
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _advisory_lock(engine: Engine) -> Iterator[None]:
+    # A session of its own: the lock lives exactly as long as the connection does.
+    try:
+        connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+    except DBAPIError as error:
+        raise (translate(error) or error) from error
+    with connection:
+        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": SENDER_LOCK}):
+            raise _held()
+        try:
+            yield
+        finally:
+            connection.scalar(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDER_LOCK})
+
+
+def _held() -> NewsletterError:
+    return NotNow("Another process is sending; it goes on with what waits.")

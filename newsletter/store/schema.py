@@ -1,0 +1,286 @@
+"""The tables. What they hold, what is unique, and what may never be deleted.
+
+In: nothing. Out: `metadata`, from which a fresh database equals a migrated one (`tests/store/test_migrations.py`).
+Rows are read and written by the module of their noun; nothing outside `store/` sees a table.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+# Unnamed constraints cannot be dropped in a later SQLite migration, so every one gets a name from the first revision on.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An instant: aware in Python, UTC in the database, on SQLite as text that sorts by time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive time: it would silently be taken for UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"a naive time reached the store: {value!r}"
+            raise TypeError(message)
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Return aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite gives only an INTEGER primary key its fast row id; 32 bits are too few for the delivery rows of twenty years.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _json(name: str, default: str) -> Column[Any]:
+    return Column(name, JSON, nullable=False, server_default=text(f"'{default}'"))
+
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True),
+    Column("created_at", Utc, nullable=False),
+    Column("first_tick_at", Utc),  # No slot before it is ever due: a first start mails nobody by surprise.
+    Column("cadence", Text),  # As text, so that a changed day, time or zone is noticed.
+    Column("cadence_since", Utc),
+    Column("key_fingerprint", Text, nullable=False),
+)
+
+subscriber = Table(
+    "subscriber",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("email", Text, nullable=False),
+    Column("canonical", Text, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("first_name", Text, nullable=False, server_default=""),
+    Column("last_name", Text, nullable=False, server_default=""),
+    Column("time_zone", Text, nullable=False, server_default=""),
+    _json("tags", "[]"),
+    _json("fields", "{}"),
+    Column("state", Text, nullable=False),
+    Column("state_since", Utc, nullable=False),
+    Column("state_why", Text, nullable=False, server_default=""),
+    Column("created_at", Utc, nullable=False),
+    UniqueConstraint("canonical"),
+    _one_of("state", "pending", "active", "paused", "unsubscribed", "bounced", "complained"),
+    sqlite_autoincrement=True,  # An id is never used again: old opt-out links bear it.
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("subscriber_id", BigId, ForeignKey("subscriber.id"), nullable=False, index=True),
+    Column("at", Utc, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("channel", Text, nullable=False),  # import, command line, one-click, page …
+    Column("source", Text, nullable=False, server_default=""),
+    Column("edition_id", Integer),  # The mailing whose link was used, when one was.
+    _json("evidence", "{}"),
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Utc, nullable=False),
+)
+
+tip = Table(
+    "tip",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("slug", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("preheader", Text, nullable=False, server_default=""),
+    Column("author", Text, nullable=False, server_default=""),
+    _json("tags", "[]"),
+    Column("evergreen", Boolean, nullable=False),
+    Column("season", Text),
+    Column("pin", Date),
+    Column("series", Text),
+    Column("part", Integer),
+    Column("first_published", Date),
+    Column("status", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("changed_at", Utc, nullable=False),
+    UniqueConstraint("slug"),
+    UniqueConstraint("pin"),  # One pin per date.
+    _one_of("status", "draft", "approved", "sent", "retired"),
+)
+
+slot = Table(
+    "slot",
+    metadata,
+    Column("date", Date, primary_key=True),
+    Column("sends_at", Utc, nullable=False),
+    Column("extra", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("changed_at", Utc, nullable=False),
+    _one_of("state", "open", "frozen", "skipped", "empty", "missed"),
+)
+
+edition = Table(
+    "edition",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("date", Date, ForeignKey("slot.date"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("tip_id", Integer, ForeignKey("tip.id"), nullable=False, index=True),
+    Column("tip_slug", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_why", Text, nullable=False, server_default=""),
+    Column("audience", Integer, nullable=False),
+    Column(
+        "content", Text, nullable=False
+    ),  # The compiled message, with its format version: nothing is rendered again.
+    Column("nonce", Text, nullable=False),
+    Column("sends_at", Utc, nullable=False),
+    Column("started_at", Utc, nullable=False),
+    Column("finished_at", Utc),
+    Column("totals", JSON),  # Stored when it closes, so that purging rows after years cannot unbalance it.
+    UniqueConstraint("date", "number"),  # One edition per slot: the database decides, not the scheduler.
+    _one_of("status", "sending", "paused", "finished", "cancelled"),
+    sqlite_autoincrement=True,
+)
+
+block = Table(
+    "block",
+    metadata,
+    Column("edition_id", Integer, ForeignKey("edition.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    _one_of("state", "open", "closed"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("edition_id", Integer, ForeignKey("edition.id"), nullable=False),
+    # No foreign key: an erased person's row stays, blanked to NULL, and the books still balance.
+    Column("subscriber_id", BigId),
+    Column("block", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("first_attempt_at", Utc),
+    Column("last_attempt_at", Utc),
+    Column("next_attempt_at", Utc),
+    Column("reply_code", Integer),
+    Column("reply_enhanced", Text, nullable=False, server_default=""),
+    Column("reply_text", Text, nullable=False, server_default=""),
+    UniqueConstraint("edition_id", "subscriber_id"),  # One delivery per person and edition.
+    Index(None, "edition_id", "block"),
+    # Small partial indexes: they stay empty for the millions of rows that went well.
+    Index(
+        "ix_delivery_deferred",
+        "next_attempt_at",
+        sqlite_where=text("state = 'deferred'"),
+        postgresql_where=text("state = 'deferred'"),
+    ),
+    Index(
+        "ix_delivery_sending",
+        "edition_id",
+        sqlite_where=text("state = 'sending'"),
+        postgresql_where=text("state = 'sending'"),
+    ),
+    _one_of("state", "queued", "sending", "deferred", "accepted", "rejected", "uncertain", "expired", "skipped"),
+    sqlite_autoincrement=True,  # Message-IDs and bounce addresses bear the id.
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("window", Text, nullable=False),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("raised_at", Utc, nullable=False),
+    Column("cleared_at", Utc),
+    # Repeated trouble is one open alert.
+    Index(
+        "uq_alert_open",
+        "kind",
+        "about",
+        unique=True,
+        sqlite_where=text("cleared_at IS NULL"),
+        postgresql_where=text("cleared_at IS NULL"),
+    ),
+)
+
+log = Table(
+    "log",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("at", Utc, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("why", Text, nullable=False, server_default=""),
+)
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("name", Text, primary_key=True),  # bell, sender
+    Column("at", Utc, nullable=False),
+    Column("process", Text, nullable=False),
+)

@@ -1,0 +1,91 @@
+"""The one door for transactions.
+
+`with unit.read() as tx` sees one consistent state; `with unit.write() as tx` commits when it is left normally and rolls back on
+any exception. Never nested. Store functions take `tx` and never commit. Foreign errors leave as ours, with the cause kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from newsletter.errors import NewsletterError, NotNow, Stop
+
+Tx = Connection
+"""What a store function is handed: a connection inside a transaction."""
+
+
+class Unit:
+    """Transactions on one database; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take an engine from `database.connect`."""
+        self._engine = engine
+        self._reader = engine.execution_options(readonly=True)
+        self._open = threading.local()
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """Give a transaction that only reads, and sees one state from its first statement to its last."""
+        with self._alone(), _translated(), self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Give a transaction that may write; leaving it normally commits, an exception rolls back."""
+        with self._alone(), _translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        # A second transaction of the same thread would wait for the first for ever on SQLite.
+        if getattr(self._open, "yes", False):
+            message = "a transaction inside a transaction"
+            raise RuntimeError(message)
+        self._open.yes = True
+        try:
+            yield
+        finally:
+            self._open.yes = False
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        ours = translate(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+# What a driver says → what a person should do. SQLite's words are from its result codes (sqlite.org/rescode.html).
+_STOP = {
+    "database or disk is full": "The disk that holds the database is full; free some space. Nothing was lost: what was not recorded waits.",
+    "no space left on device": "The disk that holds the database is full; free some space. Nothing was lost: what was not recorded waits.",
+    "readonly database": "The database cannot be written: check who owns the file and its folder, and that the disk is mounted for writing.",
+    "unable to open database file": "The database file cannot be opened: check its path, and who owns the file and its folder.",
+    "disk i/o error": "The disk that holds the database reports an error; look at the system's log before anything else.",
+    "database disk image is malformed": "The database file is damaged; stop the service and restore a backup.",
+    "file is not a database": "The file is not a database of this program; check NEWSLETTER_DATABASE_URL.",
+    "password authentication failed": "The database refuses the login; check NEWSLETTER_DATABASE_URL.",
+}
+
+
+def translate(error: DBAPIError) -> NewsletterError | None:
+    """Say in our words what a database error asks of the reader; None for what must stay a bug."""
+    words = str(error.orig).lower()
+    for sign, message in _STOP.items():
+        if sign in words:
+            return Stop(message)
+    if "database is locked" in words:
+        return NotNow("The database is busy: another process has been writing for over 30 seconds. Try again.")
+    if isinstance(error, OperationalError) and (error.connection_invalidated or "connection" in words):
+        first = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no answer"
+        return NotNow(f"The database does not answer ({first}). Check that it runs and NEWSLETTER_DATABASE_URL.")
+    return None
