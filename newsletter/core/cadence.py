@@ -1,13 +1,32 @@
-"""Cadence: which instants are slots. The only module in which local time exists.
+"""Cadence: which instants are slots, and which slot is due. The only module in which local time exists.
 
-In: a weekday, a wall-clock time and a zone. Out: slots, each keyed by its local date, with its instant in UTC.
+In: a weekday, a wall-clock time and a zone; the slots of the store; `now` as an argument. Out: slots, each keyed by its
+local date, with its instant in UTC; a judgement of which is due, missed or passed over; instants in words for people.
+It must never read the clock, and nothing else may turn a local time into an instant or back.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, time
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from enum import StrEnum
+from itertools import islice
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+"""Not from `calendar`: its names change with the locale of the process, and these are stored and parsed."""
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_WEEK = timedelta(days=7)
+_NOT_A_PLACE = ("localtime", "Factory", "posix/", "right/")
+"""Keys that zoneinfo may open and that name no place: the first changes with the machine, the last has leap seconds."""
+LATE_AFTER = timedelta(minutes=5)
+"""A slot that starts within this of its time is on time: a tick comes every few seconds, a restart takes a minute."""
 
 
 class SlotState(StrEnum):
@@ -45,3 +64,282 @@ class Slot:
     state: SlotState = SlotState.OPEN
     reason: str = ""
     """Why it was skipped, missed or empty, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotJudgement:
+    """What should happen to the slots at one moment."""
+
+    due: Slot | None = None
+    """The one slot to freeze and send now. Never more than one."""
+    lateness: timedelta = timedelta()
+    """How long after its time the due slot is."""
+    missed: tuple[Slot, ...] = ()
+    """To be marked missed, and alerted; state and reason are already set. Oldest first."""
+    passed_over: tuple[Slot, ...] = ()
+    """As `missed`, but because the installation or its schedule is younger than the slot."""
+    reopen: tuple[Slot, ...] = ()
+    """Marked missed while the clock was ahead, and now lying in the future again: to be opened, state already set."""
+    warnings: tuple[str, ...] = ()
+    """What a person should hear about the clock."""
+
+    @property
+    def late(self) -> bool:
+        """Tell whether the due slot is late enough to be worth a word."""
+        return self.lateness > LATE_AFTER
+
+
+# --- From local dates to instants -------------------------------------------------------------------------------------
+
+
+def instant(day: date, at: time, zone: str) -> datetime:
+    """Return the one UTC instant of a wall-clock time on a local date, whatever the clocks of the zone do that day.
+
+    Of a time that occurs twice it is the first; a time inside a gap moves forward by the length of the gap (PEP 495,
+    fold 0), which at 23:30 may be past midnight (America/Nuuk in spring). A date that the zone left out altogether
+    (Pacific/Apia 2011-12-30) is a gap of 24 hours and follows the same rule: the same time on the next day. It is not
+    "no slot", as the promise is that no week passes in silence, and not the first instant that exists, as nobody asked
+    for mail at midnight. So the answer is never None, and a weekly cadence never yields one instant twice.
+    """
+    return datetime.combine(day, at.replace(tzinfo=None, fold=0), tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def slot_on(cadence: Cadence, day: date) -> Slot | None:
+    """Return the weekly slot of this local date, or None when the date is another weekday."""
+    if day.weekday() != cadence.weekday:
+        return None
+    return Slot(date=day, sends_at=instant(day, cadence.at, cadence.zone))
+
+
+def extra_slot(cadence: Cadence, day: date, at: time | None = None) -> Slot:
+    """Return an extra slot on any date, at the time of the cadence unless another is given."""
+    return Slot(date=day, sends_at=instant(day, at or cadence.at, cadence.zone), extra=True)
+
+
+def slots_between(cadence: Cadence, after: datetime, until: datetime) -> list[Slot]:
+    """Return the weekly slots with `after < sends_at <= until`, in order."""
+    found = []
+    for slot in _slots_from(cadence, after):
+        if slot.sends_at > until:
+            break
+        found.append(slot)
+    return found
+
+
+def next_slots(cadence: Cadence, after: datetime, count: int) -> list[Slot]:
+    """Return the first `count` weekly slots after an instant."""
+    return list(islice(_slots_from(cadence, after), count))
+
+
+def nearest_slots(cadence: Cadence, day: date) -> tuple[Slot, Slot]:
+    """Return the last weekly slot before a local date and the first after it; a slot on the date itself is neither."""
+    back = (day.weekday() - cadence.weekday - 1) % 7 + 1
+    on = (cadence.weekday - day.weekday() - 1) % 7 + 1
+    before, after = day - timedelta(days=back), day + timedelta(days=on)
+    return (
+        Slot(date=before, sends_at=instant(before, cadence.at, cadence.zone)),
+        Slot(date=after, sends_at=instant(after, cadence.at, cadence.zone)),
+    )
+
+
+def calendar(cadence: Cadence, stored: Iterable[Slot], *, after: datetime, until: datetime) -> list[Slot]:
+    """Return the weekly slots of `(after, until]` with the stored ones laid over them by date, in order.
+
+    Stored slots are kept wherever they lie up to `until`, so that an open one is never forgotten. A weekly one that is
+    open or skipped follows the cadence of today: its instant is computed anew, and it is left out when its date is no
+    longer a slot. What was frozen, missed or found empty is history and stays as it is.
+    """
+    by_date = {slot.date: slot for slot in slots_between(cadence, after, until)}
+    for slot in stored:
+        current = retimed(cadence, slot)
+        if current is not None and current.sends_at <= until:
+            by_date[current.date] = current
+        else:
+            by_date.pop(slot.date, None)
+    return sorted(by_date.values(), key=_order)
+
+
+def retimed(cadence: Cadence, slot: Slot) -> Slot | None:
+    """Return a stored slot with the instant it has under this cadence, or None when its date is foreign to it."""
+    if slot.extra or slot.state not in (SlotState.OPEN, SlotState.SKIPPED):
+        return slot
+    weekly = slot_on(cadence, slot.date)
+    return replace(slot, sends_at=weekly.sends_at) if weekly else None
+
+
+def _slots_from(cadence: Cadence, after: datetime) -> Iterator[Slot]:
+    # Two days of margin: a slot can lie up to a day after its own date (the gap rule of `instant`).
+    day = local(after, cadence.zone).date() - timedelta(days=2)
+    day += timedelta(days=(cadence.weekday - day.weekday()) % 7)
+    while True:
+        sends_at = instant(day, cadence.at, cadence.zone)
+        if sends_at > after:
+            yield Slot(date=day, sends_at=sends_at)
+        day += _WEEK
+
+
+def _order(slot: Slot) -> tuple[datetime, date]:
+    return slot.sends_at, slot.date
+
+
+# --- What is due ------------------------------------------------------------------------------------------------------
+
+
+def judge_slots(
+    slots: Iterable[Slot], *, now: datetime, not_before: datetime, grace: timedelta, zone: str = "UTC"
+) -> SlotJudgement:
+    """Decide what happens to weekly and extra slots at `now`; any order, any state, any number.
+
+    `not_before` is the later of the installation's first tick and the last change of its schedule: a slot at or before
+    it is never due. Open slots younger than `grace` are due, but of several only the newest, and none that is older
+    than an edition which already went out: several missed slots never give several mails. The rest is missed, with the
+    reason in words. A clock that steps back makes nothing due early, and opens again what it had marked missed; a slot
+    missed and still in the past stays missed, as people were told so (a longer grace must not surprise anybody).
+    """
+    every = sorted(slots, key=_order)
+    opened = [slot for slot in every if slot.state is SlotState.OPEN and slot.sends_at <= now]
+    passed_over = [slot for slot in opened if slot.sends_at <= not_before]
+    late = [slot for slot in opened if slot.sends_at > not_before]
+    gone_out = [slot for slot in every if slot.state is SlotState.FROZEN and slot.sends_at <= now]
+    newest = max([*late, *gone_out], key=_order, default=None)
+    due = newest if newest is not None and newest in late and now - newest.sends_at < grace else None
+    reopen = [
+        slot for slot in every if slot.state is SlotState.MISSED and slot.sends_at > now and slot.sends_at > not_before
+    ]
+    return SlotJudgement(
+        due=due,
+        lateness=now - due.sends_at if due else timedelta(),
+        missed=tuple(_missed(slot, newest, now=now, grace=grace) for slot in late if slot is not due),
+        passed_over=tuple(_passed_over(slot, not_before, zone) for slot in passed_over),
+        reopen=tuple(replace(slot, state=SlotState.OPEN, reason="") for slot in reopen),
+        warnings=_clock_warnings(now, not_before, zone),
+    )
+
+
+def _missed(slot: Slot, newest: Slot | None, *, now: datetime, grace: timedelta) -> Slot:
+    age = now - slot.sends_at
+    if age >= grace or newest is None:
+        reason = f"not sent within {describe_span(grace)} of its time, which is {describe_span(age)} ago"
+    elif newest.state is SlotState.FROZEN:
+        reason = f"the later edition of {newest.date} has already gone out"
+    else:
+        reason = f"the later slot of {newest.date} is due too, and two are never sent at once"
+    return replace(slot, state=SlotState.MISSED, reason=reason)
+
+
+def _passed_over(slot: Slot, not_before: datetime, zone: str) -> Slot:
+    since = describe_instant(not_before, zone)
+    return replace(slot, state=SlotState.MISSED, reason=f"its time lay in the past when this schedule began, {since}")
+
+
+def _clock_warnings(now: datetime, not_before: datetime, zone: str) -> tuple[str, ...]:
+    # Without this line a first tick made while the clock was years ahead would silence the newsletter for years.
+    if not_before <= now:
+        return ()
+    begins = describe_instant(not_before, zone)
+    return (f"the clock has stepped back: this schedule begins {begins}, and no slot before that will be sent",)
+
+
+# --- Words for people -------------------------------------------------------------------------------------------------
+
+
+def local(moment: datetime, zone: str) -> datetime:
+    """Return an aware instant as local time, for display only."""
+    if moment.tzinfo is None:
+        message = f"{moment.isoformat()} has no time zone"
+        raise ValueError(message)
+    return moment.astimezone(ZoneInfo(zone))
+
+
+def describe_instant(moment: datetime, zone: str) -> str:
+    """Return `Tuesday 24 November 2026, 09:00 CET (UTC+1)` and the like; without an abbreviation, the offset only."""
+    there = local(moment, zone)
+    # zoneinfo names such a zone by its offset, `-03`, which would say the same thing twice.
+    name = there.tzname() or ""
+    offset = _describe_offset(there.utcoffset() or timedelta())
+    label = "UTC" if name == "UTC" else f"{name} ({offset})" if name.isalpha() else f"({offset})"
+    return f"{describe_date(there.date())}, {there:%H:%M} {label}"
+
+
+def describe_date(day: date) -> str:
+    """Return `Tuesday 24 November 2026`, in English whatever the locale."""
+    return f"{WEEKDAYS[day.weekday()].capitalize()} {day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def describe_span(span: timedelta) -> str:
+    """Return a length of time in its two largest units: `36 hours`, `21 days 3 hours`, `2 hours 10 minutes`."""
+    minutes = int(abs(span).total_seconds()) // 60
+    days, hours = divmod(minutes // 60, 24)
+    if abs(span) < timedelta(days=2):  # Up to there people count in hours: a grace is "36 hours".
+        days, hours = 0, minutes // 60
+    parts = [(days, "day"), (hours, "hour"), (0 if days else minutes % 60, "minute")]
+    said = [f"{number} {unit}" if number == 1 else f"{number} {unit}s" for number, unit in parts if number]
+    return " ".join(said) or "less than a minute"
+
+
+def _describe_offset(offset: timedelta) -> str:
+    sign = "\N{MINUS SIGN}" if offset < timedelta() else "+"
+    hours, minutes = divmod(int(abs(offset).total_seconds()) // 60, 60)
+    return f"UTC{sign}{hours}:{minutes:02}" if minutes else f"UTC{sign}{hours}"
+
+
+# --- Words from people ------------------------------------------------------------------------------------------------
+
+
+def parse_cadence(day: str, at: str, zone: str) -> Cadence:
+    """Return the cadence of three settings, or raise ValueError naming what is accepted."""
+    return Cadence(weekday=parse_weekday(day), at=parse_time(at), zone=parse_zone(zone))
+
+
+def cadence_text(cadence: Cadence) -> str:
+    """Return `tuesday 09:00 America/New_York`: stable, stored, and compared to find out that the schedule changed."""
+    return f"{WEEKDAYS[cadence.weekday]} {cadence.at:%H:%M} {cadence.zone}"
+
+
+def parse_local(day: str, at: str, zone: str) -> datetime:
+    """Return the UTC instant of a date and a time as a person types them, or raise ValueError."""
+    return instant(parse_date(day), parse_time(at), parse_zone(zone))
+
+
+def parse_weekday(text: str) -> int:
+    """Return 0 for `monday`, `Mon` and so on; numbers are refused, as schedulers disagree on what 2 means."""
+    name = text.strip().casefold()
+    for number, weekday in enumerate(WEEKDAYS):
+        if name in (weekday, weekday[:3]):
+            return number
+    message = f"{text!r} is not a day: use one of {', '.join(WEEKDAYS)}"
+    raise ValueError(message)
+
+
+def parse_time(text: str) -> time:
+    """Return the time of `09:00` or `9:00`, from 00:00 to 23:59."""
+    if found := re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", text.strip()):
+        return time(int(found[1]), int(found[2]))
+    message = f"{text!r} is not a time: use hours and minutes from 00:00 to 23:59, such as 09:00"
+    raise ValueError(message)
+
+
+def parse_date(text: str) -> date:
+    """Return the date of `2026-11-24`; years from 2000 to 2199, since anything else is a slip of the keyboard."""
+    if re.fullmatch(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}", text.strip()):
+        try:
+            return date.fromisoformat(text.strip())
+        except ValueError:
+            pass  # Such as 2026-02-30: told below, like any other.
+    message = f"{text!r} is not a date: use year-month-day, such as 2026-11-24"
+    raise ValueError(message)
+
+
+def parse_zone(text: str) -> str:
+    """Return the IANA name of a zone of which this machine has the rules."""
+    name = text.strip()
+    try:
+        if not name.startswith(_NOT_A_PLACE):
+            return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass  # An absent name, one that is no relative path, and a folder such as `America`: told below.
+    known = {zone.casefold(): zone for zone in available_timezones()}
+    close = get_close_matches(name.casefold().replace(" ", "_"), known, n=1)
+    hint = f" (did you mean {known[close[0]]}?)" if close else ""
+    message = f"{text!r} is not a time zone{hint}: use an IANA name such as America/New_York"
+    raise ValueError(message)
