@@ -7,13 +7,16 @@ mistake. The process environment is never changed, a secret is never printed, an
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from newsletter.errors import InputError
@@ -37,12 +40,6 @@ from newsletter.setting_values import (
     did_you_mean,
     is_loopback,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from pydantic.fields import FieldInfo
 
 PREFIX = "NEWSLETTER_"
 HOME_NAME = f"{PREFIX}HOME"
@@ -216,8 +213,10 @@ def load_settings(environ: Mapping[str, str], home: Path) -> Settings:
     settings = _validate(_resolve(values, home), mistakes)
     if mistakes:
         count = "1 setting is wrong" if len(mistakes) == 1 else f"{len(mistakes)} settings are wrong"
-        where = "correct" if env_file.is_file() else "run `newsletter init`, or write"
-        message = f"{count}; {where} {env_file} or the environment"
+        where = (
+            f"correct {env_file} or the environment" if env_file.is_file() else f"`newsletter init` writes {env_file}"
+        )
+        message = f"{count}; {where}"
         raise InputError(message, details=tuple(mistakes))
     return settings
 
