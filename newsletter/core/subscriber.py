@@ -1,15 +1,18 @@
 """A subscriber: who may get mail, and why or why not.
 
-In: an address as somebody typed it. Out: frozen values. It never looks an address up in the DNS or probes a server.
+In: a subscriber and what happened to her. Out: the subscriber as she is then, or an `InputError` that says why not.
+Addresses are read in `core/address.py`. Nobody who left is ever brought back but by `reactivate`, with a reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
+
+from newsletter.errors import InputError
 
 SubscriberId = NewType("SubscriberId", int)
 
@@ -45,3 +48,90 @@ class Subscriber:
     state_since: datetime
     state_why: str = ""
     created_at: datetime
+
+
+_STRENGTH = {
+    state: strength
+    for strength, state in enumerate(
+        (
+            SubscriberState.PENDING,
+            SubscriberState.ACTIVE,
+            SubscriberState.PAUSED,
+            # A person's no is stronger than a machine's: a mailbox that bounced may work again, and bringing it back
+            # must not bring back somebody who had also left.
+            SubscriberState.BOUNCED,
+            SubscriberState.UNSUBSCRIBED,
+            SubscriberState.COMPLAINED,
+        )
+    )
+}
+
+
+def stronger(one: SubscriberState, other: SubscriberState) -> SubscriberState:
+    """Return the state that wins when two sources disagree, in whatever order they are heard."""
+    return max(one, other, key=_STRENGTH.__getitem__)
+
+
+def eligible(state: SubscriberState) -> bool:
+    """Tell whether a subscriber in this state gets editions."""
+    return state is SubscriberState.ACTIVE
+
+
+def confirm(subscriber: Subscriber, *, now: datetime, why: str = "") -> Subscriber:
+    """She followed the link of her confirmation mail. An old link changes nothing for one who is past `pending`."""
+    if subscriber.state is not SubscriberState.PENDING:
+        return subscriber
+    return _moved(subscriber, SubscriberState.ACTIVE, now, why)
+
+
+def pause(subscriber: Subscriber, *, now: datetime, why: str = "") -> Subscriber:
+    """Hold editions back until `resume`."""
+    if subscriber.state not in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
+        raise InputError(_cannot(subscriber, "paused", "only an active subscriber can be"))
+    return _moved(subscriber, SubscriberState.PAUSED, now, why)
+
+
+def resume(subscriber: Subscriber, *, now: datetime, why: str = "") -> Subscriber:
+    """End a pause, and nothing but a pause."""
+    if subscriber.state not in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:
+        hint = "only a paused subscriber can be; see `newsletter subscriber reactivate`"
+        raise InputError(_cannot(subscriber, "resumed", hint))
+    return _moved(subscriber, SubscriberState.ACTIVE, now, why)
+
+
+def unsubscribe(subscriber: Subscriber, *, now: datetime, why: str = "") -> Subscriber:
+    """She left. Always possible, in every state, as often as she likes; a complaint stays a complaint."""
+    return _moved(subscriber, stronger(subscriber.state, SubscriberState.UNSUBSCRIBED), now, why)
+
+
+def bounce(subscriber: Subscriber, *, now: datetime, why: str) -> Subscriber:
+    """Her mailbox does not exist, or refuses us for good."""
+    return _moved(subscriber, stronger(subscriber.state, SubscriberState.BOUNCED), now, why)
+
+
+def complain(subscriber: Subscriber, *, now: datetime, why: str) -> Subscriber:
+    """She marked a mail as unwanted."""
+    return _moved(subscriber, SubscriberState.COMPLAINED, now, why)
+
+
+def reactivate(subscriber: Subscriber, *, now: datetime, because: str) -> Subscriber:
+    """Bring somebody back who left, bounced or complained; the reason is kept as evidence of her wish."""
+    if not because.strip():
+        message = 'say why with --because, such as "she wrote on 3 March that she wants it again"'
+        raise InputError(message)
+    if subscriber.state is SubscriberState.PENDING:
+        raise InputError(_cannot(subscriber, "reactivated", "the confirmation is still awaited"))
+    if subscriber.state is SubscriberState.PAUSED:
+        raise InputError(_cannot(subscriber, "reactivated", "end the pause with `newsletter subscriber resume`"))
+    return _moved(subscriber, SubscriberState.ACTIVE, now, because.strip())
+
+
+def _moved(subscriber: Subscriber, state: SubscriberState, now: datetime, why: str) -> Subscriber:
+    """Return her in the new state; the same value, with its date and reason, when she is there already."""
+    if subscriber.state is state:
+        return subscriber
+    return replace(subscriber, state=state, state_since=now, state_why=why)
+
+
+def _cannot(subscriber: Subscriber, verb: str, hint: str) -> str:
+    return f"{subscriber.email} cannot be {verb}, the state is {subscriber.state.value}: {hint}"

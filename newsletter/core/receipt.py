@@ -1,0 +1,140 @@
+"""The receipt of an edition: what became of everybody in its frozen audience, and whether that adds up.
+
+In: the audience as it was stored at the freeze, and the counts of the eight states. Out: the gap, and the delivery
+report in plain words. It never calls a message delivered: a server's 250 says accepted, not arrived.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from newsletter.core.delivery import OPEN_STATES, DeliveryState
+from newsletter.core.edition import EditionStatus
+from newsletter.core.lineup import Source
+
+
+def clock_time_utc(instant: dt.datetime) -> str:
+    """Write an instant as `14:15 UTC on 24 Nov 2026`."""
+    utc = instant.astimezone(dt.UTC)
+    return f"{utc:%H:%M} UTC on {utc.day} {utc:%b %Y}"
+
+
+def uncertain_sentence(count: int, edition: str) -> str:
+    """Say what `uncertain` means for the edition of this name and what a person can do; it is never shown without."""
+    who, she = ("1 person", "she") if count == 1 else (f"{count:,} people", "they")
+    return (
+        f"{who} may or may not have it. Do nothing: {she} may miss one. "
+        f"`edition resolve {edition} --resend`: {she} may get two."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The totals of an edition."""
+
+    date: dt.date
+    number: int = 1
+    """2 for a second edition of that date."""
+    tip: str
+    """The slug."""
+    source: Source
+    status: EditionStatus
+    audience: int
+    """People at the freeze; never recomputed."""
+    queued: int = 0
+    sending: int = 0
+    deferred: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    uncertain: int = 0
+    expired: int = 0
+    skipped: int = 0
+    started_at: dt.datetime
+    finished_at: dt.datetime | None = None
+    next_attempt_at: dt.datetime | None = None
+    """When the first of the deferred ones is due."""
+
+    @property
+    def name(self) -> str:
+        """Return `2026-11-24`, or `2026-11-24.2` for a second edition of that date."""
+        return self.date.isoformat() if self.number == 1 else f"{self.date.isoformat()}.{self.number}"
+
+    def count(self, state: DeliveryState) -> int:
+        """Return how many people are in this state."""
+        counted: int = getattr(self, state.value)
+        return counted
+
+    @property
+    def gap(self) -> int:
+        """Return how many people of the audience no state accounts for; negative when there are too many."""
+        return self.audience - sum(self.count(state) for state in DeliveryState)
+
+    @property
+    def balances(self) -> bool:
+        """Tell whether everybody is accounted for exactly once."""
+        return self.gap == 0
+
+    @property
+    def open(self) -> int:
+        """Return for how many people the outcome is still to come; the edition is over when it is 0."""
+        return sum(self.count(state) for state in OPEN_STATES)
+
+    def to_dict(self) -> dict[str, str | int | list[str] | None]:
+        """Return what `edition show --json` prints; times are ISO 8601 in UTC."""
+        return {
+            "date": self.name,
+            "tip": self.tip,
+            "source": self.source.value,
+            "status": self.status.value,
+            "audience": self.audience,
+            **{state.value: self.count(state) for state in DeliveryState},
+            "started_at": _iso(self.started_at),
+            "finished_at": _iso(self.finished_at) if self.finished_at else None,
+            "gap": self.gap,
+            "sentences": list(self.sentences()),
+        }
+
+    def sentences(self, when: Callable[[dt.datetime], str] = clock_time_utc) -> tuple[str, ...]:
+        """Tell the whole receipt in plain words, one sentence for each count that is not zero.
+
+        `when` writes an instant for the reader; local time is the business of `core/cadence.py`.
+        """
+        lines = [
+            f"{self.accepted:,} of {self.audience:,} handed to your mail provider (this means accepted, not arrived)."
+        ]
+        if self.queued:
+            lines.append(_people(self.queued, "waits", "wait") + " in the queue.")
+        if self.sending:
+            lines.append(_people(self.sending, "is", "are") + " being sent to right now.")
+        if self.deferred:
+            due = f"; the next is at {when(self.next_attempt_at)}" if self.next_attempt_at else ""
+            lines.append(_people(self.deferred, "waits", "wait") + f" for another try{due}.")
+        if self.rejected:
+            lines.append(_people(self.rejected, "was", "were") + " refused by a mail server for good.")
+        if self.uncertain:
+            lines.append(uncertain_sentence(self.uncertain, self.name))
+        if self.expired:
+            lines.append(_people(self.expired, "was", "were") + " given up: the time for trying again ran out.")
+        if self.skipped:
+            lines.append(_people(self.skipped, "was", "were") + " left out after the audience was fixed.")
+        lines.extend(self._gap_sentence())
+        return tuple(lines)
+
+    def _gap_sentence(self) -> list[str]:
+        if self.gap > 0:
+            fault = _people(self.gap, "is", "are") + f" missing from the account of {self.audience:,}"
+        elif self.gap < 0:
+            fault = _people(-self.gap, "is", "are") + f" accounted for beyond the audience of {self.audience:,}"
+        else:
+            return []
+        return [f"This report does not add up: {fault}. Run `newsletter db check`."]
+
+
+def _people(count: int, one: str, many: str) -> str:
+    return f"1 person {one}" if count == 1 else f"{count:,} people {many}"
+
+
+def _iso(instant: dt.datetime) -> str:
+    return instant.astimezone(dt.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,110 @@
+"""The receipt: it adds up or says so, and every count has its sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import EditionStatus
+from newsletter.core.lineup import Source
+from newsletter.core.receipt import Receipt, uncertain_sentence
+
+STARTED = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
+FULL = Receipt(
+    date=date(2026, 11, 24),
+    tip="name-your-branches",
+    source=Source.QUEUE,
+    status=EditionStatus.SENDING,
+    audience=1204,
+    accepted=1201,
+    deferred=2,
+    rejected=1,
+    started_at=STARTED,
+    next_attempt_at=datetime(2026, 11, 24, 14, 15, tzinfo=UTC),
+)
+counts = st.fixed_dictionaries({state.value: st.integers(0, 10**6) for state in DeliveryState})
+
+
+@given(counts, st.integers(-5, 5))
+def test_the_gap_is_what_is_missing(numbers: dict[str, Any], missing: int) -> None:
+    """The gap is the audience less the eight counts; the report balances when it is zero, and says so when not."""
+    receipt = replace(FULL, **numbers, audience=sum(numbers.values()) + missing)
+    assert receipt.gap == missing
+    assert receipt.balances == (missing == 0)
+    assert receipt.open == numbers["queued"] + numbers["sending"] + numbers["deferred"]
+    assert any("does not add up" in line for line in receipt.sentences()) == (missing != 0)
+
+
+@given(counts)
+def test_every_count_has_its_sentence(numbers: dict[str, Any]) -> None:
+    """One sentence for what was accepted, and one for each other count that is not zero."""
+    receipt = replace(FULL, **numbers, audience=sum(numbers.values()))
+    others = sum(1 for state, number in numbers.items() if number and state != "accepted")
+    assert len(receipt.sentences()) == 1 + others
+
+
+def test_the_report_in_words() -> None:
+    """Accepted is explained, and those who wait are told with the time of the next try."""
+    assert FULL.sentences() == (
+        "1,201 of 1,204 handed to your mail provider (this means accepted, not arrived).",
+        "2 people wait for another try; the next is at 14:15 UTC on 24 Nov 2026.",
+        "1 person was refused by a mail server for good.",
+    )
+    assert FULL.sentences(when=lambda instant: f"{instant:%H.%M}")[1] == (
+        "2 people wait for another try; the next is at 14.15."
+    )
+
+
+def test_singular_and_plural() -> None:
+    """One person is a person, and two are people."""
+    one = replace(FULL, audience=7, queued=1, sending=1, deferred=1, accepted=1, rejected=1, expired=1, skipped=1)
+    assert [line.partition(" ")[0] for line in one.sentences()] == ["1"] * 7
+    assert all(" people " not in line for line in one.sentences())
+    two = replace(FULL, audience=14, queued=2, sending=2, deferred=2, accepted=2, rejected=2, expired=2, skipped=2)
+    assert all(" person " not in line and " was " not in line for line in two.sentences()[1:-1])
+
+
+def test_the_uncertain_sentence() -> None:
+    """Uncertain is always shown with what to do about it."""
+    assert uncertain_sentence(1, "2026-11-24") == (
+        "1 person may or may not have it. Do nothing: she may miss one. "
+        "`edition resolve 2026-11-24 --resend`: she may get two."
+    )
+    assert uncertain_sentence(1200, "2026-11-24.2") == (
+        "1,200 people may or may not have it. Do nothing: they may miss one. "
+        "`edition resolve 2026-11-24.2 --resend`: they may get two."
+    )
+    assert uncertain_sentence(3, "2026-11-24") in replace(FULL, uncertain=3, accepted=1198).sentences()
+
+
+def test_the_gap_in_words() -> None:
+    """A report that does not add up names the gap, in either direction, and what to run."""
+    assert replace(FULL, accepted=1200).sentences()[-1] == (
+        "This report does not add up: 1 person is missing from the account of 1,204. Run `newsletter db check`."
+    )
+    assert replace(FULL, accepted=1203).sentences()[-1] == (
+        "This report does not add up: 2 people are accounted for beyond the audience of 1,204. "
+        "Run `newsletter db check`."
+    )
+
+
+def test_the_json_keys() -> None:
+    """The JSON has the promised keys, in order, and can be written as it is."""
+    receipt = replace(FULL, number=2, finished_at=datetime(2026, 11, 24, 14, 1, 2, 345678, tzinfo=UTC))
+    written = json.loads(json.dumps(receipt.to_dict()))
+    assert list(written) == [
+        *("date", "tip", "source", "status", "audience"),
+        *("queued", "sending", "deferred", "accepted", "rejected", "uncertain", "expired", "skipped"),
+        *("started_at", "finished_at", "gap", "sentences"),
+    ]
+    assert written["date"] == "2026-11-24.2"
+    assert (written["source"], written["status"], written["accepted"]) == ("queue", "sending", 1201)
+    assert written["started_at"] == "2026-11-24T14:00:00.000+00:00"
+    assert written["finished_at"] == "2026-11-24T14:01:02.345+00:00"
+    assert FULL.to_dict()["finished_at"] is None
