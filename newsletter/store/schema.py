@@ -188,6 +188,8 @@ edition = Table(
     Column("sends_at", Utc, nullable=False),
     Column("started_at", Utc, nullable=False),
     Column("finished_at", Utc),
+    # False after a cancelled edition of which nothing was handed to a server: its tip goes back to the queue.
+    Column("tip_used", Boolean, nullable=False),
     Column("totals", JSON),  # Stored when it closes, so that purging rows after years cannot unbalance it.
     UniqueConstraint("date", "number"),  # One edition per slot: the database decides, not the scheduler.
     _one_of("status", "sending", "paused", "finished", "cancelled"),

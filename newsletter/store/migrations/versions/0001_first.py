@@ -166,6 +166,7 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("sends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tip_used", sa.Boolean(), nullable=False),
         sa.Column("totals", sa.JSON(), nullable=True),
         sa.CheckConstraint("status IN ('sending', 'paused', 'finished', 'cancelled')", name="ck_edition_status"),
         sa.ForeignKeyConstraint(["date"], ["slot.date"], name="fk_edition_date_slot"),

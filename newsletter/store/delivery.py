@@ -1,0 +1,401 @@
+"""Deliveries as the sender works them: marked just before they go out, recorded when the server has answered.
+
+Every statement is guarded by the state it expects, so that a row which another process moved (an opt-out, a cancel) stays
+where that process put it. What people look at is read in `store/report.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, func, or_, select, update
+
+from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.edition import EditionId, EditionStatus
+from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.store.edition import BLOCK_SIZE, new_block
+from newsletter.store.schema import delivery, edition, subscriber
+from newsletter.store.unit import Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A delivery that may be going out from now on, with the person as the database knows them at this moment."""
+
+    id: DeliveryId
+    subscriber_id: SubscriberId
+    attempts: int
+    """This one included."""
+    first_attempt_at: datetime
+    email: str
+    name: str
+    first_name: str
+    last_name: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What became of one delivery, ready to be written."""
+
+    id: DeliveryId
+    state: DeliveryState
+    reason: str
+    attempts: int
+    first_attempt_at: datetime | None
+    next_attempt_at: datetime | None
+    reply_code: int | None
+    reply_enhanced: str
+    reply_text: str
+
+
+def queued(tx: Tx, of: EditionId, block: int) -> Sequence[DeliveryId]:
+    """Return the deliveries of a block that wait, in order; at most one block of ids."""
+    query = select(delivery.c.id).where(
+        delivery.c.edition_id == of,
+        delivery.c.block == block,
+        delivery.c.state == DeliveryState.QUEUED.value,
+    )
+    return [DeliveryId(one) for one in tx.execute(query.order_by(delivery.c.id)).scalars()]
+
+
+_PEOPLE = (
+    select(
+        delivery.c.id,
+        subscriber.c.id.label("subscriber_id"),
+        subscriber.c.state,
+        subscriber.c.email,
+        subscriber.c.name,
+        subscriber.c.first_name,
+        subscriber.c.last_name,
+        subscriber.c.fields,
+    )
+    .join_from(delivery, subscriber, subscriber.c.id == delivery.c.subscriber_id)
+    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+_MARK = (
+    update(delivery)
+    .where(delivery.c.id.in_(bindparam("ids", expanding=True)), delivery.c.state == DeliveryState.QUEUED.value)
+    .values(
+        state=DeliveryState.SENDING.value,
+        reason="",
+        attempts=delivery.c.attempts + 1,
+        first_attempt_at=func.coalesce(delivery.c.first_attempt_at, bindparam("now", type_=delivery.c.last_attempt_at.type)),
+        last_attempt_at=bindparam("now", type_=delivery.c.last_attempt_at.type),
+        next_attempt_at=None,
+    )
+    .returning(delivery.c.id, delivery.c.attempts, delivery.c.first_attempt_at)
+)
+
+
+def mark(tx: Tx, ids: Sequence[DeliveryId], *, now: datetime) -> Sequence[Marked]:
+    """Mark waiting deliveries as going out; return those that really may.
+
+    Left out are rows that moved in the meantime and people who left: an opt-out, a pause or an erasure that was committed
+    before this is honoured.
+    """
+    people = {row.id: row for row in tx.execute(_PEOPLE, {"ids": list(ids)})}
+    going = [one for one in ids if one in people and people[one].state == SubscriberState.ACTIVE.value]
+    left = [one for one in ids if one not in going]
+    if left:
+        _skip(tx, left, "left before the mail went out")
+    if not going:
+        return []
+    marked = []
+    for row in tx.execute(_MARK, {"ids": going, "now": now}):
+        person = people[row.id]
+        marked.append(
+            Marked(
+                id=DeliveryId(row.id),
+                subscriber_id=SubscriberId(person.subscriber_id),
+                attempts=row.attempts,
+                first_attempt_at=row.first_attempt_at,
+                email=person.email,
+                name=person.name,
+                first_name=person.first_name,
+                last_name=person.last_name,
+                fields=person.fields,
+            ),
+        )
+    return marked
+
+
+def unmark(tx: Tx, ids: Sequence[DeliveryId]) -> None:
+    """Give back what was marked and never written to a server: as if it had not been tried."""
+    tx.execute(
+        update(delivery)
+        .where(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.SENDING.value)
+        .values(state=DeliveryState.QUEUED.value, attempts=delivery.c.attempts - 1),
+    )
+
+
+_RECORD = (
+    update(delivery)
+    # `uncertain` too: should another process have given this one up, the reply that did come is evidence.
+    .where(
+        delivery.c.id == bindparam("row"),
+        delivery.c.state.in_([DeliveryState.SENDING.value, DeliveryState.UNCERTAIN.value]),
+    )
+    .values(
+        {
+            name: bindparam(f"new_{name}", type_=delivery.c[name].type)
+            for name in (
+                "state",
+                "reason",
+                "attempts",
+                "first_attempt_at",
+                "next_attempt_at",
+                "reply_code",
+                "reply_enhanced",
+                "reply_text",
+            )
+        },
+    )
+)
+
+
+def record(tx: Tx, outcomes: Sequence[Recorded]) -> None:
+    """Write what became of deliveries that were marked."""
+    if not outcomes:
+        return
+    tx.execute(
+        _RECORD,
+        [
+            {
+                "row": one.id,
+                "new_state": one.state.value,
+                "new_reason": one.reason,
+                "new_attempts": one.attempts,
+                "new_first_attempt_at": one.first_attempt_at,
+                "new_next_attempt_at": one.next_attempt_at,
+                "new_reply_code": one.reply_code,
+                "new_reply_enhanced": one.reply_enhanced,
+                "new_reply_text": one.reply_text,
+            }
+            for one in outcomes
+        ],
+    )
+
+
+def _skip(tx: Tx, ids: Sequence[DeliveryId], reason: str) -> None:
+    tx.execute(
+        update(delivery)
+        .where(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.QUEUED.value)
+        .values(state=DeliveryState.SKIPPED.value, reason=reason),
+    )
+
+
+def skip_person(tx: Tx, who: SubscriberId, reason: str) -> int:
+    """Take a person out of every edition that has not reached them yet; return how many."""
+    done = tx.execute(
+        update(delivery)
+        .where(
+            delivery.c.edition_id.in_(select(edition.c.id).where(edition.c.finished_at.is_(None))),
+            delivery.c.subscriber_id == who,
+            delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
+        )
+        .values(state=DeliveryState.SKIPPED.value, reason=reason, next_attempt_at=None),
+    )
+    return done.rowcount
+
+
+def blank_person(tx: Tx, who: SubscriberId) -> int:
+    """Forget whose rows these are, and what servers said of the address; the rows stay, and so does the balance."""
+    done = tx.execute(
+        update(delivery)
+        .where(delivery.c.edition_id.in_(select(edition.c.id)), delivery.c.subscriber_id == who)
+        .values(subscriber_id=None, reply_text=""),
+    )
+    return done.rowcount
+
+
+def skip_edition(tx: Tx, of: EditionId, reason: str) -> int:
+    """Take everybody out whom a cancelled edition has not reached; return how many."""
+    done = tx.execute(
+        update(delivery)
+        .where(
+            delivery.c.edition_id == of,
+            delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
+        )
+        .values(state=DeliveryState.SKIPPED.value, reason=reason, next_attempt_at=None),
+    )
+    return done.rowcount
+
+
+def orphans(tx: Tx) -> Sequence[Recorded]:
+    """Return the deliveries that a dead process had marked, for the holder of the sender lock to judge."""
+    query = select(delivery).where(delivery.c.state == DeliveryState.SENDING.value).order_by(delivery.c.id)
+    return [
+        Recorded(
+            id=DeliveryId(row.id),
+            state=DeliveryState(row.state),
+            reason=row.reason,
+            attempts=row.attempts,
+            first_attempt_at=row.first_attempt_at,
+            next_attempt_at=row.next_attempt_at,
+            reply_code=row.reply_code,
+            reply_enhanced=row.reply_enhanced,
+            reply_text=row.reply_text,
+        )
+        for row in tx.execute(query)
+    ]
+
+
+def due_editions(tx: Tx, *, now: datetime) -> Sequence[EditionId]:
+    """Return the editions that have deferred deliveries which are due again."""
+    query = (
+        select(delivery.c.edition_id)
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .where(
+            delivery.c.state == DeliveryState.DEFERRED.value,
+            delivery.c.next_attempt_at <= now,
+            edition.c.status == EditionStatus.SENDING.value,
+        )
+        .distinct()
+    )
+    return [EditionId(one) for one in tx.execute(query).scalars()]
+
+
+def gather(tx: Tx, of: EditionId, *, now: datetime) -> int:
+    """Put one block's worth of due deferred deliveries back to the queue, in a new block; return how many."""
+    due = (
+        select(delivery.c.id)
+        .where(
+            delivery.c.edition_id == of,
+            delivery.c.state == DeliveryState.DEFERRED.value,
+            delivery.c.next_attempt_at <= now,
+        )
+        .order_by(delivery.c.next_attempt_at, delivery.c.id)
+        .limit(BLOCK_SIZE)
+    )
+    ids = list(tx.execute(due).scalars())
+    if not ids:
+        return 0
+    done = tx.execute(
+        update(delivery)
+        .where(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.DEFERRED.value)
+        .values(state=DeliveryState.QUEUED.value, next_attempt_at=None, block=new_block(tx, of)),
+    )
+    return done.rowcount
+
+
+def expire(tx: Tx, *, first_before: datetime, reason: str) -> Sequence[tuple[EditionId, int]]:
+    """Give up on waiting deliveries whose first attempt is too long ago; return how many by edition."""
+    return _expire_where(
+        tx,
+        delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
+        delivery.c.first_attempt_at < first_before,
+        reason=reason,
+    )
+
+
+def expire_untried(tx: Tx, *, of: EditionId, reason: str) -> int:
+    """Give up on deliveries that were never tried, when the next edition's time has come."""
+    found = _expire_where(
+        tx,
+        delivery.c.edition_id == of,
+        delivery.c.state == DeliveryState.QUEUED.value,
+        delivery.c.first_attempt_at.is_(None),
+        reason=reason,
+    )
+    return sum(count for _, count in found)
+
+
+def _expire_where(tx: Tx, *conditions: object, reason: str) -> Sequence[tuple[EditionId, int]]:
+    done = tx.execute(
+        update(delivery)
+        .where(
+            delivery.c.edition_id.in_(select(edition.c.id).where(edition.c.finished_at.is_(None))),
+            *conditions,  # type: ignore[arg-type]
+        )
+        .values(state=DeliveryState.EXPIRED.value, reason=reason, next_attempt_at=None)
+        .returning(delivery.c.edition_id),
+    )
+    counts: dict[EditionId, int] = {}
+    for one in done.scalars():
+        counts[EditionId(one)] = counts.get(EditionId(one), 0) + 1
+    return list(counts.items())
+
+
+def requeue(tx: Tx, of: EditionId, states: Sequence[DeliveryState], *, only: SubscriberId | None = None) -> int:
+    """Put deliveries in the given end states back to the queue, at a person's word; return how many.
+
+    The first attempt is forgotten, so that they have their full time again; the Message-ID stays the same.
+    """
+    block = new_block(tx, of)
+    query = update(delivery).where(
+        delivery.c.edition_id == of,
+        delivery.c.state.in_([one.value for one in states]),
+        delivery.c.subscriber_id.is_not(None),
+    )
+    if only is not None:
+        query = query.where(delivery.c.subscriber_id == only)
+    done = tx.execute(
+        query.values(
+            state=DeliveryState.QUEUED.value, block=block, next_attempt_at=None, first_attempt_at=None, reason=""
+        ),
+    )
+    return done.rowcount
+
+
+def resolve(tx: Tx, of: EditionId, to: DeliveryState, *, reason: str, only: SubscriberId | None = None) -> int:
+    """Settle uncertain deliveries on evidence; return how many."""
+    query = update(delivery).where(
+        delivery.c.edition_id == of,
+        delivery.c.state == DeliveryState.UNCERTAIN.value,
+    )
+    if only is not None:
+        query = query.where(delivery.c.subscriber_id == only)
+    return tx.execute(query.values(state=to.value, reason=reason)).rowcount
+
+
+def counts(tx: Tx, of: EditionId) -> dict[DeliveryState, int]:
+    """Return how many deliveries of an edition are in each state, zeros included."""
+    query = (
+        select(delivery.c.state, func.count()).where(delivery.c.edition_id == of).group_by(delivery.c.state)
+    )
+    found = {DeliveryState(state): count for state, count in tx.execute(query)}
+    return {state: found.get(state, 0) for state in DeliveryState}
+
+
+def handed(tx: Tx, of: EditionId) -> bool:
+    """Tell whether anything of an edition was ever handed to a server."""
+    query = select(delivery.c.id).where(delivery.c.edition_id == of, delivery.c.attempts > 0).limit(1)
+    return tx.execute(query).first() is not None
+
+
+def next_due(tx: Tx) -> datetime | None:
+    """Return when the next deferred delivery of a sending edition is due."""
+    query = (
+        select(func.min(delivery.c.next_attempt_at))
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .where(delivery.c.state == DeliveryState.DEFERRED.value, edition.c.status == EditionStatus.SENDING.value)
+    )
+    found: datetime | None = tx.execute(query).scalar()
+    return found
+
+
+def has_open(tx: Tx, of: EditionId) -> bool:
+    """Tell whether anybody of an edition still waits or is on the way."""
+    waiting = select(delivery.c.id).where(
+        delivery.c.edition_id == of,
+        or_(
+            delivery.c.state == DeliveryState.SENDING.value,
+            delivery.c.state == DeliveryState.DEFERRED.value,
+            delivery.c.state == DeliveryState.QUEUED.value,
+        ),
+    )
+    return tx.execute(waiting.limit(1)).first() is not None
+
+
+def retry_now(tx: Tx, of: EditionId, *, now: datetime) -> int:
+    """Make every deferred delivery of an edition due at once; return how many."""
+    done = tx.execute(
+        update(delivery)
+        .where(delivery.c.edition_id == of, delivery.c.state == DeliveryState.DEFERRED.value)
+        .values(next_attempt_at=now - timedelta(seconds=1)),
+    )
+    return done.rowcount

@@ -1,0 +1,225 @@
+"""Editions: made once by the freeze, moved on by guarded updates, closed with their totals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Row, and_, func, insert, literal, select, update
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.lineup import Sending, Source
+from newsletter.core.subscriber import SubscriberState
+from newsletter.core.tip import TipId
+from newsletter.store.schema import block, delivery, edition, subscriber
+from newsletter.store.unit import Tx
+
+BLOCK_SIZE = 500
+"""Deliveries worked in one go; what a worker holds in memory."""
+
+# The content is tens of kilobytes and read once per run, so the other queries leave it out.
+_COLUMNS = [column for column in edition.c if column.name not in {"content", "totals", "tip_used"}]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEdition:
+    """What the freeze decided."""
+
+    date: date
+    tip_id: TipId
+    tip_slug: str
+    title: str
+    source: Source
+    why: str
+    content: str
+    """The compiled message with its format version, as `render` writes it."""
+    nonce: str
+    sends_at: datetime
+
+
+def _from_row(row: Row) -> Edition:  # type: ignore[type-arg]
+    return Edition(
+        id=EditionId(row.id),
+        date=row.date,
+        number=row.number,
+        tip_id=TipId(row.tip_id),
+        tip_slug=row.tip_slug,
+        title=row.title,
+        source=Source(row.source),
+        why=row.why,
+        status=EditionStatus(row.status),
+        status_why=row.status_why,
+        audience=row.audience,
+        nonce=row.nonce,
+        sends_at=row.sends_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def create(tx: Tx, new: NewEdition, *, now: datetime) -> Edition:
+    """Write the edition with one queued delivery per active subscriber, in blocks, and return it.
+
+    The rows are made inside the database: a million people never pass through this process.
+    """
+    number = tx.execute(select(func.count()).where(edition.c.date == new.date)).scalar_one() + 1
+    made = tx.execute(
+        insert(edition)
+        .values(
+            date=new.date,
+            number=number,
+            tip_id=new.tip_id,
+            tip_slug=new.tip_slug,
+            title=new.title,
+            source=new.source.value,
+            why=new.why,
+            status=EditionStatus.SENDING.value,
+            audience=0,
+            content=new.content,
+            nonce=new.nonce,
+            sends_at=new.sends_at,
+            started_at=now,
+            tip_used=True,
+        )
+        .returning(edition.c.id),
+    ).scalar_one()
+    audience = _fill(tx, EditionId(made))
+    tx.execute(update(edition).where(edition.c.id == made).values(audience=audience))
+    return by_id(tx, EditionId(made))
+
+
+def _fill(tx: Tx, wanted: EditionId) -> int:
+    place = (func.row_number().over(order_by=subscriber.c.id) - 1) // BLOCK_SIZE
+    people = (
+        select(literal(int(wanted)), subscriber.c.id, place, literal(DeliveryState.QUEUED.value))
+        .where(subscriber.c.state == SubscriberState.ACTIVE.value)
+        .order_by(subscriber.c.id)
+    )
+    done = tx.execute(insert(delivery).from_select(["edition_id", "subscriber_id", "block", "state"], people))
+    blocks = -(-done.rowcount // BLOCK_SIZE)
+    if blocks:
+        tx.execute(
+            insert(block),
+            [{"edition_id": wanted, "number": number, "state": "open"} for number in range(blocks)],
+        )
+    return done.rowcount
+
+
+def by_id(tx: Tx, wanted: EditionId) -> Edition:
+    """Return an edition."""
+    return _from_row(tx.execute(select(*_COLUMNS).where(edition.c.id == wanted)).one())
+
+
+def by_date(tx: Tx, on: date, number: int = 1) -> Edition | None:
+    """Return the edition of a date."""
+    row = tx.execute(select(*_COLUMNS).where(edition.c.date == on, edition.c.number == number)).first()
+    return None if row is None else _from_row(row)
+
+
+def latest(tx: Tx, *, count: int = 20) -> Sequence[Edition]:
+    """Return the newest editions, newest first."""
+    rows = tx.execute(select(*_COLUMNS).order_by(edition.c.date.desc(), edition.c.number.desc()).limit(count))
+    return [_from_row(row) for row in rows]
+
+
+def unfinished(tx: Tx) -> Sequence[Edition]:
+    """Return the editions that are sending or paused, oldest first."""
+    query = select(*_COLUMNS).where(
+        edition.c.status.in_([EditionStatus.SENDING.value, EditionStatus.PAUSED.value]),
+    )
+    return [_from_row(row) for row in tx.execute(query.order_by(edition.c.sends_at, edition.c.id))]
+
+
+def history(tx: Tx) -> Sequence[Sending]:
+    """Return what went out when, as the lineup needs it."""
+    rows = tx.execute(select(edition.c.tip_id, edition.c.date).where(edition.c.tip_used).order_by(edition.c.date))
+    return [Sending(tip=TipId(row.tip_id), date=row.date) for row in rows]
+
+
+def content(tx: Tx, wanted: EditionId) -> str:
+    """Return the frozen content."""
+    found: str = tx.execute(select(edition.c.content).where(edition.c.id == wanted)).scalar_one()
+    return found
+
+
+def status(tx: Tx, wanted: EditionId) -> EditionStatus:
+    """Return where an edition stands at this moment."""
+    return EditionStatus(tx.execute(select(edition.c.status).where(edition.c.id == wanted)).scalar_one())
+
+
+def move(
+    tx: Tx,
+    wanted: EditionId,
+    *,
+    was: Sequence[EditionStatus],
+    to: EditionStatus,
+    why: str = "",
+) -> bool:
+    """Move an edition on if it still stands where it was read; tell whether it did."""
+    done = tx.execute(
+        update(edition)
+        .where(edition.c.id == wanted, edition.c.status.in_([one.value for one in was]))
+        .values(status=to.value, status_why=why),
+    )
+    return done.rowcount == 1
+
+
+def close(tx: Tx, wanted: EditionId, *, totals: Mapping[str, int], now: datetime) -> None:
+    """Store the totals and the end; a cancelled edition stays cancelled, another becomes finished."""
+    tx.execute(update(edition).where(edition.c.id == wanted).values(totals=dict(totals), finished_at=now))
+    move(tx, wanted, was=[EditionStatus.SENDING], to=EditionStatus.FINISHED)
+
+
+def reopen(tx: Tx, wanted: EditionId) -> None:
+    """Send again on what a person asked for: the totals are open once more."""
+    tx.execute(
+        update(edition)
+        .where(edition.c.id == wanted, edition.c.status == EditionStatus.FINISHED.value)
+        .values(status=EditionStatus.SENDING.value, status_why="", totals=None, finished_at=None),
+    )
+
+
+def totals(tx: Tx, wanted: EditionId) -> Mapping[str, int] | None:
+    """Return the totals stored at the close, None while it is open."""
+    found: Mapping[str, int] | None = tx.execute(select(edition.c.totals).where(edition.c.id == wanted)).scalar_one()
+    return found
+
+
+def give_tip_back(tx: Tx, wanted: EditionId) -> None:
+    """Let the lineup forget that this edition used its tip: nothing of it was handed to a server."""
+    tx.execute(update(edition).where(edition.c.id == wanted).values(tip_used=False))
+
+
+def open_blocks(tx: Tx, wanted: EditionId) -> Sequence[int]:
+    """Return the numbers of the blocks that still hold work, in order."""
+    query = select(block.c.number).where(block.c.edition_id == wanted, block.c.state == "open")
+    return list(tx.execute(query.order_by(block.c.number)).scalars())
+
+
+def close_block(tx: Tx, wanted: EditionId, number: int) -> bool:
+    """Close a block in which nothing is queued or on its way any more; tell whether it could be."""
+    waiting = (
+        select(delivery.c.id)
+        .where(
+            delivery.c.edition_id == wanted,
+            delivery.c.block == number,
+            delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.SENDING.value]),
+        )
+        .exists()
+    )
+    done = tx.execute(
+        update(block)
+        .where(and_(block.c.edition_id == wanted, block.c.number == number, block.c.state == "open"), ~waiting)
+        .values(state="closed"),
+    )
+    return done.rowcount == 1
+
+
+def new_block(tx: Tx, wanted: EditionId) -> int:
+    """Make a further block, for deliveries that are due again, and return its number."""
+    last = tx.execute(select(func.max(block.c.number)).where(block.c.edition_id == wanted)).scalar()
+    number = 0 if last is None else int(last) + 1
+    tx.execute(insert(block).values(edition_id=wanted, number=number, state="open"))
+    return number

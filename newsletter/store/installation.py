@@ -1,0 +1,101 @@
+"""What the database knows of the installation: its first tick, its cadence, its key, and which processes are alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from newsletter.store.schema import heartbeat, installation, quota
+from newsletter.store.unit import Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """The one row."""
+
+    created_at: datetime
+    first_tick_at: datetime | None
+    cadence: str | None
+    """The cadence of the last tick, as `core.cadence` writes it."""
+    cadence_since: datetime | None
+    key_fingerprint: str
+
+    @property
+    def not_before(self) -> datetime | None:
+        """Return the instant up to which no slot is ever due: the first tick, or the last change of the cadence."""
+        known = [at for at in (self.first_tick_at, self.cadence_since) if at is not None]
+        return max(known, default=None)
+
+
+def create(tx: Tx, *, now: datetime, key_fingerprint: str) -> bool:
+    """Write the one row unless it stands; tell whether it is new."""
+    if tx.execute(select(installation.c.id)).first() is not None:
+        return False
+    tx.execute(insert(installation).values(id=1, created_at=now, key_fingerprint=key_fingerprint))
+    return True
+
+
+def get(tx: Tx) -> Installation:
+    """Return the one row."""
+    row = tx.execute(select(installation)).one()
+    return Installation(
+        created_at=row.created_at,
+        first_tick_at=row.first_tick_at,
+        cadence=row.cadence,
+        cadence_since=row.cadence_since,
+        key_fingerprint=row.key_fingerprint,
+    )
+
+
+def lock(tx: Tx) -> Installation:
+    """Return the one row and let nobody else freeze or tick until this transaction ends.
+
+    SQLite has one writer at a time anyway; PostgreSQL locks the row.
+    """
+    tx.execute(select(installation.c.id).with_for_update())
+    return get(tx)
+
+
+def begin(tx: Tx, *, now: datetime, cadence: str) -> None:
+    """Record the first tick; slots count from here on."""
+    tx.execute(update(installation).values(first_tick_at=now, cadence=cadence, cadence_since=now))
+
+
+def change_cadence(tx: Tx, *, now: datetime, cadence: str) -> None:
+    """Record that the day, the time or the zone changed: nothing this moved into the past is ever due."""
+    tx.execute(update(installation).values(cadence=cadence, cadence_since=now))
+
+
+def beat(tx: Tx, name: str, *, now: datetime, process: str) -> None:
+    """Record that the bell or the sender is alive."""
+    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    tx.execute(
+        make(heartbeat)
+        .values(name=name, at=now, process=process)
+        .on_conflict_do_update(index_elements=["name"], set_={"at": now, "process": process}),
+    )
+
+
+def heartbeats(tx: Tx) -> Mapping[str, tuple[datetime, str]]:
+    """Return, by name, when a part was last alive and in which process."""
+    return {row.name: (row.at, row.process) for row in tx.execute(select(heartbeat))}
+
+
+def load_quota(tx: Tx, name: str) -> str | None:
+    """Return a stored sliding window, None when nothing was ever reserved."""
+    return tx.execute(select(quota.c.window).where(quota.c.name == name).with_for_update()).scalar()
+
+
+def save_quota(tx: Tx, name: str, window: str) -> None:
+    """Store a sliding window."""
+    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    tx.execute(
+        make(quota)
+        .values(name=name, window=window)
+        .on_conflict_do_update(index_elements=["name"], set_={"window": window}),
+    )

@@ -1,0 +1,38 @@
+"""The log of every change by a person: who, when, what, why. Append-only; it bears ids, never addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select
+
+from newsletter.store.schema import log
+from newsletter.store.unit import Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One change."""
+
+    at: datetime
+    who: str
+    what: str
+    """Verb and noun, such as `tip approve`."""
+    about: str
+    """Name of the thing: a slug, a date, `subscriber 17`."""
+    why: str = ""
+
+
+def add(tx: Tx, entry: Entry) -> None:
+    """Write one entry."""
+    tx.execute(
+        insert(log).values(at=entry.at, who=entry.who, what=entry.what, about=entry.about, why=entry.why),
+    )
+
+
+def latest(tx: Tx, *, count: int = 50) -> Sequence[Entry]:
+    """Return the last entries, newest first."""
+    rows = tx.execute(select(log).order_by(log.c.id.desc()).limit(count))
+    return [Entry(at=row.at, who=row.who, what=row.what, about=row.about, why=row.why) for row in rows]

@@ -1,0 +1,77 @@
+"""Slots: send dates, keyed by local date. A state moves only by an update guarded by the state it was read in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from newsletter.core.cadence import Slot, SlotState
+from newsletter.store.schema import slot
+from newsletter.store.unit import Tx
+
+
+def _from_row(row: Row) -> Slot:  # type: ignore[type-arg]
+    return Slot(
+        date=row.date, sends_at=row.sends_at, extra=row.extra, state=SlotState(row.state), reason=row.reason
+    )
+
+
+def add(tx: Tx, new: Slot, *, now: datetime) -> bool:
+    """Write a slot unless its date has one; tell whether it is new."""
+    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    done = tx.execute(
+        make(slot)
+        .values(
+            date=new.date,
+            sends_at=new.sends_at,
+            extra=new.extra,
+            state=new.state.value,
+            reason=new.reason,
+            changed_at=now,
+        )
+        .on_conflict_do_nothing(),
+    )
+    return done.rowcount == 1
+
+
+def get(tx: Tx, on: date) -> Slot | None:
+    """Return the slot of a date, None when it has no row yet."""
+    row = tx.execute(select(slot).where(slot.c.date == on)).first()
+    return None if row is None else _from_row(row)
+
+
+def since(tx: Tx, at: datetime | None) -> Sequence[Slot]:
+    """Return the slots that send at or after an instant (all, for None), in order."""
+    query = select(slot).order_by(slot.c.sends_at)
+    if at is not None:
+        query = query.where(slot.c.sends_at >= at)
+    return [_from_row(row) for row in tx.execute(query)]
+
+
+def move(tx: Tx, on: date, *, was: SlotState, to: SlotState, reason: str, now: datetime) -> bool:
+    """Move a slot on if it is still in the state it was read in; tell whether it was."""
+    done = tx.execute(
+        update(slot)
+        .where(slot.c.date == on, slot.c.state == was.value)
+        .values(state=to.value, reason=reason, changed_at=now),
+    )
+    return done.rowcount == 1
+
+
+def move_instant(tx: Tx, on: date, *, sends_at: datetime, now: datetime) -> None:
+    """Follow a changed time or zone, for a slot that was not sent."""
+    tx.execute(
+        update(slot)
+        .where(slot.c.date == on, slot.c.state.in_([SlotState.OPEN.value, SlotState.SKIPPED.value]))
+        .values(sends_at=sends_at, changed_at=now),
+    )
+
+
+def remove(tx: Tx, on: date) -> bool:
+    """Take away a slot that is still open; tell whether it was."""
+    done = tx.execute(delete(slot).where(slot.c.date == on, slot.c.state == SlotState.OPEN.value))
+    return done.rowcount == 1
