@@ -1,0 +1,118 @@
+"""The body of a tip: what Markdown may hold when it becomes a mail.
+
+In: the body and the line on which it begins. Out: faults, each with its line. It never renders and never repairs:
+HTML is refused instead of being stripped, so that what the author sees in the file is what readers get.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from newsletter.core.front_matter import Fault, quoted
+from newsletter.core.message import split_merge_fields
+from newsletter.errors import InputError
+
+BODY_LIMIT = 60 * 1024
+"""Bytes of UTF-8. Gmail hides what follows about 102 KB of HTML, and the layout and the footer need the rest."""
+LINK_SCHEMES = ("http", "https", "mailto")
+IMAGE_SCHEMES = ("http", "https")
+
+_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*|<!--|<!|<\?")
+
+
+def body_faults(body: str, first_line: int) -> list[Fault]:
+    """Return what must be changed in a body before it can be mailed; merge fields aside."""
+    if not body.strip():
+        return [Fault(first_line, "the tip has no text; write it below the front matter")]
+    size = len(body.encode("utf-8", "surrogatepass"))
+    if size > BODY_LIMIT:
+        return [
+            Fault(
+                first_line,
+                f"the text is {size:,} bytes long; {BODY_LIMIT:,} are the limit, since mail programs cut long mails",
+            )
+        ]
+    return _markdown_faults(body, first_line)
+
+
+def _markdown_faults(body: str, first_line: int) -> list[Fault]:
+    markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
+    # The parser would turn a link it mistrusts back into text, and the author would never hear of it.
+    markdown.validateLink = lambda url: True  # type: ignore[method-assign]  # noqa: ARG005
+    lines = body.split("\n")
+    faults: list[Fault] = []
+    row = 0
+    for token in markdown.parse(body):
+        row = token.map[0] if token.map else row
+        if token.type == "html_block":
+            faults.append(_html_fault(token.content, first_line + row))
+        elif token.type == "inline":
+            end = token.map[1] if token.map else row + 1
+            faults += _inline_faults(token, lines[:end], row, first_line)
+    return faults
+
+
+def _inline_faults(block: Token, lines: list[str], row: int, first_line: int) -> list[Fault]:
+    """Judge links, images and HTML within one paragraph, heading or cell; `row` counts from 0."""
+    faults: list[Fault] = []
+    for token in block.children or []:
+        if token.type == "html_inline":
+            row = _row_of(token.content.split("\n")[0], lines, row)
+            faults.append(_html_fault(token.content, first_line + row))
+            row += token.content.count("\n")
+        elif token.type == "link_open":
+            url = str(token.attrGet("href") or "")
+            row = _row_of(url, lines, row)
+            faults += [Fault(first_line + row, text) for text in _address_faults(url, LINK_SCHEMES, "link")]
+        elif token.type == "image":
+            url = str(token.attrGet("src") or "")
+            row = _row_of(url, lines, row)
+            faults += [Fault(first_line + row, text) for text in _address_faults(url, IMAGE_SCHEMES, "picture")]
+        elif token.type in {"softbreak", "hardbreak"}:
+            row += 1
+    return faults
+
+
+def _row_of(needle: str, lines: list[str], row: int) -> int:
+    """Return the line on which a piece of source stands, from `row` on; a code span may hide a line break."""
+    return next((n for n in range(row, len(lines)) if needle and needle in lines[n]), row)
+
+
+def _html_fault(source: str, line: int) -> Fault:
+    found = _TAG.search(source)
+    tag = found[0].replace("/", "") if found else "<"
+    name = "an HTML comment" if tag == "<!--" else f"HTML ({quoted(tag + '>')})"
+    return Fault(line, f"{name} cannot stand in a tip; write it in Markdown, or in `backquotes` to show it as it is")
+
+
+def _address_faults(url: str, schemes: tuple[str, ...], noun: str) -> list[str]:
+    shown = quoted(unquote(url))
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return [f"the {noun} {shown} is not an address that can be read"]
+    allowed = ", ".join(f"{scheme}:" for scheme in schemes)
+    if parts.scheme.lower() not in schemes:
+        why = "an empty address" if not url else shown
+        return [f"the {noun} leads to {why}; in a mail it must begin with https:// (allowed: {allowed})"]
+    # A host cannot be percent-encoded: the parser does that to what has no place in one.
+    if parts.scheme.lower() != "mailto" and (not host or "%" in host):
+        return [f"the {noun} {shown} names no host; write it like https://example.com/page"]
+    return []
+
+
+def merge_field_faults(text: str, first_line: int) -> list[Fault]:
+    """Return what is wrong with the merge fields of a text."""
+    faults: list[Fault] = []
+    for number, line in enumerate(text.split("\n"), start=first_line):
+        try:
+            split_merge_fields(line, place="text")
+        except InputError as error:
+            # A merge field stays on one line, so each line can be judged alone; its own place comes before the colon.
+            faults += [Fault(number, detail.partition(": ")[2]) for detail in error.details]
+    return faults

@@ -1,0 +1,110 @@
+"""A tip file: front matter and Markdown, read into a `TipDraft` and written from one.
+
+In: the text of a file. Out: a draft, or an `InputError` whose details are all faults, each with its line. It never
+opens a file, and nothing that an author can type raises anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import yaml
+
+from newsletter.core.front_matter import FENCE, NOT_IN_A_LINE, Fault, FrontMatter, read_front_matter
+from newsletter.core.tip import TipDraft
+from newsletter.core.tip_body import body_faults, merge_field_faults
+from newsletter.core.tip_keys import Reading
+from newsletter.errors import InputError
+
+FILE_LIMIT = 1024 * 1024
+"""Bytes of UTF-8."""
+# In a text, unlike in a header, a tab is fine, and so are the direction marks that right-to-left languages need.
+_NOT_IN_A_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_PLAIN = re.compile(r"[A-Za-z](?:[\w .!?()-]*[\w.!?()])?")
+_YAML_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+
+
+def parse_tip_file(text: str, *, file_name: str) -> TipDraft:
+    """Read a tip file.
+
+    Accepts a byte order mark and the line ends of Windows. Raises `InputError` with every fault, in the order of lines.
+    """
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > FILE_LIMIT:
+        raise _refusal(file_name, [Fault(1, f"the file is {size:,} bytes long; {FILE_LIMIT:,} are the limit")])
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    faults = [
+        Fault(number, f"U+{ord(found):04X} is a character that mail cannot carry; delete it")
+        for number, line in enumerate(lines.split("\n"), start=1)
+        for found in dict.fromkeys(_NOT_IN_A_TEXT.findall(line))
+    ]
+    # What follows reads on without them, so that all other faults are told as well.
+    clean = _NOT_IN_A_TEXT.sub("\ufffd", lines)
+    front, front_faults = read_front_matter(clean)
+    faults += front_faults
+    if front is None:
+        raise _refusal(file_name, faults)
+    reading = Reading(front)
+    draft = reading.draft()
+    faults += reading.faults
+    body, body_line = _body(clean, front)
+    faults += body_faults(body, body_line) + merge_field_faults(body, body_line)
+    if faults:
+        raise _refusal(file_name, faults)
+    return replace(draft, body=body, body_line=body_line)
+
+
+def render_tip_file(draft: TipDraft) -> str:
+    """Write the file that `parse_tip_file` reads back into an equal draft, if the draft is one it would accept."""
+    keys: dict[str, str | bool | int | list[str]] = {"title": draft.title, "slug": draft.slug}
+    if draft.subject != draft.title:
+        keys["subject"] = draft.subject
+    for name in ("preheader", "author"):
+        if value := getattr(draft, name):
+            keys[name] = value
+    if draft.tags:
+        keys["tags"] = list(draft.tags)
+    if draft.evergreen:
+        keys["evergreen"] = True
+    if draft.season:
+        keys["season"] = str(draft.season)
+    if draft.series is not None and draft.part is not None:
+        keys |= {"series": draft.series, "part": draft.part}
+    dates = {"pin": draft.pin, "first_published": draft.first_published}
+    lines = [_yaml_line(key, value) for key, value in keys.items()]
+    lines += [f"{key}: {value.isoformat()}" for key, value in dates.items() if value]
+    lines.append(f"status: {draft.status}")
+    return "\n".join([FENCE, *lines, FENCE, "", draft.body, ""])
+
+
+def _yaml_line(key: str, value: str | bool | int | list[str]) -> str:  # noqa: FBT001 (a YAML value, not a switch)
+    if isinstance(value, str):
+        return f"{key}: {_yaml_text(value)}"
+    if isinstance(value, list):
+        return f"{key}: [{', '.join(_yaml_text(item) for item in value)}]"
+    return f"{key}: {str(value).lower()}"
+
+
+def _yaml_text(value: str) -> str:
+    """Return a value plain where no reader of YAML could take it for anything else, otherwise in double quotes."""
+    is_plain = _PLAIN.fullmatch(value) and value.lower() not in _YAML_WORDS
+    return value if is_plain else _in_quotes(value)
+
+
+def _in_quotes(value: str) -> str:
+    return str(yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf"))).rstrip("\n")
+
+
+def _body(text: str, front: FrontMatter) -> tuple[str, int]:
+    """Return the text below the front matter without blank lines around it, and the line on which it begins."""
+    lines = text.split("\n")[front.end_line :]
+    blank = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    return "\n".join(lines[blank:]).rstrip(), front.end_line + blank + (1 if lines else 0)
+
+
+def _refusal(file_name: str, faults: list[Fault]) -> InputError:
+    unique = sorted(set(faults))
+    count = "1 fault" if len(unique) == 1 else f"{len(unique)} faults"
+    name = NOT_IN_A_LINE.sub("?", file_name)
+    return InputError(f"{name} has {count}; correct it and try again", details=tuple(str(fault) for fault in unique))

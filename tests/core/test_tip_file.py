@@ -1,0 +1,350 @@
+"""Tip files: what they may say, and every fault with its line."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.core.tip import Season, TipDraft, TipStatus, slug_from
+from newsletter.core.tip_body import BODY_LIMIT
+from newsletter.core.tip_file import FILE_LIMIT, parse_tip_file, render_tip_file
+from newsletter.errors import InputError
+
+FULL = """---
+title: Answer with a date
+slug: with-a-date
+subject: "{{ first_name|Hello }}: answer with a date"
+preheader: Soon is not a day of the week
+author: The service desk
+tags: [promises, E-mail]
+evergreen: yes
+season: 11-15..01-06
+pin: 2026-12-22
+series: promises
+part: 2
+first_published: 2019-03-05
+status: approved
+---
+
+Say **when**.
+
+    indented code stays
+"""
+
+
+def faults_of(text: str) -> tuple[str, ...]:
+    """Return the faults of a file that has some."""
+    with pytest.raises(InputError) as caught:
+        parse_tip_file(text, file_name="tip.md")
+    return caught.value.details
+
+
+def with_key(line: str) -> str:
+    """Return a good file with one more line in its front matter, the third of the file."""
+    return f"---\ntitle: Answer with a date\n{line}\n---\nSay when.\n"
+
+
+def with_body(body: str) -> str:
+    """Return a good file with this text, which begins on its fifth line."""
+    return f"---\ntitle: Answer with a date\n---\n\n{body}\n"
+
+
+def test_a_file_may_say_all_of_this() -> None:
+    """Every key reaches the draft, and the body keeps its shape."""
+    assert parse_tip_file(FULL, file_name="tip.md") == TipDraft(
+        slug="with-a-date",
+        title="Answer with a date",
+        subject="{{ first_name|Hello }}: answer with a date",
+        preheader="Soon is not a day of the week",
+        author="The service desk",
+        tags=("promises", "E-mail"),
+        evergreen=True,
+        season=Season(first=(11, 15), last=(1, 6)),
+        pin=date(2026, 12, 22),
+        series="promises",
+        part=2,
+        first_published=date(2019, 3, 5),
+        status=TipStatus.APPROVED,
+        body="Say **when**.\n\n    indented code stays",
+    )
+    assert parse_tip_file(FULL, file_name="tip.md").body_line == 17
+
+
+def test_a_title_and_a_text_are_enough() -> None:
+    """Without a word on it, a tip is a draft, and its slug and subject come from its title."""
+    draft = parse_tip_file("---\ntitle: Don\u2019t wait\n---\nGo.", file_name="tip.md")
+    assert draft == TipDraft(slug="dont-wait", title="Don\u2019t wait", subject="Don\u2019t wait", body="Go.")
+    assert draft.status is TipStatus.DRAFT
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_fault() -> None:
+    """What editors on Windows write reads as the same tip."""
+    draft = parse_tip_file("\ufeff" + FULL.replace("\n", "\r\n"), file_name="tip.md")
+    assert draft == parse_tip_file(FULL, file_name="tip.md")
+
+
+@pytest.mark.parametrize("title", ["2026", "yes", "1e3", "2026-12-22", "0x1F", "null and void", "=", "<<"])
+def test_a_title_stays_what_was_typed(title: str) -> None:
+    """YAML's own ideas about numbers, dates and yes do not touch the words of an author."""
+    assert parse_tip_file(f"---\ntitle: {title}\nslug: x\n---\nGo.", file_name="tip.md").title == title
+
+
+@pytest.mark.parametrize("tags", ["a, B ,a", "[a, B, A]", "\n- a\n- B"])
+def test_tags_may_be_a_list_or_words_with_commas(tags: str) -> None:
+    """Each way of writing tags gives the same ones, each once."""
+    assert parse_tip_file(with_key(f"tags: {tags}"), file_name="tip.md").tags == ("a", "B")
+
+
+def test_an_evergreen_may_be_pinned() -> None:
+    """A pin on an evergreen is a wish for one date, not a contradiction."""
+    draft = parse_tip_file(with_key("evergreen: true\npin: 2026-12-22"), file_name="tip.md")
+    assert (draft.evergreen, draft.pin) == (True, date(2026, 12, 22))
+
+
+def test_a_season_may_begin_on_29_february() -> None:
+    """The day that most years lack is a day of the calendar."""
+    draft = parse_tip_file(with_key("evergreen: true\nseason: 02-29..03-05"), file_name="tip.md")
+    assert draft.season == Season(first=(2, 29), last=(3, 5))
+
+
+KEY_FAULTS = [
+    (
+        "pin: 22.12.2026",
+        "line 3: pin: “22.12.2026” is not a date I understand; write year, month and day like 2026-12-22",
+    ),
+    ("pin: 2026-12-22 09:00", "a date stands alone, without a time: 2026-12-22"),
+    ("pin: 2026-02-30", "line 3: pin: there is no day 2026-02-30"),
+    ("first_published: last year", "line 3: first_published: “last year” is not a date"),
+    ("titel: x", "line 3: “titel” is not a key of a tip; did you mean “title”?"),
+    ("First-Published: 2019-03-05", "did you mean “first_published”?"),
+    ("zzz: x", "the keys are title, slug, subject"),
+    ("title: Another", "line 3: “title” stands twice; it was given on line 2 already"),
+    (
+        "slug: Hello World",
+        "line 3: slug: “Hello World” may hold only a to z, 0 to 9 and single hyphens, such as hello-world",
+    ),
+    (f"slug: {'a' * 81}", "line 3: slug: 81 characters long; 80 are the limit"),
+    (f"subject: {'a' * 201}", "line 3: subject: 201 characters long; 200 are the limit"),
+    (f"preheader: {'a' * 151}", "line 3: preheader: 151 characters long; 150 are the limit"),
+    ('subject: "a\\tb"', "line 3: subject: U+0009 is an invisible character"),
+    ('subject: "a\\u2028b"', "line 3: subject: U+2028 is an invisible character"),
+    ('subject: "a\\u202eb"', "line 3: subject: U+202E is an invisible character"),
+    ('subject: "a\\ud800b"', "line 3: subject: U+D800 is an invisible character"),
+    ("subject: |\n  a\n  b", "line 3: subject: must be on one line"),
+    ("subject: Hello {{ fist_name|you }}", "line 3: subject: unknown merge field"),
+    ("author: '{{ name|you }}'", "line 3: author: merge fields belong in the text, the subject or the preheader"),
+    ("author: [a]", "line 3: author: write one value here, not a list"),
+    ("author: {a: b}", "line 3: “author” has keys of its own below it"),
+    ("author: A: B", "line 3: there is a second “:” on this line; put the value in quotes"),
+    ("\tauthor: A", "line 3: a tab cannot stand at the beginning"),
+    ("author", "line 3: this is not a “key: value” line that can be read"),
+    ("author: 'A", "line 3: this is not a “key: value” line that can be read"),
+    ('author: "\\UFFFFFFFF"', "line 3: this is not a “key: value” line that can be read"),
+    ("%YAML 1." + "9" * 5000, "line 3: this is not a “key: value” line that can be read"),
+    ("author: &a A", "line 3: YAML anchors (&) and aliases (*) are not used here"),
+    ("author: *a", "line 3: YAML anchors (&) and aliases (*) are not used here"),
+    ("author: !!python/name:os.system", "line 3: YAML tags (!) are not used here"),
+    ("tags: [a, [b]]", "line 3: the list of “tags” may hold plain words only"),
+    ("tags: [" * 1000, "line 3: "),
+    ("tags: ['a,b']", "line 3: tags: “a,b” holds a comma"),
+    (f"tags: {list(range(21))}", "line 3: tags: 21 of them; 20 are the limit"),
+    ("evergreen: perhaps", "line 3: evergreen: “perhaps” is neither true nor false"),
+    ("season: 11-15..12-31", "line 3: season: only an evergreen tip has one"),
+    ("evergreen: true\nseason: winter", "line 4: season: “winter” is not a part of the year"),
+    ("evergreen: true\nseason: 02-30..03-01", "line 4: season: there is no day 02-30"),
+    ("series: a", "line 3: series: without “part”"),
+    ("series: A B\npart: 1", "line 3: series: “A B” may hold only a to z, 0 to 9 and single hyphens, such as a-b"),
+    ("part: 1", "line 3: part: without “series”"),
+    ("series: a\npart: 0", "line 4: part: “0” is not a number from 1 to 999"),
+    ("series: a\npart: two", "line 4: part: “two” is not a number from 1 to 999"),
+    ("status: sent", "line 3: status: “sent” cannot be set; that is decided by sending and retiring, not by the file"),
+    ("status: ready", "line 3: status: “ready” cannot be set; write draft or approved"),
+    ("author: a" + "x" * 17000, "line 1: the front matter is longer than 16,384 characters"),
+]
+
+
+@pytest.mark.parametrize(("line", "fault"), KEY_FAULTS)
+def test_a_wrong_key_is_told_with_its_line(line: str, fault: str) -> None:
+    """Each mistake in the front matter gives one fault, on the line where it was made."""
+    (found,) = faults_of(with_key(line))
+    assert found.startswith("line ")
+    assert fault in found
+
+
+FILE_FAULTS = [
+    ("", "line 1: the file is empty"),
+    ("\n\nHello", "line 3: a tip begins with a line of three hyphens"),
+    ("---\ntitle: x\nSay when.", "line 1: the front matter that begins here has no end"),
+    ("---\nauthor: x\n---\nSay when.", "line 1: title: missing"),
+    ("---\ntitle:\n---\nSay when.", "line 2: title: missing"),
+    ("---\ntitle: ~\n---\nSay when.", "line 2: title: missing"),
+    ("---\ntitle: 日本語\n---\nSay when.", "line 1: slug: missing, and the title has no letters from a to z"),
+    ("---\ntitle: Hi {{ name|you }}\nsubject: x\n---\nSay when.", "line 2: title: merge fields belong in the text"),
+    ("---\ntitle: Hi *|FNAME|*\n---\nSay when.", "line 2: title: *|FNAME|* is a merge tag of another service"),
+    ("---\ntitle: x\n---\n\n \n", "line 4: the tip has no text"),
+    ("---\ntitle: x\n---", "line 3: the tip has no text"),
+    ("---\ntitle: x\x00\n---\nSay when.", "line 2: U+0000 is a character that mail cannot carry"),
+    ("---\ntitle: x\n---\nSay\x1b[2J when.", "line 4: U+001B is a character that mail cannot carry"),
+    ("---\ntitle: x\n---\n" + "x" * FILE_LIMIT, "line 1: the file is 1,048,593 bytes long"),
+]
+
+
+@pytest.mark.parametrize(("text", "fault"), FILE_FAULTS)
+def test_a_file_that_is_no_tip_is_told_why(text: str, fault: str) -> None:
+    """Each way of not being a tip file gives one fault that says what is wanted."""
+    (found,) = faults_of(text)
+    assert found.startswith(fault)
+
+
+BODY_FAULTS = [
+    ("Hello <b>you</b>", "line 5: HTML (“<b>”) cannot stand in a tip"),
+    ("<script>\nalert(1)\n</script>", "line 5: HTML (“<script>”)"),
+    ("Hello\n\n- a\n- b <!-- c -->", "line 8: an HTML comment"),
+    ("<!--[if mso]>x<![endif]-->", "line 5: an HTML comment"),
+    ("| a |\n|---|\n| b<br>c |", "line 7: HTML (“<br>”)"),
+    ("`two\nlines` and\n<img src=x>", "line 7: HTML (“<img>”)"),
+    ("one\n[a](javascript:alert%281%29)", "line 6: the link leads to “javascript:alert(1)”"),
+    ("[a](JAVASCRIPT:x)", "line 5: the link leads to “JAVASCRIPT:x”"),
+    ("[a](&#106;avascript:x)", "line 5: the link leads to “javascript:x”"),
+    ("<vbscript:x>", "line 5: the link leads to “vbscript:x”"),
+    ("[a](data:text/html,x)", "line 5: the link leads to “data:text/html,x”"),
+    ("[a][b]\n\n[b]: file:///etc/passwd", "line 5: the link leads to “file:///etc/passwd”"),
+    ("[a](/page)", "line 5: the link leads to “/page”; in a mail it must begin with https://"),
+    ("[a]()", "line 5: the link leads to an empty address"),
+    ("[a](https://)", "line 5: the link “https://” names no host"),
+    ("[a](http://[)", "line 5: the link “http://[” names no host"),
+    (
+        "[a](https://example.com:port/)",
+        "line 5: the link “https://example.com:port/” is not an address that can be read",
+    ),
+    ("![a](data:image/png;base64,AA)", "line 5: the picture leads to “data:image/png;base64,AA”"),
+    ("![a](mailto:a@example.com)", "line 5: the picture leads to “mailto:a@example.com”"),
+    ("Hello {{ first_name", "line 5: {{ is never closed"),
+    ("a\n\nHello {{ fist_name|you }}", "line 7: unknown merge field"),
+    ("Hello {{ first_name }}", "line 5: {{ first_name }} has no fallback"),
+    ("{% if x %}", "line 5: {% begins a template tag"),
+    ("é" * (BODY_LIMIT // 2 + 1), "line 5: the text is 61,442 bytes long; 61,440 are the limit"),
+]
+
+
+@pytest.mark.parametrize(("body", "fault"), BODY_FAULTS)
+def test_a_text_that_cannot_be_mailed_is_told_with_its_line(body: str, fault: str) -> None:
+    """Each mistake in the text gives one fault, on its line of the file."""
+    (found,) = faults_of(with_body(body))
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "`<b>` and `<!-- x -->`",
+        "```html\n<script>\n[a](javascript:x)\n```",
+        "    <div>",
+        "1 < 2 and <3 and a <- b",
+        "<https://example.com/a> and <a@example.com>",
+        "[a](https://example.com/?a=1&b=2) [b](http://example.org) [c](mailto:a@example.net)",
+        "![a](https://example.com/a.png)",
+        "{{ first_name|there }}, {{ field.company|your firm }}, {{ email }}, \\{{ as it is",
+        "עברית \u200f(\u2067x\u2069)",
+    ],
+)
+def test_a_text_may_hold_this(body: str) -> None:
+    """Code, comparisons, addresses and direction marks are no HTML and no fault."""
+    assert parse_tip_file(with_body(body), file_name="tip.md").body == body
+
+
+def test_all_faults_come_at_once_in_the_order_of_lines() -> None:
+    """An author corrects a file once; one broken line does not hide what follows."""
+    text = "---\ntitle: a: b\npin: tomorrow\n\tauthor: x\ntags: [a\nstatus: sent\n---\n<br>\n\n[a](/b)\n{{ x }}\n"
+    found = faults_of(text)
+    assert [fault.split(":")[0] for fault in found] == [f"line {n}" for n in (2, 3, 4, 5, 6, 8, 10, 11)]
+    assert not any("\n" in fault for fault in found)
+
+
+def test_the_message_names_the_file_on_one_line() -> None:
+    """The head of the report says which file and how many faults, even for a hostile file name."""
+    with pytest.raises(InputError) as caught:
+        parse_tip_file("---\npin: x\nfoo: y\n---\n", file_name="a\nb.md")
+    assert str(caught.value) == "a?b.md has 4 faults; correct it and try again"
+    assert len(caught.value.details) == 4
+
+
+YAMLISH = st.text(alphabet=st.sampled_from("-:#[]{}&*!|>'\"%@`~ \t\n\r\\\x00\u2028\ud800abt019,.?<"), max_size=60)
+
+
+@given(st.one_of(st.text(), YAMLISH), st.one_of(st.text(), YAMLISH))
+def test_nothing_but_an_input_error_is_ever_raised(front: str, body: str) -> None:
+    """Whatever stands in a file, it is a tip or it has faults, each on one line and with a line number in the file."""
+    for text in (
+        front,
+        f"---\n{front}\n---\n{body}",
+        f"---\ntitle: {front}\n---\n{body}",
+        f"---\ntitle: x\n{front}\n---\nx",
+    ):
+        details: tuple[str, ...] = ("line 1: ",)
+        try:
+            parse_tip_file(text, file_name="tip.md")
+        except InputError as error:
+            details = error.details
+        assert details
+        assert not any("\n" in fault for fault in details)
+        numbers = [int(fault.removeprefix("line ").partition(":")[0]) for fault in details]
+        assert numbers == sorted(numbers)
+        assert 1 <= numbers[0] <= numbers[-1] <= len(text.splitlines()) + 2
+
+
+ONE_LINE = st.text(
+    alphabet=st.characters(
+        exclude_categories=["Cc", "Cs", "Zl", "Zp"],
+        exclude_characters="\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff{}*",
+    ),
+    max_size=60,
+).map(str.strip)
+A_SLUG = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,8}){0,3}", fullmatch=True)
+A_DAY = st.dates(min_value=date(1900, 1, 1))
+A_SEASON = st.builds(lambda a, b: Season(first=(a.month, a.day), last=(b.month, b.day)), A_DAY, A_DAY)
+TEXT = st.lists(st.text(alphabet="ab 1.,*_#-é\t", min_size=1), min_size=1).map("\n".join)
+
+
+@st.composite
+def drafts(draw: st.DrawFn) -> TipDraft:
+    """Return any draft that a file can say."""
+    title = draw(ONE_LINE.filter(bool))
+    evergreen = draw(st.booleans())
+    in_series = draw(st.booleans())
+    tags = draw(st.lists(ONE_LINE.filter(lambda tag: tag and "," not in tag), max_size=4, unique_by=str.casefold))
+    return TipDraft(
+        slug=draw(A_SLUG),
+        title=title,
+        subject=draw(ONE_LINE) or title,
+        preheader=draw(ONE_LINE),
+        author=draw(ONE_LINE),
+        tags=tuple(tags),
+        evergreen=evergreen,
+        season=draw(st.none() | A_SEASON) if evergreen else None,
+        pin=draw(st.none() | A_DAY),
+        series=draw(A_SLUG) if in_series else None,
+        part=draw(st.integers(1, 999)) if in_series else None,
+        first_published=draw(st.none() | A_DAY),
+        status=draw(st.sampled_from([TipStatus.DRAFT, TipStatus.APPROVED])),
+        body="x" + draw(TEXT).rstrip(),
+    )
+
+
+@given(drafts())
+def test_what_is_written_reads_back_the_same(draft: TipDraft) -> None:
+    """Writing the file of a draft and reading it again loses and adds nothing."""
+    text = render_tip_file(draft)
+    assert parse_tip_file(text, file_name="tip.md") == draft
+    assert render_tip_file(parse_tip_file(text, file_name="tip.md")) == text
+
+
+def test_a_written_file_is_pleasant_to_read() -> None:
+    """Plain words stand without quotes, defaults are left out, and the slug is kept even if the title changes later."""
+    draft = TipDraft(slug=slug_from("Say when"), title="Say when", subject="Say when", tags=("a", "b: c"), body="Now.")
+    assert render_tip_file(draft) == (
+        '---\ntitle: Say when\nslug: say-when\ntags: [a, "b: c"]\nstatus: draft\n---\n\nNow.\n'
+    )
