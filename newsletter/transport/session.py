@@ -1,0 +1,214 @@
+"""From a host name to a session that is greeted, secured and logged in; `smtplib` does the talking.
+
+In: a `Relay`. Out: the open wire with what the server offers, or a `ConnectFailure` that says why not. It never falls
+back to clear text, never skips the check of a certificate, and never sends a password to a server it has not verified.
+"""
+
+from __future__ import annotations
+
+import functools
+import smtplib
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from newsletter.core.reply import Phase, Reply, parse_reply
+from newsletter.transport.base import ConnectFailure, Relay, Security
+from newsletter.transport.wire import Wire
+
+_DONE = 250
+
+_CERTIFICATE_FAULTS = {
+    9: "its certificate is not valid yet (or this machine's clock is wrong)",
+    10: "its certificate has expired",
+    18: "its certificate is self-signed",
+    19: "its certificate comes from an authority this machine does not know",
+    20: "its certificate comes from an authority this machine does not know",
+    21: "its certificate comes from an authority this machine does not know",
+    23: "its certificate was revoked",
+    62: "its certificate is for another host name",
+    64: "its certificate is for another address",
+}
+"""By OpenSSL's X509_V_ERR number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What the EHLO in force offers, as far as we use it."""
+
+    size: bool
+    size_limit: int
+    """0: no limit known."""
+    smtputf8: bool
+    eight_bit: bool
+
+
+class _Refused(Exception):  # noqa: N818 - it carries a value to `open_session`, and ends there.
+    """A step of the opening did not work."""
+
+    def __init__(self, reply: Reply, plain: str) -> None:
+        super().__init__(plain)
+        self.failure = ConnectFailure(reply=reply, plain=plain)
+
+
+def open_session(relay: Relay) -> tuple[Wire, Features] | ConnectFailure:
+    """Connect, greet, secure and log in."""
+    smtp: smtplib.SMTP | None = None
+    try:
+        context = None if relay.security is Security.NONE else _context(relay)
+        smtp = _greeting(relay, context)
+        _ehlo(smtp, relay)
+        if relay.security is Security.STARTTLS and context is not None:
+            _starttls(smtp, relay, context)
+            # What was offered before TLS may have been put there by somebody in the middle (RFC 3207 §4.2).
+            _ehlo(smtp, relay)
+        if relay.username:
+            _login(smtp, relay)
+        if smtp.sock is None or smtp.file is None:
+            raise _Refused(Reply(phase=Phase.EHLO, text="the connection is closed"), _absent(relay, "it hung up"))
+    except _Refused as refused:
+        if smtp is not None:
+            smtp.close()
+        return refused.failure
+    return Wire(smtp.sock, smtp.file), _features(smtp.esmtp_features)
+
+
+def _context(relay: Relay) -> ssl.SSLContext:
+    try:
+        return _trust(relay.ca_file)
+    except (OSError, ssl.SSLError) as trouble:
+        reply = Reply(phase=Phase.STARTTLS, enhanced="5.7.5", text=f"CA file: {trouble}")
+        raise _Refused(reply, f"The certificate file {relay.ca_file} cannot be used: {trouble}.") from trouble
+
+
+@functools.lru_cache(maxsize=4)
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Load what we trust once: reading the system's store takes longer than sending a message."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _greeting(relay: Relay, context: ssl.SSLContext | None) -> smtplib.SMTP:
+    # The name is replaced in `_ehlo`; without one smtplib asks the DNS for ours, which may take seconds.
+    placeholder = "localhost"
+    try:
+        if relay.security is Security.TLS:
+            return smtplib.SMTP_SSL(relay.host, relay.port, placeholder, timeout=relay.timeout, context=context)
+        return smtplib.SMTP(relay.host, relay.port, placeholder, timeout=relay.timeout)
+    except smtplib.SMTPResponseException as refused:
+        reply = _reply(Phase.CONNECT, refused.smtp_code, refused.smtp_error)
+        raise _Refused(reply, f"{_where(relay)} does not take our connection: {reply.code} {reply.text}.") from refused
+    except ssl.SSLError as trouble:
+        raise _tls_fault(relay, trouble) from trouble
+    except (OSError, smtplib.SMTPException, UnicodeError, OverflowError) as trouble:
+        reply = Reply(phase=Phase.CONNECT, text=str(trouble)[:1000])
+        raise _Refused(reply, _absent(relay, _reason(trouble))) from trouble
+
+
+def _ehlo(smtp: smtplib.SMTP, relay: Relay) -> None:
+    try:
+        smtp.local_hostname = _own_name(smtp.sock)
+        code, text = smtp.ehlo()
+    except (OSError, ValueError, smtplib.SMTPException) as trouble:
+        reply = Reply(phase=Phase.EHLO, text=str(trouble)[:1000])
+        raise _Refused(reply, f"{_where(relay)} answered, but hung up at our EHLO: {trouble}.") from trouble
+    if code != _DONE:
+        reply = _reply(Phase.EHLO, code, text)
+        raise _Refused(reply, f"{_where(relay)} refuses our EHLO: {reply.code} {reply.text}.")
+
+
+def _starttls(smtp: smtplib.SMTP, relay: Relay, context: ssl.SSLContext) -> None:
+    if not smtp.has_extn("starttls"):
+        reply = Reply(phase=Phase.STARTTLS, enhanced="5.7.10", text="STARTTLS is not offered")
+        raise _Refused(reply, f"{_where(relay)} does not offer STARTTLS, and we never send in clear text instead.")
+    try:
+        smtp.starttls(context=context)
+    except smtplib.SMTPResponseException as refused:
+        reply = _reply(Phase.STARTTLS, refused.smtp_code, refused.smtp_error)
+        raise _Refused(reply, f"{_where(relay)} refuses STARTTLS: {reply.code} {reply.text}.") from refused
+    except ssl.SSLError as trouble:
+        raise _tls_fault(relay, trouble) from trouble
+    except (OSError, ValueError, smtplib.SMTPException) as trouble:
+        reply = Reply(phase=Phase.STARTTLS, text=str(trouble)[:1000])
+        raise _Refused(reply, f"{_where(relay)} hung up while TLS was being set up: {trouble}.") from trouble
+
+
+def _login(smtp: smtplib.SMTP, relay: Relay) -> None:
+    try:
+        smtp.login(relay.username, relay.password)
+    except smtplib.SMTPAuthenticationError as refused:
+        reply = _reply(Phase.AUTH, refused.smtp_code, refused.smtp_error)
+        raise _Refused(reply, _login_words(relay, reply)) from refused
+    except smtplib.SMTPServerDisconnected as trouble:
+        reply = Reply(phase=Phase.AUTH, text=str(trouble)[:1000])
+        raise _Refused(reply, f"{_where(relay)} hung up during the login.") from trouble
+    except UnicodeEncodeError as trouble:
+        reply = Reply(phase=Phase.AUTH, enhanced="5.7.8", text="user name or password is not ASCII")
+        raise _Refused(reply, "The SMTP user name and password must be plain ASCII.") from trouble
+    except (OSError, ValueError, smtplib.SMTPException) as trouble:
+        reply = Reply(phase=Phase.AUTH, enhanced="5.7.4", text=str(trouble)[:1000])
+        raise _Refused(reply, f"{_where(relay)} offers no login that we know: {trouble}") from trouble
+
+
+def _login_words(relay: Relay, reply: Reply) -> str:
+    if reply.code // 100 == 4:  # noqa: PLR2004 - first digit of a transient reply.
+        return f"{_where(relay)} cannot check logins at the moment: {reply.code} {reply.text}."
+    return f"{_where(relay)} refuses the login of {relay.username}: {reply.code} {reply.text}."
+
+
+def _tls_fault(relay: Relay, trouble: ssl.SSLError) -> _Refused:
+    """Tell a certificate that is wrong, which only a person can put right, from a handshake that went wrong."""
+    if isinstance(trouble, ssl.SSLCertVerificationError):
+        fault = _CERTIFICATE_FAULTS.get(trouble.verify_code, f"its certificate is not valid: {trouble.verify_message}")
+        reply = Reply(phase=Phase.STARTTLS, enhanced="5.7.5", text=trouble.verify_message[:1000])
+        return _Refused(reply, f"{_where(relay)} cannot be trusted: {fault}.")
+    words = trouble.reason or str(trouble)
+    reply = Reply(phase=Phase.STARTTLS, text=f"TLS: {words}"[:1000])
+    return _Refused(reply, f"{_where(relay)} and we could not agree on TLS 1.2 or later: {words}.")
+
+
+def _own_name(sock: socket.socket | None) -> str:
+    """Name this machine in EHLO: its full host name, else its address as a literal (RFC 5321 §4.1.3)."""
+    name = socket.gethostname()
+    if "." in name.strip(".") and name.isascii() or sock is None:
+        return name
+    address = str(sock.getsockname()[0])
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def _features(offered: Mapping[str, str]) -> Features:
+    limit = offered.get("size", "").split(" ")[0]
+    return Features(
+        size="size" in offered,
+        size_limit=int(limit) if limit.isdecimal() and limit.isascii() else 0,
+        smtputf8="smtputf8" in offered,
+        eight_bit="8bitmime" in offered,
+    )
+
+
+def _reply(phase: Phase, code: int, text: bytes | str) -> Reply:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    # smtplib says -1 when it could not read the code.
+    return parse_reply(max(code, 0), words.splitlines(), phase=phase)
+
+
+def _where(relay: Relay) -> str:
+    return f"The mail server {relay.host}:{relay.port}"
+
+
+def _absent(relay: Relay, why: str) -> str:
+    return f"{_where(relay)} cannot be reached: {why}."
+
+
+def _reason(trouble: Exception) -> str:
+    if isinstance(trouble, socket.gaierror | UnicodeError):
+        return "the host name does not resolve"
+    if isinstance(trouble, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(trouble, TimeoutError) or "timed out" in str(trouble):
+        return "it does not answer"
+    if isinstance(trouble, smtplib.SMTPServerDisconnected):
+        return "it hung up without a greeting"
+    return str(trouble) or type(trouble).__name__
