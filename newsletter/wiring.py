@@ -1,0 +1,137 @@
+"""Wiring: settings in, a running application out. The only place that builds things; it hands the clock in.
+
+Nothing is opened here: the database is looked at when `Application.unit` is first asked for.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from jinja2 import Environment
+from sqlalchemy import Engine
+
+from newsletter.clock import Clock, SystemClock
+from newsletter.config import Settings
+from newsletter.core.cadence import WEEKDAYS, Cadence
+from newsletter.core.lineup import LineupRules
+from newsletter.core.message import Publication
+from newsletter.core.pace import Limits
+from newsletter.core.token import Keyring
+from newsletter.render.environment import make_environment
+from newsletter.store.database import connect, open_unit
+from newsletter.store.unit import Unit
+from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """Everything a command or the service works with."""
+
+    settings: Settings
+    clock: Clock
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database engine, not yet opened."""
+        return connect(self.settings.database_url.get_secret_value())
+
+    @cached_property
+    def unit(self) -> Unit:
+        """The door to the database; raises `Stop` when it is missing, older or newer."""
+        return open_unit(self.engine)
+
+    @cached_property
+    def cadence(self) -> Cadence:
+        """Which instants are slots."""
+        settings = self.settings
+        return Cadence(weekday=WEEKDAYS.index(settings.send_day), at=settings.send_time, zone=settings.time_zone)
+
+    @cached_property
+    def publication(self) -> Publication:
+        """The newsletter as every mail shows it."""
+        settings = self.settings
+        return Publication(
+            name=settings.name,
+            from_email=settings.from_email,
+            reply_to=settings.reply_to or settings.from_email,
+            postal_address=settings.postal_address,
+            base_url=settings.base_url,
+            language=settings.language,
+            archive_url=settings.archive_url,
+            signup_url=settings.signup_url,
+            contact_url=settings.contact_url,
+            resources_url=settings.resources_url,
+            home_url=settings.home_url,
+            bounce_domain=settings.bounce_domain,
+            cfbl_address=settings.cfbl_address,
+        )
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The secret keys: links, bounce addresses and suppression hashes."""
+        settings = self.settings
+        return Keyring(
+            current=settings.secret_key.get_secret_value(),
+            old=tuple(key.get_secret_value() for key in settings.secret_keys_old),
+        )
+
+    @cached_property
+    def templates(self) -> Environment:
+        """The templates: an operator's own, file by file, before the shipped ones."""
+        return make_environment(self.settings.templates_dir)
+
+    @property
+    def rules(self) -> LineupRules:
+        """What the operator decided about the lineup."""
+        return LineupRules(evergreen_rest_weeks=self.settings.evergreen_rest_weeks)
+
+    @property
+    def grace(self) -> timedelta:
+        """How late a slot may still be sent."""
+        return timedelta(hours=self.settings.grace_hours)
+
+    @property
+    def expire_after(self) -> timedelta:
+        """How long a deferred delivery is tried."""
+        return timedelta(hours=self.settings.expire_hours)
+
+    @property
+    def limits(self) -> Limits:
+        """How many messages an hour and a day may hold."""
+        return Limits(per_hour=self.settings.rate_per_hour or None, per_day=self.settings.rate_per_day or None)
+
+    @property
+    def relay(self) -> Relay:
+        """The mail server, and how to talk to it."""
+        settings = self.settings
+        return Relay(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            security=Security(settings.smtp_security),
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else "",
+            ca_file=str(settings.smtp_ca_file or ""),
+            ehlo_name=settings.smtp_ehlo_name,
+            timeout=float(settings.smtp_timeout_seconds),
+            dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+        )
+
+    @property
+    def jitter(self) -> Callable[[], float]:
+        """A source of numbers in [-1, 1] that spreads retries."""
+        return lambda: random.uniform(-1, 1)  # noqa: S311 it spreads load, it guards nothing
+
+
+def build(settings: Settings, *, clock: Clock | None = None) -> Application:
+    """Wire an application."""
+    return Application(settings=settings, clock=clock or SystemClock())
+
+
+def machine_name() -> str:
+    """Return this machine's full name."""
+    return socket.getfqdn()
