@@ -1,14 +1,33 @@
 """A message: what one person is sent.
 
-In: the publication, as settings describe it, and one recipient with the values that differ from person to person.
-Out: frozen values that `render/` turns into bytes. It never renders.
+In: the publication, as settings describe it, and one recipient with the values that differ from person to person;
+the text of a tip with its merge fields. Out: frozen values that `render/` turns into bytes. It never renders.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from newsletter.errors import InputError
+
+FIELD_NAMES = ("first_name", "last_name", "name", "email")
+"""Merge fields every subscriber has; columns of an import's own are written `field.NAME`."""
+LONGEST_VALUE = 1_000
+"""Characters of a merge field that are used; a name is shorter, and a pasted novel must not fill the mail."""
+
+_OWN_FIELD = "field."
+_MARK = re.compile(
+    r"\\(?P<literal>\{\{|\{%)"  # \{{ stands for two braces
+    r"|\{\{(?P<field>[^\n]*?)\}\}"
+    r"|(?P<stray>\{\{|\{%)"
+    r"|(?P<foreign>\*\|[A-Za-z0-9_:]+\|\*)"
+)
+_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +69,99 @@ class Recipient:
     """Without the angle brackets."""
     date: datetime
     """The first attempt of this delivery, aware."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeField:
+    """A place in a tip that a value of the recipient fills."""
+
+    name: str
+    """`first_name`, `last_name`, `name`, `email`, `field.company`; empty for text that is the same for all."""
+    fallback: str = ""
+    """What stands there when the recipient has no such value."""
+
+    def value(self, recipient: Recipient) -> str:
+        """Return the recipient's value, cleaned, or the fallback when nothing is left of it."""
+        return plain_value(_raw_value(self.name, recipient)) or self.fallback
+
+
+def split_merge_fields(text: str, *, place: str = "body", line: int = 1) -> tuple[str | MergeField, ...]:
+    r"""Split a text at its merge fields; `line` is the number of its first line, `place` its name in messages.
+
+    `{{ first_name|there }}` gives the field with its fallback, `{{ first_name| }}` allows nothing to stand there, and
+    `\{{` is the way to write two braces. This is a fixed set of names, not a template language.
+    Raises `InputError` with one line of details per fault.
+    """
+    parts: list[str | MergeField] = []
+    faults: list[str] = []
+    end = 0
+    for match in _MARK.finditer(text):
+        parts.append(text[end : match.start()])
+        end = match.end()
+        found = _read_mark(match)
+        if isinstance(found, MergeField):
+            parts.append(found)
+        else:
+            faults.append(f"{place}, line {line + text.count(chr(10), 0, match.start())}: {found}")
+    if faults:
+        first, *more = faults
+        raise InputError(f"{first} (and {len(more)} more)" if more else first, details=tuple(faults))
+    return tuple(part for part in (*parts, text[end:]) if part != "")
+
+
+def plain_value(value: str) -> str:
+    """Return a subscriber's value as text that can do no harm: one line, no control characters, NFC, of bounded length.
+
+    Directional overrides go too: one that is not closed turns the rest of the line round (UTS #55, trap of spoofers).
+    """
+    if value.isascii() and value.isprintable():
+        return " ".join(value[:LONGEST_VALUE].split())
+    kept = "".join(c for c in " ".join(value.split()) if unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"})
+    return unicodedata.normalize("NFC", _OVERRIDES.sub("", kept))[:LONGEST_VALUE].strip()
+
+
+def _raw_value(name: str, recipient: Recipient) -> str:
+    """Look a merge field up; a field of the subscriber's own is found whatever its capitals, blanks and hyphens."""
+    if name == "email":
+        return recipient.email
+    if name == "unsubscribe_url":  # Of templates alone: no author may write it.
+        return recipient.unsubscribe_url
+    if name == "name":
+        return recipient.fields.get("name") or recipient.name
+    if not name.startswith(_OWN_FIELD):
+        return recipient.fields.get(name, "")
+    wanted = _heading(name.removeprefix(_OWN_FIELD))
+    return next((value for heading, value in recipient.fields.items() if _heading(heading) == wanted), "")
+
+
+def _heading(text: str) -> str:
+    """Return the form in which headings are compared: `Company Name` is `company_name`."""
+    return re.sub(r"[\s_-]+", "_", text.strip()).casefold()
+
+
+def _read_mark(match: re.Match[str]) -> MergeField | str:
+    """Return the merge field that a match is, or what is wrong with it."""
+    if literal := match["literal"]:
+        return MergeField(name="", fallback=literal)
+    if match["stray"]:
+        if match[0] == "{%":
+            return "{% begins a template tag, which a tip cannot have; write \\{% for the signs themselves"
+        return f"{match[0]} is never closed; write {{{{ first_name|there }}}}, or \\{match[0]} for the signs themselves"
+    if match["foreign"]:
+        return f"{match[0]} is a merge tag of another service; write {{{{ first_name|there }}}} instead"
+    name, bar, fallback = (part.strip() for part in match["field"].partition("|"))
+    own = name.removeprefix(_OWN_FIELD) if name.startswith(_OWN_FIELD) else ""
+    if name not in FIELD_NAMES and not (own and re.fullmatch(r"\w[\w .&/#+-]*", own)):
+        return _unknown(name)
+    if name != "email" and not bar:
+        return (
+            f"{{{{ {name} }}}} has no fallback for people without it; write {{{{ {name}|some words }}}}, "
+            f"or {{{{ {name}| }}}} if nothing may stand there"
+        )
+    return MergeField(name=name, fallback=plain_value(fallback))
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), FIELD_NAMES, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(FIELD_NAMES)}, or field.NAME"
+    return f'unknown merge field "{name}"; {hint} (write \\{{{{ for two braces)'

@@ -1,0 +1,165 @@
+"""An edition, rendered once for everybody.
+
+In: a tip, the publication, templates, a nonce and a date. Out: subject, HTML and text in which every value that differs
+from person to person is still a sentinel. It never sees a subscriber; `mime.py` makes the message of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - the argument `date` would hide it.
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from newsletter.core.message import MergeField, Publication
+from newsletter.core.tip import Tip, TipDraft
+from newsletter.errors import InputError
+from newsletter.render import gates
+from newsletter.render.encoding import SUBJECT_LENGTH
+from newsletter.render.environment import render_template
+from newsletter.render.inline import inline_css
+from newsletter.render.markdown import render_markdown
+from newsletter.render.splice import Personal, Sentinels
+
+FOLDER = "email/edition"
+_RIGHT_TO_LEFT = {"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedEdition:
+    """Content with sentinels, and what is needed to find them again."""
+
+    edition_name: str
+    nonce: str
+    subject: str
+    html: str
+    text: str
+    fields: tuple[MergeField, ...]
+    warnings: tuple[str, ...]
+
+
+def render_edition(
+    tip: Tip | TipDraft,
+    publication: Publication,
+    templates: Environment,
+    *,
+    nonce: str,
+    date: Date,
+    edition_name: str = "",
+) -> RenderedEdition:
+    """Render a tip as the edition of a date; `edition_name` is that date unless it is a second edition of it.
+
+    Raises `InputError` for an unknown merge field, a faulty template, and whatever a gate refuses.
+    """
+    sentinels = Sentinels(nonce)
+    _refuse_prefix(sentinels, tip, publication)
+    name = edition_name or date.isoformat()
+    values, warnings = _values(tip, publication, sentinels, date, name)
+    subject = _subject(render_template(templates, f"{FOLDER}/subject.txt", values), sentinels)
+    values["subject"] = sentinels.personal(subject, "the subject")
+    text = _tidy(render_template(templates, f"{FOLDER}/body.txt", values))
+    source = render_template(templates, f"{FOLDER}/body.html", values)
+    gates.check_part(source, "body.html", sentinels)
+    html = inline_css(source)
+    gates.check_sentinels(source, html, sentinels)
+    gates.check_style(html, sentinels)
+    gates.check_part(text, "body.txt", sentinels)
+    gates.check_part(subject, "subject.txt", sentinels)
+    unsubscribe = sentinels.sentinel(MergeField(name="unsubscribe_url"))
+    gates.check_footer(html, text, publication, unsubscribe, sentinels)
+    return RenderedEdition(
+        edition_name=name,
+        nonce=nonce,
+        subject=subject,
+        html=html,
+        text=text,
+        fields=tuple(sentinels.fields),
+        warnings=warnings,
+    )
+
+
+def _values(
+    tip: Tip | TipDraft, publication: Publication, sentinels: Sentinels, date: Date, name: str
+) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Return what the templates see (every name is documented in `docs/the-mail.md`), and warnings."""
+    line = tip.body_line if isinstance(tip, TipDraft) else 1
+    body = render_markdown(sentinels.mark(tip.body, place="body", line=line), sentinels)
+    title, subject, preheader = (
+        sentinels.personal(sentinels.mark(text, place=place), f"the {place}")
+        for place, text in (("title", tip.title), ("subject", tip.subject), ("preheader", tip.preheader))
+    )
+    button = body.button and {
+        "url": body.button.url,
+        "label": sentinels.personal(body.button.label, "the button"),
+    }
+    values: dict[str, object] = {
+        "publication": _publication_values(publication),
+        "tip": {
+            "title": title,
+            "title_rule": "=" * min(72, len(tip.title)),
+            "subject": subject,
+            "preheader": preheader,
+            "author": tip.author,
+            "tags": tip.tags,
+            "html": Markup(body.html),  # noqa: S704 - from the allow-list of `render/markdown.py`.
+            "text": body.text,
+            "button": button or "",
+        },
+        "edition": {"name": name, "date": _date_words(date, publication.language), "iso_date": date.isoformat()},
+        "recipient": {key: Personal.of(key, sentinels) for key in ("email", "unsubscribe_url")},
+        "language": publication.language,
+        "direction": "rtl" if publication.language.split("-")[0].lower() in _RIGHT_TO_LEFT else "ltr",
+    }
+    return values, body.warnings
+
+
+def _publication_values(publication: Publication) -> Mapping[str, object]:
+    """Return the publication as strings."""
+    lines = [line.strip() for line in publication.postal_address.splitlines() if line.strip()]
+    return {
+        "name": publication.name,
+        "reply_to": publication.reply_to,
+        "postal_address": ", ".join(line.rstrip(",") for line in lines),
+        "postal_lines": lines,
+        "archive_url": publication.archive_url,
+        "signup_url": publication.signup_url,
+        "contact_url": publication.contact_url,
+        "resources_url": publication.resources_url,
+        "home_url": publication.home_url,
+    }
+
+
+def _subject(rendered: str, sentinels: Sentinels) -> str:
+    """Return the subject as one line; nobody opens a mail without one."""
+    subject = " ".join(rendered.split())
+    if not subject:
+        message = "the subject is empty: give the tip a title"
+        raise InputError(message)
+    if len(sentinels.blank(subject)) > SUBJECT_LENGTH:
+        message = f"the subject has {len(sentinels.blank(subject))} characters, over the limit of {SUBJECT_LENGTH}: shorten it"
+        raise InputError(message)
+    return subject
+
+
+def _tidy(text: str) -> str:
+    """Return text with no blanks at line ends, at most one empty line in a row, and one line break at the end."""
+    lines = [line.rstrip() for line in text.replace("\r\n", "\n").strip().split("\n")]
+    kept = [line for at, line in enumerate(lines) if line or (at and lines[at - 1])]
+    return "\n".join(kept) + "\n"
+
+
+def _date_words(date: Date, language: str) -> str:
+    """Return the date in words where we know the words, else in digits that nobody misreads."""
+    tag = language.lower()
+    if tag in {"en", "en-us"}:
+        return f"{date:%B} {date.day}, {date.year}"
+    return f"{date.day} {date:%B %Y}" if tag.startswith("en-") else date.isoformat()
+
+
+def _refuse_prefix(sentinels: Sentinels, tip: Tip | TipDraft, publication: Publication) -> None:
+    """Refuse the one edition in 10^14 whose text holds its own sentinel prefix; another nonce will do."""
+    if sentinels.prefix in f"{tip}{publication}".lower():
+        message = "the text holds the mark of its own edition by chance: use another nonce"
+        raise InputError(message)

@@ -1,0 +1,114 @@
+"""The header block of an edition, one line per header, each once.
+
+In: the publication and the name of an edition. Out: ASCII header text in which `To`, `Date` and their like are holes.
+What comes from people goes through `header_text` and `mailbox`; nothing else may put a value into a header.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote
+
+from newsletter.core.message import Publication
+from newsletter.errors import InputError
+from newsletter.render.encoding import header_text, mailbox
+
+TO, SUBJECT, DATE, MESSAGE_ID, UNSUBSCRIBE, FEEDBACK = (
+    "\x00to\x00",
+    "\x00subject\x00",
+    "\x00date\x00",
+    "\x00message-id\x00",
+    "\x00unsubscribe\x00",
+    "\x00feedback\x00",
+)
+"""Holes of the header block; NUL can stand in no header."""
+HOLES = re.compile(r"\x00[a-z-]+\x00")
+
+_SENDER_ID = range(5, 16)
+
+
+def header_block(publication: Publication, *, edition_name: str, subject: str | None, boundary: str) -> str:
+    """Return the headers of every message of an edition, each line ending in CRLF.
+
+    `subject` is None when it differs from person to person. Order and choice: reference/deliverability, section 1.4.
+    No `Auto-Submitted`: a tip is written by a person (RFC 3834 §5). No `mailto:` in `List-Unsubscribe`: nothing reads it.
+    """
+    _check_address(publication.from_email, "NEWSLETTER_FROM")
+    _check_address(publication.reply_to, "NEWSLETTER_REPLY_TO")
+    headers = [
+        ("From", mailbox(publication.name, publication.from_email, header="From")),
+        ("To", TO),
+        ("Reply-To", publication.reply_to),
+        ("Subject", SUBJECT if subject is None else header_text(subject, name="Subject")),
+        ("Date", DATE),
+        ("Message-ID", f"<{MESSAGE_ID}>"),
+        ("MIME-Version", "1.0"),
+        ("List-Id", _list_id(publication)),
+        ("List-Unsubscribe", f"<{UNSUBSCRIBE}>"),
+        *_one_click(publication),
+        ("List-Help", f"<{_uri(publication.contact_url) or 'mailto:' + publication.reply_to}>"),
+        *([("List-Archive", f"<{_uri(publication.archive_url)}>")] if publication.archive_url else []),
+        ("List-Post", "NO"),
+        ("Precedence", "bulk"),
+        ("X-Auto-Response-Suppress", "OOF, DR, RN, NRN, AutoReply"),
+        ("Feedback-ID", _feedback_id(publication, edition_name)),
+        *_complaints(publication),
+        ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
+    ]
+    return "".join(f"{name}: {value}\r\n" for name, value in headers)
+
+
+def safe_uri(uri: str) -> str:
+    """Return a URI that stays one URI between `<` and `>`: the few signs that could end it are percent-encoded."""
+    return uri if re.fullmatch(r"[!#-+\--;=?-Z\[\]_a-z~%@]+", uri) else quote(uri, safe="!#$%&'()*+-./:;=?@[]_~")
+
+
+def _uri(url: str) -> str:
+    """Return the address of a link of ours, or nothing."""
+    return safe_uri(url.strip())
+
+
+def _check_address(address: str, setting: str) -> None:
+    """Refuse a sender address that cannot stand in a header as it is; our own must never need SMTPUTF8."""
+    if not re.fullmatch(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]+@[A-Za-z0-9.-]+", address):
+        message = f"{setting} must be a plain address such as tips@example.com, not {address!r}"
+        raise InputError(message)
+
+
+def _one_click(publication: Publication) -> list[tuple[str, str]]:
+    """One-click unsubscribing is defined for https alone (RFC 8058 §3.1)."""
+    https = publication.base_url.startswith("https://")
+    return [("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")] if https else []
+
+
+def _list_id(publication: Publication) -> str:
+    """Return `Phrase <label>` (RFC 2919). The label comes from the address, which stays when a publication is renamed."""
+    local, _, domain = publication.from_email.lower().partition("@")
+    label = f"<{_slug(local) or 'tips'}.list-id.{domain}>"
+    phrase = " ".join(re.sub(r'["\\<>=?()\[\]]', "", publication.name).split())
+    if not phrase.isascii() or not phrase.isprintable() or not phrase:
+        return label
+    return f'"{phrase[:60]}" {label}'
+
+
+def _feedback_id(publication: Publication, edition_name: str) -> str:
+    """Return `edition:list:newsletter:sender`, from which Gmail builds complaint rates; the last is the same for ever."""
+    local, _, domain = publication.from_email.lower().partition("@")
+    sender = re.sub(r"[^a-z0-9]", "", domain)[-(_SENDER_ID.stop - 1) :].rjust(_SENDER_ID.start, "0")
+    return f"{re.sub(r'[^0-9A-Za-z.-]', '', edition_name)}:list-{_slug(local) or 'tips'}:newsletter:{sender}"
+
+
+def _complaints(publication: Publication) -> list[tuple[str, str]]:
+    """Return the headers of RFC 9477, which let a provider report a complaint without any enrolment."""
+    if not publication.cfbl_address:
+        return []
+    _check_address(publication.cfbl_address, "the mailbox for complaints")
+    return [("CFBL-Address", f"{publication.cfbl_address}; report=arf"), ("CFBL-Feedback-ID", FEEDBACK)]
+
+
+def _slug(text: str) -> str:
+    """Return letters, digits and single hyphens."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+

@@ -1,0 +1,25 @@
+"""CSS inlining: once per edition, by premailer, which is never let near the network.
+
+In: a whole HTML document with two style blocks, the basics and, marked `data-premailer="ignore"`, what must stay a style
+sheet (media queries, dark mode, Outlook's `[data-ogsc]`). Out: the document with the basics in `style` attributes.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from premailer import Premailer
+
+
+def inline_css(html: str) -> str:
+    """Inline the first style block; see `docs/the-mail.md` for why each option has this value."""
+    inlined = Premailer(
+        html,
+        strip_important=False,
+        allow_network=False,
+        disable_validation=True,
+        cssutils_logging_level=logging.CRITICAL,
+        remove_classes=False,
+        keep_style_tags=False,
+    ).transform()
+    return str(inlined)

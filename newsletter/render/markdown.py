@@ -1,0 +1,155 @@
+"""A tip's Markdown, once for HTML and once for plain text, from the same token stream.
+
+In: Markdown whose merge fields are sentinels already. Out: clean HTML from an allow-list, wrapped text, and the button
+if the tip ends in a link of its own. Raw HTML in a tip is shown as text, and no template language ever sees a tip.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from newsletter.errors import InputError
+from newsletter.render.plaintext import plain_text
+from newsletter.render.splice import URL, Sentinels
+
+_TAGS = set(
+    "p h2 h3 h4 h5 h6 strong em s a ul ol li blockquote code pre br hr img table thead tbody tr th td".split(),  # noqa: SIM905
+)
+_ATTRIBUTES = {
+    "a": {"href", "title"},
+    "img": {"src", "alt", "title"},
+    "ol": {"start"},
+    "th": {"scope", "style"},
+    "td": {"style"},
+}
+_SCHEMES = {"http", "https", "mailto"}
+_FIXED_TARGET = re.compile(r"https?://[^/?#]+[/?#]|mailto:[^?]*\?", re.IGNORECASE)
+"""The part of a link that a merge field must leave alone: whose site it leads to is the author's word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A link that stands alone at the end of a tip: what the reader should do next."""
+
+    url: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedTip:
+    """A tip in both forms, with sentinels of the right kind in each place."""
+
+    html: str
+    text: str
+    button: Button | None
+    links: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def render_markdown(markdown: str, sentinels: Sentinels) -> RenderedTip:
+    """Render the body of a tip."""
+    parser = _parser()
+    tokens = parser.parse(markdown)
+    _lower_headings(tokens)
+    links, images = _prepare(tokens, sentinels)
+    text = plain_text(tokens)
+    button, rest = _take_button(tokens)
+    html = nh3.clean(
+        parser.renderer.render(rest, parser.options, {}),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        url_schemes=_SCHEMES,
+        link_rel=None,
+        strip_comments=True,
+        filter_style_properties={"text-align"},
+    )
+    return RenderedTip(
+        html=sentinels.plain_to_html(html),
+        text=text,
+        button=button,
+        links=tuple(links),
+        warnings=(*_link_warnings(links), *images),
+    )
+
+
+def _parser() -> MarkdownIt:
+    """Return CommonMark with tables and strikethrough; only written-out `https://…` becomes a link by itself."""
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": True}).enable(["table", "strikethrough", "linkify"])
+    if parser.linkify is not None:
+        # Guessing would turn `main.py` into a link to Paraguay, and `www.` into plain http.
+        parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
+    return parser
+
+
+def _lower_headings(tokens: Sequence[Token]) -> None:
+    """Keep the one `<h1>` for the title: a tip that uses `#` has all its headings moved down by one."""
+    if not any(token.tag == "h1" for token in tokens):
+        return
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+
+
+def _prepare(tokens: Sequence[Token], sentinels: Sentinels) -> tuple[list[str], list[str]]:
+    """Turn the sentinels of links to the URL kind; return all link targets, and what to say about images."""
+    links: list[str] = []
+    warnings: list[str] = []
+    for token in _all(tokens):
+        if token.type == "th_open":
+            token.attrSet("scope", "col")
+        attribute = {"link_open": "href", "image": "src"}.get(token.type)
+        if attribute is None:
+            continue
+        target = str(token.attrGet(attribute) or "")
+        token.attrSet(attribute, _checked_target(target, sentinels))
+        if attribute == "href":
+            links.append(target)
+        elif not target.startswith("https://"):
+            message = f"an image must have an https:// address, not {target!r}: mail programs show no other"
+            raise InputError(message)
+        elif not token.content:
+            warnings.append(f"the image {target} has no description; write ![what it shows]({target})")
+    return links, warnings
+
+
+def _all(tokens: Sequence[Token]) -> list[Token]:
+    """Return the tokens with their children, in order."""
+    return [part for token in tokens for part in (token, *(token.children or ()))]
+
+
+def _checked_target(target: str, sentinels: Sentinels) -> str:
+    """Return a link target with its merge fields URL-quoted, and refuse one that decides where the link leads."""
+    if sentinels.prefix not in target:
+        return target
+    fixed = _FIXED_TARGET.match(target)
+    if fixed is None or sentinels.prefix in fixed[0]:
+        message = "a merge field may stand in a link only after the host, as in https://example.com/?u={{ email }}"
+        raise InputError(message)
+    return sentinels.as_kind(target, URL)
+
+
+def _take_button(tokens: list[Token]) -> tuple[Button | None, list[Token]]:
+    """Split off a last paragraph that is nothing but one link with words of its own."""
+    if len(tokens) <= 3 or [token.type for token in tokens[-3:]] != ["paragraph_open", "inline", "paragraph_close"]:  # noqa: PLR2004
+        return None, tokens
+    children = tokens[-2].children or []
+    if tokens[-3].level or len(children) != 3 or children[0].type != "link_open" or children[1].type != "text":  # noqa: PLR2004
+        return None, tokens
+    url, label = str(children[0].attrGet("href")), children[1].content
+    if not url.startswith("https://") or label.startswith("http"):
+        return None, tokens
+    return Button(url=url, label=label), tokens[:-3]
+
+
+def _link_warnings(links: Sequence[str]) -> list[str]:
+    """Return what a reader or a spam filter would dislike about the links."""
+    warnings = [f"the link {url} is not https://" for url in links if url.startswith("http://")]
+    if len(links) > 25:  # noqa: PLR2004
+        warnings.append(f"{len(links)} links; more than 25 look like spam to mail providers")
+    return warnings

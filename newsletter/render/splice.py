@@ -1,0 +1,157 @@
+"""Sentinels: the places of an edition that are filled per person.
+
+In: a nonce and the merge fields found. Out: words of ASCII letters and digits that survive Markdown, templates and
+premailer, and the texts split at them again. A sentinel says how its value must be escaped: the place decides, never the value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from html import escape
+from typing import NoReturn, Self
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from newsletter.core.message import MergeField, Recipient, split_merge_fields
+
+HTML = "h"
+"""In the text or in a quoted attribute of HTML: one escaping is safe in both."""
+URL = "u"
+"""A component of a URL; what percent-encoding leaves is harmless in HTML too."""
+PLAIN = "p"
+"""In the text part or the subject: as it is."""
+
+
+class AskedAboutSubscriber(Exception):  # noqa: N818 - it names what the template did.
+    """A template asked for a property of a value that differs from person to person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """A place between two pieces of fixed text."""
+
+    kind: str
+    field: MergeField
+
+    def value(self, recipient: Recipient) -> str:
+        """Return one person's value, escaped for this place."""
+        return self.escaped(self.field.value(recipient))
+
+    def escaped(self, value: str) -> str:
+        """Escape a value for this place."""
+        if self.kind == HTML:
+            return escape(value, quote=True)
+        if self.kind == URL:
+            return quote(value, safe="")
+        return value
+
+
+class Sentinels:
+    """The sentinels of one edition: hands them out while it is rendered, and finds them afterwards."""
+
+    def __init__(self, nonce: str, fields: tuple[MergeField, ...] = ()) -> None:
+        """Take the nonce of the edition, and the fields already numbered when a frozen edition is read back."""
+        self.prefix = "zq" + hashlib.sha256(f"sentinel {nonce}".encode()).hexdigest()[:12]
+        self.fields = list(fields)
+        self._whole = re.compile(f"{self.prefix}([{HTML}{URL}{PLAIN}])([0-9]{{3}})z")
+        self._any = re.compile(self.prefix, re.IGNORECASE)
+
+    def sentinel(self, field: MergeField, kind: str = PLAIN) -> str:
+        """Return the word that stands for a field."""
+        if field not in self.fields:
+            self.fields.append(field)
+        return f"{self.prefix}{kind}{self.fields.index(field):03d}z"
+
+    def mark(self, text: str, *, place: str, line: int = 1) -> str:
+        """Replace the merge fields of an author's text by sentinels."""
+        parts = split_merge_fields(text, place=place, line=line)
+        return "".join(part if isinstance(part, str) else self.sentinel(part) for part in parts)
+
+    def personal(self, text: str, what: str) -> Personal | str:
+        """Return marked text in the form in which a template may see it: plain when it is the same for everybody."""
+        return Personal(text, self, what) if self.prefix in text else text
+
+    def as_kind(self, text: str, kind: str) -> str:
+        """Return the text with each of its sentinels turned to another kind."""
+        return self._whole.sub(rf"{self.prefix}{kind}\2z", text)
+
+    def plain_to_html(self, html: str) -> str:
+        """Return HTML whose plain sentinels escape their values; those inside URLs stay of their kind."""
+        return html.replace(f"{self.prefix}{PLAIN}", f"{self.prefix}{HTML}")
+
+    def split(self, text: str) -> tuple[str | Hole, ...]:
+        """Split a finished text into fixed pieces and holes; text that is the same for all is no hole any more."""
+        parts: list[str | Hole] = []
+        held = ""
+        end = 0
+        for match in self._whole.finditer(text):
+            held += text[end : match.start()]
+            end = match.end()
+            hole = Hole(kind=match[1], field=self.fields[int(match[2])])
+            if not hole.field.name:
+                held += hole.escaped(hole.field.fallback)
+                continue
+            parts += [held, hole]
+            held = ""
+        return (*parts, held + text[end:])
+
+    def count(self, text: str) -> dict[str, int]:
+        """Count each sentinel of a text; damaged ones count under the name `damaged`."""
+        counts: dict[str, int] = {}
+        for match in self._whole.finditer(text):
+            counts[match[0]] = counts.get(match[0], 0) + 1
+        damaged = len(self._any.findall(text)) - sum(counts.values())
+        return counts | ({"damaged": damaged} if damaged else {})
+
+    def blank(self, text: str) -> str:
+        """Return the text without its sentinels, for checks of what the author and the templates wrote."""
+        return self._whole.sub("", text)
+
+
+class Personal:
+    """What a template sees of a subscriber: something to print, and nothing to ask.
+
+    An edition is rendered once for everybody, so a condition on a value would be decided once for everybody, wrongly.
+    """
+
+    __slots__ = ("_sentinels", "_text", "_what")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, text: str, sentinels: Sentinels, what: str) -> None:
+        """Take marked text, and the name by which a template knows it."""
+        self._text = text
+        self._sentinels = sentinels
+        self._what = what
+
+    @classmethod
+    def of(cls, name: str, sentinels: Sentinels) -> Self:
+        """Return the place for one value of the recipient."""
+        return cls(sentinels.sentinel(MergeField(name=name)), sentinels, f"recipient.{name}")
+
+    def __html__(self) -> str:
+        """Return it for HTML; Jinja calls this where it would escape."""
+        return self._sentinels.as_kind(escape(self._text), HTML)
+
+    def __str__(self) -> str:
+        """Return it for plain text."""
+        return self._text
+
+    def url_component(self) -> Markup:
+        """Return it for a part of a URL; what the template filter `urlencode` calls."""
+        return Markup(self._sentinels.as_kind(quote(self._text, safe=""), URL))  # noqa: S704 - quoted: letters, digits, percent signs.
+
+    def _refuse(self, *_: object) -> NoReturn:
+        message = f"it asks about {self._what}, which differs from person to person; an edition is rendered once for all"
+        raise AskedAboutSubscriber(message)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse methods such as `.upper()`, but let Python and Jinja look for their own protocols."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._refuse()
+
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __len__ = __iter__ = __contains__ = __getitem__ = __add__ = __radd__ = __mod__ = __int__ = _refuse
