@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+from collections.abc import Iterable
 from datetime import time
 from pathlib import Path
 from typing import Annotated
@@ -26,14 +27,14 @@ DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_CLOCK_TIME = re.compile(r"(\d{1,2}):(\d{2})")
+_CLOCK_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 
-def did_you_mean(word: str, choices: tuple[str, ...]) -> str:
+def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
     """Return `; did you mean X?` for the nearest choice, or nothing when none is near."""
     by_fold = {choice.casefold(): choice for choice in choices}
     near = difflib.get_close_matches(word.casefold(), by_fold, n=1)
-    return f"; did you mean {by_fold[near[0]]}?" if near else ""
+    return f"; did you mean {prefix}{by_fold[near[0]]}?" if near else ""
 
 
 def is_loopback(host: str) -> bool:
@@ -157,7 +158,7 @@ def _zone(text: str) -> str:
         ZoneInfo(text)
     except (OSError, ValueError, KeyError) as error:
         # Only now, since listing every zone reads hundreds of files.
-        hint = did_you_mean(text, tuple(sorted(available_timezones())))
+        hint = did_you_mean(text, sorted(available_timezones()))
         message = f"'{text}' is not a time zone; write an IANA name such as Europe/Berlin{hint}"
         raise ValueError(message) from error
     return text
