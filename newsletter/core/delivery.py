@@ -1,17 +1,20 @@
 """A delivery: one person of one edition, and what became of it.
 
-In: the state of a delivery and a verdict. Out: the next state. It never reads the clock: `now` and `jitter` are arguments.
+In: a delivery, what the server said and what that means. Out: the next state, as an `Outcome` for `store/` to write.
+It never reads the clock or rolls dice: `now` and `jitter` are arguments.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
 from newsletter.core.edition import EditionId
+from newsletter.core.reply import Effect, Reply, Verdict
 from newsletter.core.subscriber import SubscriberId
+from newsletter.errors import InputError
 
 DeliveryId = NewType("DeliveryId", int)
 
@@ -52,3 +55,141 @@ class Delivery:
     reply_enhanced: str = ""
     reply_text: str = ""
     """The server's words."""
+
+
+DEFERRALS = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60, 120, 240, 480, 720))
+"""Waits after the first, second, … deferred attempt; the last one repeats. Two tries within the first hour, then ever
+fewer, as RFC 5321 §4.5.4.1 advises; greylisting usually lets the second one in."""
+
+SPREAD = 0.2
+"""Share of a wait by which jitter moves it, so that what was deferred together does not come back together."""
+
+
+class UncertainPolicy(StrEnum):
+    """What happens to a delivery whose outcome is unknown."""
+
+    HOLD = "hold"
+    """A person decides: at most once. A missing tip costs less than a second copy."""
+    RETRY = "retry"
+    """Send it again with the same Message-ID: at least once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one attempt made of a delivery; the fields bear the names of `Delivery`."""
+
+    state: DeliveryState
+    reason: str
+    attempts: int
+    first_attempt_at: datetime | None
+    last_attempt_at: datetime | None
+    next_attempt_at: datetime | None = None
+    """Only set while deferred."""
+    reply_code: int | None = None
+    """None when there was no reply."""
+    reply_enhanced: str = ""
+    reply_text: str = ""
+    suppress: bool = False
+    """True when the subscriber becomes `bounced`."""
+
+
+def settle(  # noqa: PLR0913 - a decision needs all of its facts.
+    delivery: Delivery,
+    verdict: Verdict,
+    *,
+    reply: Reply,
+    now: datetime,
+    jitter: float,
+    expire_after: timedelta,
+    uncertain_policy: UncertainPolicy,
+) -> Outcome:
+    """Tell what becomes of a delivery after an attempt; `jitter` is in [-1, 1].
+
+    Raises ValueError for a delivery that is already done: a final state never changes by an attempt.
+    """
+    if delivery.state not in OPEN_STATES:
+        raise ValueError(f"delivery {delivery.id} is {delivery.state}: there is nothing to settle")
+    if verdict.effect is Effect.REQUEUE:
+        return _outcome(delivery, reply, state=DeliveryState.QUEUED, reason=verdict.plain)
+    tried = replace(
+        delivery,
+        attempts=delivery.attempts + 1,
+        first_attempt_at=delivery.first_attempt_at or now,
+        last_attempt_at=now,
+    )
+    if verdict.effect is Effect.ACCEPT:
+        return _outcome(tried, reply, state=DeliveryState.ACCEPTED, reason=verdict.plain)
+    if verdict.effect is Effect.REJECT:
+        return _outcome(tried, reply, state=DeliveryState.REJECTED, reason=verdict.plain, suppress=verdict.suppress)
+    next_attempt_at = _next_attempt(tried, now=now, jitter=jitter, expire_after=expire_after)
+    if verdict.effect is Effect.UNKNOWN and (uncertain_policy is UncertainPolicy.HOLD or next_attempt_at is None):
+        # Not `expired`, even when time is up: that would claim that the message did not arrive.
+        return _outcome(tried, reply, state=DeliveryState.UNCERTAIN, reason=verdict.plain)
+    if next_attempt_at is None:
+        reason = f"Given up after {tried.attempts} attempts: {verdict.plain}"
+        return _outcome(tried, reply, state=DeliveryState.EXPIRED, reason=reason)
+    return _outcome(tried, reply, state=DeliveryState.DEFERRED, reason=verdict.plain, next_attempt_at=next_attempt_at)
+
+
+def _next_attempt(tried: Delivery, *, now: datetime, jitter: float, expire_after: timedelta) -> datetime | None:
+    """Return when to try again, or None when time is up.
+
+    Time is counted from the first attempt. A wait that would end later is cut short, so that one last attempt falls on
+    the very end: nobody is given up before the time is over, and a mailbox emptied on the third day still gets its mail.
+    """
+    end = (tried.first_attempt_at or now) + expire_after
+    if now >= end:
+        return None
+    wait = DEFERRALS[min(tried.attempts, len(DEFERRALS)) - 1]
+    return min(now + wait * (1 + SPREAD * max(-1.0, min(1.0, jitter))), end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What came to light about an uncertain delivery: the relay's log, a bounce, a word from the reader."""
+
+    arrived: bool
+    source: str
+    """Where it comes from, in plain words: `bounce of 24 November`, `seen in the relay's log`."""
+
+
+def resolve(delivery: Delivery, evidence: Evidence) -> Outcome:
+    """Turn `uncertain` into `accepted` or `rejected`. Nothing else can be resolved, and no way leads back."""
+    if delivery.state is not DeliveryState.UNCERTAIN:
+        raise InputError(f"Delivery {delivery.id} is {delivery.state}, not uncertain: there is nothing to resolve.")
+    state, words = (
+        (DeliveryState.ACCEPTED, "It arrived") if evidence.arrived else (DeliveryState.REJECTED, "It did not arrive")
+    )
+    return Outcome(
+        state=state,
+        reason=f"{words}: {evidence.source}",
+        attempts=delivery.attempts,
+        first_attempt_at=delivery.first_attempt_at,
+        last_attempt_at=delivery.last_attempt_at,
+        reply_code=delivery.reply_code,
+        reply_enhanced=delivery.reply_enhanced,
+        reply_text=delivery.reply_text,
+    )
+
+
+def _outcome(  # noqa: PLR0913 - one argument per thing that differs.
+    delivery: Delivery,
+    reply: Reply,
+    *,
+    state: DeliveryState,
+    reason: str,
+    next_attempt_at: datetime | None = None,
+    suppress: bool = False,
+) -> Outcome:
+    return Outcome(
+        state=state,
+        reason=reason,
+        attempts=delivery.attempts,
+        first_attempt_at=delivery.first_attempt_at,
+        last_attempt_at=delivery.last_attempt_at,
+        next_attempt_at=next_attempt_at,
+        reply_code=reply.code or None,
+        reply_enhanced=reply.enhanced,
+        reply_text=reply.text,
+        suppress=suppress,
+    )

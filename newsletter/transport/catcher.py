@@ -91,7 +91,7 @@ class Catcher:
         self.port = port
         self._log = _Log(folder, keep)
         self._implicit = tls if implicit_tls else None
-        self._make_session: Callable[[asyncio.AbstractEventLoop], SMTP] = lambda loop: _Session(  # type: ignore[no-untyped-call]
+        self._make_session: Callable[[asyncio.AbstractEventLoop], SMTP] = lambda loop: _Session(
             _Handler(self._log, script, required=login is not None),
             loop=loop,
             hostname="catcher.example.org",
