@@ -1,8 +1,8 @@
-"""Cadence: which instants are slots, and which slot is due. The only module in which local time exists.
+"""Cadence: which instants are slots. The only module in which local time exists.
 
-In: a weekday, a wall-clock time and a zone; the slots of the store; `now` as an argument. Out: slots, each keyed by its
-local date, with its instant in UTC; a judgement of which is due, missed or passed over; instants in words for people.
-It must never read the clock, and nothing else may turn a local time into an instant or back.
+In: a weekday, a wall-clock time and a zone. Out: slots, each keyed by its local date, with its instant in UTC; instants
+and dates in words, for and from people. It must never read the clock, and nothing else may turn a local time into an
+instant or back. Which slot is due is decided by `core/due.py`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ _MONTHS = (
 _WEEK = timedelta(days=7)
 _NOT_A_PLACE = ("localtime", "Factory", "posix/", "right/")
 """Keys that zoneinfo may open and that name no place: the first changes with the machine, the last has leap seconds."""
-LATE_AFTER = timedelta(minutes=5)
-"""A slot that starts within this of its time is on time: a tick comes every few seconds, a restart takes a minute."""
 
 
 class SlotState(StrEnum):
@@ -64,32 +62,6 @@ class Slot:
     state: SlotState = SlotState.OPEN
     reason: str = ""
     """Why it was skipped, missed or empty, in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotJudgement:
-    """What should happen to the slots at one moment."""
-
-    due: Slot | None = None
-    """The one slot to freeze and send now. Never more than one."""
-    lateness: timedelta = timedelta()
-    """How long after its time the due slot is."""
-    missed: tuple[Slot, ...] = ()
-    """To be marked missed, and alerted; state and reason are already set. Oldest first."""
-    passed_over: tuple[Slot, ...] = ()
-    """As `missed`, but because the installation or its schedule is younger than the slot."""
-    reopen: tuple[Slot, ...] = ()
-    """Marked missed while the clock was ahead, and now lying in the future again: to be opened, state already set."""
-    warnings: tuple[str, ...] = ()
-    """What a person should hear about the clock."""
-
-    @property
-    def late(self) -> bool:
-        """Tell whether the due slot is late enough to be worth a word."""
-        return self.lateness > LATE_AFTER
-
-
-# --- From local dates to instants -------------------------------------------------------------------------------------
 
 
 def instant(day: date, at: time, zone: str) -> datetime:
@@ -156,7 +128,7 @@ def calendar(cadence: Cadence, stored: Iterable[Slot], *, after: datetime, until
             by_date[current.date] = current
         else:
             by_date.pop(slot.date, None)
-    return sorted(by_date.values(), key=_order)
+    return sorted(by_date.values(), key=slot_order)
 
 
 def retimed(cadence: Cadence, slot: Slot) -> Slot | None:
@@ -178,76 +150,15 @@ def _slots_from(cadence: Cadence, after: datetime) -> Iterator[Slot]:
         day += _WEEK
 
 
-def _order(slot: Slot) -> tuple[datetime, date]:
+def slot_order(slot: Slot) -> tuple[datetime, date]:
+    """Return the sort key that puts slots in order of time."""
     return slot.sends_at, slot.date
-
-
-# --- What is due ------------------------------------------------------------------------------------------------------
-
-
-def judge_slots(
-    slots: Iterable[Slot], *, now: datetime, not_before: datetime, grace: timedelta, zone: str = "UTC"
-) -> SlotJudgement:
-    """Decide what happens to weekly and extra slots at `now`; any order, any state, any number.
-
-    `not_before` is the later of the installation's first tick and the last change of its schedule: a slot at or before
-    it is never due. Open slots younger than `grace` are due, but of several only the newest, and none that is older
-    than an edition which already went out: several missed slots never give several mails. The rest is missed, with the
-    reason in words. A clock that steps back makes nothing due early, and opens again what it had marked missed; a slot
-    missed and still in the past stays missed, as people were told so (a longer grace must not surprise anybody).
-    """
-    every = sorted(slots, key=_order)
-    opened = [slot for slot in every if slot.state is SlotState.OPEN and slot.sends_at <= now]
-    passed_over = [slot for slot in opened if slot.sends_at <= not_before]
-    late = [slot for slot in opened if slot.sends_at > not_before]
-    gone_out = [slot for slot in every if slot.state is SlotState.FROZEN and slot.sends_at <= now]
-    newest = max([*late, *gone_out], key=_order, default=None)
-    due = newest if newest is not None and newest in late and now - newest.sends_at < grace else None
-    reopen = [
-        slot for slot in every if slot.state is SlotState.MISSED and slot.sends_at > now and slot.sends_at > not_before
-    ]
-    return SlotJudgement(
-        due=due,
-        lateness=now - due.sends_at if due else timedelta(),
-        missed=tuple(_missed(slot, newest, now=now, grace=grace) for slot in late if slot is not due),
-        passed_over=tuple(_passed_over(slot, not_before, zone) for slot in passed_over),
-        reopen=tuple(replace(slot, state=SlotState.OPEN, reason="") for slot in reopen),
-        warnings=_clock_warnings(now, not_before, zone),
-    )
-
-
-def _missed(slot: Slot, newest: Slot | None, *, now: datetime, grace: timedelta) -> Slot:
-    age = now - slot.sends_at
-    if age >= grace or newest is None:
-        reason = f"not sent within {describe_span(grace)} of its time, which is {describe_span(age)} ago"
-    elif newest.state is SlotState.FROZEN:
-        reason = f"the later edition of {newest.date} has already gone out"
-    else:
-        reason = f"the later slot of {newest.date} is due too, and two are never sent at once"
-    return replace(slot, state=SlotState.MISSED, reason=reason)
-
-
-def _passed_over(slot: Slot, not_before: datetime, zone: str) -> Slot:
-    since = describe_instant(not_before, zone)
-    return replace(slot, state=SlotState.MISSED, reason=f"its time lay in the past when this schedule began, {since}")
-
-
-def _clock_warnings(now: datetime, not_before: datetime, zone: str) -> tuple[str, ...]:
-    # Without this line a first tick made while the clock was years ahead would silence the newsletter for years.
-    if not_before <= now:
-        return ()
-    begins = describe_instant(not_before, zone)
-    return (f"the clock has stepped back: this schedule begins {begins}, and no slot before that will be sent",)
-
-
-# --- Words for people -------------------------------------------------------------------------------------------------
 
 
 def local(moment: datetime, zone: str) -> datetime:
     """Return an aware instant as local time, for display only."""
     if moment.tzinfo is None:
-        message = f"{moment.isoformat()} has no time zone"
-        raise ValueError(message)
+        raise ValueError(f"{moment.isoformat()} has no time zone")
     return moment.astimezone(ZoneInfo(zone))
 
 
@@ -283,9 +194,6 @@ def _describe_offset(offset: timedelta) -> str:
     return f"UTC{sign}{hours}:{minutes:02}" if minutes else f"UTC{sign}{hours}"
 
 
-# --- Words from people ------------------------------------------------------------------------------------------------
-
-
 def parse_cadence(day: str, at: str, zone: str) -> Cadence:
     """Return the cadence of three settings, or raise ValueError naming what is accepted."""
     return Cadence(weekday=parse_weekday(day), at=parse_time(at), zone=parse_zone(zone))
@@ -307,16 +215,14 @@ def parse_weekday(text: str) -> int:
     for number, weekday in enumerate(WEEKDAYS):
         if name in (weekday, weekday[:3]):
             return number
-    message = f"{text!r} is not a day: use one of {', '.join(WEEKDAYS)}"
-    raise ValueError(message)
+    raise ValueError(f"{text!r} is not a day: use one of {', '.join(WEEKDAYS)}")
 
 
 def parse_time(text: str) -> time:
     """Return the time of `09:00` or `9:00`, from 00:00 to 23:59."""
     if found := re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", text.strip()):
         return time(int(found[1]), int(found[2]))
-    message = f"{text!r} is not a time: use hours and minutes from 00:00 to 23:59, such as 09:00"
-    raise ValueError(message)
+    raise ValueError(f"{text!r} is not a time: use hours and minutes from 00:00 to 23:59, such as 09:00")
 
 
 def parse_date(text: str) -> date:
@@ -326,8 +232,7 @@ def parse_date(text: str) -> date:
             return date.fromisoformat(text.strip())
         except ValueError:
             pass  # Such as 2026-02-30: told below, like any other.
-    message = f"{text!r} is not a date: use year-month-day, such as 2026-11-24"
-    raise ValueError(message)
+    raise ValueError(f"{text!r} is not a date: use year-month-day, such as 2026-11-24")
 
 
 def parse_zone(text: str) -> str:
@@ -341,5 +246,4 @@ def parse_zone(text: str) -> str:
     known = {zone.casefold(): zone for zone in available_timezones()}
     close = get_close_matches(name.casefold().replace(" ", "_"), known, n=1)
     hint = f" (did you mean {known[close[0]]}?)" if close else ""
-    message = f"{text!r} is not a time zone{hint}: use an IANA name such as America/New_York"
-    raise ValueError(message)
+    raise ValueError(f"{text!r} is not a time zone{hint}: use an IANA name such as America/New_York")

@@ -1,0 +1,122 @@
+"""The forecast: what is wrong, or soon will be, with a lineup as a whole.
+
+In: the choices of a lineup, or tips with the stored slots and what was sent. Out: warnings in words, the stock in
+weeks, and the tips that cannot go out without a person. It never alerts: whoever asks decides what to do with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from newsletter.core.cadence import Cadence, Slot, SlotState, describe_date, local, nearest_slots, slot_on
+from newsletter.core.lineup import Choice, LineupRules, Sending, Source, last_sent
+from newsletter.core.tip import Tip, TipStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranded:
+    """An approved tip that will not go out until a person acts."""
+
+    tip: Tip
+    why: str
+    """One clause: `its slot of Tuesday 22 December 2026 was skipped: holidays`."""
+
+
+def stranded(
+    tips: Iterable[Tip], slots: Iterable[Slot], history: Iterable[Sending], *, cadence: Cadence, now: datetime
+) -> list[Stranded]:
+    """Return the approved tips that no coming slot will take, by their place in the queue.
+
+    Most are pinned to a date whose slot was missed, skipped or cancelled, or never was; two pinned to one date cannot
+    both go; and one that was sent already and is no evergreen does not go again. `slots` are the stored ones in any
+    state, at least around the pinned dates. A pin on a coming weekly date that is not among them waits: it is not
+    stranded.
+    """
+    tips, history = list(tips), list(history)
+    last = last_sent(tips, history)
+    spent = {(sending.tip, sending.date) for sending in history}
+    by_date = {slot.date: slot for slot in slots}
+    holders: dict[date, Tip] = {}
+    found = []
+    for tip in sorted(tips, key=lambda tip: tip.position):
+        if tip.status is not TipStatus.APPROVED:
+            continue
+        why = ""
+        if tip.id in last and not tip.evergreen:
+            why = f"it went out on {describe_date(last[tip.id])} and is no evergreen"
+        elif tip.pin is not None and (tip.id, tip.pin) not in spent:
+            why = _why_no_slot(tip.pin, by_date.get(tip.pin), history, cadence, now)
+            holder = holders.setdefault(tip.pin, tip)
+            if not why and holder is not tip:
+                why = f"'{holder.slug}' is pinned to {describe_date(tip.pin)} too and goes first"
+        if why:
+            found.append(Stranded(tip=tip, why=why))
+    return found
+
+
+def _why_no_slot(pin: date, slot: Slot | None, history: Iterable[Sending], cadence: Cadence, now: datetime) -> str:
+    day = describe_date(pin)
+    if slot is None:
+        return _why_no_date(pin, cadence, now)
+    if slot.state is SlotState.OPEN:
+        return ""
+    if slot.state is SlotState.FROZEN:
+        taken = any(sending.date == pin for sending in history)
+        return f"its slot of {day} took another tip" if taken else f"the edition of {day} was cancelled"
+    what = "stayed empty" if slot.state is SlotState.EMPTY else f"was {slot.state.value}"
+    return f"its slot of {day} {what}" + (f": {slot.reason}" if slot.reason else "")
+
+
+def _why_no_date(pin: date, cadence: Cadence, now: datetime) -> str:
+    weekly = slot_on(cadence, pin)
+    if weekly is not None and weekly.sends_at > now:
+        return ""
+    if weekly is not None or pin < local(now, cadence.zone).date():
+        return f"{describe_date(pin)} has passed"
+    before, after = (describe_date(slot.date) for slot in nearest_slots(cadence, pin))
+    return f"no edition goes out on {describe_date(pin)}; the nearest are {before} and {after}"
+
+
+def stock_weeks(choices: Sequence[Choice]) -> int:
+    """Return how many weekly slots in a row will have a tip, from whatever source, before the first that has none.
+
+    Skipped slots and extra dates do not count. When no choice is empty it is a lower bound: look further ahead.
+    """
+    return sum(choice.tip is not None and not choice.slot.extra for choice in choices[: _first_empty(choices)])
+
+
+def forecast_warnings(choices: Sequence[Choice], rules: LineupRules) -> list[str]:
+    """Return what a person should know about a lineup, the most urgent first, then the warnings of each date."""
+    warnings = [f"{choice.slot.date}: {warning}" for choice in choices for warning in choice.warnings]
+    return _about_stock(choices, rules) + _about_evergreens(choices) + warnings
+
+
+def _about_stock(choices: Sequence[Choice], rules: LineupRules) -> list[str]:
+    end = _first_empty(choices)
+    if end == len(choices):
+        return []
+    covered = [choice for choice in choices[:end] if choice.tip is not None]
+    day = describe_date(choices[end].slot.date)
+    if not covered:
+        said = [f"no approved tip for the next edition, {day}"]
+    elif any(choice.tip is not None for choice in choices[end:]):
+        said = [f"no approved tip for {day}"]
+    else:
+        said = [f"approved tips end on {describe_date(covered[-1].slot.date)}"]
+    weeks = stock_weeks(choices)
+    if weeks < rules.low_stock_weeks:
+        said.append(f"low stock: tips for {weeks} of the next {rules.low_stock_weeks} weeks")
+    return said
+
+
+def _about_evergreens(choices: Sequence[Choice]) -> list[str]:
+    filled = [choice for choice in choices if choice.tip is not None]
+    fresh = [place for place, choice in enumerate(filled, start=1) if choice.source is not Source.EVERGREEN]
+    tail = filled[fresh[-1] if fresh else 0 :]
+    return [f"only evergreens are left from {describe_date(tail[0].slot.date)} on"] if tail else []
+
+
+def _first_empty(choices: Sequence[Choice]) -> int:
+    return next((place for place, choice in enumerate(choices) if choice.source is Source.NONE), len(choices))
