@@ -40,13 +40,6 @@ class Season:
     """Month and day."""
     last: tuple[int, int]
 
-    def holds(self, day: date) -> bool:
-        """Tell whether a day lies in this part of the year; 29 February counts as a day of every year."""
-        here = (day.month, day.day)
-        if self.first <= self.last:
-            return self.first <= here <= self.last
-        return here >= self.first or here <= self.last
-
     def __str__(self) -> str:
         """Return `11-15..12-31`, as a tip file says it."""
         return f"{self.first[0]:02}-{self.first[1]:02}..{self.last[0]:02}-{self.last[1]:02}"

@@ -19,8 +19,13 @@ from newsletter.errors import InputError
 BODY_LIMIT = 60 * 1024
 """Bytes of UTF-8. Gmail hides what follows about 102 KB of HTML, and the layout and the footer need the rest."""
 LINK_SCHEMES = ("http", "https", "mailto")
-IMAGE_SCHEMES = ("http", "https")
+IMAGE_SCHEMES = ("https",)
+"""Mail programs show no picture that comes over plain http."""
 
+_MERGE_FIELD = re.compile(r"(?<!\\)\{\{[^\n]*?\}\}")
+_PLACE = "0mergefield0"
+"""Stands for a merge field while links are judged, since `{{ email }}` with its blanks would end one."""
+_FIXED_TARGET = re.compile(r"https?://[^/?#]+[/?#]|mailto:[^?]*\?", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*|<!--|<!|<\?")
 
 
@@ -43,10 +48,10 @@ def _markdown_faults(body: str, first_line: int) -> list[Fault]:
     markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
     # The parser would turn a link it mistrusts back into text, and the author would never hear of it.
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]  # noqa: ARG005
-    lines = body.split("\n")
+    lines = _MERGE_FIELD.sub(_PLACE, body).split("\n")
     faults: list[Fault] = []
     row = 0
-    for token in markdown.parse(body):
+    for token in markdown.parse(_MERGE_FIELD.sub(_PLACE, body)):
         row = token.map[0] if token.map else row
         if token.type == "html_block":
             faults.append(_html_fault(token.content, first_line + row))
@@ -90,7 +95,7 @@ def _html_fault(source: str, line: int) -> Fault:
 
 
 def _address_faults(url: str, schemes: tuple[str, ...], noun: str) -> list[str]:
-    shown = quoted(unquote(url))
+    shown = quoted(unquote(url).replace(_PLACE, "{{…}}"))
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -100,6 +105,11 @@ def _address_faults(url: str, schemes: tuple[str, ...], noun: str) -> list[str]:
     if parts.scheme.lower() not in schemes:
         why = "an empty address" if not url else shown
         return [f"the {noun} leads to {why}; in a mail it must begin with https:// (allowed: {allowed})"]
+    fixed = _FIXED_TARGET.match(url)
+    if _PLACE in url and (fixed is None or _PLACE in fixed[0]):
+        return [
+            f"the {noun} {shown} has a merge field before or in its host; write it after, as in https://example.com/?u={{{{ email }}}}"
+        ]
     # A host cannot be percent-encoded: the parser does that to what has no place in one.
     if parts.scheme.lower() != "mailto" and (not host or "%" in host):
         return [f"the {noun} {shown} names no host; write it like https://example.com/page"]

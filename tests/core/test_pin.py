@@ -17,7 +17,7 @@ def test_a_coming_slot_can_have_a_pin() -> None:
 
 
 def test_another_weekday_names_the_dates_around_it() -> None:
-    """A pin on a Wednesday is answered with the Tuesdays beside it and the command that adds it."""
+    """A pin on a Wednesday is answered with the Tuesdays beside it and the way to add it."""
     (fault,) = check_pin(date(2026, 12, 23), TUESDAYS, now=NOW)
     assert fault == (
         "pin: nothing goes out on Wednesday 23 December 2026, since the day is Tuesday; "
