@@ -72,8 +72,8 @@ step-wheel: $(SMOKE)/.ready
 	@$(SMOKE)/bin/python $(INSTALL) --no-deps --force-reinstall build/wheel/newsletter-*.whl
 	@$(SMOKE)/bin/python -m pip check --disable-pip-version-check
 	@folder=$$(mktemp -d) && cd "$$folder" \
-		&& "$(abspath $(SMOKE))/bin/newsletter" --help >/dev/null \
-		&& "$(abspath $(SMOKE))/bin/newsletter" demo; \
+		&& trial="env -i HOME=$$folder PATH=$$PATH LANG=C.UTF-8 $(abspath $(SMOKE))/bin/newsletter" \
+		&& $$trial --help >/dev/null && $$trial demo; \
 		result=$$?; cd / && rm -rf "$$folder"; exit $$result
 
 $(BIN)/python:
