@@ -123,11 +123,10 @@ def read_headings(
     columns = _mapped(keys, headings, mapping, file_name)
     columns = {**_recognised(keys, headings, columns, file_name), **columns}
     if "email" not in columns:
-        message = (
+        raise InputError(
             f"{file_name} has no column `email`; its first line has: {_listed(headings)}. "
             "Say which one it is: --map email=HEADING"
         )
-        raise InputError(message)
     evidence = _MAILCHIMP_EVIDENCE | (_OUR_EVIDENCE if ours else frozenset())
     taken = {*columns.values()} | ({EXPORT_HEADINGS.index("state")} if ours else set())
     rest = [index for index in range(len(keys)) if index not in taken]

@@ -34,8 +34,7 @@ class Limits:
     def __post_init__(self) -> None:
         """Refuse a quota under which nothing could ever be sent."""
         if any(limit is not None and limit < 1 for limit in (self.per_hour, self.per_day)):
-            message = "a quota per hour or day must be at least 1; leave it out for no limit"
-            raise InputError(message)
+            raise InputError("a quota per hour or day must be at least 1; leave it out for no limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +57,9 @@ class Window:
             stored = json.loads(text)
             return cls(minutes=_counts(stored["minutes"]), quarters=_counts(stored["quarters"]))
         except (ValueError, TypeError, KeyError) as fault:
-            message = "the stored quota cannot be read; delete the row of the table `quota` if nothing was sent today"
-            raise Stop(message) from fault
+            raise Stop(
+                "the stored quota cannot be read; delete the row of the table `quota` if nothing was sent today"
+            ) from fault
 
 
 class Reservation(NamedTuple):
@@ -76,7 +76,8 @@ def reserve(window: Window, n: int, now: datetime, *, limits: Limits, notice: bo
     """Grant up to `n` messages at `now` (aware). An edition leaves 5 % of each quota to notices; a notice may use all.
 
     A clock that steps back never grants more: what then lies ahead of it still counts. Nor can it block for ever: what
-    lies more than a whole window ahead was dated by a clock gone wrong, and counts as granted now.
+    lies more than a whole window ahead was dated by a clock gone wrong, and counts as granted now. A clock that is set
+    forward is believed: only a monotonic one could tell, and none outlives a restart.
     """
     if limits.per_hour is None and limits.per_day is None:
         return Reservation(window, n, timedelta())

@@ -117,8 +117,7 @@ def complain(subscriber: Subscriber, *, now: datetime, why: str) -> Subscriber:
 def reactivate(subscriber: Subscriber, *, now: datetime, because: str) -> Subscriber:
     """Bring somebody back who left, bounced or complained; the reason is kept as evidence of her wish."""
     if not because.strip():
-        message = 'say why with --because, such as "she wrote on 3 March that she wants it again"'
-        raise InputError(message)
+        raise InputError('say why with --because, such as "she wrote on 3 March that she wants it again"')
     if subscriber.state is SubscriberState.PENDING:
         raise InputError(_cannot(subscriber, "reactivated", "the confirmation is still awaited"))
     if subscriber.state is SubscriberState.PAUSED:

@@ -49,8 +49,7 @@ def _expand(secret: bytes, purpose: str) -> bytes:
 def _derive(secret: str | bytes) -> _Derived:
     raw = secret.encode() if isinstance(secret, str) else secret
     if len(raw) < _SHORTEST_SECRET:
-        message = "the secret key is too short: use the one that `newsletter init` makes"
-        raise InputError(message)
+        raise InputError("the secret key is too short: use the one that `newsletter init` makes")
     return _Derived(
         key_id=_expand(raw, "key-id-v1")[:2],
         unsubscribe=_expand(raw, "unsubscribe-v1"),

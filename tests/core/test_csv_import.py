@@ -170,6 +170,13 @@ def test_a_file_of_our_own_comes_back() -> None:
     assert row.evidence == {"state_since": "2026-01-05", "state_why": "one-click", "created_at": "2025-01-05"}
 
 
+def test_a_stronger_word_wins_over_a_file_of_our_own() -> None:
+    """`--as complained` counts for every row of our own export, whatever the row says."""
+    layout = headings(*EXPORT_HEADINGS, as_state=SubscriberState.COMPLAINED)
+    row = good(layout, "ada@example.org", *[""] * 5, "active", "", "", "")
+    assert row.state is SubscriberState.COMPLAINED
+
+
 @pytest.mark.parametrize("state", list(SubscriberState))
 def test_a_file_of_our_own_promotes_nobody(state: SubscriberState) -> None:
     """Without `--as` a row of our own export has exactly the state it says, `pending` too."""

@@ -54,6 +54,14 @@ def test_a_clock_that_steps_back_never_grants_more(steps: list[tuple[int, int, i
     assert most_in(grants, HOUR) <= 50
 
 
+def test_a_clock_that_steps_back_and_forth_grants_nothing() -> None:
+    """A clock that is wrong by half an hour for a moment does not make what was granted look older."""
+    window = reserve(Window(), 2000, START, limits=HOURLY).window
+    window, granted, _ = reserve(window, 1, START - timedelta(minutes=30), limits=HOURLY)
+    assert granted == 0
+    assert reserve(window, 1, START + timedelta(minutes=59), limits=HOURLY).granted == 0
+
+
 @given(st.integers(0, 10 * 365 * 86_400))
 def test_a_clock_that_steps_back_never_blocks_for_ever(back: int) -> None:
     """However far the clock is set back, a used-up quota is free again within two windows."""
