@@ -37,7 +37,9 @@ def _global(
     context: typer.Context,
     home: Annotated[
         Path | None,
-        typer.Option("-C", "--home", metavar="DIR", help="The folder of the .env; also NEWSLETTER_HOME. Default: here."),
+        typer.Option(
+            "-C", "--home", metavar="DIR", help="The folder of the .env; also NEWSLETTER_HOME. Default: here."
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

@@ -64,5 +64,3 @@ def confirm(question: str, *, yes: bool) -> None:
 def plural(count: int, one: str, many: str = "") -> str:
     """Return `1 tip` or `1,204 tips`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-

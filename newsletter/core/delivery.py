@@ -93,7 +93,7 @@ class Outcome:
     """True when the subscriber becomes `bounced`."""
 
 
-def settle(  # noqa: PLR0913 - a decision needs all of its facts.
+def settle(
     delivery: Delivery,
     verdict: Verdict,
     *,
@@ -135,7 +135,7 @@ def _next_attempt(tried: Delivery, *, now: datetime, jitter: float, expire_after
     """Return when to try again, or None when time is up.
 
     Time is counted from the first attempt. A wait that would end later is cut short, so that one last attempt falls on
-    the very end: nobody is given up before the time is over, and a mailbox emptied on the third day still gets its mail.
+    the very end: nobody is given up early, and a mailbox emptied on the third day still gets its mail.
     """
     end = (tried.first_attempt_at or now) + expire_after
     if now >= end:
@@ -172,7 +172,7 @@ def resolve(delivery: Delivery, evidence: Evidence) -> Outcome:
     )
 
 
-def _outcome(  # noqa: PLR0913 - one argument per thing that differs.
+def _outcome(
     delivery: Delivery,
     reply: Reply,
     *,

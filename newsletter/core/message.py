@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from newsletter.errors import InputError
 
@@ -134,6 +135,7 @@ def _raw_value(name: str, recipient: Recipient) -> str:
     return next((value for heading, value in recipient.fields.items() if _heading(heading) == wanted), "")
 
 
+@lru_cache(maxsize=1_024)
 def _heading(text: str) -> str:
     """Return the form in which headings are compared: `Company Name` is `company_name`."""
     return re.sub(r"[\s_-]+", "_", text.strip()).casefold()
@@ -143,13 +145,17 @@ def _read_mark(match: re.Match[str]) -> MergeField | str:
     """Return the merge field that a match is, or what is wrong with it."""
     if literal := match["literal"]:
         return MergeField(name="", fallback=literal)
-    if match["stray"]:
-        if match[0] == "{%":
-            return "{% begins a template tag, which a tip cannot have; write \\{% for the signs themselves"
-        return f"{match[0]} is never closed; write {{{{ first_name|there }}}}, or \\{match[0]} for the signs themselves"
     if match["foreign"]:
         return f"{match[0]} is a merge tag of another service; write {{{{ first_name|there }}}} instead"
-    name, bar, fallback = (part.strip() for part in match["field"].partition("|"))
+    if match["stray"]:
+        what = "is never closed" if match[0] == "{{" else "begins a template tag, which a tip cannot have"
+        return f"{match[0]} {what}; write {{{{ first_name|there }}}}, or \\{match[0]} for the signs themselves"
+    return _read_field(match["field"])
+
+
+def _read_field(text: str) -> MergeField | str:
+    """Return the merge field that stands between two pairs of braces, or what is wrong with it."""
+    name, bar, fallback = (part.strip() for part in text.partition("|"))
     own = name.removeprefix(_OWN_FIELD) if name.startswith(_OWN_FIELD) else ""
     if name not in FIELD_NAMES and not (own and re.fullmatch(r"\w[\w .&/#+-]*", own)):
         return _unknown(name)

@@ -18,11 +18,13 @@ from newsletter.errors import InputError
 
 BODY_LIMIT = 60 * 1024
 """Bytes of UTF-8. Gmail hides what follows about 102 KB of HTML, and the layout and the footer need the rest."""
+BRACES_LIMIT = 200
+"""Merge fields on one line. Each `{{` that is never closed is searched for to the end of its line."""
 LINK_SCHEMES = ("http", "https", "mailto")
 IMAGE_SCHEMES = ("https",)
 """Mail programs show no picture that comes over plain http."""
 
-_MERGE_FIELD = re.compile(r"(?<!\\)\{\{[^\n]*?\}\}")
+_MERGE_FIELD = re.compile(r"(?<!\\)\{\{[^\n]{0,500}?\}\}")
 _PLACE = "0mergefield0"
 """Stands for a merge field while links are judged, since `{{ email }}` with its blanks would end one."""
 _FIXED_TARGET = re.compile(r"https?://[^/?#]+[/?#]|mailto:[^?]*\?", re.IGNORECASE)
@@ -30,7 +32,7 @@ _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*|<!--|<!|<\?")
 
 
 def body_faults(body: str, first_line: int) -> list[Fault]:
-    """Return what must be changed in a body before it can be mailed; merge fields aside."""
+    """Return what must be changed in a body before it can be mailed."""
     if not body.strip():
         return [Fault(first_line, "the tip has no text; write it below the front matter")]
     size = len(body.encode("utf-8", "surrogatepass"))
@@ -41,7 +43,7 @@ def body_faults(body: str, first_line: int) -> list[Fault]:
                 f"the text is {size:,} bytes long; {BODY_LIMIT:,} are the limit, since mail programs cut long mails",
             )
         ]
-    return _markdown_faults(body, first_line)
+    return _markdown_faults(body, first_line) + merge_field_faults(body, first_line)
 
 
 def _markdown_faults(body: str, first_line: int) -> list[Fault]:
@@ -107,9 +109,8 @@ def _address_faults(url: str, schemes: tuple[str, ...], noun: str) -> list[str]:
         return [f"the {noun} leads to {why}; in a mail it must begin with https:// (allowed: {allowed})"]
     fixed = _FIXED_TARGET.match(url)
     if _PLACE in url and (fixed is None or _PLACE in fixed[0]):
-        return [
-            f"the {noun} {shown} has a merge field before or in its host; write it after, as in https://example.com/?u={{{{ email }}}}"
-        ]
+        example = "https://example.com/?u={{ email }}"
+        return [f"the {noun} {shown} has a merge field before or in its host; write it after, as in {example}"]
     # A host cannot be percent-encoded: the parser does that to what has no place in one.
     if parts.scheme.lower() != "mailto" and (not host or "%" in host):
         return [f"the {noun} {shown} names no host; write it like https://example.com/page"]
@@ -120,6 +121,9 @@ def merge_field_faults(text: str, first_line: int) -> list[Fault]:
     """Return what is wrong with the merge fields of a text."""
     faults: list[Fault] = []
     for number, line in enumerate(text.split("\n"), start=first_line):
+        if line.count("{{") > BRACES_LIMIT:
+            faults.append(Fault(number, f"more than {BRACES_LIMIT} merge fields on one line; break the line"))
+            continue
         try:
             split_merge_fields(line, place="text")
         except InputError as error:

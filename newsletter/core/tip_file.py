@@ -13,12 +13,14 @@ import yaml
 
 from newsletter.core.front_matter import FENCE, NOT_IN_A_LINE, Fault, FrontMatter, read_front_matter
 from newsletter.core.tip import TipDraft
-from newsletter.core.tip_body import body_faults, merge_field_faults
+from newsletter.core.tip_body import body_faults
 from newsletter.core.tip_keys import Reading
 from newsletter.errors import InputError
 
 FILE_LIMIT = 1024 * 1024
 """Bytes of UTF-8."""
+FAULTS_SHOWN = 200
+"""A file that is no tip at all, such as a picture, has as many faults as lines."""
 # In a text, unlike in a header, a tab is fine, and so are the direction marks that right-to-left languages need.
 _NOT_IN_A_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _PLAIN = re.compile(r"[A-Za-z](?:[\w .!?()-]*[\w.!?()])?")
@@ -49,7 +51,7 @@ def parse_tip_file(text: str, *, file_name: str) -> TipDraft:
     draft = reading.draft()
     faults += reading.faults
     body, body_line = _body(clean, front)
-    faults += body_faults(body, body_line) + merge_field_faults(body, body_line)
+    faults += body_faults(body, body_line)
     if faults:
         raise _refusal(file_name, faults)
     return replace(draft, body=body, body_line=body_line)
@@ -105,6 +107,9 @@ def _body(text: str, front: FrontMatter) -> tuple[str, int]:
 
 def _refusal(file_name: str, faults: list[Fault]) -> InputError:
     unique = sorted(set(faults))
-    count = "1 fault" if len(unique) == 1 else f"{len(unique)} faults"
+    count = "1 fault" if len(unique) == 1 else f"{len(unique):,} faults"
     name = NOT_IN_A_LINE.sub("?", file_name)
-    return InputError(f"{name} has {count}; correct it and try again", details=tuple(str(fault) for fault in unique))
+    details = [str(fault) for fault in unique[:FAULTS_SHOWN]]
+    if len(unique) > FAULTS_SHOWN:
+        details.append(f"line {unique[FAULTS_SHOWN].line}: from here on, {len(unique) - FAULTS_SHOWN:,} more")
+    return InputError(f"{name} has {count}; correct it and try again", details=tuple(details))

@@ -1,7 +1,7 @@
 """One part of the message: encoded fixed pieces, and the holes between them.
 
-In: the pieces of a text and its holes. Out: for the whole message, bytes and fillers; for a preview, plain text. It picks
-quoted-printable, or base64 where that is shorter (scripts that are not Latin), and never 8bit.
+In: the pieces of a text and its holes. Out: for the whole message, bytes and fillers; for a preview, plain text.
+It picks quoted-printable, or base64 where that is shorter (scripts that are not Latin), and never 8bit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from newsletter.core.message import Recipient
-from newsletter.render.encoding import Base64Body, quoted_pieces, quoted_value
+from newsletter.render.encoding import Base64Body, quoted_pieces
 from newsletter.render.splice import Hole
 
 Filler = Callable[[Recipient], bytes]
@@ -40,7 +40,7 @@ class Body:
         return sum(map(len, self._quoted))
 
     def sequence(self) -> list[bytes | Hole | Filler]:
-        """Return the encoded part in order: fixed bytes, holes for quoted values, or one filler for all of a base64 part."""
+        """Return the encoded part in order: fixed bytes and holes, or one filler for the whole of a base64 part."""
         if self._base64 is not None:
             return [self._splice_base64]
         mixed: list[bytes | Hole | Filler] = [self._quoted[0]]
@@ -56,11 +56,6 @@ class Body:
         """Encode the values of one person into the prepared base64 text."""
         assert self._base64 is not None  # noqa: S101 - only then is this a filler.
         return self._base64.splice([hole.value(recipient).encode() for hole in self._holes])
-
-
-def quoted_filler(hole: Hole) -> Filler:
-    """Return what fills a hole in quoted-printable text."""
-    return lambda recipient: quoted_value(hole.value(recipient))
 
 
 def fill(fixed: Sequence[str], holes: Sequence[Hole], recipient: Recipient) -> str:

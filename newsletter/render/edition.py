@@ -57,16 +57,13 @@ def render_edition(
     _refuse_prefix(sentinels, tip, publication)
     name = edition_name or date.isoformat()
     values, warnings = _values(tip, publication, sentinels, date, name)
-    subject = _subject(render_template(templates, f"{FOLDER}/subject.txt", values), sentinels)
+    subject = _subject(_render(templates, "subject.txt", values, sentinels), sentinels)
     values["subject"] = sentinels.personal(subject, "the subject")
-    text = _tidy(render_template(templates, f"{FOLDER}/body.txt", values))
-    source = render_template(templates, f"{FOLDER}/body.html", values)
-    gates.check_part(source, "body.html", sentinels)
+    text = _tidy(_render(templates, "body.txt", values, sentinels))
+    source = _render(templates, "body.html", values, sentinels)
     html = inline_css(source)
     gates.check_sentinels(source, html, sentinels)
     gates.check_style(html, sentinels)
-    gates.check_part(text, "body.txt", sentinels)
-    gates.check_part(subject, "subject.txt", sentinels)
     unsubscribe = sentinels.sentinel(MergeField(name="unsubscribe_url"))
     gates.check_footer(html, text, publication, unsubscribe, sentinels)
     return RenderedEdition(
@@ -78,6 +75,14 @@ def render_edition(
         fields=tuple(sentinels.fields),
         warnings=warnings,
     )
+
+
+def _render(templates: Environment, file: str, values: Mapping[str, object], sentinels: Sentinels) -> str:
+    """Render one of the three templates and check that every place came out whole."""
+    sentinels.issued.clear()
+    rendered = render_template(templates, f"{FOLDER}/{file}", values)
+    gates.check_part(rendered, file, sentinels)
+    return rendered
 
 
 def _values(
@@ -135,11 +140,10 @@ def _subject(rendered: str, sentinels: Sentinels) -> str:
     """Return the subject as one line; nobody opens a mail without one."""
     subject = " ".join(rendered.split())
     if not subject:
-        message = "the subject is empty: give the tip a title"
-        raise InputError(message)
-    if len(sentinels.blank(subject)) > SUBJECT_LENGTH:
-        message = f"the subject has {len(sentinels.blank(subject))} characters, over the limit of {SUBJECT_LENGTH}: shorten it"
-        raise InputError(message)
+        raise InputError("the subject is empty: give the tip a title")
+    length = len(sentinels.blank(subject))
+    if length > SUBJECT_LENGTH:
+        raise InputError(f"the subject has {length} characters, over the limit of {SUBJECT_LENGTH}: shorten it")
     return subject
 
 
@@ -161,5 +165,4 @@ def _date_words(date: Date, language: str) -> str:
 def _refuse_prefix(sentinels: Sentinels, tip: Tip | TipDraft, publication: Publication) -> None:
     """Refuse the one edition in 10^14 whose text holds its own sentinel prefix; another nonce will do."""
     if sentinels.prefix in f"{tip}{publication}".lower():
-        message = "the text holds the mark of its own edition by chance: use another nonce"
-        raise InputError(message)
+        raise InputError("the text holds the mark of its own edition by chance: use another nonce")

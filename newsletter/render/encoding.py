@@ -1,6 +1,7 @@
 """Transfer encodings: quoted-printable and base64 cut into pieces that can be spliced, and header words.
 
-In: fixed text and values. Out: ASCII bytes for the wire. It must never write 8-bit bytes, a bare CR or LF, or a line over 76.
+In: fixed text and values. Out: ASCII bytes for the wire. It must never write 8-bit bytes, a bare CR or LF, or a body
+line over 76.
 """
 
 from __future__ import annotations
@@ -61,21 +62,27 @@ def _needs_care(line: bytes, at: int) -> bool:
 
 
 def quoted_value(value: str) -> bytes:
-    """Encode a value for the place between two soft breaks; plain values, such as names and links, cost next to nothing."""
+    """Encode a value for the place between two soft breaks; plain names and links cost next to nothing."""
     data = value.encode()
-    if not _PLAIN_WORD.fullmatch(data):
+    plain = _PLAIN_WORD.fullmatch(data)
+    if not plain and len(data) > _CHUNK // 3:
         return quoted_printable(value)
-    if len(data) <= _CHUNK and not data.startswith(b"From "):
-        return data
-    chunks = (data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK))
-    return _SOFT.join(b"=%02X" % chunk[0] + chunk[1:] if chunk[0] in b".-F" else chunk for chunk in chunks)
+    if not plain:
+        data = b"".join([_QP[byte] for byte in data])
+    return _SOFT.join([_careful(data[at : at + _CHUNK]) for at in range(0, len(data), _CHUNK)])
+
+
+def _careful(line: bytes) -> bytes:
+    """Encode the first sign of a physical line when it could mean something to a mail program."""
+    return b"=%02X" % line[0] + line[1:] if line[0] in b".-F" else line
 
 
 def quoted_pieces(fixed: Sequence[str]) -> list[bytes]:
     """Encode the fixed pieces round the holes: a soft break, which decodes to nothing, on both sides of each hole."""
     last = len(fixed) - 1
     return [
-        (_SOFT if at else b"") + quoted_printable(text) + (_SOFT if at != last else b"") for at, text in enumerate(fixed)
+        (_SOFT if at else b"") + quoted_printable(text) + (_SOFT if at != last else b"")
+        for at, text in enumerate(fixed)
     ]
 
 
@@ -131,7 +138,7 @@ def header_text(text: str, *, name: str, limit: int = SUBJECT_LENGTH) -> str:
     text = plain_value(text)[:limit].strip()
     if len(text) <= WIDTH - len(name) - 2 and text.isascii() and "=?" not in text:
         return text
-    # `EmailMessage` would write encoded-words over 75 or two without a blank between, which Yahoo rejects (CPython 144156).
+    # `EmailMessage` writes encoded-words over 75, or two without a blank between, which Yahoo rejects (CPython 144156).
     charset = "utf-8" if not text.isascii() or "=?" in text else None
     return Header(text, charset, header_name=name, maxlinelen=75).encode(linesep="\r\n")
 

@@ -52,27 +52,25 @@ def render_template(environment: Environment, name: str, values: Mapping[str, ob
     try:
         return environment.get_template(name).render(values)
     except TemplateNotFound as error:
-        message = f"there is no template {error.name}; restore it, or remove what includes it"
-        raise InputError(message) from error
+        raise InputError(f"there is no template {error.name}; restore it, or remove what includes it") from error
     except TemplateSyntaxError as error:
-        message = f"template {error.name or name}, line {error.lineno}: {error.message}"
-        raise InputError(message) from error
+        raise InputError(f"template {error.name or name}, line {error.lineno}: {error.message}") from error
     except (TemplateError, AskedAboutSubscriber, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        message = f"template {_where(error, name)}: {error}"
-        raise InputError(message) from error
+        raise InputError(f"template {_where(error, name)}: {error}") from error
 
 
 def _where(error: Exception, name: str) -> str:
     """Return file and line of the template: Jinja puts them into the traceback."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith((".html", ".txt"))]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith((".html", ".txt"))
+    ]
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else name
 
 
 def _refuse_none(value: object) -> object:
     """Keep the word `None` out of a mail: nobody writes it on purpose."""
     if value is None:
-        message = "it prints a value that is missing (None); test for it with {% if … %}"
-        raise ValueError(message)
+        raise ValueError("it prints a value that is missing (None); test for it with {% if … %}")
     return value
 
 

@@ -22,6 +22,9 @@ CSS_LIMIT = 12_000
 _STYLE = re.compile(r"<style\b[^>]*>(.*?)</style\s*>", re.IGNORECASE | re.DOTALL)
 _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _TAG = re.compile(r"<!--.*?-->|<style\b.*?</style\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_CSS_SIGN = re.compile(
+    r"@(?:media|supports|font-face|keyframes|layer|container|page|property|scope|starting-style)\b|[{}]", re.IGNORECASE
+)
 _LEFTOVER = re.compile(r"\{\{|\{%")
 
 
@@ -29,71 +32,85 @@ def check_style(html: str, sentinels: Sentinels) -> None:
     """Refuse style sheets that a mail program would drop or that a subscriber could write into."""
     css = "".join(_STYLE.findall(html))
     if len(css) > CSS_LIMIT:
-        message = f"the style elements hold {len(css):,} characters, over the limit of {CSS_LIMIT:,} (Gmail drops them all): shorten the CSS of body.html"
-        raise InputError(message)
+        raise InputError(
+            f"the style elements hold {len(css):,} characters, over the limit of {CSS_LIMIT:,} "
+            "(Gmail drops them all): shorten the CSS of body.html"
+        )
     if sentinels.prefix in css:
-        message = "body.html prints a subscriber's value inside <style>, where it cannot be made safe: move it into the text"
-        raise InputError(message)
+        raise InputError(
+            "body.html prints a subscriber's value inside <style>, where it cannot be made safe: move it into the text"
+        )
     plain = _CSS_COMMENT.sub("", css)
     if "@import" in plain.lower():
-        message = "the CSS of body.html has an @import, which mail programs do not follow: copy the rules into the file"
-        raise InputError(message)
+        raise InputError(
+            "the CSS of body.html has an @import, which mail programs do not follow: copy the rules into the file"
+        )
     depth = 0
-    for sign in re.finditer(r"@[a-z-]+|[{}]", plain, re.IGNORECASE):
+    for sign in _CSS_SIGN.finditer(plain):
         if sign[0] == "{":
             depth += 1
         elif sign[0] == "}":
             depth -= 1
         elif depth > 0:
-            message = f"the CSS of body.html has {sign[0]} inside another rule, for which Gmail drops the whole style element: write the rules one after the other"
-            raise InputError(message)
+            raise InputError(
+                f"the CSS of body.html has {sign[0]} inside another rule, and Gmail drops the whole style element "
+                "for that: write the rules one after the other"
+            )
 
 
 def check_sentinels(before: str, after: str, sentinels: Sentinels) -> None:
     """Refuse when inlining lost, doubled or damaged a place."""
     if sentinels.count(before) != sentinels.count(after):
-        message = "a merge field was lost while the CSS was inlined: keep merge fields and recipient values in text and in quoted attributes of body.html"
-        raise InputError(message)
+        raise InputError(
+            "a merge field was lost while the CSS was inlined: let body.html print recipient values "
+            "in text and in quoted attributes only"
+        )
 
 
 def check_part(text: str, name: str, sentinels: Sentinels) -> None:
     """Refuse a part with damaged places, places escaped for another part, or leftovers of a template language."""
     counts = sentinels.count(text)
-    wrong = HTML if name != "body.html" else PLAIN
-    if counts.pop("damaged", 0) or any(found.startswith(sentinels.prefix + wrong) for found in counts):
-        message = f"{name} sends a subscriber's value through a filter that changes it (such as upper or truncate): print it as it is"
-        raise InputError(message)
+    wrong = sentinels.prefix + (PLAIN if name.endswith(".html") else HTML)
+    lost = any(counts.get(mark, 0) < times for mark, times in sentinels.issued.items())
+    if lost or "damaged" in counts or any(found.startswith(wrong) for found in counts):
+        raise InputError(
+            f"{name} sends a subscriber's value through a filter that changes it (such as upper or truncate): "
+            "print it as it is"
+        )
     if leftover := _LEFTOVER.search(sentinels.blank(text)):
         around = sentinels.blank(text)[leftover.start() : leftover.start() + 30].split("\n")[0]
-        message = f"{name} still holds {around!r}, which looks like an unfilled place: remove it"
-        raise InputError(message)
+        raise InputError(f"{name} still holds {around!r}, which looks like an unfilled place: remove it")
 
 
 def check_footer(html: str, text: str, publication: Publication, unsubscribe: str, sentinels: Sentinels) -> None:
     """Refuse a mail without the two things every one must bear: how to leave, and where the sender lives."""
     link = sentinels.as_kind(unsubscribe, HTML)
     if not re.search(rf"""href\s*=\s*["']{link}["']""", html):
-        message = 'body.html has no unsubscribe link: add <a href="{{ recipient.unsubscribe_url }}">Unsubscribe</a>'
-        raise InputError(message)
+        raise InputError(
+            'body.html has no unsubscribe link: add <a href="{{ recipient.unsubscribe_url }}">Unsubscribe</a>'
+        )
     if unsubscribe not in text:
-        message = "body.txt has no unsubscribe link: add {{ recipient.unsubscribe_url }}"
-        raise InputError(message)
+        raise InputError("body.txt has no unsubscribe link: add {{ recipient.unsubscribe_url }}")
     address = "".join(publication.postal_address.split())
     if not address:
-        message = "there is no postal address, which the law asks of every newsletter: set NEWSLETTER_POSTAL_ADDRESS"
-        raise InputError(message)
+        raise InputError(
+            "there is no postal address, which the law asks of every newsletter: set NEWSLETTER_POSTAL_ADDRESS"
+        )
     for name, words in (("body.html", unescape(_TAG.sub("", html))), ("body.txt", text)):
         # Without blanks and commas, since a template may set the lines of an address in its own way.
         if re.sub(r"[,·]", "", address) not in re.sub(r"[\s,·]", "", words):
-            message = f"{name} lacks the postal address, which the law asks for: add {{{{ publication.postal_address }}}}"
-            raise InputError(message)
+            raise InputError(
+                f"{name} lacks the postal address, which the law asks for: add {{{{ publication.postal_address }}}}"
+            )
 
 
 def check_size(encoded: int) -> tuple[str, ...]:
     """Refuse HTML that Gmail would cut; return a warning when it comes near."""
     if encoded > HTML_LIMIT:
-        message = f"the HTML part is {encoded:,} bytes, over the limit of {HTML_LIMIT:,} (Gmail cuts longer mail, and with it the unsubscribe link): shorten the tip"
-        raise InputError(message)
+        raise InputError(
+            f"the HTML part is {encoded:,} bytes, over the limit of {HTML_LIMIT:,} "
+            "(Gmail cuts longer mail, and with it the unsubscribe link): shorten the tip"
+        )
     if encoded > HTML_WARNING:
         return (f"the HTML part is {encoded:,} bytes; Gmail cuts mail at about 102,000",)
     return ()

@@ -31,8 +31,8 @@ _SENDER_ID = range(5, 16)
 def header_block(publication: Publication, *, edition_name: str, subject: str | None, boundary: str) -> str:
     """Return the headers of every message of an edition, each line ending in CRLF.
 
-    `subject` is None when it differs from person to person. Order and choice: reference/deliverability, section 1.4.
-    No `Auto-Submitted`: a tip is written by a person (RFC 3834 §5). No `mailto:` in `List-Unsubscribe`: nothing reads it.
+    `subject` is None when it differs from person to person. Which, and why: `docs/the-mail.md`.
+    No `Auto-Submitted`: a person wrote the tip (RFC 3834 §5). No `mailto:` in `List-Unsubscribe`: nothing reads it.
     """
     _check_address(publication.from_email, "NEWSLETTER_FROM")
     _check_address(publication.reply_to, "NEWSLETTER_REPLY_TO")
@@ -72,8 +72,7 @@ def _uri(url: str) -> str:
 def _check_address(address: str, setting: str) -> None:
     """Refuse a sender address that cannot stand in a header as it is; our own must never need SMTPUTF8."""
     if not re.fullmatch(r"[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]+@[A-Za-z0-9.-]+", address):
-        message = f"{setting} must be a plain address such as tips@example.com, not {address!r}"
-        raise InputError(message)
+        raise InputError(f"{setting} must be a plain address such as tips@example.com, not {address!r}")
 
 
 def _one_click(publication: Publication) -> list[tuple[str, str]]:
@@ -83,7 +82,7 @@ def _one_click(publication: Publication) -> list[tuple[str, str]]:
 
 
 def _list_id(publication: Publication) -> str:
-    """Return `Phrase <label>` (RFC 2919). The label comes from the address, which stays when a publication is renamed."""
+    """Return `Phrase <label>` (RFC 2919); the label comes from the address, which outlives a change of name."""
     local, _, domain = publication.from_email.lower().partition("@")
     label = f"<{_slug(local) or 'tips'}.list-id.{domain}>"
     phrase = " ".join(re.sub(r'["\\<>=?()\[\]]', "", publication.name).split())
@@ -93,7 +92,7 @@ def _list_id(publication: Publication) -> str:
 
 
 def _feedback_id(publication: Publication, edition_name: str) -> str:
-    """Return `edition:list:newsletter:sender`, from which Gmail builds complaint rates; the last is the same for ever."""
+    """Return `edition:list:newsletter:sender`, by which Gmail counts complaints; the last is the same for ever."""
     local, _, domain = publication.from_email.lower().partition("@")
     sender = re.sub(r"[^a-z0-9]", "", domain)[-(_SENDER_ID.stop - 1) :].rjust(_SENDER_ID.start, "0")
     return f"{re.sub(r'[^0-9A-Za-z.-]', '', edition_name)}:list-{_slug(local) or 'tips'}:newsletter:{sender}"
@@ -111,4 +110,3 @@ def _slug(text: str) -> str:
     """Return letters, digits and single hyphens."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
-

@@ -1,7 +1,7 @@
 """CSS inlining: once per edition, by premailer, which is never let near the network.
 
-In: a whole HTML document with two style blocks, the basics and, marked `data-premailer="ignore"`, what must stay a style
-sheet (media queries, dark mode, Outlook's `[data-ogsc]`). Out: the document with the basics in `style` attributes.
+In: a whole HTML document with two style blocks, the basics and, marked `data-premailer="ignore"`, what must stay a
+style sheet (media queries, dark mode, Outlook's `[data-ogsc]`). Out: the document, the basics in `style` attributes.
 """
 
 from __future__ import annotations

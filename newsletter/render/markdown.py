@@ -111,8 +111,7 @@ def _prepare(tokens: Sequence[Token], sentinels: Sentinels) -> tuple[list[str], 
         if attribute == "href":
             links.append(target)
         elif not target.startswith("https://"):
-            message = f"an image must have an https:// address, not {target!r}: mail programs show no other"
-            raise InputError(message)
+            raise InputError(f"an image must have an https:// address, not {target!r}: mail programs show no other")
         elif not token.content:
             warnings.append(f"the image {target} has no description; write ![what it shows]({target})")
     return links, warnings
@@ -129,8 +128,9 @@ def _checked_target(target: str, sentinels: Sentinels) -> str:
         return target
     fixed = _FIXED_TARGET.match(target)
     if fixed is None or sentinels.prefix in fixed[0]:
-        message = "a merge field may stand in a link only after the host, as in https://example.com/?u={{ email }}"
-        raise InputError(message)
+        raise InputError(
+            "a merge field may stand in a link only after the host, as in https://example.com/?u={{ email }}"
+        )
     return sentinels.as_kind(target, URL)
 
 

@@ -1,6 +1,6 @@
 """The message: an edition as bytes with holes, and one person's message out of it.
 
-In: a rendered edition, frozen as JSON in the edition's row. Out: whole RFC 5322 messages, CRLF, seven-bit, ending in CRLF.
+In: a rendered edition, frozen as JSON in the edition's row. Out: whole RFC 5322 messages, CRLF, seven-bit.
 All encoding is done when it is compiled; per person a handful of values is encoded and the pieces are joined. No
 template, no `EmailMessage`. Safe to share between threads: nothing in it changes after it was made.
 """
@@ -17,9 +17,9 @@ from typing import Self
 from newsletter.core.message import MergeField, Publication, Recipient
 from newsletter.errors import Stop
 from newsletter.render import headers
-from newsletter.render.body import Body, Filler, fill, quoted_filler
+from newsletter.render.body import Body, Filler, fill
 from newsletter.render.edition import RenderedEdition
-from newsletter.render.encoding import header_text, mailbox
+from newsletter.render.encoding import header_text, mailbox, quoted_value
 from newsletter.render.gates import check_size
 from newsletter.render.splice import Hole, Sentinels
 
@@ -75,7 +75,7 @@ def compile_message(rendered: RenderedEdition, publication: Publication) -> Comp
 class CompiledMessage:
     """One edition, ready to be spliced."""
 
-    __slots__ = ("_fillers", "_html", "_pieces", "_subject", "_text", "content")
+    __slots__ = ("_fillers", "_html", "_pieces", "_quoted", "_subject", "_text", "content")
 
     def __init__(self, content: FrozenContent) -> None:
         """Encode the content: some milliseconds, once per edition and process."""
@@ -84,7 +84,10 @@ class CompiledMessage:
         self._subject = sentinels.split(content.subject)
         self._text = Body(sentinels.split(content.text))
         self._html = Body(sentinels.split(content.html))
-        self._pieces, self._fillers = self._lay_out()
+        sequence = self._sequence()
+        self._pieces = [part if isinstance(part, bytes) else b"" for part in sequence]
+        self._fillers = [(at, part) for at, part in enumerate(sequence) if not isinstance(part, (bytes, Hole))]
+        self._quoted = _by_field(sequence)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -94,10 +97,14 @@ class CompiledMessage:
     def splice(self, recipient: Recipient) -> bytes:
         """Return the whole message of one person."""
         pieces = self._pieces.copy()
-        for filler, places in self._fillers:
-            data = filler(recipient)
-            for at in places:
-                pieces[at] = data
+        for at, filler in self._fillers:
+            pieces[at] = filler(recipient)
+        for field, holes in self._quoted:
+            value = field.value(recipient)
+            for hole, places in holes:
+                data = quoted_value(hole.escaped(value))
+                for at in places:
+                    pieces[at] = data
         return b"".join(pieces)
 
     def subject(self, recipient: Recipient) -> str:
@@ -122,13 +129,12 @@ class CompiledMessage:
         """Read a frozen edition back; it splices the same bytes as the one that was frozen."""
         frozen = json.loads(text)
         if frozen.pop("format", None) != FORMAT:
-            message = "this edition was frozen by another version of newsletter: upgrade, then send it"
-            raise Stop(message)
+            raise Stop("this edition was frozen by another version of newsletter: upgrade, then send it")
         fields = tuple(MergeField(**field) for field in frozen.pop("fields"))
         return cls(FrozenContent(**frozen | {"fields": fields, "warnings": tuple(frozen["warnings"])}))
 
-    def _lay_out(self) -> tuple[list[bytes], tuple[tuple[Filler, tuple[int, ...]], ...]]:
-        """Return the message as pieces, and for each distinct value what makes it and the places it fills."""
+    def _sequence(self) -> list[bytes | Hole | Filler]:
+        """Return the message in order: fixed bytes, holes in quoted-printable text, and all else that differs."""
         sequence: list[bytes | Hole | Filler] = [*self._head()]
         for subtype, body in (("plain", self._text), ("html", self._html)):
             sequence.append(
@@ -138,13 +144,7 @@ class CompiledMessage:
             sequence += body.sequence()
             sequence.append(b"\r\n")
         sequence.append(f"--{self.content.boundary}--\r\n".encode())
-        pieces = [part if isinstance(part, bytes) else b"" for part in sequence]
-        places: dict[Hole | Filler, list[int]] = {}
-        for at, part in enumerate(sequence):
-            if not isinstance(part, bytes):
-                places.setdefault(part, []).append(at)
-        fillers = ((quoted_filler(key) if isinstance(key, Hole) else key, tuple(at)) for key, at in places.items())
-        return pieces, tuple(fillers)
+        return sequence
 
     def _head(self) -> Sequence[bytes | Filler]:
         """Return the header block and the empty line, its holes as fillers."""
@@ -162,3 +162,14 @@ class CompiledMessage:
             sequence += (self.content.head[end : match.start()].encode(), fillers[match[0]])
             end = match.end()
         return [*sequence, self.content.head[end:].encode() + b"\r\n"]
+
+
+def _by_field(
+    sequence: Sequence[bytes | Hole | Filler],
+) -> list[tuple[MergeField, list[tuple[Hole, list[int]]]]]:
+    """Return the places of quoted values by field and then by kind, so that nothing is looked up or escaped twice."""
+    fields: dict[MergeField, dict[Hole, list[int]]] = {}
+    for at, part in enumerate(sequence):
+        if isinstance(part, Hole):
+            fields.setdefault(part.field, {}).setdefault(part, []).append(at)
+    return [(field, list(holes.items())) for field, holes in fields.items()]

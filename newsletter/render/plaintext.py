@@ -13,7 +13,15 @@ from itertools import count
 from markdown_it.token import Token
 
 WIDTH = 72
-_UNDERLINES = {"h1": "=", "h2": "="}
+_MARKS = {
+    "softbreak": " ",
+    "hardbreak": "\n",
+    "strong_open": "*",
+    "strong_close": "*",
+    "em_open": "_",
+    "em_close": "_",
+}
+"""What stands for a token; any other is its own content, as the words of a text or of an image."""
 
 
 def plain_text(tokens: Sequence[Token]) -> str:
@@ -65,7 +73,7 @@ class _Writer:
         room = max(24, WIDTH - len(self._rest))
         lines = [line for hard in text.split("\n") for line in _wrap(hard, room)]
         if token.type == "heading_open":
-            lines.append(_UNDERLINES.get(token.tag, "-") * min(room, max(map(len, lines), default=0)))
+            lines.append("-" * min(room, max(map(len, lines), default=0)))
         self._emit(lines, tight=token.hidden)
 
     def _list(self, token: Token, tokens: Iterator[Token]) -> None:
@@ -113,26 +121,15 @@ class _Writer:
         out: list[str] = []
         opened: list[tuple[str, int]] = []
         for token in tokens:
-            match token.type:
-                case "text":
-                    out.append(token.content)
-                case "code_inline":
-                    out.append(f"`{token.content}`")
-                case "softbreak":
-                    out.append(" ")
-                case "hardbreak":
-                    out.append("\n")
-                case "strong_open" | "strong_close":
-                    out.append("*")
-                case "em_open" | "em_close":
-                    out.append("_")
-                case "image":
-                    out.append(token.content)
-                case "link_open":
-                    opened.append((str(token.attrGet("href") or ""), len(out)))
-                case "link_close":
-                    url, start = opened.pop()
-                    out.append(self._reference(url, "".join(out[start:])))
+            if token.type == "link_open":
+                opened.append((str(token.attrGet("href") or ""), len(out)))
+            elif token.type == "link_close":
+                url, start = opened.pop()
+                out.append(self._reference(url, "".join(out[start:])))
+            elif token.type == "code_inline":
+                out.append(f"`{token.content}`")
+            else:
+                out.append(_MARKS.get(token.type, token.content))
         return "".join(out)
 
     def _reference(self, url: str, label: str) -> str:

@@ -1,7 +1,8 @@
 """Sentinels: the places of an edition that are filled per person.
 
-In: a nonce and the merge fields found. Out: words of ASCII letters and digits that survive Markdown, templates and
-premailer, and the texts split at them again. A sentinel says how its value must be escaped: the place decides, never the value.
+In: a nonce and the merge fields found. Out: words of ASCII letters and digits that survive Markdown, templates
+and premailer, and the texts split at them again. A sentinel says how its value is escaped: the place decides, never
+the value.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Sentinels:
         """Take the nonce of the edition, and the fields already numbered when a frozen edition is read back."""
         self.prefix = "zq" + hashlib.sha256(f"sentinel {nonce}".encode()).hexdigest()[:12]
         self.fields = list(fields)
+        self.issued: dict[str, int] = {}
+        """How often a template printed each sentinel; it must be found at least as often in what came out."""
         self._whole = re.compile(f"{self.prefix}([{HTML}{URL}{PLAIN}])([0-9]{{3}})z")
         self._any = re.compile(self.prefix, re.IGNORECASE)
 
@@ -106,6 +109,12 @@ class Sentinels:
         damaged = len(self._any.findall(text)) - sum(counts.values())
         return counts | ({"damaged": damaged} if damaged else {})
 
+    def issue(self, text: str) -> str:
+        """Note the sentinels of a text that a template is about to print."""
+        for mark, times in self.count(text).items():
+            self.issued[mark] = self.issued.get(mark, 0) + times
+        return text
+
     def blank(self, text: str) -> str:
         """Return the text without its sentinels, for checks of what the author and the templates wrote."""
         return self._whole.sub("", text)
@@ -133,19 +142,21 @@ class Personal:
 
     def __html__(self) -> str:
         """Return it for HTML; Jinja calls this where it would escape."""
-        return self._sentinels.as_kind(escape(self._text), HTML)
+        return self._sentinels.issue(self._sentinels.as_kind(escape(self._text), HTML))
 
     def __str__(self) -> str:
         """Return it for plain text."""
-        return self._text
+        return self._sentinels.issue(self._text)
 
     def url_component(self) -> Markup:
         """Return it for a part of a URL; what the template filter `urlencode` calls."""
-        return Markup(self._sentinels.as_kind(quote(self._text, safe=""), URL))  # noqa: S704 - quoted: letters, digits, percent signs.
+        quoted = self._sentinels.as_kind(quote(self._text, safe=""), URL)
+        return Markup(self._sentinels.issue(quoted))  # noqa: S704 - quoted: letters, digits, percent signs.
 
     def _refuse(self, *_: object) -> NoReturn:
-        message = f"it asks about {self._what}, which differs from person to person; an edition is rendered once for all"
-        raise AskedAboutSubscriber(message)
+        raise AskedAboutSubscriber(
+            f"it asks about {self._what}, which differs from person to person; an edition is rendered once for all"
+        )
 
     def __getattr__(self, name: str) -> NoReturn:
         """Refuse methods such as `.upper()`, but let Python and Jinja look for their own protocols."""

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import Row, bindparam, func, or_, select, update
 
-from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionId, EditionStatus
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.store.edition import BLOCK_SIZE, new_block
@@ -34,21 +34,6 @@ class Marked:
     first_name: str
     last_name: str
     fields: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """What became of one delivery, ready to be written."""
-
-    id: DeliveryId
-    state: DeliveryState
-    reason: str
-    attempts: int
-    first_attempt_at: datetime | None
-    next_attempt_at: datetime | None
-    reply_code: int | None
-    reply_enhanced: str
-    reply_text: str
 
 
 def queued(tx: Tx, of: EditionId, block: int) -> Sequence[DeliveryId]:
@@ -83,7 +68,9 @@ _MARK = (
         state=DeliveryState.SENDING.value,
         reason="",
         attempts=delivery.c.attempts + 1,
-        first_attempt_at=func.coalesce(delivery.c.first_attempt_at, bindparam("now", type_=delivery.c.last_attempt_at.type)),
+        first_attempt_at=func.coalesce(
+            delivery.c.first_attempt_at, bindparam("now", type_=delivery.c.last_attempt_at.type)
+        ),
         last_attempt_at=bindparam("now", type_=delivery.c.last_attempt_at.type),
         next_attempt_at=None,
     )
@@ -132,6 +119,17 @@ def unmark(tx: Tx, ids: Sequence[DeliveryId]) -> None:
     )
 
 
+_RECORDED = (
+    "state",
+    "reason",
+    "attempts",
+    "first_attempt_at",
+    "next_attempt_at",
+    "reply_code",
+    "reply_enhanced",
+    "reply_text",
+)
+
 _RECORD = (
     update(delivery)
     # `uncertain` too: should another process have given this one up, the reply that did come is evidence.
@@ -139,44 +137,17 @@ _RECORD = (
         delivery.c.id == bindparam("row"),
         delivery.c.state.in_([DeliveryState.SENDING.value, DeliveryState.UNCERTAIN.value]),
     )
-    .values(
-        {
-            name: bindparam(f"new_{name}", type_=delivery.c[name].type)
-            for name in (
-                "state",
-                "reason",
-                "attempts",
-                "first_attempt_at",
-                "next_attempt_at",
-                "reply_code",
-                "reply_enhanced",
-                "reply_text",
-            )
-        },
-    )
+    .values({name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED})
 )
 
 
-def record(tx: Tx, outcomes: Sequence[Recorded]) -> None:
+def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome]]) -> None:
     """Write what became of deliveries that were marked."""
     if not outcomes:
         return
     tx.execute(
         _RECORD,
-        [
-            {
-                "row": one.id,
-                "new_state": one.state.value,
-                "new_reason": one.reason,
-                "new_attempts": one.attempts,
-                "new_first_attempt_at": one.first_attempt_at,
-                "new_next_attempt_at": one.next_attempt_at,
-                "new_reply_code": one.reply_code,
-                "new_reply_enhanced": one.reply_enhanced,
-                "new_reply_text": one.reply_text,
-            }
-            for one in outcomes
-        ],
+        [{"row": row, **{f"new_{name}": getattr(outcome, name) for name in _RECORDED}} for row, outcome in outcomes],
     )
 
 
@@ -225,23 +196,28 @@ def skip_edition(tx: Tx, of: EditionId, reason: str) -> int:
     return done.rowcount
 
 
-def orphans(tx: Tx) -> Sequence[Recorded]:
+def from_row(row: Row) -> Delivery:  # type: ignore[type-arg]
+    """Read a row of the table."""
+    return Delivery(
+        id=DeliveryId(row.id),
+        edition_id=EditionId(row.edition_id),
+        subscriber_id=None if row.subscriber_id is None else SubscriberId(row.subscriber_id),
+        state=DeliveryState(row.state),
+        reason=row.reason,
+        attempts=row.attempts,
+        first_attempt_at=row.first_attempt_at,
+        last_attempt_at=row.last_attempt_at,
+        next_attempt_at=row.next_attempt_at,
+        reply_code=row.reply_code,
+        reply_enhanced=row.reply_enhanced,
+        reply_text=row.reply_text,
+    )
+
+
+def orphans(tx: Tx) -> Sequence[Delivery]:
     """Return the deliveries that a dead process had marked, for the holder of the sender lock to judge."""
     query = select(delivery).where(delivery.c.state == DeliveryState.SENDING.value).order_by(delivery.c.id)
-    return [
-        Recorded(
-            id=DeliveryId(row.id),
-            state=DeliveryState(row.state),
-            reason=row.reason,
-            attempts=row.attempts,
-            first_attempt_at=row.first_attempt_at,
-            next_attempt_at=row.next_attempt_at,
-            reply_code=row.reply_code,
-            reply_enhanced=row.reply_enhanced,
-            reply_text=row.reply_text,
-        )
-        for row in tx.execute(query)
-    ]
+    return [from_row(row) for row in tx.execute(query)]
 
 
 def due_editions(tx: Tx, *, now: datetime) -> Sequence[EditionId]:
@@ -354,9 +330,7 @@ def resolve(tx: Tx, of: EditionId, to: DeliveryState, *, reason: str, only: Subs
 
 def counts(tx: Tx, of: EditionId) -> dict[DeliveryState, int]:
     """Return how many deliveries of an edition are in each state, zeros included."""
-    query = (
-        select(delivery.c.state, func.count()).where(delivery.c.edition_id == of).group_by(delivery.c.state)
-    )
+    query = select(delivery.c.state, func.count()).where(delivery.c.edition_id == of).group_by(delivery.c.state)
     found = {DeliveryState(state): count for state, count in tx.execute(query)}
     return {state: found.get(state, 0) for state in DeliveryState}
 

@@ -132,6 +132,12 @@ def unfinished(tx: Tx) -> Sequence[Edition]:
     return [_from_row(row) for row in tx.execute(query.order_by(edition.c.sends_at, edition.c.id))]
 
 
+def unclosed(tx: Tx) -> Sequence[Edition]:
+    """Return every edition whose totals are not stored yet, cancelled ones too."""
+    query = select(*_COLUMNS).where(edition.c.finished_at.is_(None)).order_by(edition.c.id)
+    return [_from_row(row) for row in tx.execute(query)]
+
+
 def history(tx: Tx) -> Sequence[Sending]:
     """Return what went out when, as the lineup needs it."""
     rows = tx.execute(select(edition.c.tip_id, edition.c.date).where(edition.c.tip_used).order_by(edition.c.date))

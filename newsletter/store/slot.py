@@ -15,9 +15,7 @@ from newsletter.store.unit import Tx
 
 
 def _from_row(row: Row) -> Slot:  # type: ignore[type-arg]
-    return Slot(
-        date=row.date, sends_at=row.sends_at, extra=row.extra, state=SlotState(row.state), reason=row.reason
-    )
+    return Slot(date=row.date, sends_at=row.sends_at, extra=row.extra, state=SlotState(row.state), reason=row.reason)
 
 
 def add(tx: Tx, new: Slot, *, now: datetime) -> bool:

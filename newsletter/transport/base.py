@@ -14,7 +14,7 @@ from typing import Protocol
 from newsletter.core.reply import Reply
 
 COMMAND_TIMEOUT = 60.0
-"""Seconds for the greeting and for each command; RFC 5321 §4.5.3.2 asks for more, of unknown servers on the internet."""
+"""Seconds for the greeting and for each command; RFC 5321 §4.5.3.2 asks for more, of unknown servers."""
 
 DOT_TIMEOUT = 600.0
 """Seconds for the reply to the final dot (RFC 5321 §4.5.3.2.6): giving up too soon is what makes duplicates."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -43,7 +43,7 @@ class Step(StrEnum):
 
 
 Script = Callable[[Step, str, int], str | None]
-"""`(step, address, nth)` to a reply line, `DROP`, `HANG`, or None for "as usual"; nth counts this step and address from 1."""
+"""`(step, address, nth)` to a reply line, `DROP`, `HANG`, or None for "as usual"; `nth` counts from 1."""
 
 
 class Keep(StrEnum):
@@ -73,7 +73,7 @@ class Caught:
 class Catcher:
     """The server, as a context manager; inside the block it listens on `host` and `port`."""
 
-    def __init__(  # noqa: PLR0913 - each is one property of the server, given by name.
+    def __init__(
         self,
         *,
         folder: Path | None = None,
@@ -223,7 +223,7 @@ class _Handler:
         # The end of the connection cancels this task.
         await asyncio.Event().wait()
 
-    async def handle_MAIL(  # noqa: N802, PLR0913, PLR0917 - aiosmtpd finds and calls it so.
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd finds and calls it so.
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if self._required and not session.authenticated:
@@ -234,7 +234,7 @@ class _Handler:
         envelope.mail_options.extend(options)
         return "250 2.1.0 Ok"
 
-    async def handle_RCPT(  # noqa: N802, PLR0913, PLR0917
+    async def handle_RCPT(  # noqa: N802
         self,
         server: SMTP,
         session: Session,  # noqa: ARG002
@@ -274,7 +274,7 @@ class _Session(SMTP):
 
 
 def _authenticator(login: tuple[str, str] | None) -> Callable[..., AuthResult]:
-    def check(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any) -> AuthResult:
+    def check(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: object) -> AuthResult:
         if isinstance(given, LoginPassword) and login is not None:
             return AuthResult(success=(given.login, given.password) == (login[0].encode(), login[1].encode()))
         return AuthResult(success=False)

@@ -65,12 +65,13 @@ def open_session(relay: Relay) -> tuple[Wire, Features] | ConnectFailure:
             _ehlo(smtp, relay)
         if relay.username:
             _login(smtp, relay)
-        if smtp.sock is None or smtp.file is None:
-            raise _Refused(Reply(phase=Phase.EHLO, text="the connection is closed"), _absent(relay, "it hung up"))
     except _Refused as refused:
         if smtp is not None:
             smtp.close()
         return refused.failure
+    if smtp.sock is None or smtp.file is None:
+        reply = Reply(phase=Phase.EHLO, text="the connection is closed")
+        return ConnectFailure(reply=reply, plain=f"{_where(relay)} hung up.")
     return Wire(smtp.sock, smtp.file), _features(smtp.esmtp_features)
 
 
@@ -172,7 +173,7 @@ def _tls_fault(relay: Relay, trouble: ssl.SSLError) -> _Refused:
 def _own_name(sock: socket.socket | None) -> str:
     """Name this machine in EHLO: its full host name, else its address as a literal (RFC 5321 §4.1.3)."""
     name = socket.gethostname()
-    if "." in name.strip(".") and name.isascii() or sock is None:
+    if sock is None or ("." in name.strip(".") and name.isascii()):
         return name
     address = str(sock.getsockname()[0])
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

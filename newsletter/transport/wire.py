@@ -1,7 +1,8 @@
 """Bytes out and replies in, on a socket that somebody else opened.
 
 In: command lines and content. Out: reply codes with their lines. Every trouble becomes one exception, `WireLost`,
-which never leaves `newsletter.transport`; after it the socket is useless, since a late reply would answer the wrong command.
+which never leaves `newsletter.transport`; after it the socket is useless, since a late reply would answer the wrong
+command.
 """
 
 from __future__ import annotations

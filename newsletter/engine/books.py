@@ -1,0 +1,122 @@
+"""The books: what is done to deliveries besides sending them. Orphans are judged, the overdue expire, editions close.
+
+In: the database and the time. Out: rows moved on, and alerts where a person should know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from newsletter.core.delivery import DeliveryState, UncertainPolicy, settle
+from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.reply import Phase, Reply, judge
+from newsletter.flows.alert import report
+from newsletter.store import delivery as deliveries
+from newsletter.store import edition as editions
+from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.unit import Tx, Unit
+
+logger = logging.getLogger(__name__)
+
+ORPHANED = Reply(
+    phase=Phase.DOT,
+    text="the sender was stopped in the middle of this message",
+    may_be_delivered=True,
+)
+
+
+def judge_orphans(
+    unit: Unit,
+    *,
+    now: datetime,
+    jitter: Callable[[], float],
+    expire_after: timedelta,
+    uncertain_policy: UncertainPolicy,
+) -> int:
+    """Settle what a dead sender had marked: it may or may not have been delivered. Needs the sender lock."""
+    with unit.write() as tx:
+        orphans = deliveries.orphans(tx)
+        verdict = judge(ORPHANED)
+        settled = [
+            (
+                one.id,
+                settle(
+                    # The mark counted this attempt already; `settle` counts it too.
+                    replace(one, attempts=one.attempts - 1),
+                    verdict,
+                    reply=ORPHANED,
+                    now=now,
+                    jitter=jitter(),
+                    expire_after=expire_after,
+                    uncertain_policy=uncertain_policy,
+                ),
+            )
+            for one in orphans
+        ]
+        deliveries.record(tx, settled)
+    if orphans:
+        logger.warning("%s deliveries were under way when the last sender died", len(orphans))
+    return len(orphans)
+
+
+def expire_overdue(unit: Unit, *, now: datetime, expire_after: timedelta) -> None:
+    """Give up on people whose first attempt is too long ago, and say so."""
+    hours = int(expire_after.total_seconds() // 3600)
+    with unit.write() as tx:
+        for edition_id, count in deliveries.expire(
+            tx, first_before=now - expire_after, reason=f"given up {hours} hours after the first try"
+        ):
+            edition = editions.by_id(tx, edition_id)
+            report(tx, _expired(edition, count, now))
+
+
+def _expired(edition: Edition, count: int, now: datetime) -> Alert:
+    who = "1 person was" if count == 1 else f"{count:,} people were"
+    return Alert(
+        kind=AlertKind.EXPIRED_PEOPLE,
+        about=edition.name,
+        message=f"{who} given up in the edition of {edition.name}; "
+        f"`newsletter delivery list --edition {edition.name} --state expired` names them.",
+        raised_at=now,
+    )
+
+
+def gather_due(unit: Unit, *, now: datetime) -> int:
+    """Put every deferred delivery that is due back to the queue, a block at a time; return how many."""
+    with unit.read() as tx:
+        due = deliveries.due_editions(tx, now=now)
+    gathered = 0
+    for edition_id in due:
+        more = True
+        while more:
+            with unit.write() as tx:
+                count = deliveries.gather(tx, edition_id, now=now)
+            gathered += count
+            more = count > 0
+    return gathered
+
+
+def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
+    """Close the editions of which nobody waits any more: their totals are stored for good. Return them."""
+    with unit.read() as tx:
+        ripe = [one for one in editions.unclosed(tx) if not deliveries.has_open(tx, one.id)]
+    closed = []
+    for edition in ripe:
+        with unit.write() as tx:
+            closed += _close(tx, edition.id, now)
+    return closed
+
+
+def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
+    edition = editions.by_id(tx, edition_id)
+    if edition.status is EditionStatus.PAUSED or deliveries.has_open(tx, edition_id):
+        return []
+    counts = deliveries.counts(tx, edition_id)
+    editions.close(tx, edition_id, totals={state.value: count for state, count in counts.items()}, now=now)
+    if counts[DeliveryState.EXPIRED]:
+        report(tx, _expired(edition, counts[DeliveryState.EXPIRED], now))
+    logger.info("the edition of %s is closed: %s", edition.name, {k.value: v for k, v in counts.items() if v})
+    return [editions.by_id(tx, edition_id)]

@@ -1,0 +1,141 @@
+"""Freezing: a slot becomes an edition, with its tip, its content and its audience, in one transaction.
+
+In: the slot to send. Out: the edition, or why there is none. What was frozen is never rendered, chosen or counted again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from jinja2 import Environment
+
+from newsletter.core.cadence import Slot, SlotState
+from newsletter.core.edition import Edition
+from newsletter.core.lineup import Choice, LineupRules, Source, lineup
+from newsletter.core.message import Publication
+from newsletter.core.tip import Tip, TipStatus
+from newsletter.errors import NotNow
+from newsletter.render.edition import render_edition
+from newsletter.render.mime import compile_message
+from newsletter.store import delivery as deliveries
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import slot as slots
+from newsletter.store import subscriber as subscribers
+from newsletter.store import tip as tips
+from newsletter.store.unit import Tx, Unit
+
+TRIES = 5
+"""How often a freeze starts again because somebody changed the lineup while it rendered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kitchen:
+    """What rendering needs besides the tip."""
+
+    publication: Publication
+    templates: Environment
+    rules: LineupRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """What came of a freeze: an edition, new or old, or the reason why the slot is empty."""
+
+    edition: Edition | None = None
+    new: bool = False
+    empty: str = ""
+
+
+def freeze(unit: Unit, kitchen: Kitchen, slot: Slot, *, now: datetime) -> Frozen:
+    """Freeze one slot; however many ask at the same time, one edition comes of it.
+
+    Raises `InputError` when a gate refuses the tip, with the reason; the slot then stays open.
+    """
+    for _ in range(TRIES):
+        with unit.read() as tx:
+            if (known := editions.by_date(tx, slot.date)) is not None:
+                return Frozen(edition=known)
+            choice = choose(tx, slot, kitchen.rules)
+            audience = subscribers.count_active(tx)
+        if choice.tip is None:
+            return Frozen(empty=choice.why)
+        if not audience:
+            return Frozen(empty="there is no active subscriber; the tip is kept")
+        nonce = new_nonce()
+        # Rendering takes a while, so no transaction is open meanwhile; what it rendered is compared below.
+        content = render(kitchen, choice.tip, slot.date, nonce=nonce)
+        frozen = _write(unit, kitchen, slot, choice, content=content, nonce=nonce, now=now)
+        if frozen is not None:
+            return frozen
+    message = f"The lineup of {slot.date} keeps changing while it is being frozen. Try again."
+    raise NotNow(message)
+
+
+def choose(tx: Tx, slot: Slot, rules: LineupRules) -> Choice:
+    """Return what the lineup gives to this slot now."""
+    return lineup([slot], tips.all_tips(tx), editions.history(tx), rules)[0]
+
+
+def render(kitchen: Kitchen, tip: Tip, on: date, *, nonce: str) -> str:
+    """Render a tip for a date and pass the gates; return the content that is frozen."""
+    rendered = render_edition(tip, kitchen.publication, kitchen.templates, nonce=nonce, date=on)
+    return compile_message(rendered, kitchen.publication).to_json()
+
+
+def new_nonce() -> str:
+    """Return what makes the Message-IDs and placeholders of an edition its own: 80 bits, letters and digits."""
+    return secrets.token_hex(10)
+
+
+def _write(
+    unit: Unit, kitchen: Kitchen, slot: Slot, choice: Choice, *, content: str, nonce: str, now: datetime
+) -> Frozen | None:
+    """Write the edition; None when the lineup has changed since it was rendered."""
+    tip = choice.tip
+    if tip is None:
+        return None
+    with unit.write() as tx:
+        installations.lock(tx)
+        if (known := editions.by_date(tx, slot.date)) is not None:
+            return Frozen(edition=known)
+        current = choose(tx, slot, kitchen.rules)
+        if (current.tip, current.source) != (tip, choice.source):
+            return None
+        slots.add(tx, slot, now=now)
+        if not slots.move(tx, slot.date, was=SlotState.OPEN, to=SlotState.FROZEN, reason=choice.why, now=now):
+            stands = slots.get(tx, slot.date)
+            reason = f"the slot is {stands.state} ({stands.reason})" if stands else "the slot is gone"
+            return Frozen(empty=reason)
+        edition = editions.create(
+            tx,
+            editions.NewEdition(
+                date=slot.date,
+                tip_id=tip.id,
+                tip_slug=tip.slug,
+                title=tip.title,
+                source=choice.source,
+                why=choice.why,
+                content=content,
+                nonce=nonce,
+                sends_at=slot.sends_at,
+            ),
+            now=now,
+        )
+        if not tip.evergreen or choice.source is Source.QUEUE:
+            tips.set_status(tx, tip, TipStatus.SENT, now=now)
+        if tip.pin is not None:
+            tips.set_pin(tx, tip, None, now=now)
+        _expire_untried(tx, edition)
+        return Frozen(edition=edition, new=True)
+
+
+def _expire_untried(tx: Tx, fresh: Edition) -> Sequence[Edition]:
+    """Give up on people of earlier editions that were never tried: last week's tip does not overtake this week's."""
+    older = [one for one in editions.unfinished(tx) if one.id != fresh.id]
+    for one in older:
+        deliveries.expire_untried(tx, of=one.id, reason=f"not tried before the next edition, {fresh.name}, began")
+    return older

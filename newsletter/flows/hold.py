@@ -1,0 +1,94 @@
+"""Holding an edition: pause, resume, cancel. Each is one guarded update, seen by the sender before its next message."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from newsletter.core.cadence import SlotState
+from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.tip import TipStatus
+from newsletter.errors import InputError
+from newsletter.flows.alert import report, settle_alert
+from newsletter.store import delivery as deliveries
+from newsletter.store import edition as editions
+from newsletter.store import log as logs
+from newsletter.store import slot as slots
+from newsletter.store import tip as tips
+from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.unit import Tx, Unit
+
+
+def pause(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -> bool:
+    """Send nothing more of an edition until it is resumed; tell whether it was sending."""
+    with unit.write() as tx:
+        _refuse_closed(editions.by_id(tx, edition.id))
+        moved = editions.move(
+            tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why or f"paused by {who}"
+        )
+        if moved:
+            logs.add(tx, logs.Entry(at=now, who=who, what="edition pause", about=edition.name, why=why))
+        return moved
+
+
+def pause_for_trouble(unit: Unit, edition_id: EditionId, *, why: str, now: datetime) -> None:
+    """Pause because the relay refuses what is ours (sender, size, permission), and tell a person."""
+    with unit.write() as tx:
+        if editions.move(tx, edition_id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why):
+            edition = editions.by_id(tx, edition_id)
+            message = (
+                f"The edition of {edition.name} is paused: {why} `newsletter edition resume {edition.name}` goes on."
+            )
+            report(tx, Alert(kind=AlertKind.EDITION_PAUSED, about=edition.name, message=message, raised_at=now))
+
+
+def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:
+    """Go on with a paused edition; tell whether it was paused."""
+    with unit.write() as tx:
+        _refuse_closed(editions.by_id(tx, edition.id))
+        moved = editions.move(tx, edition.id, was=[EditionStatus.PAUSED], to=EditionStatus.SENDING)
+        if moved:
+            logs.add(tx, logs.Entry(at=now, who=who, what="edition resume", about=edition.name))
+            settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
+        return moved
+
+
+def cancel(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -> int:
+    """Send nothing more, for good; return how many people it does not reach.
+
+    The tip goes back to the queue only if nothing was handed to a server.
+    """
+    with unit.write() as tx:
+        _refuse_closed(editions.by_id(tx, edition.id))
+        editions.move(
+            tx,
+            edition.id,
+            was=[EditionStatus.SENDING, EditionStatus.PAUSED],
+            to=EditionStatus.CANCELLED,
+            why=why or f"cancelled by {who}",
+        )
+        untouched = not deliveries.handed(tx, edition.id)
+        skipped = deliveries.skip_edition(tx, edition.id, "the edition was cancelled")
+        if untouched:
+            _give_tip_back(tx, edition, now=now)
+        if not deliveries.has_open(tx, edition.id):
+            counts = deliveries.counts(tx, edition.id)
+            editions.close(tx, edition.id, totals={state.value: n for state, n in counts.items()}, now=now)
+        settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
+        logs.add(tx, logs.Entry(at=now, who=who, what="edition cancel", about=edition.name, why=why))
+        return skipped
+
+
+def _give_tip_back(tx: Tx, edition: Edition, *, now: datetime) -> None:
+    tip = tips.by_id(tx, edition.tip_id) if edition.tip_id is not None else None
+    if tip is not None and tip.status is TipStatus.SENT:
+        tips.set_status(tx, tip, TipStatus.APPROVED, now=now)
+    editions.give_tip_back(tx, edition.id)
+    slots.move(
+        tx, edition.date, was=SlotState.FROZEN, to=SlotState.SKIPPED, reason="its edition was cancelled", now=now
+    )
+
+
+def _refuse_closed(edition: Edition) -> None:
+    if edition.status in {EditionStatus.FINISHED, EditionStatus.CANCELLED}:
+        message = f"The edition of {edition.name} is {edition.status} already; nothing was changed."
+        raise InputError(message)

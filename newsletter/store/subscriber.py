@@ -1,0 +1,125 @@
+"""Subscribers, their consent and the suppression list. What a state may become is decided in `core/subscriber.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from newsletter.core.edition import EditionId
+from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState
+from newsletter.store.schema import consent, subscriber, suppression
+from newsletter.store.unit import Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """One piece of evidence: what a person said, or what was said about them, when, and by which way."""
+
+    at: datetime
+    action: str
+    """`subscribed`, `imported`, `unsubscribed`, `reactivated`, `paused`, `resumed`, `bounced` …"""
+    channel: str
+    """`import`, `command line`, `one-click`, `page`, `mail server`."""
+    source: str = ""
+    """Where the evidence comes from, in the operator's words, such as `fair in May`."""
+    edition_id: EditionId | None = None
+    """The mailing whose link was used, when one was."""
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """What came along, such as the times and addresses of an earlier opt-in."""
+
+
+def from_row(row: Row) -> Subscriber:  # type: ignore[type-arg]
+    """Read a row of the table."""
+    return Subscriber(
+        id=SubscriberId(row.id),
+        email=row.email,
+        canonical=row.canonical,
+        name=row.name,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        time_zone=row.time_zone,
+        tags=tuple(row.tags),
+        fields=row.fields,
+        state=SubscriberState(row.state),
+        state_since=row.state_since,
+        state_why=row.state_why,
+        created_at=row.created_at,
+    )
+
+
+def by_id(tx: Tx, wanted: SubscriberId) -> Subscriber | None:
+    """Return a subscriber by id."""
+    row = tx.execute(select(subscriber).where(subscriber.c.id == wanted)).first()
+    return None if row is None else from_row(row)
+
+
+def by_canonical(tx: Tx, canonical: str) -> Subscriber | None:
+    """Return a subscriber by the canonical form of the address."""
+    row = tx.execute(select(subscriber).where(subscriber.c.canonical == canonical)).first()
+    return None if row is None else from_row(row)
+
+
+def count_active(tx: Tx) -> int:
+    """Return how many people an edition frozen now would go to."""
+    query = select(func.count()).where(subscriber.c.state == SubscriberState.ACTIVE.value)
+    return tx.execute(query).scalar_one()
+
+
+def save_state(tx: Tx, changed: Subscriber) -> None:
+    """Write the state of a subscriber, with its date and reason."""
+    tx.execute(
+        update(subscriber)
+        .where(subscriber.c.id == changed.id)
+        .values(state=changed.state.value, state_since=changed.state_since, state_why=changed.state_why),
+    )
+
+
+def add_consent(tx: Tx, who: SubscriberId, said: Consent) -> None:
+    """Append a piece of evidence; evidence is never changed."""
+    tx.execute(
+        insert(consent).values(
+            subscriber_id=who,
+            at=said.at,
+            action=said.action,
+            channel=said.channel,
+            source=said.source,
+            edition_id=said.edition_id,
+            evidence=dict(said.evidence),
+        ),
+    )
+
+
+def consents(tx: Tx, who: SubscriberId) -> Sequence[Consent]:
+    """Return the evidence of a person, oldest first."""
+    rows = tx.execute(select(consent).where(consent.c.subscriber_id == who).order_by(consent.c.id))
+    return [
+        Consent(
+            at=row.at,
+            action=row.action,
+            channel=row.channel,
+            source=row.source,
+            edition_id=None if row.edition_id is None else EditionId(row.edition_id),
+            evidence=row.evidence,
+        )
+        for row in rows
+    ]
+
+
+def erase(tx: Tx, who: SubscriberId) -> None:
+    """Delete a person and their evidence; what must stay (a hash, blanked deliveries) is the business of the flow."""
+    tx.execute(delete(consent).where(consent.c.subscriber_id == who))
+    tx.execute(delete(subscriber).where(subscriber.c.id == who))
+
+
+def suppress_hash(tx: Tx, hashed: str, *, reason: str, now: datetime) -> None:
+    """Remember by a keyed hash that an address must never be brought in again."""
+    if tx.execute(select(suppression.c.hash).where(suppression.c.hash == hashed)).first() is None:
+        tx.execute(insert(suppression).values(hash=hashed, reason=reason, at=now))
+
+
+def suppressed(tx: Tx, hashes: Sequence[str]) -> set[str]:
+    """Return which of these keyed hashes are on the suppression list."""
+    return set(tx.execute(select(suppression.c.hash).where(suppression.c.hash.in_(hashes))).scalars())
