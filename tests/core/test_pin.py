@@ -21,7 +21,8 @@ def test_another_weekday_names_the_dates_around_it() -> None:
     (fault,) = check_pin(date(2026, 12, 23), TUESDAYS, now=NOW)
     assert fault == (
         "pin: nothing goes out on Wednesday 23 December 2026, since the day is Tuesday; "
-        "pin it to Tuesday 22 December 2026 or Tuesday 29 December 2026, or add the date: newsletter slot add 2026-12-23"
+        "pin it to Tuesday 22 December 2026 or Tuesday 29 December 2026, or add the date: "
+        "newsletter slot add 2026-12-23"
     )
 
 

@@ -227,6 +227,7 @@ BODY_FAULTS = [
     ("[a](javascript:go({{ email }}))", "line 5: the link leads to “javascript:go({{…}})”"),
     ("a\n[a](https://{{ name|x }}.example.com/)", "line 6: the link “https://{{…}}.example.com/” has a merge field"),
     ("Hello {{ first_name", "line 5: {{ is never closed"),
+    ("{{" * 30_000, "line 5: more than 200 merge fields on one line"),
     ("a\n\nHello {{ fist_name|you }}", "line 7: unknown merge field"),
     ("Hello {{ first_name }}", "line 5: {{ first_name }} has no fallback"),
     ("{% if x %}", "line 5: {% begins a template tag"),
@@ -275,6 +276,13 @@ def test_the_message_names_the_file_on_one_line() -> None:
         parse_tip_file("---\npin: x\nfoo: y\n---\n", file_name="a\nb.md")
     assert str(caught.value) == "a?b.md has 4 faults; correct it and try again"
     assert len(caught.value.details) == 4
+
+
+def test_a_file_that_is_no_text_at_all_does_not_flood_the_screen() -> None:
+    """Two hundred faults are shown, and how many more there are."""
+    found = faults_of("\x01\n" * 1_000)
+    assert len(found) == 201
+    assert found[-1] == "line 200: from here on, 801 more"
 
 
 YAMLISH = st.text(alphabet=st.sampled_from("-:#[]{}&*!|>'\"%@`~ \t\n\r\\\x00\u2028\ud800abt019,.?<"), max_size=60)
