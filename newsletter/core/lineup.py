@@ -98,7 +98,7 @@ class _Shelf:
 
     def __init__(self, tips: Iterable[Tip], history: Iterable[Sending], rules: LineupRules) -> None:
         tips = sorted(tips, key=lambda tip: tip.position)
-        past = sorted(history, key=lambda sending: sending.date)
+        past = sorted(history, key=lambda sending: (sending.date, sending.tip))
         self.rest = rules.evergreen_rest_weeks * _WEEK
         self.last = last_sent(tips, past)
         self.dates = [sending.date for sending in past]
