@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from newsletter.config import load_settings
+from newsletter.core import cadence
 from newsletter.errors import InputError
 from newsletter.setting_values import WEEKDAYS, is_loopback
 from newsletter.settings import SECRETS, Settings, settings_help
@@ -413,6 +414,11 @@ def test_zone_with_a_slip_is_answered_with_the_nearest(tmp_path: Path) -> None:
 def test_weekday_may_be_shouted(day: str, shout: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
     """Every weekday is known, in any case."""
     assert load(Path("/nowhere"), SEND_DAY=day.upper() if shout else day.title()).send_day == day
+
+
+def test_weekdays_are_numbered_alike() -> None:
+    """The settings and the core mean the same day by the same word."""
+    assert WEEKDAYS == tuple(cadence.WEEKDAYS)
 
 
 def test_unknown_weekday_is_answered_with_the_nearest(tmp_path: Path) -> None:
