@@ -23,7 +23,7 @@ FAULTS_SHOWN = 200
 """A file that is no tip at all, such as a picture, has as many faults as lines."""
 # In a text, unlike in a header, a tab is fine, and so are the direction marks that right-to-left languages need.
 _NOT_IN_A_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-_PLAIN = re.compile(r"[A-Za-z](?:[\w .!?()-]*[\w.!?()])?")
+_PLAIN = re.compile(r"[A-Za-z](?:[\w .()-]*[\w.)])?")
 _YAML_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
 

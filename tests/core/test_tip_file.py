@@ -355,6 +355,12 @@ def test_what_is_written_reads_back_the_same(draft: TipDraft) -> None:
     assert render_tip_file(parse_tip_file(text, file_name="tip.md")) == text
 
 
+def test_a_tag_may_end_in_a_question_mark() -> None:
+    """A sign that means something to YAML at the end of a list is put in quotes."""
+    draft = TipDraft(slug="a", title="Why?", subject="Why?", tags=("Why?",), body="Because.")
+    assert parse_tip_file(render_tip_file(draft), file_name="tip.md") == draft
+
+
 def test_a_written_file_is_pleasant_to_read() -> None:
     """Plain words stand without quotes, defaults are left out, and the slug is kept even if the title changes later."""
     draft = TipDraft(slug=slug_from("Say when"), title="Say when", subject="Say when", tags=("a", "b: c"), body="Now.")
