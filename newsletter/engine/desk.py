@@ -1,4 +1,6 @@
-"""The desk: where connections hand in outcomes and are handed the next delivery. Marks and outcomes are committed in groups.
+"""The desk: where connections hand in outcomes and are handed the next delivery.
+
+Marks and outcomes are committed in groups.
 
 In: what became of one message. Out: the next one, durably marked as going out before its data is written (promise 5).
 The first thread to come commits for all that came meanwhile, so that one disk flush serves every connection.
@@ -139,7 +141,7 @@ class Desk:
                             one.outcome.reply_text,
                         )
                     raise
-                logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 no bug: no traceback
+                logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 - no bug, so no trace
                 self.clock.wait(never, 2.0)
             else:
                 return

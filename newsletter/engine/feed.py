@@ -1,6 +1,7 @@
 """The feed: which deliveries are next, edition by edition and block by block.
 
-In: a transaction. Out: ids, each handed out once per pass. It holds one block of ids at a time, however large the edition.
+In: a transaction. Out: ids, each handed out once per pass. It holds one block of ids at a time, however large the
+edition.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The sender: it works off what is queued, over a handful of connections, one thread each.
 
-In: rows that are queued or due again. Out: one outcome per row. It decides nothing about a reply (`core/reply.py`) nor about
-what follows from it (`core/delivery.py`), and holds no transaction open while it speaks to a server.
+In: rows that are queued or due again. Out: one outcome per row. It decides nothing about a reply (`core/reply.py`)
+nor about what follows from it (`core/delivery.py`), and holds no transaction open while it speaks to a server.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Freezing: a slot becomes an edition, with its tip, its content and its audience, in one transaction.
 
-In: the slot to send. Out: the edition, or why there is none. What was frozen is never rendered, chosen or counted again.
+In: the slot to send. Out: the edition, or why there is none. What was frozen is never rendered, chosen or counted
+again.
 """
 
 from __future__ import annotations

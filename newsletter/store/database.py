@@ -1,6 +1,7 @@
 """Opening a database: the driver's settings, its version, and the lock of the one sending process.
 
-In: a URL. Out: a `Unit`. It never creates a database by the way: only `newsletter init` and `newsletter db upgrade` do.
+In: a URL. Out: a `Unit`. It never creates a database by the way: only `newsletter init` and `newsletter db upgrade`
+do.
 """
 
 from __future__ import annotations

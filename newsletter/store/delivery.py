@@ -1,7 +1,7 @@
 """Deliveries as the sender works them: marked just before they go out, recorded when the server has answered.
 
-Every statement is guarded by the state it expects, so that a row which another process moved (an opt-out, a cancel) stays
-where that process put it. What people look at is read in `store/report.py`.
+Every statement is guarded by the state it expects, so that a row which another process moved (an opt-out, a cancel)
+stays where that process put it. What people look at is read in `store/report.py`.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ _PEOPLE = (
     .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
 )
 
+_NOW = bindparam("now", type_=delivery.c.last_attempt_at.type)
+
 _MARK = (
     update(delivery)
     .where(delivery.c.id.in_(bindparam("ids", expanding=True)), delivery.c.state == DeliveryState.QUEUED.value)
@@ -68,10 +70,8 @@ _MARK = (
         state=DeliveryState.SENDING.value,
         reason="",
         attempts=delivery.c.attempts + 1,
-        first_attempt_at=func.coalesce(
-            delivery.c.first_attempt_at, bindparam("now", type_=delivery.c.last_attempt_at.type)
-        ),
-        last_attempt_at=bindparam("now", type_=delivery.c.last_attempt_at.type),
+        first_attempt_at=func.coalesce(delivery.c.first_attempt_at, _NOW),
+        last_attempt_at=_NOW,
         next_attempt_at=None,
     )
     .returning(delivery.c.id, delivery.c.attempts, delivery.c.first_attempt_at)

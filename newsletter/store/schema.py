@@ -80,12 +80,13 @@ def _json(name: str, default: str) -> Column[Any]:
 installation = Table(
     "installation",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("created_at", Utc, nullable=False),
     Column("first_tick_at", Utc),  # No slot before it is ever due: a first start mails nobody by surprise.
     Column("cadence", Text),  # As text, so that a changed day, time or zone is noticed.
     Column("cadence_since", Utc),
     Column("key_fingerprint", Text, nullable=False),
+    CheckConstraint("id = 1", name="single"),
 )
 
 subscriber = Table(

@@ -1,7 +1,8 @@
 """The one door for transactions.
 
-`with unit.read() as tx` sees one consistent state; `with unit.write() as tx` commits when it is left normally and rolls back on
-any exception. Never nested. Store functions take `tx` and never commit. Foreign errors leave as ours, with the cause kept.
+`with unit.read() as tx` sees one consistent state; `with unit.write() as tx` commits when it is left normally and
+rolls back on any exception. Never nested. Store functions take `tx` and never commit. Foreign errors leave as ours,
+with the cause kept.
 """
 
 from __future__ import annotations
@@ -64,13 +65,16 @@ def _translated() -> Iterator[None]:
         raise ours from error
 
 
+_FULL = "The disk that holds the database is full; free some space. Nothing was lost: what was not recorded waits."
+_OWNER = "The database cannot be opened for writing: check its path, and who owns the file and its folder."
+
 # What a driver says → what a person should do. SQLite's words are from its result codes (sqlite.org/rescode.html).
 _STOP = {
-    "database or disk is full": "The disk that holds the database is full; free some space. Nothing was lost: what was not recorded waits.",
-    "no space left on device": "The disk that holds the database is full; free some space. Nothing was lost: what was not recorded waits.",
-    "readonly database": "The database cannot be written: check who owns the file and its folder, and that the disk is mounted for writing.",
-    "unable to open database file": "The database file cannot be opened: check its path, and who owns the file and its folder.",
-    "disk i/o error": "The disk that holds the database reports an error; look at the system's log before anything else.",
+    "database or disk is full": _FULL,
+    "no space left on device": _FULL,
+    "readonly database": _OWNER,
+    "unable to open database file": _OWNER,
+    "disk i/o error": "The disk that holds the database reports an error; look at the system's log first.",
     "database disk image is malformed": "The database file is damaged; stop the service and restore a backup.",
     "file is not a database": "The file is not a database of this program; check NEWSLETTER_DATABASE_URL.",
     "password authentication failed": "The database refuses the login; check NEWSLETTER_DATABASE_URL.",

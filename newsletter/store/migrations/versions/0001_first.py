@@ -16,7 +16,7 @@ depends_on = None
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
+def upgrade() -> None:
     """Make the tables."""
     op.create_table(
         "alert",
@@ -26,7 +26,7 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("raised_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_alert"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
     )
     op.create_index(
         "uq_alert_open",
@@ -41,17 +41,18 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("process", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name="pk_heartbeat"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeat")),
     )
     op.create_table(
         "installation",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("first_tick_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cadence", sa.Text(), nullable=True),
         sa.Column("cadence_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("key_fingerprint", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_installation"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_installation_single")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
     op.create_table(
         "log",
@@ -61,13 +62,13 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("what", sa.Text(), nullable=False),
         sa.Column("about", sa.Text(), nullable=False),
         sa.Column("why", sa.Text(), server_default="", nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_log"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log")),
     )
     op.create_table(
         "quota",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("window", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name="pk_quota"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_quota")),
     )
     op.create_table(
         "slot",
@@ -77,8 +78,8 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("state IN ('open', 'frozen', 'skipped', 'empty', 'missed')", name="ck_slot_state"),
-        sa.PrimaryKeyConstraint("date", name="pk_slot"),
+        sa.CheckConstraint("state IN ('open', 'frozen', 'skipped', 'empty', 'missed')", name=op.f("ck_slot_state")),
+        sa.PrimaryKeyConstraint("date", name=op.f("pk_slot")),
     )
     op.create_table(
         "subscriber",
@@ -97,10 +98,10 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "state IN ('pending', 'active', 'paused', 'unsubscribed', 'bounced', 'complained')",
-            name="ck_subscriber_state",
+            name=op.f("ck_subscriber_state"),
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_subscriber"),
-        sa.UniqueConstraint("canonical", name="uq_subscriber_canonical"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
+        sa.UniqueConstraint("canonical", name=op.f("uq_subscriber_canonical")),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -108,7 +109,7 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("hash", name="pk_suppression"),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_suppression")),
     )
     op.create_table(
         "tip",
@@ -129,10 +130,10 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("status IN ('draft', 'approved', 'sent', 'retired')", name="ck_tip_status"),
-        sa.PrimaryKeyConstraint("id", name="pk_tip"),
-        sa.UniqueConstraint("pin", name="uq_tip_pin"),
-        sa.UniqueConstraint("slug", name="uq_tip_slug"),
+        sa.CheckConstraint("status IN ('draft', 'approved', 'sent', 'retired')", name=op.f("ck_tip_status")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tip")),
+        sa.UniqueConstraint("pin", name=op.f("uq_tip_pin")),
+        sa.UniqueConstraint("slug", name=op.f("uq_tip_slug")),
     )
     op.create_table(
         "consent",
@@ -144,8 +145,8 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("source", sa.Text(), server_default="", nullable=False),
         sa.Column("edition_id", sa.Integer(), nullable=True),
         sa.Column("evidence", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
-        sa.ForeignKeyConstraint(["subscriber_id"], ["subscriber.id"], name="fk_consent_subscriber_id_subscriber"),
-        sa.PrimaryKeyConstraint("id", name="pk_consent"),
+        sa.ForeignKeyConstraint(["subscriber_id"], ["subscriber.id"], name=op.f("fk_consent_subscriber_id_subscriber")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent")),
     )
     op.create_index("ix_consent_subscriber_id", "consent", ["subscriber_id"], unique=False)
     op.create_table(
@@ -168,11 +169,11 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tip_used", sa.Boolean(), nullable=False),
         sa.Column("totals", sa.JSON(), nullable=True),
-        sa.CheckConstraint("status IN ('sending', 'paused', 'finished', 'cancelled')", name="ck_edition_status"),
-        sa.ForeignKeyConstraint(["date"], ["slot.date"], name="fk_edition_date_slot"),
-        sa.ForeignKeyConstraint(["tip_id"], ["tip.id"], name="fk_edition_tip_id_tip"),
-        sa.PrimaryKeyConstraint("id", name="pk_edition"),
-        sa.UniqueConstraint("date", "number", name="uq_edition_date_number"),
+        sa.CheckConstraint("status IN ('sending', 'paused', 'finished', 'cancelled')", name=op.f("ck_edition_status")),
+        sa.ForeignKeyConstraint(["date"], ["slot.date"], name=op.f("fk_edition_date_slot")),
+        sa.ForeignKeyConstraint(["tip_id"], ["tip.id"], name=op.f("fk_edition_tip_id_tip")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_edition")),
+        sa.UniqueConstraint("date", "number", name=op.f("uq_edition_date_number")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_edition_tip_id", "edition", ["tip_id"], unique=False)
@@ -181,9 +182,9 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("edition_id", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.CheckConstraint("state IN ('open', 'closed')", name="ck_block_state"),
-        sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name="fk_block_edition_id_edition"),
-        sa.PrimaryKeyConstraint("edition_id", "number", name="pk_block"),
+        sa.CheckConstraint("state IN ('open', 'closed')", name=op.f("ck_block_state")),
+        sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name=op.f("fk_block_edition_id_edition")),
+        sa.PrimaryKeyConstraint("edition_id", "number", name=op.f("pk_block")),
     )
     op.create_table(
         "delivery",
@@ -202,11 +203,11 @@ def upgrade() -> None:  # noqa: PLR0915 a list of tables reads best whole
         sa.Column("reply_text", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint(
             "state IN ('queued', 'sending', 'deferred', 'accepted', 'rejected', 'uncertain', 'expired', 'skipped')",
-            name="ck_delivery_state",
+            name=op.f("ck_delivery_state"),
         ),
-        sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name="fk_delivery_edition_id_edition"),
-        sa.PrimaryKeyConstraint("id", name="pk_delivery"),
-        sa.UniqueConstraint("edition_id", "subscriber_id", name="uq_delivery_edition_id_subscriber_id"),
+        sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name=op.f("fk_delivery_edition_id_edition")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_delivery_edition_id_subscriber_id")),
         sqlite_autoincrement=True,
     )
     op.create_index(

@@ -1,0 +1,104 @@
+"""Creating and upgrading databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, inspect, text
+
+from newsletter.errors import InputError, Stop
+from newsletter.store.database import HEAD, connect, current_revision, open_unit
+from newsletter.store.schema import metadata
+from newsletter.store.upgrade import upgrade
+
+
+def describe(engine: Engine) -> dict[str, object]:
+    """Return everything a database knows of our tables, in a form that can be compared."""
+    seen = inspect(engine)
+    tables = [name for name in seen.get_table_names() if name != "alembic_version"]
+    return {
+        name: {
+            "columns": [
+                {key: str(value) for key, value in column.items() if key in {"name", "type", "nullable", "default"}}
+                for column in seen.get_columns(name)
+            ],
+            "key": seen.get_pk_constraint(name),
+            "unique": sorted(map(str, seen.get_unique_constraints(name))),
+            "checks": sorted(map(str, seen.get_check_constraints(name))),
+            "references": sorted(map(str, seen.get_foreign_keys(name))),
+            "indexes": sorted(
+                str({**index, "dialect_options": {key: str(value) for key, value in index["dialect_options"].items()}})
+                for index in seen.get_indexes(name)
+            ),
+        }
+        for name in sorted(tables)
+    }
+
+
+def test_a_migrated_schema_equals_a_fresh_one(database_url: str, request: pytest.FixtureRequest) -> None:
+    """What the migrations make is what the code believes in, on both databases."""
+    migrated = connect(database_url)
+    fresh = _fresh(migrated, request)
+    metadata.create_all(fresh)
+    assert describe(migrated) == describe(fresh)
+    migrated.dispose()
+    fresh.dispose()
+
+
+def _fresh(migrated: Engine, request: pytest.FixtureRequest) -> Engine:
+    if migrated.dialect.name == "sqlite":
+        return create_engine("sqlite://")
+    server = create_engine(request.getfixturevalue("postgres_server"), isolation_level="AUTOCOMMIT")
+    name = f"{migrated.url.database}_fresh"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    server.dispose()
+    return create_engine(migrated.url.set(database=name))
+
+
+def test_opening_never_creates(tmp_path: Path) -> None:
+    """A path without a database is an error that names `newsletter init`, and no file appears."""
+    with pytest.raises(Stop, match="newsletter init"):
+        open_unit(connect(f"sqlite:///{tmp_path}/none.db"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_database_is_left_alone(sqlite_url: str) -> None:
+    """A database of a newer version is refused by name, by opening and by upgrading."""
+    path = sqlite_url.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as direct:
+        direct.execute("UPDATE alembic_version SET version_num = '9999'")
+    direct.close()
+    engine = connect(sqlite_url)
+    with pytest.raises(Stop, match="newer version"):
+        open_unit(engine)
+    with pytest.raises(Stop, match="newer version"):
+        upgrade(engine)
+    engine.dispose()
+
+
+def test_upgrading_twice_changes_nothing(database_url: str) -> None:
+    """An upgrade of an up-to-date database is a no-op."""
+    engine = connect(database_url)
+    before = describe(engine)
+    assert upgrade(engine) == (HEAD, HEAD)
+    assert describe(engine) == before
+    assert current_revision(engine) == HEAD
+    engine.dispose()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    """A text file in the place of the database is told apart from a bug."""
+    path = tmp_path / "newsletter.db"
+    path.write_text("this is a letter to the editor, and a long one, so that it is longer than a header\n" * 20)
+    with pytest.raises(Stop, match="not a database"):
+        open_unit(connect(f"sqlite:///{path}"))
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "", "sqlite//x"])
+def test_other_urls_are_refused(url: str) -> None:
+    """Only SQLite and PostgreSQL are spoken."""
+    with pytest.raises(InputError, match="DATABASE_URL"):
+        connect(url)
