@@ -418,7 +418,7 @@ def test_weekday_may_be_shouted(day: str, shout: bool) -> None:  # noqa: FBT001 
 
 def test_weekdays_are_numbered_alike() -> None:
     """The settings and the core mean the same day by the same word."""
-    assert WEEKDAYS == tuple(cadence.WEEKDAYS)
+    assert tuple(cadence.WEEKDAYS) == WEEKDAYS
 
 
 def test_unknown_weekday_is_answered_with_the_nearest(tmp_path: Path) -> None:

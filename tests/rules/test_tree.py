@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LONGEST_FILE = 400
+MOST_POSITIONAL = 5
 LONGER_FILES: dict[str, str] = {
     "tests/test_config.py": "One table of values per kind of setting reads best in the order of the settings.",
 }
@@ -111,6 +112,20 @@ def test_every_test_says_what_it_expects() -> None:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
     ]
     assert silent == []
+
+
+def test_positional_arguments_are_few() -> None:
+    """A call with more than five values in a row cannot be read, so the rest go by keyword; commands have only names."""
+    crowded = [
+        f"{name}:{node.lineno}"
+        for name, text in code()
+        if name.startswith("newsletter/") and not name.startswith("newsletter/cli/")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+        and len([one for one in node.args.posonlyargs + node.args.args if one.arg not in {"self", "cls"}])
+        > MOST_POSITIONAL
+    ]
+    assert crowded == []
 
 
 def test_long_files_have_a_reason() -> None:
