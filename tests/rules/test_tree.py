@@ -115,7 +115,7 @@ def test_every_test_says_what_it_expects() -> None:
 
 
 def test_positional_arguments_are_few() -> None:
-    """A call with more than five values in a row cannot be read, so the rest go by keyword; commands have only names."""
+    """A call with more than five values in a row cannot be read, so the rest go by keyword."""
     crowded = [
         f"{name}:{node.lineno}"
         for name, text in code()
