@@ -134,7 +134,7 @@ class Desk:
                 outcomes = [ticket.settled for ticket in group if ticket.settled is not None]
                 if not outcomes or self.clock.monotonic() - began > PATIENCE:
                     for one in outcomes:
-                        logger.error(
+                        logger.exception(
                             "not recorded: delivery %s is %s (%s)",
                             one.delivery,
                             one.outcome.state,

@@ -15,7 +15,7 @@ from jinja2 import Environment
 
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.edition import Edition
-from newsletter.core.lineup import Choice, LineupRules, Source, lineup
+from newsletter.core.lineup import Choice, LineupRules, lineup
 from newsletter.core.message import Publication
 from newsletter.core.tip import Tip, TipStatus
 from newsletter.errors import NotNow
@@ -126,9 +126,10 @@ def _write(
             ),
             now=now,
         )
-        if not tip.evergreen or choice.source is Source.QUEUE:
+        if not tip.evergreen:
             tips.set_status(tx, tip, TipStatus.SENT, now=now)
-        if tip.pin is not None:
+        elif tip.pin is not None:
+            # An evergreen rests and comes again; with its pin it never would.
             tips.set_pin(tx, tip, None, now=now)
         _expire_untried(tx, edition)
         return Frozen(edition=edition, new=True)

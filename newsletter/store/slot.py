@@ -60,6 +60,15 @@ def move(tx: Tx, on: date, *, was: SlotState, to: SlotState, reason: str, now: d
     return done.rowcount == 1
 
 
+def note(tx: Tx, on: date, *, reason: str, now: datetime) -> None:
+    """Remember why an open slot could not be sent at its time; it stays open."""
+    tx.execute(
+        update(slot)
+        .where(slot.c.date == on, slot.c.state == SlotState.OPEN.value)
+        .values(reason=reason, changed_at=now),
+    )
+
+
 def move_instant(tx: Tx, on: date, *, sends_at: datetime, now: datetime) -> None:
     """Follow a changed time or zone, for a slot that was not sent."""
     tx.execute(

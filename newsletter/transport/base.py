@@ -54,6 +54,8 @@ class Relay:
     password: str = field(default="", repr=False)
     ca_file: str = ""
     """Certificates to trust instead of the system's, for a relay with a private authority."""
+    ehlo_name: str = ""
+    """Full name this machine gives in EHLO; empty: its host name, or its address as a literal."""
     timeout: float = COMMAND_TIMEOUT
     dot_timeout: float = DOT_TIMEOUT
     max_messages: int = 100

@@ -18,6 +18,7 @@ from newsletter.transport.base import ConnectFailure, Relay, Security
 from newsletter.transport.wire import Wire
 
 _DONE = 250
+_NOT_THIS_MECHANISM = 504
 
 _CERTIFICATE_FAULTS = {
     9: "its certificate is not valid yet (or this machine's clock is wrong)",
@@ -110,7 +111,7 @@ def _greeting(relay: Relay, context: ssl.SSLContext | None) -> smtplib.SMTP:
 
 def _ehlo(smtp: smtplib.SMTP, relay: Relay) -> None:
     try:
-        smtp.local_hostname = _own_name(smtp.sock)
+        smtp.local_hostname = relay.ehlo_name or _own_name(smtp.sock)
         code, text = smtp.ehlo()
     except (OSError, ValueError, smtplib.SMTPException) as trouble:
         reply = Reply(phase=Phase.EHLO, text=str(trouble)[:1000])
@@ -138,7 +139,7 @@ def _starttls(smtp: smtplib.SMTP, relay: Relay, context: ssl.SSLContext) -> None
 
 def _login(smtp: smtplib.SMTP, relay: Relay) -> None:
     try:
-        smtp.login(relay.username, relay.password)
+        _authenticate(smtp, relay)
     except smtplib.SMTPAuthenticationError as refused:
         reply = _reply(Phase.AUTH, refused.smtp_code, refused.smtp_error)
         raise _Refused(reply, _login_words(relay, reply)) from refused
@@ -150,7 +151,29 @@ def _login(smtp: smtplib.SMTP, relay: Relay) -> None:
         raise _Refused(reply, "The SMTP user name and password must be plain ASCII.") from trouble
     except (OSError, ValueError, smtplib.SMTPException) as trouble:
         reply = Reply(phase=Phase.AUTH, enhanced="5.7.4", text=str(trouble)[:1000])
-        raise _Refused(reply, f"{_where(relay)} offers no login that we know: {trouble}") from trouble
+        raise _Refused(reply, f"{_where(relay)} offers no login that we can use: {trouble}.") from trouble
+
+
+def _authenticate(smtp: smtplib.SMTP, relay: Relay) -> None:
+    """Log in with the first mechanism that both sides know.
+
+    `smtplib.SMTP.login` tries the others too after a refusal. A wrong password is wrong in each of them, and relays
+    answer the repetition by hanging up or locking the account; so only "not this mechanism" leads to the next one.
+    """
+    offered = smtp.esmtp_features.get("auth", "").upper().split()
+    mechanisms = {"CRAM-MD5": smtp.auth_cram_md5, "PLAIN": smtp.auth_plain, "LOGIN": smtp.auth_login}
+    common = [name for name in mechanisms if name in offered]
+    if not common:
+        raise smtplib.SMTPNotSupportedError("AUTH offers " + (" ".join(offered) or "nothing"))
+    smtp.user, smtp.password = relay.username, relay.password
+    for name in common:
+        try:
+            smtp.auth(name, mechanisms[name])
+        except smtplib.SMTPAuthenticationError as refused:
+            if refused.smtp_code != _NOT_THIS_MECHANISM or name == common[-1]:
+                raise
+        else:
+            return
 
 
 def _login_words(relay: Relay, reply: Reply) -> str:
