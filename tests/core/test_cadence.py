@@ -223,6 +223,14 @@ def test_the_calendar_lays_stored_slots_over_the_weekly_ones() -> None:
     assert found[-1] == skipped
 
 
+def test_the_calendar_ends_where_it_was_told_to() -> None:
+    """A stored slot after the end is left out, and a sent one hides the weekly slot of its date wherever it lies."""
+    start = utc(2026, 11, 24)
+    far = extra_slot(NEW_YORK, date(2026, 12, 31))
+    sent = Slot(date=date(2026, 11, 24), sends_at=utc(2026, 11, 24, 20), state=SlotState.FROZEN)
+    assert calendar(NEW_YORK, [far, sent], after=start, until=utc(2026, 11, 24, 15)) == []
+
+
 def test_the_calendar_follows_a_changed_day_and_keeps_history() -> None:
     """After the day moved to Monday a stored open Tuesday is gone, a sent one stays, and the time is the new one."""
     monday = Cadence(weekday=0, at=time(10), zone="America/New_York")

@@ -178,6 +178,12 @@ def test_a_slot_missed_by_a_fast_clock_is_opened_again() -> None:
     assert judge(*judged.reopen, now=NINE).due == TUESDAY
 
 
+def test_a_slot_from_before_the_schedule_is_not_opened_again() -> None:
+    """A clock that stepped back behind the beginning of the schedule opens nothing that was passed over."""
+    missed = replace(TUESDAY, state=SlotState.MISSED, reason="too late")
+    assert judge(missed, now=NINE - HOUR, not_before=NINE).reopen == ()
+
+
 def test_a_missed_slot_in_the_past_stays_missed() -> None:
     """What people were told is missed is not sent after all because the grace grew."""
     [missed] = judge(TUESDAY, now=NINE + 3 * DAY).missed

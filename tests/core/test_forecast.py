@@ -155,6 +155,11 @@ def test_a_pin_without_a_stored_slot(pin: date, said: str) -> None:
     assert why(tip(1, pin=pin)) == said
 
 
+def test_a_pin_on_today_after_the_hour() -> None:
+    """A Tuesday that is over by an hour, and of which nothing is stored, has passed."""
+    assert why(tip(1, pin=FIRST), now=datetime(2026, 11, 24, 15, tzinfo=UTC)) == "Tuesday 24 November 2026 has passed"
+
+
 def test_an_extra_date_takes_its_pin() -> None:
     """A pin on a Thursday is fine when that Thursday was added."""
     thursday = date(2026, 11, 26)

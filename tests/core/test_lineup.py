@@ -162,6 +162,13 @@ def test_the_pin_of_an_evergreen_is_used_once() -> None:
     ]
 
 
+def test_an_evergreen_sent_ahead_of_time_rests_from_its_latest_date() -> None:
+    """A pin before the date of an edition that was sent early does not shorten the rest after that edition."""
+    sent = [Sending(tip=TipId(1), date=FIRST + 2 * WEEK)]
+    choices = plan(weeks(6), [tip(1, evergreen=True, pin=FIRST)], sent, rest=3)
+    assert slugs(choices) == ["tip-1", "none", "none", "none", "none", "tip-1"]
+
+
 def test_a_pin_beats_rest_and_season_with_a_warning() -> None:
     """What a person pinned goes out, and the forecast says what speaks against it."""
     evergreen = tip(1, evergreen=True, pin=FIRST, season=Season(first=(6, 1), last=(8, 31)))

@@ -125,6 +125,20 @@ def test_an_evergreen_series_keeps_its_order_in_each_round() -> None:
     assert slugs(plan(3, tips)) == ["tip-2", "tip-1", "none"]
 
 
+def test_a_later_round_of_an_evergreen_series_does_not_warn() -> None:
+    """What went between two parts matters when they are new, not when they come again years later."""
+    tips = [part(1, of=1, evergreen=True), part(2, of=2, evergreen=True)]
+    sent = [(2, date(2024, 1, 9)), (1, date(2024, 1, 2)), (9, date(2024, 6, 4))]
+    assert [choice.warnings for choice in plan(2, tips, *sent)] == [(), ()]
+
+
+def test_two_sendings_of_one_date_have_a_fixed_order() -> None:
+    """Two editions of one date are read in the same order however the store returns them."""
+    tips = [part(1, of=1, status=TipStatus.SENT), part(2, of=2)]
+    sent = [(1, FIRST - WEEK), (9, FIRST - WEEK)]
+    assert plan(1, tips, *sent) == plan(1, tips, *sent[::-1])
+
+
 def test_a_queued_part_waits_for_an_evergreen_one() -> None:
     """Part 1 is an evergreen and takes no queue place: part 2 waits until it filled a slot."""
     choices = plan(3, [part(1, of=1, evergreen=True), part(2, of=2), tip(3)])
