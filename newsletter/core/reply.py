@@ -284,7 +284,8 @@ RULES: tuple[Rule, ...] = (
     Rule(name="x.3.4", codes="[45]..", enhanced="4.2.3 5.2.3 4.3.4 5.3.4 4.7.16 5.7.16",
          kind=ReplyClass.CONTENT, plain="The message is too large for this mailbox."),
     Rule(name="text:too-large", codes="[45]..", enhanced="none x.0.0",
-         text=r"\b(message|mail|data|content)\b.{0,30}(too (large|big|much|long)|size|exceeds fixed)|too much mail data",
+         text=r"\b(message|mail|data|content)\b.{0,30}(too (large|big|much|long)|size|exceeds fixed)"
+              r"|too much mail data",
          kind=ReplyClass.CONTENT, plain="The message is too large for this mailbox."),
     Rule(name="text:mailbox-full", codes="4..|55[0-5]",
          text=r"(mail ?box|in-?box|account) (is |has )?(full|over)|over.?quota|quota.{0,20}exceed|exceed.{0,30}quota"

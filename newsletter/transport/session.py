@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from newsletter.core.reply import Phase, Reply, parse_reply
 from newsletter.transport.base import ConnectFailure, Relay, Security
@@ -161,7 +162,7 @@ def _authenticate(smtp: smtplib.SMTP, relay: Relay) -> None:
     answer the repetition by hanging up or locking the account; so only "not this mechanism" leads to the next one.
     """
     offered = smtp.esmtp_features.get("auth", "").upper().split()
-    mechanisms = {"CRAM-MD5": smtp.auth_cram_md5, "PLAIN": smtp.auth_plain, "LOGIN": smtp.auth_login}
+    mechanisms: dict[str, Any] = {"CRAM-MD5": smtp.auth_cram_md5, "PLAIN": smtp.auth_plain, "LOGIN": smtp.auth_login}
     common = [name for name in mechanisms if name in offered]
     if not common:
         raise smtplib.SMTPNotSupportedError("AUTH offers " + (" ".join(offered) or "nothing"))

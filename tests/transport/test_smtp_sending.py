@@ -13,6 +13,7 @@ CONTENT = b"Subject: A tip\r\n\r\nName your branches.\r\n"
 
 
 def open_connection(catcher: Catcher, **settings: object) -> Connection:
+    """Connect in clear text over loopback."""
     relay = Relay(host=catcher.host, port=catcher.port, security=Security.NONE, **settings)  # type: ignore[arg-type]
     connection = connect(relay, monotonic=time.monotonic)
     assert not isinstance(connection, ConnectFailure), connection.plain
@@ -20,6 +21,7 @@ def open_connection(catcher: Catcher, **settings: object) -> Connection:
 
 
 def envelope(rcpt_to: str = "reader@example.org", **changes: object) -> Envelope:
+    """Write to one person."""
     values = {"mail_from": "b+1@example.org", "rcpt_to": rcpt_to, "content": CONTENT} | changes
     return Envelope(**values)  # type: ignore[arg-type]
 

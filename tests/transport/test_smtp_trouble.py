@@ -364,6 +364,15 @@ def test_a_login_that_fails_is_a_value(answer: bytes | Act, relay: RelayAction, 
     assert "open-sesame" not in f"{failure}"
 
 
+def test_a_refused_password_is_not_tried_again_by_other_means() -> None:
+    """Relays lock accounts that repeat a wrong password; only "not this mechanism" leads to the next one."""
+    ehlo = b"250-relay.example.org\r\n250 AUTH CRAM-MD5 LOGIN PLAIN\r\n"
+    with ScriptedServer(GREETING, ehlo, b"504 5.7.4 Not that one\r\n", b"535 5.7.8 No\r\n", Act.CLOSE) as server:
+        failure = refused(server, username="postman", password="open-sesame")
+    assert (failure.reply.code, failure.reply.enhanced) == (535, "5.7.8")
+    assert [line.split()[:2] for line in server.lines[1:]] == [[b"AUTH", b"CRAM-MD5"], [b"AUTH", b"PLAIN"]]
+
+
 def test_a_login_where_none_is_offered_stops_everything() -> None:
     """The settings and the relay contradict each other: a person must look."""
     with ScriptedServer(*OPENING) as server:
