@@ -1,0 +1,105 @@
+"""The mail in a real browser: wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from newsletter.core.message import Recipient
+from newsletter.render.mime import CompiledMessage
+
+Edit = Callable[..., CompiledMessage]
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+LOWEST_CONTRAST = """
+() => {
+  const light = (c) => { const v = c / 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+  const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = numbers(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  let lowest = [99, ""];
+  for (const e of document.body.querySelectorAll("*")) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || e.offsetParent === null) continue;
+    const [a, b] = [luminance(numbers(getComputedStyle(e).color)), luminance(behind(e))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < lowest[0]) lowest = [ratio, e.outerHTML.slice(0, 200)];
+  }
+  return lowest;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium once, or skip."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine; apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, edit: Edit, recipient: Recipient) -> Iterator[Callable[[int, str], Page]]:
+    """Open the sample tip at a width and in a colour scheme."""
+    html = edit((Path(__file__).parent / "samples" / "tip.md").read_text(encoding="utf-8")).html(recipient)
+    pages = []
+
+    def open_page(width: int, scheme: str) -> Page:
+        page = browser.new_page(
+            viewport={"width": width, "height": 800}, color_scheme="dark" if scheme == "dark" else "light"
+        )
+        pages.append(page)
+        page.set_content(html)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+@pytest.mark.parametrize("width", [320, 360, 600, 1200])
+def test_nothing_runs_over_the_side(opened: Callable[[int, str], Page], width: int) -> None:
+    """At no width must a reader scroll sideways."""
+    assert opened(width, "light").evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_text_column_is_600_wide_at_most(opened: Callable[[int, str], Page]) -> None:
+    """Lines stay short enough to read on a wide screen."""
+    assert opened(1200, "light").evaluate("document.querySelector('.column').offsetWidth") == 600
+
+
+@pytest.mark.parametrize(("scheme", "background"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(28, 33, 36)")])
+def test_the_background_follows_the_colour_scheme(
+    opened: Callable[[int, str], Page], scheme: str, background: str
+) -> None:
+    """In the dark the card is dark, although its light colour is inlined."""
+    found = opened(600, scheme).evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+    assert found == background
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_word_can_be_read(opened: Callable[[int, str], Page], scheme: str) -> None:
+    """Contrast is at least 4.5 to 1 for every text, in both schemes (WCAG 2.2, 1.4.3)."""
+    ratio, element = opened(600, scheme).evaluate(LOWEST_CONTRAST)
+    assert ratio >= 4.5, element
+
+
+def test_a_finger_can_hit_the_button(opened: Callable[[int, str], Page]) -> None:
+    """The button is at least 44 pixels high on a phone, and its text at least 16."""
+    page = opened(360, "light")
+    assert page.evaluate("document.querySelector('.button').getBoundingClientRect().height") >= 44
+    assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.tip p')).fontSize)") >= 16

@@ -1,0 +1,231 @@
+"""The whole message as bytes: headers, parts, and what no subscriber's value can do to them."""
+
+from __future__ import annotations
+
+import email
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP, default
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newsletter.core.message import Publication, Recipient, plain_value
+from newsletter.errors import InputError, Stop
+from newsletter.render.mime import CompiledMessage
+from newsletter.render.preview import preview_files
+
+Edit = Callable[..., CompiledMessage]
+
+SAMPLES = Path(__file__).parent / "samples"
+PERSONAL_BODY = """\
+Dear {{ first_name|friend }} of `{{ field.company name|your company }}`,
+
+> [Your page](https://example.com/?who={{ first_name|friend }}&n={{ email }} "For {{ first_name|friend }}")
+"""
+anything = st.text(st.characters(), max_size=80)
+
+
+def parsed(raw: bytes) -> EmailMessage:
+    """Parse a message as a mail program would."""
+    message = email.message_from_bytes(raw, policy=default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def part(raw: bytes, subtype: str) -> str:
+    """Return one decoded part, lines ending in LF."""
+    found = parsed(raw).get_body((subtype,))
+    assert found is not None
+    return str(found.get_content()).replace("\r\n", "\n")
+
+
+def check_wire(raw: bytes) -> None:
+    """Assert what must hold for every message on the wire."""
+    assert raw.endswith(b"--\r\n")
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)", raw)
+    assert raw.isascii()
+    assert not re.search(rb"^\.", raw, re.MULTILINE)
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert all(len(line) <= 998 for line in head.split(b"\r\n"))
+    assert all(len(line) <= 76 for line in body.split(b"\r\n"))
+    assert not re.search(rb"^List-[^\n]*=\?", head, re.MULTILINE)
+    assert all(len(word) <= 75 for word in re.findall(rb"=\?[^\s]*\?=", head))
+
+
+def test_each_header_is_there_once(edit: Edit, recipient: Recipient) -> None:
+    """The headers that providers ask of bulk mail, in order, none twice and none besides."""
+    message = parsed(edit().splice(recipient))
+    assert message.keys() == [
+        "From",
+        "To",
+        "Reply-To",
+        "Subject",
+        "Date",
+        "Message-ID",
+        "MIME-Version",
+        "List-Id",
+        "List-Unsubscribe",
+        "List-Unsubscribe-Post",
+        "List-Help",
+        "List-Archive",
+        "List-Post",
+        "Precedence",
+        "X-Auto-Response-Suppress",
+        "Feedback-ID",
+        "CFBL-Address",
+        "CFBL-Feedback-ID",
+        "Content-Type",
+    ]
+    assert message["List-Unsubscribe"] == "<https://news.example.com/u/AbCd-EfGh_123>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["List-Id"] == '"Tip of the Week" <tips.list-id.news.example.com>'
+    assert message["Message-ID"] == "<2026-11-24.42.abc123@news.example.com>"
+    assert message["Date"] == "Tue, 24 Nov 2026 14:00:03 +0000"
+    edition, name, stream, sender = message["Feedback-ID"].split(":")
+    assert (edition, name, stream) == ("2026-11-24", "list-tips", "newsletter")
+    assert 5 <= len(sender) <= 15
+
+
+def test_headers_without_a_value_are_left_out(edit: Edit, publication: Publication, recipient: Recipient) -> None:
+    """No archive, no complaint mailbox, no contact page: no header that points nowhere, and help by mail."""
+    bare = replace(publication, archive_url="", contact_url="", cfbl_address="", base_url="http://127.0.0.1:8080")
+    message = parsed(edit(about=bare).splice(recipient))
+    assert not {"List-Archive", "CFBL-Address", "CFBL-Feedback-ID", "List-Unsubscribe-Post"} & set(message.keys())
+    assert message["List-Help"] == "<mailto:hello@example.com>"
+
+
+def test_text_comes_before_html(edit: Edit, recipient: Recipient) -> None:
+    """The richest alternative is the last (RFC 2046 §5.1.4), and neither part is 8bit."""
+    message = parsed(edit().splice(recipient))
+    parts = list(message.iter_parts())
+    assert [one.get_content_type() for one in parts] == ["text/plain", "text/html"]
+    assert {one["Content-Transfer-Encoding"] for one in parts} == {"quoted-printable"}
+
+
+def test_what_is_not_latin_is_sent_in_base64(edit: Edit, recipient: Recipient) -> None:
+    """Where quoted-printable would triple the text, base64 is used, and the values are still spliced in."""
+    compiled = edit("{{ first_name|朋友}}你好。" + "这是一个有用的提示。" * 400)
+    for name in ("安", "安妮", "Ann", "Zoë"):
+        raw = compiled.splice(replace(recipient, fields={"first_name": name}))
+        check_wire(raw)
+        assert b"Content-Transfer-Encoding: base64" in raw
+        assert part(raw, "plain") == compiled.text(replace(recipient, fields={"first_name": name}))
+        assert f"{name}你好。" in part(raw, "html")
+
+
+@settings(deadline=None)
+@given(name=anything, first_name=anything, company=anything)
+def test_any_name_and_field_arrive_as_they_are(
+    edit: Edit, recipient: Recipient, name: str, first_name: str, company: str
+) -> None:
+    """For any Unicode the decoded message equals the edition rendered with the escaped values, and nothing is added."""
+    compiled = edit(PERSONAL_BODY, subject="{{ first_name|friend }}, a tip", title="For {{ first_name|friend }}")
+    person = replace(recipient, name=name, fields={"first_name": first_name, "Company-Name": company})
+    raw = compiled.splice(person)
+    check_wire(raw)
+    assert parsed(raw).keys() == parsed(compiled.splice(recipient)).keys()
+    who, works_at = plain_value(first_name) or "friend", plain_value(company) or "your company"
+    html, text = part(raw, "html"), part(raw, "plain")
+    assert html == compiled.html(person)
+    assert text == compiled.text(person)
+    assert f"Dear {escape(who)} of <code" in html
+    assert f">{escape(works_at)}</code>" in html
+    assert f'href="https://example.com/?who={quote(who, safe="")}&amp;n=ann%40example.org"' in html
+    assert f'title="For {escape(who)}"' in html
+    assert f"https://example.com/?who={quote(who, safe='')}&n=ann%40example.org" in text
+    assert f"For {who}\n" in text
+
+
+def test_a_message_equals_its_stored_sample(edit: Edit, recipient: Recipient, tmp_path: Path) -> None:
+    """A whole message is byte for byte the sample: a changed library or template shows here first."""
+    compiled = edit(
+        (SAMPLES / "tip.md").read_text(encoding="utf-8"),
+        title="Name your branches after the work",
+        subject="Name your branches, {{ first_name|friend }}: “fix2” says nothing",
+        preheader="Three small habits, and nobody asks what fix2 was.",
+    )
+    raw = compiled.splice(recipient)
+    check_wire(raw)
+    made = tmp_path / "message.eml"
+    made.write_bytes(raw)
+    stored = SAMPLES / "message.eml"
+    assert raw == stored.read_bytes(), f"look at the difference, and if it is wanted: cp {made} {stored}"
+
+
+def test_stdlib_reads_and_writes_the_message_back(edit: Edit, recipient: Recipient) -> None:
+    """Python's own strict policy parses the message without a defect."""
+    message = email.message_from_bytes(edit(subject="Zwölf Boxkämpfer").splice(recipient), policy=SMTP)
+    assert not message.defects
+    assert message["Subject"] == "Zwölf Boxkämpfer"
+    assert all(not one.defects for one in message.walk())
+    assert all(not header.defects for header in message.values())
+
+
+def test_a_frozen_edition_splices_the_same_bytes(edit: Edit, recipient: Recipient) -> None:
+    """What comes back from the row of the edition makes the message that was frozen, to the byte."""
+    compiled = edit(PERSONAL_BODY, subject="{{ first_name|friend }}, a tip")
+    again = CompiledMessage.from_json(compiled.to_json())
+    assert again.splice(recipient) == compiled.splice(recipient)
+    assert again.content == compiled.content
+
+
+def test_a_frozen_edition_of_another_format_is_not_guessed_at(edit: Edit) -> None:
+    """A format this version does not know stops, since half a mailing must not look different."""
+    frozen = json.loads(edit().to_json()) | {"format": 99}
+    with pytest.raises(Stop, match="another version"):
+        CompiledMessage.from_json(json.dumps(frozen))
+
+
+def test_a_non_ascii_local_part_stands_in_utf_8(edit: Edit, recipient: Recipient) -> None:
+    """Such an address cannot be written in ASCII (RFC 6531); it is the only 8-bit text there ever is."""
+    raw = edit().splice(replace(recipient, name="", email="jörg@example.org"))
+    assert b"\r\nTo: j\xc3\xb6rg@example.org\r\n" in raw
+    assert b"".join(raw.split(b"To: j\xc3\xb6rg", 1)).isascii()
+
+
+def test_a_link_cannot_break_out_of_its_header(edit: Edit, recipient: Recipient) -> None:
+    """An unsubscribe link with brackets and line breaks stays one link, and adds no header."""
+    raw = edit().splice(replace(recipient, unsubscribe_url="https://example.com/u/x>\r\nBcc: b@example.org"))
+    message = parsed(raw)
+    assert "Bcc" not in message
+    assert message["List-Unsubscribe"] == "<https://example.com/u/x%3E%0D%0ABcc:%20b@example.org>"
+
+
+def test_a_sender_address_that_is_no_address_is_refused(edit: Edit, publication: Publication) -> None:
+    """A sender such as `Tips <tips@example.com>` in the wrong setting is named before anything is frozen."""
+    with pytest.raises(InputError, match="NEWSLETTER_FROM"):
+        edit(about=replace(publication, from_email="Tips <tips@example.com>"))
+
+
+def test_a_preview_is_three_files(edit: Edit, recipient: Recipient) -> None:
+    """A browser, an editor and a mail program each get a file of what one person will see."""
+    files = preview_files(edit(), recipient)
+    assert sorted(files) == ["preview.eml", "preview.html", "preview.txt"]
+    assert part(files["preview.eml"], "html").encode() == files["preview.html"]
+    assert b"Hello Ann." in files["preview.txt"]
+
+
+def test_two_people_get_two_messages(edit: Edit, recipient: Recipient) -> None:
+    """Nothing of one person's message is left in the next one's."""
+    compiled = edit()
+    other = replace(
+        recipient,
+        email="bo@example.net",
+        name="",
+        fields={},
+        unsubscribe_url="https://news.example.com/u/other",
+        message_id="other@news.example.com",
+        date=datetime(2026, 11, 25, tzinfo=UTC),
+    )
+    first = compiled.splice(recipient)
+    assert not re.search(rb"[Aa]nn|AbCd|24\.42", compiled.splice(other))
+    assert compiled.splice(recipient) == first
