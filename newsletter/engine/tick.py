@@ -18,11 +18,11 @@ from newsletter.core.cadence import (
     cadence_text,
     calendar,
     describe_span,
-    judge_slots,
     parse_cadence,
     retimed,
     slots_between,
 )
+from newsletter.core.due import judge_slots
 from newsletter.core.edition import Edition
 from newsletter.core.forecast import stranded
 from newsletter.errors import InputError

@@ -56,8 +56,8 @@ def connect(url: str) -> Engine:
 def _settle_sqlite(engine: Engine) -> None:
     """Make SQLite durable, concurrent and strict.
 
-    We begin transactions ourselves: the driver's own way opens none for a SELECT, so that a read followed by a write loses
-    other processes' updates, and it commits a migration half way.
+    We begin transactions ourselves: the driver's own way opens none for a SELECT, so that a read followed by a write
+    loses other processes' updates, and it commits a migration half way.
     """
 
     @event.listens_for(engine, "connect")

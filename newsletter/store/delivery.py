@@ -81,8 +81,8 @@ _MARK = (
 def mark(tx: Tx, ids: Sequence[DeliveryId], *, now: datetime) -> Sequence[Marked]:
     """Mark waiting deliveries as going out; return those that really may.
 
-    Left out are rows that moved in the meantime and people who left: an opt-out, a pause or an erasure that was committed
-    before this is honoured.
+    Left out are rows that moved in the meantime and people who left: an opt-out, a pause or an erasure that was
+    committed before this is honoured.
     """
     people = {row.id: row for row in tx.execute(_PEOPLE, {"ids": list(ids)})}
     going = [one for one in ids if one in people and people[one].state == SubscriberState.ACTIVE.value]

@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-# Unnamed constraints cannot be dropped in a later SQLite migration, so every one gets a name from the first revision on.
+# Unnamed constraints cannot be dropped in a later SQLite migration, so each has a name from the first revision on.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
