@@ -101,8 +101,7 @@ def _overlay(below: Mapping[str, str], above: Mapping[str, str], mistakes: list[
 
 def _read_env_file(env_file: Path, mistakes: list[str]) -> dict[str, str]:
     try:
-        # Editors on other systems may put a byte order mark first, which would become part of the first name.
-        text = env_file.read_text(encoding="utf-8-sig")
+        text = env_file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

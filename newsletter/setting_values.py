@@ -76,7 +76,7 @@ def _email(text: str) -> str:
 
 def _mail_domain(text: str) -> str:
     try:
-        return validate_email(f"b@{text}", check_deliverability=False, strict=True).ascii_domain
+        return validate_email(f"b@{text}", check_deliverability=False).ascii_domain
     except EmailNotValidError as error:
         message = f"'{text}' is not a full domain name"
         raise ValueError(message) from error

@@ -207,9 +207,9 @@ def test_environment_beats_the_env_file_also_across_the_two_forms(tmp_path: Path
 
 
 def test_secret_given_twice_is_refused(tmp_path: Path) -> None:
-    """A secret and its file in one place contradict each other, even when they agree."""
-    (tmp_path / "key").write_text(KEY)
-    assert "remove one of them" in mistakes(tmp_path, SECRET_KEY_FILE="key")[0]
+    """A secret and its file in one place contradict each other, and nothing is read."""
+    lines = mistakes(tmp_path, SECRET_KEY_FILE="no-such-file")
+    assert lines == ("NEWSLETTER_SECRET_KEY: is set, and NEWSLETTER_SECRET_KEY_FILE too; remove one of them",)
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])
@@ -325,8 +325,8 @@ def test_implicit_tls_port_with_starttls_is_refused(tmp_path: Path) -> None:
 
 def test_contradiction_is_not_claimed_of_a_wrong_value(tmp_path: Path) -> None:
     """A value that could not be read is reported once, and no conclusion is drawn from it."""
-    lines = mistakes(tmp_path, SMTP_SECURITY="none", SMTP_HOST="not a host")
-    assert [line.partition(":")[0] for line in lines] == ["NEWSLETTER_SMTP_HOST"]
+    lines = mistakes(tmp_path, SMTP_PORT="x", SMTP_SECURITY="none", SMTP_USERNAME="a\nb", SMTP_PASSWORD="p")
+    assert [line.partition(":")[0] for line in lines] == ["NEWSLETTER_SMTP_PORT", "NEWSLETTER_SMTP_USERNAME"]
 
 
 @pytest.mark.parametrize(
