@@ -156,7 +156,7 @@ class Rule:
 
     name: str
     phases: frozenset[Phase] = _PERSON
-    codes: str = "..."
+    codes: str = ".*"
     """Pattern for the whole reply code; `000` is no reply."""
     enhanced: str = ""
     """Enhanced codes, separated by blanks; `x` stands for any number, `none` for no enhanced code."""
@@ -228,7 +228,7 @@ RULES: tuple[Rule, ...] = (
          plain="The relay offers no login that we can use."),
     Rule(name="lost:session", codes="000", phases=_SESSION,
          kind=ReplyClass.SYSTEM, effect=_NO_ONE, relay=_BACK_OFF, plain="The relay cannot be reached."),
-    Rule(name="lost:before-dot", codes="000", phases=_MESSAGE,
+    Rule(name="lost:before-dot", codes="000", phases=_MESSAGE - {Phase.DOT},
          kind=ReplyClass.SYSTEM, effect=_NO_ONE, relay=_RECONNECT,
          plain="The connection was lost before the message was complete: it was not delivered."),
 
