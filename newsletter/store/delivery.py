@@ -135,7 +135,10 @@ _RECORD = (
     # `uncertain` too: should another process have given this one up, the reply that did come is evidence.
     .where(
         delivery.c.id == bindparam("row"),
-        delivery.c.state.in_([DeliveryState.SENDING.value, DeliveryState.UNCERTAIN.value]),
+        or_(
+            delivery.c.state == DeliveryState.SENDING.value,
+            delivery.c.state == DeliveryState.UNCERTAIN.value,
+        ),
     )
     .values({name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED})
 )
@@ -147,7 +150,11 @@ def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome]]) -> None:
         return
     tx.execute(
         _RECORD,
-        [{"row": row, **{f"new_{name}": getattr(outcome, name) for name in _RECORDED}} for row, outcome in outcomes],
+        [
+            {"row": row, **{f"new_{name}": getattr(outcome, name) for name in _RECORDED}}
+            | {"new_state": outcome.state.value}
+            for row, outcome in outcomes
+        ],
     )
 
 
@@ -161,11 +168,16 @@ def _skip(tx: Tx, ids: Sequence[DeliveryId], reason: str) -> None:
 
 def skip_person(tx: Tx, who: SubscriberId, reason: str) -> int:
     """Take a person out of every edition that has not reached them yet; return how many."""
+    return skip_people(tx, [who], reason)
+
+
+def skip_people(tx: Tx, who: Sequence[SubscriberId], reason: str) -> int:
+    """Take people out of every edition that has not reached them yet; return how many deliveries that were."""
     done = tx.execute(
         update(delivery)
         .where(
             delivery.c.edition_id.in_(select(edition.c.id).where(edition.c.finished_at.is_(None))),
-            delivery.c.subscriber_id == who,
+            delivery.c.subscriber_id.in_(who),
             delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
         )
         .values(state=DeliveryState.SKIPPED.value, reason=reason, next_attempt_at=None),

@@ -97,7 +97,9 @@ def _fill(tx: Tx, wanted: EditionId) -> int:
         .where(subscriber.c.state == SubscriberState.ACTIVE.value)
         .order_by(subscriber.c.id)
     )
-    done = tx.execute(insert(delivery).from_select(["edition_id", "subscriber_id", "block", "state"], people))
+    fill = insert(delivery).from_select(["edition_id", "subscriber_id", "block", "state"], people)
+    # Without the option SQLAlchemy does not keep the count of an INSERT on PostgreSQL.
+    done = tx.execute(fill, execution_options={"preserve_rowcount": True})
     blocks = -(-done.rowcount // BLOCK_SIZE)
     if blocks:
         tx.execute(

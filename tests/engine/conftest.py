@@ -1,0 +1,148 @@
+"""A whole engine on a database, with a real SMTP server in process; what the server received is the judge."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from newsletter.clock import Clock
+from newsletter.core.cadence import Cadence, Slot, slot_on
+from newsletter.core.delivery import UncertainPolicy
+from newsletter.core.edition import Edition
+from newsletter.core.lineup import LineupRules
+from newsletter.core.message import Publication
+from newsletter.core.pace import Limits
+from newsletter.core.tip import TipDraft, TipStatus
+from newsletter.core.token import Keyring
+from newsletter.engine.send import Pass, Sender, SendRules
+from newsletter.engine.tick import Bell
+from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.render.environment import make_environment
+from newsletter.store import tip as tips
+from newsletter.store.schema import subscriber
+from newsletter.store.unit import Unit
+from newsletter.transport.base import Relay, Security
+from newsletter.transport.catcher import Catcher
+from newsletter.transport.smtp import connect
+from tests.conftest import SECRET, FixedClock
+
+PUBLICATION = Publication(
+    name="Tip of the Week",
+    from_email="tips@news.example.com",
+    reply_to="hello@news.example.com",
+    postal_address="Example Society\n1 Example Street\nSpringfield",
+    base_url="https://news.example.com",
+)
+CADENCE = Cadence(weekday=1, at=time(9), zone="America/New_York")
+TUESDAY = datetime(2026, 11, 3, 14, tzinfo=UTC)
+"""The first slot after the clock's start: 09:00 in New York."""
+
+
+def add_people(unit: Unit, count: int, *, start: int = 0) -> None:
+    """Add active subscribers p0@example.com, p1@example.com …"""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    with unit.write() as tx:
+        tx.execute(
+            subscriber.insert(),
+            [
+                {
+                    "email": f"p{number}@example.com",
+                    "canonical": f"p{number}@example.com",
+                    "name": f"Person {number}",
+                    "first_name": f"Person{number}",
+                    "tags": [],
+                    "fields": {},
+                    "state": "active",
+                    "state_since": now,
+                    "created_at": now,
+                }
+                for number in range(start, start + count)
+            ],
+        )
+
+
+def add_tip(unit: Unit, slug: str = "name-your-branches", **more: object) -> None:
+    """Queue an approved tip."""
+    draft = TipDraft(
+        slug=slug,
+        title=slug.replace("-", " ").capitalize(),
+        subject=slug.replace("-", " ").capitalize(),
+        status=TipStatus.APPROVED,
+        body="Hello {{ first_name|there }},\n\na short name says more than a number.\n",
+        **more,  # type: ignore[arg-type]
+    )
+    with unit.write() as tx:
+        tips.add(tx, draft, now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture(scope="session")
+def kitchen() -> Kitchen:
+    """Return what rendering needs."""
+    return Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+
+
+@pytest.fixture
+def bell(unit: Unit, clock: FixedClock, kitchen: Kitchen) -> Bell:
+    """Return a bell on this test's database and clock."""
+    return Bell(
+        unit=unit, clock=clock, cadence=CADENCE, grace=timedelta(hours=36), kitchen=kitchen, process="test 1"
+    )
+
+
+@pytest.fixture
+def catcher() -> Iterator[Catcher]:
+    """Return a mail server that takes everything."""
+    with Catcher() as server:
+        yield server
+
+
+def make_sender(unit: Unit, clock: Clock, port: int, *, connections: int = 3, **rules: object) -> Sender:
+    """Return a sender that speaks to 127.0.0.1."""
+    relay = Relay(host="127.0.0.1", port=port, security=Security.NONE, timeout=5.0, dot_timeout=5.0)
+    decided: dict[str, object] = {
+        "connections": connections,
+        "rate_per_second": None,
+        "limits": Limits(per_hour=None, per_day=None),
+        "expire_after": timedelta(hours=72),
+        "uncertain_policy": UncertainPolicy.HOLD,
+        "jitter": lambda: 0.0,
+    } | rules
+    return Sender(
+        unit=unit,
+        clock=clock,
+        connect=lambda: connect(relay, monotonic=clock.monotonic),
+        publication=PUBLICATION,
+        keyring=Keyring(current=SECRET),
+        rules=SendRules(**decided),  # type: ignore[arg-type]
+        process="test 1",
+    )
+
+
+def first_slot() -> Slot:
+    """Return the slot of Tuesday 3 November 2026."""
+    slot = slot_on(CADENCE, TUESDAY.date())
+    assert slot is not None
+    return slot
+
+
+@pytest.fixture
+def frozen(unit: Unit, clock: FixedClock, kitchen: Kitchen) -> Callable[[int], Edition]:
+    """Return a function that freezes an edition for so many people."""
+
+    def make(people: int) -> Edition:
+        add_people(unit, people)
+        add_tip(unit)
+        clock.set(TUESDAY)
+        edition = freeze(unit, kitchen, first_slot(), now=clock.now()).edition
+        assert edition is not None
+        return edition
+
+    return make
+
+
+def work(sender: Sender) -> Pass:
+    """Run one pass."""
+    return sender.work(threading.Event())
