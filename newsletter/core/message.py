@@ -24,7 +24,7 @@ LONGEST_VALUE = 1_000
 _OWN_FIELD = "field."
 _MARK = re.compile(
     r"\\(?P<literal>\{\{|\{%)"  # \{{ stands for two braces
-    r"|\{\{(?P<field>[^\n]*?)\}\}"
+    r"|\{\{(?P<field>[^{}\n]*)\}\}"  # No braces inside, so that a line of nothing but braces is read in one pass.
     r"|(?P<stray>\{\{|\{%)"
     r"|(?P<foreign>\*\|[A-Za-z0-9_:]+\|\*)"
 )

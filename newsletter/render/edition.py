@@ -64,6 +64,7 @@ def render_edition(
     html = inline_css(source)
     gates.check_sentinels(source, html, sentinels)
     gates.check_style(html, sentinels)
+    gates.check_places(html, sentinels)
     unsubscribe = sentinels.sentinel(MergeField(name="unsubscribe_url"))
     gates.check_footer(html, text, publication, unsubscribe, sentinels)
     return RenderedEdition(

@@ -55,7 +55,7 @@ def render_template(environment: Environment, name: str, values: Mapping[str, ob
         raise InputError(f"there is no template {error.name}; restore it, or remove what includes it") from error
     except TemplateSyntaxError as error:
         raise InputError(f"template {error.name or name}, line {error.lineno}: {error.message}") from error
-    except (TemplateError, AskedAboutSubscriber, ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (TemplateError, AskedAboutSubscriber, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
         raise InputError(f"template {_where(error, name)}: {error}") from error
 
 

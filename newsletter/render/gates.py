@@ -25,6 +25,7 @@ _TAG = re.compile(r"<!--.*?-->|<style\b.*?</style\s*>|<[^>]*>", re.IGNORECASE | 
 _CSS_SIGN = re.compile(
     r"@(?:media|supports|font-face|keyframes|layer|container|page|property|scope|starting-style)\b|[{}]", re.IGNORECASE
 )
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _LEFTOVER = re.compile(r"\{\{|\{%")
 
 
@@ -65,6 +66,16 @@ def check_sentinels(before: str, after: str, sentinels: Sentinels) -> None:
             "a merge field was lost while the CSS was inlined: let body.html print recipient values "
             "in text and in quoted attributes only"
         )
+
+
+def check_places(html: str, sentinels: Sentinels) -> None:
+    """Refuse a value as the name of a tag or an attribute: there no escaping could hold it."""
+    for tag in _TAG.findall(html):
+        if not tag.startswith("<!--") and sentinels.prefix in _QUOTED.sub("", tag):
+            raise InputError(
+                "body.html prints a subscriber's value inside a tag but outside quotes: "
+                'write it as text, or as the value of an attribute: href="{{ … }}"'
+            )
 
 
 def check_part(text: str, name: str, sentinels: Sentinels) -> None:

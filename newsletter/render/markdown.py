@@ -29,6 +29,7 @@ _ATTRIBUTES = {
     "td": {"style"},
 }
 _SCHEMES = {"http", "https", "mailto"}
+_STARTS = ("https://", "http://", "mailto:")
 _FIXED_TARGET = re.compile(r"https?://[^/?#]+[/?#]|mailto:[^?]*\?", re.IGNORECASE)
 """The part of a link that a merge field must leave alone: whose site it leads to is the author's word."""
 
@@ -125,6 +126,10 @@ def _all(tokens: Sequence[Token]) -> list[Token]:
 def _checked_target(target: str, sentinels: Sentinels) -> str:
     """Return a link target with its merge fields URL-quoted, and refuse one that decides where the link leads."""
     if sentinels.prefix not in target:
+        if not target.lower().startswith(_STARTS):
+            raise InputError(
+                f"a link must begin with https:// or mailto:, not {target!r}: a mail has no site of its own"
+            )
         return target
     fixed = _FIXED_TARGET.match(target)
     if fixed is None or sentinels.prefix in fixed[0]:

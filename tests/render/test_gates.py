@@ -69,6 +69,17 @@ FAULTS = {
         [(HEAD_END, ".x { color: {{ recipient.email }} }" + HEAD_END)],
         "inside <style>",
     ),
+    "a value as an attribute": ("body.html", [("<h1", "<h1 {{ recipient.email }}")], "outside quotes"),
+    "a value as a tag": (
+        "body.html",
+        [("<h1", "<{{ recipient.email }}>x</{{ recipient.email }}><h1")],
+        "outside quotes",
+    ),
+    "a value lost while inlining": (
+        "body.html",
+        [("<h1", '<h1 title="x" title="{{ recipient.email }}"')],
+        "lost while the CSS was inlined",
+    ),
     "no unsubscribe link in HTML": (
         "body.html",
         [('<a href="{{ recipient.unsubscribe_url }}">', "<a>")],
@@ -152,6 +163,21 @@ def test_an_image_must_come_over_https(edit: Edit) -> None:
     """What no mail program would show is refused by name."""
     with pytest.raises(InputError, match="https://"):
         edit("![A picture](http://example.com/x.png)")
+
+
+@pytest.mark.parametrize("link", ["[x](/guide)", "[x](#top)", "[x](tel:123)", "[x]()"])
+def test_a_link_must_lead_somewhere(edit: Edit, link: str) -> None:
+    """A mail has no site of its own, so a link that names none is refused."""
+    with pytest.raises(InputError, match="must begin with https://"):
+        edit(link)
+
+
+def test_a_template_that_cannot_be_read_is_an_input_error(edit: Edit, override: Override) -> None:
+    """A file in another encoding is named instead of ending in a traceback."""
+    folder = override("body.txt", "")
+    (folder / "email" / "edition" / "body.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="codec can't decode"):
+        edit(overrides=folder)
 
 
 def test_an_empty_subject_is_refused(edit: Edit, override: Override) -> None:
