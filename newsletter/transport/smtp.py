@@ -17,6 +17,7 @@ from newsletter.transport.wire import Wire, WireLost
 
 _CLOSING = 421
 _GOODBYE_TIMEOUT = 2.0
+_EARLY_TIMEOUT = 0.5
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]")
 """What would end an address, a parameter or the command line early."""
 
@@ -58,6 +59,8 @@ class SmtpConnection:
             return unfit
         if self._closed:
             return Reply(phase=Phase.MAIL, text="the connection is closed")
+        if (over := self._farewell()) is not None:
+            return over
         self._messages += 1
         for phase, line, go_on in (
             (Phase.MAIL, f"MAIL FROM:<{envelope.mail_from}>{_parameters(envelope, self._features)}", 2),
@@ -89,6 +92,22 @@ class SmtpConnection:
         """Hang up at once, from any thread: a `send` under way returns with what is known by then."""
         self._wire.hang_up()
 
+    def _farewell(self) -> Reply | None:
+        """Notice that the server ended the idle session: its 421 answers nothing that we said, and defers nobody."""
+        if not self._wire.has_word():
+            return None
+        words = self._early_words()
+        self._drop()
+        return Reply(phase=Phase.MAIL, text=f"the server had ended the session: {words.code} {words.text}".strip())
+
+    def _early_words(self) -> Reply:
+        """Read what the server said out of turn, if it is there already."""
+        try:
+            code, lines = self._wire.read_reply(_EARLY_TIMEOUT)
+        except WireLost as lost:
+            return Reply(phase=Phase.DATA, text=str(lost))
+        return parse_reply(code, lines, phase=Phase.DATA)
+
     def _command(self, phase: Phase, line: str) -> Reply:
         try:
             self._wire.write(f"{line}\r\n".encode(), self._relay.timeout)
@@ -104,9 +123,11 @@ class SmtpConnection:
             self._wire.write(content + b".\r\n", self._relay.timeout)
         except WireLost as lost:
             # The last byte of the dot was not handed to the socket (see `Wire.write`): the server cannot have a whole
-            # message, and must not deliver a part of one (RFC 5321 §4.1.1.4).
+            # message, and must not deliver a part of one (RFC 5321 §4.1.1.4). Some say why before they hang up; not to
+            # listen would mean to try the same again for ever.
+            words = self._early_words()
             self._drop()
-            return Reply(phase=Phase.DATA, text=str(lost))
+            return words if words.code // 100 in (4, 5) else Reply(phase=Phase.DATA, text=str(lost))
         try:
             code, lines = self._wire.read_reply(self._relay.dot_timeout)
         except WireLost as lost:

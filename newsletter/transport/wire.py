@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import BinaryIO
+from io import BufferedReader
 
 _BLOCK = 65536
 _LONGEST_LINE = 8192
@@ -24,7 +24,7 @@ class WireLost(Exception):  # noqa: N818 - it is an event of the wire, named as 
 class Wire:
     """One connected socket with its read buffer."""
 
-    def __init__(self, sock: socket.socket, reader: BinaryIO) -> None:
+    def __init__(self, sock: socket.socket, reader: BufferedReader) -> None:
         """Take over a socket and the buffered reader that goes with it: bytes may wait in that buffer."""
         self._sock = sock
         self._reader = reader
@@ -64,6 +64,15 @@ class Wire:
         except (OSError, ValueError) as trouble:
             raise WireLost(_words(trouble, "read")) from trouble
         raise WireLost("the reply has no end")
+
+    def has_word(self) -> bool:
+        """Tell whether something waits to be read, without waiting for it."""
+        try:
+            self._sock.settimeout(0)
+            return bool(self._reader.peek(1))
+        except (OSError, ValueError):
+            # Nothing there yet (TLS says so by an error), or a broken socket, which the next command will find out.
+            return False
 
     def hang_up(self) -> None:
         """Wake a thread that waits on this socket; safe from any thread, and with TLS."""

@@ -29,10 +29,17 @@ def row(rule: Rule) -> tuple[str, ...]:
         phases,
         conditions(rule),
         rule.kind,
-        (rule.effect or "4yz defer, 5yz reject") + (", suppress" if rule.suppress else ""),
+        effect(rule) + (", suppress" if rule.suppress else ""),
         rule.relay,
         rule.plain,
     )
+
+
+def effect(rule: Rule) -> str:
+    """Return what happens to the delivery, where the first digit decides: by that digit."""
+    if rule.effect is not None:
+        return rule.effect
+    return {"4": "defer", "5": "reject"}.get(rule.codes[0], "4yz defer, 5yz reject")
 
 
 def conditions(rule: Rule) -> str:

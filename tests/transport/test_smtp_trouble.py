@@ -90,6 +90,31 @@ def test_content_that_could_not_be_written_was_not_delivered(act: Act) -> None:
     assert connection.needs_recycling
 
 
+def test_a_refusal_in_the_middle_of_the_content_is_heard() -> None:
+    """A server that says "too large" and stops reading is not asked the same again for ever."""
+    large = Envelope(mail_from="b+1@example.org", rcpt_to="reader@example.org", content=LARGE.content * 200_000)
+    ehlo, refusal = b"250 relay.example.org\r\n", b"552 5.3.4 Too large\r\n"
+    with ScriptedServer(GREETING, ehlo, OK, OK, GO_ON + refusal, Act.DEAF) as server:
+        connection = opened(server)
+        reply = connection.send(large)
+    assert (reply.phase, reply.code, reply.enhanced) == (Phase.DATA, 552, "5.3.4")
+    assert judge(reply).effect is Effect.REJECT
+    assert connection.needs_recycling
+
+
+def test_a_session_that_the_server_ended_while_idle_defers_nobody() -> None:
+    """The 421 that waits there answers nothing of ours: the message goes back to the queue, over a new connection."""
+    with ScriptedServer(*OPENING, OK, OK, GO_ON, OK + b"421 4.4.2 Idle for too long\r\n") as server:
+        connection = opened(server)
+        assert connection.send(LETTER).code == 250
+        reply = connection.send(LETTER)
+    assert (reply.phase, reply.code) == (Phase.MAIL, 0)
+    assert "421 Idle for too long" in reply.text
+    assert judge(reply).effect is Effect.REQUEUE
+    assert connection.needs_recycling
+    assert server.lines.count(b"DATA\r\n") == 1
+
+
 @pytest.mark.parametrize("code", [b"250 2.0.0 Ok", b"451 4.3.0 Later", b"554 5.6.0 Never"])
 def test_the_reply_to_the_dot_decides_and_the_session_goes_on(code: bytes) -> None:
     """After any ordinary reply to the dot the next message may follow at once, without RSET."""
