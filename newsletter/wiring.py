@@ -5,9 +5,11 @@ Nothing is opened here: the database is looked at when `Application.unit` is fir
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -18,13 +20,18 @@ from sqlalchemy import Engine
 from newsletter.clock import Clock, SystemClock
 from newsletter.config import Settings
 from newsletter.core.cadence import WEEKDAYS, Cadence
+from newsletter.core.delivery import UncertainPolicy
 from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring
+from newsletter.engine.send import Sender, SendRules
+from newsletter.engine.tick import Bell
+from newsletter.flows.freeze import Kitchen
 from newsletter.render.environment import make_environment
-from newsletter.store.database import connect, open_unit
+from newsletter.store.database import connect, open_unit, sender_lock
 from newsletter.store.unit import Unit
+from newsletter.transport import smtp
 from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
 
 
@@ -88,7 +95,10 @@ class Application:
     @property
     def rules(self) -> LineupRules:
         """What the operator decided about the lineup."""
-        return LineupRules(evergreen_rest_weeks=self.settings.evergreen_rest_weeks)
+        return LineupRules(
+            evergreen_rest_weeks=self.settings.evergreen_rest_weeks,
+            low_stock_weeks=self.settings.low_stock_weeks,
+        )
 
     @property
     def grace(self) -> timedelta:
@@ -122,6 +132,52 @@ class Application:
         )
 
     @property
+    def kitchen(self) -> Kitchen:
+        """What rendering needs besides a tip."""
+        return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules)
+
+    @property
+    def process(self) -> str:
+        """This process, as heartbeats name it."""
+        return f"{socket.gethostname()} {os.getpid()}"
+
+    @property
+    def bell(self) -> Bell:
+        """What the bell rings."""
+        return Bell(
+            unit=self.unit,
+            clock=self.clock,
+            cadence=self.cadence,
+            grace=self.grace,
+            kitchen=self.kitchen,
+            process=self.process,
+        )
+
+    def sender(self) -> Sender:
+        """Return a sender; whoever lets it work holds `sender_lock` meanwhile."""
+        relay, clock, settings = self.relay, self.clock, self.settings
+        return Sender(
+            unit=self.unit,
+            clock=clock,
+            connect=lambda: smtp.connect(relay, monotonic=clock.monotonic),
+            publication=self.publication,
+            keyring=self.keyring,
+            rules=SendRules(
+                connections=settings.smtp_connections,
+                rate_per_second=float(settings.rate_per_second) or None,
+                limits=self.limits,
+                expire_after=self.expire_after,
+                uncertain_policy=UncertainPolicy(settings.uncertain),
+                jitter=self.jitter,
+            ),
+            process=self.process,
+        )
+
+    def sender_lock(self) -> AbstractContextManager[None]:
+        """Return the right to send, to be held; raises `NotNow` when another process has it."""
+        return sender_lock(self.engine)
+
+    @property
     def jitter(self) -> Callable[[], float]:
         """A source of numbers in [-1, 1] that spreads retries."""
         return lambda: random.uniform(-1, 1)  # noqa: S311 it spreads load, it guards nothing
@@ -130,8 +186,3 @@ class Application:
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:
     """Wire an application."""
     return Application(settings=settings, clock=clock or SystemClock())
-
-
-def machine_name() -> str:
-    """Return this machine's full name."""
-    return socket.getfqdn()

@@ -1,0 +1,110 @@
+"""What people ask about deliveries: the receipt of an edition, and the rows behind it.
+
+In: an edition. Out: values ready to be shown. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import Edition, EditionId
+from newsletter.core.receipt import Receipt
+from newsletter.core.subscriber import SubscriberId
+from newsletter.store import delivery as deliveries
+from newsletter.store import edition as editions
+from newsletter.store.schema import delivery, edition, subscriber
+from newsletter.store.unit import Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One delivery as people see it."""
+
+    edition: str
+    email: str
+    """Empty once the person was erased."""
+    state: DeliveryState
+    reason: str
+    """In plain language."""
+    attempts: int
+    first_attempt_at: datetime | None
+    last_attempt_at: datetime | None
+    next_attempt_at: datetime | None
+    reply: str
+    """The server's words, with their codes."""
+
+
+def receipt(tx: Tx, of: Edition) -> Receipt:
+    """Return the totals of an edition: those stored when it closed, else counted now."""
+    stored = editions.totals(tx, of.id)
+    if stored is None:
+        counts = {state.value: count for state, count in deliveries.counts(tx, of.id).items()}
+    else:
+        counts = {state.value: stored.get(state.value, 0) for state in DeliveryState}
+    return Receipt(
+        date=of.date,
+        number=of.number,
+        tip=of.tip_slug,
+        source=of.source,
+        status=of.status,
+        audience=of.audience,
+        started_at=of.started_at,
+        finished_at=of.finished_at,
+        next_attempt_at=_next_attempt(tx, of.id),
+        **counts,
+    )
+
+
+def _next_attempt(tx: Tx, of: EditionId) -> datetime | None:
+    found: datetime | None = tx.execute(
+        select(func.min(delivery.c.next_attempt_at)).where(
+            delivery.c.edition_id == of,
+            delivery.c.state == DeliveryState.DEFERRED.value,
+        ),
+    ).scalar()
+    return found
+
+
+def rows(
+    tx: Tx,
+    *,
+    of: EditionId | None = None,
+    who: SubscriberId | None = None,
+    states: Sequence[DeliveryState] = (),
+    limit: int | None = None,
+) -> Iterator[Row]:
+    """Give the deliveries that fit, newest edition first, in order of their making; streams."""
+    query = (
+        select(delivery, edition.c.date, edition.c.number, subscriber.c.email)
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .order_by(delivery.c.edition_id.desc(), delivery.c.id)
+    )
+    if of is not None:
+        query = query.where(delivery.c.edition_id == of)
+    if who is not None:
+        # Named by edition too, so that the index on (edition, subscriber) serves.
+        query = query.where(delivery.c.edition_id.in_(select(edition.c.id)), delivery.c.subscriber_id == who)
+    if states:
+        query = query.where(delivery.c.state.in_([state.value for state in states]))
+    if limit is not None:
+        query = query.limit(limit)
+    for row in tx.execute(query, execution_options={"yield_per": 500}):
+        name = row.date.isoformat() if row.number == 1 else f"{row.date.isoformat()}.{row.number}"
+        code = "" if row.reply_code is None else str(row.reply_code)
+        yield Row(
+            edition=name,
+            email=row.email or "",
+            state=DeliveryState(row.state),
+            reason=row.reason,
+            attempts=row.attempts,
+            first_attempt_at=row.first_attempt_at,
+            last_attempt_at=row.last_attempt_at,
+            next_attempt_at=row.next_attempt_at,
+            reply=" ".join(part for part in (code, row.reply_enhanced, row.reply_text) if part),
+        )
