@@ -32,8 +32,8 @@ from newsletter.transport.base import ConnectFailure, Connection, Envelope
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 3
-"""Connections in a row that may be lost without one message getting through, before the relay is called in trouble."""
+PATIENCE = 10
+"""Connections in a row that may be lost before one reply comes through; then the relay is in trouble."""
 
 RETURNS = 3
 """How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
@@ -81,8 +81,9 @@ class Post:
     uncertain_policy: UncertainPolicy
     jitter: Callable[[], float]
     rate: float | None
+    returns: Counter[DeliveryId]
+    """How often each message went straight back to the queue."""
     _compiled: dict[EditionId, tuple[CompiledMessage, str]] = field(default_factory=dict)
-    _returns: Counter[DeliveryId] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def envelope(self, job: Job) -> Envelope:
@@ -145,8 +146,8 @@ class Post:
         if verdict.effect is not Effect.REQUEUE:
             return verdict
         with self._lock:
-            self._returns[delivery] += 1
-            if self._returns[delivery] < RETURNS:
+            self.returns[delivery] += 1
+            if self.returns[delivery] < RETURNS:
                 return verdict
         return Verdict(
             effect=Effect.DEFER,

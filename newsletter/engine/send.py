@@ -14,15 +14,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from newsletter.clock import Clock
-from newsletter.core.delivery import DeliveryState, UncertainPolicy
+from newsletter.core.delivery import DeliveryId, DeliveryState, UncertainPolicy
 from newsletter.core.edition import Edition
 from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring
 from newsletter.engine.books import close_finished, expire_overdue, gather_due, judge_orphans
 from newsletter.engine.courier import Courier, Post, Shared
-from newsletter.engine.desk import Desk
+from newsletter.engine.desk import BEAT_SECONDS, Desk
 from newsletter.engine.feed import Feed
+from newsletter.flows.alert import report, settle_alert
+from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
 from newsletter.transport.base import ConnectFailure, Connection
 
@@ -32,8 +34,7 @@ DRAIN_SECONDS = 30.0
 """How long messages in flight may take after a stop was asked for (promise 6)."""
 
 EXPIRE_EVERY = 60.0
-BACK_OFF = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Seconds before the next try of a relay in trouble."""
+RELAY = "mail server"
 
 Progress = Callable[[Counter[DeliveryState]], None]
 
@@ -81,6 +82,16 @@ class Sender:
     rules: SendRules
     process: str
     _expire_at: float = float("-inf")
+    _beat_at: float = float("-inf")
+    _returns: Counter[DeliveryId] = field(default_factory=Counter)
+
+    def beat_due(self) -> bool:
+        """Tell whether it is time for a sign of life; true once every five seconds."""
+        now = self.clock.monotonic()
+        if now - self._beat_at < BEAT_SECONDS:
+            return False
+        self._beat_at = now
+        return True
 
     def recover(self) -> int:
         """Judge what a dead process left marked; return how many deliveries that were."""
@@ -109,6 +120,9 @@ class Sender:
         shared = Shared(stop=stop, free_at=self.clock.monotonic())
         unanswered = self._run(desk, shared) if self._anything() else 0
         finished = close_finished(self.unit, now=self.clock.now())
+        if finished:
+            self._returns.clear()
+        self._tell(shared.trouble, well=desk.counts[DeliveryState.ACCEPTED] > 0)
         return Pass(
             counts=desk.counts,
             trouble=shared.trouble,
@@ -118,6 +132,18 @@ class Sender:
             finished=tuple(finished),
             book_seconds=desk.busy_seconds,
         )
+
+    def _tell(self, trouble: str, *, well: bool) -> None:
+        """Raise an alert when the relay is in trouble, and clear it once mail goes out again."""
+        if not trouble and not well:
+            return
+        now = self.clock.now()
+        with self.unit.write() as tx:
+            if trouble:
+                message = f"Mail cannot be sent: {trouble} Nothing is lost; what is queued waits."
+                report(tx, Alert(kind=AlertKind.RELAY, about=RELAY, message=message, raised_at=now))
+            else:
+                settle_alert(tx, AlertKind.RELAY, RELAY, now=now)
 
     def _anything(self) -> bool:
         # A look at the queue first: without work there is no reason to disturb the relay.
@@ -135,6 +161,7 @@ class Sender:
             uncertain_policy=self.rules.uncertain_policy,
             jitter=self.rules.jitter,
             rate=self.rules.rate_per_second,
+            returns=self._returns,
         )
         couriers = [
             Courier(desk=desk, post=post, shared=shared, connect=self.connect) for _ in range(self.rules.connections)

@@ -56,12 +56,12 @@ class Bell:
     def tick(self) -> Edition | None:
         """Do what is due; return the edition that this tick froze, if it did."""
         now = self.clock.now()
-        due = self._decide(now)
+        due = self.decide(now)
         if due is None:
             return None
         return self._freeze(due, now)
 
-    def _decide(self, now: datetime) -> Slot | None:
+    def decide(self, now: datetime) -> Slot | None:
         """Record the heartbeat, the schedule, and what was missed; return the slot that is due."""
         with self.unit.write() as tx:
             not_before = self._schedule(tx, now)

@@ -180,6 +180,11 @@ def close(tx: Tx, wanted: EditionId, *, totals: Mapping[str, int], now: datetime
     move(tx, wanted, was=[EditionStatus.SENDING], to=EditionStatus.FINISHED)
 
 
+def store_totals(tx: Tx, wanted: EditionId, *, totals: Mapping[str, int]) -> None:
+    """Store the totals of a closed edition anew, after a person settled what was uncertain."""
+    tx.execute(update(edition).where(edition.c.id == wanted).values(totals=dict(totals)))
+
+
 def reopen(tx: Tx, wanted: EditionId) -> None:
     """Send again on what a person asked for: the totals are open once more."""
     tx.execute(

@@ -1,0 +1,135 @@
+"""The sender's life: in the foreground until nothing is due, or in the service until it is told to stop.
+
+In: a sender and the right to send. Out: passes over the queue, with patience between them when the relay is in trouble.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.engine.send import Pass, Sender
+from newsletter.errors import NewsletterError, NotNow
+from newsletter.store import delivery as deliveries
+from newsletter.store import installation as installations
+
+logger = logging.getLogger(__name__)
+
+BACK_OFF = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds before a relay in trouble is tried again."""
+
+IDLE = 1.0
+"""Seconds between two looks at an empty queue."""
+
+PATIENCE = 5.0
+"""A foreground run waits this long for what is nearly due (design, `edition send`)."""
+
+FOREGROUND_TRIES = 3
+"""Passes in a row without one accepted message after which a foreground run gives up."""
+
+Progress = Callable[[Counter[DeliveryState]], None]
+
+
+def send_until_idle(sender: Sender, stop: threading.Event, *, progress: Progress = lambda _: None) -> Pass:
+    """Work until nothing is due within five seconds, a stop is asked for, or the relay stays in trouble.
+
+    Needs the sender lock. The counts of the returned pass are those of the whole run.
+    """
+    total: Counter[DeliveryState] = Counter()
+    seconds = 0.0
+    fruitless = 0
+    sender.recover()
+    while True:
+        done = sender.work(stop, progress=_on_top_of(total, progress))
+        total += done.counts
+        seconds += done.book_seconds
+        result = replace(done, counts=total, book_seconds=seconds)
+        if stop.is_set() or done.needs_person:
+            return result
+        fruitless = 0 if done.counts[DeliveryState.ACCEPTED] else fruitless + 1
+        pause = _pause(sender, done, fruitless, untouched=not total)
+        if pause is None:
+            return result
+        sender.clock.wait(stop, pause)
+
+
+def _on_top_of(earlier: Counter[DeliveryState], progress: Progress) -> Progress:
+    """Count on from what earlier passes of this run have done."""
+    base = earlier.copy()
+    return lambda counts: progress(base + counts)
+
+
+def _pause(sender: Sender, done: Pass, fruitless: int, *, untouched: bool) -> float | None:
+    """Return how long to wait before the next pass, None to end the run."""
+    if done.trouble:
+        # A server that was never reached is told at once; one that had enough for now gets its time.
+        return None if untouched or fruitless >= FOREGROUND_TRIES else BACK_OFF[fruitless]
+    if done.wait > PATIENCE:
+        return None
+    if done.counts:
+        return 0.0
+    with sender.unit.read() as tx:
+        due = deliveries.next_due(tx)
+    if due is None:
+        return None
+    seconds = (due - sender.clock.now()).total_seconds()
+    return max(0.0, seconds) if seconds <= PATIENCE else None
+
+
+@dataclass(kw_only=True)
+class SenderLoop:
+    """The sender inside the service."""
+
+    sender: Sender
+    lock: Callable[[], AbstractContextManager[None]]
+    stop: threading.Event
+    unanswered: int = 0
+    """Messages without an answer when the service had to end."""
+
+    def run(self) -> None:
+        """Hold the right to send and use it; without it, stand by."""
+        while not self.stop.is_set():
+            try:
+                with self.lock():
+                    self._hold()
+            except NotNow:
+                # Another process sends; should it die, the operating system frees the lock and we go on.
+                self._wait(BACK_OFF[0])
+            except NewsletterError as error:
+                logger.error("%s", error)  # noqa: TRY400 - it is told in its own words
+                self._wait(BACK_OFF[1])
+            except Exception:
+                logger.exception("the sender failed; it starts again")
+                self._wait(BACK_OFF[2])
+
+    def _hold(self) -> None:
+        self.sender.recover()
+        troubled = 0
+        while not self.stop.is_set():
+            done = self.sender.work(self.stop)
+            self.unanswered += done.unanswered
+            troubled = troubled + 1 if done.trouble and not done.counts[DeliveryState.ACCEPTED] else 0
+            if done.trouble:
+                logger.warning("%s (next try in %.0f s)", done.trouble, BACK_OFF[min(troubled, 5)])
+                self._wait(BACK_OFF[min(troubled, 5)])
+            elif done.wait:
+                self._wait(min(done.wait, BACK_OFF[3]))
+            elif not done.counts:
+                self._wait(IDLE)
+
+    def _wait(self, seconds: float) -> None:
+        clock = self.sender.clock
+        until = clock.monotonic() + seconds
+        while not self.stop.is_set() and clock.monotonic() < until:
+            self._beat()
+            clock.wait(self.stop, min(BACK_OFF[0], until - clock.monotonic()))
+
+    def _beat(self) -> None:
+        if self.sender.beat_due():
+            with self.sender.unit.write() as tx:
+                installations.beat(tx, "sender", now=self.sender.clock.now(), process=self.sender.process)
