@@ -113,6 +113,11 @@ def test_every_reply_can_be_read(code: int, lines: list[str], phase: Phase) -> N
     assert re.fullmatch(r"|[245]\.[0-9]{1,3}\.[0-9]{1,3}", reply.enhanced)
 
 
+def test_a_long_text_is_cut() -> None:
+    """A server cannot fill the database."""
+    assert parse_reply(550, ["no " * 1000], phase=Phase.RCPT).text == ("no " * 1000)[:1000]
+
+
 @pytest.mark.parametrize(
     ("lines", "enhanced", "text"),
     [

@@ -31,7 +31,7 @@ MESSAGE = (OK, OK, GO_ON, b"250 2.0.0 Queued\r\n")
 
 
 class ScriptedServer:
-    """Serves its connections one after the other; each plays the whole script."""
+    """Serves its connections one after the other; each plays the whole script, and ends with half a line, if any."""
 
     def __init__(self, *script: bytes | Act) -> None:
         """Take the greeting and then one answer for every command, and for the content after a 354."""
@@ -89,6 +89,8 @@ class ScriptedServer:
                 if isinstance(answer, Act):
                     return
                 peer.sendall(answer)
+                if not answer.endswith(b"\r\n"):
+                    return
             # The script is over; whatever comes now goes unanswered until the peer hangs up.
             for line in reader:
                 self._note(line)

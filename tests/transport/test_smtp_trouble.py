@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from newsletter.core.reply import Effect, Phase, RelayAction, Reply, judge
-from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay, Security
+from newsletter.transport.base import DOT_TIMEOUT, ConnectFailure, Connection, Envelope, Relay, Security
 from newsletter.transport.smtp import connect
 from tests.transport.scripted_server import EHLO, GO_ON, GREETING, MESSAGE, OK, OPENING, Act, ScriptedServer
 
@@ -65,7 +66,9 @@ def test_a_loss_before_the_content_was_not_delivered(before: tuple[bytes, ...], 
 
 
 @pytest.mark.parametrize(
-    "answer", [Act.CLOSE, Act.SILENCE, b"250", b"garbage\r\n", b"25\xff ok\r\n", b"250-first\r\n"], ids=repr
+    "answer",
+    [Act.CLOSE, Act.SILENCE, b"250", b"250 2.0.0 Ok", b"garbage\r\n", b"25\xff ok\r\n", b"250-first\r\n"],
+    ids=repr,
 )
 def test_without_a_readable_reply_to_the_dot_the_outcome_is_unknown(answer: bytes | Act) -> None:
     """The server has the whole message; half a reply proves nothing."""
@@ -164,6 +167,7 @@ def test_421_ends_the_session_at_any_point(before: tuple[bytes, ...]) -> None:
         reply = connection.send(LETTER)
         assert (reply.code, connection.needs_recycling) == (421, True)
         assert connection.send(LETTER) == Reply(phase=Phase.MAIL, text="the connection is closed")
+    assert b"RSET\r\n" not in server.lines
     assert (judge(reply).effect, judge(reply).relay) == (Effect.DEFER, RelayAction.BACK_OFF)
 
 
@@ -240,6 +244,16 @@ def test_smtputf8_is_asked_for_only_where_it_is_needed_and_offered() -> None:
     assert server.lines[5] == b"MAIL FROM:<b+1@example.org>\r\n"
 
 
+def test_the_reply_to_the_dot_has_a_time_out_of_its_own() -> None:
+    """By default it is far longer than that of a command, since giving up too soon makes duplicates."""
+    started = time.monotonic()
+    with ScriptedServer(*OPENING, OK, OK, GO_ON, Act.SILENCE) as server:
+        reply = opened(server, timeout=20.0, dot_timeout=SHORT).send(LETTER)
+        assert time.monotonic() - started < 10
+    assert (reply.text, reply.may_be_delivered) == ("time-out during read", True)
+    assert DOT_TIMEOUT >= 600
+
+
 def test_before_data_runs_once_between_354_and_the_content() -> None:
     """It is where the engine writes down that the message may be going out."""
     seen: list[list[bytes]] = []
@@ -281,6 +295,7 @@ def test_abort_wakes_a_send_that_waits_for_its_reply() -> None:
             assert server.heard.acquire(timeout=5)
         connection.abort()
         thread.join(timeout=5)
+        assert not thread.is_alive()
     assert [reply.may_be_delivered for reply in replies] == [True]
     connection.close()
 
