@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from jinja2 import Environment
@@ -28,6 +28,8 @@ from newsletter.core.token import Keyring
 from newsletter.engine.send import Sender, SendRules
 from newsletter.engine.tick import Bell
 from newsletter.flows.freeze import Kitchen
+from newsletter.flows.plan import PlanRules
+from newsletter.flows.queue_tip import Review
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit, sender_lock
 from newsletter.store.unit import Unit
@@ -135,6 +137,21 @@ class Application:
     def kitchen(self) -> Kitchen:
         """What rendering needs besides a tip."""
         return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules)
+
+    @property
+    def plan_rules(self) -> PlanRules:
+        """What the forecast of the coming dates rests on."""
+        return PlanRules(
+            cadence=self.cadence,
+            lineup=self.rules,
+            grace=self.grace,
+            per_second=self.settings.rate_per_second or None,
+            limits=self.limits,
+        )
+
+    def review(self, now: datetime) -> Review:
+        """Return what a tip is judged by before it may go out."""
+        return Review(kitchen=self.kitchen, cadence=self.cadence, now=now)
 
     @property
     def process(self) -> str:

@@ -1,0 +1,56 @@
+"""A text in the editor of the person at the terminal, who may always say no by changing nothing.
+
+In: a text and a file name. Out: the text as it was saved, and the file, which stays where it is until `done` is called:
+no text that somebody wrote is ever lost to a fault in it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from newsletter.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What came out of an editor."""
+
+    path: Path
+    text: str
+    changed: bool
+
+    def done(self) -> None:
+        """Throw the file away: its text is stored, or nobody changed it."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+
+
+def edit(text: str, *, name: str, environ: Mapping[str, str]) -> Draft:
+    """Open a text in $VISUAL or $EDITOR and return it as it was saved."""
+    command = shlex.split(environ.get("VISUAL") or environ.get("EDITOR") or "")
+    if not command:
+        raise InputError(
+            "no editor is known: set EDITOR, such as EDITOR=nano; or write a file and `newsletter tip add` it"
+        )
+    path = Path(tempfile.mkdtemp(prefix="newsletter-")) / name
+    path.write_text(text, encoding="utf-8")
+    try:
+        ended = subprocess.run([*command, str(path)], check=False).returncode  # noqa: S603 the person's own editor
+    except OSError as error:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        raise InputError(f"the editor {command[0]!r} cannot be started ({error.strerror}); check EDITOR") from error
+    try:
+        saved = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"what the editor left at {path} cannot be read as UTF-8; nothing was changed") from error
+    if ended != 0:
+        if saved == text:
+            shutil.rmtree(path.parent, ignore_errors=True)
+            raise InputError(f"the editor gave up (exit code {ended}); nothing was changed")
+        raise InputError(f"the editor gave up (exit code {ended}); nothing was changed, and the text is kept at {path}")
+    return Draft(path=path, text=saved, changed=saved != text)

@@ -1,0 +1,125 @@
+"""`newsletter slot`: dates. Skip one on purpose, take that back, add one beside the weekly ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.context import state
+from newsletter.cli.output import Json, print_json, say, table, warn
+from newsletter.errors import InputError
+
+if TYPE_CHECKING:
+    from datetime import time
+
+    from newsletter.core.cadence import Slot
+    from newsletter.wiring import Application
+
+app = typer.Typer(help="Skip and add dates.", no_args_is_help=True, rich_markup_mode=None)
+
+Day = Annotated[str, typer.Argument(metavar="DATE", help="The local date, such as 2026-12-22.")]
+
+
+@app.command("skip")
+def skip(
+    context: typer.Context,
+    day: Day,
+    because: Annotated[str, typer.Option("--because", help="Why, for the queue and the log.")] = "",
+) -> None:
+    """Send nothing on a date, on purpose."""
+    from newsletter.cli.tip_names import read_date
+    from newsletter.flows.change_slot import skip_slot
+
+    here = state(context)
+    now = here.app.clock.now()
+    done = skip_slot(here.app.unit, read_date(day), here.app.plan_rules, who=here.who, because=because, now=now)
+    say(f"{_described(here.app, done.slot)}: {'skipped' if done.new else 'was skipped already'}.")
+    if done.tip is not None:
+        slug = done.tip.slug
+        warn(
+            f"{slug} is pinned to this date and is now stranded: "
+            f"it goes out only after `newsletter tip pin {slug} DATE` or `newsletter tip unpin {slug}`."
+        )
+
+
+@app.command("unskip")
+def unskip(context: typer.Context, day: Day) -> None:
+    """Send on a skipped date after all; only while its time has not come."""
+    from newsletter.cli.tip_names import read_date
+    from newsletter.flows.change_slot import unskip_slot
+
+    here = state(context)
+    done = unskip_slot(here.app.unit, read_date(day), here.app.cadence, who=here.who, now=here.app.clock.now())
+    say(f"{_described(here.app, done.slot)}: {'open again' if done.new else 'was open already'}.")
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    day: Day,
+    at: Annotated[
+        str | None, typer.Argument(metavar="[TIME]", help="Such as 14:30; otherwise the time of the weekly mail.")
+    ] = None,
+    tip: Annotated[str | None, typer.Option("--tip", metavar="TIP", help="Pin this tip to the date.")] = None,
+) -> None:
+    """Add a date beside the weekly ones."""
+    from newsletter.cli.tip_names import find_tip, read_date
+    from newsletter.core.tip import TipStatus
+    from newsletter.flows.change_slot import add_slot
+
+    here = state(context)
+    app_ = here.app
+    chosen = find_tip(app_.unit, tip) if tip is not None else None
+    review = app_.review(app_.clock.now())
+    done = add_slot(app_.unit, read_date(day), _time(at), review, tip=chosen, who=here.who)
+    said = f" for {done.tip.slug}" if done.tip is not None else ", for the next tip of the queue"
+    say(f"{_described(app_, done.slot)}: added{said}.")
+    if done.tip is not None and done.tip.status is TipStatus.DRAFT:
+        warn(f"It is a draft and goes out only once approved: newsletter tip approve {done.tip.slug}")
+
+
+@app.command("list")
+def list_slots(context: typer.Context, json: Json = False) -> None:
+    """List the dates of which something is recorded: sent, skipped, missed, empty, added."""
+    from newsletter.store import slot as slots
+
+    app_ = state(context).app
+    with app_.unit.read() as tx:
+        stored = slots.since(tx, None)
+    if json:
+        print_json(
+            [
+                {
+                    "date": one.date.isoformat(),
+                    "sends_at": one.sends_at.isoformat(),
+                    "extra": one.extra,
+                    "state": one.state.value,
+                    "reason": one.reason,
+                }
+                for one in stored
+            ]
+        )
+        return
+    if not stored:
+        say("Nothing is recorded of any date yet; `newsletter queue` shows the coming ones.")
+        return
+    rows = ((_described(app_, one), one.state.value, "yes" if one.extra else "", one.reason) for one in stored)
+    table(("Date", "State", "Extra", "Reason"), rows)
+
+
+def _described(app_: Application, slot: Slot) -> str:
+    from newsletter.core.cadence import describe_instant
+
+    return describe_instant(slot.sends_at, app_.cadence.zone)
+
+
+def _time(text: str | None) -> time | None:
+    from newsletter.core.cadence import parse_time
+
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise InputError(str(error)) from error

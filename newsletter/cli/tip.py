@@ -1,0 +1,275 @@
+"""`newsletter tip`: what the queue is made of. Reading is a query; every change is one flow.
+
+The commands that read files stand in `cli/tip_files.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli import tip_files
+from newsletter.cli.context import State, state
+from newsletter.cli.output import Json, print_json, say, table, warn
+from newsletter.errors import InputError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from newsletter.core.tip import Tip, TipId
+
+app = typer.Typer(help="Write, review and order tips.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(tip_files.app)
+
+TipName = Annotated[str, typer.Argument(metavar="TIP", help="A slug, or the beginning of one.")]
+TipNames = Annotated[list[str], typer.Argument(metavar="TIP...", help="Slugs, or beginnings of them.")]
+
+FORECAST_WEEKS = 52
+"""How far the date of a tip is looked for."""
+
+
+@app.command("list")
+def list_tips(
+    context: typer.Context,
+    status: Annotated[
+        str | None, typer.Option("--status", help="Only draft, approved, sent or retired ones.", metavar="STATUS")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List tips in queue order, with the date on which each goes out or went out."""
+    from newsletter.core.tip import TipStatus
+
+    if status is not None and status not in set(TipStatus):
+        raise InputError(f"{status!r} is not a status; use one of {', '.join(TipStatus)}")
+    here = state(context)
+    rows = [row for row in _rows(here) if status is None or row["status"] == status]
+    if json:
+        print_json(rows)
+        return
+    if not rows:
+        say("No tips." if status is None else f"No {status} tips.")
+        return
+    headings = ("Tip", "Title", "Status", "Goes out", "Last sent", "Remarks")
+    keys = ("slug", "title", "status", "goes_out", "last_sent")
+    table(headings, ([*(row[key] for key in keys), _remarks(row)] for row in rows))
+
+
+@app.command("show")
+def show(context: typer.Context, tip: TipName, json: Json = False) -> None:
+    """Show a tip: where it stands, and its file."""
+    from newsletter.cli.tip_names import find_tip
+    from newsletter.core.tip import draft_of
+    from newsletter.core.tip_file import render_tip_file
+
+    here = state(context)
+    known = find_tip(here.app.unit, tip)
+    row = next(row for row in _rows(here) if row["slug"] == known.slug)
+    if json:
+        print_json(row | {"body": known.body})
+        return
+    say(f"{known.slug}: {known.status}" + (f" ({_remarks(row)})" if _remarks(row) else ""))
+    if row["goes_out"]:
+        say(f"Goes out: {row['goes_out']}")
+    if row["sent"]:
+        say(f"Went out: {', '.join(map(str, row['sent']))}")  # type: ignore[call-overload]
+    say()
+    say(render_tip_file(draft_of(known)).rstrip("\n"))
+
+
+@app.command("approve")
+def approve(context: typer.Context, tips: TipNames) -> None:
+    """Let tips go out; one that could not be sent is refused with the reason."""
+    from newsletter.cli.tip_names import find_tip, tell_due, when
+    from newsletter.flows.change_tip import approve_tips
+    from newsletter.flows.plan import outlook
+
+    here = state(context)
+    app_ = here.app
+    now = app_.clock.now()
+    chosen = [find_tip(app_.unit, text) for text in tips]
+    fresh = {tip.id for tip in approve_tips(app_.unit, chosen, app_.review(now), who=here.who)}
+    ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
+    for tip in chosen:
+        said = "approved" if tip.id in fresh else "was approved already"
+        at = when(app_, ahead, tip)
+        say(f"{tip.slug}: {said}; " + (f"goes out {at}" if at else "no date in sight takes it, see `newsletter queue`"))
+    if fresh:
+        tell_due(app_, now)
+
+
+@app.command("retire")
+def retire(
+    context: typer.Context,
+    tip: TipName,
+    because: Annotated[str, typer.Option("--because", help="Why, for the log.")] = "",
+) -> None:
+    """Take a tip out of the queue for good, and free its date; approving it brings it back."""
+    from newsletter.cli.tip_names import find_tip
+    from newsletter.flows.change_tip import retire_tip
+
+    here = state(context)
+    known = find_tip(here.app.unit, tip)
+    after = retire_tip(here.app.unit, known, who=here.who, why=because, now=here.app.clock.now())
+    say(f"{known.slug}: " + ("was retired already" if after == known else "retired"))
+
+
+@app.command("pin")
+def pin(
+    context: typer.Context,
+    tip: TipName,
+    on: Annotated[str, typer.Argument(metavar="DATE", help="The date, such as 2026-12-22.")],
+) -> None:
+    """Choose the one date on which a tip goes out."""
+    from newsletter.cli.tip_names import find_tip, read_date
+    from newsletter.core.cadence import describe_date
+    from newsletter.core.tip import TipStatus
+    from newsletter.flows.change_tip import pin_tip
+
+    here = state(context)
+    known = find_tip(here.app.unit, tip)
+    day = read_date(on)
+    after = pin_tip(here.app.unit, known, day, here.app.review(here.app.clock.now()), who=here.who)
+    said = "was pinned to that date already" if after == known else f"pinned to {describe_date(day)}"
+    say(f"{known.slug}: {said}")
+    if after.status is TipStatus.DRAFT:
+        warn(f"It is a draft and goes out only once approved: newsletter tip approve {known.slug}")
+
+
+@app.command("unpin")
+def unpin(context: typer.Context, tip: TipName) -> None:
+    """Give a tip back to the queue, at its own place."""
+    from newsletter.cli.tip_names import find_tip
+    from newsletter.flows.change_tip import unpin_tip
+
+    here = state(context)
+    known = find_tip(here.app.unit, tip)
+    unpin_tip(here.app.unit, known, who=here.who, now=here.app.clock.now())
+    say(f"{known.slug}: " + (f"no longer pinned to {known.pin}" if known.pin else "was not pinned"))
+
+
+@app.command("move")
+def move(
+    context: typer.Context,
+    tip: TipName,
+    before: Annotated[str | None, typer.Option("--before", metavar="TIP", help="Put it before this one.")] = None,
+    first: Annotated[bool, typer.Option("--first", help="Put it first.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="Put it last.")] = False,
+) -> None:
+    """Change the place of a tip in the queue."""
+    from newsletter.cli.tip_names import find_tip, when
+    from newsletter.flows.change_tip import move_tip
+    from newsletter.flows.plan import outlook
+
+    if (before is not None) + first + last != 1:
+        raise InputError("say where to: one of --before TIP, --first and --last")
+    here = state(context)
+    app_ = here.app
+    now = app_.clock.now()
+    known = find_tip(app_.unit, tip)
+    other = find_tip(app_.unit, before) if before is not None else None
+    moved = move_tip(app_.unit, known, before=other, first=first, who=here.who, now=now)
+    place = f"before {other.slug}" if other is not None else "first" if first else "last"
+    say(f"{known.slug}: now {place} in the queue")
+    if moved.pin:
+        warn(f"It is pinned to {moved.pin}, which counts before its place.")
+    elif moved.evergreen:
+        warn("It is an evergreen: it takes no place of the queue, and goes out when the queue has nothing.")
+    elif at := when(app_, outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now), moved):
+        say(f"Goes out {at}.")
+
+
+@app.command("preview")
+def preview(
+    context: typer.Context,
+    tip: TipName,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="Where to write the files.")] = None,
+    reader: Annotated[
+        str | None, typer.Option("--as", metavar="EMAIL", help="As this subscriber would see it.")
+    ] = None,
+) -> None:
+    """Write the mail as a reader would get it: HTML, text and .eml. Drafts too."""
+    from newsletter.cli.tip_names import find_tip
+    from newsletter.flows.plan import outlook
+    from newsletter.flows.preview import compile_tip, find_reader, recipient_of
+    from newsletter.render.preview import preview_files
+
+    here = state(context)
+    app_ = here.app
+    now = app_.clock.now()
+    known = find_tip(app_.unit, tip)
+    ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
+    taken = [one.slot.date for one in ahead.choices if one.tip is not None and one.tip.id == known.id]
+    compiled = compile_tip(app_.kitchen, known, on=taken[0] if taken else app_.review(now).on)
+    person = find_reader(app_.unit, reader) if reader is not None else None
+    recipient = recipient_of(app_.kitchen, person, now=now)
+    folder = to or here.home / "data" / "previews" / known.slug
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in preview_files(compiled, recipient).items():
+            (folder / name).write_bytes(content)
+            say(str(folder / name))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}); choose another folder with --to") from error
+    for warning in compiled.warnings:
+        warn(f"Warning: {warning}")
+    say(f"Subject: {compiled.subject(recipient)}")
+    say(f"It passes every check; open {folder / 'preview.html'} in a browser. Its unsubscribe link is a sample.")
+
+
+def _rows(here: State) -> list[dict[str, object]]:
+    """Return every tip as data, in queue order."""
+    from newsletter.flows.plan import look_ahead
+    from newsletter.store import edition as editions
+    from newsletter.store import tip as tips
+
+    with here.app.unit.read() as tx:
+        every = tips.all_tips(tx)
+        history = editions.history(tx)
+        ahead = look_ahead(tx, here.app.plan_rules, weeks=FORECAST_WEEKS, now=here.app.clock.now())
+    goes_out: dict[TipId, date] = {}
+    for choice in ahead.choices:
+        if choice.tip is not None:
+            goes_out.setdefault(choice.tip.id, choice.slot.date)
+    stranded = {one.tip.id: one.why for one in ahead.stranded}
+    return [
+        _row(
+            tip,
+            goes_out=goes_out.get(tip.id),
+            sent=[sending.date for sending in history if sending.tip == tip.id],
+            stranded=stranded.get(tip.id, ""),
+        )
+        for tip in every
+    ]
+
+
+def _row(tip: Tip, *, goes_out: date | None, sent: list[date], stranded: str) -> dict[str, object]:
+    return {
+        "slug": tip.slug,
+        "title": tip.title,
+        "subject": tip.subject,
+        "status": tip.status.value,
+        "goes_out": goes_out,
+        "sent": sent,
+        "last_sent": max(sent, default=tip.first_published),
+        "pin": tip.pin,
+        "evergreen": tip.evergreen,
+        "season": str(tip.season) if tip.season else None,
+        "series": tip.series,
+        "part": tip.part,
+        "author": tip.author,
+        "tags": list(tip.tags),
+        "stranded": stranded,
+    }
+
+
+def _remarks(row: dict[str, object]) -> str:
+    season = f" in {row['season']}" if row["season"] else ""
+    said = [
+        f"pinned to {row['pin']}" if row["pin"] else "",
+        f"evergreen{season}" if row["evergreen"] else "",
+        f"part {row['part']} of {row['series']}" if row["series"] else "",
+        f"will not go out: {row['stranded']}" if row["stranded"] else "",
+    ]
+    return "; ".join(one for one in said if one)

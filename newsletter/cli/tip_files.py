@@ -1,0 +1,199 @@
+"""`newsletter tip new`, `add`, `import` and `edit`: tips as files, from a folder, a pipe or an editor."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.context import State, state
+from newsletter.cli.output import plural, say, warn
+from newsletter.errors import InputError, NewsletterError
+
+if TYPE_CHECKING:
+    from newsletter.cli.editor import Draft
+    from newsletter.flows.queue_tip import Queued, TipText
+
+app = typer.Typer(rich_markup_mode=None)
+
+TEMPLATE = """---
+title: {title}
+# subject: if the subject line is to differ from the title
+# preheader: the line that mail programs show beside the subject
+status: draft
+---
+
+Hello {{{{ first_name|there }}}},
+
+Write one idea here, in 100 to 200 words of Markdown.
+
+**Try this week:** one small thing to do.
+"""
+
+FROM_STDIN = "standard input"
+
+
+@app.command("new")
+def new(context: typer.Context, title: Annotated[str, typer.Argument(help="The headline of the mail.")]) -> None:
+    """Write a tip in $VISUAL or $EDITOR; saving it unchanged adds nothing."""
+    from newsletter.cli.editor import edit
+    from newsletter.core.tip import slug_from
+
+    here = state(context)
+    here.app.unit  # noqa: B018 a missing database is told before anybody writes a tip
+    quoted = title.replace("\\", "\\\\").replace('"', '\\"')
+    text = TEMPLATE.format(title=f'"{quoted}"')
+    draft = edit(text, name=f"{slug_from(title) or 'tip'}.md", environ=here.environ)
+    if not draft.changed:
+        draft.done()
+        say("Saved unchanged, so nothing was added.")
+        return
+    _store_draft(here, draft)
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Tip files; - reads one from standard input.")],
+) -> None:
+    """Add tips from files; a file whose slug is known updates that tip until it has gone out."""
+    for path in files:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; `newsletter tip import {path}` takes every .md file in it")
+    _queue(state(context), [_read(path) for path in files])
+
+
+@app.command("import")
+def import_folder(
+    context: typer.Context,
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Every .md file in it; files are taken too.")
+    ],
+) -> None:
+    """Add every tip of a folder, in the order of the file names: all of them, or none when one has a fault."""
+    paths: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            paths.append(folder)
+            continue
+        found = sorted(
+            (path for path in folder.iterdir() if path.suffix.lower() == ".md" and not path.name.startswith(".")),
+            key=_by_numbers,
+        )
+        if not found:
+            raise InputError(f"{folder} holds no .md file")
+        paths += found
+    _queue(state(context), [_read(path) for path in paths])
+
+
+@app.command("edit")
+def edit_one(
+    context: typer.Context, tip: Annotated[str, typer.Argument(metavar="TIP", help="A slug, or how one begins.")]
+) -> None:
+    """Change a tip in $VISUAL or $EDITOR; saving it unchanged changes nothing."""
+    from newsletter.cli.editor import edit
+    from newsletter.cli.tip_names import editions_of, find_tip
+    from newsletter.core.tip import draft_of
+    from newsletter.core.tip_file import render_tip_file
+    from newsletter.flows.queue_tip import TipText, edit_tip
+
+    here = state(context)
+    known = find_tip(here.app.unit, tip)
+    sent = editions_of(here.app.unit, known)
+    if sent:
+        warn(
+            f"{known.slug} was frozen for {', '.join(map(str, sent))}: what you change here does not change that mail."
+        )
+    draft = edit(render_tip_file(draft_of(known)), name=f"{known.slug}.md", environ=here.environ)
+    if not draft.changed:
+        draft.done()
+        say("Saved unchanged, so nothing was changed.")
+        return
+    try:
+        file = TipText(name=draft.path.name, text=draft.text)
+        result = edit_tip(here.app.unit, known, file, here.app.review(here.app.clock.now()), who=here.who)
+    except NewsletterError as error:
+        raise _kept(error, draft) from error
+    draft.done()
+    say(f"{result.tip.slug}: {result.outcome}, {result.tip.status}.")
+
+
+def _store_draft(here: State, draft: Draft) -> None:
+    from newsletter.flows.queue_tip import TipText
+
+    try:
+        _queue(here, [TipText(name=draft.path.name, text=draft.text)])
+    except NewsletterError as error:
+        raise _kept(error, draft) from error
+    draft.done()
+
+
+def _kept(error: NewsletterError, draft: Draft) -> NewsletterError:
+    where = f"your text is kept: correct {draft.path} and run `newsletter tip add {draft.path}`"
+    return type(error)(str(error), details=(*error.details, where))
+
+
+def _queue(here: State, files: list[TipText]) -> None:
+    from newsletter.cli.tip_names import tell_due
+    from newsletter.flows.queue_tip import Outcome, queue_tips
+
+    app = here.app
+    now = app.clock.now()
+    done = queue_tips(app.unit, files, app.review(now), who=here.who)
+    for one in done:
+        say(_words(one))
+    counts = {outcome: sum(one.outcome is outcome for one in done) for outcome in Outcome}
+    if len(done) > 1:
+        said = [f"{count:,} {outcome}" for outcome, count in counts.items() if count]
+        say(f"{plural(len(done), 'file')}: {', '.join(said)}.")
+    if counts[Outcome.ADDED] or counts[Outcome.UPDATED]:
+        tell_due(app, now)
+
+
+def _words(one: Queued) -> str:
+    from newsletter.flows.queue_tip import Outcome
+
+    pinned = f", pinned to {one.tip.pin}" if one.tip.pin else ""
+    match one.outcome:
+        case Outcome.SENT:
+            return (
+                f"{one.tip.slug}: not changed, since it went out already; "
+                "give the file another slug to send it as a new tip"
+            )
+        case Outcome.UNCHANGED:
+            return f"{one.tip.slug}: unchanged, {one.tip.status}{pinned}"
+        case _:
+            return f"{one.tip.slug}: {one.outcome}, {one.tip.status}{pinned}"
+
+
+def _read(path: Path) -> TipText:
+    from newsletter.core.tip_file import FILE_LIMIT
+    from newsletter.flows.queue_tip import TipText
+
+    name = FROM_STDIN if str(path) == "-" else str(path)
+    try:
+        if name == FROM_STDIN:
+            content = sys.stdin.buffer.read(FILE_LIMIT + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(FILE_LIMIT + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); nothing was changed") from error
+    if len(content) > FILE_LIMIT:
+        raise InputError(f"{name} is over {FILE_LIMIT:,} bytes long, which no tip is; nothing was changed")
+    try:
+        return TipText(name=name, text=content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"{name}, line {line}: this is not UTF-8 text; save the file as UTF-8. Nothing was changed"
+        raise InputError(message) from error
+
+
+def _by_numbers(path: Path) -> list[tuple[int, str]]:
+    """Return a key that puts `2-two.md` before `10-ten.md`, as people count."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"([0-9]+)", path.name) if part
+    ]

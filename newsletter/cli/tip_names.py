@@ -1,0 +1,62 @@
+"""What people call a tip, and what they are told about the date it goes out on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from newsletter.cli.output import say
+from newsletter.core.cadence import describe_instant, describe_span, parse_date
+from newsletter.core.tip import Tip, resolve_slug
+from newsletter.errors import InputError
+from newsletter.flows.plan import Outlook, outlook
+from newsletter.store import edition as editions
+from newsletter.store import tip as tips
+from newsletter.store.unit import Unit
+from newsletter.wiring import Application
+
+
+def find_tip(unit: Unit, text: str) -> Tip:
+    """Return the tip that a person means by a slug or the beginning of one."""
+    with unit.read() as tx:
+        known = {tip.slug: tip for tip in tips.all_tips(tx)}
+    return known[resolve_slug(known, text)]
+
+
+def read_date(text: str) -> date:
+    """Return a date as it was typed, or raise `InputError`."""
+    try:
+        return parse_date(text)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def editions_of(unit: Unit, tip: Tip) -> Sequence[date]:
+    """Return the dates for which a tip was frozen."""
+    with unit.read() as tx:
+        return [sending.date for sending in editions.history(tx) if sending.tip == tip.id]
+
+
+def when(app: Application, ahead: Outlook, tip: Tip) -> str:
+    """Return the instant at which a tip goes out as things stand, or nothing when no date in sight has it."""
+    for choice in ahead.choices:
+        if choice.tip is not None and choice.tip.id == tip.id:
+            return describe_instant(choice.slot.sends_at, app.cadence.zone)
+    return ""
+
+
+def tell_due(app: Application, now: datetime) -> None:
+    """Say what goes out at once when a date is due and has its tip only now."""
+    ahead = outlook(app.unit, app.plan_rules, weeks=1, now=now)
+    due = ahead.due
+    if due is None:
+        return
+    choice = next((one for one in ahead.choices if one.slot.date == due.date and one.tip is not None), None)
+    if choice is None or choice.tip is None:
+        return
+    left = describe_span(due.sends_at + app.grace - now)
+    at = describe_instant(due.sends_at, app.cadence.zone)
+    say(
+        f"Due since {at}: {choice.tip.slug!r} goes out late, to {ahead.audience:,} people, as soon as the service "
+        f"runs within the next {left}. To prevent it: newsletter slot skip {due.date}"
+    )

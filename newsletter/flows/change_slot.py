@@ -1,0 +1,153 @@
+"""Changing a slot: skip a date on purpose, take that back, add a date beside the weekly ones.
+
+In: a local date. Out: the slot as it is stored now, and the tip that this concerns. Nothing here makes a date due that
+lies in the past, and nothing changes a slot that was frozen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+from newsletter.core.cadence import (
+    WEEKDAYS,
+    Cadence,
+    Slot,
+    SlotState,
+    describe_date,
+    describe_instant,
+    extra_slot,
+    nearest_slots,
+    retimed,
+    slot_on,
+)
+from newsletter.core.tip import Tip
+from newsletter.errors import InputError, NotNow
+from newsletter.flows.alert import settle_alert
+from newsletter.flows.change_tip import pin_in
+from newsletter.flows.plan import PlanRules, judged
+from newsletter.flows.queue_tip import Review
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import log as logs
+from newsletter.store import slot as slots
+from newsletter.store import tip as tips
+from newsletter.store.alert import AlertKind
+from newsletter.store.unit import Tx, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What a change of a slot came to."""
+
+    slot: Slot
+    tip: Tip | None
+    """The tip that is pinned to the date."""
+    new: bool
+    """False when the slot stood like that already."""
+
+
+def skip_slot(unit: Unit, day: date, rules: PlanRules, *, who: str, because: str, now: datetime) -> Changed:
+    """Send nothing on a date, on purpose; a tip of the queue waits for the next one."""
+    with unit.write() as tx:
+        installations.lock(tx)
+        slot = _slot_of(tx, day, rules.cadence, now)
+        holder = tips.pinned_to(tx, day)
+        if slot.state is SlotState.SKIPPED:
+            return Changed(slot=slot, tip=holder, new=False)
+        if slot.state is SlotState.FROZEN:
+            message = (
+                f"the edition of {describe_date(day)} has begun already; `newsletter edition cancel {day}` stops it"
+            )
+            raise InputError(message)
+        if not judged(tx, rules, slot, now=now):
+            raise InputError(f"{describe_date(day)} is over; only a date that is still to come can be skipped")
+        slots.add(tx, slot, now=now)
+        if not slots.move(tx, day, was=SlotState.OPEN, to=SlotState.SKIPPED, reason=because, now=now):
+            raise NotNow(f"the slot of {day} changed at this moment; nothing was done. Try again.")
+        for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
+            settle_alert(tx, kind, day.isoformat(), now=now)
+        logs.add(tx, logs.Entry(at=now, who=who, what="slot skip", about=day.isoformat(), why=because))
+        return Changed(slot=slots.get(tx, day) or slot, tip=holder, new=True)
+
+
+def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datetime) -> Changed:
+    """Send on a date after all, as long as its time has not come."""
+    with unit.write() as tx:
+        installations.lock(tx)
+        slot = _slot_of(tx, day, cadence, now)
+        name = describe_date(day)
+        if slot.state is SlotState.OPEN and slot.sends_at > now:
+            return Changed(slot=slot, tip=tips.pinned_to(tx, day), new=False)
+        if slot.state is not SlotState.SKIPPED:
+            raise InputError(f"{name} is not skipped: it is {slot.state}")
+        if slot.sends_at <= now:
+            at = describe_instant(slot.sends_at, cadence.zone)
+            raise InputError(
+                f"its time, {at}, is past, so nothing would go out; `newsletter slot add` makes a new date"
+            )
+        if editions.by_date(tx, day) is not None:
+            raise InputError(f"the edition of {name} was cancelled, and a date has one; add another date for its tip")
+        slots.move(tx, day, was=SlotState.SKIPPED, to=SlotState.OPEN, reason="", now=now)
+        slots.move_instant(tx, day, sends_at=slot.sends_at, now=now)
+        logs.add(tx, logs.Entry(at=now, who=who, what="slot unskip", about=day.isoformat()))
+        return Changed(slot=slots.get(tx, day) or slot, tip=tips.pinned_to(tx, day), new=True)
+
+
+def add_slot(unit: Unit, day: date, at: time | None, review: Review, *, tip: Tip | None, who: str) -> Changed:
+    """Add a date beside the weekly ones, with the tip that shall go out on it."""
+    new = extra_slot(review.cadence, day, at)
+    said = describe_instant(new.sends_at, review.cadence.zone)
+    if new.sends_at <= review.now:
+        raise InputError(f"{said} is past; choose a later date or time")
+    with unit.write() as tx:
+        installations.lock(tx)
+        _clear_foreign(tx, day, review)
+        _refuse_taken(tx, day, review)
+        slots.add(tx, new, now=review.now)
+        holder = tips.pinned_to(tx, day)
+        if tip is not None:
+            current = tips.by_id(tx, tip.id)
+            if current is None or current != tip:
+                raise NotNow(f"{tip.slug} changed at this moment; nothing was done. Try again.")
+            if tip.pin != day:
+                pin_in(tx, tip, day, review)
+            holder = tips.by_id(tx, tip.id)
+        why = said if tip is None else f"{said}, {tip.slug}"
+        logs.add(tx, logs.Entry(at=review.now, who=who, what="slot add", about=day.isoformat(), why=why))
+        return Changed(slot=new, tip=holder, new=True)
+
+
+def _slot_of(tx: Tx, day: date, cadence: Cadence, now: datetime) -> Slot:
+    """Return the slot of a date under the cadence of today, stored or not; raise `InputError` if it has none."""
+    stored = slots.get(tx, day)
+    slot = retimed(cadence, stored) if stored is not None else slot_on(cadence, day)
+    if slot is not None:
+        return slot
+    ahead = [describe_date(near.date) for near in nearest_slots(cadence, day) if near.sends_at > now]
+    weekday = WEEKDAYS[cadence.weekday].capitalize()
+    raise InputError(
+        f"nothing goes out on {describe_date(day)}, since the day is {weekday}; near it: {', '.join(ahead)}"
+    )
+
+
+def _clear_foreign(tx: Tx, day: date, review: Review) -> None:
+    """Take away what an earlier cadence left on a date on which nothing goes out any more."""
+    stored = slots.get(tx, day)
+    if stored is None or retimed(review.cadence, stored) is not None or editions.by_date(tx, day) is not None:
+        return
+    slots.move(tx, day, was=SlotState.SKIPPED, to=SlotState.OPEN, reason="", now=review.now)
+    slots.remove(tx, day)
+
+
+def _refuse_taken(tx: Tx, day: date, review: Review) -> None:
+    stored = slots.get(tx, day)
+    name = describe_date(day)
+    if stored is None and slot_on(review.cadence, day) is None:
+        return
+    if stored is not None and stored.state is SlotState.SKIPPED:
+        raise InputError(f"{name} is a date already, and skipped; `newsletter slot unskip {day}` opens it again")
+    if stored is not None and stored.state is not SlotState.OPEN:
+        raise InputError(f"{name} is a date already, and its slot is {stored.state}; choose another date")
+    kind = "an extra" if stored is not None and stored.extra else "a weekly"
+    raise InputError(f"{name} is {kind} date already; `newsletter tip pin TIP {day}` chooses what goes out on it")

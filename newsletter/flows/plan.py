@@ -1,0 +1,151 @@
+"""The plan: what the coming dates will bring, as people see it in the queue.
+
+In: the database, the cadence and the rules. Out: an `Outlook`: the lineup of the coming slots, who would get it, how
+long that would take, and what is wrong with it. It changes nothing, and freezes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from newsletter.core.cadence import (
+    Cadence,
+    Slot,
+    SlotState,
+    cadence_text,
+    calendar,
+    next_slots,
+    slot_order,
+)
+from newsletter.core.due import judge_slots
+from newsletter.core.edition import EditionStatus
+from newsletter.core.forecast import Stranded, forecast_warnings, stock_weeks, stranded
+from newsletter.core.lineup import Choice, LineupRules, Source, lineup
+from newsletter.core.pace import Limits
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import slot as slots
+from newsletter.store import subscriber as subscribers
+from newsletter.store import tip as tips
+from newsletter.store.unit import Tx, Unit
+
+_REMEMBERED = 10
+"""Past editions whose speed is looked at."""
+_EDITION_SHARE = 0.95
+"""An edition leaves 5 % of each quota to notices (`core/pace.py`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRules:
+    """What the operator decided, as far as a plan cares."""
+
+    cadence: Cadence
+    lineup: LineupRules
+    grace: timedelta
+    per_second: int | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """The coming dates."""
+
+    choices: Sequence[Choice]
+    """One per slot that is open or skipped, in order of time; the first may be due already."""
+    due: Slot | None
+    """The slot whose time has come and that is still open: it goes out as soon as it has a tip and the service runs."""
+    audience: int
+    """People who would get an edition frozen now."""
+    takes: timedelta | None
+    """How long an edition would take; None while nothing is known about it."""
+    stock: int
+    """Weeks in a row that have a tip, as far as was looked."""
+    stranded: Sequence[Stranded]
+    warnings: Sequence[str]
+
+    def audience_of(self, choice: Choice) -> int:
+        """Return how many people are expected on a date."""
+        return self.audience if choice.source not in {Source.NONE, Source.SKIPPED} else 0
+
+
+def outlook(unit: Unit, rules: PlanRules, *, weeks: int, now: datetime) -> Outlook:
+    """Work out the lineup of the next `weeks` weekly slots, and of all extra dates up to the last of them."""
+    with unit.read() as tx:
+        return look_ahead(tx, rules, weeks=weeks, now=now)
+
+
+def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outlook:
+    """Do the same within a transaction that is open already."""
+    every, history, stored = tips.all_tips(tx), editions.history(tx), slots.since(tx, None)
+    # Stock is judged over the weeks the operator cares about, even when fewer are shown.
+    far = max(weeks, rules.lineup.low_stock_weeks, 1)
+    coming, due = _coming(tx, rules, stored, weeks=far, now=now)
+    choices = lineup(coming, every, history, rules.lineup)
+    last = next_slots(rules.cadence, now, weeks)[-1].sends_at
+    audience = subscribers.count_active(tx)
+    nobody = [] if audience else ["nobody is subscribed, so nothing would go out"]
+    return Outlook(
+        choices=[choice for choice in choices if choice.slot.sends_at <= last],
+        due=due,
+        audience=audience,
+        takes=expected_time(audience, rules, _speed(tx)),
+        stock=stock_weeks(choices),
+        stranded=stranded(every, stored, history, cadence=rules.cadence, now=now),
+        warnings=[*nobody, *forecast_warnings(choices, rules.lineup)],
+    )
+
+
+def _coming(
+    tx: Tx, rules: PlanRules, stored: Sequence[Slot], *, weeks: int, now: datetime
+) -> tuple[list[Slot], Slot | None]:
+    """Return the slot that is due, if any, and those ahead, in order."""
+    not_before = _not_before(tx, rules.cadence, now)
+    until = next_slots(rules.cadence, now, weeks)[-1].sends_at
+    known = calendar(rules.cadence, stored, after=now - rules.grace, until=until)
+    due = judge_slots(known, now=now, not_before=not_before, grace=rules.grace, zone=rules.cadence.zone).due
+    ahead = [slot for slot in known if slot.sends_at > max(now, not_before)]
+    return sorted([*([due] if due else []), *ahead], key=slot_order), due
+
+
+def _not_before(tx: Tx, cadence: Cadence, now: datetime) -> datetime:
+    """Return the instant up to which nothing is ever due; before the first tick of a schedule that is the present."""
+    found = installations.get(tx)
+    if found.not_before is None or found.cadence != cadence_text(cadence):
+        return now
+    return found.not_before
+
+
+def judged(tx: Tx, rules: PlanRules, slot: Slot, *, now: datetime) -> bool:
+    """Tell whether a slot may still go out: it lies ahead, or is due within its grace."""
+    if slot.state is not SlotState.OPEN:
+        return False
+    due = _coming(tx, rules, slots.since(tx, None), weeks=1, now=now)[1]
+    return slot.sends_at > now or (due is not None and due.date == slot.date)
+
+
+def expected_time(audience: int, rules: PlanRules, speed: float | None) -> timedelta | None:
+    """Return how long an edition takes at the speed of the last ones and under the quotas; None when neither is known.
+
+    A quota of an hour lets its whole hour go at once and then makes the rest wait, hour by hour.
+    """
+    known = [audience / rate for rate in (rules.per_second, speed) if rate]
+    limits = ((rules.limits.per_hour, 3_600), (rules.limits.per_day, 86_400))
+    known += [(max(0, audience - 1) // max(1, int(limit * _EDITION_SHARE))) * span for limit, span in limits if limit]
+    if not known or not audience:
+        return None
+    # A quota that is never reached says nothing about the speed.
+    return timedelta(seconds=max(known)) if max(known) > 0 else None
+
+
+def _speed(tx: Tx) -> float | None:
+    """Return messages a second, of the best among the last editions: one late straggler makes any other look slow."""
+    done = [
+        one.audience / span
+        for one in editions.latest(tx, count=_REMEMBERED)
+        if one.status is EditionStatus.FINISHED
+        and one.finished_at is not None
+        and (span := (one.finished_at - one.started_at).total_seconds()) > 0
+    ]
+    return max(done, default=None)

@@ -1,0 +1,70 @@
+"""A preview: a tip rendered as one reader would get it, before anything is frozen.
+
+In: a tip in any state, and whose eyes to see it with. Out: the compiled message, having passed every gate that the
+freeze has. It writes no row, and what it makes holds no link that would unsubscribe anybody.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from newsletter.core.address import parse_address
+from newsletter.core.message import Recipient
+from newsletter.core.subscriber import Subscriber
+from newsletter.core.tip import Tip, TipDraft
+from newsletter.errors import InputError
+from newsletter.flows.freeze import Kitchen, new_nonce
+from newsletter.render.edition import render_edition
+from newsletter.render.mime import CompiledMessage, compile_message
+from newsletter.store import subscriber as subscribers
+from newsletter.store.unit import Unit
+
+SAMPLE_EMAIL = "reader@example.com"
+
+
+def compile_tip(kitchen: Kitchen, tip: Tip | TipDraft, *, on: date) -> CompiledMessage:
+    """Render a tip and pass it through every gate; raise `InputError` for what could not be frozen."""
+    rendered = render_edition(tip, kitchen.publication, kitchen.templates, nonce=new_nonce(), date=on)
+    return compile_message(rendered, kitchen.publication)
+
+
+def find_reader(unit: Unit, email: str) -> Subscriber:
+    """Return the subscriber whose values a preview shall show."""
+    address = parse_address(email)
+    with unit.read() as tx:
+        found = subscribers.by_canonical(tx, address.canonical)
+    if found is None:
+        raise InputError(f"there is no subscriber {email}; leave --as out to see the mail with sample values")
+    return found
+
+
+def recipient_of(kitchen: Kitchen, reader: Subscriber | None, *, now: datetime) -> Recipient:
+    """Return the values of a reader, or sample ones."""
+    publication = kitchen.publication
+    # A working link in a file that is passed around for review would let any reviewer unsubscribe that person.
+    unsubscribe = f"{publication.base_url}/u/preview"
+    message_id = f"preview@{publication.from_email.rpartition('@')[2]}"
+    if reader is None:
+        own = {"first_name": "Robin", "last_name": "Reader", "name": "Robin Reader", "email": SAMPLE_EMAIL}
+        return Recipient(
+            email=SAMPLE_EMAIL,
+            name=own["name"],
+            fields=own,
+            unsubscribe_url=unsubscribe,
+            message_id=message_id,
+            date=now,
+        )
+    own = {
+        "first_name": reader.first_name,
+        "last_name": reader.last_name,
+        "name": reader.name,
+        "email": reader.email,
+    }
+    return Recipient(
+        email=parse_address(reader.email).smtp,
+        name=reader.name,
+        fields={**reader.fields, **own},
+        unsubscribe_url=unsubscribe,
+        message_id=message_id,
+        date=now,
+    )

@@ -1,0 +1,254 @@
+"""Queueing: tip files become tips, all of them or none.
+
+In: the texts of files, with their names. Out: what became of each, or an `InputError` with every fault of every file
+and its line. A tip that could not be frozen never gets in as approved, and one that went out is not rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from newsletter.core.cadence import Cadence, next_slots
+from newsletter.core.front_matter import read_front_matter
+from newsletter.core.tip import Tip, TipDraft, TipId, TipStatus
+from newsletter.core.tip_file import parse_tip_file
+from newsletter.core.tip_revision import edited, imported, same_words
+from newsletter.errors import InputError, NotNow
+from newsletter.flows.freeze import Kitchen
+from newsletter.flows.pin_date import pin_faults
+from newsletter.flows.preview import compile_tip
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import log as logs
+from newsletter.store import tip as tips
+from newsletter.store.unit import Tx, Unit
+
+CHANGED_MEANWHILE = "Somebody changed the same tips at the same moment; nothing was changed by you. Try again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TipText:
+    """One file as it was read."""
+
+    name: str
+    text: str
+
+
+class Outcome(StrEnum):
+    """What became of a file."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    SENT = "sent"
+    """The tip went out already, so the changed file was left alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """One file, and its tip as it is stored now."""
+
+    file: str
+    outcome: Outcome
+    tip: Tip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What judging a tip needs besides the tip."""
+
+    kitchen: Kitchen
+    cadence: Cadence
+    now: datetime
+
+    @property
+    def on(self) -> date:
+        """A date to render for; which one does not matter to any gate."""
+        return next_slots(self.cadence, self.now, 1)[0].date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """What is to be done for one file."""
+
+    file: TipText
+    draft: TipDraft
+    before: Tip | None
+    after: Tip | TipDraft
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class _Faults:
+    """Faults by file, so that all are told together."""
+
+    files: int
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, file: str, *faults: str) -> None:
+        self.found.setdefault(file, []).extend(faults)
+
+    def check(self) -> None:
+        """Raise what was found."""
+        if not self.found:
+            return
+        lines = [f"{name}: {fault}" for name, faults in self.found.items() for fault in faults]
+        if self.files == 1:
+            count = "a fault" if len(lines) == 1 else f"{len(lines)} faults"
+            raise InputError(f"{next(iter(self.found))} has {count}; nothing was changed", details=tuple(lines))
+        message = f"{len(self.found)} of {self.files} files must be corrected first; nothing was changed"
+        raise InputError(message, details=tuple(lines))
+
+
+def queue_tips(unit: Unit, files: Sequence[TipText], review: Review, *, who: str) -> list[Queued]:
+    """Add the tips of these files, and update those that are known by their slug; all of them or none."""
+    faults = _Faults(len(files))
+    drafts = _parsed(files, faults)
+    with unit.read() as tx:
+        steps = _plan(tx, drafts)
+        _check_pins(tx, steps, review, faults)
+    _check_gates(steps, review, faults)
+    faults.check()
+    with unit.write() as tx:
+        installations.lock(tx)
+        if _plan(tx, drafts) != steps:
+            raise NotNow(CHANGED_MEANWHILE)
+        _check_pins(tx, steps, review, faults)
+        faults.check()
+        return _write(tx, steps, who=who, now=review.now)
+
+
+def edit_tip(unit: Unit, tip: Tip, file: TipText, review: Review, *, who: str) -> Queued:
+    """Take over the file of one tip as a person edited it; `tip` is what she saw when she began."""
+    faults = _Faults(1)
+    drafts = _parsed([file], faults)
+    faults.check()
+    draft = drafts[0][1]
+    with unit.read() as tx:
+        after = edited(tip, draft, was_sent=_was_sent(tx, tip))
+        step = _Step(file=file, draft=draft, before=tip, after=after, outcome=Outcome.UPDATED)
+        _check_pins(tx, [step], review, faults)
+        namesake = tips.by_slug(tx, draft.slug)
+    if namesake is not None and namesake.id != tip.id:
+        faults.add(file.name, f"line {_line_of(file, 'slug')}: slug: another tip has it, “{namesake.title}”")
+    _check_gates([step], review, faults)
+    faults.check()
+    if after == tip:
+        return Queued(file=file.name, outcome=Outcome.UNCHANGED, tip=tip)
+    with unit.write() as tx:
+        installations.lock(tx)
+        namesake = tips.by_slug(tx, draft.slug)
+        if tips.by_id(tx, tip.id) != tip or (namesake is not None and namesake.id != tip.id):
+            raise NotNow(CHANGED_MEANWHILE)
+        _check_pins(tx, [step], review, faults)
+        faults.check()
+        return _write(tx, [step], who=who, now=review.now)[0]
+
+
+def _parsed(files: Iterable[TipText], faults: _Faults) -> list[tuple[TipText, TipDraft]]:
+    """Read every file; one slug in two of them is a fault, since one would silently undo the other."""
+    drafts: dict[str, tuple[TipText, TipDraft]] = {}
+    for file in files:
+        try:
+            draft = parse_tip_file(file.text, file_name=file.name)
+        except InputError as error:
+            faults.add(file.name, *error.details)
+            continue
+        if draft.slug in drafts:
+            other = drafts[draft.slug][0].name
+            line = _line_of(file, "slug")
+            faults.add(file.name, f"line {line}: slug: {other} is named “{draft.slug}” too; give one another slug")
+            continue
+        drafts[draft.slug] = (file, draft)
+    return list(drafts.values())
+
+
+def _plan(tx: Tx, drafts: Sequence[tuple[TipText, TipDraft]]) -> list[_Step]:
+    known = {tip.slug: tip for tip in tips.all_tips(tx)}
+    sent_on: dict[TipId, set[date]] = {}
+    for sending in editions.history(tx):
+        sent_on.setdefault(sending.tip, set()).add(sending.date)
+    steps = []
+    for file, draft in drafts:
+        before = known.get(draft.slug)
+        after: Tip | TipDraft = draft
+        outcome = Outcome.ADDED
+        if before is not None:
+            dates = sent_on.get(before.id, set())
+            if (dates or before.status is TipStatus.SENT) and not draft.evergreen:
+                after, outcome = before, Outcome.UNCHANGED if same_words(before, draft) else Outcome.SENT
+            else:
+                after = imported(before, draft, sent_on=dates)
+                outcome = Outcome.UNCHANGED if after == before else Outcome.UPDATED
+        steps.append(_Step(file=file, draft=draft, before=before, after=after, outcome=outcome))
+    return steps
+
+
+def _check_pins(tx: Tx, steps: Sequence[_Step], review: Review, faults: _Faults) -> None:
+    """Look at each pin that is new: its date must be one on which something will go out, and nobody else's."""
+    changed = {step.before.id for step in steps if step.before is not None}
+    holders: dict[date, str] = {
+        tip.pin: tip.slug for tip in tips.all_tips(tx) if tip.pin is not None and tip.id not in changed
+    }
+    for step in steps:
+        pin = step.after.pin
+        if pin is None:
+            continue
+        line = f"line {_line_of(step.file, 'pin')}"
+        if step.before is None or step.before.pin != pin:
+            faults_of_date = pin_faults(tx, pin, cadence=review.cadence, now=review.now)
+            if faults_of_date:
+                faults.add(step.file.name, *(f"{line}: {text}" for text in faults_of_date))
+        if (holder := holders.get(pin)) is not None:
+            text = (
+                f"pin: “{holder}” is pinned to {pin} already; choose another date, or `newsletter tip unpin {holder}`"
+            )
+            faults.add(step.file.name, f"{line}: {text}")
+        holders[pin] = step.after.slug
+
+
+def _check_gates(steps: Sequence[_Step], review: Review, faults: _Faults) -> None:
+    """Render what would be approved: what could not be frozen on a Tuesday morning is refused now."""
+    for step in steps:
+        new = step.outcome in {Outcome.ADDED, Outcome.UPDATED}
+        if not new or step.after.status is not TipStatus.APPROVED:
+            continue
+        # The draft of the file, since it knows on which line its text begins.
+        try:
+            compile_tip(review.kitchen, step.draft, on=review.on)
+        except InputError as error:
+            faults.add(step.file.name, f"line {step.draft.body_line}: {error}")
+
+
+def _write(tx: Tx, steps: Sequence[_Step], *, who: str, now: datetime) -> list[Queued]:
+    # Dates are freed first: two tips of one folder may swap their pins, and a date can have one only.
+    for step in steps:
+        if step.before is not None and step.before.pin not in {None, step.after.pin}:
+            tips.set_pin(tx, step.before, None, now=now)
+    done = []
+    for step in steps:
+        if step.before is None:
+            tip = tips.add(tx, step.draft, now=now)
+        elif step.outcome is Outcome.UPDATED:
+            tip = tips.save(tx, step.before, step.after, now=now)
+        else:
+            tip = step.before
+        if step.outcome in {Outcome.ADDED, Outcome.UPDATED}:
+            what = "tip add" if step.outcome is Outcome.ADDED else "tip update"
+            logs.add(tx, logs.Entry(at=now, who=who, what=what, about=tip.slug, why=f"from {step.file.name}"))
+        done.append(Queued(file=step.file.name, outcome=step.outcome, tip=tip))
+    return done
+
+
+def _was_sent(tx: Tx, tip: Tip) -> bool:
+    return any(sending.tip == tip.id for sending in editions.history(tx))
+
+
+def _line_of(file: TipText, key: str) -> int:
+    """Return the line of a key, or that of the title when the key was not written."""
+    front, _ = read_front_matter(file.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
+    lines: Mapping[str, int] = {entry.key: entry.line for entry in front.entries} if front else {}
+    return lines.get(key, lines.get("title", 1))
