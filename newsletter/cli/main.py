@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
+from newsletter.cli import delivery, edition, queue, sending, slot, subscriber, tip
 from newsletter.cli.context import State
 from newsletter.errors import NewsletterError
 
@@ -24,6 +25,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+app.add_typer(tip.app, name="tip")
+app.command("queue")(queue.queue)
+app.add_typer(slot.app, name="slot")
+app.add_typer(subscriber.app, name="subscriber")
+app.add_typer(edition.app, name="edition")
+edition.app.command("send")(sending.send)
+edition.app.command("watch")(sending.watch)
+app.add_typer(delivery.app, name="delivery")
 
 
 def _version(asked: bool) -> None:

@@ -1,0 +1,208 @@
+"""`newsletter edition`: what was sent, what is being sent, and what a person decides about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.context import state
+from newsletter.cli.edition_names import find_edition
+from newsletter.cli.liveness import service_alive
+from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, table, warn
+from newsletter.cli.subscriber_lookup import known
+from newsletter.errors import InputError, NewsletterError
+
+if TYPE_CHECKING:
+    from newsletter.core.edition import Edition
+    from newsletter.core.receipt import Receipt
+    from newsletter.wiring import Application
+
+app = typer.Typer(help="Editions: list, show, send, hold, settle.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
+Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")]
+
+
+def _find(application: Application, name: str) -> Edition:
+    with application.unit.read() as tx:
+        return find_edition(tx, name)
+
+
+def _receipt(application: Application, edition: Edition) -> Receipt:
+    from newsletter.store import edition as editions
+    from newsletter.store import report
+
+    with application.unit.read() as tx:
+        return report.receipt(tx, editions.by_id(tx, edition.id))
+
+
+@app.command("list")
+def list_editions(
+    context: typer.Context,
+    as_json: Json = False,
+    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="How many, newest first.")] = 20,
+) -> None:
+    """List the latest editions, newest first."""
+    from newsletter.store import edition as editions
+    from newsletter.store import report
+
+    application = state(context).app
+    with application.unit.read() as tx:
+        receipts = [(one, report.receipt(tx, one)) for one in editions.latest(tx, count=count)]
+    if as_json:
+        print_json([receipt.to_dict() for _, receipt in receipts])
+        return
+    if not receipts:
+        say("No edition has been sent yet. `newsletter queue` shows what is planned.")
+        return
+    table(
+        ["date", "tip", "status", "audience", "accepted", "rejected", "uncertain", "expired", "skipped", "open"],
+        [
+            [
+                receipt.name,
+                edition.title,
+                receipt.status.value,
+                f"{receipt.audience:,}",
+                f"{receipt.accepted:,}",
+                f"{receipt.rejected:,}",
+                f"{receipt.uncertain:,}",
+                f"{receipt.expired:,}",
+                f"{receipt.skipped:,}",
+                f"{receipt.open:,}",
+            ]
+            for edition, receipt in receipts
+        ],
+    )
+
+
+@app.command()
+def show(context: typer.Context, date: Name, as_json: Json = False) -> None:
+    """Show the delivery report of an edition; exit code 1 if it does not add up."""
+    application = state(context).app
+    edition = _find(application, date)
+    receipt = _receipt(application, edition)
+    if as_json:
+        print_json(receipt.to_dict())
+    else:
+        show_receipt(application, edition, receipt)
+    if not receipt.balances:
+        raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
+
+
+def show_receipt(application: Application, edition: Edition, receipt: Receipt) -> None:
+    """Print a delivery report for a person."""
+    from newsletter.core.cadence import describe_instant
+    from newsletter.core.delivery import DeliveryState
+
+    zone = application.cadence.zone
+
+    def when(at: object) -> str:
+        return describe_instant(at, zone)  # type: ignore[arg-type]
+
+    say(f"Delivery report: edition of {receipt.name}, “{edition.title}” ({receipt.tip})")
+    say(f"  {receipt.status.value}{': ' + edition.status_why if edition.status_why else ''}; tip: {edition.why}")
+    say(f"  began {when(receipt.started_at)}")
+    if receipt.finished_at is not None:
+        say(f"  ended {when(receipt.finished_at)}")
+    say()
+    rows = [[one.value, f"{receipt.count(one):,}"] for one in DeliveryState if receipt.count(one)]
+    table(["state", "people"], [*rows, ["audience", f"{receipt.audience:,}"]])
+    for sentence in receipt.sentences(when):
+        say(sentence)
+
+
+@app.command()
+def pause(context: typer.Context, date: Name, because: Because = "") -> None:
+    """Send nothing more of an edition until it is resumed."""
+    from newsletter.flows import hold
+
+    here = state(context)
+    edition = _find(here.app, date)
+    moved = hold.pause(here.app.unit, edition, who=here.who, why=because, now=here.app.clock.now())
+    say(f"The edition of {edition.name} is {'paused now' if moved else 'paused already'}.")
+
+
+@app.command()
+def resume(context: typer.Context, date: Name) -> None:
+    """Go on with a paused edition."""
+    from newsletter.flows import hold
+
+    here = state(context)
+    edition = _find(here.app, date)
+    moved = hold.resume(here.app.unit, edition, who=here.who, now=here.app.clock.now())
+    say(f"The edition of {edition.name} {'goes on' if moved else 'was not paused; nothing was changed'}.")
+    _hint_service(here.app)
+
+
+@app.command()
+def cancel(context: typer.Context, date: Name, because: Because = "", yes: Yes = False) -> None:
+    """Send nothing more of an edition, for good."""
+    from newsletter.flows import hold
+
+    here = state(context)
+    edition = _find(here.app, date)
+    waiting = _receipt(here.app, edition).open
+    confirm(f"Cancel {edition.name}? {plural(waiting, 'person', 'people')} will not get it.", yes=yes)
+    skipped = hold.cancel(here.app.unit, edition, who=here.who, why=because, now=here.app.clock.now())
+    say(f"The edition of {edition.name} is cancelled: {plural(skipped, 'person does', 'people do')} not get it.")
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    date: Name,
+    expired: Annotated[bool, typer.Option("--expired", help="Also try those that were given up.")] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Also try those that were refused.")] = False,
+) -> None:
+    """Try the deferred people of an edition now instead of later."""
+    from newsletter.core.delivery import DeliveryState
+    from newsletter.flows import resolve as resolving
+
+    here = state(context)
+    edition = _find(here.app, date)
+    states = tuple(
+        one for one, asked in ((DeliveryState.EXPIRED, expired), (DeliveryState.REJECTED, rejected)) if asked
+    )
+    count = resolving.retry(here.app.unit, edition, states, who=here.who, now=here.app.clock.now())
+    say(f"{plural(count, 'person is', 'people are')} tried again in the edition of {edition.name}.")
+    if count:
+        _hint_service(here.app)
+
+
+@app.command()
+def resolve(
+    context: typer.Context,
+    date: Name,
+    *,
+    resend: Annotated[bool, typer.Option("--resend", help="Send it again: they may get two.")] = False,
+    accepted: Annotated[bool, typer.Option("--accepted", help="There is evidence that it arrived.")] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="There is evidence that it did not.")] = False,
+    subscriber: Annotated[str, typer.Option("--subscriber", metavar="EMAIL", help="Only this person.")] = "",
+    because: Because = "",
+    yes: Yes = False,
+) -> None:
+    """Decide about people who may or may not have an edition."""
+    from newsletter.core.delivery import DeliveryState
+    from newsletter.flows import resolve as resolving
+
+    if (resend, accepted, rejected).count(True) != 1:
+        raise InputError("Say what to do about the uncertain: one of --resend, --accepted, --rejected.")
+    here = state(context)
+    edition = _find(here.app, date)
+    only = known(here.app.unit, subscriber).id if subscriber else None
+    now = here.app.clock.now()
+    if resend:
+        confirm(f"Send {edition.name} again to those who may have it already?", yes=yes)
+        count = resolving.resend(here.app.unit, edition, only=only, who=here.who, now=now)
+        say(f"{plural(count, 'person gets', 'people get')} the edition of {edition.name} again.")
+        _hint_service(here.app)
+        return
+    to = DeliveryState.ACCEPTED if accepted else DeliveryState.REJECTED
+    count = resolving.settle_uncertain(here.app.unit, edition, to, only=only, because=because, who=here.who, now=now)
+    say(f"{plural(count, 'person', 'people')} of the edition of {edition.name}: {to.value} now.")
+
+
+def _hint_service(application: Application) -> None:
+    if not service_alive(application):
+        warn("No service is running: `newsletter edition send` or `newsletter run` sends what is due.")

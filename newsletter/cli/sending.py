@@ -1,0 +1,289 @@
+"""`newsletter edition send` and `watch`: send in the foreground, or show what another process sends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.context import State, state
+from newsletter.cli.edition import show_receipt
+from newsletter.cli.edition_names import find_edition, parse_name
+from newsletter.cli.liveness import service_alive
+from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, warn
+from newsletter.errors import InputError, NewsletterError, NotNow
+
+if TYPE_CHECKING:
+    from newsletter.core.cadence import Slot
+    from newsletter.core.edition import Edition
+    from newsletter.core.receipt import Receipt
+    from newsletter.engine.send import Pass
+    from newsletter.wiring import Application
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what another process sends."""
+
+QUIET_LOOKS = 10
+"""Looks without any change after which nothing is due and the watching ends."""
+
+
+def send(
+    context: typer.Context,
+    date: Annotated[str, typer.Argument(metavar="[DATE]", help="The slot; without it, the one that is due.")] = "",
+    *,
+    now: Annotated[bool, typer.Option("--now", help="Send a future slot early; this uses it up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be sent.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Freeze and send an edition in the foreground, beside or instead of the service."""
+    here = state(context)
+    edition = _existing(here.app, date)
+    if edition is None:
+        slot = _slot(here.app, date, early=now)
+        plan = _ask(here, slot, dry_run=dry_run, yes=yes, as_json=as_json)
+        if plan is None:
+            return
+        edition = _freeze(here.app, slot)
+    elif dry_run:
+        say(f"The edition of {edition.name} is {edition.status.value} already; nothing new would be frozen.")
+        return
+    _work(here.app, edition, as_json=as_json)
+
+
+def _existing(application: Application, name: str) -> Edition | None:
+    """Return the edition that a date already has, so that sending twice is harmless."""
+    from newsletter.store import edition as editions
+
+    if name in {"", "next"}:
+        with application.unit.read() as tx:
+            under_way = editions.unfinished(tx)
+        return under_way[0] if under_way and name == "" else None
+    with application.unit.read() as tx:
+        if name == "last":
+            return find_edition(tx, name)
+        return editions.by_date(tx, *parse_name(name))
+
+
+def _slot(application: Application, name: str, *, early: bool) -> Slot:
+    """Return the slot to freeze, or say which is next."""
+    from newsletter.core.cadence import describe_instant
+    from newsletter.flows.send_now import early_slot
+
+    moment = application.clock.now()
+    due = application.bell.decide(moment)
+    on = None if name in {"", "next"} else parse_name(name)[0]
+    if due is not None and name != "next" and on in {None, due.date}:
+        return due
+    slot = early_slot(application.unit, application.cadence, on, now=moment)
+    if not early:
+        when = describe_instant(slot.sends_at, application.cadence.zone)
+        raise InputError(f"Nothing is due. The slot of {slot.date} sends on {when}; `--now` sends it early.")
+    return slot
+
+
+def _ask(here: State, slot: Slot, *, dry_run: bool, yes: bool, as_json: bool) -> bool | None:
+    """Tell what will go out and ask; None ends the command."""
+    from newsletter.core.cadence import describe_date, local
+    from newsletter.flows.freeze import new_nonce, render
+    from newsletter.flows.send_now import plan
+
+    application = here.app
+    planned = plan(application.unit, application.kitchen, slot)
+    if planned.choice.tip is None:
+        raise NewsletterError(f"Nothing can be sent for {slot.date}: {planned.choice.why}.")
+    if not planned.audience:
+        raise NewsletterError(f"Nothing can be sent for {slot.date}: there is no active subscriber. The tip is kept.")
+    people = plural(planned.audience, "person", "people")
+    if dry_run:
+        # The gates speak here too: a dry run that passes what the freeze refuses would be worth nothing.
+        render(application.kitchen, planned.choice.tip, slot.date, nonce=new_nonce())
+        values = {
+            "date": slot.date.isoformat(),
+            "tip": planned.choice.tip.slug,
+            "source": planned.choice.source.value,
+            "why": planned.choice.why,
+            "audience": planned.audience,
+        }
+        if as_json:
+            print_json(values)
+        else:
+            say(f"Would send “{planned.choice.tip.title}” to {people} for {describe_date(slot.date)}.")
+            say(f"Why this tip: {planned.choice.why}. Nothing was changed.")
+        return None
+    moment = local(application.clock.now(), application.cadence.zone)
+    today = describe_date(moment.date()).split()[0]
+    uses = "" if moment.date() == slot.date else f" It is {today}; this uses up {describe_date(slot.date)}."
+    confirm(f"Send “{planned.choice.tip.title}” to {people} now?{uses}", yes=yes)
+    return True
+
+
+def _freeze(application: Application, slot: Slot) -> Edition:
+    from newsletter.flows.freeze import freeze
+
+    frozen = freeze(application.unit, application.kitchen, slot, now=application.clock.now())
+    if frozen.edition is None:
+        raise NewsletterError(f"Nothing was sent for {slot.date}: {frozen.empty}.")
+    return frozen.edition
+
+
+def _work(application: Application, edition: Edition, *, as_json: bool) -> None:
+    """Send until nothing is due, then report; raise what needs a person."""
+    from newsletter.core.edition import EditionStatus
+
+    done: Pass | None = None
+    if edition.status not in {EditionStatus.FINISHED, EditionStatus.CANCELLED}:
+        done = _send_or_watch(application, edition, quiet=as_json)
+    edition, receipt = _look(application, edition)
+    if as_json:
+        print_json(receipt.to_dict())
+    else:
+        show_receipt(application, edition, receipt)
+        _what_waits(application, edition, receipt)
+    _complain(receipt, done)
+
+
+def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -> Pass | None:
+    from newsletter.engine.service import send_until_idle
+
+    stop = threading.Event()
+    with _stopping(stop), progress(edition.audience, quiet=quiet) as show:
+        while True:
+            try:
+                with application.sender_lock():
+                    counting = _count_on(_settled(_look(application, edition)[1]), show)
+                    return send_until_idle(application.sender(), stop, progress=counting)
+            except NotNow:
+                # The service sends; what is left to do here is to look on, and to step in should it die.
+                if _watch_until_quiet(application, edition, stop, show):
+                    return None
+
+
+def _count_on(already: int, show: Callable[[int], None]) -> Callable[[Counter[DeliveryState]], None]:
+    """Show what this run settles on top of what was settled before it."""
+    from newsletter.core.delivery import DeliveryState
+
+    return lambda counts: show(already + counts.total() - counts[DeliveryState.QUEUED])
+
+
+def _watch_until_quiet(
+    application: Application, edition: Edition, stop: threading.Event, show: Callable[[int], None]
+) -> bool:
+    """Look on until the edition is done or nothing moves; False when the sender seems to be gone."""
+    quiet, last = 0, -1
+    while not stop.is_set():
+        _, receipt = _look(application, edition)
+        settled = _settled(receipt)
+        show(settled)
+        if receipt.finished_at is not None:
+            return True
+        quiet = quiet + 1 if settled == last and not receipt.sending else 0
+        last = settled
+        if quiet >= QUIET_LOOKS:
+            return not receipt.queued or service_alive(application)
+        application.clock.wait(stop, LOOK_EVERY)
+    return True
+
+
+def _settled(receipt: Receipt) -> int:
+    return receipt.audience - receipt.queued - receipt.sending
+
+
+def _look(application: Application, edition: Edition) -> tuple[Edition, Receipt]:
+    from newsletter.store import edition as editions
+    from newsletter.store import report
+
+    with application.unit.read() as tx:
+        current = editions.by_id(tx, edition.id)
+        return current, report.receipt(tx, current)
+
+
+def _what_waits(application: Application, edition: Edition, receipt: Receipt) -> None:
+    from newsletter.core.cadence import describe_instant
+    from newsletter.core.edition import EditionStatus
+
+    if edition.status is EditionStatus.PAUSED:
+        say(f"It is paused: `newsletter edition resume {edition.name}` goes on.")
+    elif receipt.open:
+        due = receipt.next_attempt_at
+        until = f" until {describe_instant(due, application.cadence.zone)}" if due else ""
+        alive = service_alive(application)
+        service = "the service goes on with them" if alive else "the service is not running"
+        say(f"{receipt.open:,} still waiting{until}; {service}.")
+
+
+def _complain(receipt: Receipt, done: Pass | None) -> None:
+    if not receipt.balances:
+        raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
+    if done is None:
+        return
+    if done.trouble:
+        raise NewsletterError(f"{done.trouble} {plural(receipt.open, 'delivery waits', 'deliveries wait')}.")
+    if done.unanswered:
+        raise NewsletterError(
+            f"{plural(done.unanswered, 'message')} got no answer before the time to stop was over: uncertain."
+        )
+
+
+def watch(
+    context: typer.Context,
+    date: Annotated[str, typer.Argument(metavar="[DATE]", help="The edition, or `last`.")] = "last",
+) -> None:
+    """Show the progress of an edition that another process sends."""
+    application = state(context).app
+    with application.unit.read() as tx:
+        edition = find_edition(tx, date)
+    stop = threading.Event()
+    with _stopping(stop), progress(edition.audience) as show:
+        if not _watch_until_quiet(application, edition, stop, show):
+            warn("Nothing moves, and no service gives a sign of life: `newsletter run` or `edition send` goes on.")
+    edition, receipt = _look(application, edition)
+    show_receipt(application, edition, receipt)
+    _what_waits(application, edition, receipt)
+
+
+@contextmanager
+def _stopping(stop: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C finish the messages in flight instead of tearing them."""
+    kept = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for one, handler in kept.items():
+            signal.signal(one, handler)
+
+
+@contextmanager
+def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show how far an edition is: a bar on a terminal, a line for each tenth elsewhere."""
+    if quiet:
+        yield lambda _: None
+    elif sys.stdout.isatty():
+        with _bar(total) as show:
+            yield show
+    else:
+        said: Counter[int] = Counter()
+
+        def tell(settled: int) -> None:
+            tenth = settled * 10 // max(total, 1)
+            if not said[tenth]:
+                said[tenth] += 1
+                say(f"{settled:,} of {total:,}")
+
+        yield tell
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as shown:
+        task = shown.add_task("sending", total=total)
+        yield lambda settled: shown.update(task, completed=settled)

@@ -1,0 +1,65 @@
+"""Sending at a person's word: which slot is meant, and what would go out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from newsletter.core.cadence import Cadence, Slot, SlotState, describe_date, extra_slot, next_slots, slot_on
+from newsletter.core.lineup import Choice
+from newsletter.errors import InputError
+from newsletter.flows.freeze import Kitchen, choose
+from newsletter.store import slot as slots
+from newsletter.store import subscriber as subscribers
+from newsletter.store.unit import Tx, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What sending a slot would do."""
+
+    slot: Slot
+    choice: Choice
+    audience: int
+
+
+def plan(unit: Unit, kitchen: Kitchen, slot: Slot) -> Plan:
+    """Tell what would go out for a slot, and to how many; nothing is changed."""
+    with unit.read() as tx:
+        return Plan(slot=slot, choice=choose(tx, slot, kitchen.rules), audience=subscribers.count_active(tx))
+
+
+def early_slot(unit: Unit, cadence: Cadence, on: date | None, *, now: datetime) -> Slot:
+    """Return the future slot that is to be sent early: the given date, else the next that is open.
+
+    Raises `InputError` for a date without a slot, in the past, or decided already.
+    """
+    with unit.read() as tx:
+        if on is not None:
+            return _open(_named(tx, cadence, on), now)
+        stored = {slot.date: slot for slot in slots.since(tx, now)}
+        ahead = {slot.date: slot for slot in next_slots(cadence, now, len(stored) + 1)} | stored
+        coming = sorted((s for s in ahead.values() if s.state is SlotState.OPEN), key=lambda slot: slot.sends_at)
+        return coming[0]
+
+
+def _named(tx: Tx, cadence: Cadence, on: date) -> Slot:
+    slot = slots.get(tx, on) or slot_on(cadence, on)
+    if slot is None:
+        when = extra_slot(cadence, on)
+        raise InputError(
+            f"{describe_date(on)} is no slot; `newsletter slot add {when.date}` adds one.",
+        )
+    return slot
+
+
+def _open(slot: Slot, now: datetime) -> Slot:
+    if slot.state is not SlotState.OPEN:
+        why = f": {slot.reason}" if slot.reason else ""
+        raise InputError(f"The slot of {describe_date(slot.date)} is {slot.state.value}{why}; nothing was sent.")
+    if slot.sends_at <= now:
+        raise InputError(
+            f"The slot of {describe_date(slot.date)} lies in the past and is not due; "
+            f"`newsletter slot add DATE` makes an extra one.",
+        )
+    return slot
