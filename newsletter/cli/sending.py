@@ -21,6 +21,7 @@ from newsletter.errors import InputError, NewsletterError, NotNow
 
 if TYPE_CHECKING:
     from newsletter.core.cadence import Slot
+    from newsletter.core.delivery import DeliveryState
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.engine.send import Pass
