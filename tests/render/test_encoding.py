@@ -25,7 +25,9 @@ from newsletter.render.encoding import (
 )
 
 lines = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=200)
-spiky = st.text(st.sampled_from(" .-=F rom\tüλ字a"), max_size=300).map(lambda text: text.replace("From", "From "))
+spiky = st.lists(st.sampled_from(["From ", "--", ".", " ", "=", "\n", "\t", "ü", "字", "a" * 37]), max_size=60).map(
+    "".join
+)
 values = st.text(st.characters(exclude_categories=["Cs"]), max_size=120).map(plain_value)
 
 

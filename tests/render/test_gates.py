@@ -12,6 +12,7 @@ from newsletter.core.message import Publication, Recipient
 from newsletter.errors import InputError
 from newsletter.render.environment import packaged_templates
 from newsletter.render.mime import CompiledMessage
+from newsletter.render.splice import Sentinels
 
 Edit = Callable[..., CompiledMessage]
 Override = Callable[[str, str], Path]
@@ -178,6 +179,12 @@ def test_a_template_that_cannot_be_read_is_an_input_error(edit: Edit, override: 
     (folder / "email" / "edition" / "body.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="codec can't decode"):
         edit(overrides=folder)
+
+
+def test_a_text_that_holds_its_own_mark_is_refused(edit: Edit) -> None:
+    """By chance or by guessing, a tip cannot fill the places of its own edition."""
+    with pytest.raises(InputError, match="use another nonce"):
+        edit(f"Hello {Sentinels('n0nce').prefix}h000z")
 
 
 def test_an_empty_subject_is_refused(edit: Edit, override: Override) -> None:

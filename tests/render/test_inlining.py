@@ -28,6 +28,16 @@ def test_dark_mode_rules_keep_their_importance() -> None:
     assert html.startswith("<!DOCTYPE html>")
 
 
+def test_importance_survives_in_the_first_block_too() -> None:
+    """What is inlined, and what cannot be (`:hover`), both keep it."""
+    html = inline_css(
+        "<!DOCTYPE html><html><head><style>p { color: black !important } a:hover { color: red !important }</style>"
+        "</head><body><p>x</p></body></html>"
+    )
+    assert '<p style="color:black !important">' in html
+    assert "a:hover {color:red !important}" in html
+
+
 def test_no_style_sheet_is_fetched() -> None:
     """A link to a style sheet stays a link: rendering never touches the network."""
     link = '<link rel="stylesheet" href="https://css.example.com/x.css">'
@@ -74,6 +84,28 @@ def test_an_own_template_replaces_one_file(edit: Edit, override: Override, recip
     compiled = edit(overrides=override("subject.txt", "[Tips] {{ tip.subject }}\n"))
     assert compiled.subject(recipient) == "[Tips] A tip"
     assert "Sent to ann@example.org" in compiled.text(recipient)
+
+
+def test_a_template_can_put_a_value_into_a_link(edit: Edit, override: Override, recipient: Recipient) -> None:
+    """`urlencode` makes a place whose value is percent-encoded, in both parts."""
+    link = "https://example.com/?u={{ recipient.email|urlencode }}"
+    text = "{{ recipient.unsubscribe_url }}\n{{ publication.postal_address }}\n" + link
+    html = (
+        '<!DOCTYPE html><html><body><a href="{{ recipient.unsubscribe_url }}">Unsubscribe</a> '
+        f'{{{{ publication.postal_address }}}} <a href="{link}">Yours</a></body></html>'
+    )
+    override("body.txt", text)
+    compiled = edit(overrides=override("body.html", html))
+    assert 'href="https://example.com/?u=ann%40example.org"' in compiled.html(recipient)
+    assert "https://example.com/?u=ann%40example.org" in compiled.text(recipient)
+
+
+def test_the_text_part_has_no_gaps(edit: Edit, publication: Publication, recipient: Recipient) -> None:
+    """Links left out leave no run of empty lines behind."""
+    bare = replace(publication, archive_url="", signup_url="", contact_url="", resources_url="", home_url="")
+    text = edit("Hello.", about=bare).text(recipient)
+    assert "\n\n\n" not in text
+    assert text.endswith("ZZ 00000\n")
 
 
 def test_author_text_in_templates_is_escaped(edit: Edit, recipient: Recipient) -> None:

@@ -103,6 +103,23 @@ def test_headers_without_a_value_are_left_out(edit: Edit, publication: Publicati
     assert message["List-Help"] == "<mailto:hello@example.com>"
 
 
+@pytest.mark.parametrize(
+    ("name", "list_id"),
+    [
+        ("Tipp für Zürich", "<tips.list-id.news.example.com>"),
+        ('Ann\'s "best" <tips>, weekly', '"Ann\'s best tips, weekly" <tips.list-id.news.example.com>'),
+        ("=?utf-8?q?x?=", '"utf-8qx" <tips.list-id.news.example.com>'),
+    ],
+)
+def test_a_list_id_is_ascii_and_unbroken(
+    edit: Edit, publication: Publication, recipient: Recipient, name: str, list_id: str
+) -> None:
+    """A name that the header cannot bear is left out of it or loses its odd signs; the label never changes."""
+    raw = edit(about=replace(publication, name=name)).splice(recipient)
+    check_wire(raw)
+    assert f"\r\nList-Id: {list_id}\r\n".encode() in raw
+
+
 def test_text_comes_before_html(edit: Edit, recipient: Recipient) -> None:
     """The richest alternative is the last (RFC 2046 §5.1.4), and neither part is 8bit."""
     message = parsed(edit().splice(recipient))
