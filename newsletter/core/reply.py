@@ -210,7 +210,7 @@ RULES: tuple[Rule, ...] = (
 
     # No reply: what is unknown, and what is certainly not delivered.
     Rule(name="lost:after-dot", phases=_ALL, may_be_delivered=True,
-         kind=ReplyClass.UNKNOWN, effect=Effect.UNKNOWN, relay=_BACK_OFF,
+         kind=ReplyClass.UNKNOWN, effect=Effect.UNKNOWN, relay=_RECONNECT,
          plain="The connection was lost after the whole message was written: it may or may not have arrived."),
 
     # Our own refusals: code 0 with an enhanced code; nothing was put on the wire.
