@@ -56,9 +56,19 @@ def by_id(tx: Tx, wanted: SubscriberId) -> Subscriber | None:
     return None if row is None else from_row(row)
 
 
-def by_canonical(tx: Tx, canonical: str) -> Subscriber | None:
-    """Return a subscriber by the canonical form of the address."""
-    row = tx.execute(select(subscriber).where(subscriber.c.canonical == canonical)).first()
+def by_canonical(tx: Tx, canonical: str, *, lock: bool = False) -> Subscriber | None:
+    """Return a subscriber by the canonical form of the address.
+
+    With `lock` the row stays as it is until the transaction ends: two changes of one person come one after the other.
+    """
+    query = select(subscriber).where(subscriber.c.canonical == canonical)
+    row = tx.execute(query.with_for_update() if lock else query).first()
+    return None if row is None else from_row(row)
+
+
+def locked(tx: Tx, wanted: SubscriberId) -> Subscriber | None:
+    """Return a subscriber by id, who stays as they are until the transaction ends."""
+    row = tx.execute(select(subscriber).where(subscriber.c.id == wanted).with_for_update()).first()
     return None if row is None else from_row(row)
 
 
@@ -66,6 +76,24 @@ def count_active(tx: Tx) -> int:
     """Return how many people an edition frozen now would go to."""
     query = select(func.count()).where(subscriber.c.state == SubscriberState.ACTIVE.value)
     return tx.execute(query).scalar_one()
+
+
+def save(tx: Tx, changed: Subscriber) -> None:
+    """Write what is known of a subscriber, the address included; the state has its own way, `save_state`."""
+    tx.execute(
+        update(subscriber)
+        .where(subscriber.c.id == changed.id)
+        .values(
+            email=changed.email,
+            canonical=changed.canonical,
+            name=changed.name,
+            first_name=changed.first_name,
+            last_name=changed.last_name,
+            time_zone=changed.time_zone,
+            tags=list(changed.tags),
+            fields=dict(changed.fields),
+        ),
+    )
 
 
 def save_state(tx: Tx, changed: Subscriber) -> None:
@@ -118,6 +146,12 @@ def suppress_hash(tx: Tx, hashed: str, *, reason: str, now: datetime) -> None:
     """Remember by a keyed hash that an address must never be brought in again."""
     if tx.execute(select(suppression.c.hash).where(suppression.c.hash == hashed)).first() is None:
         tx.execute(insert(suppression).values(hash=hashed, reason=reason, at=now))
+
+
+def suppressed_since(tx: Tx, hashes: Sequence[str]) -> datetime | None:
+    """Return when an address, given as all its keyed hashes, was suppressed; None when it was not."""
+    found: datetime | None = tx.execute(select(suppression.c.at).where(suppression.c.hash.in_(hashes))).scalar()
+    return found
 
 
 def suppressed(tx: Tx, hashes: Sequence[str]) -> set[str]:

@@ -1,0 +1,196 @@
+"""Looking at subscribers: `newsletter subscriber list` and `show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from newsletter.cli.context import state
+from newsletter.cli.output import Json, plural, print_json, say, table
+from newsletter.cli.subscriber_file import ExportedState
+from newsletter.cli.subscriber_lookup import known
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from newsletter.core.address import Address
+    from newsletter.core.subscriber import Subscriber
+    from newsletter.store.subscriber import Consent
+    from newsletter.store.subscriber_list import Received
+
+_EDITIONS = 12
+
+
+def list_subscribers(
+    context: typer.Context,
+    *,
+    states: Annotated[
+        list[ExportedState] | None,
+        typer.Option("--state", help="Only people in this state; may be given several times."),
+    ] = None,
+    tag: Annotated[str, typer.Option(help="Only people with this tag.")] = "",
+    search: Annotated[str, typer.Option(metavar="TEXT", help="Part of an address or a name.")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List subscribers in the order of their addresses."""
+    from newsletter.core.subscriber import SubscriberState
+    from newsletter.flows.export_subscribers import as_json as values
+    from newsletter.store import subscriber_list as lists
+
+    wanted = lists.Wanted(
+        states=tuple(SubscriberState(one.value) for one in states or ()), tag=tag, search=search.strip()
+    )
+    with state(context).app.unit.read() as tx:
+        found = lists.find(tx, wanted, limit=limit or None)
+        total = lists.count(tx, wanted)
+    if as_json:
+        print_json([values(one) for one in found])
+        return
+    if not found:
+        say("Nobody." if wanted != lists.Wanted() else "Nobody yet; see `newsletter subscriber import --help`.")
+        return
+    rows = [
+        (one.email, _name(one), one.state.value, f"{one.state_since:%Y-%m-%d}", ", ".join(one.tags)) for one in found
+    ]
+    table(("address", "name", "state", "since", "tags"), rows)
+    shown = plural(total, "subscriber")
+    say(shown if len(found) == total else f"{len(found):,} of {shown}; --limit 0 lists all")
+
+
+def show_subscriber(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address.")],
+    as_json: Json = False,
+) -> None:
+    """Show one person: state and why, what they agreed to, and what became of their last editions."""
+    from newsletter.core.address import parse_address
+    from newsletter.flows.export_subscribers import as_json as values
+    from newsletter.store import subscriber as subscribers
+    from newsletter.store import subscriber_list as lists
+
+    here = state(context)
+    person = known(here.app.unit, email)
+    with here.app.unit.read() as tx:
+        said = subscribers.consents(tx, person.id)
+        received = lists.last_editions(tx, person.id, limit=_EDITIONS)
+    address = parse_address(person.email)
+    if as_json:
+        print_json(
+            {
+                **values(person),
+                "smtp": address.smtp,
+                "needs_smtputf8": address.needs_smtputf8,
+                "consent": [_consent_json(one) for one in said],
+                "editions": [_received_json(one) for one in received],
+            }
+        )
+        return
+    zone = here.app.cadence.zone
+    _print_person(person, address, zone)
+    _print_consents(said, zone)
+    _print_editions(received, zone)
+
+
+def _name(person: Subscriber) -> str:
+    return person.name or f"{person.first_name} {person.last_name}".strip()
+
+
+def _print_person(person: Subscriber, address: Address, zone: str) -> None:
+    from newsletter.core.cadence import describe_instant
+
+    lines = [
+        ("address", person.email),
+        ("compared as", person.canonical if person.canonical != person.email else ""),
+        ("mailed as", address.smtp if address.smtp != person.email else ""),
+        ("", "needs a mail server that offers SMTPUTF8" if address.needs_smtputf8 else ""),
+        ("subscriber", str(person.id)),
+        ("name", person.name),
+        ("first name", person.first_name),
+        ("last name", person.last_name),
+        ("time zone", person.time_zone),
+        ("tags", ", ".join(person.tags)),
+        ("state", f"{person.state.value} since {describe_instant(person.state_since, zone)}"),
+        ("why", person.state_why),
+        ("on the list", f"since {describe_instant(person.created_at, zone)}"),
+        *((name, value) for name, value in person.fields.items()),
+    ]
+    width = max(len(name) for name, value in lines if value) + 2
+    for name, value in lines:
+        if value:
+            say(_plain(f"{name:<{width}}{value}"))
+
+
+def _print_consents(said: Sequence[Consent], zone: str) -> None:
+    from newsletter.core.cadence import describe_instant
+
+    rows = [
+        (
+            describe_instant(one.at, zone),
+            one.action,
+            one.channel,
+            "; ".join(filter(None, (one.source, *(f"{key} {value}" for key, value in one.evidence.items())))),
+        )
+        for one in said
+    ]
+    say()
+    table(("when", "what", "by which way", "evidence"), rows, title="Consent")
+
+
+def _print_editions(received: Sequence[Received], zone: str) -> None:
+    from newsletter.core.cadence import describe_instant
+
+    if not received:
+        say("No edition has gone to this address yet.")
+        return
+    rows = [
+        (
+            one.edition,
+            one.title,
+            one.delivery.state.value,
+            describe_instant(one.delivery.last_attempt_at, zone) if one.delivery.last_attempt_at else "",
+            one.delivery.reason,
+            _server_words(one),
+        )
+        for one in received
+    ]
+    headings = ("edition", "tip", "outcome", "last try", "why", "the server's words")
+    table(headings, rows, title=f"The last {plural(len(rows), 'edition')}")
+
+
+def _server_words(one: Received) -> str:
+    code = str(one.delivery.reply_code or "")
+    return " ".join(filter(None, (code, one.delivery.reply_enhanced, one.delivery.reply_text)))
+
+
+def _plain(text: str) -> str:
+    # A name must not be able to steer the terminal.
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _consent_json(one: Consent) -> dict[str, Any]:
+    return {
+        "at": one.at.isoformat(),
+        "action": one.action,
+        "channel": one.channel,
+        "source": one.source,
+        "edition_id": one.edition_id,
+        "evidence": dict(one.evidence),
+    }
+
+
+def _received_json(one: Received) -> dict[str, Any]:
+    found = one.delivery
+    return {
+        "edition": one.edition,
+        "title": one.title,
+        "outcome": found.state.value,
+        "why": found.reason,
+        "attempts": found.attempts,
+        "last_attempt_at": found.last_attempt_at.isoformat() if found.last_attempt_at else None,
+        "next_attempt_at": found.next_attempt_at.isoformat() if found.next_attempt_at else None,
+        "reply_code": found.reply_code,
+        "reply_enhanced": found.reply_enhanced,
+        "reply_text": found.reply_text,
+    }

@@ -1,0 +1,76 @@
+"""Adding one person by hand: on the list at once, with a piece of evidence of where the wish comes from.
+
+Whoever is there already is left as they are; nobody who left or was erased is brought back by this way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from newsletter.core.import_row import LEFT, NOT_STORED
+from newsletter.core.subscriber import Subscriber, SubscriberState
+from newsletter.core.token import Keyring, suppression_hashes
+from newsletter.errors import InputError
+from newsletter.store import log as logs
+from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_batch as batches
+from newsletter.store.subscriber import Consent
+from newsletter.store.unit import Tx, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """The person, and whether they are new."""
+
+    person: Subscriber
+    new: bool
+
+
+def newcomer(*, email: str, canonical: str, now: datetime, why: str = "") -> Subscriber:
+    """Return an active subscriber who is not stored yet; names and the rest are set with `dataclasses.replace`."""
+    return Subscriber(
+        id=NOT_STORED,
+        email=email,
+        canonical=canonical,
+        state=SubscriberState.ACTIVE,
+        state_since=now,
+        state_why=why,
+        created_at=now,
+    )
+
+
+def add_subscriber(unit: Unit, keyring: Keyring, person: Subscriber, *, who: str, source: str, now: datetime) -> Added:
+    """Put a person on the list; `source` says in the operator's words where the wish comes from.
+
+    Raises `InputError` for one who left or was erased.
+    """
+    with unit.write() as tx:
+        known = subscribers.by_canonical(tx, person.canonical, lock=True)
+        if known is None:
+            refuse_erased(tx, keyring, email=person.email, canonical=person.canonical)
+            row = batches.add_new(tx, [person]).get(person.canonical)
+            if row is not None:
+                said = Consent(at=now, action="subscribed", channel="command line", source=source)
+                subscribers.add_consent(tx, row, said)
+                logs.add(tx, logs.Entry(at=now, who=who, what="subscriber add", about=f"subscriber {row}", why=source))
+                return Added(person=replace(person, id=row), new=True)
+            # Another process added the same address between the two statements.
+            known = subscribers.by_canonical(tx, person.canonical)
+        if known is None:
+            raise InputError(f"{person.email} was removed by somebody else at this moment; look again.")
+        if known.state in LEFT:
+            raise InputError(
+                f"{known.email} is on the list as {known.state.value} since {known.state_since:%Y-%m-%d} and is not "
+                f"brought back by adding: newsletter subscriber reactivate {known.email} --because TEXT"
+            )
+        return Added(person=known, new=False)
+
+
+def refuse_erased(tx: Tx, keyring: Keyring, *, email: str, canonical: str) -> None:
+    """Raise `InputError` for an address whose owner was erased, under whatever secret that was."""
+    since = subscribers.suppressed_since(tx, suppression_hashes(keyring, canonical))
+    if since is not None:
+        raise InputError(
+            f"{email} was erased on {since:%Y-%m-%d} and is on the suppression list: it must not be added again."
+        )

@@ -1,0 +1,227 @@
+"""Changing one person: names and address, pause, resume, unsubscribe, reactivate.
+
+What a state may become is decided in `core/subscriber.py`. With whoever stops getting mail, their waiting deliveries
+are taken out of every open edition in the same transaction. Asking twice changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import available_timezones
+
+from newsletter.core.address import Address
+from newsletter.core.cadence import parse_zone
+from newsletter.core.csv_import import clean
+from newsletter.core.subscriber import (
+    Subscriber,
+    SubscriberId,
+    eligible,
+    pause,
+    reactivate,
+    resume,
+    unsubscribe,
+)
+from newsletter.core.token import Keyring
+from newsletter.errors import InputError
+from newsletter.flows.add_subscriber import refuse_erased
+from newsletter.store import delivery as deliveries
+from newsletter.store import log as logs
+from newsletter.store import subscriber as subscribers
+from newsletter.store.subscriber import Consent
+from newsletter.store.unit import Tx, Unit
+
+_CHANNEL = "command line"
+_LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_TAG = 200, 2000, 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What to change; None and empty leave things as they are."""
+
+    address: Address | None = None
+    name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    time_zone: str | None = None
+    """An IANA name; an empty text means the hour of the publication."""
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """An empty value removes the field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A person before and after, and how many waiting mails will not go out."""
+
+    before: Subscriber
+    after: Subscriber
+    skipped: int = 0
+
+
+def changed(person: Subscriber, wanted: Changes) -> Subscriber:
+    """Return the person with the changes; raises `InputError` for an unknown time zone or a text without end."""
+    texts: dict[str, Any] = {
+        name: _bounded(new, name, _LONGEST_TEXT)
+        for name in ("name", "first_name", "last_name")
+        if (new := getattr(wanted, name)) is not None
+    }
+    if wanted.time_zone is not None:
+        texts["time_zone"] = _zone(wanted.time_zone.strip())
+    if wanted.address is not None:
+        texts |= {"email": wanted.address.email, "canonical": wanted.address.canonical}
+    new_tags = (_bounded(tag, "a tag", _LONGEST_TAG) for tag in wanted.add_tags)
+    gone = {tag.casefold() for tag in wanted.remove_tags}
+    tags = tuple(tag for tag in dict.fromkeys((*person.tags, *new_tags)) if tag and tag.casefold() not in gone)
+    fields = {**person.fields, **{name: _bounded(value, name, _LONGEST_FIELD) for name, value in wanted.fields.items()}}
+    fields = {name: value for name, value in fields.items() if value or name not in wanted.fields}
+    return replace(person, tags=tags, fields=fields, **texts)
+
+
+def edit_subscriber(
+    unit: Unit, keyring: Keyring, wanted: SubscriberId, changes: Changes, *, who: str, now: datetime
+) -> Changed:
+    """Change what is known of a person; with another address they stay the same person.
+
+    Raises `InputError` when the address belongs to somebody else, or to one who was erased.
+    """
+    with unit.write() as tx:
+        before = _present(tx, wanted)
+        after = changed(before, changes)
+        if after == before:
+            return Changed(before=before, after=after)
+        if after.canonical != before.canonical:
+            _refuse_taken(tx, keyring, after)
+            # The old address stays with the evidence, so that an erasure later covers it too.
+            said = Consent(
+                at=now, action="address changed", channel=_CHANNEL, evidence={"from": before.email, "to": after.email}
+            )
+            subscribers.add_consent(tx, before.id, said)
+        subscribers.save(tx, after)
+        names = [name for name in _LOGGED if getattr(before, name) != getattr(after, name)]
+        _log(tx, before, "edit", who=who, why=f"changed {', '.join(names)}", now=now)
+        return Changed(before=before, after=after)
+
+
+_LOGGED = ("email", "name", "first_name", "last_name", "time_zone", "tags", "fields")
+
+
+def pause_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+    """Hold mail back until it is resumed."""
+    return _move(
+        unit, wanted, lambda one: pause(one, now=now, why=why), verb="pause", action="paused", who=who, why=why, now=now
+    )
+
+
+def resume_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+    """End a pause."""
+    return _move(
+        unit,
+        wanted,
+        lambda one: resume(one, now=now, why=why),
+        verb="resume",
+        action="resumed",
+        who=who,
+        why=why,
+        now=now,
+    )
+
+
+def unsubscribe_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+    """Let somebody go who asked for it by another way than the link."""
+    return _move(
+        unit,
+        wanted,
+        lambda one: unsubscribe(one, now=now, why=why),
+        verb="unsubscribe",
+        action="unsubscribed",
+        who=who,
+        why=why,
+        now=now,
+    )
+
+
+def reactivate_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, because: str, now: datetime) -> Changed:
+    """Bring somebody back who left or bounced, for a reason that is kept."""
+    return _move(
+        unit,
+        wanted,
+        lambda one: reactivate(one, now=now, because=because),
+        verb="reactivate",
+        action="reactivated",
+        who=who,
+        why=because,
+        now=now,
+    )
+
+
+def move_on(tx: Tx, before: Subscriber, after: Subscriber, said: Consent, *, reason: str) -> int:
+    """Write a new state with its evidence; return how many waiting mails of open editions that takes back."""
+    if after == before:
+        return 0
+    subscribers.save_state(tx, after)
+    subscribers.add_consent(tx, before.id, said)
+    return 0 if eligible(after.state) else deliveries.skip_person(tx, before.id, reason)
+
+
+def _move(
+    unit: Unit,
+    wanted: SubscriberId,
+    decide: Callable[[Subscriber], Subscriber],
+    *,
+    verb: str,
+    action: str,
+    who: str,
+    why: str,
+    now: datetime,
+) -> Changed:
+    with unit.write() as tx:
+        before = _present(tx, wanted)
+        after = decide(before)
+        said = Consent(at=now, action=action, channel=_CHANNEL, source=why)
+        skipped = move_on(tx, before, after, said, reason=action)
+        if after != before:
+            _log(tx, before, verb, who=who, why=why, now=now)
+        return Changed(before=before, after=after, skipped=skipped)
+
+
+def _present(tx: Tx, wanted: SubscriberId) -> Subscriber:
+    person = subscribers.locked(tx, wanted)
+    if person is None:
+        raise InputError("This person was erased at this moment; nothing was changed.")
+    return person
+
+
+def _refuse_taken(tx: Tx, keyring: Keyring, after: Subscriber) -> None:
+    other = subscribers.by_canonical(tx, after.canonical)
+    if other is not None:
+        raise InputError(
+            f"{after.email} belongs to another subscriber ({other.state.value} since {other.state_since:%Y-%m-%d}); "
+            "nothing was changed."
+        )
+    refuse_erased(tx, keyring, email=after.email, canonical=after.canonical)
+
+
+def _log(tx: Tx, person: Subscriber, verb: str, *, who: str, why: str, now: datetime) -> None:
+    logs.add(tx, logs.Entry(at=now, who=who, what=f"subscriber {verb}", about=f"subscriber {person.id}", why=why))
+
+
+def _zone(text: str) -> str:
+    """Return the name as the zone database spells it; an import is as lenient."""
+    if not text:
+        return ""
+    known = {zone.casefold(): zone for zone in available_timezones()}
+    try:
+        return parse_zone(known.get(text.casefold(), text))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _bounded(text: str, name: str, longest: int) -> str:
+    text = clean(text)
+    if len(text) > longest:
+        raise InputError(f"{name} is longer than {longest} characters")
+    return text

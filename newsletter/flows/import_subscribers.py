@@ -1,0 +1,294 @@
+"""Importing a subscriber file: read row by row, decided in `core/import_row.py`, written a thousand rows at a time.
+
+In: a file, however large. Out: an `ImportReport` whose numbers add up to the rows of the file. Each thousand is one
+transaction, and a second import changes nothing, so one that was killed is simply run again; `strict` is one
+transaction for all. It never brings anybody back, and never overwrites what is known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import BinaryIO
+
+from newsletter.core.csv_import import BadRow, GoodRow
+from newsletter.core.import_row import Entry, Fate, enter
+from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, eligible
+from newsletter.core.token import Keyring, suppression_hashes
+from newsletter.errors import InputError
+from newsletter.flows.read_csv import RowReader, read_rows
+from newsletter.store import delivery as deliveries
+from newsletter.store import log as logs
+from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_batch as batches
+from newsletter.store.subscriber import Consent
+from newsletter.store.unit import Tx, Unit
+
+BATCH = 1000
+"""Rows of one transaction: a sender beside it waits for at most some 50 ms."""
+_MOST_DETAILS = 20
+_MOST_NOTES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFile:
+    """What the person said about the file."""
+
+    stream: BinaryIO
+    """Read twice, so it must be seekable."""
+    name: str
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    as_state: SubscriberState | None = None
+    source: str = ""
+    """Where these people said yes, in the operator's words; kept as evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What became of the rows; `rows` is the sum of all counts."""
+
+    file: str
+    encoding: str
+    delimiter: str
+    dry_run: bool
+    rows: int
+    counts: Mapping[Fate, int]
+    duplicates: int
+    """Rows with an address that stood further up in the file."""
+    rejected: int
+    notes: tuple[str, ...]
+    """The first few rows of which a part was left out."""
+    noted: int
+    """How many such rows there are."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The counts, as they grow."""
+
+    fates: Counter[Fate] = field(default_factory=Counter)
+    rows: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    noted: int = 0
+    notes: list[str] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+    """Hashes of the addresses so far: a tenth of the memory that the addresses would take."""
+    changed: bool = False
+
+    def count(self, row: GoodRow, fate: Fate) -> None:
+        mark = hash(row.address.canonical)
+        if mark in self.seen:
+            self.duplicates += 1
+        else:
+            self.seen.add(mark)
+            self.fates[fate] += 1
+        for note in row.notes:
+            self.noted += 1
+            if len(self.notes) < _MOST_NOTES:
+                self.notes.append(f"line {row.line}: {note}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Import:
+    """One run: what stays the same from row to row."""
+
+    unit: Unit
+    keyring: Keyring
+    file: ImportFile
+    who: str
+    now: datetime
+    dry_run: bool
+
+
+def import_subscribers(
+    unit: Unit,
+    keyring: Keyring,
+    file: ImportFile,
+    *,
+    who: str,
+    now: datetime,
+    dry_run: bool = False,
+    strict: bool = False,
+    reject: Callable[[RowReader, BadRow], None] = lambda _reader, _row: None,
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> ImportReport:
+    """Import a file; `reject` is called for each bad row, `progress` with the rows so far after each thousand.
+
+    Raises `InputError` when the file as a whole is of no use, or with `strict` when any row is bad.
+    """
+    if strict:
+        _refuse_bad_rows(file, reject)
+    reader = _reader(file)
+    run = _Import(unit=unit, keyring=keyring, file=file, who=who, now=now, dry_run=dry_run)
+    tally = _Tally()
+    open_tx: AbstractContextManager[Tx | None] = unit.write() if strict and not dry_run else nullcontext()
+    with open_tx as tx:
+        for rows in _thousands(reader):
+            good = [row for row in rows if isinstance(row, GoodRow)]
+            for row in rows:
+                if isinstance(row, BadRow):
+                    tally.rejected += 1
+                    reject(reader, row)
+            _write(run, good, tally, tx)
+            tally.rows += len(rows)
+            progress(tally.rows)
+        if tally.changed:
+            _log(run, _summary(tally), tx)
+    return ImportReport(
+        file=file.name,
+        encoding=reader.encoding,
+        delimiter=reader.delimiter,
+        dry_run=dry_run,
+        rows=tally.rows,
+        counts={fate: tally.fates[fate] for fate in Fate},
+        duplicates=tally.duplicates,
+        rejected=tally.rejected,
+        notes=tuple(tally.notes),
+        noted=tally.noted,
+    )
+
+
+def _reader(file: ImportFile) -> RowReader:
+    return read_rows(file.stream, file_name=file.name, mapping=file.mapping, as_state=file.as_state)
+
+
+def _refuse_bad_rows(file: ImportFile, reject: Callable[[RowReader, BadRow], None]) -> None:
+    """Read the whole file before anything is written: a transaction that waits for a bad row would hold up others."""
+    reader = _reader(file)
+    count = 0
+    details: list[str] = []
+    for row in reader:
+        if isinstance(row, BadRow):
+            count += 1
+            reject(reader, row)
+            if len(details) < _MOST_DETAILS:
+                details.append(f"line {row.line}: {row.reason}")
+    if count > len(details):
+        details.append(f"and {count - len(details):,} more")
+    if count:
+        rows = "1 row of" if count == 1 else f"{count:,} rows of"
+        raise InputError(
+            f"{rows} {file.name} cannot be used, and --strict was asked for: nothing was changed.",
+            details=tuple(details),
+        )
+
+
+def _thousands(reader: Iterable[GoodRow | BadRow]) -> Iterator[list[GoodRow | BadRow]]:
+    rows = iter(reader)
+    while some := list(islice(rows, BATCH)):
+        yield some
+
+
+def _write(run: _Import, rows: list[GoodRow], tally: _Tally, tx: Tx | None) -> None:
+    """Decide about some rows and write it, in the transaction of the whole import or in one of their own."""
+    if not rows:
+        return
+    if tx is not None:
+        _take(run, tx, rows, tally)
+    elif run.dry_run:
+        with run.unit.read() as own:
+            for some in _once_each(rows):
+                for row, entry in zip(some, _decide(run, own, some, lock=False), strict=True):
+                    tally.count(row, entry.fate)
+    else:
+        with run.unit.write() as own:
+            _take(run, own, rows, tally)
+
+
+def _once_each(rows: list[GoodRow]) -> Iterator[list[GoodRow]]:
+    """Split rows so that no address is twice in one part, and the rows of one address keep their order."""
+    while rows:
+        first: dict[str, GoodRow] = {}
+        again = [row for row in rows if first.setdefault(row.address.canonical, row) is not row]
+        yield list(first.values())
+        rows = again
+
+
+def _take(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
+    for some in _once_each(rows):
+        waiting = some
+        while waiting:
+            entries = _decide(run, tx, waiting, lock=True)
+            before, waiting = waiting, []
+            ids = batches.add_new(tx, [entry.person for entry in entries if _is_new(entry) and entry.person])
+            done = []
+            for row, entry in zip(before, entries, strict=True):
+                if _is_new(entry) and row.address.canonical not in ids:
+                    # Somebody else added this address since we looked; look again.
+                    waiting.append(row)
+                else:
+                    done.append((row, entry))
+                    tally.count(row, entry.fate)
+            _save(run, tx, done, ids, tally)
+
+
+def _is_new(entry: Entry) -> bool:
+    return entry.fate is Fate.ADDED
+
+
+def _decide(run: _Import, tx: Tx, rows: list[GoodRow], *, lock: bool) -> list[Entry]:
+    known = batches.by_canonicals(tx, [row.address.canonical for row in rows], lock=lock)
+    erased = _erased(run, tx, [row.address.canonical for row in rows if row.address.canonical not in known])
+    why = f"imported from {run.file.name}"
+    return [
+        enter(known.get(one), row, suppressed=one in erased, now=run.now, why=why)
+        for one, row in ((row.address.canonical, row) for row in rows)
+    ]
+
+
+def _erased(run: _Import, tx: Tx, canonicals: list[str]) -> set[str]:
+    if not canonicals or not batches.anybody_suppressed(tx):
+        return set()
+    hashes = {one: suppression_hashes(run.keyring, one) for one in canonicals}
+    found = subscribers.suppressed(tx, [hashed for every in hashes.values() for hashed in every])
+    return {one for one, every in hashes.items() if not found.isdisjoint(every)}
+
+
+def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], ids: dict[str, SubscriberId], tally: _Tally) -> None:
+    changed: list[Subscriber] = []
+    lost: list[SubscriberId] = []
+    said: list[tuple[SubscriberId, Consent]] = []
+    for row, entry in done:
+        person = entry.person
+        if person is None or entry.fate in {Fate.UNCHANGED, Fate.LEFT}:
+            continue
+        if entry.fate is Fate.ADDED:
+            said.append((ids[person.canonical], _evidence(run, row)))
+            continue
+        changed.append(person)
+        if entry.fate is Fate.STRONGER:
+            said.append((person.id, _evidence(run, row)))
+            if not eligible(person.state):
+                lost.append(person.id)
+    batches.save(tx, changed)
+    batches.add_consents(tx, said)
+    if lost:
+        deliveries.skip_people(tx, lost, "left, as an imported file says")
+    if (changed or said) and not tally.changed:
+        tally.changed = True
+        # The second entry tells the numbers; the first one is there even if the import is killed before its end.
+        _log(run, f"begun: {run.file.name}", tx)
+
+
+def _evidence(run: _Import, row: GoodRow) -> Consent:
+    evidence = {**row.evidence, "file": run.file.name, "line": str(row.line), "state": row.state.value}
+    return Consent(at=run.now, action="imported", channel="import", source=run.file.source, evidence=evidence)
+
+
+def _summary(tally: _Tally) -> str:
+    counts = {**{fate.value: tally.fates[fate] for fate in Fate}, "rejected": tally.rejected}
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def _log(run: _Import, why: str, tx: Tx | None) -> None:
+    entry = logs.Entry(at=run.now, who=run.who, what="subscriber import", about=run.file.name, why=why)
+    if tx is not None:
+        logs.add(tx, entry)
+    else:
+        with run.unit.write() as own:
+            logs.add(own, entry)

@@ -1,0 +1,128 @@
+"""Finding subscribers, on both kinds of database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState
+from newsletter.flows.add_subscriber import newcomer
+from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_batch as batches
+from newsletter.store import subscriber_list as lists
+from newsletter.store.subscriber_list import Wanted
+from newsletter.store.unit import Unit
+from tests.conftest import START
+
+ADA = replace(
+    newcomer(email="Ada@example.org", canonical="ada@example.org", now=START),
+    name="Ada Field",
+    tags=("VIP", "Paris, north"),
+    fields={"company": "Example", "floor": "3"},
+)
+BEN = replace(
+    newcomer(email="ben@example.com", canonical="ben@example.com", now=START),
+    first_name="Bénédict",
+    state=SubscriberState.PAUSED,
+    fields={"company": "Other"},
+)
+LEN = replace(newcomer(email="100%len@example.net", canonical="100%len@example.net", now=START), last_name="L_n")
+
+
+@pytest.fixture
+def people(unit: Unit) -> Unit:
+    """Put three people on the list, in another order than that of their addresses."""
+    with unit.write() as tx:
+        batches.add_new(tx, [BEN, LEN, ADA])
+    return unit
+
+
+def found(unit: Unit, wanted: Wanted, *, limit: int | None = None) -> list[str]:
+    """Return the addresses that are found."""
+    with unit.read() as tx:
+        people = [one.email for one in lists.find(tx, wanted, limit=limit)]
+        if limit is None:
+            assert lists.count(tx, wanted) == len(people)
+        return people
+
+
+@pytest.mark.parametrize(
+    ("wanted", "addresses"),
+    [
+        (Wanted(), ["100%len@example.net", "Ada@example.org", "ben@example.com"]),
+        (Wanted(states=(SubscriberState.PAUSED,)), ["ben@example.com"]),
+        (Wanted(states=(SubscriberState.PAUSED, SubscriberState.ACTIVE), tag="vip"), ["Ada@example.org"]),
+        (Wanted(tag="Paris, north"), ["Ada@example.org"]),
+        (Wanted(tag="Paris"), []),
+        (Wanted(search="ADA@"), ["Ada@example.org"]),
+        (Wanted(search="field"), ["Ada@example.org"]),
+        (Wanted(search="Bénéd"), ["ben@example.com"]),
+        (Wanted(search="%"), ["100%len@example.net"]),
+        (Wanted(search="l_n"), ["100%len@example.net"]),
+        (Wanted(search="a_a"), []),
+        (Wanted(states=(SubscriberState.COMPLAINED,)), []),
+    ],
+)
+def test_find(people: Unit, wanted: Wanted, addresses: list[str]) -> None:
+    """Every condition that is set must hold; what looks like a pattern is taken literally."""
+    assert found(people, wanted) == addresses
+
+
+def test_find_a_few(people: Unit) -> None:
+    """A limit keeps the first ones."""
+    assert found(people, Wanted(), limit=2) == ["100%len@example.net", "Ada@example.org"]
+
+
+def test_what_is_stored_comes_back(people: Unit) -> None:
+    """Every field of a subscriber survives the database, on pages as in a list."""
+    with people.read() as tx:
+        stored = list(lists.pages(tx, Wanted()))
+        assert stored == [by_address(tx_person, stored) for tx_person in (BEN, LEN, ADA)]
+        assert lists.field_names(tx, Wanted()) == ["company", "floor"]
+        assert lists.field_names(tx, Wanted(states=(SubscriberState.PAUSED,))) == ["company"]
+
+
+def by_address(wanted: Subscriber, among: list[Subscriber]) -> Subscriber:
+    """Return what was written, with the id it got."""
+    ids = {one.canonical: one.id for one in among}
+    return replace(wanted, id=ids[wanted.canonical])
+
+
+def test_pages_cover_everybody(unit: Unit) -> None:
+    """More people than a page holds are each yielded once, in the order they came."""
+    names = [f"p{number}@example.com" for number in range(2500)]
+    with unit.write() as tx:
+        batches.add_new(tx, [newcomer(email=name, canonical=name, now=START) for name in names])
+    with unit.read() as tx:
+        assert [one.email for one in lists.pages(tx, Wanted())] == names
+
+
+def test_a_known_address_is_not_added_again(people: Unit) -> None:
+    """An address that is there already is left as it is, and not among the ids that come back."""
+    again = replace(ADA, name="Somebody Else")
+    with people.write() as tx:
+        ids = batches.add_new(tx, [again, newcomer(email="new@example.org", canonical="new@example.org", now=START)])
+        assert list(ids) == ["new@example.org"]
+        ada = subscribers.by_canonical(tx, "ada@example.org")
+        assert ada is not None
+        assert ada.name == "Ada Field"
+
+
+@pytest.mark.parametrize("slip", ["adda@example.org", "ada@example.com", "aad@example.org", "da@example.org"])
+def test_near_misses(people: Unit, slip: str) -> None:
+    """A misspelt address names the one that was meant."""
+    with people.read() as tx:
+        assert list(lists.near_misses(tx, slip)) == ["Ada@example.org"]
+
+
+def test_no_near_miss(people: Unit) -> None:
+    """An address like no other names nobody."""
+    with people.read() as tx:
+        assert list(lists.near_misses(tx, "zora.quill@example.edu")) == []
+
+
+def test_nobody_received_anything(people: Unit) -> None:
+    """Without editions there is nothing to tell."""
+    with people.read() as tx:
+        assert list(lists.last_editions(tx, SubscriberId(1), limit=12)) == []
