@@ -1,0 +1,119 @@
+"""Serving: an ASGI application on a port, in a thread of its own, until it is told to stop.
+
+In: an application, an address, and the event that stops the service. Out: a `WebServer` that listens already. It takes
+no signals, which are the service's, and logs no paths, which hold tokens.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from fastapi import FastAPI
+
+from newsletter.errors import Stop
+
+GRACE_SECONDS = 10
+"""How long requests under way may take after the stop."""
+MOST_AT_ONCE = 200
+"""Connections; the service needs its file descriptors for sending too."""
+
+
+class WebServer:
+    """A server at work; as a context manager it stops when the block is left."""
+
+    def __init__(self, app: FastAPI, bound: socket.socket, stop: threading.Event) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_AT_ONCE,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = _Server(config, stop)
+        self._bound = bound
+        self.port: int = bound.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.run, args=([bound],), name="web", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the server is at work."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Finish what is under way, and return when all is closed."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._bound.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which looks at our event ten times a second and takes no signals: it does not run in the main thread."""
+
+    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether to stop."""
+        return await super().on_tick(counter) or self._stop.is_set()
+
+
+def serve(app: FastAPI, host: str, port: int, *, stop: threading.Event) -> WebServer:
+    """Serve until `stop` is set or the server is closed; when this returns, connections are accepted.
+
+    Raises `Stop` when the address cannot be used.
+    """
+    return WebServer(app, _bind(host, port), stop)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Open the socket here, so that a port in use is told before anything claims to run."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except (socket.gaierror, UnicodeError, OSError) as error:
+        raise Stop(f"NEWSLETTER_WEB_HOST: {host!r} is no address of this machine; 127.0.0.1 always is.") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(128)
+    except OSError as error:
+        bound.close()
+        raise Stop(_advice(host, port, error)) from error
+    return bound
+
+
+def _advice(host: str, port: int, error: OSError) -> str:
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Another program listens on {where}: end it, or choose another port with NEWSLETTER_WEB_PORT."
+    if error.errno == errno.EACCES:
+        return f"Listening on {where} is not allowed: choose NEWSLETTER_WEB_PORT above 1023, behind a reverse proxy."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"NEWSLETTER_WEB_HOST: {host!r} is no address of this machine; 127.0.0.1 always is."
+    return f"The web part cannot listen on {where}: {error.strerror}."

@@ -1,0 +1,92 @@
+"""What the pages work with, and how they ask the database without ever being held up by it.
+
+In: the parts of the application that the web needs. Out: answers of store and flows, or `Busy`. A question has a time
+limit and only a few run at once: SQLite has one writer anyway, and a database that hangs must not hang the pages.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import anyio
+import anyio.to_thread
+from jinja2 import Environment
+
+from newsletter.clock import Clock
+from newsletter.core.message import Publication
+from newsletter.core.token import Keyring
+from newsletter.errors import NewsletterError
+from newsletter.store.unit import Unit
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+AT_ONCE = 4
+"""Questions to the database at the same time; its pool of connections is larger."""
+PATIENCE = 25.0
+"""Seconds after which a question counts as not answered, before whoever asked goes away."""
+
+
+class Busy(Exception):  # noqa: N818 - it says what the reader is told
+    """The database does not answer, or not in time."""
+
+
+class Parts(Protocol):
+    """The parts of the application that the web needs; `wiring.Application` has them all."""
+
+    @property
+    def unit(self) -> Unit:
+        """The door to the database."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+        ...
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys that links are signed with."""
+        ...
+
+    @property
+    def publication(self) -> Publication:
+        """The newsletter as pages show it."""
+        ...
+
+    @property
+    def templates(self) -> Environment:
+        """The templates of the pages."""
+        ...
+
+
+class Site:
+    """The parts, and the way to ask the database."""
+
+    def __init__(self, parts: Parts, *, patience: float = PATIENCE) -> None:
+        self.unit = parts.unit
+        self.clock = parts.clock
+        self.keyring = parts.keyring
+        self._patience = patience
+        self._limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def ask(self, question: Callable[[], T], *, about: str) -> T:
+        """Run a question to the database beside the event loop; raises `Busy` when there is no answer.
+
+        One that takes too long is left to itself: it may still commit, which for an opt-out is what was asked for.
+        """
+        try:
+            with anyio.fail_after(self._patience):
+                return await anyio.to_thread.run_sync(question, abandon_on_cancel=True, limiter=self._limiter)
+        except TimeoutError as error:
+            logger.error("%s: no answer of the database within %g seconds", about, self._patience)  # noqa: TRY400 - no bug, so no trace
+            raise Busy from error
+        except NewsletterError as error:
+            logger.error("%s: %s", about, error)  # noqa: TRY400 - our own errors say all in one line
+            raise Busy from error
+        except Exception as error:
+            # A reader who wants to leave cannot use a server error: the log has the bug, the reader a way out.
+            logger.exception("%s: a bug", about)
+            raise Busy from error
