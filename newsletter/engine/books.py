@@ -21,6 +21,8 @@ from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
 
+LAST_TRY = timedelta(hours=1)
+
 ORPHANED = Reply(
     phase=Phase.DOT,
     text="the sender was stopped in the middle of this message",
@@ -63,11 +65,14 @@ def judge_orphans(
 
 
 def expire_overdue(unit: Unit, *, now: datetime, expire_after: timedelta) -> None:
-    """Give up on people whose first attempt is too long ago, and say so."""
+    """Give up on people whose first attempt is too long ago, and say so.
+
+    The last try falls on the very end of the time (`core.delivery.settle`), so the sweep leaves it an hour to happen.
+    """
     hours = int(expire_after.total_seconds() // 3600)
     with unit.write() as tx:
         for edition_id, count in deliveries.expire(
-            tx, first_before=now - expire_after, reason=f"given up {hours} hours after the first try"
+            tx, first_before=now - expire_after - LAST_TRY, reason=f"given up {hours} hours after the first try"
         ):
             edition = editions.by_id(tx, edition_id)
             report(tx, _expired(edition, count, now))

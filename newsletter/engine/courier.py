@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 PATIENCE = 10
 """Connections in a row that may be lost before one reply comes through; then the relay is in trouble."""
 
+DOUBTS = 3
+"""Messages in a row without an answer after the last dot; then going on would only make more people uncertain."""
+
 RETURNS = 3
 """How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
 
@@ -180,6 +183,7 @@ class Courier:
     """What should never have been raised; the sender raises it again."""
     _connection: Connection | None = None
     _lost: int = 0
+    _doubts: int = 0
     _in_flight: bool = False
 
     def run(self) -> None:
@@ -279,6 +283,9 @@ class Courier:
         verdict = judge(reply)
         self._react(job, verdict)
         self._lost = 0 if reply.code else self._lost + 1
+        self._doubts = self._doubts + 1 if reply.may_be_delivered else 0
+        if self._doubts >= DOUBTS:
+            self.shared.end(f"The mail server took {DOUBTS} messages in a row and did not answer.")
         return self.post.settled(job, reply, verdict)
 
     def _react(self, job: Job, verdict: Verdict) -> None:
