@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import delivery, edition, queue, sending, slot, subscriber, tip
+from newsletter.cli import db, delivery, edition, init, queue, sending, service, slot, subscriber, tip
 from newsletter.cli.context import State
 from newsletter.errors import NewsletterError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+app.command("init")(init.init)
 app.add_typer(tip.app, name="tip")
 app.command("queue")(queue.queue)
 app.add_typer(slot.app, name="slot")
@@ -33,6 +34,8 @@ app.add_typer(edition.app, name="edition")
 edition.app.command("send")(sending.send)
 edition.app.command("watch")(sending.watch)
 app.add_typer(delivery.app, name="delivery")
+app.add_typer(db.app, name="db")
+app.command("run")(service.run)
 
 
 def _version(asked: bool) -> None:

@@ -154,7 +154,7 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
     from newsletter.engine.service import send_until_idle
 
     stop = threading.Event()
-    with _stopping(stop), progress(edition.audience, quiet=quiet) as show:
+    with stopping(stop), progress(edition.audience, quiet=quiet) as show:
         while True:
             try:
                 with application.sender_lock():
@@ -241,7 +241,7 @@ def watch(
     with application.unit.read() as tx:
         edition = find_edition(tx, date)
     stop = threading.Event()
-    with _stopping(stop), progress(edition.audience) as show:
+    with stopping(stop), progress(edition.audience) as show:
         if not _watch_until_quiet(application, edition, stop, show):
             warn("Nothing moves, and no service gives a sign of life: `newsletter run` or `edition send` goes on.")
     edition, receipt = _look(application, edition)
@@ -250,7 +250,7 @@ def watch(
 
 
 @contextmanager
-def _stopping(stop: threading.Event) -> Iterator[None]:
+def stopping(stop: threading.Event) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C finish the messages in flight instead of tearing them."""
     kept = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
     try:

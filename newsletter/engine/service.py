@@ -99,13 +99,13 @@ class SenderLoop:
                     self._hold()
             except NotNow:
                 # Another process sends; should it die, the operating system frees the lock and we go on.
-                self._wait(BACK_OFF[0])
+                self.sender.clock.wait(self.stop, BACK_OFF[0])
             except NewsletterError as error:
                 logger.error("%s", error)  # noqa: TRY400 - it is told in its own words
-                self._wait(BACK_OFF[1])
+                self.sender.clock.wait(self.stop, BACK_OFF[1])
             except Exception:
                 logger.exception("the sender failed; it starts again")
-                self._wait(BACK_OFF[2])
+                self.sender.clock.wait(self.stop, BACK_OFF[2])
 
     def _hold(self) -> None:
         self.sender.recover()
