@@ -79,6 +79,8 @@ def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
         name = describe_date(day)
         if slot.state is SlotState.OPEN and slot.sends_at > now:
             return Changed(slot=slot, tip=tips.pinned_to(tx, day), new=False)
+        if slot.state is SlotState.OPEN:
+            raise InputError(f"{name} is not skipped, and its time is past")
         if slot.state is not SlotState.SKIPPED:
             raise InputError(f"{name} is not skipped: it is {slot.state}")
         if slot.sends_at <= now:

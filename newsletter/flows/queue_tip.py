@@ -95,10 +95,11 @@ class _Faults:
         """Raise what was found."""
         if not self.found:
             return
-        lines = [f"{name}: {fault}" for name, faults in self.found.items() for fault in faults]
         if self.files == 1:
-            count = "a fault" if len(lines) == 1 else f"{len(lines)} faults"
-            raise InputError(f"{next(iter(self.found))} has {count}; nothing was changed", details=tuple(lines))
+            ((name, faults),) = self.found.items()
+            count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+            raise InputError(f"{name} has {count}; correct it and try again", details=tuple(faults))
+        lines = [f"{name}: {fault}" for name, faults in self.found.items() for fault in faults]
         message = f"{len(self.found)} of {self.files} files must be corrected first; nothing was changed"
         raise InputError(message, details=tuple(lines))
 
