@@ -21,6 +21,7 @@ class Count:
         self._changed = threading.Condition()
 
     def __call__(self) -> None:
+        """Count one ring."""
         with self._changed:
             self.rings += 1
             self._changed.notify_all()

@@ -1,0 +1,49 @@
+"""The web part: the opt-out page, a health check, and a page that says there is nothing else.
+
+In: the parts of the application. Out: an ASGI application. It never redirects, sets no cookie, and loads nothing from
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from newsletter.web.health import Health
+from newsletter.web.one_click import METHODS, OneClick
+from newsletter.web.pages import render_pages
+from newsletter.web.site import PATIENCE, Parts, Site
+
+
+def create_app(parts: Parts, *, patience: float = PATIENCE) -> FastAPI:
+    """Make the application from an `Application` or what resembles it.
+
+    Raises `InputError` when a template of a page is wrong, and `Stop` when there is no database.
+    """
+    pages = render_pages(parts.templates, parts.publication)
+    site = Site(parts, patience=patience)
+    # A slash added by a redirect would lose a one-click POST (RFC 8058 §3.1); the schema pages load foreign scripts.
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    one_click, health = OneClick(site, pages), Health(site)
+
+    async def leave(request: Request) -> Response:
+        return await one_click(request)
+
+    async def healthz(request: Request) -> Response:
+        return await health(request)
+
+    async def refuse(_request: Request, error: Exception) -> Response:
+        status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
+        return pages.not_found.response(status, headers)
+
+    async def apologise(_request: Request, _error: Exception) -> Response:
+        return pages.trouble.response(503, {"Retry-After": "120"})
+
+    app.add_route("/u/{token:path}", leave, methods=list(METHODS))
+    app.add_route("/u", leave, methods=list(METHODS))
+    app.add_route("/healthz", healthz, methods=["GET"])
+    app.add_exception_handler(HTTPException, refuse)
+    app.add_exception_handler(Exception, apologise)
+    return app

@@ -1,0 +1,93 @@
+"""The opt-out: `/u/{token}`, for people by a page with one button, for mail providers by RFC 8058.
+
+In: a request by anybody. Out: 200 once the opt-out is committed. GET, HEAD and OPTIONS never change anything, since
+scanners open every link of a mail. No redirect, no cookie, no check of where the request comes from: RFC 8058 §3.1
+promises that it carries nothing but the token. The token is never logged in full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from urllib.parse import parse_qs
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from newsletter.core.token import read_unsubscribe_token
+from newsletter.flows.opt_out import opt_out
+from newsletter.web.pages import HEADERS, Pages
+from newsletter.web.site import Busy, Site
+
+logger = logging.getLogger(__name__)
+
+METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+MOST_READ = 64 * 1024
+"""Bytes of a body that are looked at; RFC 8058's own body has 26."""
+BODY_SECONDS = 5.0
+"""How long a body may take to come; what counts is the token, which is here already."""
+RETRY_SECONDS = 120
+
+# Some programs take the full stop or the bracket behind a link for a part of it, and some proxies add a slash.
+_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
+
+
+class OneClick:
+    """The answers of `/u/{token}`."""
+
+    def __init__(self, site: Site, pages: Pages) -> None:
+        self._site = site
+        self._pages = pages
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request."""
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={**HEADERS, "Allow": ", ".join(METHODS)})
+        found = _TOKEN.fullmatch(request.path_params.get("token", ""))
+        token = found[1] if found else ""
+        # Checked before the database is asked: a page for a forged link costs no query.
+        if read_unsubscribe_token(self._site.keyring, token) is None:
+            return self._pages.unknown.response(404)
+        if request.method != "POST":
+            return self._pages.unsubscribe.response(200)
+        return await self._leave(request, token)
+
+    async def _leave(self, request: Request, token: str) -> Response:
+        channel = "page" if _from_page(request, await _beginning(request)) else "one-click"
+        about = f"opt-out by {channel}, link {token[:6]}…"
+        site = self._site
+        try:
+            await site.ask(
+                lambda: opt_out(site.unit, site.keyring, token, channel=channel, now=site.clock.now()), about=about
+            )
+        except Busy:
+            return self._pages.trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
+        logger.info("%s", about)
+        return self._pages.done.response(200)
+
+
+async def _beginning(request: Request) -> bytes:
+    """Read no more than the beginning of the body; whatever is wrong with it, the opt-out goes on without."""
+    read = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                read += part[: MOST_READ - len(read)]
+                if len(read) >= MOST_READ:
+                    break
+    except (ClientDisconnect, TimeoutError):
+        # The wish to leave arrived with the first line of the request.
+        pass
+    return read
+
+
+def _from_page(request: Request, body: bytes) -> bool:
+    """Tell whether the button of our page was pressed: it adds a field that mail providers do not send."""
+    if not request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+        return False
+    try:
+        fields = parse_qs(body.decode("latin-1"), max_num_fields=10)
+    except ValueError:
+        return False
+    return fields.get("by") == ["page"]

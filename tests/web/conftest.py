@@ -1,0 +1,122 @@
+"""The web part on a real server on 127.0.0.1, with a real database; httpx asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from jinja2 import Environment
+
+from newsletter.clock import Clock
+from newsletter.core.edition import EditionId
+from newsletter.core.message import Publication
+from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.core.token import Keyring, make_unsubscribe_token
+from newsletter.render.environment import make_environment
+from newsletter.store import subscriber as subscribers
+from newsletter.store.schema import subscriber
+from newsletter.store.unit import Unit
+from newsletter.web.app import create_app
+from newsletter.web.serve import serve
+from tests.conftest import SECRET, FixedClock
+
+KEYRING = Keyring(current=SECRET)
+PUBLICATION = Publication(
+    name="Tip of the Week",
+    from_email="tips@news.example.com",
+    reply_to="hello@news.example.com",
+    postal_address="Example Society\n1 Example Street\nSpringfield",
+    base_url="https://news.example.com",
+    signup_url="https://www.example.com/join",
+)
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebParts:
+    """What the web part needs, as `wiring.Application` has it."""
+
+    unit: Unit
+    clock: Clock
+    keyring: Keyring = KEYRING
+    publication: Publication = PUBLICATION
+    templates: Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """One subscriber, and the token of her mail."""
+
+    unit: Unit
+    id: SubscriberId
+    token: str
+
+    @property
+    def state(self) -> SubscriberState | None:
+        """Return her state as the database has it; None once she is erased."""
+        with self.unit.read() as tx:
+            found = subscribers.by_id(tx, self.id)
+        return None if found is None else found.state
+
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture(scope="session")
+def templates() -> Environment:
+    """Return the shipped templates."""
+    return make_environment(None)
+
+
+@pytest.fixture
+def parts(unit: Unit, clock: FixedClock, templates: Environment) -> WebParts:
+    """Return the parts of an installation, once on each kind of database."""
+    return WebParts(unit=unit, clock=clock, templates=templates)
+
+
+def add_reader(unit: Unit, name: str = "ann", edition: int | None = 7) -> Reader:
+    """Add an active subscriber who got a mail of an edition."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    values = {
+        "email": f"{name}@example.com",
+        "canonical": f"{name}@example.com",
+        "state": "active",
+        "state_since": now,
+        "created_at": now,
+    }
+    with unit.write() as tx:
+        added = tx.execute(subscriber.insert().values(**values).returning(subscriber.c.id)).scalar_one()
+    token = make_unsubscribe_token(KEYRING, SubscriberId(added), None if edition is None else EditionId(edition))
+    return Reader(unit=unit, id=SubscriberId(added), token=token)
+
+
+@pytest.fixture
+def reader(unit: Unit) -> Reader:
+    """Return a subscriber."""
+    return add_reader(unit)
+
+
+def asking(parts: WebParts, *, patience: float = 20.0) -> Iterator[Ask]:
+    """Run the web part and yield a function that asks it; it never follows a redirect."""
+    with (
+        serve(create_app(parts, patience=patience), "127.0.0.1", 0, stop=threading.Event()) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False, timeout=30) as client,
+    ):
+        yield client.request
+
+
+@pytest.fixture
+def ask(parts: WebParts) -> Iterator[Ask]:
+    """Return a function that asks the running web part."""
+    yield from asking(parts)
+
+
+@pytest.fixture
+def ask_after_rotation(parts: WebParts) -> Iterator[Ask]:
+    """Return a function that asks a web part whose secret was replaced since."""
+    rotated = replace(parts, keyring=Keyring(current="the secret of thirty-two letters", old=(SECRET,)))
+    yield from asking(rotated)
