@@ -105,6 +105,11 @@ def test_a_cleaned_value_is_one_harmless_line(value: str) -> None:
     assert clean == unicodedata.normalize("NFC", clean) == plain_value(clean)
 
 
+def test_a_value_is_composed() -> None:
+    """An accent typed as a sign of its own is joined to its letter, also when a control character stood between."""
+    assert plain_value("Zoe\u0308") == plain_value("Zoe\x00\u0308") == "Zoë"
+
+
 def test_a_value_has_a_longest_length() -> None:
     """A novel in a field does not fill the mail."""
     assert len(plain_value("ü" * 5_000)) == len(plain_value("u" * 5_000)) == LONGEST_VALUE

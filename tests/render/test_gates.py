@@ -60,6 +60,7 @@ FAULTS = {
         [("{{ recipient.email }}", "{{ (recipient.email ~ '')[:5] }}")],
         "through a filter that changes it",
     ),
+    "a filter over the whole tip": ("body.txt", [("{{ tip.text }}", "{{ tip.text|upper }}")], "through a filter that"),
     "a value made plain in HTML": (
         "body.html",
         [("{{ recipient.email }}", "{{ '%s'|format(recipient.email)|safe }}")],
@@ -202,5 +203,6 @@ def test_an_endless_subject_is_refused(edit: Edit) -> None:
 def test_braces_written_on_purpose_are_sent(edit: Edit, recipient: Recipient) -> None:
     """A tip about templates may show two braces; they are no leftover."""
     compiled = edit(r"Write `\{{ user }}` and \{% if %} there.")
+    recipient = replace(recipient, fields={"": "a column without a heading"})
     assert "{{ user }}</code> and {% if %} there." in compiled.html(recipient)
     assert "`{{ user }}` and {% if %} there." in compiled.text(recipient)

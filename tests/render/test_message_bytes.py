@@ -5,7 +5,9 @@ from __future__ import annotations
 import email
 import json
 import re
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -229,6 +231,21 @@ def test_a_preview_is_three_files(edit: Edit, recipient: Recipient) -> None:
     assert sorted(files) == ["preview.eml", "preview.html", "preview.txt"]
     assert part(files["preview.eml"], "html").encode() == files["preview.html"]
     assert b"Hello Ann." in files["preview.txt"]
+
+
+def test_threads_share_an_edition(edit: Edit, recipient: Recipient) -> None:
+    """Many connections splice at once, and no message holds a value of another person."""
+    compiled = edit(PERSONAL_BODY)
+    people = [replace(recipient, email=f"p{n}@example.org", fields={"first_name": f"Person{n}"}) for n in range(400)]
+    alone = [compiled.splice(person) for person in people]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            together = list(threads.map(compiled.splice, people))
+    finally:
+        sys.setswitchinterval(before)
+    assert together == alone
 
 
 def test_two_people_get_two_messages(edit: Edit, recipient: Recipient) -> None:
