@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter.cli import subscriber_file, subscriber_show
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, print_json, say
-from newsletter.cli.subscriber_lookup import pairs
+from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say
+from newsletter.cli.subscriber_lookup import known, pairs
+from newsletter.errors import InputError
+
+if TYPE_CHECKING:
+    from newsletter.flows.change_subscriber import Changed
 
 app = typer.Typer(
     help="Who gets the mail: add, import, export, find, change, let go.",
@@ -71,3 +75,131 @@ def add(
     else:
         since = f"{done.person.state.value} since {done.person.state_since:%Y-%m-%d}"
         say(f"{done.person.email} is on the list already ({since}); nothing was changed.")
+
+
+@app.command("edit")
+def edit(
+    context: typer.Context,
+    email: Email,
+    *,
+    new_email: Annotated[
+        str | None, typer.Option("--email", metavar="NEW", help="Another address; they stay the same person.")
+    ] = None,
+    name: Name = None,
+    first_name: FirstName = None,
+    last_name: LastName = None,
+    time_zone: TimeZone = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Add a tag; may be given several times.")] = None,
+    untag: Annotated[list[str] | None, typer.Option(help="Remove a tag; may be given several times.")] = None,
+    field: Field = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is known of a person; an empty value removes it."""
+    from newsletter.core.address import parse_address
+    from newsletter.flows.change_subscriber import Changes, edit_subscriber
+
+    wanted = Changes(
+        address=parse_address(new_email) if new_email is not None else None,
+        name=name,
+        first_name=first_name,
+        last_name=last_name,
+        time_zone=time_zone,
+        add_tags=tuple(tag or ()),
+        remove_tags=tuple(untag or ()),
+        fields=pairs("--field", field or ()),
+    )
+    if wanted == Changes():
+        raise InputError(f"say what to change, such as: newsletter subscriber edit {email} --first-name NAME")
+    here = state(context)
+    person = known(here.app.unit, email)
+    now = here.app.clock.now()
+    done = edit_subscriber(here.app.unit, here.app.keyring, person.id, wanted, who=here.who, now=now)
+    _tell(done, f"Changed {done.after.email}.", as_json=as_json)
+
+
+Because = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept as evidence.")]
+
+
+@app.command("pause")
+def pause(context: typer.Context, email: Email, *, because: Because = "", as_json: Json = False) -> None:
+    """Hold mail back until `resume`; what waits for them in an open edition does not go out."""
+    from newsletter.flows.change_subscriber import pause_subscriber
+
+    here = state(context)
+    person = known(here.app.unit, email)
+    done = pause_subscriber(here.app.unit, person.id, who=here.who, why=because, now=here.app.clock.now())
+    _tell(done, f"Paused {done.after.email}.", as_json=as_json)
+
+
+@app.command("resume")
+def resume(context: typer.Context, email: Email, *, because: Because = "", as_json: Json = False) -> None:
+    """End a pause; the next edition goes to them again."""
+    from newsletter.flows.change_subscriber import resume_subscriber
+
+    here = state(context)
+    person = known(here.app.unit, email)
+    done = resume_subscriber(here.app.unit, person.id, who=here.who, why=because, now=here.app.clock.now())
+    _tell(done, f"Resumed {done.after.email}.", as_json=as_json)
+
+
+@app.command("unsubscribe")
+def unsubscribe(context: typer.Context, email: Email, *, because: Because = "", as_json: Json = False) -> None:
+    """Let somebody go who asked by another way than the link; what waits for them does not go out."""
+    from newsletter.flows.change_subscriber import unsubscribe_subscriber
+
+    here = state(context)
+    person = known(here.app.unit, email)
+    done = unsubscribe_subscriber(here.app.unit, person.id, who=here.who, why=because, now=here.app.clock.now())
+    _tell(done, f"Unsubscribed {done.after.email}.", as_json=as_json)
+
+
+@app.command("reactivate")
+def reactivate(context: typer.Context, email: Email, *, because: Because, as_json: Json = False) -> None:
+    """Bring somebody back who left, bounced or complained, because they wish it."""
+    from newsletter.flows.change_subscriber import reactivate_subscriber
+
+    here = state(context)
+    person = known(here.app.unit, email)
+    done = reactivate_subscriber(here.app.unit, person.id, who=here.who, because=because, now=here.app.clock.now())
+    _tell(done, f"{done.after.email} is active again.", as_json=as_json)
+
+
+@app.command("erase")
+def erase(
+    context: typer.Context, email: Email, *, because: Because = "", yes: Yes = False, as_json: Json = False
+) -> None:
+    """Forget a person for good; only a keyed hash stays, so that they are never added again."""
+    from newsletter.flows.erase_subscriber import erase_subscriber
+
+    here = state(context)
+    person = known(here.app.unit, email)
+    confirm(f"Erase {person.email} for good? They can never be imported or added again.", yes=yes)
+    done = erase_subscriber(
+        here.app.unit, here.app.keyring, person.id, who=here.who, why=because, now=here.app.clock.now()
+    )
+    if as_json:
+        skipped, blanked = (done.skipped, done.blanked) if done else (0, 0)
+        print_json({"erased": done is not None, "id": person.id, "skipped": skipped, "blanked": blanked})
+    elif done is None:
+        say(f"Subscriber {person.id} was erased already.")
+    else:
+        say(f"Erased subscriber {done.id}; {plural(done.blanked, 'delivery', 'deliveries')} stay without a name.")
+        _tell_skipped(done.skipped)
+
+
+def _tell(done: Changed, words: str, *, as_json: bool) -> None:
+    from newsletter.flows.export_subscribers import as_json as values
+
+    if as_json:
+        print_json({"changed": done.after != done.before, "skipped": done.skipped, **values(done.after)})
+    elif done.after == done.before:
+        since = f"{done.after.state.value} since {done.after.state_since:%Y-%m-%d}"
+        say(f"{done.after.email} is so already ({since}); nothing was changed.")
+    else:
+        say(words)
+        _tell_skipped(done.skipped)
+
+
+def _tell_skipped(count: int) -> None:
+    if count:
+        say(f"{plural(count, 'waiting mail')} will not go out.")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, bindparam, func, or_, select, update
+from sqlalchemy import Row, Text, bindparam, case, func, or_, select, update
 
 from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionId, EditionStatus
@@ -140,7 +140,11 @@ _RECORD = (
             delivery.c.state == DeliveryState.UNCERTAIN.value,
         ),
     )
-    .values({name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED})
+    .values(
+        {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED}
+        # An answer that comes after the person was erased may name the address.
+        | {"reply_text": case((delivery.c.subscriber_id.is_(None), ""), else_=bindparam("new_reply_text", type_=Text))}
+    )
 )
 
 

@@ -1,0 +1,72 @@
+"""Erasing a person: nothing that names them stays but a keyed hash, by which they are never added again.
+
+In: a subscriber. Out: what was done, as numbers. Their deliveries stay without them, so that every report still adds
+up; what has not gone out is taken back first. The log bears the id, not the address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from newsletter.core.address import parse_address
+from newsletter.core.subscriber import Subscriber, SubscriberId
+from newsletter.core.token import Keyring, suppression_hash
+from newsletter.store import delivery as deliveries
+from newsletter.store import erasure
+from newsletter.store import log as logs
+from newsletter.store import subscriber as subscribers
+from newsletter.store.unit import Tx, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What was done."""
+
+    id: SubscriberId
+    skipped: int
+    """Mails that were waiting and do not go out."""
+    blanked: int
+    """Deliveries that stay without the person."""
+    addresses: int
+    """Addresses on the suppression list from now on: the present one, and those before it."""
+
+
+def erase_subscriber(
+    unit: Unit, keyring: Keyring, wanted: SubscriberId, *, who: str, why: str = "", now: datetime
+) -> Erased | None:
+    """Forget a person for good; None when they were erased already."""
+    with unit.write() as tx:
+        person = subscribers.locked(tx, wanted)
+        if person is None:
+            return None
+        addresses = {person.email, *erasure.former_addresses(tx, person.id)}
+        suppressed = _suppress(tx, keyring, person, addresses, now=now)
+        skipped = deliveries.skip_person(tx, person.id, "erased")
+        spellings = {form for one in addresses for form in _spellings(one)}
+        erasure.scrub_replies(tx, person.id, spellings)
+        blanked = deliveries.blank_person(tx, person.id)
+        subscribers.erase(tx, person.id)
+        logs.add(
+            tx,
+            logs.Entry(at=now, who=who, what="subscriber erase", about=f"subscriber {person.id}", why=why),
+        )
+        # Last, so that the words of this very entry are looked through too.
+        erasure.scrub_words(tx, spellings)
+        return Erased(id=person.id, skipped=skipped, blanked=blanked, addresses=suppressed)
+
+
+def _suppress(tx: Tx, keyring: Keyring, person: Subscriber, addresses: set[str], *, now: datetime) -> int:
+    """Put every address of the person on the list, but for one that is somebody else's by now."""
+    done = 0
+    for canonical in {parse_address(one).canonical for one in addresses}:
+        owner = subscribers.by_canonical(tx, canonical)
+        if owner is None or owner.id == person.id:
+            subscribers.suppress_hash(tx, suppression_hash(keyring, canonical), reason="erased", now=now)
+            done += 1
+    return done
+
+
+def _spellings(email: str) -> set[str]:
+    address = parse_address(email)
+    return {address.email, address.canonical, address.smtp}

@@ -1,0 +1,62 @@
+"""Forgetting a person in rows that stay: deliveries, the log and alerts.
+
+In: an id, and every address the person had. Out: rows in which neither can be found. No row is deleted here, so that
+the books of every edition still balance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Table, func, or_, select, update
+
+from newsletter.core.subscriber import SubscriberId
+from newsletter.store.schema import alert, consent, delivery, edition, log, slot
+from newsletter.store.unit import Tx
+
+ERASED = "(erased)"
+"""What stands where an address stood."""
+
+# Where a person or a program may have written an address in words, by table.
+_WORDS = ((log, ("about", "why")), (alert, ("message",)), (slot, ("reason",)), (edition, ("why", "status_why")))
+
+
+def scrub_replies(tx: Tx, who: SubscriberId, addresses: Iterable[str]) -> None:
+    """Take out of a person's deliveries what servers said of them, and the address where a reason names it."""
+    mine = (delivery.c.edition_id.in_(select(edition.c.id)), delivery.c.subscriber_id == who)
+    tx.execute(update(delivery).where(*mine).values(reply_text=""))
+    _scrub(tx, delivery, ("reason",), list(addresses), *mine)
+
+
+def scrub_words(tx: Tx, addresses: Iterable[str]) -> None:
+    """Take addresses out of what people and programs wrote: the log, alerts, the reasons of slots and editions."""
+    listed = list(addresses)
+    for table, names in _WORDS:
+        _scrub(tx, table, names, listed)
+
+
+def former_addresses(tx: Tx, who: SubscriberId) -> set[str]:
+    """Return the addresses a person had before, as the evidence of their changes tells."""
+    rows = tx.execute(
+        select(consent.c.evidence).where(consent.c.subscriber_id == who, consent.c.action == "address changed")
+    )
+    return {str(evidence[key]) for evidence in rows.scalars() for key in ("from", "to") if key in evidence}
+
+
+def _scrub(
+    tx: Tx, table: Table, names: tuple[str, ...], addresses: list[str], *conditions: ColumnElement[bool]
+) -> None:
+    words = re.compile(
+        "|".join(rf"(?<![\w.+-]){re.escape(one)}(?![\w-]|\.\w)" for one in sorted(addresses, key=len, reverse=True)),
+        re.IGNORECASE,
+    )
+    columns = [table.c[name] for name in names]
+    # The database only narrows it down: SQLite folds the case of ASCII letters alone, and every address has some.
+    pieces = {max(re.findall(r"[!-~]+", one), key=len).lower() for one in addresses}
+    some = or_(*(func.lower(column).contains(one, autoescape=True) for column in columns for one in pieces))
+    [key] = table.primary_key.columns
+    for row in tx.execute(select(key, *columns).where(some, *conditions)).all():
+        values = {name: words.sub(ERASED, getattr(row, name)) for name in names}
+        if any(values[name] != getattr(row, name) for name in names):
+            tx.execute(update(table).where(key == row[0]).values(values))
