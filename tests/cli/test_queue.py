@@ -1,0 +1,59 @@
+"""`newsletter queue` as people and programs read it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.conftest import Home
+from tests.cli.test_tip import add, coming
+from tests.flows.tip_world import subscribe, tip_file
+
+
+def test_json_is_a_list_of_dates(home: Home) -> None:
+    """Each coming date with its instant in UTC, its tip, the source, why, and how many people."""
+    subscribe(home.unit, "ada", "ben")
+    add(home, "a")
+    rows = json.loads(home.run("queue", "--weeks", "2", "--json").out)
+    assert [row["date"] for row in rows] == coming(home, count=2)
+    assert {"date", "sends_at", "tip", "source", "why", "audience"} <= rows[0].keys()
+    assert [(row["tip"], row["source"], row["audience"]) for row in rows] == [("a", "queue", 2), (None, "none", 0)]
+    assert rows[0]["sends_at"].endswith("+00:00")
+    assert rows[0]["why"] == "next in the queue (1st of 1)"
+
+
+def test_the_table_names_day_hour_and_offset(home: Home) -> None:
+    """A person reads the weekday, the wall clock and its distance from UTC, and each warning on a line."""
+    add(home, "a")
+    done = home.run("queue", "--weeks", "3")
+    assert done.code == 0
+    assert "Tuesday" in done.out
+    assert ", 09:00 E" in done.out
+    assert "(UTC" in done.out
+    assert "Warning: nobody is subscribed, so nothing would go out" in done.out
+    assert "Warning: approved tips end on Tuesday" in done.out
+    assert len([line for line in done.out.splitlines() if "Tuesday" in line and "09:00" in line]) == 3
+
+
+def test_skipped_dates_and_stranded_tips_are_shown(home: Home) -> None:
+    """The date stays in the table with the reason, and its tip is named below with what to do."""
+    day = coming(home)[2]
+    assert home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}").text).code == 0
+    done = home.run("slot", "skip", day, "--because", "the summer fair")
+    assert "a is pinned to this date and is now stranded" in done.err
+    shown = home.run("queue").out
+    assert "skipped on purpose: the summer fair" in shown
+    assert "Stranded: 'a' will not go out" in shown
+
+
+def test_the_rate_gives_the_time_it_takes(home: Home) -> None:
+    """With a rate of one a second, two people take two seconds."""
+    subscribe(home.unit, "ada", "ben")
+    with (home.folder / ".env").open("a") as settings:
+        settings.write("NEWSLETTER_RATE_PER_SECOND=1\n")
+    assert "An edition for 2 people takes about 2 seconds at the present rate." in home.run("queue").out
+
+
+def test_weeks_have_limits(home: Home) -> None:
+    """Zero weeks and a number that is none are wrong input."""
+    for weeks in ("0", "many", "100000"):
+        assert home.run("queue", "--weeks", weeks).code == 2

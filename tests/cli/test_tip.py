@@ -1,0 +1,254 @@
+"""`newsletter tip` as people call it."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from newsletter.core.cadence import Cadence, next_slots
+from newsletter.store import installation as installations
+from tests.cli.conftest import Home
+from tests.flows.tip_world import CADENCE, tip_file
+
+SAMPLES = Path(__file__).parents[2] / "data" / "tips"
+
+
+def coming(home: Home, cadence: Cadence = CADENCE, *, count: int = 4) -> list[str]:
+    """Return the coming weekly dates; the first may pass while a test runs, so tests use the others."""
+    with home.unit.read() as tx:
+        assert installations.get(tx).first_tick_at is None
+    from newsletter.clock import SystemClock  # noqa: PLC0415 the command reads the real clock, so the test does too
+
+    return [slot.date.isoformat() for slot in next_slots(cadence, SystemClock().now(), count)]
+
+
+def add(home: Home, *slugs: str, status: str = "approved") -> None:
+    """Add tips in this order."""
+    for slug in slugs:
+        assert home.run("tip", "add", "-", stdin=tip_file(slug, status=status).text).code == 0
+
+
+def listed(home: Home) -> dict[str, dict[str, object]]:
+    """Return what `tip list --json` says, by slug."""
+    return {row["slug"]: row for row in json.loads(home.run("tip", "list", "--json").out)}
+
+
+def editor(home: Home, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Make a program of one line the editor; the file is `$1`."""
+    path = home.folder / "editor.sh"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("VISUAL", str(path))
+
+
+def test_the_sample_tips_go_in_and_are_listed(home: Home) -> None:
+    """A folder goes in as it stands, in the order of the names, and once."""
+    done = home.run("tip", "import", str(SAMPLES))
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("answer-with-a-date: added, approved\nbegin-with-what-you-can-do: added")
+    assert done.out.endswith("18 files: 18 added.\n")
+    assert home.run("tip", "import", str(SAMPLES)).out.endswith("18 files: 18 unchanged.\n")
+    assert len(listed(home)) == 18
+    assert "answer-with-a-date" in home.run("tip", "list", "--status", "approved").out
+    assert home.run("tip", "list", "--status", "sent").out == "No sent tips.\n"
+
+
+def test_names_are_taken_in_the_order_in_which_people_count(home: Home) -> None:
+    """`2-` comes before `10-`; files of other kinds and hidden ones are left alone."""
+    folder = home.folder / "new"
+    folder.mkdir()
+    for name, slug in (("10-x.md", "ten"), ("2-x.md", "two")):
+        (folder / name).write_text(tip_file(slug).text)
+    (folder / "notes.txt").write_text("no tip")
+    (folder / ".hidden.md").write_text("no tip")
+    home.run("tip", "import", str(folder))
+    assert list(listed(home)) == ["two", "ten"]
+
+
+def test_faults_of_all_files_are_told_with_their_lines(home: Home) -> None:
+    """Exit code 2, each fault with file and line, and nothing is changed."""
+    folder = home.folder / "new"
+    folder.mkdir()
+    (folder / "a.md").write_text(tip_file("a").text)
+    (folder / "b.md").write_text(tip_file("b", "pin: soon").text)
+    (folder / "c.md").write_text(tip_file("c", body="Hello {{ frist_name|x }}").text)
+    done = home.run("tip", "import", str(folder))
+    assert (done.code, done.out) == (2, "")
+    assert f"{folder}/b.md: line 5: pin:" in done.err
+    assert f'{folder}/c.md: line 7: unknown merge field "frist_name"' in done.err
+    assert listed(home) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("tip", "add", "missing.md"), "cannot be read"),
+        (("tip", "add", "."), "is a folder; `newsletter tip import .`"),
+        (("tip", "import", "empty"), "holds no .md file"),
+        (("tip", "list", "--status", "good"), "'good' is not a status; use one of draft, approved, sent, retired"),
+        (("tip", "show", "nope"), "there is no tip 'nope'"),
+        (("tip", "approve", "a", "nope"), "there is no tip 'nope'"),
+        (("tip", "show", "an"), "begins the name of 2 tips"),
+        (("tip", "pin", "a", "soon"), "'soon' is not a date"),
+        (("tip", "pin", "a", "2020-01-07"), "is past"),
+        (("tip", "move", "a"), "say where to"),
+        (("tip", "move", "a", "--first", "--last"), "say where to"),
+        (("tip", "move", "a", "--before", "a"), "cannot go before itself"),
+        (("tip", "preview", "a", "--as", "eve@example.org"), "there is no subscriber eve@example.org"),
+        (("tip", "preview", "a", "--as", "eve"), "newsletter: "),
+        (("tip", "preview", "a", "--to", ".env"), "cannot be written"),
+    ],
+)
+def test_wrong_input_is_one_line_and_changes_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    """Exit code 2, a first line that says what is wrong, no traceback, and the tips are as before."""
+    monkeypatch.chdir(home.folder)
+    (home.folder / "empty").mkdir()
+    add(home, "a", "anna", "anne", status="draft")
+    before = listed(home)
+    done = home.run(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("newsletter: ")
+    assert message in done.err.splitlines()[0]
+    assert listed(home) == before
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_line(home: Home) -> None:
+    """A file in another encoding is named with the line on which it shows."""
+    path = home.folder / "latin.md"
+    path.write_bytes("---\ntitle: Café\n---\nText\n".encode("latin-1"))
+    done = home.run("tip", "add", str(path))
+    assert done.code == 2
+    assert "latin.md, line 2: this is not UTF-8 text" in done.err
+
+
+def test_show_prints_the_file(home: Home) -> None:
+    """What is shown could be saved and imported again; JSON has the words too."""
+    add(home, "a")
+    done = home.run("tip", "show", "a")
+    assert "a: approved" in done.out
+    assert "title: Title of a\nslug: a\nstatus: approved\n---\n\nOne idea." in done.out
+    assert json.loads(home.run("tip", "show", "a", "--json").out)["body"] == "One idea."
+
+
+def test_approving_says_when_it_goes_out(home: Home) -> None:
+    """One line for each tip; approving it again says so and is no error."""
+    add(home, "a", "b", status="draft")
+    done = home.run("tip", "approve", "a", "b")
+    assert done.code == 0
+    assert [line.split(" ")[0:4] for line in done.out.splitlines()] == [
+        ["a:", "approved;", "goes", "out"],
+        ["b:", "approved;", "goes", "out"],
+    ]
+    assert "was approved already" in home.run("tip", "approve", "a").out
+
+
+def test_pins_places_and_retirement(home: Home) -> None:
+    """A tip can be pinned, unpinned, moved and retired; the list follows."""
+    add(home, "a", "b")
+    day = coming(home)[2]
+    assert home.run("tip", "pin", "b", day).code == 0
+    assert (listed(home)["b"]["pin"], listed(home)["b"]["goes_out"]) == (day, day)
+    assert "was pinned to that date already" in home.run("tip", "pin", "b", day).out
+    assert home.run("tip", "unpin", "b").out == f"b: no longer pinned to {day}\n"
+    assert home.run("tip", "unpin", "b").out == "b: was not pinned\n"
+    assert home.run("tip", "move", "b", "--first").out.startswith("b: now first in the queue\nGoes out ")
+    assert home.run("tip", "move", "a", "--before", "b").code == 0
+    assert list(listed(home)) == ["a", "b"]
+    assert home.run("tip", "retire", "a", "--because", "outdated").out == "a: retired\n"
+    assert home.run("tip", "retire", "a").out == "a: was retired already\n"
+    assert listed(home)["a"]["status"] == "retired"
+
+
+def test_a_pinned_draft_is_warned_of(home: Home) -> None:
+    """A pin alone sends nothing."""
+    add(home, "a", status="draft")
+    done = home.run("tip", "pin", "a", coming(home)[2])
+    assert done.code == 0
+    assert "It is a draft and goes out only once approved" in done.err
+
+
+def test_a_preview_is_three_files(home: Home) -> None:
+    """HTML, text and a message for a mail program, in a folder that is told; a draft will do."""
+    add(home, "a", status="draft")
+    folder = home.folder / "look"
+    done = home.run("tip", "preview", "a", "--to", str(folder))
+    assert done.code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["preview.eml", "preview.html", "preview.txt"]
+    assert str(folder / "preview.html") in done.out
+    assert "One idea." in (folder / "preview.txt").read_text()
+    assert (folder / "preview.eml").read_bytes().startswith(b"From: ")
+    assert home.run("tip", "preview", "a").code == 0
+    assert (home.folder / "data" / "previews" / "a" / "preview.html").is_file()
+
+
+def test_a_new_tip_comes_from_the_editor(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was saved is added; signs that YAML knows may stand in the title."""
+    editor(home, monkeypatch, 'printf "More words.\\n" >> "$1"')
+    done = home.run("tip", "new", 'Part 1: "listen" # first \\ last')
+    assert (done.code, done.out) == (0, "part-1-listen-first-last: added, draft\n")
+    row = listed(home)["part-1-listen-first-last"]
+    assert row["title"] == 'Part 1: "listen" # first \\ last'
+
+
+def test_a_new_tip_saved_unchanged_adds_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing the editor is how a person says no."""
+    editor(home, monkeypatch, "true")
+    done = home.run("tip", "new", "Listen")
+    assert (done.code, done.out) == (0, "Saved unchanged, so nothing was added.\n")
+    assert listed(home) == {}
+
+
+def test_a_faulty_new_tip_is_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The faults are told with their lines, and where the text lies."""
+    editor(home, monkeypatch, 'sed -i "s/^title/titel/" "$1"')
+    done = home.run("tip", "new", "Listen")
+    assert done.code == 2
+    assert "listen.md has 2 faults" in done.err
+    assert "line 2: “titel” is not a key of a tip" in done.err
+    kept = Path(done.err.rsplit("`newsletter tip add ", 1)[1].split("`")[0])
+    assert kept.read_text().startswith("---\ntitel: ")
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("exit 3", "the editor gave up (exit code 3)"), ('echo more >> "$1"; exit 3', "and the text is kept at ")],
+)
+def test_an_editor_that_fails_changes_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch, script: str, message: str
+) -> None:
+    """What was written before is not lost."""
+    editor(home, monkeypatch, script)
+    done = home.run("tip", "new", "Listen")
+    assert done.code == 2
+    assert message in done.err
+    assert listed(home) == {}
+
+
+def test_without_an_editor_the_other_way_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither VISUAL nor EDITOR, or one that is not there, is wrong input."""
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.delenv("EDITOR", raising=False)
+    assert "set EDITOR, such as EDITOR=nano" in home.run("tip", "new", "Listen").err
+    monkeypatch.setenv("EDITOR", "no-such-editor")
+    done = home.run("tip", "new", "Listen")
+    assert (done.code, "cannot be started" in done.err) == (2, True)
+
+
+def test_editing_changes_the_words_and_the_status(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole file is in the editor; saving it unchanged changes nothing, a fault keeps it."""
+    add(home, "a")
+    editor(home, monkeypatch, "true")
+    assert home.run("tip", "edit", "a").out == "Saved unchanged, so nothing was changed.\n"
+    editor(home, monkeypatch, 'sed -i "s/One idea/Two ideas/; s/approved/draft/" "$1"')
+    assert home.run("tip", "edit", "a").out == "a: updated, draft.\n"
+    assert json.loads(home.run("tip", "show", "a", "--json").out)["body"] == "Two ideas."
+    editor(home, monkeypatch, 'sed -i "s/^slug.*/slug: A B/" "$1"')
+    done = home.run("tip", "edit", "a")
+    assert done.code == 2
+    assert "line 3: slug:" in done.err
+    assert "your text is kept" in done.err
