@@ -107,12 +107,13 @@ def _start_bell(application: Application, stop: threading.Event, stack: ExitStac
 
 
 def _announce(application: Application, parts: tuple[str, ...]) -> None:
-    from newsletter.core.cadence import describe_instant, next_slots
+    from newsletter.core.cadence import describe_instant
+    from newsletter.flows.send_now import early_slot
 
     settings = application.settings
     logger.info("running: %s (process %s)", ", ".join(parts), application.process)
     if "bell" in parts:
-        following = next_slots(application.cadence, application.clock.now(), 1)[0]
+        following = early_slot(application.unit, application.cadence, None, now=application.clock.now())
         logger.info("the next slot is %s", describe_instant(following.sends_at, application.cadence.zone))
     if "sender" in parts:
         logger.info("mail goes through %s:%s", settings.smtp_host, settings.smtp_port)
