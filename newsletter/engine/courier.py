@@ -162,8 +162,9 @@ class Post:
 
 
 def _fields(person: Marked) -> dict[str, str]:
-    own = {f"field.{name}": value for name, value in person.fields.items()}
-    return own | {
+    # Own fields bear their bare heading: `field.` is how an author writes them (`core/message.py`).
+    return {
+        **person.fields,
         "first_name": person.first_name,
         "last_name": person.last_name,
         "name": person.name,

@@ -1,0 +1,43 @@
+"""The values of one person as her mail will show them."""
+
+from __future__ import annotations
+
+import pytest
+
+from newsletter.core.delivery import DeliveryId
+from newsletter.core.message import MergeField, Recipient
+from newsletter.core.subscriber import SubscriberId
+from newsletter.engine.courier import _fields
+from newsletter.store.delivery import Marked
+from tests.conftest import START
+
+ADA = Marked(
+    id=DeliveryId(1),
+    subscriber_id=SubscriberId(1),
+    attempts=1,
+    first_attempt_at=START,
+    email="ada@example.org",
+    name="Ada Field",
+    first_name="Ada",
+    last_name="Field",
+    fields={"Company Name": "Example", "first_name": "from a column"},
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("field.company_name", "Example"),
+        ("field.Company Name", "Example"),
+        ("first_name", "Ada"),
+        ("name", "Ada Field"),
+        ("email", "ada@example.org"),
+        ("field.floor", "fallback"),
+    ],
+)
+def test_each_merge_field_finds_its_value(name: str, value: str) -> None:
+    """A column of an import fills its field in the mail, and none can take the place of a name."""
+    recipient = Recipient(
+        email=ADA.email, fields=_fields(ADA), unsubscribe_url="", message_id="1@example.com", date=START
+    )
+    assert MergeField(name=name, fallback="fallback").value(recipient) == value
