@@ -27,6 +27,7 @@ from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring
 from newsletter.engine.send import Sender, SendRules
 from newsletter.engine.tick import Bell
+from newsletter.flows.check_key import check_key
 from newsletter.flows.freeze import Kitchen
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.queue_tip import Review
@@ -51,8 +52,10 @@ class Application:
 
     @cached_property
     def unit(self) -> Unit:
-        """The door to the database; raises `Stop` when it is missing, older or newer."""
-        return open_unit(self.engine)
+        """The door to the database; raises `Stop` when it is missing, older, newer, or made with another secret key."""
+        unit = open_unit(self.engine)
+        check_key(unit, self.keyring, who=self.process, now=self.clock.now())
+        return unit
 
     @cached_property
     def cadence(self) -> Cadence:

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
+from newsletter.core.token import key_fingerprint
 from newsletter.store import installation
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
@@ -87,7 +88,7 @@ def create(url: str) -> None:
     engine = connect(url)
     upgrade(engine)
     with open_unit(engine).write() as tx:
-        installation.create(tx, now=START, key_fingerprint="test")
+        installation.create(tx, now=START, key_fingerprint=key_fingerprint(SECRET))
     engine.dispose()
 
 

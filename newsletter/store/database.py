@@ -20,6 +20,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 from newsletter.store.unit import Unit, translate
 
+Database = Engine
+"""What a URL names: opened for transactions by `open_unit`, created and upgraded by `store/upgrade.py`."""
+
 HEAD = "0001"
 """The schema revision this version of the program works with."""
 

@@ -40,6 +40,17 @@ def create(tx: Tx, *, now: datetime, key_fingerprint: str) -> bool:
     return True
 
 
+def find(tx: Tx) -> Installation | None:
+    """Return the one row; None when the set-up was cut short before it was written."""
+    return None if tx.execute(select(installation.c.id)).first() is None else get(tx)
+
+
+def change_key(tx: Tx, *, was: str, to: str) -> bool:
+    """Record that another secret key is in use; tell whether it was this process that did."""
+    done = tx.execute(update(installation).where(installation.c.key_fingerprint == was).values(key_fingerprint=to))
+    return done.rowcount == 1
+
+
 def get(tx: Tx) -> Installation:
     """Return the one row."""
     row = tx.execute(select(installation)).one()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -34,6 +35,9 @@ def upgrade(engine: Engine, *, target: str = HEAD) -> tuple[str | None, str]:
             path.parent.mkdir(parents=True, exist_ok=True)
         with engine.connect() as connection:
             _run(connection, target)
+    except CommandError as error:
+        message = f"The database is of a version that this program does not know ({before}); nothing was changed."
+        raise Stop(message) from error
     except OSError as error:
         message = f"{error.filename} cannot be made ({error.strerror}); check who owns the folder."
         raise Stop(message) from error

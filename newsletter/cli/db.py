@@ -1,0 +1,74 @@
+"""`newsletter db`: the database as a thing: its version, and whether it is whole."""
+
+from __future__ import annotations
+
+import typer
+
+from newsletter.cli.context import state
+from newsletter.cli.output import Json, plural, print_json, say
+
+app = typer.Typer(
+    help="The database: bring it to this version, and see whether it is whole.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("upgrade")
+def upgrade_(context: typer.Context, *, as_json: Json = False) -> None:
+    """Create the database, or bring an older one to this version; on SQLite a copy is made first."""
+    from newsletter.flows.upgrade_database import upgrade_database
+
+    here = state(context)
+    application = here.app
+    done = upgrade_database(application.engine, application.keyring, who=here.who, now=application.clock.now())
+    if as_json:
+        print_json({"before": done.before, "after": done.after, "backup": done.backup})
+    elif done.before is None:
+        say(f"Created the database (version {done.after}).")
+    elif done.before == done.after:
+        say(f"The database is of version {done.after} already; nothing was changed.")
+    else:
+        if done.backup is not None:
+            say(f"Copied the database as it was to {done.backup}.")
+        say(f"Upgraded the database from version {done.before} to {done.after}.")
+
+
+@app.command()
+def check(context: typer.Context, *, as_json: Json = False) -> None:
+    """See whether the file is sound, and whether every edition accounts for each of its people; exit 1 if not."""
+    from newsletter.store import check as checks
+
+    with state(context).app.unit.read() as tx:
+        file = checks.file_faults(tx)
+        references = checks.reference_faults(tx)
+        books = checks.all_books(tx)
+    wrong = [one for one in books if one.faults]
+    sound = not (file or references or wrong)
+    if as_json:
+        gaps = [
+            {"edition": one.edition, "audience": one.audience, "accounted": one.accounted, "gap": one.gap}
+            | {"faults": one.faults}
+            for one in wrong
+        ]
+        print_json({"ok": sound, "file": file, "references": references, "editions": len(books), "gaps": gaps})
+    else:
+        for fault in file:
+            say(f"file: {fault}")
+        for fault in references:
+            say(f"reference: {fault}")
+        for one in wrong:
+            say(f"edition {one.edition}: {'; '.join(one.faults)}")
+        say(_verdict(len(books), len(wrong), whole=not (file or references)))
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _verdict(editions: int, wrong: int, *, whole: bool) -> str:
+    if not whole:
+        return "The database is damaged: stop the service, keep a copy of it as it is, and restore a backup."
+    if wrong:
+        return f"{plural(wrong, 'edition does', 'editions do')} not add up; keep a copy of the database as it is."
+    if not editions:
+        return "The database is sound; there is no edition yet."
+    return f"The database is sound, and the books of {plural(editions, 'edition')} balance."

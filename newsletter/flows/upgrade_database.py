@@ -1,0 +1,56 @@
+"""Upgrading a database: a copy first, nobody sending meanwhile, and all of it or nothing.
+
+In: a database of any age. Out: the version before and after, and where the copy lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from newsletter.core.token import Keyring
+from newsletter.errors import NotNow
+from newsletter.flows.set_up import set_up
+from newsletter.store.backup import copy_sqlite
+from newsletter.store.database import HEAD, Database, current_revision, sender_lock, sqlite_path
+from newsletter.store.upgrade import upgrade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgraded:
+    """What was done."""
+
+    before: str | None
+    """None when there was no database."""
+    after: str
+    backup: Path | None = None
+
+
+def upgrade_database(database: Database, keyring: Keyring, *, who: str, now: datetime) -> Upgraded:
+    """Create the database, or bring it to this version.
+
+    Raises `NotNow` while a sender is alive, and `Stop` when the database is newer than this program.
+    """
+    before = current_revision(database)
+    backup = None
+    if before is not None and before < HEAD:
+        try:
+            with sender_lock(database):
+                backup = _back_up(database, now)
+                upgrade(database)
+        except NotNow as error:
+            raise NotNow(
+                f"{error} Stop the service, then run `newsletter db upgrade` again; nothing was changed."
+            ) from error
+    done = set_up(database, keyring, who=who, now=now)
+    return Upgraded(before=before, after=done.revision, backup=backup)
+
+
+def _back_up(database: Database, now: datetime) -> Path | None:
+    path = sqlite_path(database)
+    if path is None:
+        return None
+    to = path.parent / "backups" / f"{path.stem}-{now:%Y-%m-%d-%H%M%S}.db"
+    copy_sqlite(database, to)
+    return to

@@ -1,0 +1,90 @@
+"""Whether a database is whole: its file, its references, and the books of every edition.
+
+In: a transaction. Out: what is wrong, in words and numbers. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from newsletter.core.delivery import OPEN_STATES, DeliveryState
+from newsletter.core.edition import EditionId
+from newsletter.store.schema import delivery, edition
+from newsletter.store.unit import Tx
+
+_MOST_FAULTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """The account of one edition."""
+
+    edition: str
+    """Its name, such as `2026-11-24`."""
+    audience: int
+    """People at the freeze."""
+    accounted: int
+    """People whom some state accounts for: by the totals of a closed edition, else by the rows."""
+    faults: tuple[str, ...]
+    """What does not add up, in words; empty when all does."""
+
+    @property
+    def gap(self) -> int:
+        """Return how many people of the audience nothing accounts for; negative when there are too many."""
+        return self.audience - self.accounted
+
+
+def file_faults(tx: Tx) -> Sequence[str]:
+    """Return what SQLite finds wrong with its file; PostgreSQL checks its own."""
+    if tx.dialect.name != "sqlite":
+        return []
+    found = [str(row[0]) for row in tx.exec_driver_sql(f"PRAGMA integrity_check({_MOST_FAULTS})")]
+    return [] if found == ["ok"] else found
+
+
+def reference_faults(tx: Tx) -> Sequence[str]:
+    """Return rows that refer to a row which is not there; PostgreSQL lets none come to be."""
+    if tx.dialect.name != "sqlite":
+        return []
+    rows = tx.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(_MOST_FAULTS)
+    return [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in rows]
+
+
+def all_books(tx: Tx) -> Sequence[Books]:
+    """Return the account of every edition, oldest first."""
+    counts: dict[EditionId, dict[str, int]] = {}
+    query = select(delivery.c.edition_id, delivery.c.state, func.count()).group_by(
+        delivery.c.edition_id, delivery.c.state
+    )
+    for of, state, count in tx.execute(query):
+        counts.setdefault(EditionId(of), {})[state] = count
+    columns = (edition.c.id, edition.c.date, edition.c.number, edition.c.audience, edition.c.totals)
+    return [
+        _books(
+            name=row.date.isoformat() if row.number == 1 else f"{row.date.isoformat()}.{row.number}",
+            audience=row.audience,
+            totals=row.totals,
+            rows=counts.get(EditionId(row.id), {}),
+        )
+        for row in tx.execute(select(*columns).order_by(edition.c.id))
+    ]
+
+
+def _books(*, name: str, audience: int, totals: Mapping[str, int] | None, rows: Mapping[str, int]) -> Books:
+    account = rows if totals is None else totals
+    accounted = sum(account.values())
+    faults = []
+    if accounted != audience:
+        source = "its rows" if totals is None else "its stored totals"
+        faults.append(f"{source} account for {accounted:,} of {audience:,} people")
+    if totals is not None:
+        waiting = sum(rows.get(state.value, 0) for state in OPEN_STATES)
+        if waiting:
+            faults.append(f"it is closed, and {waiting:,} of its rows still wait")
+        # Rows may be purged after years, the totals stay; more rows than people cannot be.
+        if sum(rows.values()) >= audience and any(rows.get(one, 0) != totals.get(one, 0) for one in DeliveryState):
+            faults.append("its rows tell another story than its stored totals")
+    return Books(edition=name, audience=audience, accounted=accounted, faults=tuple(faults))

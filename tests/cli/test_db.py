@@ -1,0 +1,251 @@
+"""`newsletter db`: upgrading with a copy first, and finding what does not add up."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from newsletter.core.cadence import Slot, SlotState
+from newsletter.core.lineup import Source
+from newsletter.core.subscriber import SubscriberState
+from newsletter.core.tip import TipDraft, TipStatus
+from newsletter.store import check, edition, slot, tip
+from newsletter.store.backup import copy_sqlite
+from newsletter.store.database import HEAD, connect, current_revision, sender_lock
+from newsletter.store.schema import delivery, subscriber
+from newsletter.store.schema import edition as edition_table
+from newsletter.store.unit import Unit
+from tests.conftest import SECRET, START
+
+NOW = datetime(2026, 11, 24, 14, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(sqlite_url: str, tmp_path: Path) -> Path:
+    """Return a home whose `.env` names an empty database that stands beside it."""
+    (tmp_path / ".env").write_text(
+        "NEWSLETTER_FROM=tips@example.com\n"
+        "NEWSLETTER_POSTAL_ADDRESS='Example Society, 1 Example Street'\n"
+        "NEWSLETTER_BASE_URL=https://news.example.com\n"
+        f"NEWSLETTER_SECRET_KEY='{SECRET}'\n"
+        "NEWSLETTER_DATABASE_URL=sqlite:///newsletter.db\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def run(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs the command line in that home."""
+
+    def newsletter(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "newsletter", "-C", str(home), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return newsletter
+
+
+def make_edition(unit: Unit, people: int) -> edition.EditionId:
+    """Freeze an edition for so many people, straight in the store."""
+    with unit.write() as tx:
+        for number in range(people):
+            email = f"p{number}@example.com"
+            tx.execute(
+                subscriber.insert().values(
+                    email=email,
+                    canonical=email,
+                    state=SubscriberState.ACTIVE.value,
+                    state_since=START,
+                    created_at=START,
+                )
+            )
+        draft = TipDraft(slug="a-tip", title="A tip", subject="A tip", status=TipStatus.APPROVED, body="Text\n")
+        chosen = tip.add(tx, draft, now=START)
+        slot.add(tx, Slot(date=NOW.date(), sends_at=NOW, state=SlotState.OPEN), now=START)
+        made = edition.create(
+            tx,
+            edition.NewEdition(
+                date=date(2026, 11, 24),
+                tip_id=chosen.id,
+                tip_slug=chosen.slug,
+                title=chosen.title,
+                source=Source.QUEUE,
+                why="next in the queue",
+                content="{}",
+                nonce="0" * 20,
+                sends_at=NOW,
+            ),
+            now=NOW,
+        )
+    return made.id
+
+
+def books(unit: Unit) -> list[check.Books]:
+    """Return the account of every edition."""
+    with unit.read() as tx:
+        return list(check.all_books(tx))
+
+
+def test_a_frozen_edition_balances(unit: Unit) -> None:
+    """From the freeze on everybody is accounted for."""
+    make_edition(unit, 3)
+    (one,) = books(unit)
+    assert (one.edition, one.audience, one.accounted, one.gap, one.faults) == ("2026-11-24", 3, 3, 0, ())
+
+
+def test_a_lost_row_is_a_gap(unit: Unit) -> None:
+    """A person whom no row accounts for is counted as missing."""
+    made = make_edition(unit, 3)
+    with unit.write() as tx:
+        tx.execute(delivery.delete().where(delivery.c.subscriber_id == 1))
+    (one,) = books(unit)
+    assert one.gap == 1
+    assert one.faults == ("its rows account for 2 of 3 people",)
+    assert made == 1
+
+
+def test_a_closed_edition_keeps_its_balance_when_rows_are_purged(unit: Unit) -> None:
+    """After years the stored totals alone tell the story."""
+    made = make_edition(unit, 2)
+    with unit.write() as tx:
+        tx.execute(delivery.update().values(state="accepted"))
+        edition.close(tx, made, totals={"accepted": 2}, now=NOW)
+    assert books(unit)[0].faults == ()
+    with unit.write() as tx:
+        tx.execute(delivery.delete())
+    assert books(unit)[0].faults == ()
+
+
+def test_a_closed_edition_with_people_who_wait_is_told(unit: Unit) -> None:
+    """Nobody may be left waiting in an edition that is closed, nor may its rows and totals differ."""
+    made = make_edition(unit, 2)
+    with unit.write() as tx:
+        edition.close(tx, made, totals={"accepted": 2}, now=NOW)
+    assert books(unit)[0].faults == (
+        "it is closed, and 2 of its rows still wait",
+        "its rows tell another story than its stored totals",
+    )
+
+
+def test_check_says_that_all_is_well(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """A fresh database is sound."""
+    done = run("db", "check")
+    assert (done.returncode, done.stdout) == (0, "The database is sound; there is no edition yet.\n")
+
+
+def test_check_fails_with_the_gap(run: Callable[..., subprocess.CompletedProcess[str]], sqlite_unit: Unit) -> None:
+    """An edition that does not add up is named, and the exit code says so."""
+    make_edition(sqlite_unit, 2)
+    with sqlite_unit.write() as tx:
+        tx.execute(edition_table.update().values(audience=5))
+    done = run("db", "check")
+    assert done.returncode == 1
+    assert "edition 2026-11-24: its rows account for 2 of 5 people" in done.stdout
+    told = json.loads(run("db", "check", "--json").stdout)
+    assert told["ok"] is False
+    assert told["gaps"][0]["gap"] == 3
+
+
+def test_check_finds_broken_references(
+    run: Callable[..., subprocess.CompletedProcess[str]], home: Path, sqlite_unit: Unit
+) -> None:
+    """A row that refers to nothing is told, as when somebody edited the file by hand."""
+    make_edition(sqlite_unit, 1)
+    with closing(sqlite3.connect(home / "newsletter.db")) as by_hand:
+        by_hand.execute("DELETE FROM tip")
+        by_hand.commit()
+    done = run("db", "check")
+    assert done.returncode == 1
+    assert "row 1 of edition refers to a row of tip that is not there" in done.stdout
+
+
+def test_check_finds_a_damaged_file(run: Callable[..., subprocess.CompletedProcess[str]], home: Path) -> None:
+    """A file with garbage in its middle is told, without a traceback."""
+    path = home / "newsletter.db"
+    content = bytearray(path.read_bytes())
+    content[4096:8192] = b"x" * 4096
+    path.write_bytes(content)
+    done = run("db", "check")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "damaged" in done.stdout + done.stderr
+
+
+def test_upgrade_of_a_present_database_changes_nothing(
+    run: Callable[..., subprocess.CompletedProcess[str]], home: Path
+) -> None:
+    """There is nothing to copy when there is nothing to do."""
+    done = run("db", "upgrade")
+    assert done.returncode == 0
+    assert f"version {HEAD} already" in done.stdout
+    assert not (home / "backups").exists()
+
+
+def test_upgrade_creates_a_database(run: Callable[..., subprocess.CompletedProcess[str]], home: Path) -> None:
+    """Where there is none, one is made, with its key."""
+    (home / "newsletter.db").unlink()
+    assert json.loads(run("db", "upgrade", "--json").stdout) == {"before": None, "after": HEAD, "backup": None}
+    assert run("db", "check").returncode == 0
+
+
+def make_old(home: Path) -> None:
+    """Pretend that the database was made by a version before the first."""
+    with closing(sqlite3.connect(home / "newsletter.db")) as by_hand:
+        by_hand.execute("UPDATE alembic_version SET version_num = '0000'")
+        by_hand.commit()
+
+
+def test_upgrade_copies_before_it_changes(
+    run: Callable[..., subprocess.CompletedProcess[str]], home: Path, sqlite_unit: Unit
+) -> None:
+    """Even when the upgrade then fails, the copy is there, whole and private."""
+    make_edition(sqlite_unit, 2)
+    make_old(home)
+    done = run("db", "upgrade")
+    assert done.returncode == 1
+    assert "0000" in done.stderr
+    (copy,) = (home / "backups").iterdir()
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(copy)) as kept:
+        assert kept.execute("SELECT count(*) FROM delivery").fetchone() == (2,)
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == ("0000",)
+
+
+def test_upgrade_waits_for_the_sender(
+    run: Callable[..., subprocess.CompletedProcess[str]], home: Path, sqlite_url: str
+) -> None:
+    """While somebody sends, nothing is copied and nothing is changed."""
+    make_old(home)
+    engine = connect(sqlite_url)
+    with sender_lock(engine):
+        done = run("db", "upgrade")
+    assert done.returncode == 1
+    assert "Stop the service" in done.stderr
+    assert current_revision(engine) == "0000"
+    engine.dispose()
+    assert not (home / "backups").exists()
+
+
+def test_a_copy_holds_what_was_committed_while_others_write(sqlite_url: str, sqlite_unit: Unit, tmp_path: Path) -> None:
+    """A transaction that is under way does not block the copy and is not in it."""
+    make_edition(sqlite_unit, 2)
+    engine = connect(sqlite_url)
+    with sqlite_unit.write() as tx:
+        tx.execute(delivery.delete())
+        copy_sqlite(engine, tmp_path / "copies" / "one.db")
+    engine.dispose()
+    with closing(sqlite3.connect(tmp_path / "copies" / "one.db")) as kept:
+        assert kept.execute("SELECT count(*) FROM delivery").fetchone() == (2,)
+    assert [path.name for path in (tmp_path / "copies").iterdir()] == ["one.db"]

@@ -1,0 +1,280 @@
+"""`newsletter init`: a folder becomes an installation, and nothing that stands is overwritten."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newsletter.cli.env_file import env_text, write_env
+from newsletter.cli.init_questions import machine_zone
+from newsletter.config import load_settings
+from newsletter.core.token import key_fingerprint
+from newsletter.errors import InputError, Stop
+from newsletter.settings import settings_help
+from newsletter.store import installation
+from newsletter.store.database import connect, open_unit
+from newsletter.store.installation import Installation
+from newsletter.store.upgrade import upgrade
+from tests.conftest import SECRET
+
+COMMAND = (sys.executable, "-m", "newsletter")
+GIVEN = (
+    "--from=tips@example.com",
+    "--postal-address=Example Society\\n1 Example Street",
+    "--base-url=https://news.example.com",
+)
+LIMIT = 30.0
+"""Seconds that a command may take on a busy machine before the test gives up."""
+
+
+def newsletter(*arguments: object, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line without a terminal."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+
+def installation_of(home: Path) -> Installation:
+    """Return the one row of the database in a home."""
+    engine = connect(f"sqlite:///{home / 'data/newsletter.db'}")
+    with open_unit(engine).read() as tx:
+        found = installation.get(tx)
+    engine.dispose()
+    return found
+
+
+def test_init_makes_an_installation_that_can_be_used(tmp_path: Path) -> None:
+    """Without a terminal the options make a `.env` that loads and a database that knows its key."""
+    home = tmp_path / "new" / "home"
+    done = newsletter("init", home, *GIVEN, "--name=A 'quoted' # name", "--time-zone=Europe/Berlin")
+    assert done.returncode == 0, done.stderr
+    found = load_settings({}, home)
+    assert found.name == "A 'quoted' # name"
+    assert found.postal_address == "Example Society\n1 Example Street"
+    assert found.time_zone == "Europe/Berlin"
+    assert installation_of(home).key_fingerprint == key_fingerprint(found.secret_key.get_secret_value())
+    assert newsletter("-C", home, "db", "check").returncode == 0
+    assert found.secret_key.get_secret_value() not in done.stdout + done.stderr
+
+
+def test_what_init_makes_is_private(tmp_path: Path) -> None:
+    """Only the owner can read the key and the addresses."""
+    assert newsletter("init", tmp_path, *GIVEN).returncode == 0
+    for name in (".env", "data/newsletter.db"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_two_installations_have_two_keys(tmp_path: Path) -> None:
+    """Each secret key is fresh."""
+    for name in ("one", "two"):
+        assert newsletter("init", tmp_path / name, *GIVEN).returncode == 0
+    keys = {load_settings({}, tmp_path / name).secret_key.get_secret_value() for name in ("one", "two")}
+    assert len(keys) == 2
+
+
+def test_a_second_init_touches_nothing(tmp_path: Path) -> None:
+    """Running it twice is harmless, even with other options, and says so."""
+    assert newsletter("init", tmp_path, *GIVEN).returncode == 0
+    before = (tmp_path / ".env").read_bytes(), installation_of(tmp_path)
+    again = newsletter("init", tmp_path, "--name=Another")
+    assert again.returncode == 0
+    assert again.stdout.count("not touched") == 2
+    assert "were not written" in again.stderr
+    assert ((tmp_path / ".env").read_bytes(), installation_of(tmp_path)) == before
+
+
+def test_what_is_missing_is_left_open_and_named(tmp_path: Path) -> None:
+    """Without any answer there is still a key and a database, and the list of what to fill in."""
+    done = newsletter("init", tmp_path, env={"TZ": "Asia/Tokyo"})
+    assert done.returncode == 0
+    for name in ("NEWSLETTER_FROM", "NEWSLETTER_POSTAL_ADDRESS", "NEWSLETTER_BASE_URL"):
+        assert name in done.stdout
+        assert f"\n{name}=\n" in (tmp_path / ".env").read_text()
+    assert "NEWSLETTER_TIME_ZONE='Asia/Tokyo'" in (tmp_path / ".env").read_text()
+    assert (tmp_path / "data/newsletter.db").exists()
+    with pytest.raises(InputError, match="3 settings are wrong"):
+        load_settings({}, tmp_path)
+
+
+def test_a_wrong_option_writes_nothing(tmp_path: Path) -> None:
+    """A value that the settings would refuse is refused before anything is made."""
+    done = newsletter("init", tmp_path / "home", "--send-day=someday")
+    assert done.returncode == 2
+    assert "'someday' is not a weekday" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_environment_is_taken_over_but_not_its_secrets(tmp_path: Path) -> None:
+    """What a container is given counts, and a secret that is kept out of files stays out of them."""
+    env = {"NEWSLETTER_FROM": "env@example.com", "NEWSLETTER_SECRET_KEY": SECRET, "NEWSLETTER_SMTP_PASSWORD": "hidden"}
+    done = newsletter("init", tmp_path, *GIVEN[1:], "--smtp-username=me", env=env)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / ".env").read_text()
+    assert "NEWSLETTER_FROM='env@example.com'" in text
+    assert SECRET not in text
+    assert "hidden" not in text
+    assert installation_of(tmp_path).key_fingerprint == key_fingerprint(SECRET)
+
+
+def test_a_login_without_its_password_is_still_to_be_filled_in(tmp_path: Path) -> None:
+    """The password is never an option, so without a terminal it is left open and named."""
+    done = newsletter("init", tmp_path, *GIVEN, "--smtp-username=me")
+    assert done.returncode == 0, done.stderr
+    assert "NEWSLETTER_SMTP_PASSWORD" in done.stdout
+
+
+@pytest.mark.parametrize("begun", ["settings", "tables"])
+def test_an_init_that_was_cut_short_is_finished(tmp_path: Path, begun: str) -> None:
+    """Whatever the first run got done, the second one does the rest."""
+    assert newsletter("init", tmp_path, *GIVEN).returncode == 0
+    for file in (tmp_path / "data").iterdir():
+        file.unlink()
+    if begun == "tables":
+        engine = connect(f"sqlite:///{tmp_path / 'data/newsletter.db'}")
+        upgrade(engine)
+        engine.dispose()
+    cut_short = newsletter("-C", tmp_path, "db", "check")
+    assert cut_short.returncode == 1
+    assert "newsletter init" in cut_short.stderr
+    done = newsletter("init", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Created the database" in done.stdout
+    assert newsletter("-C", tmp_path, "db", "check").returncode == 0
+
+
+def test_a_database_without_its_key_gets_no_new_one(tmp_path: Path) -> None:
+    """When the `.env` was lost, a fresh key would kill every link that went out, so nothing is written."""
+    assert newsletter("init", tmp_path, *GIVEN).returncode == 0
+    (tmp_path / ".env").rename(tmp_path / "kept.env")
+    done = newsletter("init", tmp_path, *GIVEN)
+    assert done.returncode == 1
+    assert "Put the .env back" in done.stderr
+    assert not (tmp_path / ".env").exists()
+
+
+def test_a_key_that_the_database_does_not_know_is_refused(tmp_path: Path) -> None:
+    """Another key is let in only beside the former one, and from then on it is the database's own."""
+    assert newsletter("init", tmp_path, *GIVEN).returncode == 0
+    former = load_settings({}, tmp_path).secret_key.get_secret_value()
+    other = {"NEWSLETTER_SECRET_KEY": SECRET}
+    refused = newsletter("-C", tmp_path, "db", "check", env=other)
+    assert refused.returncode == 1
+    assert "NEWSLETTER_SECRET_KEYS_OLD" in refused.stderr
+    assert former not in refused.stderr
+    assert SECRET not in refused.stderr
+    rotated = newsletter("-C", tmp_path, "db", "check", env={**other, "NEWSLETTER_SECRET_KEYS_OLD": former})
+    assert rotated.returncode == 0, rotated.stderr
+    assert installation_of(tmp_path).key_fingerprint == key_fingerprint(SECRET)
+    assert newsletter("-C", tmp_path, "db", "check").returncode == 1
+
+
+def test_an_env_file_is_never_overwritten(tmp_path: Path) -> None:
+    """Should one appear between the look and the writing, it wins."""
+    (tmp_path / ".env").write_text("mine")
+    with pytest.raises(Stop, match="was not touched"):
+        write_env(tmp_path / ".env", "yours")
+    assert (tmp_path / ".env").read_text() == "mine"
+
+
+LINE = st.text(min_size=1).map(str.strip).filter(lambda text: bool(text) and text.isprintable())
+PASSWORD = st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1).filter(lambda text: text.strip())
+
+
+@settings(max_examples=40)
+@given(name=LINE, login=LINE, password=PASSWORD)
+def test_every_value_comes_back_as_it_was(name: str, login: str, password: str) -> None:
+    """Quotes, backslashes, # and newlines survive the `.env`."""
+    values = {setting.name: setting.example or SECRET for setting in settings_help() if setting.required} | {
+        "NEWSLETTER_NAME": name,
+        "NEWSLETTER_SMTP_USERNAME": login,
+        "NEWSLETTER_SMTP_PASSWORD": password,
+        "NEWSLETTER_POSTAL_ADDRESS": 'It\'s a "house" # 1\n\\Street\\\nEnd\\',
+    }
+    with tempfile.TemporaryDirectory() as home:
+        without_file = load_settings(values, Path(home))
+        write_env(Path(home, ".env"), env_text(values))
+        assert load_settings({}, Path(home)) == without_file
+
+
+def test_the_zone_of_the_machine_is_found() -> None:
+    """`TZ` beats the files, and a zone that does not exist is never proposed."""
+    assert machine_zone({"TZ": ":Europe/Lisbon"}) == "Europe/Lisbon"
+    assert machine_zone({"TZ": "EST5EDT,M3.2.0,M11.1.0"}) != "EST5EDT,M3.2.0,M11.1.0"
+
+
+def converse(command: list[str], answers: list[tuple[str, str]], cwd: Path) -> tuple[int, str]:
+    """Run a command on a terminal of its own, wait for each question and type its answer."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(cwd)
+        os.execv(command[0], command)  # noqa: S606 the command of this project
+    shown, waiting = "", list(answers)
+    seen = 0
+    while True:
+        ready, _, _ = select.select([terminal], [], [], LIMIT)
+        assert ready, f"no answer after: {shown}"
+        try:
+            data = os.read(terminal, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            break
+        shown += data.decode(errors="replace")
+        # The blank is the last thing written before an answer is read.
+        if waiting and (at := shown.find(f"{waiting[0][0]} ", seen)) >= 0:
+            seen = at + len(waiting[0][0])
+            os.write(terminal, waiting.pop(0)[1].encode() + b"\n")
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert not waiting, f"never asked: {waiting[0][0]}\n{shown}"
+    return os.waitstatus_to_exitcode(status), shown
+
+
+def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
+    """It proposes what it knows, asks again after a wrong answer, and hides the password."""
+    code, shown = converse(
+        [*COMMAND, "init", "home"],
+        [
+            ("Name of the newsletter [Tip of the Week]:", "Käse & Co"),
+            ("Address every mail comes from:", "nobody"),
+            ("Address every mail comes from:", "tips@example.com"),
+            ("commercial mail:", "Example Society, 1 Example Street"),
+            ("unsubscribe links:", "https://news.example.com"),
+            ("]:", "Europe/Vienna"),
+            ("Day of the week [tuesday]:", ""),
+            ("Time of day [09:00]:", "7:30"),
+            ("Host [localhost]:", "smtp.example.net"),
+            ("Encryption: starttls, tls or none [starttls]:", "tls"),
+            ("Port [465]:", ""),
+            ("Login, empty for none:", "me"),
+            ("Password (not shown):", "it's \\ # secret"),
+        ],
+        tmp_path,
+    )
+    assert code == 0, shown
+    assert "is not an e-mail address" in shown
+    assert "# secret" not in shown
+    found = load_settings({}, tmp_path / "home")
+    assert (found.name, found.from_email) == ("Käse & Co", "tips@example.com")
+    assert (found.time_zone, f"{found.send_time:%H:%M}", found.send_day) == ("Europe/Vienna", "07:30", "tuesday")
+    assert (found.smtp_host, found.smtp_port, found.smtp_security) == ("smtp.example.net", 465, "tls")
+    assert found.smtp_password is not None
+    assert found.smtp_password.get_secret_value() == "it's \\ # secret"
+    assert "doctor" in shown
