@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from newsletter.errors import Stop
 
@@ -26,7 +26,7 @@ MOST_AT_ONCE = 200
 class WebServer:
     """A server at work; as a context manager it stops when the block is left."""
 
-    def __init__(self, app: FastAPI, bound: socket.socket, stop: threading.Event) -> None:
+    def __init__(self, app: ASGIApp, bound: socket.socket, stop: threading.Event) -> None:
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -81,7 +81,7 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter) or self._stop.is_set()
 
 
-def serve(app: FastAPI, host: str, port: int, *, stop: threading.Event) -> WebServer:
+def serve(app: ASGIApp, host: str, port: int, *, stop: threading.Event) -> WebServer:
     """Serve until `stop` is set or the server is closed; when this returns, connections are accepted.
 
     Raises `Stop` when the address cannot be used.

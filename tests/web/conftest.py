@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 from jinja2 import Environment
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from newsletter.clock import Clock
 from newsletter.core.edition import EditionId
@@ -73,8 +74,14 @@ def templates() -> Environment:
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Return a SQLite database: what databases differ in, `test_opt_out_effect.py` tests on both."""
+    return sqlite_url
+
+
+@pytest.fixture
 def parts(unit: Unit, clock: FixedClock, templates: Environment) -> WebParts:
-    """Return the parts of an installation, once on each kind of database."""
+    """Return the parts of an installation."""
     return WebParts(unit=unit, clock=clock, templates=templates)
 
 
@@ -100,23 +107,42 @@ def reader(unit: Unit) -> Reader:
     return add_reader(unit)
 
 
-def asking(parts: WebParts, *, patience: float = 20.0) -> Iterator[Ask]:
-    """Run the web part and yield a function that asks it; it never follows a redirect."""
-    with (
-        serve(create_app(parts, patience=patience), "127.0.0.1", 0, stop=threading.Event()) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False, timeout=30) as client,
-    ):
+class Stage:
+    """Passes each request on to the application of the test that runs: a server of its own would cost each 0.3 s."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert self.app is not None
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[tuple[Stage, str]]:
+    """Run one server for all tests, and return its stage and its address."""
+    stage = Stage()
+    with serve(stage, "127.0.0.1", 0, stop=threading.Event()) as server:
+        yield stage, f"http://127.0.0.1:{server.port}"
+
+
+def asking(stage: tuple[Stage, str], parts: WebParts, *, patience: float = 20.0) -> Iterator[Ask]:
+    """Put a web part on the stage and yield a function that asks it; it never follows a redirect."""
+    stage[0].app = create_app(parts, patience=patience)
+    with httpx.Client(base_url=stage[1], trust_env=False, timeout=30) as client:
         yield client.request
+    stage[0].app = None
 
 
 @pytest.fixture
-def ask(parts: WebParts) -> Iterator[Ask]:
+def ask(stage: tuple[Stage, str], parts: WebParts) -> Iterator[Ask]:
     """Return a function that asks the running web part."""
-    yield from asking(parts)
+    yield from asking(stage, parts)
 
 
 @pytest.fixture
-def ask_after_rotation(parts: WebParts) -> Iterator[Ask]:
+def ask_after_rotation(stage: tuple[Stage, str], parts: WebParts) -> Iterator[Ask]:
     """Return a function that asks a web part whose secret was replaced since."""
     rotated = replace(parts, keyring=Keyring(current="the secret of thirty-two letters", old=(SECRET,)))
-    yield from asking(rotated)
+    yield from asking(stage, rotated)

@@ -1,0 +1,89 @@
+"""The health check: what a monitor learns, and what it must not learn."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from newsletter.store import alert as alerts
+from newsletter.store import installation as installations
+from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.unit import Unit
+from tests.conftest import FixedClock
+from tests.web.conftest import Ask, Reader
+
+
+def beat(unit: Unit, clock: FixedClock, *parts: str) -> None:
+    """Let parts be alive now."""
+    with unit.write() as tx:
+        for part in parts:
+            installations.beat(tx, part, now=clock.now(), process="secret-host 4711")
+
+
+def test_all_is_well(ask: Ask, unit: Unit, clock: FixedClock) -> None:
+    """With both parts alive the answer is 200, with their ages in seconds."""
+    beat(unit, clock, "bell", "sender")
+    clock.turn(seconds=90)
+    answer = ask("GET", "/healthz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ok": True,
+        "problems": [],
+        "seconds_since_bell": 90,
+        "seconds_since_sender": 90,
+        "open_alerts": 0,
+    }
+
+
+@pytest.mark.parametrize(("dead", "alive"), [("bell", "sender"), ("sender", "bell")])
+def test_a_silent_part_is_named(ask: Ask, unit: Unit, clock: FixedClock, dead: str, alive: str) -> None:
+    """A part that has not been heard of for over two minutes makes it a 503 that names the part and the time."""
+    beat(unit, clock, dead)
+    clock.turn(seconds=121)
+    beat(unit, clock, alive)
+    answer = ask("GET", "/healthz")
+    assert answer.status_code == 503
+    assert answer.json()["problems"] == [f"the {dead} was last alive at 2026-11-01T12:00:00Z; see its log"]
+
+
+def test_a_service_that_never_ran_is_told(ask: Ask) -> None:
+    """A fresh database has no heartbeats, which is no health."""
+    answer = ask("GET", "/healthz")
+    assert answer.status_code == 503
+    assert len(answer.json()["problems"]) == 2
+    assert answer.json()["seconds_since_bell"] is None
+
+
+def test_open_alerts_are_counted_and_nothing_of_them_told(
+    ask: Ask, unit: Unit, clock: FixedClock, reader: Reader
+) -> None:
+    """Anybody may ask for health: no address, no machine, no word of an alert is in the answer."""
+    beat(unit, clock, "bell", "sender")
+    found = Alert(
+        kind=AlertKind.RELAY,
+        about="ann@example.com",
+        message="The relay refuses ann@example.com.",
+        raised_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
+    with unit.write() as tx:
+        alerts.raise_alert(tx, found)
+    answer = ask("GET", "/healthz")
+    assert (answer.status_code, answer.json()["open_alerts"]) == (200, 1)
+    assert "ann" not in answer.text
+    assert "secret-host" not in answer.text
+
+
+def test_head_is_enough_for_a_monitor(ask: Ask) -> None:
+    """HEAD has the status of GET."""
+    assert ask("HEAD", "/healthz").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/docs", "/redoc", "/openapi.json", "/healthz/", "/U/x", "/%00"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_there_is_nothing_else(ask: Ask, path: str, method: str) -> None:
+    """Any other path is a small page that says how to unsubscribe, and no redirect."""
+    answer = ask(method, path)
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.text
+    assert "hello@news.example.com" in answer.text
