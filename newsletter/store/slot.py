@@ -31,9 +31,11 @@ def add(tx: Tx, new: Slot, *, now: datetime) -> bool:
             reason=new.reason,
             changed_at=now,
         )
-        .on_conflict_do_nothing(),
+        .on_conflict_do_nothing()
+        # The count of inserted rows is not kept on PostgreSQL; a row that comes back was written.
+        .returning(slot.c.date),
     )
-    return done.rowcount == 1
+    return done.first() is not None
 
 
 def get(tx: Tx, on: date) -> Slot | None:

@@ -1,0 +1,20 @@
+"""Alerts in the store: repeated trouble is one open row, and the caller learns which was new."""
+
+from __future__ import annotations
+
+from newsletter.store import alert as alerts
+from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.unit import Unit
+from tests.conftest import START
+
+FOUND = Alert(kind=AlertKind.RELAY, about="relay", message="The relay does not answer.", raised_at=START)
+
+
+def test_only_the_first_of_a_trouble_is_new(unit: Unit) -> None:
+    """Told once while it lasts, and again when it returns after it had passed."""
+    with unit.write() as tx:
+        assert [alerts.raise_alert(tx, FOUND) for _ in range(2)] == [True, False]
+        assert alerts.open_alerts(tx) == [FOUND]
+        assert [alerts.clear(tx, FOUND.kind, FOUND.about, now=START) for _ in range(2)] == [True, False]
+        assert alerts.open_alerts(tx) == []
+        assert alerts.raise_alert(tx, FOUND)
