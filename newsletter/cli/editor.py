@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from newsletter.errors import InputError
+from newsletter.errors import InputError, Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +31,21 @@ class Draft:
 
 
 def edit(text: str, *, name: str, environ: Mapping[str, str]) -> Draft:
-    """Open a text in $VISUAL or $EDITOR and return it as it was saved."""
-    command = shlex.split(environ.get("VISUAL") or environ.get("EDITOR") or "")
+    """Open a text in $VISUAL or $EDITOR and return it as it was saved; an emptied file counts as unchanged."""
+    wish = environ.get("VISUAL") or environ.get("EDITOR") or ""
+    try:
+        command = shlex.split(wish)
+    except ValueError as error:
+        raise InputError(f"the editor {wish!r} cannot be read as a command ({error}); check EDITOR") from error
     if not command:
         raise InputError(
             "no editor is known: set EDITOR, such as EDITOR=nano; or write a file and `newsletter tip add` it"
         )
-    path = Path(tempfile.mkdtemp(prefix="newsletter-")) / name
-    path.write_text(text, encoding="utf-8")
+    try:
+        path = Path(tempfile.mkdtemp(prefix="newsletter-")) / name
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Stop(f"no temporary file can be written ({error.strerror}): free some space, or set TMPDIR") from error
     try:
         ended = subprocess.run([*command, str(path)], check=False).returncode  # noqa: S603 the person's own editor
     except OSError as error:
@@ -53,4 +60,4 @@ def edit(text: str, *, name: str, environ: Mapping[str, str]) -> Draft:
             shutil.rmtree(path.parent, ignore_errors=True)
             raise InputError(f"the editor gave up (exit code {ended}); nothing was changed")
         raise InputError(f"the editor gave up (exit code {ended}); nothing was changed, and the text is kept at {path}")
-    return Draft(path=path, text=saved, changed=saved != text)
+    return Draft(path=path, text=saved, changed=bool(saved.strip()) and saved != text)

@@ -53,6 +53,11 @@ def _cell(value: object) -> str:
     return "" if value is None else "".join(c if c.isprintable() else " " for c in str(value))
 
 
+def one_line(text: str) -> str:
+    """Return what a person typed as one line that can be printed and stored."""
+    return " ".join(_cell(text).split())
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal before what cannot be undone; without a terminal the command itself is the answer."""
     if yes or not (sys.stdin.isatty() and sys.stdout.isatty()):

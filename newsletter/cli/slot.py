@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, print_json, say, table, warn
+from newsletter.cli.output import Json, one_line, print_json, say, table, warn
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def skip(
 
     here = state(context)
     now = here.app.clock.now()
-    done = skip_slot(here.app.unit, read_date(day), here.app.plan_rules, who=here.who, because=because, now=now)
+    done = skip_slot(
+        here.app.unit, read_date(day), here.app.plan_rules, who=here.who, because=one_line(because), now=now
+    )
     say(f"{_described(here.app, done.slot)}: {'skipped' if done.new else 'was skipped already'}.")
     if done.tip is not None:
         slug = done.tip.slug

@@ -12,7 +12,7 @@ import typer
 
 from newsletter.cli import tip_files
 from newsletter.cli.context import State, state
-from newsletter.cli.output import Json, print_json, say, table, warn
+from newsletter.cli.output import Json, one_line, print_json, say, table, warn
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def retire(
 
     here = state(context)
     known = find_tip(here.app.unit, tip)
-    after = retire_tip(here.app.unit, known, who=here.who, why=because, now=here.app.clock.now())
+    after = retire_tip(here.app.unit, known, who=here.who, why=one_line(because), now=here.app.clock.now())
     say(f"{known.slug}: " + ("was retired already" if after == known else "retired"))
 
 
@@ -232,12 +232,15 @@ def _rows(here: State) -> list[dict[str, object]]:
     for choice in ahead.choices:
         if choice.tip is not None:
             goes_out.setdefault(choice.tip.id, choice.slot.date)
+    sent: dict[TipId, list[date]] = {}
+    for sending in history:
+        sent.setdefault(sending.tip, []).append(sending.date)
     stranded = {one.tip.id: one.why for one in ahead.stranded}
     return [
         _row(
             tip,
             goes_out=goes_out.get(tip.id),
-            sent=[sending.date for sending in history if sending.tip == tip.id],
+            sent=sent.get(tip.id, []),
             stranded=stranded.get(tip.id, ""),
         )
         for tip in every

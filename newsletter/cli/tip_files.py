@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.context import State, state
-from newsletter.cli.output import plural, say, warn
+from newsletter.cli.output import one_line, plural, say, warn
 from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def new(context: typer.Context, title: Annotated[str, typer.Argument(help="The h
     from newsletter.core.tip import slug_from
 
     here = state(context)
+    if not title.strip():
+        raise InputError('say what the tip is called: newsletter tip new "Answer with a date"')
     here.app.unit  # noqa: B018 a missing database is told before anybody writes a tip
     quoted = title.replace("\\", "\\\\").replace('"', '\\"')
     text = TEMPLATE.format(title=f'"{quoted}"')
@@ -79,10 +81,12 @@ def import_folder(
         if not folder.is_dir():
             paths.append(folder)
             continue
-        found = sorted(
-            (path for path in folder.iterdir() if path.suffix.lower() == ".md" and not path.name.startswith(".")),
-            key=_by_numbers,
-        )
+        try:
+            inside = list(folder.iterdir())
+        except OSError as error:
+            raise InputError(f"{folder} cannot be read ({error.strerror}); nothing was changed") from error
+        found = [path for path in inside if path.suffix.lower() == ".md" and not path.name.startswith(".")]
+        found.sort(key=_by_numbers)
         if not found:
             raise InputError(f"{folder} holds no .md file")
         paths += found
@@ -173,7 +177,8 @@ def _read(path: Path) -> TipText:
     from newsletter.core.tip_file import FILE_LIMIT
     from newsletter.flows.queue_tip import TipText
 
-    name = FROM_STDIN if str(path) == "-" else str(path)
+    # A file name may hold bytes that no terminal and no database takes.
+    name = FROM_STDIN if str(path) == "-" else one_line(str(path))
     try:
         if name == FROM_STDIN:
             content = sys.stdin.buffer.read(FILE_LIMIT + 1)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
 
-from newsletter.core.cadence import Cadence, next_slots
+from newsletter.clock import SystemClock
+from newsletter.core.cadence import WEEKDAYS, Cadence, cadence_text, next_slots
 from newsletter.store import installation as installations
 from tests.cli.conftest import Home
-from tests.flows.tip_world import CADENCE, tip_file
+from tests.flows.tip_world import CADENCE, TUESDAYS, freeze_on, subscribe, tip_file
 
 SAMPLES = Path(__file__).parents[2] / "data" / "tips"
 
@@ -20,8 +22,7 @@ def coming(home: Home, cadence: Cadence = CADENCE, *, count: int = 4) -> list[st
     """Return the coming weekly dates; the first may pass while a test runs, so tests use the others."""
     with home.unit.read() as tx:
         assert installations.get(tx).first_tick_at is None
-    from newsletter.clock import SystemClock  # noqa: PLC0415 the command reads the real clock, so the test does too
-
+    # The command reads the real clock, so the test does too.
     return [slot.date.isoformat() for slot in next_slots(cadence, SystemClock().now(), count)]
 
 
@@ -252,3 +253,56 @@ def test_editing_changes_the_words_and_the_status(home: Home, monkeypatch: pytes
     assert done.code == 2
     assert "line 3: slug:" in done.err
     assert "your text is kept" in done.err
+
+
+def test_editing_a_tip_that_went_out_warns(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was frozen goes out as it was, so the person is told before she writes."""
+    add(home, "a")
+    subscribe(home.unit, "ada")
+    freeze_on(home.unit, TUESDAYS[0])
+    editor(home, monkeypatch, "true")
+    done = home.run("tip", "edit", "a")
+    assert "a was frozen for 2026-11-03: what you change here does not change that mail." in done.err
+    assert (
+        "not changed, since it went out already"
+        in home.run("tip", "add", "-", stdin=tip_file("a", body="Better.").text).out
+    )
+
+
+def test_a_tip_for_a_date_that_is_due_says_what_happens(home: Home) -> None:
+    """Approved within the grace of an empty date, it goes out late: to whom, until when, and how to prevent it."""
+    now = SystemClock().now()
+    due = now - timedelta(hours=1)
+    cadence = Cadence(weekday=due.weekday(), at=time(due.hour, due.minute), zone="UTC")
+    with (home.folder / ".env").open("a") as settings:
+        settings.write(f"NEWSLETTER_SEND_DAY={WEEKDAYS[cadence.weekday]}\n")
+        settings.write(f"NEWSLETTER_SEND_TIME={cadence.at:%H:%M}\nNEWSLETTER_TIME_ZONE=UTC\n")
+    with home.unit.write() as tx:
+        installations.begin(tx, now=now - timedelta(hours=3), cadence=cadence_text(cadence))
+    subscribe(home.unit, "ada")
+    add(home, "a", status="draft")
+    assert "is due: it goes out as soon as it has a tip" in home.run("queue").out
+    done = home.run("tip", "approve", "a")
+    assert "Due since " in done.out
+    assert "'a' goes out late, to 1 people, as soon as the service runs within the next 3" in done.out
+    assert done.out.endswith(f"newsletter slot skip {due.date()}\n")
+    assert home.run("slot", "skip", due.date().isoformat()).code == 0
+    assert "is due" not in home.run("queue").out
+
+
+def test_names_and_reasons_are_one_printable_line(home: Home) -> None:
+    """Neither a file name nor a reason can steer the terminal or break the database."""
+    path = home.folder / "bad\udcff\x1bname.md"
+    path.write_text("no tip")
+    done = home.run("tip", "add", str(path))
+    assert done.code == 2
+    assert "bad name.md has" in done.err
+    add(home, "a")
+    assert home.run("tip", "retire", "a", "--because", "line\nline\x1b[1m\udcff").code == 0
+
+
+def test_an_emptied_file_is_a_no(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleting everything is another way to say no."""
+    editor(home, monkeypatch, ': > "$1"')
+    assert home.run("tip", "new", "Listen").out == "Saved unchanged, so nothing was added.\n"
+    assert "say what the tip is called" in home.run("tip", "new", " ").err
