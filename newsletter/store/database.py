@@ -81,7 +81,8 @@ def current_revision(engine: Engine) -> str | None:
     if path is not None and not path.exists():
         return None
     try:
-        with engine.connect() as connection:
+        # Only read: looking at the version must not wait for another process that writes.
+        with engine.execution_options(readonly=True).connect() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
             return MigrationContext.configure(connection).get_current_revision()
