@@ -81,6 +81,7 @@ class Sender:
     keyring: Keyring
     rules: SendRules
     process: str
+    drain_seconds: float = DRAIN_SECONDS
     _expire_at: float = float("-inf")
     _beat_at: float = float("-inf")
     _returns: Counter[DeliveryId] = field(default_factory=Counter)
@@ -179,7 +180,7 @@ class Sender:
         return unanswered
 
     def _join(self, threads: list[threading.Thread], couriers: list[Courier], stop: threading.Event) -> int:
-        """Wait for the threads; once a stop is asked for, for half a minute at the most."""
+        """Wait for the threads; once a stop is asked for, no longer than messages in flight may take."""
         stopped_at: float | None = None
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
@@ -187,7 +188,7 @@ class Sender:
             if not stop.is_set():
                 continue
             stopped_at = self.clock.monotonic() if stopped_at is None else stopped_at
-            if self.clock.monotonic() - stopped_at > DRAIN_SECONDS:
+            if self.clock.monotonic() - stopped_at > self.drain_seconds:
                 # Hanging up makes each thread return with what is known: no reply was read, so `uncertain`.
                 return sum(courier.abort() for courier in couriers) + self._last(threads)
         return 0

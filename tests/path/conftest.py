@@ -1,0 +1,47 @@
+"""What the tests of the whole path share: a home folder with people and a tip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from newsletter.store.unit import Unit
+from tests.engine.conftest import add_people, add_tip
+from tests.path.home import Home
+
+MakeHome = Callable[..., Home]
+
+
+@pytest.fixture
+def make_home(database_url: str, tmp_path: Path) -> Iterator[MakeHome]:
+    """Return a function that makes a home for so many people, once for each kind of database."""
+    yield from _maker(database_url, tmp_path)
+
+
+@pytest.fixture
+def make_sqlite_home(sqlite_url: str, tmp_path: Path) -> Iterator[MakeHome]:
+    """Return a function that makes a home on SQLite, for what does not differ between databases."""
+    yield from _maker(sqlite_url, tmp_path)
+
+
+@pytest.fixture
+def make_postgres_home(postgres_url: str, tmp_path: Path) -> Iterator[MakeHome]:
+    """Return a function that makes a home on PostgreSQL."""
+    yield from _maker(postgres_url, tmp_path)
+
+
+def _maker(url: str, folder: Path) -> Iterator[MakeHome]:
+    made: list[Unit] = []
+
+    def make(port: int, people: int, **more: object) -> Home:
+        home = Home.make(folder / "home", url, port, **more)
+        made.append(home.unit)
+        add_people(home.unit, people)
+        add_tip(home.unit)
+        return home
+
+    yield make
+    for unit in made:
+        unit._engine.dispose()
