@@ -6,9 +6,26 @@ million people would take an hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -17,6 +34,8 @@ from newsletter.store.schema import consent, subscriber, suppression
 from newsletter.store.subscriber import Consent, from_row
 from newsletter.store.unit import Tx
 
+_T = TypeVar("_T")
+
 _KNOWN = (
     select(subscriber)
     .where(subscriber.c.canonical.in_(bindparam("wanted", expanding=True)))
@@ -24,6 +43,9 @@ _KNOWN = (
     .order_by(subscriber.c.id)
 )
 _CHANGED = ("name", "first_name", "last_name", "time_zone", "tags", "fields", "state", "state_since", "state_why")
+_TEXTS = ("email", "canonical", "name", "first_name", "last_name", "time_zone", "state")
+_SAME = ("state_since", "state_why", "created_at")
+"""What people who are added together have in common."""
 _SAVE = (
     update(subscriber)
     .where(subscriber.c.id == bindparam("row"))
@@ -42,41 +64,52 @@ def add_new(tx: Tx, people: Sequence[Subscriber]) -> dict[str, SubscriberId]:
 
     An address that another process added in the meantime is not returned: nothing was written for it.
     """
-    if not people:
-        return {}
     make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    made = tx.execute(
-        make(subscriber).on_conflict_do_nothing().returning(subscriber.c.id, subscriber.c.canonical),
-        [_values(person) for person in people],
-    )
-    return {canonical: SubscriberId(row) for row, canonical in made}
+    ids: dict[str, SubscriberId] = {}
+    for same, some in _grouped(people, key=attrgetter(*_SAME)).items():
+        rows = _unfold(tx, [[*_texts(one), list(one.tags), dict(one.fields)] for one in some])
+        query = rows.select(
+            *(rows.text(place) for place in range(len(_TEXTS))),
+            *(rows.json(place) for place in range(len(_TEXTS), len(_TEXTS) + 2)),
+            *(literal(value, subscriber.c[name].type) for name, value in zip(_SAME, same, strict=True)),
+        )
+        made = tx.execute(
+            make(subscriber)
+            .from_select([*_TEXTS, "tags", "fields", *_SAME], query)
+            .on_conflict_do_nothing()
+            .returning(subscriber.c.id, subscriber.c.canonical),
+        )
+        ids |= {canonical: SubscriberId(row) for row, canonical in made}
+    return ids
 
 
 def save(tx: Tx, people: Sequence[Subscriber]) -> None:
     """Write what changed about people, but for the address."""
     if people:
-        rows = [(person.id, _values(person)) for person in people]
-        tx.execute(_SAVE, [{"row": row, **{f"new_{name}": values[name] for name in _CHANGED}} for row, values in rows])
+        tx.execute(_SAVE, [{"row": one.id, **_new_values(one)} for one in people])
+
+
+def _new_values(person: Subscriber) -> Mapping[str, object]:
+    values = {f"new_{name}": getattr(person, name) for name in _CHANGED}
+    return values | {
+        "new_tags": list(person.tags),
+        "new_fields": dict(person.fields),
+        "new_state": person.state.value,
+    }
 
 
 def add_consents(tx: Tx, said: Sequence[tuple[SubscriberId, Consent]]) -> None:
     """Append evidence, one piece for each person."""
-    if said:
-        tx.execute(
-            insert(consent),
-            [
-                {
-                    "subscriber_id": who,
-                    "at": one.at,
-                    "action": one.action,
-                    "channel": one.channel,
-                    "source": one.source,
-                    "edition_id": one.edition_id,
-                    "evidence": dict(one.evidence),
-                }
-                for who, one in said
-            ],
+    names = ("at", "action", "channel", "source", "edition_id")
+    same_of = attrgetter(*names)
+    for same, some in _grouped(said, key=lambda one: same_of(one[1])).items():
+        rows = _unfold(tx, [[who, dict(one.evidence)] for who, one in some])
+        query = rows.select(
+            cast(rows.text(0), consent.c.subscriber_id.type),
+            rows.json(1),
+            *(literal(value, consent.c[name].type) for name, value in zip(names, same, strict=True)),
         )
+        tx.execute(insert(consent).from_select(["subscriber_id", "evidence", *names], query))
 
 
 def anybody_suppressed(tx: Tx) -> bool:
@@ -84,18 +117,51 @@ def anybody_suppressed(tx: Tx) -> bool:
     return tx.execute(select(suppression.c.hash).limit(1)).first() is not None
 
 
-def _values(person: Subscriber) -> Mapping[str, object]:
-    return {
-        "email": person.email,
-        "canonical": person.canonical,
-        "name": person.name,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "time_zone": person.time_zone,
-        "tags": list(person.tags),
-        "fields": dict(person.fields),
-        "state": person.state.value,
-        "state_since": person.state_since,
-        "state_why": person.state_why,
-        "created_at": person.created_at,
-    }
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A JSON array of arrays, unfolded by the database: one parameter, where each cell of each row would be one.
+
+    *Measured*: a third of the time of a statement with a parameter for each cell.
+    """
+
+    value: ColumnElement[Any]
+    sqlite: bool
+
+    def text(self, place: int) -> ColumnElement[Any]:
+        return func.json_extract(self.value, f"$[{place}]") if self.sqlite else self.value.op("->>")(place)
+
+    def json(self, place: int) -> ColumnElement[Any]:
+        # SQLite gives an array or an object back as its text, which is how it stores JSON.
+        return func.json_extract(self.value, f"$[{place}]") if self.sqlite else self.value.op("->")(place)
+
+    def select(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        # Without a WHERE, SQLite takes the ON of an ON CONFLICT for that of a join (sqlite.org/lang_upsert.html, 2.2).
+        return select(*columns).where(true())
+
+
+def _unfold(tx: Tx, rows: Sequence[Sequence[object]]) -> _Rows:
+    sqlite = tx.dialect.name == "sqlite"
+    given = literal(json.dumps(rows, ensure_ascii=False), Text)
+    if sqlite:
+        return _Rows(func.json_each(given).table_valued("value").c.value, sqlite)
+    return _Rows(func.json_array_elements(cast(given, JSON)).column_valued("value"), sqlite)
+
+
+def _texts(person: Subscriber) -> tuple[str, ...]:
+    return (
+        person.email,
+        person.canonical,
+        person.name,
+        person.first_name,
+        person.last_name,
+        person.time_zone,
+        person.state.value,
+    )
+
+
+def _grouped(values: Iterable[_T], *, key: Callable[[_T], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[_T]]:
+    """Collect values with the same key; in an import that is all of them."""
+    groups: dict[tuple[Any, ...], list[_T]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups

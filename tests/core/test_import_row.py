@@ -1,0 +1,120 @@
+"""What one row of a file does to the list, without a list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.core.address import parse_address
+from newsletter.core.csv_import import GoodRow
+from newsletter.core.import_row import LEFT, Fate, enter
+from newsletter.core.subscriber import Subscriber, SubscriberState, stronger
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+STATES = st.sampled_from(SubscriberState)
+TEXTS = st.sampled_from(["", "Ada", "Eve"])
+ROWS = st.builds(
+    GoodRow,
+    line=st.just(2),
+    address=st.just(parse_address("ada@example.org")),
+    state=STATES,
+    name=TEXTS,
+    first_name=TEXTS,
+    time_zone=st.sampled_from(["", "Europe/Paris"]),
+    tags=st.sampled_from([(), ("vip",), ("a", "b")]),
+    fields=st.dictionaries(st.sampled_from("ab"), st.sampled_from("12")),
+)
+
+
+def play(rows: list[GoodRow], known: Subscriber | None = None, *, suppressed: bool = False) -> Subscriber | None:
+    """Let rows come one after the other, a day apart."""
+    for day, row in enumerate(rows):
+        known = enter(known, row, suppressed=suppressed, now=NOW + timedelta(days=day), why=f"day {day}").person
+    return known
+
+
+def person(rows: list[GoodRow]) -> Subscriber:
+    """Return who comes of some rows, at least one."""
+    found = play(rows)
+    assert found is not None
+    return found
+
+
+@given(st.lists(ROWS, min_size=1, max_size=4))
+def test_the_state_does_not_depend_on_the_order(rows: list[GoodRow]) -> None:
+    """In whatever order rows of one person come, the strongest state is what she ends in."""
+    strongest = rows[0].state
+    for row in rows:
+        strongest = stronger(strongest, row.state)
+    assert {person(list(order)).state for order in permutations(rows)} == {strongest}
+
+
+@given(st.lists(ROWS, min_size=1, max_size=4))
+def test_a_second_reading_changes_nothing(rows: list[GoodRow]) -> None:
+    """The same rows again leave her as she is, in every field, date and reason."""
+    once = person(rows)
+    assert play(rows, once) == once
+
+
+@given(st.lists(ROWS, min_size=1, max_size=3), ROWS)
+def test_nothing_known_is_overwritten(rows: list[GoodRow], last: GoodRow) -> None:
+    """Whatever a further row says, what is known stays, and so do the address and the day she came."""
+    before = person(rows)
+    after = person([*rows, last])
+    for name in ("name", "first_name", "time_zone", "tags"):
+        assert not getattr(before, name) or getattr(after, name) == getattr(before, name)
+    assert before.fields.items() <= after.fields.items()
+    assert (after.email, after.created_at) == (before.email, before.created_at)
+
+
+@given(STATES, ROWS)
+def test_nobody_who_left_is_brought_back(state: SubscriberState, row: GoodRow) -> None:
+    """One who left is in one of the states of leaving for ever, and a row of one who stays touches nothing."""
+    known = replace(person([replace(row, name="", state=SubscriberState.ACTIVE)]), state=state)
+    entry = enter(known, row, suppressed=False, now=NOW, why="again")
+    assert entry.person is not None
+    if state in LEFT:
+        assert entry.person.state in LEFT
+    if state in LEFT and row.state not in LEFT:
+        assert (entry.fate, entry.person) == (Fate.LEFT, known)
+
+
+@given(ROWS)
+def test_nobody_erased_comes_back(row: GoodRow) -> None:
+    """An address on the suppression list makes no person."""
+    entry = enter(None, row, suppressed=True, now=NOW, why="again")
+    assert (entry.fate, entry.person) == (Fate.SUPPRESSED, None)
+
+
+@given(ROWS, ROWS)
+def test_the_fate_tells_what_changed(first: GoodRow, second: GoodRow) -> None:
+    """`stronger` means another state, `filled` the same with more known, and anything else the very same person."""
+    before = person([first])
+    entry = enter(before, second, suppressed=False, now=NOW + timedelta(days=1), why="second")
+    after = entry.person
+    assert after is not None
+    if entry.fate is Fate.STRONGER:
+        assert after.state is second.state is not before.state
+        assert (after.state_since, after.state_why) == (NOW + timedelta(days=1), "second")
+    elif entry.fate is Fate.FILLED:
+        assert after != before
+        assert (after.state, after.state_since) == (before.state, before.state_since)
+    else:
+        assert after is before
+
+
+@pytest.mark.parametrize("state", SubscriberState)
+def test_a_newcomer(state: SubscriberState) -> None:
+    """One who was not known comes with everything the row says, and with its state."""
+    row = GoodRow(line=2, address=parse_address("Ada@example.org"), state=state, name="Ada", fields={"a": "1"})
+    entry = enter(None, row, suppressed=False, now=NOW, why="imported")
+    made = entry.person
+    assert made is not None
+    assert (entry.fate, made.email, made.canonical) == (Fate.ADDED, "Ada@example.org", "ada@example.org")
+    assert (made.name, made.fields, made.state) == ("Ada", {"a": "1"}, state)
+    assert (made.state_since, made.created_at, made.state_why) == (NOW, NOW, "imported")
