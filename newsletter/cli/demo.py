@@ -1,0 +1,265 @@
+"""`newsletter demo`: one edition from the first import to its report, on throwaway data, told step by step.
+
+Everything is the real thing (database, templates, SMTP, retries) but the people, the mail server and the date. No mail
+leaves this machine.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.output import plural, say, table
+from newsletter.errors import InputError, NewsletterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from newsletter.cli.demo_stage import Moods, TurnedClock
+    from newsletter.core.edition import Edition
+    from newsletter.core.receipt import Receipt
+    from newsletter.store.report import Row
+    from newsletter.transport.catcher import Catcher
+    from newsletter.wiring import Application
+
+WHO = "demo"
+WEEKS_SHOWN = 4
+
+
+def demo(
+    *,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Put everything into this new folder instead of a temporary one."),
+    ] = None,
+) -> None:
+    """Play one edition through, from import to report, on throwaway data. No mail leaves this machine."""
+    from newsletter.cli.demo_stage import Moods, TurnedClock, stage_settings
+    from newsletter.config import load_settings
+    from newsletter.transport.catcher import Catcher
+    from newsletter.wiring import build
+
+    home = _folder(keep)
+    clock, moods = TurnedClock(), Moods()
+    with Catcher(folder=home / "mails", script=moods) as server:
+        settings = stage_settings(server)
+        application = build(load_settings(settings, home), clock=clock)
+        play = _Play(home=home, application=application, clock=clock, server=server, moods=moods)
+        play.run()
+    _keep_settings(home, settings)
+    play.say_where_to_look()
+
+
+def _folder(keep: Path | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="newsletter-demo-"))
+    try:
+        if keep.is_dir() and any(keep.iterdir()):
+            raise InputError(f"{keep} holds something already; name a new folder.")
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{keep} cannot be used ({error.strerror}); name another folder.") from error
+    return keep.absolute()
+
+
+def _keep_settings(home: Path, settings: Mapping[str, str]) -> None:
+    """Leave a `.env`, so that the other commands can be tried on what the demo made."""
+    from newsletter.cli.env_file import env_text, write_env
+
+    write_env(home / ".env", env_text(settings))
+
+
+@dataclass(kw_only=True)
+class _Play:
+    """One performance."""
+
+    home: Path
+    application: Application
+    clock: TurnedClock
+    server: Catcher
+    moods: Moods
+    pages: list[Path] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Play all acts."""
+        from newsletter.core.cadence import next_slots
+
+        say("One edition of a newsletter, from the import to its report, on throwaway data.")
+        say("The mail server is a small one inside this command: no mail leaves this machine.")
+        slot = next_slots(self.application.cadence, self.clock.now(), 1)[0]
+        # Slots count from an installation's first day on, so that one is set up the day before.
+        self.clock.turn_to(slot.sends_at - timedelta(days=1))
+        self._set_up()
+        edition = self._freeze(slot.sends_at)
+        self._send(edition)
+        self._retry(edition)
+        self._report(edition)
+
+    def _when(self, moment: datetime) -> str:
+        from newsletter.core.cadence import describe_instant
+
+        return describe_instant(moment, self.application.cadence.zone)
+
+    def _act(self, number: int, title: str) -> None:
+        say()
+        typer.secho(f"{number}. {title}", bold=True)
+        say(f"   The clock of this demo says {self._when(self.clock.now())}.")
+
+    def _set_up(self) -> None:
+        from newsletter.cli.sample import sample_subscribers, sample_tips
+        from newsletter.flows.import_subscribers import ImportFile, import_subscribers
+        from newsletter.flows.queue_tip import queue_tips
+        from newsletter.flows.set_up import set_up
+        from newsletter.store import subscriber_list
+
+        application, now = self.application, self.clock.now()
+        self._act(1, "A new installation, with people and tips")
+        set_up(application.engine, application.keyring, who=WHO, now=now)
+        application.bell.tick()
+        people = sample_subscribers()
+        with people.open("rb") as stream:
+            file = ImportFile(stream=stream, name=people.name, source="sample data")
+            done = import_subscribers(application.unit, application.keyring, file, who=WHO, now=now)
+        tips = queue_tips(application.unit, sample_tips(), application.review(now), who=WHO)
+        with application.unit.read() as tx:
+            self.moods.choose(subscriber_list.find(tx, subscriber_list.Wanted()))
+        say(f"   Imported {plural(done.rows, 'subscriber')} and {plural(len(tips), 'tip')}. The queue begins with:")
+        say()
+        self._show_queue()
+
+    def _show_queue(self) -> None:
+        from newsletter.flows.plan import outlook
+
+        plan = outlook(self.application.unit, self.application.plan_rules, weeks=WEEKS_SHOWN, now=self.clock.now())
+        table(
+            ["   date", "tip", "why"],
+            [[f"   {one.slot.date}", one.tip.title if one.tip else "", one.why] for one in plan.choices],
+        )
+
+    def _freeze(self, moment: datetime) -> Edition:
+        self.clock.turn_to(moment)
+        self._act(2, "The slot is due: the edition is frozen")
+        edition = self.application.bell.tick()
+        if edition is None:
+            raise NewsletterError("The slot came and nothing was frozen; please report this.")
+        say(f"   “{edition.title}” goes to {plural(edition.audience, 'person', 'people')}: {edition.why}.")
+        say("   From here on neither its text nor the list of its people changes.")
+        return edition
+
+    def _send(self, edition: Edition) -> None:
+        self._act(3, "It is sent")
+        took = self._work(edition.audience)
+        receipt = self._receipt(edition)
+        tried = receipt.audience - receipt.queued
+        say(f"   {plural(tried, 'person', 'people')} in {took:.1f} s, over SMTP. Two of the mails were not taken:")
+        say()
+        self._show_troubles()
+        for sentence in receipt.sentences(self._when):
+            say(f"   {sentence}")
+        self._expect(receipt, open_=1)
+
+    def _retry(self, edition: Edition) -> None:
+        due = self._receipt(edition).next_attempt_at
+        if due is None:
+            raise NewsletterError("Nobody waits for another try; please report this.")
+        # The hand of the clock goes past the minute, so that it shows the minute that the report promised.
+        self.clock.turn_to(due + timedelta(seconds=1))
+        self._act(4, "The one that was asked to wait is tried again")
+        self._work(1)
+        accepted = self.server.accepted[self.moods.later]
+        outcome = "this time the server took it" if accepted == 1 else "the server did not take it"
+        say(f"   {self.moods.later}: {outcome}.")
+
+    def _work(self, people: int) -> float:
+        """Send what is due now; return how long it really took."""
+        from newsletter.cli.sending import progress
+        from newsletter.core.delivery import DeliveryState
+        from newsletter.engine.service import send_until_idle
+
+        # A bar for one person, or a line for each tenth of a blink, would only be noise.
+        quiet = people == 1 or not sys.stdout.isatty()
+        began = self.clock.monotonic()
+        with self.application.sender_lock(), progress(people, quiet=quiet) as show:
+            done = send_until_idle(
+                self.application.sender(),
+                threading.Event(),
+                progress=lambda counts: show(counts.total() - counts[DeliveryState.QUEUED]),
+            )
+        if done.trouble:
+            raise NewsletterError(done.trouble)
+        return self.clock.monotonic() - began
+
+    def _show_troubles(self) -> None:
+        from newsletter.core.delivery import DeliveryState
+        from newsletter.store import report
+
+        wanted = [state for state in DeliveryState if state is not DeliveryState.ACCEPTED]
+        with self.application.unit.read() as tx:
+            rows = list(report.rows(tx, states=wanted))
+        for row in rows:
+            say(f"   {row.email}: {row.state.value}")
+            say(f"     the server said  {row.reply}")
+            say(f"     which means      {row.reason}")
+            say(f"     what follows     {self._what_follows(row)}")
+        say()
+
+    def _what_follows(self, row: Row) -> str:
+        from newsletter.core.subscriber import SubscriberState
+        from newsletter.store import subscriber as subscribers
+
+        if row.next_attempt_at is not None:
+            return f"It is tried again at {self._when(row.next_attempt_at)}."
+        with self.application.unit.read() as tx:
+            person = subscribers.by_canonical(tx, row.email)
+        bounced = person is not None and person.state is SubscriberState.BOUNCED
+        return "The address counts as bounced: it gets no more mail." if bounced else "Nothing; a person decides."
+
+    def _report(self, edition: Edition) -> None:
+        from newsletter.cli.demo_stage import write_parts
+        from newsletter.cli.edition import show_receipt
+        from newsletter.store import edition as editions
+
+        with self.application.unit.read() as tx:
+            edition = editions.by_id(tx, edition.id)
+        self._act(5, "The edition is closed, and its report adds up")
+        say()
+        receipt = self._receipt(edition)
+        show_receipt(self.application, edition, receipt)
+        self._expect(receipt, open_=0)
+        say(f"The mail server's own count agrees: {plural(self.server.accepted.total(), 'mail')}, nobody twice.")
+        self.pages = write_parts([mail for mail in self.server.caught if mail.accepted])
+
+    def _receipt(self, edition: Edition) -> Receipt:
+        from newsletter.store import edition as editions
+        from newsletter.store import report
+
+        with self.application.unit.read() as tx:
+            return report.receipt(tx, editions.by_id(tx, edition.id))
+
+    def _expect(self, receipt: Receipt, *, open_: int) -> None:
+        """Compare the report with what the mail server really took: a demo that only looks right is worth nothing."""
+        got = self.server.accepted
+        if (receipt.open, receipt.accepted, receipt.gap) != (open_, got.total(), 0) or set(got.values()) != {1}:
+            raise NewsletterError(f"The report and the mail server disagree ({got.total()} mails); please report this.")
+
+    def say_where_to_look(self) -> None:
+        """Name the files, and what else can be tried on them."""
+        there = f"newsletter -C {shlex.quote(str(self.home))}"
+        say()
+        typer.secho("Where to look", bold=True)
+        say(f"   In a browser, the first mail:   {self.pages[0]}")
+        say(f"   All mails (.eml, .html, .txt):  {self.pages[0].parent}")
+        say("   Who got what, and why not:")
+        say(f"     {there} edition show last")
+        say(f"     {there} delivery list")
+        say("   A newsletter of your own:       newsletter init my-newsletter")
+        say(f"   When you have seen enough:      rm -r {shlex.quote(str(self.home))}")

@@ -1,0 +1,117 @@
+"""`newsletter demo`: the whole path on throwaway data."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from newsletter.cli.demo_stage import Moods, TurnedClock
+from newsletter.cli.sample import sample_subscribers, sample_tips
+from newsletter.transport.catcher import Step
+from tests.conftest import START
+
+
+def newsletter(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "newsletter", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Play it once, where the settings of somebody else lie about; return its folder and what it said."""
+    here = tmp_path_factory.mktemp("here")
+    (here / ".env").write_text("NEWSLETTER_SMTP_HOST=never.example.net\nnonsense\n")
+    done = newsletter("demo", "--keep", "kept", cwd=here, env={"NEWSLETTER_SEND_DAY": "someday"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return here / "kept", done.stdout
+
+
+def test_the_report_adds_up(demo: tuple[Path, str]) -> None:
+    """Everybody but the one whose mailbox is gone has the mail at the end, and the report says so."""
+    home, said = demo
+    report = json.loads(newsletter("-C", home, "edition", "show", "last", "--json", cwd=home).stdout)
+    assert (report["audience"], report["accepted"], report["rejected"], report["gap"]) == (25, 24, 1, 0)
+    assert report["status"] == "finished"
+    assert "24 of 25 handed to your mail provider" in said
+    assert "The mail server's own count agrees: 24 mails, nobody twice." in said
+
+
+def test_the_one_that_waits_is_shown_and_tried_again(demo: tuple[Path, str]) -> None:
+    """First the report says who waits until when; then the clock is turned and the server takes it."""
+    _, said = demo
+    waits = said.index("1 person waits for another try; the next is at Tuesday")
+    assert "451 4.7.1" in said[:waits]
+    assert waits < said.index("this time the server took it") < said.index("24 of 25 handed")
+
+
+def test_the_mails_can_be_looked_at(demo: tuple[Path, str]) -> None:
+    """Each mail is there three times, and the one that is named opens with its person's links."""
+    home, said = demo
+    mails = sorted((home / "mails").glob("*.eml"))
+    assert len(mails) == 24
+    for mail in mails:
+        assert mail.with_suffix(".html").stat().st_size > 1000
+        assert mail.with_suffix(".txt").stat().st_size > 200
+    found = re.search(r"In a browser, the first mail: +(\S+)", said)
+    assert found is not None
+    assert "https://news.example.com/u/" in Path(found[1]).read_text(encoding="utf-8")
+    message = email.message_from_bytes(mails[0].read_bytes(), policy=email.policy.default)
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_what_it_leaves_behind_can_be_explored(demo: tuple[Path, str]) -> None:
+    """The commands it names work on its folder, and its books balance."""
+    home, said = demo
+    assert "delivery list" in said
+    assert newsletter("-C", home, "delivery", "list", cwd=home).returncode == 0
+    assert newsletter("-C", home, "db", "check", cwd=home).returncode == 0
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    """Throwaway data never goes among somebody's own."""
+    (tmp_path / "mine.txt").write_text("mine")
+    done = newsletter("demo", "--keep", tmp_path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_samples_are_found() -> None:
+    """There is something to play with, wherever the program is installed."""
+    assert len(sample_tips()) >= 12
+    assert sample_subscribers().is_file()
+
+
+def test_the_clock_of_the_demo_goes_on_after_it_was_turned() -> None:
+    """It shows the time it was turned to, and then later ones."""
+    clock = TurnedClock()
+    clock.turn_to(START)
+    first, second = clock.now(), clock.now()
+    assert START <= first <= second
+    assert (second - START).total_seconds() < 60
+
+
+def test_the_mail_server_asks_for_patience_once() -> None:
+    """The one address is refused every time, the other one only at first, and nobody else at all."""
+    server = Moods(gone="a@example.com", later="b@example.com")
+    assert [(server(Step.RCPT, "a@example.com", nth) or "")[:3] for nth in (1, 2)] == ["550", "550"]
+    assert [(server(Step.RCPT, "b@example.com", nth) or "")[:3] for nth in (1, 2)] == ["451", ""]
+    assert server(Step.RCPT, "c@example.com", 1) is None
+    assert server(Step.DOT, "a@example.com", 1) is None
