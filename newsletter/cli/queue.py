@@ -31,7 +31,9 @@ def queue(
         return
     _print_table(ahead, app.cadence.zone)
     if ahead.due is not None:
-        say(f"The date of {ahead.due.date} is due: it goes out as soon as it has a tip and the service runs.")
+        has_tip = any(one.slot.date == ahead.due.date and one.tip is not None for one in ahead.choices)
+        wanted = "the service runs" if has_tip else "it has a tip and the service runs"
+        say(f"The date of {ahead.due.date} is due: it goes out as soon as {wanted}.")
     if ahead.takes is not None:
         people = plural(ahead.audience, "person", "people")
         say(f"An edition for {people} takes about {_span(ahead.takes)} at the present rate.")

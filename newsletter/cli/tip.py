@@ -93,8 +93,7 @@ def approve(context: typer.Context, tips: TipNames) -> None:
     ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
     for tip in chosen:
         said = "approved" if tip.id in fresh else "was approved already"
-        at = when(app_, ahead, tip)
-        say(f"{tip.slug}: {said}; " + (f"goes out {at}" if at else "no date in sight takes it, see `newsletter queue`"))
+        say(f"{tip.slug}: {said}; {when(app_, ahead, tip)}")
     if fresh:
         tell_due(app_, now)
 
@@ -126,15 +125,22 @@ def pin(
     from newsletter.core.cadence import describe_date
     from newsletter.core.tip import TipStatus
     from newsletter.flows.change_tip import pin_tip
+    from newsletter.flows.plan import outlook
 
     here = state(context)
-    known = find_tip(here.app.unit, tip)
+    app_ = here.app
+    now = app_.clock.now()
+    known = find_tip(app_.unit, tip)
     day = read_date(on)
-    after = pin_tip(here.app.unit, known, day, here.app.review(here.app.clock.now()), who=here.who)
+    after = pin_tip(app_.unit, known, day, app_.review(now), who=here.who)
     said = "was pinned to that date already" if after == known else f"pinned to {describe_date(day)}"
     say(f"{known.slug}: {said}")
     if after.status is TipStatus.DRAFT:
         warn(f"It is a draft and goes out only once approved: newsletter tip approve {known.slug}")
+        return
+    ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
+    for warning in (text for one in ahead.choices if one.slot.date == day for text in one.warnings):
+        warn(f"Warning: {warning}")
 
 
 @app.command("unpin")
@@ -159,6 +165,7 @@ def move(
 ) -> None:
     """Change the place of a tip in the queue."""
     from newsletter.cli.tip_names import find_tip, when
+    from newsletter.core.tip import TipStatus
     from newsletter.flows.change_tip import move_tip
     from newsletter.flows.plan import outlook
 
@@ -176,8 +183,9 @@ def move(
         warn(f"It is pinned to {moved.pin}, which counts before its place.")
     elif moved.evergreen:
         warn("It is an evergreen: it takes no place of the queue, and goes out when the queue has nothing.")
-    elif at := when(app_, outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now), moved):
-        say(f"Goes out {at}.")
+    elif moved.status is TipStatus.APPROVED:
+        ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
+        say(f"{known.slug}: {when(app_, ahead, moved)}")
 
 
 @app.command("preview")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from newsletter.cli.output import say
+from newsletter.cli.output import plural, say
 from newsletter.core.cadence import describe_instant, describe_span, parse_date
 from newsletter.core.tip import Tip, resolve_slug
 from newsletter.errors import InputError
@@ -38,11 +38,12 @@ def editions_of(unit: Unit, tip: Tip) -> Sequence[date]:
 
 
 def when(app: Application, ahead: Outlook, tip: Tip) -> str:
-    """Return the instant at which a tip goes out as things stand, or nothing when no date in sight has it."""
+    """Return when a tip goes out as things stand, in words, or why it does not."""
     for choice in ahead.choices:
         if choice.tip is not None and choice.tip.id == tip.id:
-            return describe_instant(choice.slot.sends_at, app.cadence.zone)
-    return ""
+            return f"goes out {describe_instant(choice.slot.sends_at, app.cadence.zone)}"
+    why = next((one.why for one in ahead.stranded if one.tip.id == tip.id), "")
+    return f"will not go out: {why}" if why else "no date in sight takes it, see `newsletter queue`"
 
 
 def tell_due(app: Application, now: datetime) -> None:
@@ -54,9 +55,13 @@ def tell_due(app: Application, now: datetime) -> None:
     choice = next((one for one in ahead.choices if one.slot.date == due.date and one.tip is not None), None)
     if choice is None or choice.tip is None:
         return
-    left = describe_span(due.sends_at + app.grace - now)
     at = describe_instant(due.sends_at, app.cadence.zone)
+    if not ahead.audience:
+        say(f"Due since {at}, but nobody is subscribed, so nothing goes out.")
+        return
+    left = describe_span(due.sends_at + app.grace - now)
+    people = plural(ahead.audience, "person", "people")
     say(
-        f"Due since {at}: {choice.tip.slug!r} goes out late, to {ahead.audience:,} people, as soon as the service "
+        f"Due since {at}: {choice.tip.slug!r} goes out late, to {people}, as soon as the service "
         f"runs within the next {left}. To prevent it: newsletter slot skip {due.date}"
     )

@@ -157,7 +157,7 @@ def test_pins_places_and_retirement(home: Home) -> None:
     assert "was pinned to that date already" in home.run("tip", "pin", "b", day).out
     assert home.run("tip", "unpin", "b").out == f"b: no longer pinned to {day}\n"
     assert home.run("tip", "unpin", "b").out == "b: was not pinned\n"
-    assert home.run("tip", "move", "b", "--first").out.startswith("b: now first in the queue\nGoes out ")
+    assert home.run("tip", "move", "b", "--first").out.startswith("b: now first in the queue\nb: goes out ")
     assert home.run("tip", "move", "a", "--before", "b").code == 0
     assert list(listed(home)) == ["a", "b"]
     assert home.run("tip", "retire", "a", "--because", "outdated").out == "a: retired\n"
@@ -284,8 +284,9 @@ def test_a_tip_for_a_date_that_is_due_says_what_happens(home: Home) -> None:
     assert "is due: it goes out as soon as it has a tip" in home.run("queue").out
     done = home.run("tip", "approve", "a")
     assert "Due since " in done.out
-    assert "'a' goes out late, to 1 people, as soon as the service runs within the next 3" in done.out
+    assert "'a' goes out late, to 1 person, as soon as the service runs within the next 3" in done.out
     assert done.out.endswith(f"newsletter slot skip {due.date()}\n")
+    assert "is due: it goes out as soon as the service runs" in home.run("queue").out
     assert home.run("slot", "skip", due.date().isoformat()).code == 0
     assert "is due" not in home.run("queue").out
 
@@ -306,3 +307,21 @@ def test_an_emptied_file_is_a_no(home: Home, monkeypatch: pytest.MonkeyPatch) ->
     editor(home, monkeypatch, ': > "$1"')
     assert home.run("tip", "new", "Listen").out == "Saved unchanged, so nothing was added.\n"
     assert "say what the tip is called" in home.run("tip", "new", " ").err
+
+
+def test_a_pin_that_breaks_a_series_is_warned_of(home: Home) -> None:
+    """A person's own pin counts, but not unnoticed."""
+    for slug, part in (("one", 1), ("two", 2)):
+        home.run("tip", "add", "-", stdin=tip_file(slug, "series: talks", f"part: {part}").text)
+    home.run("tip", "pin", "one", coming(home)[3])
+    done = home.run("tip", "pin", "two", coming(home)[2])
+    assert done.code == 0
+    assert "Warning: out of order: part 1 of its series has not gone out" in done.err
+
+
+def test_approving_what_cannot_go_says_why(home: Home) -> None:
+    """A tip whose date was skipped is approved, and stranded."""
+    day = coming(home)[2]
+    home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}", status="draft").text)
+    home.run("slot", "skip", day)
+    assert "a: approved; will not go out: its slot of Tuesday" in home.run("tip", "approve", "a").out
