@@ -18,7 +18,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from newsletter.clock import SystemClock
+from newsletter.clock import Clock, SystemClock
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,9 @@ _EXECUTOR = "newsletter"
 class Ringing:
     """A bell that rings; as a context manager it falls silent when the block is left."""
 
-    def __init__(self, callback: Callable[[], object], *, every_seconds: float, stop: threading.Event) -> None:
+    def __init__(
+        self, callback: Callable[[], object], *, every_seconds: float, stop: threading.Event, clock: Clock
+    ) -> None:
         self._callback = callback
         self._stop = stop
         # It would write a line for each ring, and a warning for each that a long one made superfluous.
@@ -44,7 +46,7 @@ class Ringing:
             IntervalTrigger(seconds=every_seconds, timezone=UTC),
             executor=_EXECUTOR,
             # At once, so that what became due while the service was down does not wait for the second ring.
-            next_run_time=SystemClock().now(),
+            next_run_time=clock.now(),
             max_instances=1,
             coalesce=True,
             # The default of one second would drop a ring that is late, in silence.
@@ -91,12 +93,14 @@ class _Scheduler(BackgroundScheduler):  # type: ignore[misc] # It publishes no t
         return thread is not None and thread.is_alive()
 
 
-def ring(callback: Callable[[], object], *, every_seconds: float, stop: threading.Event) -> Ringing:
+def ring(
+    callback: Callable[[], object], *, every_seconds: float, stop: threading.Event, clock: Clock | None = None
+) -> Ringing:
     """Call back now and every so many seconds, never twice at a time, until `stop` is set or the bell is closed.
 
     What the callback raises is logged and never ends the bell.
     """
-    return Ringing(callback, every_seconds=every_seconds, stop=stop)
+    return Ringing(callback, every_seconds=every_seconds, stop=stop, clock=clock or SystemClock())
 
 
 def _keep_quiet(name: str, level: int) -> None:

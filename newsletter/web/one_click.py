@@ -2,7 +2,7 @@
 
 In: a request by anybody. Out: 200 once the opt-out is committed. GET, HEAD and OPTIONS never change anything, since
 scanners open every link of a mail. No redirect, no cookie, no check of where the request comes from: RFC 8058 §3.1
-promises that it carries nothing but the token. The token is never logged in full.
+promises that it carries nothing but the token. The token is never logged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import read_unsubscribe_token
 from newsletter.flows.opt_out import opt_out
 from newsletter.web.pages import HEADERS, Pages
@@ -47,23 +48,26 @@ class OneClick:
         found = _TOKEN.fullmatch(request.path_params.get("token", ""))
         token = found[1] if found else ""
         # Checked before the database is asked: a page for a forged link costs no query.
-        if read_unsubscribe_token(self._site.keyring, token) is None:
+        link = read_unsubscribe_token(self._site.keyring, token)
+        if link is None:
             return self._pages.unknown.response(404)
         if request.method != "POST":
             return self._pages.unsubscribe.response(200)
-        return await self._leave(request, token)
+        return await self._leave(request, token, link.subscriber_id)
 
-    async def _leave(self, request: Request, token: str) -> Response:
+    async def _leave(self, request: Request, token: str, who: SubscriberId) -> Response:
         channel = "page" if _from_page(request, await _beginning(request)) else "one-click"
-        about = f"opt-out by {channel}, link {token[:6]}…"
+        about = f"opt-out by {channel}, subscriber {who}"
         site = self._site
         try:
-            await site.ask(
+            done = await site.ask(
                 lambda: opt_out(site.unit, site.keyring, token, channel=channel, now=site.clock.now()), about=about
             )
         except Busy:
             return self._pages.trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
-        logger.info("%s", about)
+        # Once a person: who has the link must not be able to fill the disk with lines.
+        if done.changed:
+            logger.info("%s", about)
         return self._pages.done.response(200)
 
 

@@ -19,7 +19,7 @@ from newsletter.errors import Stop
 
 GRACE_SECONDS = 10
 """How long requests under way may take after the stop."""
-MOST_AT_ONCE = 200
+MOST_AT_ONCE = 500
 """Connections; the service needs its file descriptors for sending too."""
 
 

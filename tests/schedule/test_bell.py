@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import timedelta
 
 import pytest
 
+from newsletter.clock import SystemClock
 from newsletter.schedule.bell import ring
+from tests.conftest import FixedClock
 
 LONG = 20.0
 """Seconds after which a test gives up."""
@@ -37,6 +40,15 @@ def test_the_first_ring_is_at_once() -> None:
     count = Count()
     with ring(count, every_seconds=3600, stop=threading.Event()):
         assert count.reaches(1)
+
+
+def test_a_late_ring_is_one_ring() -> None:
+    """After an hour in which the machine slept the bell rings at once, and once for the sixty rings that it missed."""
+    an_hour_ago = FixedClock(SystemClock().now() - timedelta(hours=1))
+    count = Count()
+    with ring(count, every_seconds=60, stop=threading.Event(), clock=an_hour_ago):
+        assert count.reaches(1)
+    assert count.rings == 1
 
 
 def test_it_rings_again_and_again() -> None:
