@@ -122,8 +122,9 @@ class Bell:
         slots.add(tx, replace(slot, state=SlotState.OPEN, reason=""), now=now)
         if not slots.move(tx, slot.date, was=SlotState.OPEN, to=state, reason=reason, now=now):
             return
-        if empty:
-            settle_alert(tx, AlertKind.EMPTY_SLOT, slot.date.isoformat(), now=now)
+        # What was wrong at its time ends with the slot; one alert about it stays.
+        for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
+            settle_alert(tx, kind, slot.date.isoformat(), now=now)
         what = "had nothing to send" if empty else "was missed"
         message = f"The slot of {slot.date} {what}: {reason}. No mail went out for it, and its tip stays in the queue."
         report(tx, Alert(kind=AlertKind.MISSED_SLOT, about=slot.date.isoformat(), message=message, raised_at=now))
@@ -168,6 +169,10 @@ class Bell:
     def _tell(self, kind: AlertKind, due: Slot, message: str, now: datetime, *, reason: str = "") -> None:
         with self.unit.write() as tx:
             slots.add(tx, due, now=now)
+            stands = slots.get(tx, due.date)
+            if stands is None or stands.state is not SlotState.OPEN:
+                # Somebody skipped or froze it since it was found due: there is nothing left to worry about.
+                return
             if reason:
                 slots.note(tx, due.date, reason=reason, now=now)
             report(tx, Alert(kind=kind, about=due.date.isoformat(), message=message, raised_at=now))

@@ -42,7 +42,7 @@ TUESDAY = datetime(2026, 11, 3, 14, tzinfo=UTC)
 
 
 def add_people(unit: Unit, count: int, *, start: int = 0) -> None:
-    """Add active subscribers p0@example.com, p1@example.com …"""
+    """Add so many active subscribers, from p0@example.com on."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     with unit.write() as tx:
         tx.execute(
@@ -87,9 +87,7 @@ def kitchen() -> Kitchen:
 @pytest.fixture
 def bell(unit: Unit, clock: FixedClock, kitchen: Kitchen) -> Bell:
     """Return a bell on this test's database and clock."""
-    return Bell(
-        unit=unit, clock=clock, cadence=CADENCE, grace=timedelta(hours=36), kitchen=kitchen, process="test 1"
-    )
+    return Bell(unit=unit, clock=clock, cadence=CADENCE, grace=timedelta(hours=36), kitchen=kitchen, process="test 1")
 
 
 @pytest.fixture

@@ -32,6 +32,13 @@ def make_postgres_home(postgres_url: str, tmp_path: Path) -> Iterator[MakeHome]:
     yield from _maker(postgres_url, tmp_path)
 
 
+@pytest.fixture
+def make(request: pytest.FixtureRequest) -> MakeHome:
+    """Return the maker of homes that a test names."""
+    maker: MakeHome = request.getfixturevalue(request.param)
+    return maker
+
+
 def _maker(url: str, folder: Path) -> Iterator[MakeHome]:
     made: list[Unit] = []
 

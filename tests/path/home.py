@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition
@@ -112,7 +111,7 @@ class Home:
         """Start a command."""
         return self.start_other(command, str(self.folder), arguments)
 
-    def start_other(self, target: Callable[..., None], *arguments: Any) -> Running:
+    def start_other(self, target: Callable[..., None], *arguments: object) -> Running:
         """Start a function of ours in a process of its own; its last argument is where it may speak to."""
         self._started += 1
         out = self.folder / f"out.{self._started}"
@@ -125,11 +124,12 @@ class Home:
         running = self.start(*arguments)
         return running.wait(), running.words
 
-    def ask(self, *arguments: str) -> Any:
+    def ask(self, *arguments: str) -> list[dict[str, object]]:
         """Run a command that shows data and return the data."""
         code, words = self.run(*arguments, "--json")
         assert code == 0, words
-        return json.loads(words)
+        shown = json.loads(words)
+        return shown if isinstance(shown, list) else [shown]
 
     def edition(self) -> Edition:
         """Return the newest edition."""

@@ -41,13 +41,6 @@ def on_both(people: int, times: int) -> pytest.MarkDecorator:
     )
 
 
-@pytest.fixture
-def make(request: pytest.FixtureRequest) -> MakeHome:
-    """Return the maker of homes that a test names."""
-    maker: MakeHome = request.getfixturevalue(request.param)
-    return maker
-
-
 def moments(people: int, times: int, *, seed: int) -> list[tuple[int, float]]:
     """Return after how many messages, and how many seconds after that, something happens."""
     chance = random.Random(seed)
@@ -119,7 +112,7 @@ def test_sigterm_at_random_moments(make: MakeHome, people: int, times: int) -> N
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_stop_while_the_server_is_silent(make_sqlite_home: MakeHome, sign: int) -> None:
-    """A message whose final dot is never answered is uncertain once the time to stop is over, and the exit code is 1."""
+    """A message whose final dot is never answered is uncertain once the time to stop is over; exit code 1."""
     hanging = "p3@example.com"
     watch = Watch(lambda step, address, _nth: HANG if (step, address) == (Step.DOT, hanging) else None)
     with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
