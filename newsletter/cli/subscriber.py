@@ -183,7 +183,8 @@ def erase(
     elif done is None:
         say(f"Subscriber {person.id} was erased already.")
     else:
-        say(f"Erased subscriber {done.id}; {plural(done.blanked, 'delivery', 'deliveries')} stay without a name.")
+        kept = plural(done.blanked, "delivery is", "deliveries are")
+        say(f"Erased subscriber {done.id}; {kept} kept without the person.")
         _tell_skipped(done.skipped)
 
 

@@ -76,8 +76,11 @@ def changed(person: Subscriber, wanted: Changes) -> Subscriber:
     new_tags = (_bounded(tag, "a tag", _LONGEST_TAG) for tag in wanted.add_tags)
     gone = {tag.casefold() for tag in wanted.remove_tags}
     tags = tuple(tag for tag in dict.fromkeys((*person.tags, *new_tags)) if tag and tag.casefold() not in gone)
-    fields = {**person.fields, **{name: _bounded(value, name, _LONGEST_FIELD) for name, value in wanted.fields.items()}}
-    fields = {name: value for name, value in fields.items() if value or name not in wanted.fields}
+    given = {
+        _bounded(name, "the name of a field", _LONGEST_TEXT): _bounded(value, name, _LONGEST_FIELD)
+        for name, value in wanted.fields.items()
+    }
+    fields = {name: value for name, value in {**person.fields, **given}.items() if value or name not in given}
     return replace(person, tags=tags, fields=fields, **texts)
 
 
@@ -222,6 +225,9 @@ def _zone(text: str) -> str:
 
 def _bounded(text: str, name: str, longest: int) -> str:
     text = clean(text)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        # So Python marks bytes of a command line that are no UTF-8; no database takes them.
+        raise InputError(f"{name} is not valid UTF-8; check the encoding of the terminal")
     if len(text) > longest:
         raise InputError(f"{name} is longer than {longest} characters")
     return text

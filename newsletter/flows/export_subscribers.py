@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
-from newsletter.core.csv_import import EXPORT_HEADINGS, neutralise, read_headings
+from newsletter.core.csv_import import EXPORT_HEADINGS, clean, neutralise, read_headings
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.errors import InputError
 from newsletter.store import subscriber_list as lists
@@ -22,6 +22,9 @@ STAYING = (SubscriberState.ACTIVE, SubscriberState.PAUSED)
 """Who is exported unless more are asked for: a file that is imported elsewhere should hold nobody who left."""
 
 _EVERY = 10_000
+_MOST_COLUMNS = 200
+"""An import takes no more; beyond that no other heading would help."""
+_MOST_ALIKE = 100
 
 
 def export_csv(unit: Unit, wanted: Wanted, out: TextIO, *, progress: Callable[[int], None] = lambda _rows: None) -> int:
@@ -78,12 +81,9 @@ def field_headings(names: Iterable[str]) -> list[str]:
     """
     taken: list[str] = []
     for name in names:
-        number = 1
-        heading = name
-        while not _reads_back((*taken, heading)):
-            number += 1
-            heading = f"{name} (field)" if number == 2 else f"{name} (field {number})"  # noqa: PLR2004
-        taken.append(heading)
+        plain = clean(name) or "field"
+        others = (f"{plain} (field)", *(f"{plain} (field {number})" for number in range(2, _MOST_ALIKE)))
+        taken.append(next((one for one in (plain, *others) if _reads_back((*taken, one))), plain))
     return taken
 
 
@@ -91,8 +91,7 @@ def _reads_back(headings: Sequence[str]) -> bool:
     try:
         layout = read_headings((*EXPORT_HEADINGS, *map(neutralise, headings)), file_name="", mapping={})
     except InputError:
-        # More columns than an import takes: no other heading would help.
-        return len(headings) + len(EXPORT_HEADINGS) > 200  # noqa: PLR2004
+        return len(headings) + len(EXPORT_HEADINGS) > _MOST_COLUMNS
     return [name for _, name in layout.fields] == list(headings)
 
 

@@ -198,6 +198,7 @@ def test_values() -> None:
     [
         (Changes(time_zone="Europe/Pariss"), "did you mean Europe/Paris"),
         (Changes(name="x" * 201), "name is longer than 200"),
+        (Changes(name="Ren\udce9"), "name is not valid UTF-8"),
         (Changes(add_tags=("x" * 101,)), "a tag is longer"),
         (Changes(fields={"floor": "x" * 2001}), "floor is longer"),
     ],
