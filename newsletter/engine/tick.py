@@ -66,7 +66,9 @@ class Bell:
         with self.unit.write() as tx:
             not_before = self._schedule(tx, now)
             known = slots.since(tx, not_before - timedelta(days=8))
-            every = calendar(self.cadence, known, after=not_before, until=now)
+            # Those that lie ahead too: a clock that was ahead may have marked them missed.
+            ahead = [slot for slot in known if slot.sends_at > now]
+            every = [*calendar(self.cadence, known, after=not_before, until=now), *ahead]
             verdict = judge_slots(every, now=now, not_before=not_before, grace=self.grace, zone=self.cadence.zone)
             for slot in (*verdict.missed, *verdict.passed_over):
                 self._miss(tx, slot, now)
