@@ -133,7 +133,6 @@ class _Play:
         with application.unit.read() as tx:
             self.moods.choose(subscriber_list.find(tx, subscriber_list.Wanted()))
         say(f"   Imported {plural(done.rows, 'subscriber')} and {plural(len(tips), 'tip')}. The queue begins with:")
-        say()
         self._show_queue()
 
     def _show_queue(self) -> None:

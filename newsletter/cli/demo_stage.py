@@ -62,7 +62,7 @@ class Moods:
         if address == self.gone:
             return f"550 5.1.1 <{address}>: no such mailbox here"
         if address == self.later and nth == 1:
-            return f"451 4.7.1 <{address}>: greylisted, please try again in five minutes"
+            return f"451 4.7.1 <{address}>: greylisted, please try again later"
         return None
 
 

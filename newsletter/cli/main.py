@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import db, delivery, demo, edition, init, queue, sending, service, slot, subscriber, tip
+from newsletter.cli import db, delivery, demo, doctor, edition, init, queue, sending, service, slot, subscriber, tip
 from newsletter.cli.context import State
 from newsletter.errors import NewsletterError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("init")(init.init)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(tip.app, name="tip")
 app.command("queue")(queue.queue)

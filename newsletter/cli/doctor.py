@@ -1,0 +1,75 @@
+"""`newsletter doctor`: looks at everything that mail depends on, one line each, and says what to do.
+
+It changes nothing, sends nothing, and shows no secret.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from newsletter.cli.context import State, state
+from newsletter.cli.output import Json, one_line, plural, print_json, say
+from newsletter.errors import InputError
+
+if TYPE_CHECKING:
+    from newsletter.cli.finding import Finding
+
+COLOURS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
+
+
+def doctor(context: typer.Context, *, as_json: Json = False) -> None:
+    """Look at settings, database, mail server, dates, templates and stock; exit 1 if anything fails. Sends nothing."""
+    found = []
+    for finding in _examine(state(context)):
+        found.append(finding)
+        if not as_json:
+            _show(finding)
+    counts = Counter(finding.level.value for finding in found)
+    if as_json:
+        lines = [{"level": one.level, "about": one.about, "text": one.text, "todo": one.todo} for one in found]
+        print_json({"ok": not counts["fail"], "findings": lines})
+    else:
+        say()
+        say(_verdict(counts))
+    if counts["fail"]:
+        raise typer.Exit(1)
+
+
+def _examine(here: State) -> Iterator[Finding]:
+    from newsletter.cli import examine
+    from newsletter.cli.examine_database import database
+
+    try:
+        application = here.app
+    except InputError as error:
+        yield from examine.wrong_settings(error)
+        yield from examine.settings_file(here.home)
+        return
+    yield from examine.settings(application, here.home)
+    yield from examine.public_address(application)
+    yield from examine.folder(application, here.home)
+    yield from database(application)
+    yield from examine.dates(application)
+    yield from examine.templates(application)
+    # Last, since it may take a while.
+    yield from examine.mail_server(application)
+
+
+def _show(finding: Finding) -> None:
+    level = typer.style(f"{finding.level.value:4}", fg=COLOURS[finding.level.value])
+    say(f"{level}  {finding.about:14}  {one_line(finding.text)}")
+    if finding.todo:
+        say(f"{'':22}→ {one_line(finding.todo)}")
+
+
+def _verdict(counts: Counter[str]) -> str:
+    if counts["fail"]:
+        warnings = f", and {plural(counts['warn'], 'warning')}" if counts["warn"] else ""
+        return f"{plural(counts['fail'], 'thing')} must be put right before mail can go out{warnings}."
+    if counts["warn"]:
+        return f"Nothing is broken; {plural(counts['warn'], 'warning')}."
+    return "All is well."

@@ -1,0 +1,162 @@
+"""The examinations of `newsletter doctor` that need no database: settings, folder, mail server, dates, templates.
+
+In: the home folder, the settings, the application. Out: findings, none of which repeats a secret. Nothing is written
+and no mail is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from newsletter.cli.finding import Finding, fail, ok, warn
+from newsletter.cli.output import plural
+from newsletter.cli.sample import sample_tips
+from newsletter.core.cadence import describe_instant, next_slots
+from newsletter.core.tip_file import parse_tip_file
+from newsletter.core.token import key_fingerprint
+from newsletter.errors import InputError, NewsletterError
+from newsletter.flows.preview import compile_tip
+from newsletter.setting_values import is_loopback
+from newsletter.store.database import sqlite_path
+from newsletter.transport.base import ConnectFailure, Security
+from newsletter.transport.session import open_session
+from newsletter.transport.smtp import SmtpConnection
+from newsletter.wiring import Application
+
+SLOTS_SHOWN = 3
+PATIENCE = 15.0
+"""Seconds the mail server has for each answer; a person is waiting."""
+
+LITTLE_SPACE = 1_000_000_000
+NO_SPACE = 100_000_000
+"""Bytes; a full disk stops the sending in the middle."""
+
+RESERVED = ("example.com", "example.net", "example.org", "example", "invalid", "test")
+"""Names that belong to nobody (RFC 2606)."""
+
+
+def settings_file(home: Path) -> Iterator[Finding]:
+    """Look at who can read the `.env`."""
+    env_file = home / ".env"
+    try:
+        mode = env_file.stat().st_mode
+    except OSError:
+        yield warn("settings file", f"there is no {env_file}; all settings come from the environment")
+        return
+    if mode & 0o077:
+        todo = f"chmod 600 {env_file}"
+        yield warn("settings file", f"{env_file} can be read by others, and it holds the secret key", todo)
+
+
+def settings(application: Application, home: Path) -> Iterator[Finding]:
+    """Say what kind of settings were read; that they are right was found out by reading them."""
+    given = application.settings
+    yield ok("settings", f"all right: “{given.name}”, from {given.from_email}")
+    key = given.secret_key.get_secret_value()
+    old = f", and {plural(len(given.secret_keys_old), 'older one')}" if given.secret_keys_old else ""
+    yield ok("secret key", f"{len(key)} characters, fingerprint {key_fingerprint(key)}{old}")
+    domain = given.from_email.rpartition("@")[2]
+    if _reserved(domain):
+        todo = "set NEWSLETTER_FROM to an address of your own domain"
+        yield warn("from address", f"{domain} is a name for examples; no server will take mail from it", todo)
+    yield from settings_file(home)
+
+
+def public_address(application: Application) -> Iterator[Finding]:
+    """Look at the address that the unsubscribe links point to; it is not fetched."""
+    url = application.settings.base_url
+    host = urlsplit(url).hostname or ""
+    if is_loopback(host):
+        todo = "set NEWSLETTER_BASE_URL to an address that readers reach"
+        yield warn("public address", f"{url} is this machine: no reader can unsubscribe there", todo)
+    elif _reserved(host):
+        todo = "set NEWSLETTER_BASE_URL to an address of your own"
+        yield warn("public address", f"{url} is an address for examples: no reader can unsubscribe there", todo)
+    else:
+        yield ok("public address", f"{url} (not fetched)")
+
+
+def _reserved(host: str) -> bool:
+    return any(host == name or host.endswith(f".{name}") for name in RESERVED)
+
+
+def folder(application: Application, home: Path) -> Iterator[Finding]:
+    """Look at the folder of the database, or the home: whether we may write, and how much room there is."""
+    path = sqlite_path(application.engine)
+    place = home if path is None else path.parent
+    if not place.is_dir():
+        yield fail("folder", f"there is no folder {place}", "newsletter init")
+        return
+    if not os.access(place, os.W_OK | os.X_OK) or (path and path.exists() and not os.access(path, os.W_OK)):
+        yield fail("folder", f"this user may not write in {place}", "give the folder and its files to this user")
+        return
+    free = shutil.disk_usage(place).free
+    room = f"{place} can be written; {free / 1e9:,.1f} GB are free"
+    if free < NO_SPACE:
+        yield fail("folder", room, "free some space: a full disk stops the sending")
+    elif free < LITTLE_SPACE:
+        yield warn("folder", room, "free some space")
+    else:
+        yield ok("folder", room)
+
+
+def mail_server(application: Application) -> Iterator[Finding]:
+    """Connect, encrypt and log in as for an edition, and hang up again."""
+    relay = replace(application.relay, timeout=min(application.relay.timeout, PATIENCE))
+    opened = open_session(relay)
+    if isinstance(opened, ConnectFailure):
+        todo = "compare NEWSLETTER_SMTP_* with what your provider says"
+        yield fail("mail server", opened.plain, todo)
+        return
+    wire, features = opened
+    SmtpConnection(wire, features, relay, application.clock.monotonic).close()
+    how = {Security.TLS: "TLS", Security.STARTTLS: "STARTTLS", Security.NONE: "not encrypted"}[relay.security]
+    login = f"logged in as {relay.username}" if relay.username else "no login"
+    size = f"messages up to {features.size_limit / 1e6:,.0f} MB" if features.size_limit else ""
+    utf8 = "addresses with any letters" if features.smtputf8 else "ASCII addresses only"
+    text = ", ".join(part for part in (f"{relay.host}:{relay.port}", how, login, size, utf8) if part)
+    if relay.security is Security.NONE and not is_loopback(relay.host):
+        yield warn("mail server", text, "set NEWSLETTER_SMTP_SECURITY to starttls or tls")
+    else:
+        yield ok("mail server", f"{text}; no mail was sent")
+
+
+def dates(application: Application) -> Iterator[Finding]:
+    """Tell the next slots, in the zone of the publication and on the clock of this machine."""
+    cadence, now = application.cadence, application.clock.now()
+    yield ok("time", f"it is {describe_instant(now, cadence.zone)}")
+    for slot in next_slots(cadence, now, SLOTS_SHOWN):
+        machine = slot.sends_at.astimezone()
+        here = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
+        yield ok("slot", f"{describe_instant(slot.sends_at, cadence.zone)}; {here}")
+
+
+def templates(application: Application) -> Iterator[Finding]:
+    """Render a sample tip and pass it through every gate, with the operator's own templates."""
+    own = application.settings.templates_dir
+    which = f"with your templates in {own}" if own else "with the shipped templates"
+    sample = sample_tips()
+    if not sample:
+        yield fail("templates", "the sample tips are missing", "install the program again")
+        return
+    draft = parse_tip_file(sample[0].text, file_name=sample[0].name)
+    on = next_slots(application.cadence, application.clock.now(), 1)[0].date
+    try:
+        compile_tip(application.kitchen, draft, on=on)
+    except InputError as error:
+        yield fail("templates", f"a sample tip cannot be rendered {which}: {error}", "correct the template it names")
+    except NewsletterError as error:
+        yield fail("templates", f"a sample tip cannot be rendered {which}: {error}")
+    else:
+        yield ok("templates", f"a sample tip renders {which} and passes every check")
+
+
+def wrong_settings(error: InputError) -> Iterator[Finding]:
+    """Tell every mistake of the settings on a line of its own."""
+    for line in error.details or (str(error),):
+        yield fail("settings", line)

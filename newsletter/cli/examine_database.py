@@ -1,0 +1,126 @@
+"""The examinations of `newsletter doctor` that read the database: its version and key, the stock, the people, life.
+
+In: an application. Out: findings. Nothing is written; a database that cannot be opened is one finding, and the rest is
+left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from newsletter.cli.finding import Finding, fail, ok, warn
+from newsletter.cli.liveness import ALIVE_SECONDS
+from newsletter.cli.output import plural
+from newsletter.core.cadence import describe_instant, describe_span
+from newsletter.core.tip import TipStatus
+from newsletter.errors import InputError, NewsletterError
+from newsletter.flows.check_key import KeyStanding, key_standing, unknown_key
+from newsletter.flows.plan import look_ahead
+from newsletter.flows.preview import compile_tip
+from newsletter.store import alert as alerts
+from newsletter.store import installation as installations
+from newsletter.store import subscriber as subscribers
+from newsletter.store import tip as tips
+from newsletter.store.database import HEAD, open_unit, sqlite_path
+from newsletter.store.installation import Installation
+from newsletter.store.unit import Tx
+from newsletter.wiring import Application
+
+FURTHER = 12
+"""Weeks to look beyond the ones that the operator wants stock for; some of them may be skipped or sent already."""
+
+
+def database(application: Application) -> Iterator[Finding]:
+    """Look at the database and everything in it."""
+    where = sqlite_path(application.engine) or f"PostgreSQL at {application.engine.url.host or 'this machine'}"
+    try:
+        # Not `application.unit`, which takes over a changed key: whoever looks changes nothing.
+        with open_unit(application.engine).read() as tx:
+            made = installations.find(tx)
+            if made is None:
+                yield fail("database", f"{where} was never finished", "newsletter init")
+                return
+            yield ok("database", f"{where} answers; version {HEAD}")
+            yield from _key(application, made)
+            yield from _clock(application, made)
+            yield from _people(tx)
+            yield from _stock(application, tx)
+            yield from _life(application, tx)
+            yield from _alerts(tx)
+    except NewsletterError as error:
+        yield fail("database", str(error))
+
+
+def _key(application: Application, made: Installation) -> Iterator[Finding]:
+    standing = key_standing(made.key_fingerprint, application.keyring)
+    if standing is KeyStanding.UNKNOWN:
+        yield fail("secret key", unknown_key(made.key_fingerprint, application.keyring))
+    elif standing is KeyStanding.CHANGED:
+        yield ok("secret key", f"changed: the former one, {made.key_fingerprint}, stays valid for old links")
+    else:
+        yield ok("secret key", "the database was made with it")
+
+
+def _clock(application: Application, made: Installation) -> Iterator[Finding]:
+    now = application.clock.now()
+    if now < made.created_at:
+        ahead = describe_span(made.created_at - now)
+        yield fail("time", f"this machine's clock is {ahead} behind the birth of the database", "set the clock")
+
+
+def _people(tx: Tx) -> Iterator[Finding]:
+    count = subscribers.count_active(tx)
+    if count:
+        yield ok("subscribers", f"{plural(count, 'person', 'people')} would get an edition sent now")
+    else:
+        yield warn("subscribers", "nobody would get an edition sent now", "newsletter subscriber import FILE.csv")
+
+
+def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
+    now, wanted = application.clock.now(), application.settings.low_stock_weeks
+    plan = look_ahead(tx, application.plan_rules, weeks=wanted + FURTHER, now=now)
+    every = tips.all_tips(tx)
+    approved = sum(tip.status is TipStatus.APPROVED for tip in every)
+    drafts = sum(tip.status is TipStatus.DRAFT for tip in every)
+    waiting = f", {plural(drafts, 'draft')}" if drafts else ""
+    said = f"{plural(approved, 'approved tip')}{waiting}"
+    if plan.stock == 0:
+        yield warn("tips", f"{said}: none for the next slot", "newsletter tip import FOLDER, or tip approve SLUG")
+    elif plan.stock < wanted:
+        todo = "newsletter tip add FILE, or tip approve SLUG"
+        yield warn("tips", f"{said}: enough for {plural(plan.stock, 'week')}, wanted are {wanted}", todo)
+    else:
+        yield ok("tips", f"{said}: enough for {plural(plan.stock, 'week')}, or more")
+    for one in plan.stranded:
+        yield warn("tips", f"“{one.tip.title}” will not go out: {one.why}", f"newsletter tip unpin {one.tip.slug}")
+    coming = next((choice for choice in plan.choices if choice.tip is not None), None)
+    if coming is None or coming.tip is None:
+        return
+    try:
+        compile_tip(application.kitchen, coming.tip, on=coming.slot.date)
+    except InputError as error:
+        yield fail(
+            "next tip", f"“{coming.tip.title}” cannot be sent: {error}", f"newsletter tip edit {coming.tip.slug}"
+        )
+    else:
+        yield ok("next tip", f"“{coming.tip.title}” on {coming.slot.date} passes every check")
+
+
+def _life(application: Application, tx: Tx) -> Iterator[Finding]:
+    now, zone = application.clock.now(), application.cadence.zone
+    beats = installations.heartbeats(tx)
+    for name, work in (("bell", "decides what is due"), ("sender", "sends what is due")):
+        if name not in beats:
+            yield warn(name, f"it has never run ({work})", "newsletter run")
+            continue
+        at, process = beats[name]
+        if now - at > timedelta(seconds=ALIVE_SECONDS):
+            yield warn(name, f"no sign of life since {describe_instant(at, zone)} ({work})", "newsletter run")
+        else:
+            yield ok(name, f"alive: process {process}")
+
+
+def _alerts(tx: Tx) -> Iterator[Finding]:
+    for one in alerts.open_alerts(tx):
+        yield warn("alert", one.message)

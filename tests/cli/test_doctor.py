@@ -1,0 +1,203 @@
+"""`newsletter doctor`: what it finds, what it says to do, and what it never does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from newsletter.store import installation
+from newsletter.store.unit import Unit
+from newsletter.transport.catcher import Catcher
+from tests.conftest import SECRET, START
+
+PASSWORD = "pa55-that-nobody-sees"
+
+
+class Diagnosis(NamedTuple):
+    """What the doctor said."""
+
+    code: int
+    said: str
+    findings: list[dict[str, str]]
+
+    def of(self, about: str, level: str = "") -> list[str]:
+        """Return the texts about one thing, with what to do."""
+        return [
+            f"{one['text']} → {one['todo']}"
+            for one in self.findings
+            if one["about"] == about and level in {"", one["level"]}
+        ]
+
+
+@pytest.fixture
+def server() -> Iterator[Catcher]:
+    """Return a mail server that wants a login."""
+    with Catcher(login=("me", PASSWORD)) as running:
+        yield running
+
+
+@pytest.fixture
+def values(sqlite_url: str, server: Catcher) -> dict[str, str]:
+    """Return settings with which everything works, for a database that stands."""
+    return {
+        "NEWSLETTER_FROM": "tips@newsletter.example.com",
+        "NEWSLETTER_POSTAL_ADDRESS": "Example Society, 1 Example Street",
+        "NEWSLETTER_BASE_URL": "https://news.example.com",
+        "NEWSLETTER_SECRET_KEY": SECRET,
+        "NEWSLETTER_DATABASE_URL": sqlite_url,
+        "NEWSLETTER_SMTP_HOST": server.host,
+        "NEWSLETTER_SMTP_PORT": str(server.port),
+        "NEWSLETTER_SMTP_SECURITY": "none",
+        "NEWSLETTER_SMTP_USERNAME": "me",
+        "NEWSLETTER_SMTP_PASSWORD": PASSWORD,
+    }
+
+
+@pytest.fixture
+def doctor(values: dict[str, str], tmp_path: Path) -> Callable[..., Diagnosis]:
+    """Return a function that asks the doctor, in JSON, with some settings changed."""
+
+    def ask(**changed: str) -> Diagnosis:
+        done = run(tmp_path, values | {f"NEWSLETTER_{name}": value for name, value in changed.items()}, "--json")
+        assert done.stderr == ""
+        told = json.loads(done.stdout)
+        assert told["ok"] == (done.returncode == 0)
+        for secret in (SECRET, PASSWORD):
+            assert secret not in done.stdout
+        return Diagnosis(done.returncode, done.stdout, told["findings"])
+
+    return ask
+
+
+def run(home: Path, values: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "newsletter", "-C", str(home), "doctor", *options],
+        env={**os.environ, **values},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server: Catcher) -> None:
+    """Nothing fails, the login is tried for real, the next slots are told, and no mail is sent."""
+    found = doctor()
+    assert found.code == 0, found.said
+    assert "logged in as me" in found.of("mail server", "ok")[0]
+    assert len(found.of("slot", "ok")) == 3
+    assert all("Tuesday" in slot and "on this machine" in slot for slot in found.of("slot"))
+    assert found.of("templates", "ok")
+    assert found.of("database", "ok")
+    assert server.caught == []
+
+
+def test_it_speaks_to_people_too(values: dict[str, str], tmp_path: Path) -> None:
+    """Each line begins with its level, and the last one sums up."""
+    done = run(tmp_path, values)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert lines[0].startswith("ok    settings")
+    assert lines[-1].startswith("Nothing is broken; ")
+
+
+def test_what_an_empty_installation_lacks_is_a_warning(doctor: Callable[..., Diagnosis]) -> None:
+    """Without people, tips and a running service nothing is broken, and a person knows what to do next."""
+    found = doctor()
+    assert "subscriber import" in found.of("subscribers", "warn")[0]
+    assert "tip import" in found.of("tips", "warn")[0]
+    assert "newsletter run" in found.of("bell", "warn")[0]
+    assert "newsletter run" in found.of("sender", "warn")[0]
+    assert "example" in found.of("public address", "warn")[0]
+
+
+def test_all_mistakes_of_the_settings_are_told(doctor: Callable[..., Diagnosis]) -> None:
+    """Every wrong setting is a line, not only the first."""
+    found = doctor(SEND_DAY="someday", SMTP_PORT="many", FORM="tips@example.com")
+    assert found.code == 1
+    assert len(found.of("settings", "fail")) == 3
+
+
+def test_a_wrong_password_is_told_but_not_shown(doctor: Callable[..., Diagnosis]) -> None:
+    """The mail server's refusal is repeated, the password is not."""
+    found = doctor(SMTP_PASSWORD="another-wrong-one")
+    assert found.code == 1
+    assert "refuses the login of me" in found.of("mail server", "fail")[0]
+    assert "another-wrong-one" not in found.said
+
+
+def test_a_mail_server_that_is_not_there_is_told(doctor: Callable[..., Diagnosis]) -> None:
+    """The rest is looked at all the same."""
+    found = doctor(SMTP_PORT="1")
+    assert found.code == 1
+    assert "nothing listens there" in found.of("mail server", "fail")[0]
+    assert found.of("templates", "ok")
+
+
+def test_a_missing_database_is_told(doctor: Callable[..., Diagnosis], tmp_path: Path) -> None:
+    """It is not made by the way."""
+    found = doctor(DATABASE_URL=f"sqlite:///{tmp_path}/none.db")
+    assert found.code == 1
+    assert "newsletter init" in found.of("database", "fail")[0]
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_key_the_database_does_not_know_is_told(doctor: Callable[..., Diagnosis]) -> None:
+    """It fails with both fingerprints; a key that was changed on purpose does not."""
+    other = "another secret of enough characters"
+    found = doctor(SECRET_KEY=other)
+    assert found.code == 1
+    assert "NEWSLETTER_SECRET_KEYS_OLD" in found.of("secret key", "fail")[0]
+    assert doctor(SECRET_KEY=other, SECRET_KEYS_OLD=SECRET).code == 0
+
+
+def test_looking_changes_nothing(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
+    """A changed key is taken over by the commands that work, not by the doctor."""
+    with sqlite_unit.read() as tx:
+        before = installation.get(tx)
+    doctor(SECRET_KEY="another secret of enough characters", SECRET_KEYS_OLD=SECRET)
+    with sqlite_unit.read() as tx:
+        assert installation.get(tx) == before
+
+
+def test_a_broken_template_of_the_operator_is_found(doctor: Callable[..., Diagnosis], tmp_path: Path) -> None:
+    """A slip in an override is named with its file before a Tuesday finds it."""
+    own = tmp_path / "own" / "email" / "edition"
+    own.mkdir(parents=True)
+    (own / "body.txt").write_text("{{ nonsense }}")
+    found = doctor(TEMPLATES_DIR=str(tmp_path / "own"))
+    assert found.code == 1
+    assert "body.txt" in found.of("templates", "fail")[0]
+
+
+def test_a_dead_service_is_told_with_its_last_sign_of_life(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
+    """A heartbeat that stopped is a warning with its date."""
+    with sqlite_unit.write() as tx:
+        installation.beat(tx, "sender", now=START, process="elsewhere 7")
+    assert "no sign of life since Sunday 1 November 2026" in doctor().of("sender", "warn")[0]
+
+
+def test_an_env_file_for_all_to_read_is_told(values: dict[str, str], tmp_path: Path) -> None:
+    """The file with the secret key is for its owner only."""
+    (tmp_path / ".env").write_text("")
+    (tmp_path / ".env").chmod(0o644)
+    assert "chmod 600" in run(tmp_path, values).stdout
+    (tmp_path / ".env").chmod(0o600)
+    assert "chmod 600" not in run(tmp_path, values).stdout
+
+
+def test_a_clock_that_went_back_is_told(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
+    """A machine whose clock is behind the birth of its database would send at wrong times."""
+    with sqlite_unit.write() as tx:
+        tx.exec_driver_sql("UPDATE installation SET created_at = '2199-01-01 00:00:00.000000'")
+    found = doctor()
+    assert found.code == 1
+    assert "set the clock" in found.of("time", "fail")[0]
