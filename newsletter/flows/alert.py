@@ -20,7 +20,7 @@ def report(tx: Tx, found: Alert) -> bool:
     return new
 
 
-def settle_alert(tx: Tx, kind: AlertKind, about: str, *, now: datetime) -> None:
-    """Say once that a trouble has passed."""
-    if alerts.clear(tx, kind, about, now=now):
+def settle_alert(tx: Tx, kind: AlertKind, about: str, *, now: datetime, quietly: bool = False) -> None:
+    """Note that a trouble has passed; quietly, when it turned into another that is told by itself."""
+    if alerts.clear(tx, kind, about, now=now, quietly=quietly):
         logger.warning("passed: %s %s", kind.value, about)

@@ -258,15 +258,48 @@ alert = Table(
     Column("message", Text, nullable=False),
     Column("raised_at", Utc, nullable=False),
     Column("cleared_at", Utc),
-    # Repeated trouble is one open alert.
+    Column("command_at", Utc),  # When the operator's command was run for it.
+    Column("closed_at", Utc),  # When all was said about it, that it has passed too.
+    # Repeated trouble is one alert, until it was told that it has passed.
     Index(
         "uq_alert_open",
         "kind",
         "about",
         unique=True,
-        sqlite_where=text("cleared_at IS NULL"),
-        postgresql_where=text("cleared_at IS NULL"),
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
     ),
+)
+
+_NOTICE_OPEN = "state IN ('queued', 'sending', 'deferred')"
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("variant", Text, nullable=False, server_default=""),
+    Column("recipient", Text, nullable=False),
+    Column("message", Text, nullable=False),  # The whole message, ASCII with CRLF: nothing is rendered again.
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("created_at", Utc, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("first_attempt_at", Utc),
+    Column("last_attempt_at", Utc),
+    Column("next_attempt_at", Utc),
+    Column("reply_code", Integer),
+    Column("reply_enhanced", Text, nullable=False, server_default=""),
+    Column("reply_text", Text, nullable=False, server_default=""),
+    UniqueConstraint("kind", "about", "variant", "recipient"),  # Two processes that write it write it once.
+    Index(
+        "ix_notice_open",
+        "next_attempt_at",
+        sqlite_where=text(_NOTICE_OPEN),
+        postgresql_where=text(_NOTICE_OPEN),
+    ),
+    _one_of("state", "queued", "sending", "deferred", "accepted", "rejected", "expired", "withdrawn"),
 )
 
 log = Table(

@@ -1,0 +1,121 @@
+"""An alert: one thing that needs, or needed, a person, and what is done about telling them.
+
+In: how an alert stands and what was said about it so far. Out: the steps to take now. It sends nothing and writes no
+row; `engine/herald.py` takes the steps. Repeated trouble is the same alert: it is told once, and once that it passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from newsletter.core.notice import NoticeState
+
+
+class AlertKind(StrEnum):
+    """What can be wrong."""
+
+    MISSED_SLOT = "missed-slot"
+    EMPTY_AHEAD = "empty-ahead"
+    EMPTY_SLOT = "empty-slot"
+    LOW_STOCK = "low-stock"
+    STRANDED_PIN = "stranded-pin"
+    CANNOT_FREEZE = "cannot-freeze"
+    PROOF = "proof"
+    EXPIRED_PEOPLE = "expired-people"
+    EDITION_PAUSED = "edition-paused"
+    RELAY = "relay"
+    SENDER_SILENT = "sender-silent"
+    BELL_SILENT = "bell-silent"
+    DISK = "disk"
+    DATABASE = "database"
+
+
+HEADLINES = {
+    AlertKind.MISSED_SLOT: "a date went by without a mail",
+    AlertKind.EMPTY_AHEAD: "there is no tip for a date that comes soon",
+    AlertKind.EMPTY_SLOT: "it is time, and there is nothing to send",
+    AlertKind.LOW_STOCK: "the tips are running low",
+    AlertKind.STRANDED_PIN: "a pinned tip will not go out",
+    AlertKind.CANNOT_FREEZE: "the tip cannot be sent",
+    AlertKind.PROOF: "the proof could not be sent",
+    AlertKind.EXPIRED_PEOPLE: "people did not get their mail",
+    AlertKind.EDITION_PAUSED: "an edition is paused",
+    AlertKind.RELAY: "mail cannot be sent",
+    AlertKind.SENDER_SILENT: "the sender gives no sign of life",
+    AlertKind.BELL_SILENT: "the scheduler gives no sign of life",
+    AlertKind.DISK: "the disk is nearly full",
+    AlertKind.DATABASE: "the database is in trouble",
+}
+"""What the subject of the mail says, for a person who reads no further."""
+
+EVENTS = frozenset({AlertKind.MISSED_SLOT, AlertKind.EXPIRED_PEOPLE})
+"""What happened and cannot un-happen: it never passes, it is only told, and after a week laid aside."""
+
+EVENT_STANDS = timedelta(days=7)
+PASSED_AFTER = timedelta(minutes=10)
+"""Trouble that comes back within this time has not passed: a relay that is there and gone would fill the mailbox."""
+
+COMMAND_AFTER = timedelta(minutes=15)
+"""What the relay has not taken by then is told by the command of the operator (the relay may be the trouble)."""
+
+PATIENCE = {AlertKind.RELAY: timedelta(minutes=5)}
+"""A relay that is away for a minute is no news, and a mail about it could not go out meanwhile."""
+
+
+class AlertStep(StrEnum):
+    """What is to be done about an alert now."""
+
+    MAIL = "mail"
+    """Write the mail to the admins."""
+    COMMAND = "command"
+    """Run the operator's command."""
+    WITHDRAW = "withdraw"
+    """Take back the mail that did not go out: it would tell of what is over."""
+    PASS = "pass"  # noqa: S105 - a word, no password
+    """Write the mail that says it has passed."""
+    CLOSE = "close"
+    """All is said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One alert, and what was done about it."""
+
+    kind: AlertKind
+    raised_at: datetime
+    cleared_at: datetime | None = None
+    command_at: datetime | None = None
+    """When the command was run for it."""
+    mails: Collection[NoticeState] = ()
+    """The states of the mails about it, one per admin; empty until they are written."""
+
+
+def next_steps(one: Standing, *, now: datetime, can_mail: bool, can_command: bool) -> tuple[AlertStep, ...]:
+    """Tell what is to be done now; nothing, when all was done or it is too soon."""
+    if one.cleared_at is not None:
+        return _after(one, one.cleared_at, now)
+    age = now - one.raised_at
+    if one.kind in EVENTS and age >= EVENT_STANDS:
+        return (AlertStep.CLOSE,)
+    steps = []
+    if can_mail and not one.mails and age >= PATIENCE.get(one.kind, timedelta()):
+        steps.append(AlertStep.MAIL)
+    told = NoticeState.ACCEPTED in one.mails
+    if can_command and one.command_at is None and not told and age >= COMMAND_AFTER:
+        steps.append(AlertStep.COMMAND)
+    return tuple(steps)
+
+
+def _after(one: Standing, cleared_at: datetime, now: datetime) -> tuple[AlertStep, ...]:
+    """Say that it has passed to whoever heard of it, and to nobody else."""
+    if now - cleared_at < PASSED_AFTER or NoticeState.SENDING in one.mails:
+        return ()
+    steps = []
+    if {NoticeState.QUEUED, NoticeState.DEFERRED} & set(one.mails):
+        steps.append(AlertStep.WITHDRAW)
+    if NoticeState.ACCEPTED in one.mails or one.command_at is not None:
+        steps.append(AlertStep.PASS)
+    return (*steps, AlertStep.CLOSE)

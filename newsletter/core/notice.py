@@ -1,0 +1,63 @@
+"""A notice: any mail that is not an edition: a proof, a report, an alert.
+
+It is a row like a delivery, overtakes a large edition and survives a crash. It goes to somebody who runs this or asked
+for it, so an uncertain one is tried again, with the same Message-ID: better twice than not at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+NoticeId = NewType("NoticeId", int)
+
+
+class NoticeKind(StrEnum):
+    """What a notice is for."""
+
+    PROOF = "proof"
+    """The mail of the next date as the readers will get it, to the editors."""
+    WITHDRAWN = "withdrawn"
+    """Says that what a proof showed will not go out."""
+    SENDING = "sending"
+    """An edition is going out, and how to stop it."""
+    REPORT = "report"
+    """What became of everybody in an edition."""
+    ALERT = "alert"
+    PASSED = "passed"
+    """Says that the trouble of an alert is over."""
+
+
+class NoticeState(StrEnum):
+    """Where a notice stands."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    """Taken back before it went out, because what it says is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeKey:
+    """What makes a notice the same one, so that two processes which write it write it once."""
+
+    kind: NoticeKind
+    about: str
+    """Date of a slot, name of an edition, id of an alert."""
+    variant: str = ""
+    """What tells apart two notices about the same: the content a proof stands for."""
+
+
+def notice_message_id(key: NoticeKey, recipient: str, written_at: datetime, domain: str) -> str:
+    """Make the Message-ID of a notice, without the angle brackets; it names neither the person nor the matter."""
+    named = f"{key.kind.value}\n{key.about}\n{key.variant}\n{recipient}\n{written_at.isoformat()}"
+    digest = hashlib.sha256(named.encode()).digest()
+    return f"notice.{base64.b32encode(digest[:15]).decode().lower()}@{domain}"

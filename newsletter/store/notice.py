@@ -1,0 +1,164 @@
+"""Notices: mails that are no edition, written whole, so that whoever sends them renders nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from newsletter.core.delivery import Outcome
+from newsletter.core.notice import NoticeId, NoticeKey, NoticeKind, NoticeState
+from newsletter.store.schema import notice
+from newsletter.store.unit import Tx
+
+_WAITING = (NoticeState.QUEUED.value, NoticeState.DEFERRED.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One mail to one person."""
+
+    id: NoticeId
+    key: NoticeKey
+    recipient: str
+    message: str
+    """The whole of it (RFC 5322), ASCII, lines ending in CRLF."""
+    state: NoticeState
+    reason: str
+    created_at: datetime
+    attempts: int
+    first_attempt_at: datetime | None
+
+
+def _from_row(row: Row) -> Notice:  # type: ignore[type-arg]
+    return Notice(
+        id=NoticeId(row.id),
+        key=NoticeKey(kind=NoticeKind(row.kind), about=row.about, variant=row.variant),
+        recipient=row.recipient,
+        message=row.message,
+        state=NoticeState(row.state),
+        reason=row.reason,
+        created_at=row.created_at,
+        attempts=row.attempts,
+        first_attempt_at=row.first_attempt_at,
+    )
+
+
+def add(tx: Tx, key: NoticeKey, *, recipient: str, message: str, now: datetime) -> bool:
+    """Queue a notice unless it was written before; tell whether it is new."""
+    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    done = tx.execute(
+        make(notice)
+        .values(
+            kind=key.kind.value,
+            about=key.about,
+            variant=key.variant,
+            recipient=recipient,
+            message=message,
+            state=NoticeState.QUEUED.value,
+            created_at=now,
+        )
+        .on_conflict_do_nothing(),
+    )
+    return done.rowcount == 1
+
+
+def last(tx: Tx, kinds: Sequence[NoticeKind], about: str) -> Notice | None:
+    """Return the newest notice of these kinds about something."""
+    query = select(notice).where(notice.c.kind.in_([kind.value for kind in kinds]), notice.c.about == about)
+    row = tx.execute(query.order_by(notice.c.id.desc()).limit(1)).first()
+    return None if row is None else _from_row(row)
+
+
+def states(tx: Tx, kind: NoticeKind, abouts: Sequence[str]) -> Mapping[str, Sequence[NoticeState]]:
+    """Return, by what they are about, the states of the notices of a kind."""
+    found: dict[str, list[NoticeState]] = {about: [] for about in abouts}
+    query = select(notice.c.about, notice.c.state).where(notice.c.kind == kind.value, notice.c.about.in_(abouts))
+    for row in tx.execute(query):
+        found[row.about].append(NoticeState(row.state))
+    return found
+
+
+def of_kind(tx: Tx, kind: NoticeKind, in_states: Sequence[NoticeState], *, since: datetime) -> Sequence[Notice]:
+    """Return the notices of a kind that stand in one of these states, oldest first."""
+    query = select(notice).where(
+        notice.c.kind == kind.value,
+        notice.c.state.in_([state.value for state in in_states]),
+        notice.c.created_at >= since,
+    )
+    return [_from_row(row) for row in tx.execute(query.order_by(notice.c.id))]
+
+
+def withdraw(tx: Tx, kind: NoticeKind, about: str, *, reason: str) -> int:
+    """Take back what did not go out yet; return how many that were."""
+    done = tx.execute(
+        update(notice)
+        .where(notice.c.kind == kind.value, notice.c.about == about, notice.c.state.in_(_WAITING))
+        .values(state=NoticeState.WITHDRAWN.value, reason=reason, next_attempt_at=None),
+    )
+    return done.rowcount
+
+
+def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[NoticeId]:
+    """Return the notices that may go out now, oldest first."""
+    query = select(notice.c.id).where(
+        notice.c.state.in_(_WAITING),
+        (notice.c.next_attempt_at.is_(None)) | (notice.c.next_attempt_at <= now),
+    )
+    return [NoticeId(one) for one in tx.execute(query.order_by(notice.c.id).limit(limit)).scalars()]
+
+
+def mark(tx: Tx, wanted: NoticeId, *, now: datetime) -> Notice | None:
+    """Mark a notice as going out; None when it was withdrawn or taken meanwhile."""
+    done = tx.execute(
+        update(notice)
+        .where(notice.c.id == wanted, notice.c.state.in_(_WAITING))
+        .values(
+            state=NoticeState.SENDING.value,
+            attempts=notice.c.attempts + 1,
+            first_attempt_at=func.coalesce(notice.c.first_attempt_at, now),
+            last_attempt_at=now,
+            next_attempt_at=None,
+        ),
+    )
+    if done.rowcount != 1:
+        return None
+    return _from_row(tx.execute(select(notice).where(notice.c.id == wanted)).one())
+
+
+def record(tx: Tx, wanted: NoticeId, outcome: Outcome) -> None:
+    """Write what came of an attempt."""
+    tx.execute(
+        update(notice)
+        .where(notice.c.id == wanted, notice.c.state == NoticeState.SENDING.value)
+        .values(
+            state=outcome.state.value,
+            reason=outcome.reason,
+            attempts=outcome.attempts,
+            next_attempt_at=outcome.next_attempt_at,
+            reply_code=outcome.reply_code,
+            reply_enhanced=outcome.reply_enhanced,
+            reply_text=outcome.reply_text,
+        ),
+    )
+
+
+def requeue_orphans(tx: Tx) -> int:
+    """Queue again what a dead sender had marked: with the same Message-ID, better twice than not at all."""
+    done = tx.execute(
+        update(notice)
+        .where(notice.c.state == NoticeState.SENDING.value)
+        .values(state=NoticeState.QUEUED.value, reason="the sender was stopped in the middle of this message"),
+    )
+    return done.rowcount
+
+
+def counts(tx: Tx) -> Counter[NoticeState]:
+    """Return how many notices stand in each state."""
+    rows = tx.execute(select(notice.c.state, func.count().label("many")).group_by(notice.c.state))
+    return Counter({NoticeState(row.state): row.many for row in rows})
