@@ -176,7 +176,10 @@ class Desk:
                 break
             granted, wait = self._reserve(tx, len(taken))
             self.feed.give_back(taken[granted:])
-            jobs += self._mark(tx, taken[:granted])
+            marked = self._mark(tx, taken[:granted])
+            if len(marked) < granted:
+                self.feed.look_again(tx)
+            jobs += marked
             if granted < len(taken):
                 jobs += [Wait(wait.total_seconds())] * (count - len(jobs))
         return jobs

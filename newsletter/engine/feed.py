@@ -35,13 +35,8 @@ class Feed:
         self._worked: list[tuple[EditionId, int]] = []
 
     def take(self, tx: Tx, count: int) -> list[Next]:
-        """Return up to `count` next deliveries; fewer only when nothing more is queued.
-
-        An edition that was paused or cancelled from elsewhere is left at once.
-        """
+        """Return up to `count` next deliveries; fewer only when nothing more is queued."""
         taken: list[Next] = []
-        if self._edition is not None and editions.status(tx, self._edition) is not EditionStatus.SENDING:
-            self._leave()
         while len(taken) < count:
             if not self._ids and not self._advance(tx):
                 break
@@ -54,6 +49,11 @@ class Feed:
         for one in reversed(unused):
             if one.edition == self._edition:
                 self._ids.appendleft(one.delivery)
+
+    def look_again(self, tx: Tx) -> None:
+        """Leave an edition that was paused or cancelled from elsewhere; asked when some of its rows cannot go out."""
+        if self._edition is not None and editions.status(tx, self._edition) is not EditionStatus.SENDING:
+            self._leave()
 
     def _leave(self) -> None:
         self._edition = None

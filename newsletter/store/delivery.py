@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, Text, bindparam, case, func, or_, select, update
+from sqlalchemy import Row, Text, and_, bindparam, case, exists, func, or_, select, update
 
 from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionId, EditionStatus
 from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.store.among import among
 from newsletter.store.edition import BLOCK_SIZE, new_block
 from newsletter.store.schema import delivery, edition, subscriber
 from newsletter.store.unit import Tx
@@ -46,26 +47,33 @@ def queued(tx: Tx, of: EditionId, block: int) -> Sequence[DeliveryId]:
     return [DeliveryId(one) for one in tx.execute(query.order_by(delivery.c.id)).scalars()]
 
 
+_IS_ACTIVE = and_(
+    subscriber.c.id == delivery.c.subscriber_id,
+    subscriber.c.state == SubscriberState.ACTIVE.value,
+)
+_IS_QUEUED = delivery.c.state == DeliveryState.QUEUED.value
+
+# The statements of each message are made once: to build one costs more than to run it.
 _PEOPLE = (
     select(
         delivery.c.id,
         subscriber.c.id.label("subscriber_id"),
-        subscriber.c.state,
         subscriber.c.email,
         subscriber.c.name,
         subscriber.c.first_name,
         subscriber.c.last_name,
         subscriber.c.fields,
     )
-    .join_from(delivery, subscriber, subscriber.c.id == delivery.c.subscriber_id)
-    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
+    .join_from(delivery, subscriber, _IS_ACTIVE)
+    .join(edition, and_(edition.c.id == delivery.c.edition_id, edition.c.status == EditionStatus.SENDING.value))
+    .where(among(delivery.c.id, "ids"), _IS_QUEUED)
 )
 
 _NOW = bindparam("now", type_=delivery.c.last_attempt_at.type)
 
 _MARK = (
     update(delivery)
-    .where(delivery.c.id.in_(bindparam("ids", expanding=True)), delivery.c.state == DeliveryState.QUEUED.value)
+    .where(among(delivery.c.id, "ids"), _IS_QUEUED)
     .values(
         state=DeliveryState.SENDING.value,
         reason="",
@@ -77,22 +85,26 @@ _MARK = (
     .returning(delivery.c.id, delivery.c.attempts, delivery.c.first_attempt_at)
 )
 
+_SKIP_WHO_LEFT = (
+    update(delivery)
+    .where(among(delivery.c.id, "ids"), _IS_QUEUED, ~exists().where(_IS_ACTIVE))
+    .values(state=DeliveryState.SKIPPED.value, reason="left before the mail went out")
+)
+
 
 def mark(tx: Tx, ids: Sequence[DeliveryId], *, now: datetime) -> Sequence[Marked]:
     """Mark waiting deliveries as going out; return those that really may.
 
-    Left out are rows that moved in the meantime and people who left: an opt-out, a pause or an erasure that was
-    committed before this is honoured.
+    Left out are rows that moved in the meantime, those of an edition that is not sending any more, and people who
+    left: an opt-out, a pause or an erasure that was committed before this is honoured.
     """
-    people = {row.id: row for row in tx.execute(_PEOPLE, {"ids": list(ids)})}
-    going = [one for one in ids if one in people and people[one].state == SubscriberState.ACTIVE.value]
-    left = [one for one in ids if one not in going]
-    if left:
-        _skip(tx, left, "left before the mail went out")
-    if not going:
+    people = {row.id: row for row in tx.execute(_PEOPLE, {"ids": ids})}
+    if len(people) < len(ids):
+        tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
+    if not people:
         return []
     marked = []
-    for row in tx.execute(_MARK, {"ids": going, "now": now}):
+    for row in tx.execute(_MARK, {"ids": list(people), "now": now}):
         person = people[row.id]
         marked.append(
             Marked(
@@ -159,14 +171,6 @@ def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome]]) -> None:
             | {"new_state": outcome.state.value}
             for row, outcome in outcomes
         ],
-    )
-
-
-def _skip(tx: Tx, ids: Sequence[DeliveryId], reason: str) -> None:
-    tx.execute(
-        update(delivery)
-        .where(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.QUEUED.value)
-        .values(state=DeliveryState.SKIPPED.value, reason=reason),
     )
 
 
