@@ -17,7 +17,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test check format lock setup $(STEPS:%=step-%)
+.PHONY: help demo run test check format docs lock setup $(STEPS:%=step-%)
 
 help: ## List the targets.
 	@echo "Targets:"
@@ -45,6 +45,9 @@ check: $(DEV_READY) ## The quick part of test: format, lint, types, imports.
 format: $(DEV_READY) ## Put the code into its one form, and mend what can be mended.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: $(DEV_READY) ## Write the pages of the reference anew, from the code.
+	$(BIN)/python docs/generate.py
 
 setup: $(DEV_READY) ## Only make the environment that tests use.
 

@@ -1,0 +1,179 @@
+# ruff: noqa: INP001 - a script, no package.
+"""Writes the pages of the reference that can be read off the code: `docs/commands.md` and `docs/settings.md`.
+
+`make docs`, or `python docs/generate.py` from the top of the checkout. `tests/rules/test_docs.py` compares the pages
+with what this would write, so that no command, option or setting stays undocumented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import get_args
+
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command
+
+from newsletter.cli.main import app
+from newsletter.settings import FILE_SUFFIX, Setting, settings_help
+
+DOCS = Path(__file__).resolve().parent
+
+COMMANDS_HEAD = """\
+# Commands
+
+<!-- Written by `make docs` from the command line itself; change the help texts in newsletter/cli/ instead. -->
+
+Noun, then verb. `-C DIR` before the noun names the folder of the `.env`, and so does the environment variable
+`NEWSLETTER_HOME`; without either it is the folder you are in. `--help` works everywhere. Commands that show data take
+`--json`. What cannot be undone asks first on a terminal; `--yes` answers. What the exit code says:
+[exit codes](exit-codes.md).
+"""
+
+SETTINGS_HEAD = """\
+# Settings
+
+<!-- Written by `make docs` from newsletter/settings.py; change the descriptions there instead. -->
+
+Environment variables, or lines `NAME=value` in the file `.env` of the home folder (`-C DIR`, `NEWSLETTER_HOME`, or the
+folder you are in). The environment beats the file, and an empty value counts as unset. Relative paths are taken from
+the home folder. `newsletter init` writes an `.env` with every setting in it; the same as an example is
+[`config.example.env`](../config.example.env).
+
+All mistakes are reported together, each with what to do, and a name that is nearly right is answered with the right
+one. A secret is never printed. Those marked *secret* may also be given as a file: set the name with `_FILE` at its end
+to the path of a file that holds the value, as containers hand out secrets.
+"""
+
+SECTIONS = {
+    "name": ("The newsletter", "What every mail says about itself."),
+    "secret_key": ("Secrets and database", ""),
+    "send_day": ("When", "The schedule, and what becomes of a date that the machine slept through."),
+    "smtp_host": ("The mail server", "Everybody's mail goes through one server, yours or a provider's."),
+    "rate_per_second": ("Pace and doubt", "How fast, and what to do about a mail that may or may not have gone out."),
+    "bounce_domain": (
+        "Bounces and complaints",
+        "What goes into the mails; the mailboxes themselves are yours to read.",
+    ),
+    "admin_emails": ("People who run it", "See [notices](notices.md)."),
+    "archive_url": ("Links and templates", "See [the mail](the-mail.md)."),
+    "web_host": ("The service", "See [operating](operating.md)."),
+}
+"""The setting that begins each section, without its prefix; a new setting falls into the section where it stands."""
+
+
+def commands_page() -> str:
+    """Return the text of `docs/commands.md`."""
+    root = get_command(app)
+    if not isinstance(root, TyperGroup):
+        raise TypeError(root)
+    parts = [COMMANDS_HEAD, _parameters(root)]
+    for name, command in root.commands.items():
+        if isinstance(command, TyperGroup):
+            parts.append(f"## `newsletter {name}`\n\n{_prose(command.help)}")
+            parts += [_command(f"newsletter {name} {verb}", found, "###") for verb, found in _verbs(command)]
+        elif isinstance(command, TyperCommand):
+            parts.append(_command(f"newsletter {name}", command, "##"))
+    return "\n".join(parts)
+
+
+def _verbs(group: TyperGroup) -> Iterator[tuple[str, TyperCommand]]:
+    yield from ((name, found) for name, found in group.commands.items() if isinstance(found, TyperCommand))
+
+
+def _command(path: str, command: TyperCommand, level: str) -> str:
+    usage = " ".join([path, *(_place(one) for one in command.params if isinstance(one, TyperArgument))])
+    return "\n".join(
+        [f"{level} `{usage}`", "", _prose(command.help), *([_parameters(command)] if command.params else [])]
+    )
+
+
+def _prose(text: str | None) -> str:
+    return " ".join((text or "").split()) + "\n"
+
+
+def _place(argument: TyperArgument) -> str:
+    """Return an argument as the usage shows it; brackets mean that it may be left out."""
+    name = (argument.metavar or str(argument.name).upper()).strip("[]")
+    name = f"{name.removesuffix('...')}…" if argument.nargs == -1 else name
+    return name if argument.required else f"[{name}]"
+
+
+def _parameters(command: TyperCommand | TyperGroup) -> str:
+    rows = [
+        _argument_row(one) if isinstance(one, TyperArgument) else _option_row(one)
+        for one in command.params
+        if isinstance(one, TyperArgument | TyperOption)
+    ]
+    return "\n".join(["| | |", "|---|---|", *rows, ""])
+
+
+def _argument_row(argument: TyperArgument) -> str:
+    return f"| `{_place(argument)}` | {_cell(argument.help)} |"
+
+
+def _option_row(option: TyperOption) -> str:
+    value = "" if option.is_flag else f" {option.metavar or _kind(option)}"
+    names = ", ".join(f"`{name}{_barred(value)}`" for name in option.opts)
+    notes = [option.help or ""]
+    if option.required:
+        notes.append("Required.")
+    if option.default not in {None, "", False}:
+        notes.append(f"Default: {option.default}.")
+    return f"| {names} | {_cell(' '.join(notes))} |"
+
+
+def _kind(option: TyperOption) -> str:
+    """Return what kind of value an option takes, where it does not say so itself."""
+    annotation = option.type_descriptor.annotation
+    kind = next(iter(get_args(annotation)), annotation)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "|".join(str(member.value) for member in kind)
+    return "N" if kind is int else "TEXT"
+
+
+def _barred(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _cell(text: str | None) -> str:
+    return _barred(" ".join((text or "").split()))
+
+
+def settings_page() -> str:
+    """Return the text of `docs/settings.md`."""
+    return "\n".join([SETTINGS_HEAD, *_settings_sections()])
+
+
+def _settings_sections() -> Iterator[str]:
+    begin = {f"NEWSLETTER_{key.upper()}": section for key, section in SECTIONS.items()}
+    rows: list[str] = []
+    for setting in settings_help():
+        if setting.name in begin:
+            if rows:
+                yield "\n".join([*rows, ""])
+            title, words = begin[setting.name]
+            rows = [f"## {title}", "", *([words, ""] if words else []), "| setting | default | |", "|---|---|---|"]
+        rows.append(_setting_row(setting))
+    yield "\n".join([*rows, ""])
+
+
+def _setting_row(setting: Setting) -> str:
+    default = f"`{setting.default}`" if setting.default else "**required**" if setting.required else ""
+    words = setting.description
+    if setting.example:
+        words += f" For example `{setting.example}`."
+    if setting.secret:
+        words += f" *Secret: or `{setting.name}{FILE_SUFFIX}`.*"
+    return f"| `{setting.name}` | {default} | {_cell(words)} |"
+
+
+def pages() -> dict[Path, str]:
+    """Return every page that is written here, with its text."""
+    return {DOCS / "commands.md": commands_page(), DOCS / "settings.md": settings_page()}
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
