@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 
 import pytest
 
@@ -10,6 +10,7 @@ from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.change_slot import add_slot, skip_slot
 from newsletter.flows.change_tip import approve_tips, move_tip, pin_tip, retire_tip, unpin_tip
+from newsletter.flows.queue_tip import edit_tip
 from newsletter.store.unit import Unit
 from tests.flows.tip_world import (
     NOW,
@@ -55,6 +56,18 @@ def test_a_tip_that_went_out_is_not_approved_again(unit: Unit) -> None:
         approve_tips(unit, [stored(unit)["a"]], review(), who=WHO)
 
 
+def test_a_retired_tip_that_went_out_stays_out_once_it_is_no_evergreen(unit: Unit) -> None:
+    """Readers had it; that it was taken out and lost its key since does not make it new."""
+    subscribe(unit, "ada")
+    queue(unit, tip_file("a", "evergreen: true"))
+    freeze_on(unit, TUESDAYS[0])
+    retire_tip(unit, stored(unit)["a"], who=WHO, why="", now=NOW)
+    edit_tip(unit, stored(unit)["a"], tip_file("a", status="draft"), review(), who=WHO)
+    with pytest.raises(InputError, match="was sent already"):
+        approve_tips(unit, [stored(unit)["a"]], review(), who=WHO)
+    assert stored(unit)["a"].status is TipStatus.RETIRED
+
+
 def test_retiring_frees_the_date(unit: Unit) -> None:
     """Another tip can be pinned to it at once."""
     queue(unit, tip_file("a", f"pin: {TUESDAYS[1]}"), tip_file("b"))
@@ -97,6 +110,15 @@ def test_a_pin_needs_a_date_on_which_something_goes_out(unit: Unit) -> None:
     assert stored(unit)["a"].pin is None
     add_slot(unit, WEDNESDAY, None, review(), tip=None, who=WHO)
     assert pin_tip(unit, tip, WEDNESDAY, review(), who=WHO).pin == WEDNESDAY
+
+
+def test_an_extra_date_takes_no_pin_once_its_hour_has_come(unit: Unit) -> None:
+    """A pin to it would go out at once, which is not what a date for later means."""
+    queue(unit, tip_file("a"))
+    add_slot(unit, WEDNESDAY, time(11), review(), tip=None, who=WHO)
+    noon = review(datetime(2026, 11, 4, 17, tzinfo=UTC))
+    with pytest.raises(InputError, match="the time of Wednesday 4 November 2026 is past"):
+        pin_tip(unit, stored(unit)["a"], WEDNESDAY, noon, who=WHO)
 
 
 def test_a_date_has_one_tip(unit: Unit) -> None:

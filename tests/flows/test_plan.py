@@ -125,6 +125,13 @@ def test_a_changed_schedule_makes_nothing_due(unit: Unit) -> None:
     assert shown(ahead) == [(date(2026, 11, 9), "a", Source.QUEUE)]
 
 
+def test_a_clock_that_stepped_back_shows_nothing_that_cannot_be_sent(unit: Unit) -> None:
+    """Dates before the first tick, which lies ahead now, are never due; the forecast leaves them out."""
+    begin(unit, NOW + timedelta(days=10))
+    queue(unit, tip_file("a"))
+    assert shown(outlook(unit, RULES, weeks=3, now=NOW)) == [(TUESDAYS[2], "a", Source.QUEUE)]
+
+
 def test_low_stock_is_seen_beyond_the_weeks_shown(unit: Unit) -> None:
     """A look at one week still tells that three weeks later nothing is left."""
     subscribe(unit, "ada")

@@ -12,7 +12,9 @@ from newsletter.errors import InputError, NotNow
 from newsletter.flows.change_slot import add_slot, skip_slot, unskip_slot
 from newsletter.flows.change_tip import pin_tip
 from newsletter.flows.hold import cancel
+from newsletter.store import alert as alerts
 from newsletter.store import slot as slots
+from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
 from tests.flows.tip_world import (
     CADENCE,
@@ -76,6 +78,17 @@ def test_a_due_date_that_stayed_empty_can_be_skipped(unit: Unit) -> None:
     with pytest.raises(InputError, match="is over"):
         skip(unit, TUESDAYS[0], now=AT_NINE + timedelta(hours=36))
     assert skip(unit, TUESDAYS[0], now=AT_NINE + timedelta(hours=35))
+
+
+def test_skipping_ends_the_alert_of_an_empty_date(unit: Unit) -> None:
+    """Somebody has acted, so nobody needs to be told any more."""
+    begin(unit)
+    found = Alert(kind=AlertKind.EMPTY_SLOT, about="2026-11-03", message="Nothing to send.", raised_at=AT_NINE)
+    with unit.write() as tx:
+        alerts.raise_alert(tx, found)
+    skip(unit, TUESDAYS[0], now=AT_NINE + timedelta(hours=1))
+    with unit.read() as tx:
+        assert alerts.open_alerts(tx) == []
 
 
 def test_a_date_whose_time_has_come_is_not_opened_again(unit: Unit) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 
@@ -11,7 +13,7 @@ from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.change_tip import retire_tip, unpin_tip
 from newsletter.flows.queue_tip import Outcome, TipText, edit_tip
-from newsletter.store.unit import Unit
+from newsletter.store.unit import Tx, Unit
 from tests.flows.tip_world import (
     NOW,
     TUESDAYS,
@@ -144,6 +146,42 @@ def test_two_tips_can_swap_their_pins(unit: Unit) -> None:
     queue(unit, tip_file("a", f"pin: {TUESDAYS[1]}"), tip_file("b", f"pin: {TUESDAYS[2]}"))
     queue(unit, tip_file("a", f"pin: {TUESDAYS[2]}"), tip_file("b", f"pin: {TUESDAYS[1]}"))
     assert {slug: tip.pin for slug, tip in stored(unit).items()} == {"a": TUESDAYS[2], "b": TUESDAYS[1]}
+
+
+class Meddled(Unit):
+    """A door behind which somebody else imports a file just before the first write."""
+
+    meddle: Callable[[], object] | None = None
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Let the other one go first, once."""
+        if self.meddle is not None:
+            first, self.meddle = self.meddle, None
+            first()
+        with super().write() as tx:
+            yield tx
+
+
+def test_an_import_beside_another_one_overwrites_nothing(unit: Unit) -> None:
+    """The second of two people who change one tip at the same moment is told, and changes nothing."""
+    queue(unit, tip_file("a"))
+    door = Meddled(unit._engine)
+    door.meddle = lambda: queue(unit, tip_file("a", body="Hers."))
+    with pytest.raises(NotNow, match="Try again"):
+        queue(door, tip_file("a", body="Mine."), tip_file("b"))
+    assert {slug: tip.body for slug, tip in stored(unit).items()} == {"a": "Hers."}
+
+
+def test_a_tip_frozen_while_its_file_is_read_is_not_rewritten(unit: Unit) -> None:
+    """The edition began between the look and the write, so the words that went out stand."""
+    subscribe(unit, "ada")
+    queue(unit, tip_file("a"))
+    door = Meddled(unit._engine)
+    door.meddle = lambda: freeze_on(unit, TUESDAYS[0])
+    with pytest.raises(NotNow):
+        queue(door, tip_file("a", body="Too late."))
+    assert (stored(unit)["a"].body, stored(unit)["a"].status) == ("One idea.", TipStatus.SENT)
 
 
 def edited(unit: Unit, slug: str, file: TipText) -> Outcome:
