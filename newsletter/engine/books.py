@@ -107,7 +107,11 @@ def gather_due(unit: Unit, *, now: datetime) -> int:
 def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
     """Close the editions of which nobody waits any more: their totals are stored for good. Return them."""
     with unit.read() as tx:
-        ripe = [one for one in editions.unclosed(tx) if not deliveries.has_open(tx, one.id)]
+        ripe = [
+            one
+            for one in editions.unclosed(tx)
+            if one.status is EditionStatus.CANCELLED or not deliveries.has_open(tx, one.id)
+        ]
     closed = []
     for edition in ripe:
         with unit.write() as tx:
@@ -117,6 +121,9 @@ def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
 
 def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
     edition = editions.by_id(tx, edition_id)
+    if edition.status is EditionStatus.CANCELLED:
+        # Who was on the way at that moment and came back unsent is left out like everybody else.
+        deliveries.skip_edition(tx, edition_id, "the edition was cancelled")
     if edition.status is EditionStatus.PAUSED or deliveries.has_open(tx, edition_id):
         return []
     counts = deliveries.counts(tx, edition_id)

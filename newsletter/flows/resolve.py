@@ -17,7 +17,8 @@ from newsletter.store.unit import Tx, Unit
 def retry(unit: Unit, edition: Edition, states: tuple[DeliveryState, ...], *, who: str, now: datetime) -> int:
     """Try the deferred again at once, and those in the given end states from the start; return how many."""
     with unit.write() as tx:
-        _refuse_cancelled(edition)
+        # As it stands now: what the person looked at may be minutes old.
+        _refuse_cancelled(editions.by_id(tx, edition.id))
         count = deliveries.retry_now(tx, edition.id, now=now)
         if states:
             count += _requeue(tx, edition, states, only=None)
@@ -29,7 +30,8 @@ def retry(unit: Unit, edition: Edition, states: tuple[DeliveryState, ...], *, wh
 def resend(unit: Unit, edition: Edition, *, only: SubscriberId | None, who: str, now: datetime) -> int:
     """Send again to the uncertain, with the same Message-ID; return how many."""
     with unit.write() as tx:
-        _refuse_cancelled(edition)
+        # As it stands now: what the person looked at may be minutes old.
+        _refuse_cancelled(editions.by_id(tx, edition.id))
         count = _requeue(tx, edition, (DeliveryState.UNCERTAIN,), only=only)
         _log(tx, edition, "sent again", count, who=who, now=now)
         return count

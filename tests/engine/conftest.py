@@ -24,7 +24,7 @@ from newsletter.render.environment import make_environment
 from newsletter.store import tip as tips
 from newsletter.store.schema import subscriber
 from newsletter.store.unit import Unit
-from newsletter.transport.base import Relay, Security
+from newsletter.transport.base import ConnectFailure, Connection, Relay, Security
 from newsletter.transport.catcher import Catcher
 from newsletter.transport.smtp import connect
 from tests.conftest import SECRET, FixedClock
@@ -97,11 +97,17 @@ def catcher() -> Iterator[Catcher]:
         yield server
 
 
-def make_sender(unit: Unit, clock: Clock, port: int, *, connections: int = 3, **rules: object) -> Sender:
-    """Return a sender that speaks to 127.0.0.1."""
-    relay = Relay(host="127.0.0.1", port=port, security=Security.NONE, timeout=5.0, dot_timeout=5.0)
+def make_sender(
+    unit: Unit, clock: Clock, server: int | Callable[[], Connection | ConnectFailure], **rules: object
+) -> Sender:
+    """Return a sender that speaks to a port of 127.0.0.1, or to a server in memory."""
+    if isinstance(server, int):
+        relay = Relay(host="127.0.0.1", port=server, security=Security.NONE, timeout=5.0, dot_timeout=5.0)
+        opening: Callable[[], Connection | ConnectFailure] = lambda: connect(relay, monotonic=clock.monotonic)  # noqa: E731
+    else:
+        opening = server
     decided: dict[str, object] = {
-        "connections": connections,
+        "connections": 3,
         "rate_per_second": None,
         "limits": Limits(per_hour=None, per_day=None),
         "expire_after": timedelta(hours=72),
@@ -111,7 +117,7 @@ def make_sender(unit: Unit, clock: Clock, port: int, *, connections: int = 3, **
     return Sender(
         unit=unit,
         clock=clock,
-        connect=lambda: connect(relay, monotonic=clock.monotonic),
+        connect=opening,
         publication=PUBLICATION,
         keyring=Keyring(current=SECRET),
         rules=SendRules(**decided),  # type: ignore[arg-type]
