@@ -46,6 +46,7 @@ def erase_subscriber(
         spellings = {form for one in addresses for form in _spellings(one)}
         erasure.scrub_replies(tx, person.id, spellings)
         blanked = deliveries.blank_person(tx, person.id)
+        erasure.drop_notices(tx, spellings)
         subscribers.erase(tx, person.id)
         logs.add(
             tx,

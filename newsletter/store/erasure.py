@@ -1,25 +1,31 @@
-"""Forgetting a person in rows that stay: deliveries, the log and alerts.
+"""Forgetting a person in rows that stay: deliveries, the log, alerts and notices to others.
 
-In: an id, and every address the person had. Out: rows in which neither can be found. No row is deleted here, so that
-the books of every edition still balance.
+In: an id, and every address the person had. Out: rows in which neither can be found. No row of an
+edition is deleted, so that its books still balance.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from sqlalchemy import ColumnElement, Table, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
 
 from newsletter.core.subscriber import SubscriberId
-from newsletter.store.schema import alert, consent, delivery, edition, log, slot
+from newsletter.store.schema import alert, consent, delivery, edition, log, notice, slot
 from newsletter.store.unit import Tx
 
 ERASED = "(erased)"
 """What stands where an address stood."""
 
 # Where a person or a program may have written an address in words, by table.
-_WORDS = ((log, ("about", "why")), (alert, ("message",)), (slot, ("reason",)), (edition, ("why", "status_why")))
+_WORDS = (
+    (log, ("about", "why")),
+    (alert, ("message",)),
+    (slot, ("reason",)),
+    (edition, ("why", "status_why")),
+    (notice, ("message", "reason", "reply_text")),
+)
 
 
 def scrub_replies(tx: Tx, who: SubscriberId, addresses: Iterable[str]) -> None:
@@ -30,10 +36,16 @@ def scrub_replies(tx: Tx, who: SubscriberId, addresses: Iterable[str]) -> None:
 
 
 def scrub_words(tx: Tx, addresses: Iterable[str]) -> None:
-    """Take addresses out of what people and programs wrote: the log, alerts, the reasons of slots and editions."""
+    """Take addresses out of what people and programs wrote: the log, alerts, notices, reasons."""
     listed = list(addresses)
     for table, names in _WORDS:
         _scrub(tx, table, names, listed)
+
+
+def drop_notices(tx: Tx, addresses: Collection[str]) -> None:
+    """Delete the mails besides editions that went, or wait to go, to these addresses; no account counts them."""
+    folded = {one.lower() for one in addresses} | set(addresses)
+    tx.execute(delete(notice).where(or_(func.lower(notice.c.recipient).in_(folded), notice.c.recipient.in_(folded))))
 
 
 def former_addresses(tx: Tx, who: SubscriberId) -> set[str]:

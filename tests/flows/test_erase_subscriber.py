@@ -12,6 +12,7 @@ from newsletter.core.address import parse_address
 from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionStatus
 from newsletter.core.import_row import Fate
+from newsletter.core.notice import NoticeKey, NoticeKind
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.errors import InputError
 from newsletter.flows.add_subscriber import add_subscriber, newcomer
@@ -22,6 +23,7 @@ from newsletter.store import alert as alerts
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
+from newsletter.store import notice as notices
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import consent, delivery, metadata, suppression
 from newsletter.store.unit import Unit
@@ -55,6 +57,9 @@ def test_nothing_names_the_person_any_more(unit: Unit) -> None:
         editions.move(
             tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why="for old.ada@example.org"
         )
+        notice = NoticeKey(kind=NoticeKind.ALERT, about="z")
+        notices.add(tx, notice, recipient=ADA, message="To you\r\n", now=START)
+        notices.add(tx, notice, recipient="ops@example.org", message=f"About {address.smtp}\r\n", now=START)
     assert everything(unit).count(ADA.lower()) > 1
     done = erase_subscriber(unit, KEYRING, ada.id, who="pat", why=f"{ADA} wrote", now=START)
     assert done is not None
@@ -64,6 +69,8 @@ def test_nothing_names_the_person_any_more(unit: Unit) -> None:
         assert form.lower() not in left.replace("xada.field@example.org", "")
     assert "xada.field@example.org asked." in left
     assert "ada field" not in left
+    assert "to you" not in left
+    assert "about (erased)" in left
     assert outcomes(unit, edition) == [(None, "rejected", "(erased) is unknown.", ""), (ben.id, "queued", "", "")]
     with unit.read() as tx:
         hashes = set(tx.execute(select(suppression.c.hash)).scalars())
