@@ -207,6 +207,7 @@ def _existing_folder(path: Path) -> Path:
 Line = Annotated[str, AfterValidator(_one_line)]
 Lines = Annotated[str, AfterValidator(_lines)]
 Email = Annotated[str, AfterValidator(_email)]
+Emails = Annotated[tuple[Email, ...], BeforeValidator(_split_commas)]
 MailDomain = Annotated[str, AfterValidator(_mail_domain)]
 Host = Annotated[str, AfterValidator(_host)]
 Link = Annotated[str, AfterValidator(_link)]

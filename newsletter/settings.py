@@ -19,6 +19,7 @@ from newsletter.setting_values import (
     ClockTime,
     DatabaseUrl,
     Email,
+    Emails,
     ExistingFile,
     ExistingFolder,
     Host,
@@ -120,6 +121,19 @@ class Settings(BaseSettings):
         "", description="A domain of your own for bounces; each mail then has its own return address there."
     )
     cfbl_address: Email = Field("", description="A mailbox for complaint reports (RFC 9477).")
+
+    admin_emails: Emails = Field(
+        (), description="Who gets reports and alerts, separated by commas; unset, alerts stand in the log only."
+    )
+    proof_emails: Emails = Field(
+        (), description="Who gets the proof a day ahead, separated by commas; unset, the admins do."
+    )
+    alert_command: Line = Field(
+        "", description="A command that is run, with the alert on its standard input, when no mail gets through."
+    )
+    ping_url: Link = Field(
+        "", description="An address that is fetched every minute while all is well, of a service that misses it."
+    )
 
     archive_url: Link = Field("", description="Footer link to past tips; left out of the mail when unset.")
     signup_url: Link = Field("", description="Footer link to the sign-up page; left out of the mail when unset.")
