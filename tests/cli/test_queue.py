@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.cli.conftest import Home
-from tests.cli.test_tip import add, coming
+from tests.cli.test_tip_commands import add, coming
 from tests.flows.tip_world import subscribe, tip_file
 
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from tests.cli.conftest import Home
-from tests.cli.test_tip import add, coming, listed
+from tests.cli.test_tip_commands import add, coming, listed
 
 
 def test_a_date_is_skipped_and_opened_again(home: Home) -> None:
