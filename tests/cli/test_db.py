@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -23,38 +21,16 @@ from newsletter.store.database import HEAD, connect, current_revision, sender_lo
 from newsletter.store.schema import delivery, subscriber
 from newsletter.store.schema import edition as edition_table
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, START
+from tests.cli.conftest import Home, Ran
+from tests.conftest import START
 
 NOW = datetime(2026, 11, 24, 14, tzinfo=UTC)
 
 
 @pytest.fixture
-def home(sqlite_url: str, tmp_path: Path) -> Path:
-    """Return a home whose `.env` names an empty database that stands beside it."""
-    (tmp_path / ".env").write_text(
-        "NEWSLETTER_FROM=tips@example.com\n"
-        "NEWSLETTER_POSTAL_ADDRESS='Example Society, 1 Example Street'\n"
-        "NEWSLETTER_BASE_URL=https://news.example.com\n"
-        f"NEWSLETTER_SECRET_KEY='{SECRET}'\n"
-        "NEWSLETTER_DATABASE_URL=sqlite:///newsletter.db\n"
-    )
-    return tmp_path
-
-
-@pytest.fixture
-def run(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Return a function that runs the command line in that home."""
-
-    def newsletter(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "newsletter", "-C", str(home), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return newsletter
+def run(home: Home) -> Callable[..., Ran]:
+    """Return the command line in a home whose database is empty."""
+    return home.run
 
 
 def make_edition(unit: Unit, people: int) -> edition.EditionId:
@@ -139,103 +115,95 @@ def test_a_closed_edition_with_people_who_wait_is_told(unit: Unit) -> None:
     )
 
 
-def test_check_says_that_all_is_well(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_check_says_that_all_is_well(run: Callable[..., Ran]) -> None:
     """A fresh database is sound."""
     done = run("db", "check")
-    assert (done.returncode, done.stdout) == (0, "The database is sound; there is no edition yet.\n")
+    assert (done.code, done.out) == (0, "The database is sound; there is no edition yet.\n")
 
 
-def test_check_fails_with_the_gap(run: Callable[..., subprocess.CompletedProcess[str]], sqlite_unit: Unit) -> None:
+def test_check_fails_with_the_gap(run: Callable[..., Ran], sqlite_unit: Unit) -> None:
     """An edition that does not add up is named, and the exit code says so."""
     make_edition(sqlite_unit, 2)
     with sqlite_unit.write() as tx:
         tx.execute(edition_table.update().values(audience=5))
     done = run("db", "check")
-    assert done.returncode == 1
-    assert "edition 2026-11-24: its rows account for 2 of 5 people" in done.stdout
-    told = json.loads(run("db", "check", "--json").stdout)
+    assert done.code == 1
+    assert "edition 2026-11-24: its rows account for 2 of 5 people" in done.out
+    told = json.loads(run("db", "check", "--json").out)
     assert told["ok"] is False
     assert told["gaps"][0]["gap"] == 3
 
 
-def test_check_finds_broken_references(
-    run: Callable[..., subprocess.CompletedProcess[str]], home: Path, sqlite_unit: Unit
-) -> None:
+def test_check_finds_broken_references(run: Callable[..., Ran], home: Home, sqlite_unit: Unit) -> None:
     """A row that refers to nothing is told, as when somebody edited the file by hand."""
     make_edition(sqlite_unit, 1)
-    with closing(sqlite3.connect(home / "newsletter.db")) as by_hand:
+    with closing(sqlite3.connect(home.folder / "newsletter.db")) as by_hand:
         by_hand.execute("DELETE FROM tip")
         by_hand.commit()
     done = run("db", "check")
-    assert done.returncode == 1
-    assert "row 1 of edition refers to a row of tip that is not there" in done.stdout
+    assert done.code == 1
+    assert "row 1 of edition refers to a row of tip that is not there" in done.out
 
 
-def test_check_finds_a_damaged_file(run: Callable[..., subprocess.CompletedProcess[str]], home: Path) -> None:
+def test_check_finds_a_damaged_file(run: Callable[..., Ran], home: Home) -> None:
     """A file with garbage in its middle is told, without a traceback."""
-    path = home / "newsletter.db"
+    path = home.folder / "newsletter.db"
     content = bytearray(path.read_bytes())
     content[4096:8192] = b"x" * 4096
     path.write_bytes(content)
     done = run("db", "check")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "damaged" in done.stdout + done.stderr
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert "damaged" in done.out + done.err
 
 
-def test_upgrade_of_a_present_database_changes_nothing(
-    run: Callable[..., subprocess.CompletedProcess[str]], home: Path
-) -> None:
+def test_upgrade_of_a_present_database_changes_nothing(run: Callable[..., Ran], home: Home) -> None:
     """There is nothing to copy when there is nothing to do."""
     done = run("db", "upgrade")
-    assert done.returncode == 0
-    assert f"version {HEAD} already" in done.stdout
-    assert not (home / "backups").exists()
+    assert done.code == 0
+    assert f"version {HEAD} already" in done.out
+    assert not (home.folder / "backups").exists()
 
 
-def test_upgrade_creates_a_database(run: Callable[..., subprocess.CompletedProcess[str]], home: Path) -> None:
+def test_upgrade_creates_a_database(run: Callable[..., Ran], home: Home) -> None:
     """Where there is none, one is made, with its key."""
-    (home / "newsletter.db").unlink()
-    assert json.loads(run("db", "upgrade", "--json").stdout) == {"before": None, "after": HEAD, "backup": None}
-    assert run("db", "check").returncode == 0
+    (home.folder / "newsletter.db").unlink()
+    assert json.loads(run("db", "upgrade", "--json").out) == {"before": None, "after": HEAD, "backup": None}
+    assert run("db", "check").code == 0
 
 
-def make_old(home: Path) -> None:
+def make_old(home: Home) -> None:
     """Pretend that the database was made by a version before the first."""
-    with closing(sqlite3.connect(home / "newsletter.db")) as by_hand:
+    with closing(sqlite3.connect(home.folder / "newsletter.db")) as by_hand:
         by_hand.execute("UPDATE alembic_version SET version_num = '0000'")
         by_hand.commit()
 
 
-def test_upgrade_copies_before_it_changes(
-    run: Callable[..., subprocess.CompletedProcess[str]], home: Path, sqlite_unit: Unit
-) -> None:
+def test_upgrade_copies_before_it_changes(run: Callable[..., Ran], home: Home, sqlite_unit: Unit) -> None:
     """Even when the upgrade then fails, the copy is there, whole and private."""
     make_edition(sqlite_unit, 2)
     make_old(home)
     done = run("db", "upgrade")
-    assert done.returncode == 1
-    assert "0000" in done.stderr
-    (copy,) = (home / "backups").iterdir()
+    assert done.code == 1
+    assert "0000" in done.err
+    (copy,) = (home.folder / "backups").iterdir()
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as kept:
         assert kept.execute("SELECT count(*) FROM delivery").fetchone() == (2,)
         assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == ("0000",)
 
 
-def test_upgrade_waits_for_the_sender(
-    run: Callable[..., subprocess.CompletedProcess[str]], home: Path, sqlite_url: str
-) -> None:
+def test_upgrade_waits_for_the_sender(run: Callable[..., Ran], home: Home, sqlite_url: str) -> None:
     """While somebody sends, nothing is copied and nothing is changed."""
     make_old(home)
     engine = connect(sqlite_url)
     with sender_lock(engine):
         done = run("db", "upgrade")
-    assert done.returncode == 1
-    assert "Stop the service" in done.stderr
+    assert done.code == 1
+    assert "Stop the service" in done.err
     assert current_revision(engine) == "0000"
     engine.dispose()
-    assert not (home / "backups").exists()
+    assert not (home.folder / "backups").exists()
 
 
 def test_a_copy_holds_what_was_committed_while_others_write(sqlite_url: str, sqlite_unit: Unit, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from newsletter.cli.main import main
 from newsletter.store import installation
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
@@ -61,31 +60,37 @@ def values(sqlite_url: str, server: Catcher) -> dict[str, str]:
 
 
 @pytest.fixture
-def doctor(values: dict[str, str], tmp_path: Path) -> Callable[..., Diagnosis]:
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Return a function that runs the doctor with settings of the environment; it says its exit code and output."""
+
+    def call(values: dict[str, str], *options: str) -> tuple[int, str]:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["newsletter", "-C", str(tmp_path), "doctor", *options])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert said.err == ""
+        return int(ended.value.code or 0), said.out
+
+    return call
+
+
+@pytest.fixture
+def doctor(values: dict[str, str], run: Callable[..., tuple[int, str]]) -> Callable[..., Diagnosis]:
     """Return a function that asks the doctor, in JSON, with some settings changed."""
 
     def ask(**changed: str) -> Diagnosis:
-        done = run(tmp_path, values | {f"NEWSLETTER_{name}": value for name, value in changed.items()}, "--json")
-        assert done.stderr == ""
-        told = json.loads(done.stdout)
-        assert told["ok"] == (done.returncode == 0)
+        code, said = run(values | {f"NEWSLETTER_{name}": value for name, value in changed.items()}, "--json")
+        told = json.loads(said)
+        assert told["ok"] == (code == 0)
         for secret in (SECRET, PASSWORD):
-            assert secret not in done.stdout
-        return Diagnosis(done.returncode, done.stdout, told["findings"])
+            assert secret not in said
+        return Diagnosis(code, said, told["findings"])
 
     return ask
-
-
-def run(home: Path, values: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "newsletter", "-C", str(home), "doctor", *options],
-        env={**os.environ, **values},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server: Catcher) -> None:
@@ -100,11 +105,11 @@ def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server
     assert server.caught == []
 
 
-def test_it_speaks_to_people_too(values: dict[str, str], tmp_path: Path) -> None:
+def test_it_speaks_to_people_too(values: dict[str, str], run: Callable[..., tuple[int, str]]) -> None:
     """Each line begins with its level, and the last one sums up."""
-    done = run(tmp_path, values)
-    lines = done.stdout.splitlines()
-    assert done.returncode == 0
+    code, said = run(values)
+    lines = said.splitlines()
+    assert code == 0
     assert lines[0].startswith("ok    settings")
     assert lines[-1].startswith("Nothing is broken; ")
 
@@ -122,14 +127,14 @@ def test_what_an_empty_installation_lacks_is_a_warning(doctor: Callable[..., Dia
 def test_all_mistakes_of_the_settings_are_told(doctor: Callable[..., Diagnosis]) -> None:
     """Every wrong setting is a line, not only the first."""
     found = doctor(SEND_DAY="someday", SMTP_PORT="many", FORM="tips@example.com")
-    assert found.code == 1
+    assert found.code == 1, found.said
     assert len(found.of("settings", "fail")) == 3
 
 
 def test_a_wrong_password_is_told_but_not_shown(doctor: Callable[..., Diagnosis]) -> None:
     """The mail server's refusal is repeated, the password is not."""
     found = doctor(SMTP_PASSWORD="another-wrong-one")
-    assert found.code == 1
+    assert found.code == 1, found.said
     assert "refuses the login of me" in found.of("mail server", "fail")[0]
     assert "another-wrong-one" not in found.said
 
@@ -137,7 +142,7 @@ def test_a_wrong_password_is_told_but_not_shown(doctor: Callable[..., Diagnosis]
 def test_a_mail_server_that_is_not_there_is_told(doctor: Callable[..., Diagnosis]) -> None:
     """The rest is looked at all the same."""
     found = doctor(SMTP_PORT="1")
-    assert found.code == 1
+    assert found.code == 1, found.said
     assert "nothing listens there" in found.of("mail server", "fail")[0]
     assert found.of("templates", "ok")
 
@@ -145,7 +150,7 @@ def test_a_mail_server_that_is_not_there_is_told(doctor: Callable[..., Diagnosis
 def test_a_missing_database_is_told(doctor: Callable[..., Diagnosis], tmp_path: Path) -> None:
     """It is not made by the way."""
     found = doctor(DATABASE_URL=f"sqlite:///{tmp_path}/none.db")
-    assert found.code == 1
+    assert found.code == 1, found.said
     assert "newsletter init" in found.of("database", "fail")[0]
     assert not (tmp_path / "none.db").exists()
 
@@ -154,7 +159,7 @@ def test_a_key_the_database_does_not_know_is_told(doctor: Callable[..., Diagnosi
     """It fails with both fingerprints; a key that was changed on purpose does not."""
     other = "another secret of enough characters"
     found = doctor(SECRET_KEY=other)
-    assert found.code == 1
+    assert found.code == 1, found.said
     assert "NEWSLETTER_SECRET_KEYS_OLD" in found.of("secret key", "fail")[0]
     assert doctor(SECRET_KEY=other, SECRET_KEYS_OLD=SECRET).code == 0
 
@@ -174,7 +179,7 @@ def test_a_broken_template_of_the_operator_is_found(doctor: Callable[..., Diagno
     own.mkdir(parents=True)
     (own / "body.txt").write_text("{{ nonsense }}")
     found = doctor(TEMPLATES_DIR=str(tmp_path / "own"))
-    assert found.code == 1
+    assert found.code == 1, found.said
     assert "body.txt" in found.of("templates", "fail")[0]
 
 
@@ -185,13 +190,15 @@ def test_a_dead_service_is_told_with_its_last_sign_of_life(doctor: Callable[...,
     assert "no sign of life since Sunday 1 November 2026" in doctor().of("sender", "warn")[0]
 
 
-def test_an_env_file_for_all_to_read_is_told(values: dict[str, str], tmp_path: Path) -> None:
+def test_an_env_file_for_all_to_read_is_told(
+    values: dict[str, str], run: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
     """The file with the secret key is for its owner only."""
     (tmp_path / ".env").write_text("")
     (tmp_path / ".env").chmod(0o644)
-    assert "chmod 600" in run(tmp_path, values).stdout
+    assert "chmod 600" in run(values)[1]
     (tmp_path / ".env").chmod(0o600)
-    assert "chmod 600" not in run(tmp_path, values).stdout
+    assert "chmod 600" not in run(values)[1]
 
 
 def test_a_clock_that_went_back_is_told(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
@@ -199,5 +206,5 @@ def test_a_clock_that_went_back_is_told(doctor: Callable[..., Diagnosis], sqlite
     with sqlite_unit.write() as tx:
         tx.exec_driver_sql("UPDATE installation SET created_at = '2199-01-01 00:00:00.000000'")
     found = doctor()
-    assert found.code == 1
+    assert found.code == 1, found.said
     assert "set the clock" in found.of("time", "fail")[0]
