@@ -36,7 +36,9 @@ def list_deliveries(
     *,
     edition: Annotated[str, typer.Option("--edition", metavar="DATE", help="Only this edition, or `last`.")] = "",
     subscriber: Annotated[str, typer.Option("--subscriber", metavar="EMAIL", help="Only this person.")] = "",
-    state_: Annotated[list[str] | None, typer.Option("--state", metavar="STATE", help="Only this state.")] = None,
+    state_: Annotated[
+        list[str] | None, typer.Option("--state", metavar="STATE", help="Only this state; may be repeated.")
+    ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all of them as CSV.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many to show; --csv and --json show all.")] = 100,
     as_json: Json = False,

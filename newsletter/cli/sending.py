@@ -7,7 +7,8 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +37,7 @@ QUIET_LOOKS = 10
 
 def send(
     context: typer.Context,
-    date: Annotated[str, typer.Argument(metavar="[DATE]", help="The slot; without it, the one that is due.")] = "",
+    date: Annotated[str, typer.Argument(metavar="DATE", help="The slot; without it, the one that is due.")] = "",
     *,
     now: Annotated[bool, typer.Option("--now", help="Send a future slot early; this uses it up.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be sent.")] = False,
@@ -45,7 +46,7 @@ def send(
 ) -> None:
     """Freeze and send an edition in the foreground, beside or instead of the service."""
     here = state(context)
-    edition = _existing(here.app, date)
+    edition = _existing(here.app, date, early=now)
     if edition is None:
         slot = _slot(here.app, date, early=now)
         plan = _ask(here, slot, dry_run=dry_run, yes=yes, as_json=as_json)
@@ -58,18 +59,31 @@ def send(
     _work(here.app, edition, as_json=as_json)
 
 
-def _existing(application: Application, name: str) -> Edition | None:
+def _existing(application: Application, name: str, *, early: bool) -> Edition | None:
     """Return the edition that a date already has, so that sending twice is harmless."""
     from newsletter.store import edition as editions
 
-    if name in {"", "next"}:
-        with application.unit.read() as tx:
-            under_way = editions.unfinished(tx)
-        return under_way[0] if under_way and name == "" else None
+    if name == "next":
+        return None
+    if name == "":
+        return _under_way(application, early=early)
     with application.unit.read() as tx:
         if name == "last":
             return find_edition(tx, name)
         return editions.by_date(tx, *parse_name(name))
+
+
+def _under_way(application: Application, *, early: bool) -> Edition | None:
+    """Return the edition to go on with, unless a slot is due: an old one that is paused must not hold that up."""
+    from newsletter.core.edition import EditionStatus
+    from newsletter.store import edition as editions
+
+    if application.bell.decide(application.clock.now()) is not None:
+        return None
+    with application.unit.read() as tx:
+        open_ones = editions.unfinished(tx)
+    sending = [one for one in open_ones if one.status is EditionStatus.SENDING]
+    return next(iter(sending if sending or early else open_ones), None)
 
 
 def _slot(application: Application, name: str, *, early: bool) -> Slot:
@@ -146,8 +160,8 @@ def _work(application: Application, edition: Edition, *, as_json: bool) -> None:
         print_json(receipt.to_dict())
     else:
         show_receipt(application, edition, receipt)
-        _what_waits(application, edition, receipt)
-    _complain(receipt, done)
+        _what_waits(application, edition, receipt, quota=done.wait if done else 0.0)
+    _complain(edition, receipt, done)
 
 
 def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -> Pass | None:
@@ -156,14 +170,16 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
     stop = threading.Event()
     with stopping(stop), progress(edition.audience, quiet=quiet) as show:
         while True:
-            try:
-                with application.sender_lock():
-                    counting = _count_on(_settled(_look(application, edition)[1]), show)
-                    return send_until_idle(application.sender(), stop, progress=counting)
-            except NotNow:
-                # The service sends; what is left to do here is to look on, and to step in should it die.
-                if _watch_until_quiet(application, edition, stop, show):
-                    return None
+            with ExitStack() as held:
+                try:
+                    held.enter_context(application.sender_lock())
+                except NotNow:
+                    # Another process sends; what is left to do here is to look on, and to step in should it die.
+                    if _watch_until_quiet(application, edition, stop, show):
+                        return None
+                    continue
+                counting = _count_on(_settled(_look(application, edition)[1]), show)
+                return send_until_idle(application.sender(), stop, progress=counting)
 
 
 def _count_on(already: int, show: Callable[[int], None]) -> Callable[[Counter[DeliveryState]], None]:
@@ -184,10 +200,13 @@ def _watch_until_quiet(
         show(settled)
         if receipt.finished_at is not None:
             return True
-        quiet = quiet + 1 if settled == last and not receipt.sending else 0
+        quiet = quiet + 1 if settled == last else 0
         last = settled
         if quiet >= QUIET_LOOKS:
-            return not receipt.queued or service_alive(application)
+            if not service_alive(application):
+                return not (receipt.queued or receipt.sending)
+            if not receipt.sending:
+                return True
         application.clock.wait(stop, LOOK_EVERY)
     return True
 
@@ -205,23 +224,31 @@ def _look(application: Application, edition: Edition) -> tuple[Edition, Receipt]
         return current, report.receipt(tx, current)
 
 
-def _what_waits(application: Application, edition: Edition, receipt: Receipt) -> None:
+def _what_waits(application: Application, edition: Edition, receipt: Receipt, *, quota: float = 0.0) -> None:
+    """Say what still waits, and for what; `quota` is the seconds until the mail provider's quota allows more."""
     from newsletter.core.cadence import describe_instant
     from newsletter.core.edition import EditionStatus
 
     if edition.status is EditionStatus.PAUSED:
         say(f"It is paused: `newsletter edition resume {edition.name}` goes on.")
     elif receipt.open:
-        due = receipt.next_attempt_at
-        until = f" until {describe_instant(due, application.cadence.zone)}" if due else ""
+        zone = application.cadence.zone
+        until = f" until {describe_instant(receipt.next_attempt_at, zone)}" if receipt.next_attempt_at else ""
+        if quota and receipt.queued:
+            until = f" until {describe_instant(application.clock.now() + timedelta(seconds=quota), zone)}: a quota"
         alive = service_alive(application)
         service = "the service goes on with them" if alive else "the service is not running"
         say(f"{receipt.open:,} still waiting{until}; {service}.")
 
 
-def _complain(receipt: Receipt, done: Pass | None) -> None:
+def _complain(edition: Edition, receipt: Receipt, done: Pass | None) -> None:
+    from newsletter.core.edition import EditionStatus
+
     if not receipt.balances:
         raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
+    if edition.status is EditionStatus.PAUSED:
+        waits = plural(receipt.open, "person waits", "people wait")
+        raise NewsletterError(f"The edition of {receipt.name} is paused and {waits}: {edition.status_why}")
     if done is None:
         return
     if done.trouble:
@@ -234,7 +261,7 @@ def _complain(receipt: Receipt, done: Pass | None) -> None:
 
 def watch(
     context: typer.Context,
-    date: Annotated[str, typer.Argument(metavar="[DATE]", help="The edition, or `last`.")] = "last",
+    date: Annotated[str, typer.Argument(metavar="DATE", help="The edition, or `last`.")] = "last",
 ) -> None:
     """Show the progress of an edition that another process sends."""
     application = state(context).app

@@ -25,7 +25,7 @@ Day = Annotated[str, typer.Argument(metavar="DATE", help="The local date, such a
 def skip(
     context: typer.Context,
     day: Day,
-    because: Annotated[str, typer.Option("--because", help="Why, for the queue and the log.")] = "",
+    because: Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; for the queue and the log.")] = "",
 ) -> None:
     """Send nothing on a date, on purpose."""
     from newsletter.cli.tip_names import read_date
@@ -61,7 +61,7 @@ def add(
     context: typer.Context,
     day: Day,
     at: Annotated[
-        str | None, typer.Argument(metavar="[TIME]", help="Such as 14:30; otherwise the time of the weekly mail.")
+        str | None, typer.Argument(metavar="TIME", help="Such as 14:30; otherwise the time of the weekly mail.")
     ] = None,
     tip: Annotated[str | None, typer.Option("--tip", metavar="TIP", help="Pin this tip to the date.")] = None,
 ) -> None:

@@ -205,7 +205,7 @@ def _report_json(report: ImportReport, rejected: Path | None) -> dict[str, objec
 def export_file(
     context: typer.Context,
     *,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Default: standard output.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Default: standard output.")] = None,
     states: Annotated[
         list[ExportedState] | None,
         typer.Option("--state", help="Only people in this state; may be given several times."),

@@ -24,7 +24,7 @@ app = typer.Typer(help="Write, review and order tips.", no_args_is_help=True, ri
 app.add_typer(tip_files.app)
 
 TipName = Annotated[str, typer.Argument(metavar="TIP", help="A slug, or the beginning of one.")]
-TipNames = Annotated[list[str], typer.Argument(metavar="TIP...", help="Slugs, or beginnings of them.")]
+TipNames = Annotated[list[str], typer.Argument(metavar="TIP", help="Slugs, or beginnings of them.")]
 
 FORECAST_WEEKS = 52
 """How far the date of a tip is looked for."""
@@ -102,7 +102,7 @@ def approve(context: typer.Context, tips: TipNames) -> None:
 def retire(
     context: typer.Context,
     tip: TipName,
-    because: Annotated[str, typer.Option("--because", help="Why, for the log.")] = "",
+    because: Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")] = "",
 ) -> None:
     """Take a tip out of the queue for good, and free its date; approving it brings it back."""
     from newsletter.cli.tip_names import find_tip
@@ -192,7 +192,9 @@ def move(
 def preview(
     context: typer.Context,
     tip: TipName,
-    to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="Where to write the files.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FOLDER", help="Where to put the files. Default: data/previews/SLUG.")
+    ] = None,
     reader: Annotated[
         str | None, typer.Option("--as", metavar="EMAIL", help="As this subscriber would see it.")
     ] = None,

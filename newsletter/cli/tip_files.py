@@ -59,7 +59,7 @@ def new(context: typer.Context, title: Annotated[str, typer.Argument(help="The h
 @app.command("add")
 def add(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Tip files; - reads one from standard input.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Tip files; - reads one from standard input.")],
 ) -> None:
     """Add tips from files; a file whose slug is known updates that tip until it has gone out."""
     for path in files:
@@ -71,9 +71,7 @@ def add(
 @app.command("import")
 def import_folder(
     context: typer.Context,
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Every .md file in it; files are taken too.")
-    ],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Every .md file in it; files are taken too.")],
 ) -> None:
     """Add every tip of a folder, in the order of the file names: all of them, or none when one has a fault."""
     paths: list[Path] = []
@@ -95,7 +93,7 @@ def import_folder(
 
 @app.command("edit")
 def edit_one(
-    context: typer.Context, tip: Annotated[str, typer.Argument(metavar="TIP", help="A slug, or how one begins.")]
+    context: typer.Context, tip: Annotated[str, typer.Argument(metavar="TIP", help="A slug, or the beginning of one.")]
 ) -> None:
     """Change a tip in $VISUAL or $EDITOR; saving it unchanged changes nothing."""
     from newsletter.cli.editor import edit
