@@ -276,7 +276,7 @@ def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], ids: dict[str
 
 
 def _evidence(run: _Import, row: GoodRow) -> Consent:
-    evidence = {**row.evidence, "file": run.file.name, "line": str(row.line), "state": row.state.value}
+    evidence = {**row.evidence, "file": run.file.name, "line": str(row.line), "state": row.state}
     return Consent(at=run.now, action="imported", channel="import", source=run.file.source, evidence=evidence)
 
 

@@ -65,9 +65,10 @@ def add_new(tx: Tx, people: Sequence[Subscriber]) -> dict[str, SubscriberId]:
     An address that another process added in the meantime is not returned: nothing was written for it.
     """
     make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    texts = attrgetter(*_TEXTS)
     ids: dict[str, SubscriberId] = {}
     for same, some in _grouped(people, key=attrgetter(*_SAME)).items():
-        rows = _unfold(tx, [[*_texts(one), list(one.tags), dict(one.fields)] for one in some])
+        rows = _unfold(tx, [[*texts(one), one.tags, dict(one.fields)] for one in some])
         query = rows.select(
             *(rows.text(place) for place in range(len(_TEXTS))),
             *(rows.json(place) for place in range(len(_TEXTS), len(_TEXTS) + 2)),
@@ -145,18 +146,6 @@ def _unfold(tx: Tx, rows: Sequence[Sequence[object]]) -> _Rows:
     if sqlite:
         return _Rows(func.json_each(given).table_valued("value").c.value, sqlite)
     return _Rows(func.json_array_elements(cast(given, JSON)).column_valued("value"), sqlite)
-
-
-def _texts(person: Subscriber) -> tuple[str, ...]:
-    return (
-        person.email,
-        person.canonical,
-        person.name,
-        person.first_name,
-        person.last_name,
-        person.time_zone,
-        person.state.value,
-    )
 
 
 def _grouped(values: Iterable[_T], *, key: Callable[[_T], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[_T]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import permutations
@@ -15,16 +16,18 @@ from newsletter.core.subscriber import Subscriber, SubscriberState, unsubscribe
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.errors import InputError
 from newsletter.flows import import_subscribers as module
+from newsletter.flows.add_subscriber import newcomer
 from newsletter.flows.import_subscribers import ImportFile, ImportReport, import_subscribers
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_batch as batches
 from newsletter.store import subscriber_list as lists
+from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import consent, metadata
 from newsletter.store.subscriber_list import Wanted
 from newsletter.store.unit import Unit
 from tests.conftest import SECRET, START
-
-KEYRING = Keyring(current=SECRET)
+from tests.flows.people_world import KEYRING, begin_edition, outcomes, put
 
 
 def bring(
@@ -220,3 +223,40 @@ def test_a_useless_file(unit: Unit) -> None:
 def test_every_fate_is_counted(unit: Unit) -> None:
     """A report names every fate, zeros included."""
     assert list(bring(unit, "email\n").counts) == list(Fate)
+
+
+@pytest.mark.postgres
+def test_two_imports_at_the_same_time(postgres_url: str) -> None:
+    """A person whom another process adds while the import runs is taken as known, and the stronger state still wins."""
+    engine = connect(postgres_url)
+    unit = open_unit(engine)
+    added = threading.Event()
+
+    def other() -> None:
+        with unit.write() as tx:
+            batches.add_new(tx, [newcomer(email="ada@example.org", canonical="ada@example.org", now=START)])
+            added.set()
+            # The import waits for this transaction; it ends when the server says so.
+            for _ in range(100_000):
+                if tx.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar_one():
+                    return
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert added.wait(10)
+    report = bring(unit, "email\nada@example.org\nben@example.org\n", as_state=SubscriberState.BOUNCED)
+    thread.join()
+    assert told(report) == {"added": 1, "stronger": 1}
+    assert person(unit, "ada@example.org").state is SubscriberState.BOUNCED
+    engine.dispose()
+
+
+def test_waiting_mail_of_those_who_left(unit: Unit) -> None:
+    """People whom a file tells to have left are taken out of the edition that is going out."""
+    ada, ben = put(unit, "ada@example.org"), put(unit, "ben@example.org")
+    edition = begin_edition(unit)
+    bring(unit, "email\nada@example.org\n", as_state=SubscriberState.COMPLAINED)
+    assert outcomes(unit, edition) == [
+        (ada.id, "skipped", "left, as an imported file says", ""),
+        (ben.id, "queued", "", ""),
+    ]
