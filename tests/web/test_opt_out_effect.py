@@ -18,7 +18,7 @@ from newsletter.core.edition import Edition
 from newsletter.core.lineup import LineupRules
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import make_unsubscribe_token
-from newsletter.errors import NotNow, Stop
+from newsletter.errors import NewsletterError, NotNow, Stop
 from newsletter.flows.freeze import Kitchen, freeze
 from newsletter.store import database
 from newsletter.store import delivery as deliveries
@@ -133,7 +133,11 @@ class BrokenUnit(Unit):
     ids=lambda error: type(error).__name__,
 )
 def test_whatever_is_wrong_is_never_a_server_error(
-    stage: tuple[Stage, str], clock: FixedClock, templates: Environment, error: Exception
+    stage: tuple[Stage, str],
+    clock: FixedClock,
+    templates: Environment,
+    error: Exception,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The reader is told to try again or to write, whether the disk is full or the program has a bug."""
     parts = WebParts(unit=BrokenUnit(error), clock=clock, templates=templates)
@@ -141,6 +145,8 @@ def test_whatever_is_wrong_is_never_a_server_error(
         says_what_to_do(ask("POST", f"/u/{make_unsubscribe_token(KEYRING, SubscriberId(1))}", data=ONE_CLICK))
         assert ask("GET", f"/u/{make_unsubscribe_token(KEYRING, SubscriberId(1))}").status_code == 200
         assert ask("GET", "/healthz").json() == {"ok": False, "problems": ["the database does not answer"]}
+    # A trace is for bugs; trouble that an operator can end is one line.
+    assert ("Traceback" in caplog.text) is not isinstance(error, NewsletterError)
 
 
 def test_a_database_that_hangs_holds_up_nobody(stage: tuple[Stage, str], reader: Reader, parts: WebParts) -> None:
