@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
 from newsletter.core.delivery import DeliveryState
@@ -95,17 +95,25 @@ class SenderLoop:
         """Hold the right to send and use it; without it, stand by."""
         while not self.stop.is_set():
             try:
-                with self.lock():
-                    self._hold()
-            except NotNow:
-                # Another process sends; should it die, the operating system frees the lock and we go on.
-                self.sender.clock.wait(self.stop, BACK_OFF[0])
+                with ExitStack() as held:
+                    if self._take(held):
+                        self._hold()
             except NewsletterError as error:
                 logger.error("%s", error)  # noqa: TRY400 - it is told in its own words
                 self.sender.clock.wait(self.stop, BACK_OFF[1])
             except Exception:
                 logger.exception("the sender failed; it starts again")
                 self.sender.clock.wait(self.stop, BACK_OFF[2])
+
+    def _take(self, held: ExitStack) -> bool:
+        """Take the right to send; without it, stand by for a moment."""
+        try:
+            held.enter_context(self.lock())
+        except NotNow:
+            # Another process sends; should it die, the operating system frees the lock and we go on.
+            self.sender.clock.wait(self.stop, BACK_OFF[0])
+            return False
+        return True
 
     def _hold(self) -> None:
         self.sender.recover()
