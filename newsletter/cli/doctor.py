@@ -47,7 +47,7 @@ def _examine(here: State) -> Iterator[Finding]:
         application = here.app
     except InputError as error:
         yield from examine.wrong_settings(error)
-        yield from examine.settings_file(here.home)
+        yield from examine.settings_file(here.home, wanted=True)
         return
     yield from examine.settings(application, here.home)
     yield from examine.public_address(application)

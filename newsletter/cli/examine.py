@@ -40,13 +40,16 @@ RESERVED = ("example.com", "example.net", "example.org", "example", "invalid", "
 """Names that belong to nobody (RFC 2606)."""
 
 
-def settings_file(home: Path) -> Iterator[Finding]:
-    """Look at who can read the `.env`."""
+def settings_file(home: Path, *, wanted: bool = False) -> Iterator[Finding]:
+    """Look at who can read the `.env`, and whether there is one; a container may do without."""
     env_file = home / ".env"
     try:
         mode = env_file.stat().st_mode
     except OSError:
-        yield warn("settings file", f"there is no {env_file}; all settings come from the environment")
+        if wanted:
+            yield fail("settings file", f"there is no {env_file}", "newsletter init")
+        else:
+            yield ok("settings file", f"there is no {env_file}; all settings come from the environment")
         return
     if mode & 0o077:
         todo = f"chmod 600 {env_file}"
@@ -64,6 +67,9 @@ def settings(application: Application, home: Path) -> Iterator[Finding]:
     if _reserved(domain):
         todo = "set NEWSLETTER_FROM to an address of your own domain"
         yield warn("from address", f"{domain} is a name for examples; no server will take mail from it", todo)
+    if not (given.admin_emails or given.alert_command):
+        todo = "set NEWSLETTER_ADMIN_EMAILS or NEWSLETTER_ALERT_COMMAND"
+        yield warn("alerts", "nobody is told when something goes wrong", todo)
     yield from settings_file(home)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from newsletter.cli.finding import Finding, fail, ok, warn
-from newsletter.cli.liveness import ALIVE_SECONDS
 from newsletter.cli.output import plural
 from newsletter.core.cadence import describe_instant, describe_span
 from newsletter.core.tip import TipStatus
@@ -26,6 +25,9 @@ from newsletter.store.database import HEAD, open_unit, sqlite_path
 from newsletter.store.installation import Installation
 from newsletter.store.unit import Tx
 from newsletter.wiring import Application
+
+ALIVE_SECONDS = 60
+"""Bell and sender write a sign of life every five seconds; after a minute without one they are taken for dead."""
 
 FURTHER = 12
 """Weeks to look beyond the ones that the operator wants stock for; some of them may be skipped or sent already."""

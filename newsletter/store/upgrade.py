@@ -33,6 +33,8 @@ def upgrade(engine: Engine, *, target: str = HEAD) -> tuple[str | None, str]:
     try:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # It will hold addresses: only its owner may read a fresh one, and the files SQLite puts beside it follow.
+            path.touch(mode=0o600)
         with engine.connect() as connection:
             _run(connection, target)
     except CommandError as error:

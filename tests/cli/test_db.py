@@ -15,14 +15,16 @@ from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.lineup import Source
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.tip import TipDraft, TipStatus
+from newsletter.core.token import key_fingerprint
 from newsletter.store import check, edition, slot, tip
 from newsletter.store.backup import copy_sqlite
 from newsletter.store.database import HEAD, connect, current_revision, sender_lock
 from newsletter.store.schema import delivery, subscriber
 from newsletter.store.schema import edition as edition_table
 from newsletter.store.unit import Unit
+from newsletter.store.upgrade import upgrade
 from tests.cli.conftest import Home, Ran
-from tests.conftest import START
+from tests.conftest import SECRET, START
 
 NOW = datetime(2026, 11, 24, 14, tzinfo=UTC)
 
@@ -169,6 +171,30 @@ def test_upgrade_creates_a_database(run: Callable[..., Ran], home: Home) -> None
     """Where there is none, one is made, with its key."""
     (home.folder / "newsletter.db").unlink()
     assert json.loads(run("db", "upgrade", "--json").out) == {"before": None, "after": HEAD, "backup": None}
+    assert run("db", "check").code == 0
+
+
+def test_upgrade_brings_the_first_version_to_this_one(run: Callable[..., Ran], home: Home) -> None:
+    """A database of the very first version is copied, brought up, and whole."""
+    path = home.folder / "newsletter.db"
+    path.unlink()
+    engine = connect(f"sqlite:///{path}")
+    upgrade(engine, target="0001")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as by_hand:
+        by_hand.execute(
+            "INSERT INTO installation (id, created_at, key_fingerprint) VALUES (1, '2026-11-01 12:00:00.000000', ?)",
+            [key_fingerprint(SECRET)],
+        )
+        by_hand.commit()
+    refused = run("db", "check")
+    assert refused.code == 1
+    assert "newsletter db upgrade" in refused.err
+    done = run("db", "upgrade")
+    assert (done.code, done.err) == (0, "")
+    (copy,) = (home.folder / "backups").iterdir()
+    assert str(copy) in done.out
+    assert f"from version 0001 to {HEAD}" in done.out
     assert run("db", "check").code == 0
 
 

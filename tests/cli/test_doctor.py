@@ -122,6 +122,8 @@ def test_what_an_empty_installation_lacks_is_a_warning(doctor: Callable[..., Dia
     assert "newsletter run" in found.of("bell", "warn")[0]
     assert "newsletter run" in found.of("sender", "warn")[0]
     assert "example" in found.of("public address", "warn")[0]
+    assert "NEWSLETTER_ADMIN_EMAILS" in found.of("alerts", "warn")[0]
+    assert doctor(ADMIN_EMAILS="admin@example.com").of("alerts") == []
 
 
 def test_all_mistakes_of_the_settings_are_told(doctor: Callable[..., Diagnosis]) -> None:

@@ -257,6 +257,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
             ("Address every mail comes from:", "tips@example.com"),
             ("commercial mail:", "Example Society, 1 Example Street"),
             ("unsubscribe links:", "https://news.example.com"),
+            ("empty for nobody:", "admin@example.com"),
             ("]:", "Europe/Vienna"),
             ("Day of the week [tuesday]:", ""),
             ("Time of day [09:00]:", "7:30"),
@@ -274,6 +275,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
     found = load_settings({}, tmp_path / "home")
     assert (found.name, found.from_email) == ("Käse & Co", "tips@example.com")
     assert (found.time_zone, f"{found.send_time:%H:%M}", found.send_day) == ("Europe/Vienna", "07:30", "tuesday")
+    assert found.admin_emails == ("admin@example.com",)
     assert (found.smtp_host, found.smtp_port, found.smtp_security) == ("smtp.example.net", 465, "tls")
     assert found.smtp_password is not None
     assert found.smtp_password.get_secret_value() == "it's \\ # secret"
