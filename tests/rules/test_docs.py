@@ -149,7 +149,7 @@ def test_every_template_variable_is_documented() -> None:
 
 
 @cache
-def tests_by_name() -> frozenset[str]:
+def names_of_tests() -> frozenset[str]:
     """Return the name of every test and of every file of tests."""
     files = list((ROOT / "tests").rglob("test_*.py"))
     functions = {one for file in files for one in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)}
@@ -254,10 +254,15 @@ def test_commands_in_the_docs_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_in_the_docs_exist(name: str) -> None:
-    """A setting that the docs name is one."""
+    """A setting that the docs name is one, and a family such as `NEWSLETTER_SMTP_*` has members."""
     known = {one.name for one in settings_help()} | {HOME_NAME}
     known |= {one.name + FILE_SUFFIX for one in settings_help() if one.secret}
-    assert sorted(set(re.findall(rf"{PREFIX}[A-Z_]+", text_of(name))) - known) == []
+    families = {
+        one
+        for one in re.findall(rf"({PREFIX}[A-Z_]+_)\*", text_of(name))
+        if any(have.startswith(one) for have in known)
+    }
+    assert sorted(set(re.findall(rf"{PREFIX}[A-Z_]+", text_of(name))) - known - families) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -265,7 +270,7 @@ def test_files_and_functions_in_the_docs_exist(name: str) -> None:
     """A file of the tree between backquotes exists, and so does the name after its colon."""
     missing = []
     for span in spans(name):
-        if re.fullmatch(r"test_\w+", span) and span not in tests_by_name():
+        if re.fullmatch(r"test_\w+", span) and span not in names_of_tests():
             missing.append(span)
         found = FILE.fullmatch(span)
         if not found or not OURS.match(found[1]):
@@ -278,6 +283,18 @@ def test_files_and_functions_in_the_docs_exist(name: str) -> None:
             last = found[2].split(".")[-1]
             if not re.search(rf"^\s*(?:def |class )?{last}\b", file.read_text(encoding="utf-8"), re.MULTILINE):
                 missing.append(span)
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tests_in_the_docs_exist(name: str) -> None:
+    """A link to a file of tests bears the name of a test in it, as words."""
+    missing = []
+    for words, link in re.findall(r"\[([^\]`]+)\]\(((?:\.\./)*tests/[^)]+\.py)\)", text_of(name)):
+        called = f"def test_{words.replace(' ', '_')}("
+        file = (ROOT / name).parent / link
+        if not file.exists() or called not in file.read_text(encoding="utf-8"):
+            missing.append(f"{link}: {called}")
     assert missing == []
 
 
