@@ -69,6 +69,11 @@ class _Ticket:
     answer: Job | Wait | None = None
     done: bool = False
     error: NewsletterError | None = None
+    called: threading.Lock = field(default_factory=threading.Lock)
+    """Held until there is an answer, or until it is this one's turn to commit for all that wait."""
+
+    def __post_init__(self) -> None:
+        self.called.acquire()
 
 
 @dataclass(slots=True)
@@ -87,7 +92,7 @@ class Desk:
     """Time spent in transactions."""
     _waiting: list[_Ticket] = field(default_factory=list)
     _led: bool = False
-    _turn: threading.Condition = field(default_factory=threading.Condition)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _beat_at: float = -BEAT_SECONDS
 
     def exchange(self, settled: Settled | None, *, wants: bool) -> Job | Wait | None:
@@ -98,18 +103,20 @@ class Desk:
         ticket = _Ticket(settled, wants)
         with self._turn:
             self._waiting.append(ticket)
-            while self._led and not ticket.done:
-                self._turn.wait()
-            if not ticket.done:
-                self._led = True
-                group, self._waiting = self._waiting, []
+            leads = not self._led
+            self._led = True
+        if not leads:
+            ticket.called.acquire()
         if not ticket.done:
-            self._lead(group)
+            self._lead()
         if ticket.error is not None:
             raise ticket.error
         return ticket.answer
 
-    def _lead(self, group: list[_Ticket]) -> None:
+    def _lead(self) -> None:
+        """Commit for all that wait, then call the first of those that came meanwhile to do the same."""
+        with self._turn:
+            group, self._waiting = self._waiting, []
         failure: NewsletterError | None = None
         try:
             self._commit_patiently(group)
@@ -117,11 +124,14 @@ class Desk:
             failure = error
         finally:
             with self._turn:
-                self._led = False
-                for ticket in group:
-                    ticket.done = True
-                    ticket.error = failure
-                self._turn.notify_all()
+                heir = self._waiting[0] if self._waiting else None
+                self._led = heir is not None
+            if heir is not None:
+                heir.called.release()
+            for ticket in group:
+                ticket.error = failure
+                ticket.done = True
+                ticket.called.release()
 
     def _commit_patiently(self, group: list[_Ticket]) -> None:
         """Commit; where the database fails and there are outcomes to lose, ask again for a minute."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, Text, and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import Row, Text, bindparam, case, exists, func, or_, select, update
 
 from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionId, EditionStatus
@@ -47,33 +47,26 @@ def queued(tx: Tx, of: EditionId, block: int) -> Sequence[DeliveryId]:
     return [DeliveryId(one) for one in tx.execute(query.order_by(delivery.c.id)).scalars()]
 
 
-_IS_ACTIVE = and_(
+_IS_QUEUED = delivery.c.state == DeliveryState.QUEUED.value
+_IS_ACTIVE = exists().where(
     subscriber.c.id == delivery.c.subscriber_id,
     subscriber.c.state == SubscriberState.ACTIVE.value,
 )
-_IS_QUEUED = delivery.c.state == DeliveryState.QUEUED.value
-
-# The statements of each message are made once: to build one costs more than to run it.
-_PEOPLE = (
-    select(
-        delivery.c.id,
-        subscriber.c.id.label("subscriber_id"),
-        subscriber.c.email,
-        subscriber.c.name,
-        subscriber.c.first_name,
-        subscriber.c.last_name,
-        subscriber.c.fields,
-    )
-    .join_from(delivery, subscriber, _IS_ACTIVE)
-    .join(edition, and_(edition.c.id == delivery.c.edition_id, edition.c.status == EditionStatus.SENDING.value))
-    .where(among(delivery.c.id, "ids"), _IS_QUEUED)
+_IS_SENDING = exists().where(
+    edition.c.id == delivery.c.edition_id,
+    edition.c.status == EditionStatus.SENDING.value,
 )
-
+_OF_PERSON = [
+    select(column).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery().label(column.name)
+    for column in (subscriber.c[name] for name in ("email", "name", "first_name", "last_name", "fields"))
+]
 _NOW = bindparam("now", type_=delivery.c.last_attempt_at.type)
 
+# The statements of each message are made once: to build one costs more than to run it. And this one does it all, so
+# that who the person is and whether the mail may go out are read at the same moment.
 _MARK = (
     update(delivery)
-    .where(among(delivery.c.id, "ids"), _IS_QUEUED)
+    .where(among(delivery.c.id, "ids"), _IS_QUEUED, _IS_ACTIVE, _IS_SENDING)
     .values(
         state=DeliveryState.SENDING.value,
         reason="",
@@ -82,12 +75,12 @@ _MARK = (
         last_attempt_at=_NOW,
         next_attempt_at=None,
     )
-    .returning(delivery.c.id, delivery.c.attempts, delivery.c.first_attempt_at)
+    .returning(delivery.c.id, delivery.c.subscriber_id, delivery.c.attempts, delivery.c.first_attempt_at, *_OF_PERSON)
 )
 
 _SKIP_WHO_LEFT = (
     update(delivery)
-    .where(among(delivery.c.id, "ids"), _IS_QUEUED, ~exists().where(_IS_ACTIVE))
+    .where(among(delivery.c.id, "ids"), _IS_QUEUED, ~_IS_ACTIVE)
     .values(state=DeliveryState.SKIPPED.value, reason="left before the mail went out")
 )
 
@@ -98,27 +91,22 @@ def mark(tx: Tx, ids: Sequence[DeliveryId], *, now: datetime) -> Sequence[Marked
     Left out are rows that moved in the meantime, those of an edition that is not sending any more, and people who
     left: an opt-out, a pause or an erasure that was committed before this is honoured.
     """
-    people = {row.id: row for row in tx.execute(_PEOPLE, {"ids": ids})}
-    if len(people) < len(ids):
-        tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
-    if not people:
-        return []
-    marked = []
-    for row in tx.execute(_MARK, {"ids": list(people), "now": now}):
-        person = people[row.id]
-        marked.append(
-            Marked(
-                id=DeliveryId(row.id),
-                subscriber_id=SubscriberId(person.subscriber_id),
-                attempts=row.attempts,
-                first_attempt_at=row.first_attempt_at,
-                email=person.email,
-                name=person.name,
-                first_name=person.first_name,
-                last_name=person.last_name,
-                fields=person.fields,
-            ),
+    marked = [
+        Marked(
+            id=DeliveryId(row.id),
+            subscriber_id=SubscriberId(row.subscriber_id),
+            attempts=row.attempts,
+            first_attempt_at=row.first_attempt_at,
+            email=row.email,
+            name=row.name,
+            first_name=row.first_name,
+            last_name=row.last_name,
+            fields=row.fields,
         )
+        for row in tx.execute(_MARK, {"ids": ids, "now": now}).all()
+    ]
+    if len(marked) < len(ids):
+        tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
     return marked
 
 
