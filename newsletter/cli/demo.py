@@ -21,12 +21,13 @@ from newsletter.cli.output import plural, say, table
 from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from newsletter.cli.demo_stage import Moods, TurnedClock
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
+    from newsletter.core.tip import Tip
     from newsletter.store.report import Row
     from newsletter.transport.catcher import Catcher
     from newsletter.wiring import Application
@@ -76,6 +77,20 @@ def _keep_settings(home: Path, settings: Mapping[str, str]) -> None:
     from newsletter.cli.env_file import env_text, write_env
 
     write_env(home / ".env", env_text(settings))
+
+
+def _kinds(tips: Sequence[Tip]) -> str:
+    """Count the tips by what the lineup will do with them."""
+    from newsletter.core.tip import TipStatus
+
+    approved = [tip for tip in tips if tip.status is TipStatus.APPROVED]
+    counts = {
+        "in the queue": sum(not tip.evergreen and tip.pin is None for tip in approved),
+        "pinned to a date": sum(tip.pin is not None for tip in approved),
+        "evergreen": sum(tip.evergreen and tip.pin is None for tip in approved),
+        "not approved yet": len(tips) - len(approved),
+    }
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
 
 
 @dataclass(kw_only=True)
@@ -132,7 +147,9 @@ class _Play:
         tips = queue_tips(application.unit, sample_tips(), application.review(now), who=WHO)
         with application.unit.read() as tx:
             self.moods.choose(subscriber_list.find(tx, subscriber_list.Wanted()))
-        say(f"   Imported {plural(done.rows, 'subscriber')} and {plural(len(tips), 'tip')}. The queue begins with:")
+        kinds = _kinds([one.tip for one in tips])
+        say(f"   Imported {plural(done.rows, 'subscriber')} and {plural(len(tips), 'tip')}: {kinds}.")
+        say("   What comes next:")
         self._show_queue()
 
     def _show_queue(self) -> None:
