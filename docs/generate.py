@@ -57,7 +57,6 @@ SECTIONS = {
         "What goes into the mails; the mailboxes themselves are yours to read.",
     ),
     "admin_emails": ("People who run it", "See [notices](notices.md)."),
-    "admin_emails": ("Reports and alerts", "See [notices](notices.md)."),
     "journal_dir": ("The ledger", "See [operating](operating.md)."),
     "archive_url": ("Links and templates", "See [the mail](the-mail.md)."),
     "web_host": ("The service", "See [operating](operating.md)."),
