@@ -7,6 +7,7 @@ with what this would write, so that no command, option or setting stays undocume
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -69,7 +70,7 @@ def commands_page() -> str:
     root = get_command(app)
     if not isinstance(root, TyperGroup):
         raise TypeError(root)
-    parts = [COMMANDS_HEAD, _parameters(root)]
+    parts = [COMMANDS_HEAD, _parameters(root), _overview(root)]
     for name, command in root.commands.items():
         if isinstance(command, TyperGroup):
             parts.append(f"## `newsletter {name}`\n\n{_prose(command.help)}")
@@ -79,12 +80,33 @@ def commands_page() -> str:
     return "\n".join(parts)
 
 
+def _overview(root: TyperGroup) -> str:
+    """Return a table of everything with links, since the page is long."""
+    rows = []
+    for name, command in root.commands.items():
+        if isinstance(command, TyperGroup):
+            verbs = [_link(verb, _usage(f"newsletter {name} {verb}", found)) for verb, found in _verbs(command)]
+            rows.append(f"| {_link(name, f'newsletter {name}')} | {' · '.join(verbs)} |")
+        elif isinstance(command, TyperCommand):
+            rows.append(f"| {_link(name, _usage(f'newsletter {name}', command))} | |")
+    return "\n".join(["| noun | verbs |", "|---|---|", *rows, ""])
+
+
+def _link(words: str, heading: str) -> str:
+    """Return a link to a heading of this page, under the name that GitHub gives it."""
+    return f"[{words}](#{re.sub(r'[^a-z0-9 -]', '', heading.lower()).replace(' ', '-')})"
+
+
 def _verbs(group: TyperGroup) -> Iterator[tuple[str, TyperCommand]]:
     yield from ((name, found) for name, found in group.commands.items() if isinstance(found, TyperCommand))
 
 
+def _usage(path: str, command: TyperCommand) -> str:
+    return " ".join([path, *(_place(one) for one in command.params if isinstance(one, TyperArgument))])
+
+
 def _command(path: str, command: TyperCommand, level: str) -> str:
-    usage = " ".join([path, *(_place(one) for one in command.params if isinstance(one, TyperArgument))])
+    usage = _usage(path, command)
     return "\n".join(
         [f"{level} `{usage}`", "", _prose(command.help), *([_parameters(command)] if command.params else [])]
     )
