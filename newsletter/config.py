@@ -34,7 +34,7 @@ __all__ = ["Settings", "load_settings"]
 HOME_NAME = f"{PREFIX}HOME"
 """Names the folder of the `.env`, so it cannot stand in it: known, and not a setting."""
 
-PATHS = ("smtp_ca_file", "templates_dir")
+PATHS = ("smtp_ca_file", "templates_dir", "journal_dir")
 IMPLICIT_TLS_PORT = 465
 LONGEST_LINE = 400
 
@@ -130,7 +130,8 @@ def _read_secret(key: str, path: Path, mistakes: list[str]) -> dict[str, str]:
 
 
 def _resolve(values: Mapping[str, str], home: Path) -> dict[str, str]:
-    resolved = {key: str(home / value) if key in PATHS else value for key, value in values.items()}
+    defaults = {"journal_dir": as_written(fields()["journal_dir"].default)}
+    resolved = {key: str(home / value) if key in PATHS else value for key, value in (defaults | dict(values)).items()}
     url = resolved.setdefault("database_url", as_written(fields()["database_url"].default))
     scheme, slashes, path = url.partition(":///")
     if scheme == "sqlite" and slashes and path and not path.startswith((":memory:", "?")):

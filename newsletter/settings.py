@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import time
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -133,6 +134,16 @@ class Settings(BaseSettings):
     )
     ping_url: Link = Field(
         "", description="An address that is fetched every minute while all is well, of a service that misses it."
+    )
+
+    journal_dir: Path = Field(
+        Path("data/journal"), description="A folder on this machine for the ledger, which outlives a restored database."
+    )
+    keep_deliveries_days: int = Field(
+        730,
+        ge=90,
+        le=36_500,
+        description="How many days after its end an edition's list of who got it is kept; its totals stay for ever.",
     )
 
     archive_url: Link = Field("", description="Footer link to past tips; left out of the mail when unset.")

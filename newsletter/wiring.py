@@ -24,15 +24,17 @@ from newsletter.core.delivery import UncertainPolicy
 from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
-from newsletter.core.token import Keyring
+from newsletter.core.token import Keyring, suppression_hash
 from newsletter.engine.send import Sender, SendRules
 from newsletter.engine.tick import Bell
+from newsletter.flows.adopt import Home, hold
 from newsletter.flows.check_key import check_key
 from newsletter.flows.freeze import Kitchen
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.queue_tip import Review
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit, sender_lock
+from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
 from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
@@ -53,9 +55,24 @@ class Application:
     @cached_property
     def unit(self) -> Unit:
         """The door to the database; raises `Stop` when it is missing, older, newer, or made with another secret key."""
-        unit = open_unit(self.engine)
+        unit = open_unit(self.engine, committed=self.ledger.append)
         check_key(unit, self.keyring, who=self.process, now=self.clock.now())
         return unit
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The file beside the database that outlives a restored copy of it."""
+        return Ledger(self.settings.journal_dir, hashed=lambda canonical: suppression_hash(self.keyring, canonical))
+
+    @property
+    def home(self) -> Home:
+        """Where the database lives: a file on this machine, or a server that many may use."""
+        bound = self.engine.dialect.name == "sqlite"
+        return Home(ledger=self.ledger, machine=machine_id(), bound=bound)
+
+    def held(self) -> str:
+        """Return why nothing may be sent, in words; empty when all is well."""
+        return hold(self.unit, self.home, self.cadence.zone, now=self.clock.now())
 
     @cached_property
     def cadence(self) -> Cadence:
@@ -171,6 +188,7 @@ class Application:
             grace=self.grace,
             kitchen=self.kitchen,
             process=self.process,
+            held=self.held,
         )
 
     def sender(self) -> Sender:
@@ -191,6 +209,7 @@ class Application:
                 jitter=self.jitter,
             ),
             process=self.process,
+            held=self.held,
         )
 
     def sender_lock(self) -> AbstractContextManager[None]:

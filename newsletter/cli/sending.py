@@ -18,7 +18,7 @@ from newsletter.cli.edition import show_receipt
 from newsletter.cli.edition_names import find_edition, parse_name
 from newsletter.cli.liveness import service_alive
 from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, warn
-from newsletter.errors import InputError, NewsletterError, NotNow
+from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 
 if TYPE_CHECKING:
     from newsletter.core.cadence import Slot
@@ -46,6 +46,9 @@ def send(
 ) -> None:
     """Freeze and send an edition in the foreground, beside or instead of the service."""
     here = state(context)
+    held = here.app.held()
+    if held:
+        raise Stop(held)
     edition = _existing(here.app, date, early=now)
     if edition is None:
         slot = _slot(here.app, date, early=now)

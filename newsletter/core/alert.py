@@ -31,6 +31,7 @@ class AlertKind(StrEnum):
     BELL_SILENT = "bell-silent"
     DISK = "disk"
     DATABASE = "database"
+    HELD = "held"
 
 
 HEADLINES = {
@@ -48,6 +49,7 @@ HEADLINES = {
     AlertKind.BELL_SILENT: "the scheduler gives no sign of life",
     AlertKind.DISK: "the disk is nearly full",
     AlertKind.DATABASE: "the database is in trouble",
+    AlertKind.HELD: "sending is held until somebody adopts the database",
 }
 """What the subject of the mail says, for a person who reads no further."""
 

@@ -23,6 +23,7 @@ from newsletter.engine.books import close_finished, expire_overdue, gather_due, 
 from newsletter.engine.courier import Courier, Post, Shared
 from newsletter.engine.desk import BEAT_SECONDS, Desk
 from newsletter.engine.feed import Feed
+from newsletter.errors import Stop
 from newsletter.flows.alert import report, settle_alert
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
@@ -81,10 +82,13 @@ class Sender:
     keyring: Keyring
     rules: SendRules
     process: str
+    held: Callable[[], str] = lambda: ""
+    """Why nothing may be sent, in words; empty when all is well."""
     drain_seconds: float = DRAIN_SECONDS
     _expire_at: float = float("-inf")
     _beat_at: float = float("-inf")
     _returns: Counter[DeliveryId] = field(default_factory=Counter)
+    _torn: bool = False
 
     def beat_due(self) -> bool:
         """Tell whether it is time for a sign of life; true once every five seconds."""
@@ -95,7 +99,13 @@ class Sender:
         return True
 
     def recover(self) -> int:
-        """Judge what a dead process left marked; return how many deliveries that were."""
+        """Judge what a dead process left marked; return how many deliveries that were.
+
+        Raises `Stop` when this database is held until a person adopts it: not even that much is its business then.
+        """
+        held = self.held()
+        if held:
+            raise Stop(held)
         return judge_orphans(
             self.unit,
             now=self.clock.now(),
@@ -107,6 +117,10 @@ class Sender:
     def work(self, stop: threading.Event, *, progress: Progress = lambda _: None) -> Pass:
         """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""
         now = self.clock.now()
+        if self._torn:
+            # No connection is at work yet, so whatever is still marked is left from a pass that the database failed.
+            self.recover()
+            self._torn = False
         if self.clock.monotonic() - self._expire_at >= EXPIRE_EVERY:
             expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
             self._expire_at = self.clock.monotonic()
@@ -174,6 +188,7 @@ class Sender:
         for thread in threads:
             thread.start()
         unanswered = self._join(threads, couriers, shared.stop)
+        self._torn = any(courier.torn for courier in couriers)
         for courier in couriers:
             if courier.bug is not None:
                 raise courier.bug

@@ -13,7 +13,7 @@ from newsletter.store.unit import Tx
 
 def suppress(tx: Tx, who: SubscriberId, *, why: str, now: datetime) -> None:
     """Mail an address no more; part of the transaction that records the refusal."""
-    person = subscribers.by_id(tx, who)
+    person = subscribers.locked(tx, who)
     if person is None:
         return
     changed = bounce(person, now=now, why=why)

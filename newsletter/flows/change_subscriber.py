@@ -18,6 +18,7 @@ from newsletter.core.csv_import import clean
 from newsletter.core.subscriber import (
     Subscriber,
     SubscriberId,
+    SubscriberState,
     eligible,
     pause,
     reactivate,
@@ -28,12 +29,17 @@ from newsletter.core.token import Keyring
 from newsletter.errors import InputError
 from newsletter.flows.add_subscriber import refuse_erased
 from newsletter.store import delivery as deliveries
+from newsletter.store import ledger
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
+from newsletter.store.ledger import LedgerKind
 from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Tx, Unit
 
 _CHANNEL = "command line"
+SAID_NO = {SubscriberState.UNSUBSCRIBED, SubscriberState.COMPLAINED}
+"""States of people who said no themselves; the ledger remembers them, whatever becomes of the database."""
+
 _LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_TAG = 200, 2000, 100
 
 
@@ -167,6 +173,8 @@ def move_on(tx: Tx, before: Subscriber, after: Subscriber, said: Consent, *, rea
         return 0
     subscribers.save_state(tx, after)
     subscribers.add_consent(tx, before.id, said)
+    if after.state in SAID_NO:
+        ledger.note(tx, LedgerKind.LEFT, str(after.id), now=said.at, canonical=after.canonical)
     return 0 if eligible(after.state) else deliveries.skip_person(tx, before.id, reason)
 
 

@@ -13,9 +13,10 @@ from newsletter.core.address import parse_address
 from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.store import delivery as deliveries
-from newsletter.store import erasure
+from newsletter.store import erasure, ledger
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
+from newsletter.store.ledger import LedgerKind
 from newsletter.store.unit import Tx, Unit
 
 
@@ -30,6 +31,8 @@ class Erased:
     """Deliveries that stay without the person."""
     addresses: int
     """Addresses on the suppression list from now on: the present one, and those before it."""
+    spellings: set[str]
+    """Every form of the addresses, to be looked for in what people wrote."""
 
 
 def erase_subscriber(
@@ -40,21 +43,28 @@ def erase_subscriber(
         person = subscribers.locked(tx, wanted)
         if person is None:
             return None
-        addresses = {person.email, *erasure.former_addresses(tx, person.id)}
-        suppressed = _suppress(tx, keyring, person, addresses, now=now)
-        skipped = deliveries.skip_person(tx, person.id, "erased")
-        spellings = {form for one in addresses for form in _spellings(one)}
-        erasure.scrub_replies(tx, person.id, spellings)
-        blanked = deliveries.blank_person(tx, person.id)
-        erasure.drop_notices(tx, spellings)
-        subscribers.erase(tx, person.id)
+        done = forget(tx, keyring, person, now=now)
         logs.add(
             tx,
             logs.Entry(at=now, who=who, what="subscriber erase", about=f"subscriber {person.id}", why=why),
         )
         # Last, so that the words of this very entry are looked through too.
-        erasure.scrub_words(tx, spellings)
-        return Erased(id=person.id, skipped=skipped, blanked=blanked, addresses=suppressed)
+        erasure.scrub_words(tx, done.spellings)
+        return done
+
+
+def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Erased:
+    """Do it inside a transaction; the words of the log are left to the caller, who writes the last of them."""
+    addresses = {person.email, *erasure.former_addresses(tx, person.id)}
+    suppressed = _suppress(tx, keyring, person, addresses, now=now)
+    skipped = deliveries.skip_person(tx, person.id, "erased")
+    spellings = {form for one in addresses for form in _spellings(one)}
+    erasure.scrub_replies(tx, person.id, spellings)
+    blanked = deliveries.blank_person(tx, person.id)
+    erasure.drop_notices(tx, spellings)
+    subscribers.erase(tx, person.id)
+    ledger.note(tx, LedgerKind.ERASED, str(person.id), now=now, canonical=person.canonical)
+    return Erased(id=person.id, skipped=skipped, blanked=blanked, addresses=suppressed, spellings=spellings)
 
 
 def _suppress(tx: Tx, keyring: Keyring, person: Subscriber, addresses: set[str], *, now: datetime) -> int:

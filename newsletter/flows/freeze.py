@@ -7,7 +7,6 @@ again.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -19,14 +18,17 @@ from newsletter.core.lineup import Choice, LineupRules, lineup
 from newsletter.core.message import Publication
 from newsletter.core.tip import Tip, TipStatus
 from newsletter.errors import NotNow
+from newsletter.flows.alert import report_expired
 from newsletter.render.edition import render_edition
 from newsletter.render.mime import compile_message
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
+from newsletter.store import ledger
 from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
+from newsletter.store.ledger import LedgerKind
 from newsletter.store.unit import Tx, Unit
 
 TRIES = 5
@@ -131,13 +133,19 @@ def _write(
         elif tip.pin is not None:
             # An evergreen rests and comes again; with its pin it never would.
             tips.set_pin(tx, tip, None, now=now)
-        _expire_untried(tx, edition)
+        _expire_untried(tx, edition, now=now)
+        ledger.note(tx, LedgerKind.EDITION, edition.name, now=now, detail={"tip": tip.slug})
         return Frozen(edition=edition, new=True)
 
 
-def _expire_untried(tx: Tx, fresh: Edition) -> Sequence[Edition]:
+def _expire_untried(tx: Tx, fresh: Edition, *, now: datetime) -> None:
     """Give up on people of earlier editions that were never tried: last week's tip does not overtake this week's."""
-    older = [one for one in editions.unfinished(tx) if one.id != fresh.id]
-    for one in older:
-        deliveries.expire_untried(tx, of=one.id, reason=f"not tried before the next edition, {fresh.name}, began")
-    return older
+    for one in editions.unfinished(tx):
+        if one.id == fresh.id:
+            continue
+        count = deliveries.expire_untried(
+            tx, of=one.id, reason=f"not tried before the next edition, {fresh.name}, began"
+        )
+        if count:
+            # At once: an edition that is paused may not be closed for weeks.
+            report_expired(tx, one, count, now=now)

@@ -20,11 +20,14 @@ from newsletter.core.import_row import Entry, Fate, enter
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, eligible
 from newsletter.core.token import Keyring, suppression_hashes
 from newsletter.errors import InputError
+from newsletter.flows.change_subscriber import SAID_NO
 from newsletter.flows.read_csv import RowReader, read_rows
 from newsletter.store import delivery as deliveries
+from newsletter.store import ledger
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
 from newsletter.store import subscriber_batch as batches
+from newsletter.store.ledger import LedgerKind
 from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Tx, Unit
 
@@ -265,6 +268,8 @@ def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], ids: dict[str
             said.append((person.id, _evidence(run, row)))
             if not eligible(person.state):
                 lost.append(person.id)
+            if person.state in SAID_NO:
+                ledger.note(tx, LedgerKind.LEFT, str(person.id), now=run.now, canonical=person.canonical)
     batches.save(tx, changed)
     batches.add_consents(tx, said)
     if lost:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -24,6 +25,12 @@ class Installation:
     """The cadence of the last tick, as `core.cadence` writes it."""
     cadence_since: datetime | None
     key_fingerprint: str
+    identity: str
+    """Which database a line of the ledger is about."""
+    ledger_seq: int
+    """The last line of the ledger that this database knows of."""
+    machine: str | None
+    """Where it lives; None before the first tick."""
 
     @property
     def not_before(self) -> datetime | None:
@@ -36,7 +43,8 @@ def create(tx: Tx, *, now: datetime, key_fingerprint: str) -> bool:
     """Write the one row unless it stands; tell whether it is new."""
     if tx.execute(select(installation.c.id)).first() is not None:
         return False
-    tx.execute(insert(installation).values(id=1, created_at=now, key_fingerprint=key_fingerprint))
+    identity = secrets.token_hex(8)
+    tx.execute(insert(installation).values(id=1, created_at=now, key_fingerprint=key_fingerprint, identity=identity))
     return True
 
 
@@ -60,6 +68,9 @@ def get(tx: Tx) -> Installation:
         cadence=row.cadence,
         cadence_since=row.cadence_since,
         key_fingerprint=row.key_fingerprint,
+        identity=row.identity,
+        ledger_seq=row.ledger_seq,
+        machine=row.machine,
     )
 
 
@@ -80,6 +91,17 @@ def begin(tx: Tx, *, now: datetime, cadence: str) -> None:
 def change_cadence(tx: Tx, *, now: datetime, cadence: str) -> None:
     """Record that the day, the time or the zone changed: nothing this moved into the past is ever due."""
     tx.execute(update(installation).values(cadence=cadence, cadence_since=now))
+
+
+def settle_in(tx: Tx, *, machine: str, ledger_seq: int) -> None:
+    """Record that this copy of the database is the one that counts, on this machine."""
+    tx.execute(update(installation).values(machine=machine, ledger_seq=ledger_seq))
+
+
+def last_seen(tx: Tx) -> datetime:
+    """Return when this database was last in use, by its signs of life; else when it was made."""
+    found = tx.execute(select(func.max(heartbeat.c.at))).scalar()
+    return found if isinstance(found, datetime) else get(tx).created_at
 
 
 def beat(tx: Tx, name: str, *, now: datetime, process: str) -> None:

@@ -86,6 +86,9 @@ installation = Table(
     Column("cadence", Text),  # As text, so that a changed day, time or zone is noticed.
     Column("cadence_since", Utc),
     Column("key_fingerprint", Text, nullable=False),
+    Column("identity", Text, nullable=False, server_default=""),  # Which database a line of the ledger is about.
+    Column("ledger_seq", Integer, nullable=False, server_default="0"),  # The last line this database knows of.
+    Column("machine", Text),  # A copy that wakes elsewhere sends nothing until a person adopts it.
     CheckConstraint("id = 1", name="single"),
 )
 

@@ -8,8 +8,8 @@ with the cause kept.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -20,12 +20,26 @@ Tx = Connection
 """What a store function is handed: a connection inside a transaction."""
 
 
+Committed = Callable[[Sequence[object]], None]
+
+_LEFT = "left for after the commit"
+
+_FLUSH_MS = 1_000
+"""How long emptying the write-ahead log waits for readers and writers."""
+
+
+def after_commit(tx: Tx, what: object) -> None:
+    """Leave something for the listener of `Unit`, who hears it once this transaction is committed, and else never."""
+    tx.info.setdefault(_LEFT, []).append(what)
+
+
 class Unit:
     """Transactions on one database; safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Take an engine from `database.connect`."""
+    def __init__(self, engine: Engine, *, committed: Committed | None = None) -> None:
+        """Take an engine from `database.connect`; `committed` hears what transactions left for after their commit."""
         self._engine = engine
+        self._committed = committed
         self._reader = engine.execution_options(readonly=True)
         self._open = threading.local()
 
@@ -38,8 +52,28 @@ class Unit:
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """Give a transaction that may write; leaving it normally commits, an exception rolls back."""
+        left: list[object] = []
         with self._alone(), _translated(), self._engine.begin() as connection:
+            connection.info[_LEFT] = left
             yield connection
+        if left and self._committed is not None:
+            self._committed(left)
+
+    def flush(self) -> bool:
+        """Bring what was deleted out of the file's write-ahead log too; tell whether it is empty now.
+
+        Until then old pages, with an erased person's address, may lie in it. It waits a moment for others and then
+        leaves it to the next time; PostgreSQL has its own ways.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return True
+        with self._alone(), _translated(), closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            [usual] = cursor.execute("PRAGMA busy_timeout").fetchone()
+            cursor.execute(f"PRAGMA busy_timeout={_FLUSH_MS}")
+            [busy, *_] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cursor.execute(f"PRAGMA busy_timeout={usual}")
+            return not busy
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
