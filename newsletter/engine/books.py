@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from newsletter.core.delivery import DeliveryState, UncertainPolicy, settle
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.reply import Phase, Reply, judge
-from newsletter.flows.alert import report
+from newsletter.flows.alert import report_expired
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
-from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
@@ -75,18 +74,7 @@ def expire_overdue(unit: Unit, *, now: datetime, expire_after: timedelta) -> Non
             tx, first_before=now - expire_after - LAST_TRY, reason=f"given up {hours} hours after the first try"
         ):
             edition = editions.by_id(tx, edition_id)
-            report(tx, _expired(edition, count, now))
-
-
-def _expired(edition: Edition, count: int, now: datetime) -> Alert:
-    who = "1 person was" if count == 1 else f"{count:,} people were"
-    return Alert(
-        kind=AlertKind.EXPIRED_PEOPLE,
-        about=edition.name,
-        message=f"{who} given up in the edition of {edition.name}; "
-        f"`newsletter delivery list --edition {edition.name} --state expired` names them.",
-        raised_at=now,
-    )
+            report_expired(tx, edition, count, now=now)
 
 
 def gather_due(unit: Unit, *, now: datetime) -> int:
@@ -129,6 +117,6 @@ def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
     counts = deliveries.counts(tx, edition_id)
     editions.close(tx, edition_id, totals={state.value: count for state, count in counts.items()}, now=now)
     if counts[DeliveryState.EXPIRED]:
-        report(tx, _expired(edition, counts[DeliveryState.EXPIRED], now))
+        report_expired(tx, edition, counts[DeliveryState.EXPIRED], now=now)
     logger.info("the edition of %s is closed: %s", edition.name, {k.value: v for k, v in counts.items() if v})
     return [editions.by_id(tx, edition_id)]

@@ -182,6 +182,8 @@ class Courier:
     connect: Callable[[], Connection | ConnectFailure]
     bug: Exception | None = None
     """What should never have been raised; the sender raises it again."""
+    torn: bool = False
+    """True when the database failed it: an outcome may be in the log only, and its row still marked."""
     _connection: Connection | None = None
     _lost: int = 0
     _doubts: int = 0
@@ -192,6 +194,7 @@ class Courier:
         try:
             self._work()
         except NewsletterError as error:
+            self.torn = True
             self.shared.end(str(error))
         except Exception as error:  # noqa: BLE001 it is raised again in the thread that waits for this one
             self.bug = error

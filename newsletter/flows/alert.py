@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
+from newsletter.core.edition import Edition
 from newsletter.store import alert as alerts
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Tx
@@ -24,3 +25,13 @@ def settle_alert(tx: Tx, kind: AlertKind, about: str, *, now: datetime, quietly:
     """Note that a trouble has passed; quietly, when it turned into another that is told by itself."""
     if alerts.clear(tx, kind, about, now=now, quietly=quietly):
         logger.warning("passed: %s %s", kind.value, about)
+
+
+def report_expired(tx: Tx, edition: Edition, count: int, *, now: datetime) -> None:
+    """Tell that people of an edition were given up, and how to find out who."""
+    who = "1 person was" if count == 1 else f"{count:,} people were"
+    message = (
+        f"{who} given up in the edition of {edition.name}; "
+        f"`newsletter delivery list --edition {edition.name} --state expired` names them."
+    )
+    report(tx, Alert(kind=AlertKind.EXPIRED_PEOPLE, about=edition.name, message=message, raised_at=now))
