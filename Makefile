@@ -17,7 +17,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test check format docs lock setup $(STEPS:%=step-%)
+.PHONY: help demo run test check bench format docs lock setup $(STEPS:%=step-%)
 
 help: ## List the targets.
 	@echo "Targets:"
@@ -41,6 +41,9 @@ test: $(DEV_READY) ## All checks, all tests, and a trial of the built wheel.
 
 check: $(DEV_READY) ## The quick part of test: format, lint, types, imports.
 	@$(MAKE) --no-print-directory step-format step-lint step-types step-contracts
+
+bench: $(APP_READY) ## How fast a whole edition is, beside smtplib and Postfix's smtp-source; some ten minutes.
+	$(BIN)/python benchmarks/send.py
 
 format: $(DEV_READY) ## Put the code into its one form, and mend what can be mended.
 	$(BIN)/ruff format
