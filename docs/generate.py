@@ -58,7 +58,7 @@ SECTIONS = {
         "What goes into the mails; the mailboxes themselves are yours to read.",
     ),
     "admin_emails": ("People who run it", "See [notices](notices.md)."),
-    "journal_dir": ("The ledger", "See [operating](operating.md)."),
+    "journal_dir": ("What is kept", "Beside the database, and in it."),
     "archive_url": ("Links and templates", "See [the mail](the-mail.md)."),
     "web_host": ("The service", "See [operating](operating.md)."),
 }
