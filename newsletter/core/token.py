@@ -1,8 +1,8 @@
 """Tokens: what a link, a bounce address and a Message-ID carry instead of an address.
 
 In: ids and a `Keyring` made from the secret of the installation. Out: short ASCII texts, and the ids back from a text
-that is genuine. Whatever a stranger sends is read without an exception; no token holds an address, and none expires.
-The formats are final: mail that went out years ago bears them.
+that is genuine. Whatever a stranger sends is read without an exception; no token holds an address. The formats are
+final, as mail that went out years ago bears them. Only the tokens of an action expire.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
 from typing import NamedTuple
 
 from newsletter.core.delivery import DeliveryId
@@ -21,6 +23,7 @@ from newsletter.errors import InputError
 
 _SHORTEST_SECRET = 16
 _VERSION = b"\x01"
+_ACTION_SHAPE = re.compile(r"[A-Za-z0-9_-]{44}")
 _UNSUBSCRIBE_SHAPE = re.compile(r"[A-Za-z0-9_-]{36}")
 _VERP_SHAPE = re.compile(r"(?:[bB][+-])?([0-9A-Za-z]{21})(?:@[^@]{1,255})?")
 
@@ -38,6 +41,7 @@ class _Derived(NamedTuple):
     unsubscribe: bytes
     verp: bytes
     suppression: bytes
+    action: bytes
 
 
 def _expand(secret: bytes, purpose: str) -> bytes:
@@ -55,6 +59,7 @@ def _derive(secret: str | bytes) -> _Derived:
         unsubscribe=_expand(raw, "unsubscribe-v1"),
         verp=_expand(raw, "verp-v1"),
         suppression=_expand(raw, "suppression-v1"),
+        action=_expand(raw, "action-v1"),
     )
 
 
@@ -169,3 +174,72 @@ def message_id(edition_id: EditionId, delivery_id: DeliveryId, nonce: str, domai
     digest = hashlib.sha256(f"{nonce}\n{edition_id}\n{delivery_id}".encode()).digest()
     opaque = base64.b32encode(digest[:15]).translate(_TO_CROCKFORD).decode("ascii")
     return f"{edition_id}.{opaque}@{domain}"
+
+
+class ActionKind(Enum):
+    """What a link in a proof or in a notice of sending does once its button is pressed."""
+
+    SKIP = 1
+    """Skip a date; the target is the date."""
+    SWAP = 2
+    """Let another tip go out on a date; the target is the date, the guard the tip that shall not."""
+    PAUSE = 3
+    """Pause an edition; the target is the edition."""
+    CANCEL = 4
+    """Cancel an edition; the target is the edition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionToken:
+    """What a genuine link to an action says. Whoever holds it may do this one thing until it expires."""
+
+    kind: ActionKind
+    target: int
+    """The ordinal of a date (`date.toordinal`), or the id of an edition."""
+    guard: int = 0
+    """What must still be so, else nothing is done: the id of a tip."""
+    expires_at: datetime
+    """Aware; whole seconds."""
+
+
+def make_action_token(keyring: Keyring, action: ActionToken) -> str:
+    """Make the token of an action link: always 44 characters of the base64url alphabet, without padding.
+
+    33 bytes: version 1, key id (2), kind (1), target (4), guard (5), expiry in seconds of Unix time (4),
+    HMAC-SHA256 cut to 16.
+    """
+    key = keyring.derived[0]
+    payload = b"".join(
+        (
+            _VERSION,
+            key.key_id,
+            action.kind.value.to_bytes(1, "big"),
+            action.target.to_bytes(4, "big"),
+            action.guard.to_bytes(5, "big"),
+            int(action.expires_at.timestamp()).to_bytes(4, "big"),
+        )
+    )
+    tag = hmac.digest(key.action, payload, "sha256")[:16]
+    return base64.urlsafe_b64encode(payload + tag).decode("ascii")
+
+
+def read_action_token(keyring: Keyring, text: str) -> ActionToken | None:
+    """Read the token of an action link, expired or not; None when it is not ours, whatever it is instead.
+
+    Only the current key is tried: these links live for days, and a key is changed because somebody may know the old.
+    """
+    if not _ACTION_SHAPE.fullmatch(text):
+        return None
+    raw = base64.urlsafe_b64decode(text)
+    payload, tag = raw[:17], raw[17:]
+    key = keyring.derived[0]
+    if payload[:3] != _VERSION + key.key_id:
+        return None
+    if not hmac.compare_digest(hmac.digest(key.action, payload, "sha256")[:16], tag):
+        return None
+    return ActionToken(
+        kind=ActionKind(payload[3]),
+        target=int.from_bytes(payload[4:8], "big"),
+        guard=int.from_bytes(payload[8:13], "big"),
+        expires_at=datetime.fromtimestamp(int.from_bytes(payload[13:17], "big"), UTC),
+    )

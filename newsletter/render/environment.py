@@ -6,6 +6,7 @@ comes out as an `InputError` that names its file and line; a template never sees
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,16 @@ def make_environment(overrides: Path | None = None) -> Environment:
         environment.globals.pop(name, None)
     environment.filters["urlencode"] = _urlencode
     return environment
+
+
+def templates_digest(environment: Environment, prefix: str) -> str:
+    """Return a digest of the templates below a folder, the operator's own where there are some."""
+    whole = hashlib.sha256()
+    for name in sorted(environment.list_templates()):
+        if name.startswith(prefix) and environment.loader is not None:
+            source = environment.loader.get_source(environment, name)[0]
+            whole.update(f"{name}\n{len(source)}\n{source}".encode())
+    return whole.hexdigest()
 
 
 def render_template(environment: Environment, name: str, values: Mapping[str, object]) -> str:

@@ -44,7 +44,7 @@ def header_block(publication: Publication, *, edition_name: str, subject: str | 
         ("Date", DATE),
         ("Message-ID", f"<{MESSAGE_ID}>"),
         ("MIME-Version", "1.0"),
-        ("List-Id", _list_id(publication)),
+        ("List-Id", list_id(publication)),
         ("List-Unsubscribe", f"<{UNSUBSCRIBE}>"),
         *_one_click(publication),
         ("List-Help", f"<{_uri(publication.contact_url) or 'mailto:' + publication.reply_to}>"),
@@ -81,7 +81,7 @@ def _one_click(publication: Publication) -> list[tuple[str, str]]:
     return [("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")] if https else []
 
 
-def _list_id(publication: Publication) -> str:
+def list_id(publication: Publication) -> str:
     """Return `Phrase <label>` (RFC 2919); the label comes from the address, which outlives a change of name."""
     local, _, domain = publication.from_email.lower().partition("@")
     label = f"<{_slug(local) or 'tips'}.list-id.{domain}>"

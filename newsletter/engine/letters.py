@@ -1,0 +1,162 @@
+"""What reports, alerts and their like say, in words.
+
+In: editions, receipts, alerts. Out: letters. Nothing here decides whether a letter is written (`core/watch.py`,
+`core/alert.py`), and nothing sends it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from newsletter.core.alert import HEADLINES
+from newsletter.core.cadence import Slot, describe_date, describe_instant, describe_span
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import Edition, EditionStatus
+from newsletter.core.lineup import Choice
+from newsletter.core.notice import NoticeKind
+from newsletter.core.proof import Change
+from newsletter.core.receipt import Receipt
+from newsletter.core.token import ActionKind
+from newsletter.flows.proof import Office
+from newsletter.render.notice import Action, Command, Fact, Letter, Words
+from newsletter.store.alert import Alert
+
+LINKS_LAST = timedelta(days=7)
+
+NAMES = (
+    (DeliveryState.REJECTED, "Who was refused"),
+    (DeliveryState.UNCERTAIN, "Who may have it or not"),
+    (DeliveryState.EXPIRED, "Who was given up"),
+    (DeliveryState.SKIPPED, "Who was left out"),
+    (DeliveryState.DEFERRED, "Who still waits"),
+)
+"""The counts that are not so good, and what their people are called."""
+
+
+def alert_letter(office: Office, one: Alert, *, others: int) -> Letter:
+    """Tell of trouble."""
+    since = describe_instant(one.raised_at, office.plan.cadence.zone)
+    facts = [Fact(label="Since", value=Words(since))]
+    if others:
+        also = "1 more thing needs" if others == 1 else f"{others} more things need"
+        facts.append(Fact(label="Also", value=Words(f"{also} a person: `newsletter status`")))
+    return Letter(
+        kind=NoticeKind.ALERT,
+        subject=HEADLINES[one.kind],
+        heading=_capital(HEADLINES[one.kind]),
+        lead=[Words(one.message)],
+        facts=facts,
+    )
+
+
+def passed_letter(office: Office, one: Alert) -> Letter:
+    """Tell that trouble is over."""
+    zone = office.plan.cadence.zone
+    ended = one.cleared_at or one.raised_at
+    return Letter(
+        kind=NoticeKind.PASSED,
+        subject=HEADLINES[one.kind],
+        heading="It has passed",
+        lead=[Words(f"What was told: {one.message}")],
+        facts=[
+            Fact(label="Since", value=Words(describe_instant(one.raised_at, zone))),
+            Fact(label="Until", value=Words(describe_instant(ended, zone))),
+            Fact(label="It lasted", value=Words(describe_span(ended - one.raised_at))),
+        ],
+    )
+
+
+def command_text(office: Office, one: Alert) -> str:
+    """Return what the operator's command is handed: the same in a few lines."""
+    since = describe_instant(one.raised_at, office.plan.cadence.zone)
+    name = office.kitchen.publication.name
+    return f"{name}: {HEADLINES[one.kind]}\n{one.message}\nSince {since}. No mail about it could be sent.\n"
+
+
+def sending_letter(office: Office, edition: Edition, receipt: Receipt, *, now: datetime) -> Letter:
+    """Tell that an edition is going out, and how to stop it."""
+    done = receipt.audience - receipt.open
+    ends = now + LINKS_LAST
+    return Letter(
+        kind=NoticeKind.SENDING,
+        subject=f"“{edition.title}” is going out",
+        heading=f"“{edition.title}” is going out",
+        lead=[Words("If all is well, there is nothing to do: the delivery report follows when it is through.")],
+        facts=[
+            Fact(label="So far", value=Words(f"{done:,} of {receipt.audience:,} people")),
+            Fact(label="Began", value=Words(describe_instant(edition.started_at, office.plan.cadence.zone))),
+            Fact(label="Why this tip", value=Words(edition.why)),
+        ],
+        actions=[
+            Action(
+                label="Pause it",
+                url=office.link(ActionKind.PAUSE, edition.id, expires_at=ends),
+                note="Nobody more gets it until it is resumed.",
+            ),
+            Action(
+                label="Cancel it",
+                url=office.link(ActionKind.CANCEL, edition.id, expires_at=ends),
+                note="Nobody more gets it, for good.",
+            ),
+        ],
+        commands=[
+            Command(purpose="Look on", line=f"newsletter edition watch {edition.name}"),
+            Command(purpose="Pause it", line=f"newsletter edition pause {edition.name}"),
+            Command(purpose="Cancel it for good", line=f"newsletter edition cancel {edition.name}"),
+        ],
+    )
+
+
+def report_letter(office: Office, edition: Edition, receipt: Receipt) -> Letter:
+    """Tell what became of everybody."""
+    zone = office.plan.cadence.zone
+    reached = f"{receipt.accepted:,} of {receipt.audience:,}"
+    facts = [
+        Fact(label="Tip", value=Words(f"“{edition.title}”, {edition.why}")),
+        Fact(label="Began", value=Words(describe_instant(edition.started_at, zone))),
+    ]
+    if edition.finished_at is not None:
+        facts.append(Fact(label="Took", value=Words(describe_span(edition.finished_at - edition.started_at))))
+    if edition.status is EditionStatus.CANCELLED:
+        facts.append(Fact(label="Cancelled", value=Words(edition.status_why or "by a person")))
+    lead = [Words(sentence) for sentence in receipt.sentences(lambda at: describe_instant(at, zone))]
+    if edition.finished_at is None:
+        lead.append(Words("Those who wait are tried on. Who is given up in the end is told by an alert."))
+    return Letter(
+        kind=NoticeKind.REPORT,
+        subject=f"{reached}: “{edition.title}”",
+        heading=f"{reached} people have “{edition.title}”" if receipt.accepted else f"Nobody has “{edition.title}”",
+        lead=lead,
+        facts=facts,
+        commands=[
+            Command(purpose=what, line=f"newsletter delivery list --edition {edition.name} --state {state.value}")
+            for state, what in NAMES
+            if receipt.count(state)
+        ],
+    )
+
+
+def withdrawn_letter(choice: Choice, change: Change) -> Letter:
+    """Tell that what a proof showed will not go out."""
+    day = describe_date(choice.slot.date)
+    what = "is skipped" if change is Change.SKIPPED else "has nothing to send"
+    return Letter(
+        kind=NoticeKind.WITHDRAWN,
+        subject=f"Changed: {day} {what}",
+        heading=f"{day} {what}",
+        lead=[Words(f"Changed since the last proof: {choice.why}. No mail goes out on this date as it stands.")],
+        commands=_ways_back(choice.slot, change),
+    )
+
+
+def _ways_back(slot: Slot, change: Change) -> list[Command]:
+    if change is Change.SKIPPED:
+        return [Command(purpose="Send on it after all", line=f"newsletter slot unskip {slot.date}")]
+    return [
+        Command(purpose="See what there is", line="newsletter queue"),
+        Command(purpose="Choose a tip for it", line=f"newsletter tip pin TIP {slot.date}"),
+    ]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,145 @@
+"""The watch: looks at everything once a tick, raises alerts for what is new and clears what is gone.
+
+In: the database, the disk beside it, and the time. Out: rows of alerts; the herald then writes what people should hear.
+It never sends, and it must not end the tick: trouble with the database itself is remembered here and told later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from newsletter.core.alert import COMMAND_AFTER, AlertKind
+from newsletter.core.cadence import describe_instant
+from newsletter.core.watch import WATCHED, Space, Trouble, View, troubles
+from newsletter.engine.herald import Herald
+from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.plan import Outlook, look_ahead
+from newsletter.store import alert as alerts
+from newsletter.store import installation as installations
+from newsletter.store.alert import Alert
+from newsletter.store.unit import Tx
+
+logger = logging.getLogger(__name__)
+
+DATABASE = "database"
+PARTS = {AlertKind.SENDER_SILENT: "sender", AlertKind.BELL_SILENT: "bell"}
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """One per process that ticks or sends."""
+
+    herald: Herald
+    space: Callable[[], Space | None] = lambda: None
+    well: Callable[[], None] = lambda: None
+    """Called after each good tick: the ping."""
+    _since: datetime | None = None
+    _trouble: _Lasting | None = field(default=None)
+
+    def look(self, now: datetime) -> None:
+        """Look at everything, as the bell does after each tick."""
+        self._since = self._since or now
+        rules = self.herald.office.plan
+        with self.herald.unit.read() as tx:
+            begun = installations.get(tx).first_tick_at
+            outlook = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + 2, now=now)
+            known = [one for one in alerts.open_alerts(tx) if one.kind in WATCHED]
+            sender = _heard(tx, AlertKind.SENDER_SILENT)
+        view = View(
+            now=now,
+            zone=rules.cadence.zone,
+            first_tick_at=begun or now,
+            watching_since=self._since,
+            choices=outlook.choices,
+            stock=outlook.stock,
+            low_stock_weeks=rules.lineup.low_stock_weeks,
+            stock_is_low=any(one.kind is AlertKind.LOW_STOCK for one in known),
+            audience=outlook.audience,
+            beats=sender,
+            space=self.space(),
+        )
+        self._compare(known, troubles(view), outlook, now)
+        self.herald.tell(now)
+        self.herald.prove(outlook, now)
+
+    def listen(self, now: datetime) -> None:
+        """Listen for the bell, as the sender does; a bell that is silent cannot tell so itself."""
+        self._since = self._since or now
+        with self.herald.unit.read() as tx:
+            begun = installations.get(tx).first_tick_at
+            if begun is None:
+                return
+            bell = _heard(tx, AlertKind.BELL_SILENT)
+        zone = self.herald.office.plan.cadence.zone
+        found = troubles(View(now=now, zone=zone, first_tick_at=now, watching_since=self._since, beats=bell))
+        if not found:
+            return
+        with self.herald.unit.write() as tx:
+            for one in found:
+                report(tx, Alert(kind=one.kind, about=one.about, message=one.message, raised_at=now))
+        self.herald.tell(now)
+
+    def failed(self, error: Exception, now: datetime) -> None:
+        """Remember that a tick failed; when ticks keep failing, run the command, since no row can be written."""
+        if self._trouble is None:
+            self._trouble = _Lasting(since=now)
+        lasting = self._trouble
+        lasting.words = str(error) or type(error).__name__
+        if lasting.told or now - lasting.since < COMMAND_AFTER or self.herald.command is None:
+            return
+        lasting.told = True
+        name = self.herald.office.kitchen.publication.name
+        self.herald.command(f"{name}: {self._words(lasting)}\n")
+
+    def succeeded(self, now: datetime) -> None:
+        """Tell of trouble that has passed and that could not be told while it lasted."""
+        lasting, self._trouble = self._trouble, None
+        if lasting is not None and now - lasting.since >= COMMAND_AFTER:
+            with self.herald.unit.write() as tx:
+                message = self._words(lasting)
+                report(tx, Alert(kind=AlertKind.DATABASE, about=DATABASE, message=message, raised_at=lasting.since))
+                if lasting.told:
+                    stands = [one for one in alerts.open_alerts(tx) if one.kind is AlertKind.DATABASE]
+                    for one in stands:
+                        alerts.ran_command(tx, one.id, now=now)
+                settle_alert(tx, AlertKind.DATABASE, DATABASE, now=now)
+        self.well()
+
+    def _words(self, lasting: _Lasting) -> str:
+        since = describe_instant(lasting.since, self.herald.office.plan.cadence.zone)
+        return f"Nothing has become due since {since}, as every look at the database fails: {lasting.words}"
+
+    def _compare(self, known: list[Alert], found: list[Trouble], outlook: Outlook, now: datetime) -> None:
+        told = {(one.kind, one.about) for one in known}
+        wrong = {(one.kind, one.about) for one in found}
+        fresh = [one for one in found if (one.kind, one.about) not in told]
+        gone = [one for one in known if (one.kind, one.about) not in wrong]
+        if not fresh and not gone:
+            return
+        ahead = {choice.slot.date.isoformat() for choice in outlook.choices if choice.slot.sends_at > now}
+        with self.herald.unit.write() as tx:
+            for new in fresh:
+                report(tx, Alert(kind=new.kind, about=new.about, message=new.message, raised_at=now))
+            for old in gone:
+                # Once its time has come, another alert speaks of an empty date.
+                quietly = old.kind is AlertKind.EMPTY_AHEAD and old.about not in ahead
+                settle_alert(tx, old.kind, old.about, now=now, quietly=quietly)
+
+
+@dataclass(slots=True)
+class _Lasting:
+    """Ticks that fail one after the other."""
+
+    since: datetime
+    words: str = ""
+    told: bool = False
+
+
+def _heard(tx: Tx, kind: AlertKind) -> Mapping[AlertKind, datetime | None]:
+    """Return the last sign of life of a part, by what its silence is called."""
+    beats = installations.heartbeats(tx)
+    name = PARTS[kind]
+    return {kind: beats[name][0] if name in beats else None}

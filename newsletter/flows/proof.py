@@ -1,0 +1,176 @@
+"""A proof: the mail of a date as its readers will get it, with everything an editor needs on top.
+
+In: what will go out, and whom to show it to. Out: a whole message. It is counted nowhere, its opt-out link belongs to
+nobody, and what it shows has passed every gate that the freeze has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from newsletter.core.address import parse_address
+from newsletter.core.cadence import Slot, describe_date, describe_instant, describe_span
+from newsletter.core.lineup import Choice
+from newsletter.core.message import Recipient
+from newsletter.core.notice import NoticeKey, NoticeKind, notice_message_id
+from newsletter.core.proof import Change
+from newsletter.core.subscriber import Subscriber, SubscriberId
+from newsletter.core.tip import Tip
+from newsletter.core.token import ActionKind, ActionToken, Keyring, make_action_token, make_unsubscribe_token
+from newsletter.errors import InputError
+from newsletter.flows.freeze import Kitchen
+from newsletter.flows.plan import Outlook, PlanRules
+from newsletter.flows.preview import compile_tip, recipient_of
+from newsletter.render.environment import templates_digest
+from newsletter.render.mime import CompiledMessage
+from newsletter.render.notice import Action, Command, Fact, Letter, Original, Stamp, Words, compose
+from newsletter.store import subscriber as subscribers
+from newsletter.store.unit import Unit
+
+NOBODY = SubscriberId(0)
+"""Whose opt-out link a proof bears: trying it out unsubscribes no one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """Who looks after this newsletter, and what their mails are made with."""
+
+    kitchen: Kitchen
+    keyring: Keyring
+    plan: PlanRules
+    admins: tuple[str, ...] = ()
+    editors: tuple[str, ...] = ()
+    """Who gets proofs; the admins unless others are named."""
+
+    @property
+    def digest(self) -> str:
+        """Return what stands for everything but the tip that decides the bytes of a mail."""
+        files = templates_digest(self.kitchen.templates, "email/edition/")
+        return hashlib.sha256(f"{self.kitchen.publication!r}{files}".encode()).hexdigest()
+
+    def link(self, kind: ActionKind, target: int, *, expires_at: datetime, guard: int = 0) -> str:
+        """Return the address of a page that does one thing, once its button is pressed."""
+        action = ActionToken(kind=kind, target=target, guard=guard, expires_at=expires_at)
+        return f"{self.kitchen.publication.base_url}/a/{make_action_token(self.keyring, action)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """One mail that passed the gates, ready to be shown to several editors."""
+
+    letter: Letter
+    compiled: CompiledMessage
+
+
+def make_proof(office: Office, choice: Choice, outlook: Outlook, change: Change, *, now: datetime) -> Proof:
+    """Render the mail of a date; raise `InputError` when there is none, or when a gate refuses it."""
+    if choice.tip is None:
+        raise InputError(f"nothing goes out on {describe_date(choice.slot.date)}: {choice.why}")
+    compiled = compile_tip(office.kitchen, choice.tip, on=choice.slot.date)
+    letter = _letter(office, choice, choice.tip, outlook, change=change, now=now)
+    warnings = [Fact(label="Please look", value=Words(said)) for said in (*choice.warnings, *compiled.warnings)]
+    return Proof(letter=replace(letter, facts=(*letter.facts, *warnings)), compiled=compiled)
+
+
+def proof_for(unit: Unit, office: Office, proof: Proof, email: str, key: NoticeKey, *, now: datetime) -> str:
+    """Return the message for one editor, with the values of her own subscription if she has one."""
+    publication = office.kitchen.publication
+    address = parse_address(email)
+    if not address.smtp.isascii():
+        raise InputError(f"{email} has letters before the @ that many mail servers refuse; name another address")
+    with unit.read() as tx:
+        reader = subscribers.by_canonical(tx, address.canonical)
+    person = _recipient(office, reader, address.smtp, now)
+    original = Original(text=proof.compiled.text(person), html=proof.compiled.html(person))
+    letter = replace(proof.letter, subject=f"{proof.letter.subject}: {proof.compiled.subject(person)}")
+    domain = publication.from_email.rpartition("@")[2]
+    stamp = Stamp(to=address.smtp, message_id=notice_message_id(key, address.smtp, now, domain), date=now)
+    return compose(letter, publication, office.kitchen.templates, stamp, original=original)
+
+
+def _recipient(office: Office, reader: Subscriber | None, email: str, now: datetime) -> Recipient:
+    url = f"{office.kitchen.publication.base_url}/u/{make_unsubscribe_token(office.keyring, NOBODY)}"
+    if reader is None:
+        # Whoever is no subscriber sees what stands there for people without a name.
+        return Recipient(email=email, fields={"email": email}, unsubscribe_url=url, message_id="proof", date=now)
+    return replace(recipient_of(office.kitchen, reader, now=now), unsubscribe_url=url)
+
+
+def _letter(office: Office, choice: Choice, tip: Tip, outlook: Outlook, *, change: Change, now: datetime) -> Letter:
+    slot, zone = choice.slot, office.plan.cadence.zone
+    when = describe_instant(slot.sends_at, zone)
+    changed = CHANGED.get(change, "")
+    lead = "If all is well, there is nothing to do."
+    facts = [
+        *([Fact(label="Changed", value=Words(changed))] if changed else []),
+        Fact(label="When", value=Words(f"{when} (in {describe_span(slot.sends_at - now)})")),
+        Fact(label="To", value=Words(_audience(outlook))),
+        Fact(label="Why this tip", value=Words(choice.why)),
+        *_stock(outlook, office, slot),
+    ]
+    return Letter(
+        kind=NoticeKind.PROOF,
+        subject=f"{'Changed proof' if changed else 'Proof'} for {describe_date(slot.date)}",
+        heading=f"“{tip.title}” goes out on {when}",
+        lead=[Words(lead)],
+        facts=facts,
+        actions=_actions(office, slot, tip),
+        commands=_commands(slot, tip),
+    )
+
+
+CHANGED = {
+    Change.TIP: "another tip goes out than the last proof showed",
+    Change.TIME: "it goes out at another time than the last proof said",
+    Change.EDITED: "the mail was edited since the last proof",
+}
+"""What a second proof says first."""
+
+
+def _audience(outlook: Outlook) -> str:
+    people = "1 person" if outlook.audience == 1 else f"{outlook.audience:,} people"
+    takes = f"; it takes about {describe_span(outlook.takes)}" if outlook.takes else ""
+    return f"{people}, as of now{takes}"
+
+
+def _stock(outlook: Outlook, office: Office, slot: Slot) -> list[Fact]:
+    facts = []
+    after = next((one for one in outlook.choices if one.slot.sends_at > slot.sends_at), None)
+    if after is not None:
+        what = f"“{after.tip.title}”" if after.tip else after.why
+        facts.append(Fact(label="After it", value=Words(f"{describe_date(after.slot.date)}: {what}")))
+    low = office.plan.lineup.low_stock_weeks
+    if outlook.stock < low:
+        weeks = "1 week" if outlook.stock == 1 else f"{outlook.stock} weeks"
+        facts.append(Fact(label="Low stock", value=Words(f"approved tips for {weeks}, this one included")))
+    return facts
+
+
+def _actions(office: Office, slot: Slot, tip: Tip) -> Sequence[Action]:
+    day = slot.date.toordinal()
+    ends = slot.sends_at + timedelta(minutes=1)
+    return (
+        Action(
+            label="Send the next tip instead",
+            url=office.link(ActionKind.SWAP, day, guard=tip.id, expires_at=ends),
+            note="This one waits for the next date.",
+        ),
+        Action(
+            label="Skip this date",
+            url=office.link(ActionKind.SKIP, day, expires_at=ends + office.plan.grace),
+            note="No mail goes out on it.",
+        ),
+    )
+
+
+def _commands(slot: Slot, tip: Tip) -> Sequence[Command]:
+    day = slot.date
+    return (
+        Command(purpose="Edit it", line=f"newsletter tip edit {tip.slug}"),
+        Command(purpose="Send another tip", line=f"newsletter tip pin TIP {day}"),
+        Command(purpose="Skip the date", line=f"newsletter slot skip {day} --because WHY"),
+        Command(purpose="Stop it once it has begun", line=f"newsletter edition pause {day}"),
+    )

@@ -1,0 +1,85 @@
+"""Swapping: another tip goes out on a date, and the one that would have gone waits for the next.
+
+In: the date and the tip that shall not go out. Out: the tip that goes instead. It is what a person does with
+`tip pin`, at the choice of the lineup: the next one that could go. A tip that was pinned to the date loses its pin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from newsletter.core.cadence import Slot, SlotState, describe_date, retimed, slot_on
+from newsletter.core.lineup import Choice, LineupRules, lineup
+from newsletter.core.tip import Tip, TipId, TipStatus
+from newsletter.errors import InputError
+from newsletter.flows.change_tip import pin_in
+from newsletter.flows.queue_tip import Review
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import log as logs
+from newsletter.store import slot as slots
+from newsletter.store import tip as tips
+from newsletter.store.unit import Tx, Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """What a swap would do, or did."""
+
+    slot: Slot
+    out: Tip
+    instead: Tip
+
+
+def plan_swap(unit: Unit, day: date, out: TipId, review: Review) -> Swap:
+    """Tell what a swap would do; raise `InputError` when it cannot be done any more."""
+    with unit.read() as tx:
+        return _swap(tx, day, out, review)
+
+
+def swap_tip(unit: Unit, day: date, out: TipId, review: Review, *, who: str) -> Swap:
+    """Let the next tip go out on a date instead; raise `InputError` when another one goes already, or none could."""
+    with unit.write() as tx:
+        installations.lock(tx)
+        swap = _swap(tx, day, out, review)
+        if swap.out.pin == day:
+            tips.set_pin(tx, swap.out, None, now=review.now)
+        pin_in(tx, swap.instead, day, review)
+        why = f"{swap.instead.slug} instead of {swap.out.slug}"
+        logs.add(tx, logs.Entry(at=review.now, who=who, what="tip swap", about=day.isoformat(), why=why))
+        return swap
+
+
+def _swap(tx: Tx, day: date, out: TipId, review: Review) -> Swap:
+    slot = _open_slot(tx, day, review)
+    every, rules = tips.all_tips(tx), review.kitchen.rules
+    now_goes = _choice(tx, slot, every, rules)
+    if now_goes.tip is None:
+        raise InputError(f"nothing would go out on {describe_date(day)} as it is: {now_goes.why}")
+    if now_goes.tip.id != out:
+        raise InputError(f"another tip goes out on {describe_date(day)} already: “{now_goes.tip.title}”")
+    # As a draft it still holds back the later parts of its series, which must not overtake it.
+    without = [replace(one, status=TipStatus.DRAFT, pin=None) if one.id == out else one for one in every]
+    instead = _choice(tx, slot, without, rules).tip
+    if instead is None:
+        raise InputError("there is no other approved tip that could go out; approve one first")
+    return Swap(slot=slot, out=now_goes.tip, instead=instead)
+
+
+def _choice(tx: Tx, slot: Slot, every: Sequence[Tip], rules: LineupRules) -> Choice:
+    return lineup([slot], every, editions.history(tx), rules)[0]
+
+
+def _open_slot(tx: Tx, day: date, review: Review) -> Slot:
+    stored = slots.get(tx, day)
+    slot = retimed(review.cadence, stored) if stored is not None else slot_on(review.cadence, day)
+    if slot is None:
+        raise InputError(f"nothing goes out on {describe_date(day)}")
+    if slot.state is SlotState.FROZEN:
+        raise InputError(f"the edition of {describe_date(day)} has begun already")
+    if slot.state is not SlotState.OPEN or slot.sends_at <= review.now:
+        what = "over" if slot.state is SlotState.OPEN else slot.state.value
+        raise InputError(f"{describe_date(day)} is {what}")
+    return slot
