@@ -59,6 +59,7 @@ SECTIONS = {
     ),
     "admin_emails": ("People who run it", "See [notices](notices.md)."),
     "journal_dir": ("What is kept", "Beside the database, and in it."),
+    "keep_deliveries_days": ("How long things are kept", "See [privacy](privacy.md)."),
     "archive_url": ("Links and templates", "See [the mail](the-mail.md)."),
     "web_host": ("The service", "See [operating](operating.md)."),
 }

@@ -25,6 +25,7 @@ from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
+from newsletter.engine.purge import Purge
 from newsletter.engine.send import Sender, SendRules
 from newsletter.engine.tick import Bell
 from newsletter.flows.adopt import Home, hold
@@ -189,7 +190,14 @@ class Application:
             kitchen=self.kitchen,
             process=self.process,
             held=self.held,
+            purge=self.purge,
         )
+
+    @cached_property
+    def purge(self) -> Purge:
+        """What forgets, day by day, what was kept long enough."""
+        days = self.settings.keep_deliveries_days
+        return Purge(unit=self.unit, keep_deliveries=timedelta(days=days), process=self.process)
 
     def sender(self) -> Sender:
         """Return a sender; whoever lets it work holds `sender_lock` meanwhile."""

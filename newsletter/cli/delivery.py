@@ -51,14 +51,20 @@ def list_deliveries(
     who = known(application.unit, subscriber).id if subscriber else None
     everything = as_json or csv_file is not None
     with application.unit.read() as tx:
-        of = find_edition(tx, edition).id if edition else None
-        rows = report.rows(tx, of=of, who=who, states=states, limit=None if everything else limit + 1)
+        found = find_edition(tx, edition) if edition else None
+        rows = report.rows(
+            tx, of=found.id if found else None, who=who, states=states, limit=None if everything else limit + 1
+        )
         if csv_file is not None:
             say(f"{plural(_write(csv_file, rows), 'delivery', 'deliveries')} written to {csv_file}.")
         elif as_json:
             print_json([dict(zip(HEADINGS, _cells(row), strict=True)) for row in rows])
         else:
-            _show(list(rows), limit)
+            listed = list(rows)
+            _show(listed, limit)
+            if found and found.audience and not (listed or states or who):
+                say("Who got it was deleted after NEWSLETTER_KEEP_DELIVERIES_DAYS; the totals are kept:")
+                say(f"  newsletter edition show {found.name}")
 
 
 def _state(name: str) -> DeliveryState:

@@ -26,6 +26,7 @@ from newsletter.core.cadence import (
 from newsletter.core.due import judge_slots
 from newsletter.core.edition import Edition
 from newsletter.core.forecast import stranded
+from newsletter.engine.purge import Purge
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.freeze import Kitchen, freeze
@@ -55,6 +56,8 @@ class Bell:
     process: str
     held: Callable[[], str] = lambda: ""
     """Why nothing may be sent, in words; empty when all is well."""
+    purge: Purge | None = None
+    """Forgets what was kept long enough."""
 
     def tick(self) -> Edition | None:
         """Do what is due; return the edition that this tick froze, if it did."""
@@ -65,9 +68,11 @@ class Bell:
                 installations.beat(tx, "bell", now=now, process=self.process)
             return None
         due = self.decide(now)
-        if due is None:
-            return None
-        return self._freeze(due, now)
+        edition = self._freeze(due, now) if due is not None else None
+        if due is None and self.purge is not None:
+            # Only when there is nothing better to do.
+            self.purge.work(now)
+        return edition
 
     def decide(self, now: datetime) -> Slot | None:
         """Record the heartbeat, the schedule, and what was missed; return the slot that is due."""

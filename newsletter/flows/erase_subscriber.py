@@ -50,7 +50,8 @@ def erase_subscriber(
         )
         # Last, so that the words of this very entry are looked through too.
         erasure.scrub_words(tx, done.spellings)
-        return done
+    unit.flush()
+    return done
 
 
 def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Erased:

@@ -11,6 +11,7 @@ from newsletter.errors import InputError
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
+from newsletter.store import retention
 from newsletter.store.unit import Tx, Unit
 
 
@@ -48,22 +49,32 @@ def settle_uncertain(
     words = "It arrived" if to is DeliveryState.ACCEPTED else "It did not arrive"
     with unit.write() as tx:
         count = deliveries.resolve(tx, edition.id, to, reason=f"{words}: {because.strip()}", only=only)
-        if editions.totals(tx, edition.id) is not None:
-            _store_totals(tx, edition)
+        _move_totals(tx, edition, count, to)
         _log(tx, edition, f"{to.value}: {because.strip()}", count, who=who, now=now)
         return count
 
 
 def _requeue(tx: Tx, edition: Edition, states: tuple[DeliveryState, ...], *, only: SubscriberId | None) -> int:
+    if not retention.is_whole(tx, edition.id):
+        raise InputError(
+            f"Who got the edition of {edition.name} is not known any more: its rows were deleted "
+            "after NEWSLETTER_KEEP_DELIVERIES_DAYS. Nothing of it is sent again."
+        )
     count = deliveries.requeue(tx, edition.id, states, only=only)
     if count:
         editions.reopen(tx, edition.id)
     return count
 
 
-def _store_totals(tx: Tx, edition: Edition) -> None:
-    counts = {state.value: count for state, count in deliveries.counts(tx, edition.id).items()}
-    editions.store_totals(tx, edition.id, totals=counts)
+def _move_totals(tx: Tx, edition: Edition, count: int, to: DeliveryState) -> None:
+    """Move people within stored totals; they are not counted anew, since old rows are deleted after years."""
+    stored = editions.totals(tx, edition.id)
+    if stored is None or not count:
+        return
+    moved = dict(stored)
+    moved[DeliveryState.UNCERTAIN.value] -= count
+    moved[to.value] = moved.get(to.value, 0) + count
+    editions.store_totals(tx, edition.id, totals=moved)
 
 
 def _log(tx: Tx, edition: Edition, how: str, count: int, *, who: str, now: datetime) -> None:
