@@ -188,6 +188,8 @@ class Courier:
     _lost: int = 0
     _doubts: int = 0
     _in_flight: bool = False
+    _aborted: bool = False
+    _unanswered: int = 0
 
     def run(self) -> None:
         """Work until there is nothing to do, the relay is in trouble, or a stop is asked for."""
@@ -203,12 +205,16 @@ class Courier:
             if self._connection is not None:
                 self._connection.close()
 
-    def abort(self) -> int:
-        """Hang up from another thread; return 1 if a message was under way."""
-        under_way = int(self._in_flight)
+    def abort(self) -> None:
+        """Hang up from another thread."""
+        self._aborted = True
         if self._connection is not None:
             self._connection.abort()
-        return under_way
+
+    @property
+    def unanswered(self) -> int:
+        """Return how many messages may or may not have arrived because of an abort."""
+        return self._unanswered + int(self._in_flight)
 
     def _work(self) -> None:
         settled: Settled | None = None
@@ -284,6 +290,8 @@ class Courier:
         self._in_flight = True
         reply = self._connection.send(envelope)
         self._in_flight = False
+        # Only what was cut off behind the dot is in doubt; before it the message goes back to the queue.
+        self._unanswered += int(self._aborted and reply.may_be_delivered)
         verdict = judge(reply)
         self._react(job, verdict)
         self._lost = 0 if reply.code else self._lost + 1

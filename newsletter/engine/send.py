@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 30.0
 """How long messages in flight may take after a stop was asked for (promise 6)."""
 
+LAST_SECONDS = 10.0
+"""How long all connections together may take to come back once they were hung up."""
+
 EXPIRE_EVERY = 60.0
 RELAY = "mail server"
 
@@ -204,11 +207,10 @@ class Sender:
                 continue
             stopped_at = self.clock.monotonic() if stopped_at is None else stopped_at
             if self.clock.monotonic() - stopped_at > self.drain_seconds:
-                # Hanging up makes each thread return with what is known: no reply was read, so `uncertain`.
-                return sum(courier.abort() for courier in couriers) + self._last(threads)
-        return 0
-
-    def _last(self, threads: list[threading.Thread]) -> int:
-        for thread in threads:
-            thread.join(5.0)
+                # Hanging up makes each thread return with what is known: no reply was read.
+                for courier in couriers:
+                    courier.abort()
+                for thread in threads:
+                    thread.join(LAST_SECONDS / len(threads))
+                return sum(courier.unanswered for courier in couriers)
         return 0

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,11 +122,59 @@ def test_stop_while_the_server_is_silent(make_sqlite_home: MakeHome, sign: int) 
         watch.wait_for(8)
         os.kill(sender.process.pid or 0, sign)
         assert sender.wait() == 1, sender.words
-        assert "1 message got no answer" in sender.words
-        assert home.states().pop(hanging) is DeliveryState.UNCERTAIN
-        receipt = home.receipt()
-        assert (receipt.accepted, receipt.uncertain, receipt.status) == (7, 1, EditionStatus.FINISHED)
-        assert home.rows()[hanging].attempts == 1
+    assert "1 message got no answer" in sender.words
+    assert home.states().pop(hanging) is DeliveryState.UNCERTAIN
+    receipt = home.receipt()
+    assert (receipt.accepted, receipt.uncertain, receipt.status) == (7, 1, EditionStatus.FINISHED)
+    assert home.rows()[hanging].attempts == 1
+
+
+def test_stop_while_the_server_is_silent_before_the_content(make_sqlite_home: MakeHome) -> None:
+    """A message that hangs before its content was written is not in doubt at a stop: it goes back, and exit code 0."""
+    hanging = "p3@example.com"
+    reached = threading.Event()
+
+    def script(step: Step, address: str, nth: int) -> str | None:
+        if (step, address, nth) == (Step.RCPT, hanging, 1):
+            reached.set()
+            return HANG
+        return None
+
+    watch = Watch(script)
+    with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
+        home = make_sqlite_home(catcher.port, 8, SMTP_CONNECTIONS=2)
+        sender = home.start_other(send_with_a_short_end, str(home.folder))
+        watch.wait_for(7)
+        assert reached.wait(PATIENCE)
+        sender.process.terminate()
+        assert sender.wait() == 0, sender.words
+        assert home.states()[hanging] is DeliveryState.QUEUED
+        assert home.run(*GO_ON)[0] == 0
+        assert catcher.accepted == {f"p{n}@example.com": 1 for n in range(8)}
+
+
+@pytest.mark.slow
+def test_kill_9_where_uncertain_is_retried(make_sqlite_home: MakeHome) -> None:
+    """With NEWSLETTER_UNCERTAIN=retry nobody is left out, and whoever gets two gets the very same message twice."""
+    people, kills = 300, 6
+    watch = Watch()
+    with Catcher(script=watch) as catcher:
+        home = make_sqlite_home(catcher.port, people, SMTP_CONNECTIONS=CONNECTIONS, UNCERTAIN="retry")
+        for number, (count, more) in enumerate(moments(people, kills, seed=3)):
+            sender = home.start(*(GO_ON if number else SEND))
+            watch.wait_for(max(count, watch.count + 2))
+            sender.process.join(more)
+            sender.kill()
+        assert home.run(*GO_ON)[0] == 0
+        assert home.receipt().uncertain == 0
+        home.run("edition", "retry", "last")
+        assert home.run("edition", "send", "last", "--yes")[0] == 0
+        got = catcher.accepted
+        mails = {(one.rcpt_to, one.content) for one in catcher.caught}
+    assert got.keys() == {f"p{n}@example.com" for n in range(people)}
+    assert sum(count - 1 for count in got.values()) <= kills * CONNECTIONS
+    assert len(mails) == people
+    assert home.receipt().accepted == people
 
 
 def send_with_a_short_end(folder: str, out: str) -> None:
