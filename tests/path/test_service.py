@@ -1,0 +1,64 @@
+"""The sender of the service as a real process: `newsletter run --only sender`, told to stop, killed, and relieved."""
+
+from __future__ import annotations
+
+from newsletter.core.edition import EditionStatus
+from newsletter.transport.catcher import Catcher, Keep
+from tests.path.conftest import MakeHome
+from tests.path.home import Watch
+
+SEND = ("edition", "send", "--now", "--yes")
+GO_ON = ("edition", "send", "--yes")
+SERVICE = ("run", "--only", "sender")
+
+
+def test_the_service_sends_what_a_command_froze(make_home: MakeHome) -> None:
+    """A killed command leaves its edition to the service, which finishes it, and ends with exit code 0 when told to."""
+    watch = Watch()
+    with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
+        home = make_home(catcher.port, 120, RATE_PER_SECOND=60)
+        command = home.start(*SEND)
+        watch.wait_for(10)
+        command.kill()
+        service = home.start(*SERVICE)
+        watch.wait_for(watch.count + 20)
+        beside = home.start(*GO_ON)
+        assert beside.wait() == 0, beside.words
+        assert home.receipt().status is EditionStatus.FINISHED
+        service.process.terminate()
+        assert service.wait() == 0, service.words
+        assert max(catcher.accepted.values()) == 1
+    receipt = home.receipt()
+    assert receipt.balances
+    assert receipt.uncertain <= 4
+    assert receipt.accepted == 120 - receipt.uncertain
+
+
+def test_a_service_that_is_stopped_and_killed(make_sqlite_home: MakeHome) -> None:
+    """A service stopped in mid-edition ends with 0 and nothing uncertain; killed, with at most one a connection."""
+    watch = Watch()
+    with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
+        home = make_sqlite_home(catcher.port, 150, RATE_PER_SECOND=60)
+        command = home.start(*SEND)
+        watch.wait_for(5)
+        command.process.terminate()
+        assert command.wait() == 0
+        service = home.start(*SERVICE)
+        watch.wait_for(watch.count + 20)
+        service.process.terminate()
+        assert service.wait() == 0, service.words
+        receipt = home.receipt()
+        assert (receipt.sending, receipt.uncertain, receipt.accepted) == (0, 0, catcher.accepted.total())
+        service = home.start(*SERVICE)
+        standby = home.start(*SERVICE)
+        watch.wait_for(watch.count + 20)
+        service.kill()
+        standby.process.terminate()
+        assert standby.wait() == 0, standby.words
+        code, words = home.run(*GO_ON)
+        assert code == 0, words
+        assert max(catcher.accepted.values()) == 1
+    receipt = home.receipt()
+    assert receipt.status is EditionStatus.FINISHED
+    assert receipt.uncertain <= 4
+    assert receipt.accepted == 150 - receipt.uncertain
