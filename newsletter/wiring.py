@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -25,16 +26,21 @@ from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
+from newsletter.core.watch import Space
+from newsletter.engine.herald import Herald
+from newsletter.engine.outside import AlertCommand, Ping
 from newsletter.engine.purge import Purge
 from newsletter.engine.send import Sender, SendRules
 from newsletter.engine.tick import Bell
+from newsletter.engine.watch import Watch
 from newsletter.flows.adopt import Home, hold
 from newsletter.flows.check_key import check_key
 from newsletter.flows.freeze import Kitchen
 from newsletter.flows.plan import PlanRules
+from newsletter.flows.proof import Office
 from newsletter.flows.queue_tip import Review
 from newsletter.render.environment import make_environment
-from newsletter.store.database import connect, open_unit, sender_lock
+from newsletter.store.database import connect, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
@@ -191,7 +197,47 @@ class Application:
             process=self.process,
             held=self.held,
             purge=self.purge,
+            watch=self.watch(),
         )
+
+    @cached_property
+    def office(self) -> Office:
+        """Who looks after this newsletter, and what their mails are made with."""
+        admins = self.settings.admin_emails
+        return Office(
+            kitchen=self.kitchen,
+            keyring=self.keyring,
+            plan=self.plan_rules,
+            admins=admins,
+            editors=self.settings.proof_emails or admins,
+        )
+
+    @cached_property
+    def herald(self) -> Herald:
+        """What writes the mails to the people who run this."""
+        line = self.settings.alert_command
+        return Herald(unit=self.unit, office=self.office, command=AlertCommand(line=line).run if line else None)
+
+    def watch(self) -> Watch:
+        """Return what notices trouble; each part of the service has its own."""
+        url = self.settings.ping_url
+        ping = Ping(url=url, monotonic=self.clock.monotonic).well if url else lambda: None
+        return Watch(herald=self.herald, space=self.space, well=ping)
+
+    def tell(self) -> None:
+        """Write what people should hear of alerts and editions; for a command, which has no bell."""
+        self.herald.tell(self.clock.now())
+
+    def space(self) -> Space | None:
+        """Return the room on the disk of a SQLite database; a server looks after its own."""
+        path = sqlite_path(self.engine)
+        if path is None:
+            return None
+        try:
+            usage = shutil.disk_usage(path.parent)
+        except OSError:
+            return None
+        return Space(free=usage.free, total=usage.total)
 
     @cached_property
     def purge(self) -> Purge:

@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import db, delivery, demo, doctor, edition, init, queue, sending, service, slot, subscriber, tip
+from newsletter.cli import (
+    db,
+    delivery,
+    demo,
+    doctor,
+    edition,
+    init,
+    proof,
+    queue,
+    sending,
+    service,
+    slot,
+    subscriber,
+    tip,
+)
 from newsletter.cli.context import State
 from newsletter.errors import NewsletterError
 
@@ -35,6 +49,7 @@ app.add_typer(subscriber.app, name="subscriber")
 app.add_typer(edition.app, name="edition")
 edition.app.command("send")(sending.send)
 edition.app.command("watch")(sending.watch)
+edition.app.command("proof")(proof.proof)
 app.add_typer(delivery.app, name="delivery")
 app.add_typer(db.app, name="db")
 app.command("run")(service.run)

@@ -182,7 +182,7 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
                         return None
                     continue
                 counting = _count_on(_settled(_look(application, edition)[1]), show)
-                return send_until_idle(application.sender(), stop, progress=counting)
+                return send_until_idle(application.sender(), stop, progress=counting, tell=application.tell)
 
 
 def _count_on(already: int, show: Callable[[int], None]) -> Callable[[Counter[DeliveryState]], None]:

@@ -93,7 +93,12 @@ def _start_sender(
 ) -> _Loop:
     from newsletter.engine.service import SenderLoop
 
-    loop = _Loop(SenderLoop(sender=application.sender(), lock=application.sender_lock, stop=stop))
+    watch = application.watch()
+
+    def listen() -> None:
+        watch.listen(application.clock.now())
+
+    loop = _Loop(SenderLoop(sender=application.sender(), lock=application.sender_lock, stop=stop, also=listen))
     stack.callback(loop.join)
     alive["sender"] = loop.is_alive
     return loop
@@ -117,5 +122,7 @@ def _announce(application: Application, parts: tuple[str, ...]) -> None:
         logger.info("the next slot is %s", describe_instant(following.sends_at, application.cadence.zone))
     if "sender" in parts:
         logger.info("mail goes through %s:%s", settings.smtp_host, settings.smtp_port)
+    if not settings.admin_emails:
+        logger.warning("NEWSLETTER_ADMIN_EMAILS is not set: proofs, reports and alerts are mailed to nobody")
     if "web" in parts:
         logger.info("listening on %s:%s for %s", settings.web_host, settings.web_port, settings.base_url)

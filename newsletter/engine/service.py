@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
 from newsletter.core.delivery import DeliveryState
+from newsletter.engine.notices import NoticeSender, posting
 from newsletter.engine.send import Pass, Sender
 from newsletter.errors import NewsletterError, NotNow
 from newsletter.store import delivery as deliveries
@@ -35,11 +36,25 @@ FOREGROUND_TRIES = 3
 Progress = Callable[[Counter[DeliveryState]], None]
 
 
-def send_until_idle(sender: Sender, stop: threading.Event, *, progress: Progress = lambda _: None) -> Pass:
+def send_until_idle(
+    sender: Sender,
+    stop: threading.Event,
+    *,
+    progress: Progress = lambda _: None,
+    tell: Callable[[], None] = lambda: None,
+) -> Pass:
     """Work until nothing is due within five seconds, a stop is asked for, or the relay stays in trouble.
 
-    Needs the sender lock. The counts of the returned pass are those of the whole run.
+    Needs the sender lock. The counts of the returned pass are those of the whole run. `tell` is called at its end, to
+    write what people should hear of it.
     """
+    with posting(NoticeSender.beside(sender)):
+        result = _until_idle(sender, stop, progress)
+        tell()
+        return result
+
+
+def _until_idle(sender: Sender, stop: threading.Event, progress: Progress) -> Pass:
     total: Counter[DeliveryState] = Counter()
     seconds = 0.0
     fruitless = 0
@@ -88,6 +103,8 @@ class SenderLoop:
     sender: Sender
     lock: Callable[[], AbstractContextManager[None]]
     stop: threading.Event
+    also: Callable[[], None] = lambda: None
+    """Called now and then, whatever the sender is at: it listens for the bell."""
     unanswered: int = 0
     """Messages without an answer when the service had to end."""
 
@@ -116,6 +133,10 @@ class SenderLoop:
         return True
 
     def _hold(self) -> None:
+        with posting(NoticeSender.beside(self.sender), also=self.also):
+            self._work()
+
+    def _work(self) -> None:
         self.sender.recover()
         troubled = 0
         while not self.stop.is_set():

@@ -27,6 +27,7 @@ from newsletter.core.due import judge_slots
 from newsletter.core.edition import Edition
 from newsletter.core.forecast import stranded
 from newsletter.engine.purge import Purge
+from newsletter.engine.watch import Watch
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.freeze import Kitchen, freeze
@@ -59,8 +60,19 @@ class Bell:
     purge: Purge | None = None
     """Forgets what was kept long enough."""
 
+    watch: Watch | None = None
+    """Tells people what they should hear; None where nobody watches, as in a command."""
+
     def tick(self) -> Edition | None:
         """Do what is due; return the edition that this tick froze, if it did."""
+        try:
+            return self._tick()
+        except Exception as error:
+            if self.watch is not None:
+                self.watch.failed(error, self.clock.now())
+            raise
+
+    def _tick(self) -> Edition | None:
         now = self.clock.now()
         if self.held():
             # A copy of a database decides nothing before somebody says that it is the one that counts.
@@ -69,6 +81,9 @@ class Bell:
             return None
         due = self.decide(now)
         edition = self._freeze(due, now) if due is not None else None
+        if self.watch is not None:
+            self.watch.look(now)
+            self.watch.succeeded(now)
         if due is None and self.purge is not None:
             # Only when there is nothing better to do.
             self.purge.work(now)

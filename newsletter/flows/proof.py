@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from newsletter.core.address import parse_address
 from newsletter.core.cadence import Slot, describe_date, describe_instant, describe_span
+from newsletter.core.edition import Edition
 from newsletter.core.lineup import Choice
 from newsletter.core.message import Recipient
 from newsletter.core.notice import NoticeKey, NoticeKind, notice_message_id
@@ -75,6 +76,24 @@ def make_proof(office: Office, choice: Choice, outlook: Outlook, change: Change,
     return Proof(letter=replace(letter, facts=(*letter.facts, *warnings)), compiled=compiled)
 
 
+def frozen_proof(office: Office, edition: Edition, content: str) -> Proof:
+    """Show an edition that has begun, as it was frozen."""
+    began = describe_instant(edition.started_at, office.plan.cadence.zone)
+    letter = Letter(
+        kind=NoticeKind.PROOF,
+        subject=f"Proof of {edition.name}",
+        heading=f"“{edition.title}” began to go out on {began}",
+        lead=[Words("What you see was frozen then; nothing can change it any more.")],
+        facts=[
+            Fact(label="To", value=Words(f"{edition.audience:,} people")),
+            Fact(label="Why this tip", value=Words(edition.why)),
+            Fact(label="It is", value=Words(edition.status.value)),
+        ],
+        commands=[Command(purpose="Its report", line=f"newsletter edition show {edition.name}")],
+    )
+    return Proof(letter=letter, compiled=CompiledMessage.from_json(content))
+
+
 def proof_for(unit: Unit, office: Office, proof: Proof, email: str, key: NoticeKey, *, now: datetime) -> str:
     """Return the message for one editor, with the values of her own subscription if she has one."""
     publication = office.kitchen.publication
@@ -106,7 +125,7 @@ def _letter(office: Office, choice: Choice, tip: Tip, outlook: Outlook, *, chang
     lead = "If all is well, there is nothing to do."
     facts = [
         *([Fact(label="Changed", value=Words(changed))] if changed else []),
-        Fact(label="When", value=Words(f"{when} (in {describe_span(slot.sends_at - now)})")),
+        Fact(label="When", value=Words(f"{when} ({_from_now(slot, now)})")),
         Fact(label="To", value=Words(_audience(outlook))),
         Fact(label="Why this tip", value=Words(choice.why)),
         *_stock(outlook, office, slot),
@@ -128,6 +147,10 @@ CHANGED = {
     Change.EDITED: "the mail was edited since the last proof",
 }
 """What a second proof says first."""
+
+
+def _from_now(slot: Slot, now: datetime) -> str:
+    return f"in {describe_span(slot.sends_at - now)}" if slot.sends_at > now else "due now"
 
 
 def _audience(outlook: Outlook) -> str:

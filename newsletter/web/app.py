@@ -1,4 +1,4 @@
-"""The web part: the opt-out page, a health check, and a page that says there is nothing else.
+"""The web part: the opt-out page, the links of notices, a health check, and a page that says there is nothing else.
 
 In: the parts of the application. Out: an ASGI application. It never redirects, sets no cookie, and loads nothing from
 elsewhere.
@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from newsletter.web.action import METHODS as ACTION_METHODS
+from newsletter.web.action import Action
 from newsletter.web.health import Health
 from newsletter.web.one_click import METHODS, OneClick
 from newsletter.web.pages import render_pages
@@ -27,9 +29,13 @@ def create_app(parts: Parts, *, patience: float = PATIENCE) -> FastAPI:
     # A slash added by a redirect would lose a one-click POST (RFC 8058 §3.1); the schema pages load foreign scripts.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     one_click, health = OneClick(site, pages), Health(site)
+    action = Action(site, parts.templates, parts.publication)
 
     async def leave(request: Request) -> Response:
         return await one_click(request)
+
+    async def act(request: Request) -> Response:
+        return await action(request)
 
     async def healthz(request: Request) -> Response:
         return await health(request)
@@ -43,6 +49,7 @@ def create_app(parts: Parts, *, patience: float = PATIENCE) -> FastAPI:
 
     app.add_route("/u/{token:path}", leave, methods=list(METHODS))
     app.add_route("/u", leave, methods=list(METHODS))
+    app.add_route("/a/{token:path}", act, methods=list(ACTION_METHODS))
     app.add_route("/healthz", healthz, methods=["GET"])
     app.add_exception_handler(HTTPException, refuse)
     app.add_exception_handler(Exception, apologise)

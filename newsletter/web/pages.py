@@ -60,16 +60,17 @@ class Pages:
 def render_pages(templates: Environment, publication: Publication) -> Pages:
     """Render every page; an `InputError` names the file and the line of a template that is wrong."""
     return Pages(
-        unsubscribe=_render(templates, "unsubscribe", publication),
-        done=_render(templates, "done", publication),
-        unknown=_render(templates, "unknown", publication),
-        trouble=_render(templates, "trouble", publication),
-        not_found=_render(templates, "not_found", publication),
+        unsubscribe=render_page(templates, "unsubscribe", publication),
+        done=render_page(templates, "done", publication),
+        unknown=render_page(templates, "unknown", publication),
+        trouble=render_page(templates, "trouble", publication),
+        not_found=render_page(templates, "not_found", publication),
     )
 
 
-def _render(templates: Environment, name: str, publication: Publication) -> Page:
-    html = render_template(templates, f"web/{name}.html", {"publication": publication})
+def render_page(templates: Environment, name: str, publication: Publication, **values: object) -> Page:
+    """Render a page, with values of its own where it differs from request to request."""
+    html = render_template(templates, f"web/{name}.html", {"publication": publication, **values})
     return Page(html=html, policy=_policy(html))
 
 

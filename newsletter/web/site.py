@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import anyio
@@ -18,6 +19,8 @@ from newsletter.clock import Clock
 from newsletter.core.message import Publication
 from newsletter.core.token import Keyring
 from newsletter.errors import NewsletterError
+from newsletter.flows.plan import PlanRules
+from newsletter.flows.queue_tip import Review
 from newsletter.store.unit import Unit
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,15 @@ class Parts(Protocol):
         """The templates of the pages."""
         ...
 
+    @property
+    def plan_rules(self) -> PlanRules:
+        """What the coming dates rest on."""
+        ...
+
+    def review(self, now: datetime) -> Review:
+        """Return what a tip is judged by."""
+        ...
+
 
 class Site:
     """The parts, and the way to ask the database."""
@@ -69,6 +81,8 @@ class Site:
         self.unit = parts.unit
         self.clock = parts.clock
         self.keyring = parts.keyring
+        self.plan_rules = parts.plan_rules
+        self.review = parts.review
         self._patience = patience
         self._limiter = anyio.CapacityLimiter(AT_ONCE)
 

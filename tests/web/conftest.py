@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 import httpx
 import pytest
@@ -13,10 +13,15 @@ from jinja2 import Environment
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from newsletter.clock import Clock
+from newsletter.core.cadence import Cadence
 from newsletter.core.edition import EditionId
+from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token
+from newsletter.flows.freeze import Kitchen
+from newsletter.flows.plan import PlanRules
+from newsletter.flows.queue_tip import Review
 from newsletter.render.environment import make_environment
 from newsletter.store import subscriber as subscribers
 from newsletter.store.schema import subscriber
@@ -34,6 +39,7 @@ PUBLICATION = Publication(
     base_url="https://news.example.com",
     signup_url="https://www.example.com/join",
 )
+CADENCE = Cadence(weekday=1, at=time(9), zone="America/New_York")
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
@@ -46,6 +52,16 @@ class WebParts:
     keyring: Keyring = KEYRING
     publication: Publication = PUBLICATION
     templates: Environment
+
+    @property
+    def plan_rules(self) -> PlanRules:
+        """Return what the coming dates rest on: Tuesdays at nine in New York."""
+        return PlanRules(cadence=CADENCE, lineup=LineupRules(), grace=timedelta(hours=36))
+
+    def review(self, now: datetime) -> Review:
+        """Return what a tip is judged by."""
+        kitchen = Kitchen(publication=self.publication, templates=self.templates, rules=LineupRules())
+        return Review(kitchen=kitchen, cadence=CADENCE, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
