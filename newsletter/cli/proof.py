@@ -21,7 +21,7 @@ WEEKS = 52
 def proof(
     context: typer.Context,
     date: Annotated[
-        str, typer.Argument(metavar="[DATE]", help="A date that comes, `next`, or an edition that began.")
+        str, typer.Argument(metavar="DATE", help="A date that comes, `next`, or an edition that began.")
     ] = "next",
     *,
     to: Annotated[

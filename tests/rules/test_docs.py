@@ -320,8 +320,6 @@ def test_links_in_the_docs_resolve(name: str) -> None:
 
 
 NOT_YET = {
-    "no mail goes to an admin": "templates/email/alert",
-    "No preview of the coming mail by mail": "edition proof",
     "No command restores a backup": "db restore",
     "One process sends": "newsletter/engine/dispatch.py",
 }
