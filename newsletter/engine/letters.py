@@ -125,7 +125,7 @@ def report_letter(office: Office, edition: Edition, receipt: Receipt) -> Letter:
     return Letter(
         kind=NoticeKind.REPORT,
         subject=f"{reached}: “{edition.title}”",
-        heading=f"{reached} people have “{edition.title}”" if receipt.accepted else f"Nobody has “{edition.title}”",
+        heading=f"{reached} handed over: “{edition.title}”",
         lead=lead,
         facts=facts,
         commands=[

@@ -133,7 +133,7 @@ def _letter(office: Office, choice: Choice, tip: Tip, outlook: Outlook, *, chang
     return Letter(
         kind=NoticeKind.PROOF,
         subject=f"{'Changed proof' if changed else 'Proof'} for {describe_date(slot.date)}",
-        heading=f"“{tip.title}” goes out on {when}",
+        heading=f"“{tip.title}” goes out on {describe_date(slot.date)}",
         lead=[Words(lead)],
         facts=facts,
         actions=_actions(office, slot, tip),
