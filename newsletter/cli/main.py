@@ -20,11 +20,13 @@ from newsletter.cli import (
     doctor,
     edition,
     init,
+    log,
     proof,
     queue,
     sending,
     service,
     slot,
+    status,
     subscriber,
     tip,
 )
@@ -41,6 +43,7 @@ app = typer.Typer(
 )
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
+app.command("status")(status.status)
 app.command("demo")(demo.demo)
 app.add_typer(tip.app, name="tip")
 app.command("queue")(queue.queue)
@@ -52,6 +55,7 @@ edition.app.command("watch")(sending.watch)
 edition.app.command("proof")(proof.proof)
 app.add_typer(delivery.app, name="delivery")
 app.add_typer(db.app, name="db")
+app.command("log")(log.log)
 app.command("run")(service.run)
 
 

@@ -55,7 +55,7 @@ def send(
         plan = _ask(here, slot, dry_run=dry_run, yes=yes, as_json=as_json)
         if plan is None:
             return
-        edition = _freeze(here.app, slot)
+        edition = _freeze(here, slot)
     elif dry_run:
         say(f"The edition of {edition.name} is {edition.status.value} already; nothing new would be frozen.")
         return
@@ -142,10 +142,10 @@ def _ask(here: State, slot: Slot, *, dry_run: bool, yes: bool, as_json: bool) ->
     return True
 
 
-def _freeze(application: Application, slot: Slot) -> Edition:
+def _freeze(here: State, slot: Slot) -> Edition:
     from newsletter.flows.freeze import freeze
 
-    frozen = freeze(application.unit, application.kitchen, slot, now=application.clock.now())
+    frozen = freeze(here.app.unit, here.app.kitchen, slot, who=here.who, now=here.app.clock.now())
     if frozen.edition is None:
         raise NewsletterError(f"Nothing was sent for {slot.date}: {frozen.empty}.")
     return frozen.edition

@@ -34,6 +34,7 @@ from newsletter.flows.freeze import Kitchen, freeze
 from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
+from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.alert import Alert, AlertKind
@@ -125,6 +126,9 @@ class Bell:
             self._miss(tx, slot, now)
         self._retime(tx, now)
         installations.change_cadence(tx, now=now, cadence=current)
+        # Whoever changed the settings is not known here; when the service noticed it is.
+        why = f"{current}; it was {installation.cadence}"
+        logs.add(tx, logs.Entry(at=now, who=self.process, what="schedule change", about="settings", why=why))
         logger.warning("the schedule is now %s (it was %s)", current, installation.cadence)
         return now
 

@@ -25,6 +25,7 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import ledger
+from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
@@ -53,8 +54,10 @@ class Frozen:
     empty: str = ""
 
 
-def freeze(unit: Unit, kitchen: Kitchen, slot: Slot, *, now: datetime) -> Frozen:
+def freeze(unit: Unit, kitchen: Kitchen, slot: Slot, *, who: str = "", now: datetime) -> Frozen:
     """Freeze one slot; however many ask at the same time, one edition comes of it.
+
+    `who` is the person who sends by hand, for the log; the service does it by itself.
 
     Raises `InputError` when a gate refuses the tip, with the reason; the slot then stays open.
     """
@@ -71,7 +74,7 @@ def freeze(unit: Unit, kitchen: Kitchen, slot: Slot, *, now: datetime) -> Frozen
         nonce = new_nonce()
         # Rendering takes a while, so no transaction is open meanwhile; what it rendered is compared below.
         content = render(kitchen, choice.tip, slot.date, nonce=nonce)
-        frozen = _write(unit, kitchen, slot, choice, content=content, nonce=nonce, now=now)
+        frozen = _write(unit, kitchen, slot, choice, content=content, nonce=nonce, who=who, now=now)
         if frozen is not None:
             return frozen
     message = f"The lineup of {slot.date} keeps changing while it is being frozen. Try again."
@@ -95,7 +98,7 @@ def new_nonce() -> str:
 
 
 def _write(
-    unit: Unit, kitchen: Kitchen, slot: Slot, choice: Choice, *, content: str, nonce: str, now: datetime
+    unit: Unit, kitchen: Kitchen, slot: Slot, choice: Choice, *, content: str, nonce: str, who: str, now: datetime
 ) -> Frozen | None:
     """Write the edition; None when the lineup has changed since it was rendered."""
     tip = choice.tip
@@ -135,6 +138,10 @@ def _write(
             tips.set_pin(tx, tip, None, now=now)
         _expire_untried(tx, edition, now=now)
         ledger.note(tx, LedgerKind.EDITION, edition.name, now=now, detail={"tip": tip.slug})
+        if who:
+            early = ", before its time" if now < slot.sends_at else ""
+            why = f"{tip.slug}, {edition.audience} people{early}"
+            logs.add(tx, logs.Entry(at=now, who=who, what="edition send", about=edition.name, why=why))
         return Frozen(edition=edition, new=True)
 
 

@@ -13,6 +13,7 @@ from newsletter.core.token import Keyring, key_fingerprint
 from newsletter.errors import Stop
 from newsletter.flows.check_key import check_key
 from newsletter.store import installation as installations
+from newsletter.store import log as logs
 from newsletter.store.database import HEAD, Database, current_revision, open_unit
 from newsletter.store.upgrade import upgrade
 
@@ -38,6 +39,9 @@ def set_up(database: Database, keyring: Keyring, *, who: str, now: datetime) -> 
     unit = open_unit(database)
     with unit.write() as tx:
         new = installations.create(tx, now=now, key_fingerprint=key_fingerprint(keyring.current))
+        if new:
+            why = f"version {HEAD}"
+            logs.add(tx, logs.Entry(at=now, who=who, what="db create", about="database", why=why))
     if not new:
         check_key(unit, keyring, who=who, now=now)
     return SetUp(new=new, revision=HEAD)

@@ -12,8 +12,9 @@ from pathlib import Path
 from newsletter.core.token import Keyring
 from newsletter.errors import NotNow
 from newsletter.flows.set_up import set_up
+from newsletter.store import log as logs
 from newsletter.store.backup import copy_sqlite
-from newsletter.store.database import HEAD, Database, current_revision, sender_lock, sqlite_path
+from newsletter.store.database import HEAD, Database, current_revision, open_unit, sender_lock, sqlite_path
 from newsletter.store.upgrade import upgrade
 
 
@@ -44,6 +45,10 @@ def upgrade_database(database: Database, keyring: Keyring, *, who: str, now: dat
                 f"{error} Stop the service, then run `newsletter db upgrade` again; nothing was changed."
             ) from error
     done = set_up(database, keyring, who=who, now=now)
+    if before is not None and before < HEAD:
+        with open_unit(database).write() as tx:
+            why = f"from version {before} to {done.revision}"
+            logs.add(tx, logs.Entry(at=now, who=who, what="db upgrade", about="database", why=why))
     return Upgraded(before=before, after=done.revision, backup=backup)
 
 

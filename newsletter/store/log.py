@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, or_, select
 
 from newsletter.store.schema import log
 from newsletter.store.unit import Tx
@@ -32,7 +32,13 @@ def add(tx: Tx, entry: Entry) -> None:
     )
 
 
-def latest(tx: Tx, *, count: int = 50) -> Sequence[Entry]:
-    """Return the last entries, newest first."""
-    rows = tx.execute(select(log).order_by(log.c.id.desc()).limit(count))
+def latest(tx: Tx, *, count: int = 50, containing: str = "", about: str = "") -> Sequence[Entry]:
+    """Return the last entries, newest first; only those that hold a text somewhere, or are about just that thing."""
+    query = select(log).order_by(log.c.id.desc()).limit(count)
+    if about:
+        query = query.where(log.c.about == about)
+    if containing:
+        columns = (log.c.who, log.c.what, log.c.about, log.c.why)
+        query = query.where(or_(*(func.lower(one).contains(containing.lower(), autoescape=True) for one in columns)))
+    rows = tx.execute(query)
     return [Entry(at=row.at, who=row.who, what=row.what, about=row.about, why=row.why) for row in rows]

@@ -1,0 +1,100 @@
+"""`newsletter log`: who changed what, when, and why; in local time, the newest last."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.context import state
+from newsletter.cli.output import Json, print_json, say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from newsletter.store.log import Entry
+    from newsletter.wiring import Application
+
+_PERSON = re.compile(r"subscriber (\d+)")
+
+
+def log(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, the newest.")] = 30,
+    about: Annotated[
+        str, typer.Option("--about", metavar="TEXT", help="Only what names this: a tip, a date, an address, a verb.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Tell who changed what, when and why; the newest last."""
+    from newsletter.store import log as logs
+
+    app = state(context).app
+    thing = _thing(app, about.strip())
+    with app.unit.read() as tx:
+        found = list(logs.latest(tx, count=limit + 1, containing="" if thing else about.strip(), about=thing))
+    shown = found[:limit][::-1]
+    addresses = _addresses(app, shown)
+    if as_json:
+        print_json([_as_data(one, addresses) for one in shown])
+        return
+    if not shown:
+        say(f"Nothing was changed that names {about!r}." if about else "Nothing has been changed yet.")
+        return
+    _print(app, shown, addresses)
+    if len(found) > limit:
+        say(f"There is more before that; --limit {limit * 10} shows it.")
+
+
+def _thing(app: Application, about: str) -> str:
+    """Return how the log names a person whose address was given; it bears no addresses."""
+    if "@" not in about:
+        return about if _PERSON.fullmatch(about) else ""
+    from newsletter.cli.subscriber_lookup import known
+
+    return f"subscriber {known(app.unit, about).id}"
+
+
+def _addresses(app: Application, shown: Sequence[Entry]) -> Mapping[str, str]:
+    """Return the addresses of the people an extract of the log is about, for those who are on the list still."""
+    from newsletter.core.subscriber import SubscriberId
+    from newsletter.store import subscriber as subscribers
+
+    found = {}
+    with app.unit.read() as tx:
+        for name in {one.about for one in shown}:
+            match = _PERSON.fullmatch(name)
+            person = subscribers.by_id(tx, SubscriberId(int(match[1]))) if match else None
+            if person is not None:
+                found[name] = person.email
+    return found
+
+
+def _as_data(one: Entry, addresses: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "at": one.at.isoformat(),
+        "who": one.who,
+        "what": one.what,
+        "about": one.about,
+        "email": addresses.get(one.about),
+        "why": one.why,
+    }
+
+
+def _print(app: Application, shown: Sequence[Entry], addresses: Mapping[str, str]) -> None:
+    from newsletter.core.cadence import local
+
+    zone = app.cadence.zone
+    rows = [
+        (
+            f"{local(one.at, zone):%a %Y-%m-%d %H:%M:%S}",
+            one.who,
+            one.what,
+            f"{addresses[one.about]} ({one.about})" if one.about in addresses else one.about,
+            one.why,
+        )
+        for one in shown
+    ]
+    table((f"when ({zone})", "who", "what", "about", "why"), rows)

@@ -1,0 +1,193 @@
+"""The overview: how things stand, and what needs a person, as `newsletter status` tells it in the morning.
+
+In: the database, the plan's rules, the time. Out: an `Overview`. It reads in one transaction and changes nothing; what
+has an open alert is not said a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from newsletter.core.alert import EVENT_STANDS, AlertKind
+from newsletter.core.cadence import describe_date, describe_span
+from newsletter.core.edition import Edition, EditionStatus
+from newsletter.core.lineup import Choice, Source
+from newsletter.core.receipt import Receipt, uncertain_sentence
+from newsletter.core.tip import TipStatus
+from newsletter.flows.plan import Outlook, PlanRules, look_ahead
+from newsletter.store import alert as alerts
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import report
+from newsletter.store import tip as tips
+from newsletter.store.alert import Alert
+from newsletter.store.unit import Tx
+
+FURTHER = 12
+"""Weeks to look beyond the ones that the operator wants stock for."""
+
+UNCERTAIN_STANDS = EVENT_STANDS
+"""For so long a person is asked about the uncertain: after it the next tip is out, and doing nothing was the answer."""
+
+SOON = timedelta(days=1)
+"""So long before a date the service should be there."""
+
+_STOCK_ALERTS = {AlertKind.LOW_STOCK, AlertKind.EMPTY_AHEAD, AlertKind.EMPTY_SLOT}
+_REMEMBERED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The bell or the sender."""
+
+    seen_at: datetime | None
+    """Its last sign of life; None when it never gave one."""
+    process: str
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """An edition and its account."""
+
+    edition: Edition
+    receipt: Receipt
+
+    @property
+    def settled(self) -> int:
+        """Return for how many people the outcome is known."""
+        return self.receipt.audience - self.receipt.open
+
+    def left(self, now: datetime) -> timedelta | None:
+        """Return how long it will take at its own pace; None when it does not move or only waits for later tries."""
+        moving = self.receipt.queued + self.receipt.sending
+        took = (now - self.receipt.started_at).total_seconds()
+        if self.edition.status is not EditionStatus.SENDING or not (self.settled and moving and took > 0):
+            return None
+        return timedelta(seconds=moving * took / self.settled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """How things stand."""
+
+    now: datetime
+    alerts: Sequence[Alert]
+    """What is open, oldest first."""
+    outlook: Outlook
+    next: Choice | None
+    """The next date on which something should go out; the one that is due, if one is."""
+    skipped: Sequence[Choice]
+    """The dates before it that are skipped on purpose."""
+    running: Sequence[Story]
+    """Editions that are not over."""
+    last: Story | None
+    """The newest edition that is over."""
+    parts: Mapping[str, Part]
+    drafts: int
+    stock_is_more: bool
+    """True when the stock did not end as far as was looked."""
+    needs: Sequence[str]
+    """What a person must do something about, in sentences, the open alerts first."""
+
+
+def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta, held: str = "") -> Overview:
+    """Look at everything; `held` says why nothing may be sent at all, when that is so."""
+    ahead = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + FURTHER, now=now)
+    coming = next((one for one in ahead.choices if one.source is not Source.SKIPPED), None)
+    before = coming.slot.sends_at if coming else None
+    known = [
+        Story(edition=one, receipt=report.receipt(tx, one))
+        for one in {one.id: one for one in (*editions.latest(tx, count=_REMEMBERED), *editions.unclosed(tx))}.values()
+    ]
+    running = sorted((one for one in known if one.edition.finished_at is None), key=lambda one: one.edition.sends_at)
+    found = alerts.open_alerts(tx)
+    parts = _parts(tx, now, alive_within)
+    return Overview(
+        now=now,
+        alerts=found,
+        outlook=ahead,
+        next=coming,
+        skipped=[
+            one
+            for one in ahead.choices
+            if one.source is Source.SKIPPED and (before is None or one.slot.sends_at < before)
+        ],
+        running=running,
+        last=next((one for one in known if one.edition.finished_at is not None), None),
+        parts=parts,
+        drafts=sum(tip.status is TipStatus.DRAFT for tip in tips.all_tips(tx)),
+        stock_is_more=all(one.tip is not None for one in ahead.choices if one.source is not Source.SKIPPED),
+        needs=list(_needs(found, ahead, coming, known, parts, now=now, held=held)),
+    )
+
+
+def _parts(tx: Tx, now: datetime, alive_within: timedelta) -> dict[str, Part]:
+    beats = installations.heartbeats(tx)
+    found = {}
+    for name in ("bell", "sender"):
+        at, process = beats.get(name, (None, ""))
+        alive = at is not None and now - at <= alive_within
+        found[name] = Part(seen_at=at, process=process, alive=alive)
+    return found
+
+
+def _needs(
+    found: Sequence[Alert],
+    ahead: Outlook,
+    coming: Choice | None,
+    known: Sequence[Story],
+    parts: Mapping[str, Part],
+    *,
+    now: datetime,
+    held: str,
+) -> Iterator[str]:
+    told = {(one.kind, one.about) for one in found}
+    kinds = {one.kind for one in found}
+    yield from (one.message for one in found)
+    if held and AlertKind.HELD not in kinds:
+        yield held
+    for one in known:
+        yield from _about_edition(one, told, now)
+    yield from _about_silence(coming, ahead, known, parts, kinds, now=now)
+    if (coming is None or coming.tip is None) and not kinds & _STOCK_ALERTS:
+        what = f"{describe_date(coming.slot.date)}: {coming.why}" if coming else "any date that is near"
+        yield f"There is no tip for {what}. `newsletter tip approve` or `newsletter tip add` gives it one."
+    if not ahead.audience:
+        yield "Nobody is subscribed, so nothing would go out. `newsletter subscriber import` brings people in."
+
+
+def _about_edition(one: Story, told: set[tuple[AlertKind, str]], now: datetime) -> Iterator[str]:
+    name, receipt = one.edition.name, one.receipt
+    if not receipt.balances:
+        yield f"The report of {name} does not add up: the gap is {receipt.gap:,}. Run `newsletter db check`."
+    if one.edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, name) not in told:
+        why = f": {one.edition.status_why}" if one.edition.status_why else ""
+        who = "1 person waits" if receipt.open == 1 else f"{receipt.open:,} people wait"
+        yield f"The edition of {name} is paused{why}, and {who}. `newsletter edition resume {name}` goes on."
+    if receipt.uncertain and now - one.edition.started_at < UNCERTAIN_STANDS:
+        yield f"In the edition of {name}: {uncertain_sentence(receipt.uncertain, name)}"
+
+
+def _about_silence(
+    coming: Choice | None,
+    ahead: Outlook,
+    known: Sequence[Story],
+    parts: Mapping[str, Part],
+    kinds: set[AlertKind],
+    *,
+    now: datetime,
+) -> Iterator[str]:
+    """Tell of a part that is silent while there is work for it, or will be within a day; else it may rest."""
+    waits = any(one.edition.status is EditionStatus.SENDING and one.receipt.open for one in known)
+    if coming is not None and not parts["bell"].alive and AlertKind.BELL_SILENT not in kinds:
+        day, left = describe_date(coming.slot.date), coming.slot.sends_at - now
+        if ahead.due is not None:
+            yield f"{day} is due, and the bell gives no sign of life. `newsletter run` starts the service."
+        elif left < SOON:
+            span = describe_span(left)
+            yield f"{day} is {span} away, and the bell gives no sign of life. `newsletter run` starts the service."
+    if waits and not parts["sender"].alive and AlertKind.SENDER_SILENT not in kinds:
+        yield "An edition waits to be sent, and the sender gives no sign of life. `newsletter run` goes on with it."

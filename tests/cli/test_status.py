@@ -1,0 +1,112 @@
+"""`newsletter status`, as a person reads it and as a program does."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from newsletter.core.cadence import Cadence, next_slots
+from newsletter.store import installation as installations
+from newsletter.store import slot as slots
+from newsletter.store.unit import Unit
+from tests.cli.conftest import Home
+from tests.flows.people_world import begin_edition
+
+TIP = """---
+title: Name your branches
+subject: Name your branches
+status: approved
+---
+A short name says more than a number.
+"""
+
+
+def alive(unit: Unit) -> None:
+    """Let the service have given a sign of life just now."""
+    with unit.write() as tx:
+        for part in ("bell", "sender"):
+            installations.beat(tx, part, now=datetime.now(UTC), process="host 17")
+
+
+def furnish(home: Home) -> None:
+    """Put a person and a tip into a home, and let the service be alive."""
+    (home.folder / "name-your-branches.md").write_text(TIP)
+    assert home.run("subscriber", "add", "ada@example.com").code == 0
+    assert home.run("tip", "add", str(home.folder / "name-your-branches.md")).code == 0
+    alive(home.unit)
+
+
+def test_what_a_new_installation_is_told(home: Home) -> None:
+    """What is missing comes first, with the command that brings it, and the exit code is 1."""
+    ran = home.run("status")
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("Tip of the Week · ")
+    assert lines[2] == "2 things need you:"
+    assert "There is no tip for" in lines[3]
+    assert "`newsletter subscriber import`" in lines[4]
+    assert "last      no edition has been sent yet" in lines
+    assert "service   the bell has never run; `newsletter run` starts it" in lines
+
+
+def test_a_good_morning(home: Home) -> None:
+    """With everything in place it says so in one line, then the next date, the service and the stock; exit code 0."""
+    furnish(home)
+    ran = home.run("status")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[2] == "All is well. Nothing needs you."
+    assert "“Name your branches” (name-your-branches): next in the queue" in ran.out
+    assert "to 1 person" in ran.out
+    assert "service   running: process host 17, last sign of life" in ran.out
+    assert "stock     tips for 1 week; you want to hear of it below 4" in ran.out
+
+
+def test_what_a_terminal_must_not_be_told(home: Home) -> None:
+    """A title or a reason cannot steer the terminal, and every line of the output is its own."""
+    furnish(home)
+    coming = next_slots(Cadence(weekday=1, at=datetime(2026, 1, 1, 9, tzinfo=UTC).time(), zone="America/New_York"),
+                        datetime.now(UTC), 1)[0]  # fmt: skip
+    assert home.run("slot", "skip", coming.date.isoformat(), "--because", "a\x1b[31mb\nc").code == 0
+    out = home.run("status").out
+    assert "\x1b" not in out
+    assert [line for line in out.splitlines() if "is skipped: a" in line and line.endswith("c")]
+
+
+def test_for_a_program(home: Home) -> None:
+    """The JSON has the same, with the next date, the running editions with their progress, and the signs of life."""
+    furnish(home)
+    begin_edition(home.unit)
+    ran = home.run("status", "--json")
+    found = json.loads(ran.out)
+    assert ran.code == 0, found["needs"]
+    assert found["ok"] is True
+    assert found["needs"] == found["alerts"] == []
+    assert found["next"]["tip"] == "name-your-branches"
+    assert found["audience"] == found["next"]["audience"] == 1
+    [running] = found["running"]
+    assert (running["date"], running["settled"], running["queued"]) == ("2026-11-03", 0, 1)
+    assert found["last"] is None
+    assert found["parts"]["bell"]["alive"] is True
+    assert 0 <= found["parts"]["bell"]["age_seconds"] < 60
+    assert found["stock"] == {"weeks": 1, "drafts": 1, "stranded": []}
+
+
+def test_looking_changes_nothing(home: Home) -> None:
+    """Whoever looks leaves no slot, no heartbeat and no entry behind."""
+    home.run("status")
+    with home.unit.read() as tx:
+        assert slots.since(tx, None) == []
+        assert installations.heartbeats(tx) == {}
+        assert installations.get(tx).first_tick_at is None
+
+
+def test_a_service_that_is_away(home: Home) -> None:
+    """Between two dates it may rest: no need, but the headline says it, and since when."""
+    furnish(home)
+    with home.unit.write() as tx:
+        for part in ("bell", "sender"):
+            then = datetime.now(UTC) - timedelta(hours=3)
+            installations.beat(tx, part, now=then, process="host 17")
+    out = home.run("status").out
+    assert "the bell is silent: last sign of life 3 hours ago, process host 17" in out
+    assert "All is well" not in out
