@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
@@ -45,6 +45,14 @@ class Settled:
     subscriber: SubscriberId
     why: str = ""
     """In plain words, for the person's own history."""
+
+
+def record(tx: Tx, settled: Sequence[Settled], *, now: datetime) -> None:
+    """Write what became of messages, and of the people whose address is no more."""
+    deliveries.record(tx, [(one.delivery, one.outcome) for one in settled])
+    for one in settled:
+        if one.outcome.suppress:
+            suppress(tx, one.subscriber, why=one.why, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +96,8 @@ class Desk:
     feed: Feed = field(default_factory=Feed)
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     """Outcomes of this pass."""
+    unrecorded: list[Settled] = field(default_factory=list)
+    """Outcomes that the database refused for a minute; they stand in the log file too."""
     busy_seconds: float = 0.0
     """Time spent in transactions."""
     _waiting: list[_Ticket] = field(default_factory=list)
@@ -150,6 +160,7 @@ class Desk:
                             one.outcome.state,
                             one.outcome.reply_text,
                         )
+                    self.unrecorded += outcomes
                     raise
                 logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 - no bug, so no trace
                 self.clock.wait(never, 2.0)
@@ -162,10 +173,7 @@ class Desk:
         settled = [ticket.settled for ticket in group if ticket.settled is not None]
         wanting = [ticket for ticket in group if ticket.wants]
         with self.unit.write() as tx:
-            deliveries.record(tx, [(one.delivery, one.outcome) for one in settled])
-            for one in settled:
-                if one.outcome.suppress:
-                    suppress(tx, one.subscriber, why=one.why, now=now)
+            record(tx, settled, now=now)
             answers = self._next(tx, len(wanting)) if wanting else []
             if began - self._beat_at >= BEAT_SECONDS:
                 installations.beat(tx, "sender", now=now, process=self.process)

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring
 from newsletter.engine.books import close_finished, expire_overdue, gather_due, judge_orphans
 from newsletter.engine.courier import Courier, Post, Shared
-from newsletter.engine.desk import BEAT_SECONDS, Desk
+from newsletter.engine.desk import BEAT_SECONDS, Desk, Settled, record
 from newsletter.engine.feed import Feed
 from newsletter.errors import Stop
 from newsletter.flows.alert import report, settle_alert
@@ -92,6 +93,7 @@ class Sender:
     _beat_at: float = float("-inf")
     _returns: Counter[DeliveryId] = field(default_factory=Counter)
     _torn: bool = False
+    _unrecorded: list[Settled] = field(default_factory=list)
 
     def beat_due(self) -> bool:
         """Tell whether it is time for a sign of life; true once every five seconds."""
@@ -109,6 +111,11 @@ class Sender:
         held = self.held()
         if held:
             raise Stop(held)
+        if self._unrecorded:
+            # What we know for certain comes first; until it is written, nothing more goes out.
+            with self.unit.write() as tx:
+                record(tx, self._unrecorded, now=self.clock.now())
+            self._unrecorded.clear()
         return judge_orphans(
             self.unit,
             now=self.clock.now(),
@@ -185,13 +192,15 @@ class Sender:
             Courier(desk=desk, post=post, shared=shared, connect=self.connect) for _ in range(self.rules.connections)
         ]
         threads = [
-            threading.Thread(target=courier.run, name=f"connection-{number}", daemon=True)
+            # Its lines of the log bear what this thread bound: the part of the service.
+            threading.Thread(target=copy_context().run, args=(courier.run,), name=f"connection-{number}", daemon=True)
             for number, courier in enumerate(couriers, start=1)
         ]
         for thread in threads:
             thread.start()
         unanswered = self._join(threads, couriers, shared.stop)
         self._torn = any(courier.torn for courier in couriers)
+        self._unrecorded += desk.unrecorded
         for courier in couriers:
             if courier.bug is not None:
                 raise courier.bug

@@ -252,7 +252,11 @@ def test_an_extra_date(unit: Unit, clock: FixedClock, bell: Bell) -> None:
         made = bell.tick()
         dates += [made.date] if made else []
     assert dates == [date(2026, 11, 3), friday]
-    assert alerted(unit).keys() == {(AlertKind.EMPTY_SLOT, "2026-11-10")}
+    # Nobody sends in this test, so that those who were never tried are told about as well.
+    assert alerted(unit).keys() == {
+        (AlertKind.EXPIRED_PEOPLE, "2026-11-03"),
+        (AlertKind.EMPTY_SLOT, "2026-11-10"),
+    }
 
 
 def test_the_clock_steps_back(unit: Unit, clock: FixedClock, bell: Bell) -> None:
