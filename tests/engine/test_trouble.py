@@ -6,12 +6,10 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -31,10 +29,11 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import report
 from newsletter.store.alert import AlertKind
-from newsletter.store.database import connect, open_unit, sender_lock
+from newsletter.store.database import sender_lock
 from newsletter.store.unit import Unit
 from tests.conftest import FixedClock
 from tests.engine.conftest import TUESDAY, add_people, add_tip, first_slot, make_sender, work
+from tests.engine.frail import Act, Patient, fragile
 from tests.engine.scripted import (
     ABSENT,
     CLOSING,
@@ -220,50 +219,6 @@ def test_the_quota_of_an_hour_holds(unit: Unit, clock: FixedClock, frozen: Freez
         assert hours < 6
     assert server.taken == everybody(50)
     assert max(sum(one <= other < one + timedelta(hours=1) for other in at) for one in at) <= 20
-
-
-class Patient(FixedClock):
-    """A clock that does something at the nth wait."""
-
-    def __init__(self, act: Callable[[], None], *, at: int) -> None:
-        """Count from the first wait on."""
-        super().__init__(TUESDAY)
-        self._act = act
-        self._left = at
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Count."""
-        self._left -= 1
-        if self._left == 0:
-            self._act()
-        return super().wait(event, seconds)
-
-
-class Act(logging.Handler):
-    """Does something when certain words are logged."""
-
-    def __init__(self, act: Callable[[], object], *, on: str) -> None:
-        """Listen."""
-        super().__init__()
-        self._act, self._on = act, on
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Compare the words."""
-        if self._on in record.getMessage():
-            self._act()
-
-
-@contextmanager
-def fragile(url: str, *, busy_ms: int = 20) -> Iterator[tuple[Unit, Any]]:
-    """Open a SQLite database that waits hardly at all for others; give its engine too."""
-    engine = connect(url)
-
-    @event.listens_for(engine, "connect")
-    def _(dbapi: sqlite3.Connection, _record: object) -> None:
-        dbapi.execute(f"PRAGMA busy_timeout={busy_ms}")
-
-    yield open_unit(engine), engine
-    engine.dispose()
 
 
 @pytest.fixture
