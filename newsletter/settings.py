@@ -37,7 +37,7 @@ from newsletter.setting_values import (
 
 PREFIX = "NEWSLETTER_"
 FILE_SUFFIX = "_FILE"
-SECRETS = ("secret_key", "secret_keys_old", "smtp_password", "database_url")
+SECRETS = ("secret_key", "secret_keys_old", "smtp_password", "database_url", "metrics_token")
 """Keys that may also be given as `NAME_FILE`, a file that holds the value, as containers hand out secrets."""
 
 KEY_COMMAND = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
@@ -157,7 +157,13 @@ class Settings(BaseSettings):
 
     web_host: Host = Field("127.0.0.1", description="The address the web part listens on.")
     web_port: int = Field(8080, ge=1, le=65535, description="The port the web part listens on.")
+    metrics_token: LongSecret | None = Field(
+        None, description="The bearer token for /metrics, at least 32 characters; unset, there is no /metrics."
+    )
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written: text or json.")
+    log_addresses: bool = Field(
+        default=False, description="Write whole addresses into the log; otherwise each is masked as a***@example.org."
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from newsletter.errors import InputError, NewsletterError, Stop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from newsletter.cli.supervisor import Supervisor
     from newsletter.engine.service import SenderLoop
     from newsletter.wiring import Application
 
@@ -29,6 +31,9 @@ TICK_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 """Between two looks at whether every part is alive."""
 
+SENDER_SILENCE = timedelta(minutes=20)
+"""A sender of ours that gives no sign of life for longer hangs: a message takes ten minutes (RFC 5321 §4.5.3.2.6)."""
+
 
 def run(
     context: typer.Context,
@@ -36,11 +41,13 @@ def run(
 ) -> None:
     """Run the service: freeze and send what is due, and serve the opt-out page, until it is stopped."""
     from newsletter.cli.logs import configure
+    from newsletter.cli.supervisor import Supervisor
 
     if only and only not in PARTS:
         raise InputError(f"{only!r} is no part of the service; one of {', '.join(PARTS)}.")
     application = state(context).app
-    configure(application.settings.log_format)
+    configure(application.settings.log_format, addresses=application.settings.log_addresses)
+    supervisor = Supervisor(state(context).environ, clock=application.clock, least_patience=3 * TICK_SECONDS)
     stop = threading.Event()
     unanswered = 0
     with stopping(stop), ExitStack() as stack:
@@ -52,13 +59,11 @@ def run(
             alive["web"] = _start_web(application, stop, stack)
         loop = _start_sender(application, stop, stack, alive) if "sender" in parts else None
         if "bell" in parts:
-            alive["bell"] = _start_bell(application, stop, stack)
+            alive["bell"] = _start_bell(application, stop, stack, supervisor)
         _announce(application, parts)
-        while not stop.wait(LOOK_SECONDS):
-            for name, lives in alive.items():
-                if not lives():
-                    stop.set()
-                    raise Stop(f"The {name} has died; see the log. Start the service again.")
+        supervisor.ready()
+        _look_after(alive, stop, supervisor)
+        supervisor.stopping()
         logger.info("stopping: messages in flight are finished first")
         if loop is not None:
             loop.join()
@@ -68,23 +73,36 @@ def run(
     logger.info("stopped")
 
 
+def _look_after(alive: dict[str, Callable[[], bool]], stop: threading.Event, supervisor: Supervisor) -> None:
+    """Wait for the stop, and let the supervisor know as long as all is well."""
+    while not stop.wait(LOOK_SECONDS):
+        for name, lives in alive.items():
+            if not lives():
+                stop.set()
+                raise Stop(f"The {name} has died; see the log. Start the service again.")
+        supervisor.ping()
+
+
 class _Loop:
     """The thread of the sender."""
 
     def __init__(self, work: SenderLoop) -> None:
         self.work = work
-        self._thread = threading.Thread(target=work.run, name="sender", daemon=True)
+        self._thread = threading.Thread(target=_as_part("sender", work.run), name="sender", daemon=True)
         self._thread.start()
         self.is_alive = self._thread.is_alive
         self.join = self._thread.join
 
 
 def _start_web(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
+    from structlog.contextvars import bound_contextvars
+
     from newsletter.web.app import create_app
     from newsletter.web.serve import serve
 
     settings = application.settings
-    server = stack.enter_context(serve(create_app(application), settings.web_host, settings.web_port, stop=stop))
+    with bound_contextvars(part="web"):
+        server = stack.enter_context(serve(create_app(application), settings.web_host, settings.web_port, stop=stop))
     return lambda: server.alive
 
 
@@ -104,11 +122,61 @@ def _start_sender(
     return loop
 
 
-def _start_bell(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
+def _start_bell(
+    application: Application, stop: threading.Event, stack: ExitStack, supervisor: Supervisor
+) -> Callable[[], bool]:
     from newsletter.schedule.bell import ring
 
-    bell = stack.enter_context(ring(application.bell.tick, every_seconds=TICK_SECONDS, stop=stop))
+    tick = application.bell.tick
+
+    def ticking() -> None:
+        trouble = ""
+        try:
+            tick()
+            supervisor.status(_status(application))
+            trouble = _silent_sender(application)
+        finally:
+            supervisor.ticked(trouble=trouble)
+
+    supervisor.expect_ticks()
+    bell = stack.enter_context(ring(_as_part("bell", ticking), every_seconds=TICK_SECONDS, stop=stop))
     return lambda: bell.alive
+
+
+def _silent_sender(application: Application) -> str:
+    """Say that the sender of this process hangs; that of another one has a supervisor of its own."""
+    from newsletter.store import installation as installations
+
+    with application.unit.read() as tx:
+        at, process = installations.heartbeats(tx).get("sender", (None, ""))
+    if at is None or process != application.process:
+        return ""
+    silence = application.clock.now() - at
+    return f"the sender was last alive {silence.total_seconds():.0f} s ago" if silence > SENDER_SILENCE else ""
+
+
+def _as_part(part: str, work: Callable[[], object]) -> Callable[[], None]:
+    """Let every line of the log that this work writes name its part of the service."""
+    from structlog.contextvars import bound_contextvars
+
+    def named() -> None:
+        with bound_contextvars(part=part):
+            work()
+
+    return named
+
+
+def _status(application: Application) -> str:
+    """Return what the service is at, in a line."""
+    from newsletter.core.cadence import describe_instant
+    from newsletter.flows.send_now import early_slot
+    from newsletter.store import edition as editions
+
+    with application.unit.read() as tx:
+        running = [one.name for one in editions.unfinished(tx)]
+    following = early_slot(application.unit, application.cadence, None, now=application.clock.now())
+    now = f"sending {', '.join(running)}; " if running else ""
+    return f"{now}next slot {describe_instant(following.sends_at, application.cadence.zone)}"
 
 
 def _announce(application: Application, parts: tuple[str, ...]) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from structlog.contextvars import bound_contextvars
+
 from newsletter.core.delivery import DeliveryState, UncertainPolicy, settle
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.reply import Phase, Reply, judge
@@ -102,7 +104,7 @@ def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
         ]
     closed = []
     for edition in ripe:
-        with unit.write() as tx:
+        with bound_contextvars(edition=edition.name), unit.write() as tx:
             closed += _close(tx, edition.id, now)
     return closed
 

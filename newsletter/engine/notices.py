@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -207,7 +208,7 @@ def posting(sender: NoticeSender, *, also: Callable[[], None] = lambda: None) ->
     The thread looks at real time: a clock that a test turns by hand must not be turned by a thread that waits.
     """
     over = threading.Event()
-    thread = threading.Thread(target=_post, args=(sender, over, also), name="notices", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(_post, sender, over, also), name="notices", daemon=True)
     sender.recover()
     thread.start()
     try:

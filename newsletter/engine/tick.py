@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from structlog.contextvars import bound_contextvars
+
 from newsletter.clock import Clock
 from newsletter.core.cadence import (
     Cadence,
@@ -81,7 +83,10 @@ class Bell:
                 installations.beat(tx, "bell", now=now, process=self.process)
             return None
         due = self.decide(now)
-        edition = self._freeze(due, now) if due is not None else None
+        edition = None
+        if due is not None:
+            with bound_contextvars(edition=due.date.isoformat()):
+                edition = self._freeze(due, now)
         if self.watch is not None:
             self.watch.look(now)
             self.watch.succeeded(now)
@@ -158,7 +163,7 @@ class Bell:
             return
         # What was wrong at its time ends with the slot; one alert about it stays.
         for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
-            settle_alert(tx, kind, slot.date.isoformat(), now=now)
+            settle_alert(tx, kind, slot.date.isoformat(), now=now, quietly=True)
         what = "had nothing to send" if empty else "was missed"
         message = f"The slot of {slot.date} {what}: {reason}. No mail went out for it, and its tip stays in the queue."
         report(tx, Alert(kind=AlertKind.MISSED_SLOT, about=slot.date.isoformat(), message=message, raised_at=now))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+from contextvars import copy_context
 from types import TracebackType
 from typing import Self
 
@@ -44,7 +45,9 @@ class WebServer:
         self._server = _Server(config, stop)
         self._bound = bound
         self.port: int = bound.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.run, args=([bound],), name="web", daemon=True)
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._server.run, [bound]), name="web", daemon=True
+        )
         self._thread.start()
 
     @property
