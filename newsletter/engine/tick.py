@@ -109,7 +109,7 @@ class Bell:
             for slot in verdict.reopen:
                 if slots.move(tx, slot.date, was=SlotState.MISSED, to=SlotState.OPEN, reason="", now=now):
                     settle_alert(tx, AlertKind.MISSED_SLOT, slot.date.isoformat(), now=now)
-            self._look_for_stranded(tx, now)
+            self._look_for_stranded(tx, verdict.due, now)
             installations.beat(tx, "bell", now=now, process=self.process)
         for warning in verdict.warnings:
             logger.warning("%s", warning)
@@ -168,11 +168,11 @@ class Bell:
         message = f"The slot of {slot.date} {what}: {reason}. No mail went out for it, and its tip stays in the queue."
         report(tx, Alert(kind=AlertKind.MISSED_SLOT, about=slot.date.isoformat(), message=message, raised_at=now))
 
-    def _look_for_stranded(self, tx: Tx, now: datetime) -> None:
+    def _look_for_stranded(self, tx: Tx, due: Slot | None, now: datetime) -> None:
         """Tell about tips that wait for a date on which nothing will go out, and say when that has passed."""
-        waiting = stranded(
-            tips.all_tips(tx), slots.since(tx, None), editions.history(tx), cadence=self.cadence, now=now
-        )
+        # The slot that is due has no row before it is frozen, and is not past: its pinned tip goes out in a moment.
+        known = [*slots.since(tx, None), *([due] if due is not None else [])]
+        waiting = stranded(tips.all_tips(tx), known, editions.history(tx), cadence=self.cadence, now=now)
         names = {one.tip.slug for one in waiting}
         for known in alerts.open_alerts(tx):
             if known.kind is AlertKind.STRANDED_PIN and known.about not in names:

@@ -92,7 +92,8 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
         audience=audience,
         takes=expected_time(audience, rules, _speed(tx)),
         stock=stock_weeks(choices),
-        stranded=stranded(every, stored, history, cadence=rules.cadence, now=now),
+        # The slot that is due may have no row yet; the tip that is pinned to it goes out with it.
+        stranded=stranded(every, [*stored, *([due] if due else [])], history, cadence=rules.cadence, now=now),
         warnings=[*nobody, *forecast_warnings(choices, rules.lineup)],
     )
 

@@ -195,6 +195,21 @@ def test_an_empty_slot_ends_empty(unit: Unit, clock: FixedClock, bell: Bell) -> 
     assert "nothing to send" in alerted(unit)[AlertKind.MISSED_SLOT, "2026-11-03"]
 
 
+def test_a_pinned_tip_goes_out_without_an_alarm(unit: Unit, clock: FixedClock, bell: Bell) -> None:
+    """A tip pinned to a weekly date is not called stranded at the tick that sends it, on time or late."""
+    add_people(unit, 1)
+    add_tip(unit, "on-time", pin=TUESDAY.date())
+    add_tip(unit, "late", pin=(TUESDAY + WEEK).date())
+    bell.tick()
+    for moment, slug in ((TUESDAY, "on-time"), (TUESDAY + WEEK + timedelta(hours=2), "late")):
+        clock.set(moment)
+        made = bell.tick()
+        assert made is not None
+        assert made.tip_slug == slug
+        with unit.read() as tx:
+            assert [one for one in alerts.unclosed(tx) if one.kind is AlertKind.STRANDED_PIN] == []
+
+
 def test_an_audience_of_nobody(unit: Unit, clock: FixedClock, bell: Bell) -> None:
     """Without a single active subscriber nothing is frozen, the tip is kept, and people are told."""
     add_tip(unit, "tip-0")

@@ -81,6 +81,16 @@ def test_a_tip_whose_date_was_skipped_is_stranded(unit: Unit) -> None:
     ]
 
 
+def test_a_pinned_tip_whose_date_is_due_is_not_stranded(unit: Unit) -> None:
+    """While the service is down over the hour, the tip pinned to that date still goes out when it is back."""
+    begin(unit)
+    subscribe(unit, "ada")
+    queue(unit, tip_file("a", f"pin: {TUESDAYS[0]}"))
+    ahead = outlook(unit, RULES, weeks=1, now=AT_NINE + timedelta(hours=1))
+    assert shown(ahead)[0] == (TUESDAYS[0], "a", Source.PINNED)
+    assert ahead.stranded == []
+
+
 def test_what_was_sent_is_no_longer_ahead(unit: Unit) -> None:
     """The forecast begins with the first date that is still open."""
     subscribe(unit, "ada")
