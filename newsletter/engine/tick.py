@@ -171,8 +171,8 @@ class Bell:
     def _look_for_stranded(self, tx: Tx, due: Slot | None, now: datetime) -> None:
         """Tell about tips that wait for a date on which nothing will go out, and say when that has passed."""
         # The slot that is due has no row before it is frozen, and is not past: its pinned tip goes out in a moment.
-        known = [*slots.since(tx, None), *([due] if due is not None else [])]
-        waiting = stranded(tips.all_tips(tx), known, editions.history(tx), cadence=self.cadence, now=now)
+        dates = [*slots.since(tx, None), *([due] if due is not None else [])]
+        waiting = stranded(tips.all_tips(tx), dates, editions.history(tx), cadence=self.cadence, now=now)
         names = {one.tip.slug for one in waiting}
         for known in alerts.open_alerts(tx):
             if known.kind is AlertKind.STRANDED_PIN and known.about not in names:
