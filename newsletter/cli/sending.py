@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.5
 """Seconds between two looks at what another process sends."""
 
+RECENT = timedelta(days=6)
+
 QUIET_LOOKS = 10
 """Looks without any change after which nothing is due and the watching ends."""
 
@@ -138,6 +140,7 @@ def _ask(here: State, slot: Slot, *, dry_run: bool, yes: bool, as_json: bool) ->
     moment = local(application.clock.now(), application.cadence.zone)
     today = describe_date(moment.date()).split()[0]
     uses = "" if moment.date() == slot.date else f" It is {today}; this uses up {describe_date(slot.date)}."
+    _say_if_recent(application)
     confirm(f"Send “{planned.choice.tip.title}” to {people} now?{uses}", yes=yes)
     return True
 
