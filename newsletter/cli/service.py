@@ -101,8 +101,10 @@ def _start_web(application: Application, stop: threading.Event, stack: ExitStack
     from newsletter.web.serve import serve
 
     settings = application.settings
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token else ""
+    app = create_app(application, metrics_token=token)
     with bound_contextvars(part="web"):
-        server = stack.enter_context(serve(create_app(application), settings.web_host, settings.web_port, stop=stop))
+        server = stack.enter_context(serve(app, settings.web_host, settings.web_port, stop=stop))
     return lambda: server.alive
 
 

@@ -1,4 +1,4 @@
-"""The web part: the opt-out page, the links of notices, a health check, and a page that says there is nothing else.
+"""The web part: the opt-out page, the links of notices, health and metrics, and a page that says there is nothing else.
 
 In: the parts of the application. Out: an ASGI application. It never redirects, sets no cookie, and loads nothing from
 elsewhere.
@@ -14,13 +14,14 @@ from starlette.responses import Response
 from newsletter.web.action import METHODS as ACTION_METHODS
 from newsletter.web.action import Action
 from newsletter.web.health import Health
+from newsletter.web.metrics import Metrics
 from newsletter.web.one_click import METHODS, OneClick
 from newsletter.web.pages import render_pages
 from newsletter.web.site import PATIENCE, Parts, Site
 
 
-def create_app(parts: Parts, *, patience: float = PATIENCE) -> FastAPI:
-    """Make the application from an `Application` or what resembles it.
+def create_app(parts: Parts, *, patience: float = PATIENCE, metrics_token: str = "") -> FastAPI:
+    """Make the application from an `Application` or what resembles it; without a token there is no `/metrics`.
 
     Raises `InputError` when a template of a page is wrong, and `Stop` when there is no database.
     """
@@ -51,6 +52,13 @@ def create_app(parts: Parts, *, patience: float = PATIENCE) -> FastAPI:
     app.add_route("/u", leave, methods=list(METHODS))
     app.add_route("/a/{token:path}", act, methods=list(ACTION_METHODS))
     app.add_route("/healthz", healthz, methods=["GET"])
+    if metrics_token:
+        metrics = Metrics(site, parts.plan_rules, metrics_token)
+
+        async def measure(request: Request) -> Response:
+            return await metrics(request)
+
+        app.add_route("/metrics", measure, methods=["GET"])
     app.add_exception_handler(HTTPException, refuse)
     app.add_exception_handler(Exception, apologise)
     return app

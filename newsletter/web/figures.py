@@ -1,0 +1,60 @@
+"""The figures behind `/metrics`: one look at the database, as a value.
+
+In: the door to the database and the time. Out: `Figures`. It changes nothing, and it reads no address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from newsletter.core.alert import AlertKind
+from newsletter.core.cadence import SlotState
+from newsletter.core.receipt import Receipt
+from newsletter.flows.plan import PlanRules, look_ahead
+from newsletter.store import alert as alerts
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import report
+from newsletter.store.unit import Unit
+
+WEEKS = 26
+"""How far the stock is counted."""
+PARTS = frozenset({"bell", "sender"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was seen."""
+
+    at: datetime
+    next_slot: datetime | None
+    """When the next open slot sends; in the past while one is due and has nothing to send."""
+    stock: int
+    low_stock: int
+    audience: int
+    beats: Mapping[str, datetime]
+    """The last sign of life of each part; one that never ran is not there."""
+    alerts: Mapping[AlertKind, int]
+    editions: Sequence[Receipt]
+    """Those that are not closed, and the last one."""
+
+
+def look(unit: Unit, rules: PlanRules, *, now: datetime) -> Figures:
+    """Look at the database once."""
+    with unit.read() as tx:
+        outlook = look_ahead(tx, rules, weeks=WEEKS, now=now)
+        ahead = [choice.slot.sends_at for choice in outlook.choices if choice.slot.state is SlotState.OPEN]
+        shown = {one.id: one for one in (*editions.latest(tx, count=1), *editions.unclosed(tx))}
+        return Figures(
+            at=now,
+            next_slot=min(ahead, default=None),
+            stock=outlook.stock,
+            low_stock=rules.lineup.low_stock_weeks,
+            audience=outlook.audience,
+            beats={name: at for name, (at, _process) in installations.heartbeats(tx).items() if name in PARTS},
+            alerts=Counter(one.kind for one in alerts.open_alerts(tx)),
+            editions=[report.receipt(tx, one) for one in shown.values()],
+        )
