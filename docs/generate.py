@@ -134,7 +134,7 @@ def _parameters(command: TyperCommand | TyperGroup) -> str:
 
 
 def _argument_row(argument: TyperArgument) -> str:
-    return f"| `{_place(argument)}` | {_cell(argument.help)} |"
+    return f"| `{_barred(_place(argument))}` | {_cell(argument.help)} |"
 
 
 def _option_row(option: TyperOption) -> str:

@@ -15,7 +15,7 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.output import Json, plural, print_json, say, warn
-from newsletter.cli.subscriber_lookup import pairs
+from newsletter.cli.subscriber_lookup import known, pairs
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
@@ -205,7 +205,13 @@ def _report_json(report: ImportReport, rejected: Path | None) -> dict[str, objec
 def export_file(
     context: typer.Context,
     *,
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Default: standard output.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE|EMAIL",
+            help="Where to; default: standard output. An address: everything known of that one person, as JSON.",
+        ),
+    ] = None,
     states: Annotated[
         list[ExportedState] | None,
         typer.Option("--state", help="Only people in this state; may be given several times."),
@@ -215,11 +221,16 @@ def export_file(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of CSV.")] = False,
 ) -> None:
-    """Write active and paused people as CSV that `import` reads back and no spreadsheet runs as a formula."""
+    """Write active and paused people as CSV that `import` reads back, or everything about one of them as JSON."""
     from newsletter.core.subscriber import SubscriberState
     from newsletter.flows.export_subscribers import STAYING, export_csv, export_json
     from newsletter.store.subscriber_list import Wanted
 
+    if file is not None and "@" in str(file) and "/" not in str(file):
+        if everybody or states or tag:
+            raise InputError(f"--all, --state and --tag choose people; {file} is one (a file of that name: ./{file})")
+        _export_person(context, str(file))
+        return
     if everybody and states:
         raise InputError("--all and --state contradict each other; give one of them")
     chosen = tuple(SubscriberState(one.value) for one in states or ()) or (() if everybody else STAYING)
@@ -231,6 +242,19 @@ def export_file(
     with _replaced(file, overwrite=overwrite) as out:
         count = write(unit, Wanted(states=chosen, tag=tag), out, progress=lambda rows: warn(f"{rows:,} rows"))
     say(f"{plural(count, 'subscriber')} in {file}")
+
+
+def _export_person(context: typer.Context, email: str) -> None:
+    """Print everything that is known of one person; it goes nowhere else."""
+    from newsletter.flows.export_person import export_person
+
+    app = state(context).app
+    found = export_person(app.unit, app.keyring, email, now=app.clock.now())
+    if found is None:
+        # It names whom they may have meant.
+        known(app.unit, email)
+        raise InputError(f"{email} was added at this moment; try again")
+    print_json(found)
 
 
 @contextmanager

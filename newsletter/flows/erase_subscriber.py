@@ -6,6 +6,7 @@ up; what has not gone out is taken back first. The log bears the id, not the add
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,7 +60,7 @@ def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Er
     addresses = {person.email, *erasure.former_addresses(tx, person.id)}
     suppressed = _suppress(tx, keyring, person, addresses, now=now)
     skipped = deliveries.skip_person(tx, person.id, "erased")
-    spellings = {form for one in addresses for form in _spellings(one)}
+    spellings = spellings_of(addresses)
     erasure.scrub_replies(tx, person.id, spellings)
     blanked = deliveries.blank_person(tx, person.id)
     erasure.drop_notices(tx, spellings)
@@ -79,6 +80,7 @@ def _suppress(tx: Tx, keyring: Keyring, person: Subscriber, addresses: set[str],
     return done
 
 
-def _spellings(email: str) -> set[str]:
-    address = parse_address(email)
-    return {address.email, address.canonical, address.smtp}
+def spellings_of(addresses: Iterable[str]) -> set[str]:
+    """Return every way in which these addresses may have been written down."""
+    parsed = [parse_address(one) for one in addresses]
+    return {form for one in parsed for form in (one.email, one.canonical, one.smtp)}

@@ -7,9 +7,9 @@ edition is deleted, so that its books still balance.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Table, delete, func, or_, select, update
 
 from newsletter.core.subscriber import SubscriberId
 from newsletter.store.schema import alert, consent, delivery, edition, log, notice, slot
@@ -42,6 +42,18 @@ def scrub_words(tx: Tx, addresses: Iterable[str]) -> None:
         _scrub(tx, table, names, listed)
 
 
+def mentions(tx: Tx, addresses: Iterable[str]) -> Sequence[tuple[str, str]]:
+    """Return where people and programs wrote one of these addresses, as the table and the words, in order."""
+    listed = list(addresses)
+    words = _pattern(listed)
+    found = []
+    for table, names in _WORDS:
+        columns = [table.c[name] for name in names]
+        for row in tx.execute(select(*columns).where(_some(columns, listed)).order_by(*table.primary_key.columns)):
+            found += [(table.name, text) for text in row if words.search(text)]
+    return found
+
+
 def drop_notices(tx: Tx, addresses: Collection[str]) -> None:
     """Delete the mails besides editions that went, or wait to go, to these addresses; no account counts them."""
     folded = {one.lower() for one in addresses} | set(addresses)
@@ -59,16 +71,23 @@ def former_addresses(tx: Tx, who: SubscriberId) -> set[str]:
 def _scrub(
     tx: Tx, table: Table, names: tuple[str, ...], addresses: list[str], *conditions: ColumnElement[bool]
 ) -> None:
-    words = re.compile(
-        "|".join(rf"(?<![\w.+-]){re.escape(one)}(?![\w-]|\.\w)" for one in sorted(addresses, key=len, reverse=True)),
-        re.IGNORECASE,
-    )
+    words = _pattern(addresses)
     columns = [table.c[name] for name in names]
-    # The database only narrows it down: SQLite folds the case of ASCII letters alone, and every address has some.
-    pieces = {max(re.findall(r"[!-~]+", one), key=len).lower() for one in addresses}
-    some = or_(*(func.lower(column).contains(one, autoescape=True) for column in columns for one in pieces))
     [key] = table.primary_key.columns
-    for row in tx.execute(select(key, *columns).where(some, *conditions)).all():
+    for row in tx.execute(select(key, *columns).where(_some(columns, addresses), *conditions)).all():
         values = {name: words.sub(ERASED, getattr(row, name)) for name in names}
         if any(values[name] != getattr(row, name) for name in names):
             tx.execute(update(table).where(key == row[0]).values(values))
+
+
+def _pattern(addresses: list[str]) -> re.Pattern[str]:
+    return re.compile(
+        "|".join(rf"(?<![\w.+-]){re.escape(one)}(?![\w-]|\.\w)" for one in sorted(addresses, key=len, reverse=True)),
+        re.IGNORECASE,
+    )
+
+
+def _some(columns: Sequence[Column[str]], addresses: list[str]) -> ColumnElement[bool]:
+    """Narrow it down only: SQLite folds the case of ASCII letters alone, and every address has some."""
+    pieces = {max(re.findall(r"[!-~]+", one), key=len).lower() for one in addresses}
+    return or_(*(func.lower(column).contains(one, autoescape=True) for column in columns for one in pieces))

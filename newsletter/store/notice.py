@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -91,6 +91,13 @@ def of_kind(tx: Tx, kind: NoticeKind, in_states: Sequence[NoticeState], *, since
         notice.c.state.in_([state.value for state in in_states]),
         notice.c.created_at >= since,
     )
+    return [_from_row(row) for row in tx.execute(query.order_by(notice.c.id))]
+
+
+def to_addresses(tx: Tx, addresses: Collection[str]) -> Sequence[Notice]:
+    """Return the notices to any of these addresses, oldest first."""
+    folded = {one.lower() for one in addresses} | set(addresses)
+    query = select(notice).where(or_(func.lower(notice.c.recipient).in_(folded), notice.c.recipient.in_(folded)))
     return [_from_row(row) for row in tx.execute(query.order_by(notice.c.id))]
 
 

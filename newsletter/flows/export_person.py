@@ -1,0 +1,108 @@
+"""Exporting one person: everything the database knows of them, for whoever asks what is known (GDPR, article 15).
+
+In: an address. Out: one document of plain values, times in ISO 8601 and UTC. Nothing is
+changed; the keyed hash by which an erased address is known is not part of it. What people wrote in words is handed out
+as it stands.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from newsletter.core.address import parse_address
+from newsletter.core.subscriber import Subscriber, SubscriberId
+from newsletter.core.token import Keyring, suppression_hashes
+from newsletter.flows.erase_subscriber import spellings_of
+from newsletter.flows.export_subscribers import as_json
+from newsletter.store import erasure, report
+from newsletter.store import log as logs
+from newsletter.store import notice as notices
+from newsletter.store import subscriber as subscribers
+from newsletter.store.unit import Tx, Unit
+
+_ALL = 1_000_000
+
+
+def export_person(unit: Unit, keyring: Keyring, email: str, *, now: datetime) -> dict[str, Any] | None:
+    """Return everything that is known; None for an address that is not on the list and was never erased."""
+    address = parse_address(email)
+    with unit.read() as tx:
+        person = subscribers.by_canonical(tx, address.canonical)
+        since = subscribers.suppressed_since(tx, suppression_hashes(keyring, address.canonical))
+        if person is None and since is None:
+            return None
+        addresses = spellings_of({address.email} if person is None else _addresses(tx, person))
+        return {
+            "exported_at": now.isoformat(timespec="seconds"),
+            "email": address.email if person is None else person.email,
+            "subscriber": None if person is None else as_json(person),
+            "consent": [] if person is None else _consents(tx, person.id),
+            "editions": [] if person is None else _editions(tx, person.id),
+            "notices": _notices(tx, addresses),
+            "suppression": None if since is None else {"since": since.isoformat(), "reason": "erased"},
+            "log": [] if person is None else _log(tx, person.id),
+            "mentions": [
+                {"where": where, "words": words}
+                for where, words in erasure.mentions(tx, addresses)
+                # Mails to others about this person only repeat what an alert says.
+                if where != "notice"
+            ],
+        }
+
+
+def _addresses(tx: Tx, person: Subscriber) -> set[str]:
+    return {person.email, *erasure.former_addresses(tx, person.id)}
+
+
+def _consents(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": one.at.isoformat(),
+            "action": one.action,
+            "channel": one.channel,
+            "source": one.source,
+            "evidence": dict(one.evidence),
+        }
+        for one in subscribers.consents(tx, who)
+    ]
+
+
+def _editions(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
+    return [
+        {
+            "edition": row.edition,
+            "outcome": row.state.value,
+            "why": row.reason,
+            "attempts": row.attempts,
+            "first_attempt_at": _iso(row.first_attempt_at),
+            "last_attempt_at": _iso(row.last_attempt_at),
+            "next_attempt_at": _iso(row.next_attempt_at),
+            "server_said": row.reply,
+        }
+        for row in report.rows(tx, who=who)
+    ]
+
+
+def _notices(tx: Tx, addresses: set[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": one.key.kind.value,
+            "about": one.key.about,
+            "to": one.recipient,
+            "written_at": one.created_at.isoformat(),
+            "state": one.state.value,
+            "why": one.reason,
+            "message": one.message,
+        }
+        for one in notices.to_addresses(tx, addresses)
+    ]
+
+
+def _log(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
+    entries = logs.latest(tx, count=_ALL, about=f"subscriber {who}")
+    return [{"at": one.at.isoformat(), "who": one.who, "what": one.what, "why": one.why} for one in reversed(entries)]
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
