@@ -63,8 +63,12 @@ PASSED_AFTER = timedelta(minutes=10)
 COMMAND_AFTER = timedelta(minutes=15)
 """What the relay has not taken by then is told by the command of the operator (the relay may be the trouble)."""
 
-PATIENCE = {AlertKind.RELAY: timedelta(minutes=5)}
-"""A relay that is away for a minute is no news, and a mail about it could not go out meanwhile."""
+PATIENCE = {
+    AlertKind.RELAY: timedelta(minutes=5),
+    AlertKind.SENDER_SILENT: timedelta(minutes=1),
+    AlertKind.BELL_SILENT: timedelta(minutes=1),
+}
+"""A relay that is away for a moment is no news; nor are parts that wake one after the other on a machine that slept."""
 
 
 class AlertStep(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from newsletter.core.alert import COMMAND_AFTER, AlertKind
 from newsletter.core.cadence import describe_instant
@@ -25,6 +25,8 @@ from newsletter.store.unit import Tx
 logger = logging.getLogger(__name__)
 
 DATABASE = "database"
+BREAK = timedelta(minutes=5)
+"""Between two looks lie seconds; after so long a break this part itself was away."""
 PARTS = {AlertKind.SENDER_SILENT: "sender", AlertKind.BELL_SILENT: "bell"}
 
 
@@ -37,11 +39,12 @@ class Watch:
     well: Callable[[], None] = lambda: None
     """Called after each good tick: the ping."""
     _since: datetime | None = None
+    _looked: datetime | None = None
     _trouble: _Lasting | None = field(default=None)
 
     def look(self, now: datetime) -> None:
         """Look at everything, as the bell does after each tick."""
-        self._since = self._since or now
+        since = self._watching_since(now)
         rules = self.herald.office.plan
         with self.herald.unit.read() as tx:
             begun = installations.get(tx).first_tick_at
@@ -52,7 +55,7 @@ class Watch:
             now=now,
             zone=rules.cadence.zone,
             first_tick_at=begun or now,
-            watching_since=self._since,
+            watching_since=since,
             choices=outlook.choices,
             stock=outlook.stock,
             low_stock_weeks=rules.lineup.low_stock_weeks,
@@ -67,14 +70,14 @@ class Watch:
 
     def listen(self, now: datetime) -> None:
         """Listen for the bell, as the sender does; a bell that is silent cannot tell so itself."""
-        self._since = self._since or now
+        since = self._watching_since(now)
         with self.herald.unit.read() as tx:
             begun = installations.get(tx).first_tick_at
             if begun is None:
                 return
             bell = _heard(tx, AlertKind.BELL_SILENT)
         zone = self.herald.office.plan.cadence.zone
-        found = troubles(View(now=now, zone=zone, first_tick_at=now, watching_since=self._since, beats=bell))
+        found = troubles(View(now=now, zone=zone, first_tick_at=now, watching_since=since, beats=bell))
         if not found:
             return
         with self.herald.unit.write() as tx:
@@ -82,10 +85,22 @@ class Watch:
                 report(tx, Alert(kind=one.kind, about=one.about, message=one.message, raised_at=now))
         self.herald.tell(now)
 
+    def _watching_since(self, now: datetime) -> datetime:
+        """Return since when this part has looked without a break.
+
+        A machine that slept wakes its parts one after the other: the first to look must not call the others dead.
+        """
+        if self._looked is None or self._since is None or not timedelta() <= now - self._looked <= BREAK:
+            self._since = now
+        self._looked = now
+        return self._since
+
     def failed(self, error: Exception, now: datetime) -> None:
         """Remember that a tick failed; when ticks keep failing, run the command, since no row can be written."""
         if self._trouble is None:
             self._trouble = _Lasting(since=now)
+        # What keeps this part from the database keeps the other from giving a sign of life there.
+        self._since = None
         lasting = self._trouble
         lasting.words = str(error) or type(error).__name__
         if lasting.told or now - lasting.since < COMMAND_AFTER or self.herald.command is None:

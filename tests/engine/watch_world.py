@@ -27,7 +27,7 @@ from newsletter.render.environment import make_environment
 from newsletter.store import alert as alerts
 from newsletter.store import installation as installations
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Caught, Catcher
+from newsletter.transport.catcher import Catcher, Caught
 from tests.conftest import SECRET, FixedClock
 from tests.engine.conftest import CADENCE, PUBLICATION, make_sender
 
@@ -109,10 +109,12 @@ class World:
                 installations.beat(tx, "sender", now=self.clock.now(), process="test 1")
 
     def go(self, until: datetime, *, every: timedelta = timedelta(minutes=5)) -> None:
-        """Let time pass with a step now and then."""
+        """Let time pass with a step now and then: every few minutes in the last hours, and rarely before."""
         while self.clock.now() < until:
             self.step()
-            self.clock.turn(seconds=min(every, until - self.clock.now()).total_seconds())
+            left = until - self.clock.now()
+            pause = max(every, timedelta(minutes=30)) if left > timedelta(hours=8) else every
+            self.clock.turn(seconds=min(pause, left).total_seconds())
         self.step()
         self.step()
 
