@@ -79,7 +79,7 @@ class Application:
 
     def held(self) -> str:
         """Return why nothing may be sent, in words; empty when all is well."""
-        return hold(self.unit, self.home, self.cadence.zone, now=self.clock.now())
+        return hold(self.unit, self.home, self.cadence.zone, process=self.process, now=self.clock.now())
 
     @cached_property
     def cadence(self) -> Cadence:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import typer
 
+from newsletter.cli.caught_up import caught_up_json, say_caught_up
 from newsletter.cli.context import state
 from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say
 
@@ -70,28 +69,23 @@ def check(context: typer.Context, *, as_json: Json = False) -> None:
 def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) -> None:
     """Let a restored or moved copy be the database that counts: who left stays away, what went out is not repeated."""
     from newsletter.flows.adopt import adopt as adopting
-    from newsletter.flows.adopt import find_gap
+    from newsletter.flows.adopt import look
 
     here = state(context)
     application = here.app
-    with application.unit.read() as tx:
-        gap = find_gap(tx, application.home)
+    gap = look(application.unit, application.home)
     if gap is not None and not as_json:
-        say(gap.words(application.cadence.zone).partition(" Nothing is sent until")[0])
+        say(gap.matter(application.cadence.zone))
         confirm("Is this the database that counts from now on?", yes=yes)
     now = application.clock.now()
     done = adopting(application.unit, application.home, application.keyring, who=here.who, now=now)
     if as_json:
-        print_json({"adopted": done is not None} | ({} if done is None else asdict(done)))
+        print_json({"adopted": done is not None} | ({} if done is None else caught_up_json(done)))
     elif done is None:
         say("Nothing holds this database; nothing was changed.")
     else:
-        for date in done.editions:
-            say(f"The edition of {date} counts as sent; who got it is not known here.")
-        say(f"{plural(done.left, 'person')} who left stayed away; {plural(done.erased, 'person')} erased again.")
-        for name in done.paused:
-            say(f"The edition of {name} is paused: `newsletter edition show {name}`, then resume or cancel it.")
-        say("Adopted: from now on this database sends.")
+        say_caught_up(done)
+        say("Adopted: from now on this database sends, and every other copy of it is held.")
 
 
 def _verdict(editions: int, wrong: int, *, whole: bool) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -98,10 +98,29 @@ def settle_in(tx: Tx, *, machine: str, ledger_seq: int) -> None:
     tx.execute(update(installation).values(machine=machine, ledger_seq=ledger_seq))
 
 
+COPIED = "a copy that nobody adopted"
+"""The machine of a database that `db copy` made."""
+
+_COPY = "copy"
+"""The heartbeat of a copy that is held: when it was last in use, before it woke and beat again."""
+
+
 def last_seen(tx: Tx) -> datetime:
     """Return when this database was last in use, by its signs of life; else when it was made."""
-    found = tx.execute(select(func.max(heartbeat.c.at))).scalar()
-    return found if isinstance(found, datetime) else get(tx).created_at
+    known = heartbeats(tx)
+    if _COPY in known:
+        return known[_COPY][0]
+    return max((at for at, _ in known.values()), default=get(tx).created_at)
+
+
+def remember_copy(tx: Tx, *, process: str) -> None:
+    """Keep for as long as it is held when a copy was last in use: it gives signs of life meanwhile."""
+    beat(tx, _COPY, now=last_seen(tx), process=process)
+
+
+def forget_copy(tx: Tx) -> None:
+    """Note that this copy is held no more."""
+    tx.execute(delete(heartbeat).where(heartbeat.c.name == _COPY))
 
 
 def beat(tx: Tx, name: str, *, now: datetime, process: str) -> None:

@@ -1,70 +1,33 @@
 """The ledger: a small file beside the database that outlives a restored copy of it.
 
 In: editions that began, people who left, people who were erased, each with a running number that the database keeps
-too. Out: what a database that lags behind does not know. It bears ids and keyed hashes, never an address. A line is
-appended after its transaction was committed, so the ledger never knows of anything that did not happen.
+too. Out: a trail of it, by which `store/trail.py` tells what a database that lags behind does not know. It bears ids
+and keyed hashes, never an address. A line is appended after its transaction was committed, so the ledger never knows
+of anything that did not happen.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import update
 
 from newsletter.store.schema import installation
+from newsletter.store.trail import LedgerEntry, LedgerKind, Reader, Seen
 from newsletter.store.unit import Tx, after_commit
+
+__all__ = ["NAME", "Ledger", "LedgerEntry", "LedgerKind", "Seen", "machine_id", "note"]
 
 logger = logging.getLogger(__name__)
 
 NAME = "ledger.jsonl"
-
-
-class LedgerKind(StrEnum):
-    """What is worth remembering beside the database."""
-
-    EDITION = "edition"
-    LEFT = "left"
-    ERASED = "erased"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """One line."""
-
-    database: str
-    """Which database it is about: a new one in the same folder has another name."""
-    seq: int
-    kind: LedgerKind
-    at: datetime
-    about: str
-    """The name of an edition, or the id of a person."""
-    detail: Mapping[str, str] = field(default_factory=dict)
-    """The tip of an edition; the keyed hash of a person's address."""
-    canonical: str = field(default="", repr=False)
-    """The address, for hashing; it never reaches the file."""
-
-    def line(self, hashed: Callable[[str], str]) -> str:
-        """Return the entry as it stands in the file."""
-        detail = dict(self.detail) | ({"hash": hashed(self.canonical)} if self.canonical else {})
-        return json.dumps(
-            {
-                "database": self.database,
-                "seq": self.seq,
-                "kind": self.kind.value,
-                "at": self.at.isoformat(),
-                "about": self.about,
-                "detail": detail,
-            },
-        )
 
 
 def note(
@@ -99,63 +62,87 @@ class Ledger:
         """Take the folder of the journal, made when the first line is written, and the keyed hash for addresses."""
         self.path = folder / NAME
         self._hashed = hashed
+        self._lock = threading.Lock()
+        self._owed: list[str] = []
+        self._reader = Reader(self.path)
 
     def append(self, entries: Sequence[object]) -> None:
         """Append lines durably.
 
-        A disk that fails costs the line and not the deed: whoever asked to leave has left, and the log says what is
-        missing here.
+        A disk that fails costs nobody the deed: whoever asked to leave has left. The lines are kept and tried again
+        with the next ones, and the log names them, should this process end before.
         """
         lines = [entry.line(self._hashed) for entry in entries if isinstance(entry, LedgerEntry)]
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                # A torn line of a crash must not swallow the next one.
-                torn = os.fstat(handle).st_size > 0 and not _ends_well(self.path)
-                os.write(handle, (("\n" if torn else "") + "\n".join(lines) + "\n").encode())
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            logger.error("the ledger %s cannot be written (%s); not noted: %s", self.path, error, lines)  # noqa: TRY400
-
-    def after(self, database: str, seq: int) -> Sequence[LedgerEntry]:
-        """Return what the ledger knows of a database beyond a running number, in order."""
-        return sorted((e for e in self._entries() if e.database == database and e.seq > seq), key=lambda e: e.seq)
-
-    def _entries(self) -> Iterator[LedgerEntry]:
-        try:
-            with self.path.open(encoding="utf-8", errors="replace") as lines:
-                for line in lines:
-                    entry = _read(line)
-                    if entry is not None:
-                        yield entry
-        except FileNotFoundError:
+        if not lines:
             return
+        with self._lock:
+            self._owed += lines
+            fault = self._pay()
+        if fault:
+            logger.error("%s; not noted yet: %s", fault, "; ".join(lines))
+
+    def fault(self) -> str:
+        """Return why the ledger cannot be kept, having tried again; empty when all is well."""
+        with self._lock:
+            if self._owed:
+                return self._pay()
+        place = self.path if self.path.exists() else _standing(self.path.parent)
+        if os.access(place, os.W_OK):
+            return ""
+        return f"The ledger {self.path} cannot be written: check who owns it and its folder."
+
+    def look(self) -> Seen:
+        """Read what was appended since the last look, and return what is known of every database.
+
+        Look before the database is asked what it knows: a line is written after its commit, so every line seen here is
+        known to a database that is asked afterwards, unless it lags.
+        """
+        with self._lock:
+            return self._reader.read_on()
+
+    def _pay(self) -> str:
+        try:
+            self._write("".join(f"{line}\n" for line in self._owed).encode())
+        except OSError as error:
+            return f"The ledger {self.path} cannot be written ({error.strerror or error})."
+        self._owed.clear()
+        return ""
+
+    def _write(self, content: bytes) -> None:
+        new = not self.path.exists()
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            before = os.fstat(handle).st_size
+            # The torn line of a crash must not swallow the next one.
+            if before and os.pread(handle, 1, before - 1) != b"\n":
+                content = b"\n" + content
+            try:
+                while content:
+                    content = content[os.write(handle, content) :]
+                os.fsync(handle)
+            except OSError:
+                # Half of it would stand twice once it is tried again; a full disk has room for less.
+                os.ftruncate(handle, before)
+                raise
+        finally:
+            os.close(handle)
+        if new:
+            _sync_folder(self.path.parent)
 
 
-def _read(line: str) -> LedgerEntry | None:
-    """Read a line; None for what a crash tore."""
+def _standing(folder: Path) -> Path:
+    """Return the nearest folder that is there already."""
+    return folder if folder.exists() or folder == folder.parent else _standing(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        found = json.loads(line)
-        return LedgerEntry(
-            database=found["database"],
-            seq=int(found["seq"]),
-            kind=LedgerKind(found["kind"]),
-            at=datetime.fromisoformat(found["at"]),
-            about=found["about"],
-            detail=found["detail"],
-        )
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _ends_well(path: Path) -> bool:
-    with path.open("rb") as handle:
-        handle.seek(-1, os.SEEK_END)
-        return handle.read(1) == b"\n"
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def machine_id() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -70,6 +70,13 @@ def locked(tx: Tx, wanted: SubscriberId) -> Subscriber | None:
     """Return a subscriber by id, who stays as they are until the transaction ends."""
     row = tx.execute(select(subscriber).where(subscriber.c.id == wanted).with_for_update()).first()
     return None if row is None else from_row(row)
+
+
+def every_canonical(tx: Tx) -> Iterator[tuple[SubscriberId, str]]:
+    """Return the id and the canonical address of everybody, one after the other: a million do not fit in memory."""
+    query = select(subscriber.c.id, subscriber.c.canonical).order_by(subscriber.c.id)
+    for row in tx.execute(query, execution_options={"yield_per": 5_000}):
+        yield SubscriberId(row.id), row.canonical
 
 
 def count_active(tx: Tx) -> int:

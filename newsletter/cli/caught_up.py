@@ -1,0 +1,43 @@
+"""What a copy of the database caught up with from the ledger, in words and as JSON; `db adopt` and `db restore` say it.
+
+In: what the flow did. Out: lines for a person. No address is among them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from newsletter.cli.output import plural, say
+
+if TYPE_CHECKING:
+    from newsletter.flows.catch_up import CaughtUp
+
+
+def say_caught_up(done: CaughtUp) -> None:
+    """Say what was done, and what a person should do now."""
+    for name in done.editions:
+        say(f"The edition of {name} counts as sent; who got it is not known here.")
+    for slug in done.lost_tips:
+        say(f"Its tip {slug!r} is not in this copy: should you add it again, retire it, since it went out.")
+    people = [
+        (done.left, "who left stays away", "who left stay away"),
+        (done.erased, "was erased again", "were erased again"),
+        (done.kept_away, "who came and left since stays away", "who came and left since stay away"),
+    ]
+    for count, one, many in people:
+        if count:
+            say(f"{plural(count, 'person', 'people')} {one if count == 1 else many}.")
+    for name in done.paused:
+        say(f"The edition of {name} is paused: `newsletter edition show {name}`, then resume or cancel it.")
+
+
+def caught_up_json(done: CaughtUp) -> dict[str, object]:
+    """Return the same for a program."""
+    return {
+        "editions": list(done.editions),
+        "lost_tips": list(done.lost_tips),
+        "left": done.left,
+        "erased": done.erased,
+        "kept_away": done.kept_away,
+        "paused": list(done.paused),
+    }
