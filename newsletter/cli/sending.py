@@ -145,6 +145,20 @@ def _ask(here: State, slot: Slot, *, dry_run: bool, yes: bool, as_json: bool) ->
     return True
 
 
+def _say_if_recent(application: Application) -> None:
+    """Tell who is about to send a second tip within a week: the same command typed twice would do that."""
+    from newsletter.core.cadence import describe_span
+    from newsletter.store import edition as editions
+
+    with application.unit.read() as tx:
+        last = next(iter(editions.latest(tx, count=1)), None)
+    if last is None:
+        return
+    age = application.clock.now() - last.started_at
+    if age < RECENT:
+        warn(f"The edition of {last.name}, “{last.title}”, began {describe_span(age)} ago.")
+
+
 def _freeze(here: State, slot: Slot) -> Edition:
     from newsletter.flows.freeze import freeze
 
