@@ -27,13 +27,13 @@ _WIDEST = 100
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Tell what goes out next, what became of the last edition, and what needs you; exit code 1 if anything does."""
-    from newsletter.flows.adopt import find_gap
+    from newsletter.flows.adopt import look
     from newsletter.flows.overview import overview
 
     app = state(context).app
     zone = app.cadence.zone
+    gap = look(app.unit, app.home)
     with app.unit.read() as tx:
-        gap = find_gap(tx, app.home)
         found = overview(
             tx,
             app.plan_rules,
