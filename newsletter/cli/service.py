@@ -12,7 +12,7 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.sending import stopping
-from newsletter.errors import InputError, NewsletterError, Stop
+from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,8 @@ def run(
     with stopping(stop), ExitStack() as stack:
         parts = PARTS if not only else (only,)
         alive: dict[str, Callable[[], bool]] = {}
-        # Opening the database and the port first: what cannot work is told before the service claims to run.
-        application.unit  # noqa: B018
+        # The database and the port first: what cannot work is told before the service claims to run.
+        _try_to_write(application)
         if "web" in parts:
             alive["web"] = _start_web(application, stop, stack)
         loop = _start_sender(application, stop, stack, alive) if "sender" in parts else None
@@ -71,6 +71,17 @@ def run(
     if unanswered:
         raise NewsletterError(f"{unanswered} messages got no answer before the time to stop was over: uncertain.")
     logger.info("stopped")
+
+
+def _try_to_write(application: Application) -> None:
+    """Write without changing anything: a file of another user may be there to be read, and sends no mail."""
+    from newsletter.store import installation as installations
+
+    try:
+        with application.unit.write() as tx:
+            installations.try_to_write(tx)
+    except NotNow as busy:
+        logger.warning("%s", busy)
 
 
 def _look_after(alive: dict[str, Callable[[], bool]], stop: threading.Event, supervisor: Supervisor) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def _settle_sqlite(engine: Engine) -> None:
 def current_revision(engine: Engine) -> str | None:
     """Return the schema revision of the database, None when it holds no tables of ours."""
     path = sqlite_path(engine)
-    if path is not None and not path.exists():
+    if path is not None and not _there(path):
         return None
     try:
         # Only read: looking at the version must not wait for another process that writes.
@@ -89,6 +89,15 @@ def current_revision(engine: Engine) -> str | None:
             return MigrationContext.configure(connection).get_current_revision()
     except DBAPIError as error:
         raise (translate(error) or error) from error
+
+
+def _there(path: Path) -> bool:
+    """Tell whether there is such a file; a folder that this user may not enter says neither yes nor no."""
+    try:
+        return path.exists()
+    except PermissionError as error:
+        message = f"The folder of the database may not be entered by this user: check who owns {path.parent}."
+        raise Stop(message) from error
 
 
 def open_unit(engine: Engine, *, committed: Committed | None = None) -> Unit:
@@ -119,18 +128,19 @@ def sqlite_path(engine: Engine) -> Path | None:
 
 
 @contextmanager
-def sender_lock(engine: Engine) -> Iterator[None]:
+def sender_lock(engine: Engine) -> Iterator[Callable[[], bool]]:
     """Hold the right to send: one process at a time per database; the operating system frees it when the process dies.
 
+    What it gives tells whether the right is still held: a PostgreSQL that restarts forgets its locks while we live.
     Raises `NotNow` when another process holds it.
     """
     path = sqlite_path(engine)
-    with _file_lock(path) if path is not None else _advisory_lock(engine):
-        yield
+    with _file_lock(path) if path is not None else _advisory_lock(engine) as still:
+        yield still
 
 
 @contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
+def _file_lock(path: Path) -> Iterator[Callable[[], bool]]:
     try:
         handle = os.open(path.with_name(path.name + ".sender.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -143,13 +153,13 @@ def _file_lock(path: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise _held() from error
-        yield
+        yield lambda: True
     finally:
         os.close(handle)
 
 
 @contextmanager
-def _advisory_lock(engine: Engine) -> Iterator[None]:
+def _advisory_lock(engine: Engine) -> Iterator[Callable[[], bool]]:
     # A session of its own: the lock lives exactly as long as the connection does.
     try:
         connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
@@ -159,9 +169,18 @@ def _advisory_lock(engine: Engine) -> Iterator[None]:
         if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": SENDER_LOCK}):
             raise _held()
         try:
-            yield
+            yield lambda: _answers(connection)
         finally:
-            connection.scalar(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDER_LOCK})
+            # A connection that is gone has taken its lock along.
+            if _answers(connection):
+                connection.scalar(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDER_LOCK})
+
+
+def _answers(connection: Connection) -> bool:
+    try:
+        return bool(connection.scalar(text("SELECT 1")))
+    except DBAPIError:
+        return False
 
 
 def _held() -> NewsletterError:

@@ -83,6 +83,11 @@ def lock(tx: Tx) -> Installation:
     return get(tx)
 
 
+def try_to_write(tx: Tx) -> None:
+    """Write what stands there already: SQLite begins a transaction on a file that can only be read, and fails later."""
+    tx.execute(update(installation).values(id=installation.c.id))
+
+
 def begin(tx: Tx, *, now: datetime, cadence: str) -> None:
     """Record the first tick; slots count from here on."""
     tx.execute(update(installation).values(first_tick_at=now, cadence=cadence, cadence_since=now))
