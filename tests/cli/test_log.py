@@ -155,8 +155,8 @@ def test_how_it_is_read(home: Home) -> None:
     home.run("subscriber", "add", "ben@example.com")
     lines = [line for line in home.run("log").out.splitlines() if line.strip()]
     assert "when (America/New_York)" in lines[0]
-    assert "Sun 2026-11-01 07:00:00" in lines[2]
-    assert "a holiday" in lines[2]
+    [skipped] = [line for line in lines if "a holiday" in line]
+    assert "Sun 2026-11-01 07:00:00" in skipped
     assert "ben@example.com (subscriber 2)" in lines[-1]
     assert "ada@example.com" not in home.run("log", "--about", "holiday").out
     [entry] = json.loads(home.run("log", "--about", "Ada@example.com", "--json").out)
