@@ -266,7 +266,7 @@ class Application:
             held=self.held,
         )
 
-    def sender_lock(self) -> AbstractContextManager[None]:
+    def sender_lock(self) -> AbstractContextManager[Callable[[], bool]]:
         """Return the right to send, to be held; raises `NotNow` when another process has it."""
         return sender_lock(self.engine)
 

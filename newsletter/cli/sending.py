@@ -192,14 +192,16 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
         while True:
             with ExitStack() as held:
                 try:
-                    held.enter_context(application.sender_lock())
+                    still_mine = held.enter_context(application.sender_lock())
                 except NotNow:
                     # Another process sends; what is left to do here is to look on, and to step in should it die.
                     if _watch_until_quiet(application, edition, stop, show):
                         return None
                     continue
                 counting = _count_on(_settled(_look(application, edition)[1]), show)
-                return send_until_idle(application.sender(), stop, progress=counting, tell=application.tell)
+                sender = application.sender()
+                sender.still_mine = still_mine
+                return send_until_idle(sender, stop, progress=counting, tell=application.tell)
 
 
 def _count_on(already: int, show: Callable[[int], None]) -> Callable[[Counter[DeliveryState]], None]:

@@ -93,6 +93,10 @@ class Desk:
     limits: Limits
     process: str
     on_commit: Callable[[Counter[DeliveryState]], None]
+    still_mine: Callable[[], bool] = lambda: True
+    """Whether the right to send is still held; asked every few seconds."""
+    lost: bool = False
+    """True once it was not: outcomes are recorded, and nothing more is handed out."""
     feed: Feed = field(default_factory=Feed)
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     """Outcomes of this pass."""
@@ -172,15 +176,17 @@ class Desk:
         now = self.clock.now()
         settled = [ticket.settled for ticket in group if ticket.settled is not None]
         wanting = [ticket for ticket in group if ticket.wants]
+        beats = began - self._beat_at >= BEAT_SECONDS
+        self.lost = self.lost or (beats and not self.still_mine())
         with self.unit.write() as tx:
             record(tx, settled, now=now)
-            answers = self._next(tx, len(wanting)) if wanting else []
-            if began - self._beat_at >= BEAT_SECONDS:
+            answers = self._next(tx, len(wanting)) if wanting and not self.lost else []
+            if beats:
                 installations.beat(tx, "sender", now=now, process=self.process)
         # Only what is committed is told: a job whose mark was rolled back must not go out.
         for ticket, answer in zip(wanting, answers, strict=False):
             ticket.answer = answer
-        if began - self._beat_at >= BEAT_SECONDS:
+        if beats:
             self._beat_at = began
         self.counts.update(one.outcome.state for one in settled)
         self.busy_seconds += self.clock.monotonic() - began

@@ -24,7 +24,7 @@ from newsletter.engine.books import close_finished, expire_overdue, gather_due, 
 from newsletter.engine.courier import Courier, Post, Shared
 from newsletter.engine.desk import BEAT_SECONDS, Desk, Settled, record
 from newsletter.engine.feed import Feed
-from newsletter.errors import Stop
+from newsletter.errors import NotNow, Stop
 from newsletter.flows.alert import report, settle_alert
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
@@ -92,6 +92,8 @@ class Sender:
     _expire_at: float = float("-inf")
     _beat_at: float = float("-inf")
     _returns: Counter[DeliveryId] = field(default_factory=Counter)
+    still_mine: Callable[[], bool] = lambda: True
+    """Whether the right to send is still held."""
     _torn: bool = False
     _unrecorded: list[Settled] = field(default_factory=list)
 
@@ -141,9 +143,12 @@ class Sender:
             limits=self.rules.limits,
             process=self.process,
             on_commit=progress,
+            still_mine=self.still_mine,
         )
         shared = Shared(stop=stop, free_at=self.clock.monotonic())
         unanswered = self._run(desk, shared) if self._anything() else 0
+        if desk.lost:
+            raise NotNow("The connection that held the right to send was lost; it is taken anew.")
         finished = close_finished(self.unit, now=self.clock.now())
         if finished:
             self._returns.clear()

@@ -101,7 +101,7 @@ class SenderLoop:
     """The sender inside the service."""
 
     sender: Sender
-    lock: Callable[[], AbstractContextManager[None]]
+    lock: Callable[[], AbstractContextManager[Callable[[], bool]]]
     stop: threading.Event
     also: Callable[[], None] = lambda: None
     """Called now and then, whatever the sender is at: it listens for the bell."""
@@ -125,7 +125,7 @@ class SenderLoop:
     def _take(self, held: ExitStack) -> bool:
         """Take the right to send; without it, stand by for a moment."""
         try:
-            held.enter_context(self.lock())
+            self.sender.still_mine = held.enter_context(self.lock())
         except NotNow:
             # Another process sends; should it die, the operating system frees the lock and we go on.
             self.sender.clock.wait(self.stop, BACK_OFF[0])

@@ -177,6 +177,9 @@ def _advisory_lock(engine: Engine) -> Iterator[Callable[[], bool]]:
 
 
 def _answers(connection: Connection) -> bool:
+    if connection.invalidated:
+        # Asked again it would connect anew, without the lock.
+        return False
     try:
         return bool(connection.scalar(text("SELECT 1")))
     except DBAPIError:
