@@ -122,6 +122,8 @@ def _after(one: Standing, cleared_at: datetime, now: datetime) -> tuple[AlertSte
     steps = []
     if {NoticeState.QUEUED, NoticeState.DEFERRED} & set(one.mails):
         steps.append(AlertStep.WITHDRAW)
-    if NoticeState.ACCEPTED in one.mails or one.command_at is not None:
+    # A mail about the relay itself is withdrawn as soon as it could go out; the story is told once, when it is over.
+    late = one.kind is AlertKind.RELAY and NoticeState.WITHDRAWN in one.mails
+    if NoticeState.ACCEPTED in one.mails or one.command_at is not None or late:
         steps.append(AlertStep.PASS)
     return (*steps, AlertStep.CLOSE)

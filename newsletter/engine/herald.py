@@ -106,7 +106,14 @@ class Herald:
         if not self.office.admins:
             return
         with self.unit.read() as tx:
-            told = [(one, kind) for one in editions.latest(tx, count=LATEST) for kind in self._due(tx, one, now)]
+            # While the relay is in trouble nothing goes out, whatever an edition says.
+            quiet = any(one.kind is AlertKind.RELAY for one in alerts.open_alerts(tx))
+            told = [
+                (one, kind)
+                for one in editions.latest(tx, count=LATEST)
+                for kind in self._due(tx, one, now)
+                if not (quiet and kind is NoticeKind.SENDING)
+            ]
         for edition, kind in told:
             with self.unit.write() as tx:
                 self._about_edition(tx, edition, kind, now)

@@ -6,7 +6,7 @@ In: editions, receipts, alerts. Out: letters. Nothing here decides whether a let
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from newsletter.core.alert import HEADLINES
 from newsletter.core.cadence import Slot, describe_date, describe_instant, describe_span
@@ -42,11 +42,20 @@ def alert_letter(office: Office, one: Alert, *, others: int) -> Letter:
         facts.append(Fact(label="Also", value=Words(f"{also} a person: `newsletter status`")))
     return Letter(
         kind=NoticeKind.ALERT,
-        subject=HEADLINES[one.kind],
-        heading=_capital(HEADLINES[one.kind]),
+        subject=_headline(one),
+        heading=_capital(_headline(one)),
         lead=[Words(one.message)],
         facts=facts,
     )
+
+
+def _headline(one: Alert) -> str:
+    """Say what is wrong, and with which date: after a long stop several mails come at once."""
+    try:
+        day = date.fromisoformat(one.about)
+    except ValueError:
+        return HEADLINES[one.kind]
+    return f"{HEADLINES[one.kind]} ({describe_date(day)})"
 
 
 def passed_letter(office: Office, one: Alert) -> Letter:
@@ -55,7 +64,7 @@ def passed_letter(office: Office, one: Alert) -> Letter:
     ended = one.cleared_at or one.raised_at
     return Letter(
         kind=NoticeKind.PASSED,
-        subject=HEADLINES[one.kind],
+        subject=_headline(one),
         heading="It has passed",
         lead=[Words(f"What was told: {one.message}")],
         facts=[
@@ -70,7 +79,7 @@ def command_text(office: Office, one: Alert) -> str:
     """Return what the operator's command is handed: the same in a few lines."""
     since = describe_instant(one.raised_at, office.plan.cadence.zone)
     name = office.kitchen.publication.name
-    return f"{name}: {HEADLINES[one.kind]}\n{one.message}\nSince {since}. No mail about it could be sent.\n"
+    return f"{name}: {_headline(one)}\n{one.message}\nSince {since}. No mail about it could be sent.\n"
 
 
 def sending_letter(office: Office, edition: Edition, receipt: Receipt, *, now: datetime) -> Letter:

@@ -18,7 +18,7 @@ from datetime import timedelta
 from newsletter.clock import Clock
 from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome, UncertainPolicy, settle
 from newsletter.core.edition import EditionId
-from newsletter.core.notice import NoticeId
+from newsletter.core.notice import NoticeId, NoticeKind, NoticeState
 from newsletter.core.pace import Limits, Window, reserve
 from newsletter.core.reply import Effect, RelayAction, Reply, Verdict, judge
 from newsletter.engine.desk import QUOTA
@@ -39,6 +39,9 @@ LOOK_SECONDS = 0.5
 """Between two looks for a notice: a confirmation is handed over within two seconds."""
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before a relay that cannot be reached is tried again."""
+STALE_AFTER = timedelta(minutes=1)
+"""A notice goes out within seconds of its writing while the relay takes mail, and half a minute after its return."""
+WAITING = (NoticeState.QUEUED, NoticeState.DEFERRED)
 ALSO_EVERY = 30.0
 AT_ONCE = 50
 RETURNS = 3
@@ -91,9 +94,25 @@ class NoticeSender:
             self._tell(opened.plain)
             return opened.plain
         try:
+            self._drop_stale()
             return self._send_all(opened, list(waiting), stop)
         finally:
             opened.close()
+
+    def _drop_stale(self) -> None:
+        """Withdraw the mail that no mail can be sent, when it could not be sent itself: to arrive would prove it wrong.
+
+        That the trouble has passed is told once, by a mail of its own; should it come back before, it never passed.
+        """
+        now = self.clock.now()
+        with self.unit.read() as tx:
+            stands = next((one for one in alerts.open_alerts(tx) if one.kind is AlertKind.RELAY), None)
+            mail = notices.last(tx, [NoticeKind.ALERT], str(stands.id)) if stands else None
+        if stands is None or mail is None or mail.state not in WAITING or now - mail.created_at < STALE_AFTER:
+            return
+        with self.unit.write() as tx:
+            notices.withdraw(tx, NoticeKind.ALERT, str(stands.id), reason="mail goes out again")
+            settle_alert(tx, AlertKind.RELAY, RELAY, now=now)
 
     def hand_over_now(self, message: str, recipient: str) -> str:
         """Send one message at once and without a row, for a person who waits; return the server's words.

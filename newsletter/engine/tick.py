@@ -20,6 +20,7 @@ from newsletter.core.cadence import (
     SlotState,
     cadence_text,
     calendar,
+    describe_date,
     describe_span,
     parse_cadence,
     retimed,
@@ -164,8 +165,12 @@ class Bell:
         # What was wrong at its time ends with the slot; one alert about it stays.
         for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
             settle_alert(tx, kind, slot.date.isoformat(), now=now, quietly=True)
-        what = "had nothing to send" if empty else "was missed"
-        message = f"The slot of {slot.date} {what}: {reason}. No mail went out for it, and its tip stays in the queue."
+        day = describe_date(slot.date)
+        message = (
+            f"There was nothing to send for {day}: {reason.removeprefix(EMPTY)}."
+            if empty
+            else f"The slot of {day} was missed: {reason}. No mail went out for it, and its tip stays in the queue."
+        )
         report(tx, Alert(kind=AlertKind.MISSED_SLOT, about=slot.date.isoformat(), message=message, raised_at=now))
 
     def _look_for_stranded(self, tx: Tx, due: Slot | None, now: datetime) -> None:
@@ -203,7 +208,8 @@ class Bell:
 
     def _empty_words(self, due: Slot, why: str) -> str:
         until = describe_span(due.sends_at + self.grace - self.clock.now())
-        return f"Nothing can be sent for {due.date}: {why}. If that changes within {until}, it goes out late."
+        day = describe_date(due.date)
+        return f"Nothing can be sent for {day}: {why}. If that changes within {until}, it goes out late."
 
     def _tell(self, kind: AlertKind, due: Slot, message: str, now: datetime, *, reason: str = "") -> None:
         with self.unit.write() as tx:

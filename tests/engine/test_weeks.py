@@ -164,13 +164,13 @@ def test_a_tip_that_a_gate_refuses_is_an_alert_a_day_ahead(world: Make) -> None:
     edit(here, "first-tip", body="Hello {{ first_nam|there }}.\n")
     here.go(MONDAY + HOUR)
     (alert,) = here.letters()
-    assert alert["Subject"] == "[Tip of the Week] Alert: the proof could not be sent"
+    assert alert["Subject"] == "[Tip of the Week] Alert: the proof could not be sent (Tuesday 3 November 2026)"
     assert "first_nam" in text_of(alert)
     edit(here, "first-tip", body="Hello {{ first_name|there }}.\n")
     here.go(MONDAY + 2 * HOUR)
     assert here.diary() == [
         "Proof for Tuesday 3 November 2026: First tip",
-        "Passed: the proof could not be sent",
+        "Passed: the proof could not be sent (Tuesday 3 November 2026)",
     ]
 
 
@@ -227,7 +227,7 @@ def test_a_straggler_does_not_hold_back_the_report(unit: Unit, clock: FixedClock
         assert report["Subject"] == "[Tip of the Week] 2 of 3: “First tip”"
         assert "1 person waits for another try" in text_of(report)
         here.go(TUESDAY + timedelta(days=5), every=timedelta(hours=1))
-        assert here.diary() == ["Alert: people did not get their mail"]
+        assert here.diary() == ["Alert: people did not get their mail (Tuesday 3 November 2026)"]
 
 
 def test_two_bells_write_everything_once(world: Make, unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
