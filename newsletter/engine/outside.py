@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
 
+TEXT_VARIABLE = "NEWSLETTER_ALERT_TEXT"
+"""Where a command finds the text, besides its standard input; it is no setting."""
 COMMAND_SECONDS = 60.0
 PING_EVERY = 60.0
 PING_SECONDS = 5.0
@@ -50,7 +52,7 @@ class AlertCommand:
             done = subprocess.run(  # noqa: S603 - the operator's own command, split without a shell
                 shlex.split(self.line),
                 input=text,
-                env={**inherited, "NEWSLETTER_ALERT_TEXT": text},
+                env={**inherited, TEXT_VARIABLE: text},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 timeout=self.timeout,

@@ -18,6 +18,7 @@ from newsletter.cli.main import app
 from newsletter.config import HOME_NAME
 from newsletter.core.message import Publication
 from newsletter.core.tip import TipDraft
+from newsletter.engine.outside import TEXT_VARIABLE
 from newsletter.errors import NewsletterError
 from newsletter.render.edition import _values
 from newsletter.render.splice import Sentinels
@@ -255,7 +256,7 @@ def test_commands_in_the_docs_exist(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_in_the_docs_exist(name: str) -> None:
     """A setting that the docs name is one, and a family such as `NEWSLETTER_SMTP_*` has members."""
-    known = {one.name for one in settings_help()} | {HOME_NAME}
+    known = {one.name for one in settings_help()} | {HOME_NAME, TEXT_VARIABLE}
     known |= {one.name + FILE_SUFFIX for one in settings_help() if one.secret}
     families = {
         one

@@ -1,0 +1,112 @@
+"""`newsletter edition proof`: the real mail, by hand, to anybody, counted nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+
+import pytest
+
+from newsletter.store import notice as notices
+from newsletter.store.schema import delivery
+from newsletter.transport.catcher import Catcher, Step
+from tests.cli.conftest import Home
+
+TIP = """---
+title: Name your branches
+status: approved
+---
+Hello {{ first_name|there }},
+
+a short name says more than a number.
+"""
+
+
+def script(step: Step, address: str, nth: int) -> str | None:
+    """Refuse one address."""
+    return "550 5.1.1 no such user" if step is Step.RCPT and address == "gone@example.org" else None
+
+
+@pytest.fixture
+def catcher() -> Iterator[Catcher]:
+    """Return a mail server that knows everybody but one."""
+    with Catcher(script=script) as server:
+        yield server
+
+
+@pytest.fixture
+def ready(home: Home, catcher: Catcher) -> Home:
+    """Return a home with a tip in the queue and a subscriber."""
+    with (home.folder / ".env").open("a") as env:
+        env.write(
+            f"NEWSLETTER_SMTP_HOST=127.0.0.1\nNEWSLETTER_SMTP_PORT={catcher.port}\nNEWSLETTER_SMTP_SECURITY=none\n"
+        )
+    file = home.folder / "name-your-branches.md"
+    file.write_text(TIP)
+    assert home.run("tip", "import", str(file)).code == 0
+    assert home.run("subscriber", "add", "ann@example.com", "--name", "Ann Example").code == 0
+    return home
+
+
+def test_a_proof_goes_to_anybody_and_is_counted_nowhere(ready: Home, catcher: Catcher) -> None:
+    """The mail arrives marked as a proof; no delivery and no notice is written."""
+    done = ready.run("edition", "proof", "--to", "colleague@example.org")
+    assert done.code == 0, done.err
+    assert "Sent to colleague@example.org: “Name your branches”" in done.out
+    (caught,) = catcher.caught
+    message = message_from_bytes(caught.content, policy=policy.SMTP)
+    assert message["To"] == "colleague@example.org"
+    assert message["Subject"].startswith("[Tip of the Week] Proof for ")
+    assert b"Hello there," in caught.content
+    with ready.unit.read() as tx:
+        assert not notices.counts(tx)
+        assert tx.execute(delivery.select()).first() is None
+
+
+def test_a_refusal_is_told_with_its_reason(ready: Home, catcher: Catcher) -> None:
+    """Exit code 1 and the server's words; whoever else was named still gets hers."""
+    done = ready.run("edition", "proof", "next", "--to", "gone@example.org", "--to", "bob@example.org")
+    assert done.code == 1
+    assert "gone@example.org did not get it" in done.err
+    assert "no such user" in done.err
+    assert catcher.accepted == {"bob@example.org": 1}
+
+
+def test_a_gate_that_refuses_is_told(ready: Home) -> None:
+    """A tip that could not be frozen has no proof either."""
+    (ready.folder / "bad").mkdir()
+    (ready.folder / "bad/email/edition").mkdir(parents=True)
+    (ready.folder / "bad/email/edition/body.txt").write_text("nothing\n")
+    with (ready.folder / ".env").open("a") as env:
+        env.write("NEWSLETTER_TEMPLATES_DIR=bad\n")
+    done = ready.run("edition", "proof", "--to", "ann@example.com")
+    assert done.code == 2
+    assert "no unsubscribe link" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("edition", "proof"), "--to EMAIL"),
+        (("edition", "proof", "2026-13-01", "--to", "a@example.com"), "is not a date"),
+        (("edition", "proof", "--to", "nobody"), "there is no @ sign"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(ready: Home, catcher: Catcher, words: tuple[str, ...], said: str) -> None:
+    """Nobody to send to, no date, no address: exit code 2, and nothing is sent."""
+    done = ready.run(*words)
+    assert done.code == 2
+    assert said in done.err
+    assert not catcher.caught
+
+
+def test_an_edition_that_began_is_shown_as_it_was_frozen(ready: Home, catcher: Catcher) -> None:
+    """After the freeze an edited tip no longer changes what a proof shows."""
+    sent = ready.run("edition", "send", "--now", "--yes")
+    assert sent.code == 0, sent.err
+    date = ready.run("edition", "list").out.split()
+    name = next(word for word in date if word.count("-") == 2 and word[:2] == "20")
+    done = ready.run("edition", "proof", name, "--to", "bob@example.org")
+    assert done.code == 0, done.err
+    assert "began to go out" in done.out
+    assert catcher.accepted["bob@example.org"] == 1
