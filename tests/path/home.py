@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -49,6 +50,14 @@ def settings(port: int, database_url: str, **more: object) -> str:
         "SMTP_CONNECTIONS": 4,
     } | more
     return "".join(f"NEWSLETTER_{name}='{value}'\n" for name, value in values.items())
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as wire:
+        wire.bind(("127.0.0.1", 0))
+        port: int = wire.getsockname()[1]
+        return port
 
 
 def command(folder: str, arguments: Sequence[str], out: str) -> None:

@@ -15,7 +15,7 @@ from newsletter.cli import service
 from newsletter.store import installation as installations
 from newsletter.transport.catcher import Catcher, Keep
 from tests.path.conftest import MakeHome
-from tests.path.home import PATIENCE, Home, Running, Watch, command
+from tests.path.home import PATIENCE, Home, Running, Watch, command, free_port
 
 
 class Ear:
@@ -67,14 +67,6 @@ def supervised(folder: str, notify: str, watchdog_usec: str, out: str) -> None:
 def start(home: Home, ear: Ear, watchdog_usec: int) -> Running:
     """Start the service under a supervisor that listens."""
     return home.start_other(supervised, str(home.folder), str(ear.place), str(watchdog_usec))
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as wire:
-        wire.bind(("127.0.0.1", 0))
-        port: int = wire.getsockname()[1]
-        return port
 
 
 def test_from_ready_to_stopped_in_mid_edition(make_sqlite_home: MakeHome, ear: Ear) -> None:
