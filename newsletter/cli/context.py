@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from newsletter.errors import InputError
+
 if TYPE_CHECKING:
     from newsletter.config import Settings
     from newsletter.wiring import Application
@@ -25,10 +27,18 @@ class State:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings; raises `InputError` with every mistake."""
+        """The settings; raises `InputError` with every mistake, or with the one that nothing was set up here."""
         from newsletter.config import load_settings
 
-        return load_settings(self.environ, self.home)
+        try:
+            return load_settings(self.environ, self.home)
+        except InputError as error:
+            given = {name for name in self.environ if name.startswith("NEWSLETTER_")} - {"NEWSLETTER_HOME"}
+            if given or (self.home / ".env").exists():
+                raise
+            # Whoever stands in the wrong folder has nothing to fill in; a list of settings would mislead.
+            message = f"There is no .env in {self.home}: go to the folder of the newsletter, or run `newsletter init`."
+            raise InputError(message) from error
 
     @cached_property
     def app(self) -> Application:

@@ -46,7 +46,8 @@ def _examine(here: State) -> Iterator[Finding]:
     try:
         application = here.app
     except InputError as error:
-        yield from examine.wrong_settings(error)
+        if error.details or (here.home / ".env").exists():
+            yield from examine.wrong_settings(error)
         yield from examine.settings_file(here.home, wanted=True)
         return
     yield from examine.settings(application, here.home)

@@ -24,6 +24,9 @@ Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the editi
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")]
 
 
+_COUNTS = ("rejected", "uncertain", "expired", "skipped", "open")
+
+
 def _find(application: Application, name: str) -> Edition:
     with application.unit.read() as tx:
         return find_edition(tx, name)
@@ -41,7 +44,7 @@ def _receipt(application: Application, edition: Edition) -> Receipt:
 def list_editions(
     context: typer.Context,
     as_json: Json = False,
-    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many, newest first.")] = 20,
 ) -> None:
     """List the latest editions, newest first."""
     from newsletter.store import edition as editions
@@ -49,35 +52,27 @@ def list_editions(
 
     application = state(context).app
     with application.unit.read() as tx:
-        receipts = [(one, report.receipt(tx, one)) for one in editions.latest(tx, count=count)]
+        receipts = [(one, report.receipt(tx, one)) for one in editions.latest(tx, count=limit)]
     if as_json:
         print_json([receipt.to_dict() for _, receipt in receipts])
         return
     if not receipts:
         say("No edition has been sent yet. `newsletter queue` shows what is planned.")
         return
+    # Most editions have nobody in most of these: a column of zeros tells nothing and takes the room of the title.
+    told = [one for one in _COUNTS if any(getattr(receipt, one) for _, receipt in receipts)]
     table(
-        ["date", "tip", "status", "audience", "accepted", "rejected", "uncertain", "expired", "skipped", "open"],
+        ["date", "tip", "state", "audience", "accepted", *told],
         [
-            [
-                receipt.name,
-                edition.title,
-                receipt.status.value,
-                f"{receipt.audience:,}",
-                f"{receipt.accepted:,}",
-                f"{receipt.rejected:,}",
-                f"{receipt.uncertain:,}",
-                f"{receipt.expired:,}",
-                f"{receipt.skipped:,}",
-                f"{receipt.open:,}",
-            ]
+            [receipt.name, edition.title, receipt.status.value]
+            + [f"{getattr(receipt, one):,}" for one in ("audience", "accepted", *told)]
             for edition, receipt in receipts
         ],
     )
 
 
 @app.command()
-def show(context: typer.Context, date: Name, as_json: Json = False) -> None:
+def show(context: typer.Context, date: Name = "last", as_json: Json = False) -> None:
     """Show the delivery report of an edition; exit code 1 if it does not add up."""
     application = state(context).app
     edition = _find(application, date)

@@ -98,10 +98,9 @@ def interview(answers: dict[str, str], *, given: AbstractSet[str], home: Path) -
 def _ask(question: _Question, setting: Setting, answers: Mapping[str, str], home: Path) -> str:
     proposal = answers.get(question.setting) or _proposal(setting, answers)
     while True:
-        if not proposal and setting.example:
-            say(f"  (for example: {setting.example})")
+        example = f" (such as {setting.example})" if setting.example and not proposal else ""
         answer: str = typer.prompt(
-            f"  {question.words}",
+            f"  {question.words}{example}",
             default=proposal or ("" if question.optional else None),
             show_default=bool(proposal),
             hide_input=question.hidden,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -31,7 +31,14 @@ from newsletter.cli import (
     tip,
 )
 from newsletter.cli.context import State
+from newsletter.cli.output import say, sentence, speak_plainly, warn
 from newsletter.errors import NewsletterError
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended: 128 and the number of the signal."""
+
+_USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""What typer raises for words it does not understand; it has no public name of its own."""
 
 app = typer.Typer(
     name="newsletter",
@@ -61,7 +68,7 @@ app.command("run")(service.run)
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"newsletter {__version__}")
+        say(f"newsletter {__version__}")
         raise typer.Exit
 
 
@@ -84,14 +91,38 @@ def _global(
 
 def main() -> None:
     """Run the command line; the exit code says whether it worked (0), needs a person (1) or was asked wrongly (2)."""
+    speak_plainly()
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        app()
+        code = app(standalone_mode=False)
     except NewsletterError as error:
-        typer.echo(f"newsletter: {error}", err=True)
+        warn(f"newsletter: {sentence(str(error))}")
         for line in error.details:
-            typer.echo(f"  {line}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of a pipe went away (`| head`); the rest of the output has no use.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 it stays open until the interpreter ends
-        sys.exit(0)
+            warn(f"  {line}")
+        return error.exit_code
+    except typer.Abort:
+        # A question was answered with Ctrl-C, or nobody was there any more; all questions come before all work.
+        warn("newsletter: Nothing was done.")
+        return INTERRUPTED
+    except _USAGE_ERROR as error:
+        return _explain(error)
+    if code == INTERRUPTED:
+        # Each change is one transaction: what was under way has left no trace.
+        warn("newsletter: Stopped. What was not finished was taken back.")
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: typer.BadParameter) -> int:
+    """Say what is wrong with the words of a command, as every other error is said; without any words, how it goes."""
+    words = error.format_message()
+    if words.startswith("Usage:"):
+        warn(words)
+    else:
+        warn(f"newsletter: {sentence(words)}")
+        if error.ctx is not None:
+            warn(f"  {error.ctx.get_usage().removeprefix('Usage: ')}")
+            warn(f"  `{error.ctx.command_path} --help` says more.")
+    return error.exit_code

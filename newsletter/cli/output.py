@@ -1,8 +1,16 @@
-"""How commands speak: tables and lines for people, JSON for programs, questions on a terminal only."""
+"""How commands speak: tables and lines for people, JSON for programs, questions on a terminal only.
+
+All that is printed passes `say` or `warn`. A reader who goes away (`| head -1`) ends the talk, never the work; and what
+a terminal has no letter for is written with letters that it has.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated
@@ -14,38 +22,81 @@ from newsletter.errors import InputError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
+_WORD = re.compile(r"[a-z]+'?[a-z]*")
+"""A word of a sentence; a slug of several words, an address, a file or an option is written as it is."""
+
+_PLAIN = str.maketrans(
+    {
+        "“": '"',
+        "”": '"',
+        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+        "→": "->",
+        "\N{MINUS SIGN}": "-",
+        "\N{EN DASH}": "-",
+        "─": "-",
+        "·": "*",
+        "…": "...",
+    }
+)
+"""What our own sentences and tables are written with beyond ASCII."""
+
+_IN_PLACE_OF_LETTERS = "newsletter"
+
+
+def speak_plainly() -> None:
+    """Let standard output and standard error take every letter, whatever their encoding."""
+    codecs.register_error(_IN_PLACE_OF_LETTERS, _in_other_letters)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=_IN_PLACE_OF_LETTERS)
+
+
+def _in_other_letters(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    return "".join(one if one.isascii() else "?" for one in text), error.end
+
 
 def say(line: str = "") -> None:
     """Print a line for a person."""
-    typer.echo(line)
+    _print(line, err=False)
 
 
 def warn(line: str) -> None:
     """Print a line for a person to standard error, so that it never mixes with data."""
-    typer.echo(line, err=True)
+    _print(line, err=True)
+
+
+def _print(line: str, *, err: bool) -> None:
+    try:
+        typer.echo(line, err=err)
+    except BrokenPipeError:
+        # Nobody reads on. What the command does is done to its end all the same, and its exit code stays true.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nowhere)
 
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    # JSON can write every letter in ASCII, and must not lose one.
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    say(json.dumps(value, indent=2, ensure_ascii=plain, default=str))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """Print a table, as wide as it needs to be when the output is not a terminal."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    """Print a table, folded to the width of the terminal; elsewhere it is as wide as it needs to be."""
+    from newsletter.cli.layout import lay_out
 
-    listed = [[_cell(value) for value in row] for row in rows]
-    grid = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        grid.add_column(heading, overflow="fold")
-    for row in listed:
-        grid.add_row(*row)
-    # Without a terminal there is no width to respect: a cut word would be worse than a long line.
-    width = None if sys.stdout.isatty() else 400
-    console = Console(width=width, highlight=False, soft_wrap=False, markup=False)
-    console.print(grid)
+    cells = [[_cell(value) for value in row] for row in rows]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    heading, *lines = lay_out(headings, cells, width)
+    if title:
+        say(title)
+    say(typer.style(heading, bold=True))
+    for line in lines:
+        say(line)
 
 
 def _cell(value: object) -> str:
@@ -56,6 +107,14 @@ def _cell(value: object) -> str:
 def one_line(text: str) -> str:
     """Return what a person typed as one line that can be printed and stored."""
     return " ".join(_cell(text).split())
+
+
+def sentence(message: str) -> str:
+    """Return the message of an error as a sentence that can stand alone; as it is made it may be part of another."""
+    first = message.split(" ", 1)[0]
+    if _WORD.fullmatch(first):
+        message = message[0].upper() + message[1:]
+    return message if message.endswith((".", "!", "?", ":")) else f"{message}."
 
 
 def confirm(question: str, *, yes: bool) -> None:

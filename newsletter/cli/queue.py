@@ -60,19 +60,18 @@ def _as_data(ahead: Outlook) -> list[dict[str, object]]:
 
 
 def _print_table(ahead: Outlook, zone: str) -> None:
-    from newsletter.core.cadence import describe_instant
+    from newsletter.core.cadence import brief_instant
 
     rows = [
         (
-            describe_instant(choice.slot.sends_at, zone) + (" (extra)" if choice.slot.extra else ""),
-            choice.tip.slug if choice.tip is not None else "-",
-            choice.source.value,
+            brief_instant(choice.slot.sends_at, zone) + (" (extra)" if choice.slot.extra else ""),
+            choice.tip.slug if choice.tip is not None else "",
             choice.why,
             f"{ahead.audience_of(choice):,}",
         )
         for choice in ahead.choices
     ]
-    table(("Goes out", "Tip", "Source", "Why", "People"), rows)
+    table(("goes out", "tip", "why", "people"), rows)
 
 
 def _span(takes: timedelta) -> str:

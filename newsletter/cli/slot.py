@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import time
 
     from newsletter.core.cadence import Slot
+    from newsletter.core.edition import EditionStatus
     from newsletter.wiring import Application
 
 app = typer.Typer(help="Skip and add dates.", no_args_is_help=True, rich_markup_mode=None)
@@ -84,11 +85,16 @@ def add(
 @app.command("list")
 def list_slots(context: typer.Context, json: Json = False) -> None:
     """List the dates of which something is recorded: sent, skipped, missed, empty, added."""
+    from newsletter.core.cadence import SlotState, slot_order
+    from newsletter.store import edition as editions
     from newsletter.store import slot as slots
 
     app_ = state(context).app
     with app_.unit.read() as tx:
-        stored = slots.since(tx, None)
+        stored = sorted(slots.since(tx, None), key=slot_order)
+        frozen = [one.date for one in stored if one.state is SlotState.FROZEN]
+        # The newest of a date comes first, and tells how the date stands.
+        made = {one.date: one.status for one in reversed(editions.latest(tx, count=2 * len(frozen)))} if frozen else {}
     if json:
         print_json(
             [
@@ -97,6 +103,7 @@ def list_slots(context: typer.Context, json: Json = False) -> None:
                     "sends_at": one.sends_at.isoformat(),
                     "extra": one.extra,
                     "state": one.state.value,
+                    "edition": made[one.date].value if one.date in made else None,
                     "reason": one.reason,
                 }
                 for one in stored
@@ -106,8 +113,28 @@ def list_slots(context: typer.Context, json: Json = False) -> None:
     if not stored:
         say("Nothing is recorded of any date yet; `newsletter queue` shows the coming ones.")
         return
-    rows = ((_described(app_, one), one.state.value, "yes" if one.extra else "", one.reason) for one in stored)
-    table(("Date", "State", "Extra", "Reason"), rows)
+    rows = ((_brief(app_, one), _became(one, made.get(one.date)), one.reason) for one in stored)
+    table(("date", "state", "why"), rows)
+
+
+def _became(slot: Slot, edition: EditionStatus | None) -> str:
+    """Say in a word what became of a date; of an edition that only the ledger knows, it was sent."""
+    from newsletter.core.cadence import SlotState
+    from newsletter.core.edition import EditionStatus
+
+    if slot.state is not SlotState.FROZEN:
+        return slot.state.value
+    return "sent" if edition in {None, EditionStatus.FINISHED} else str(edition)
+
+
+def _brief(app_: Application, slot: Slot) -> str:
+    """Name a slot in a table: its local date, which is its key, and its hour if that is on this date."""
+    from newsletter.core.cadence import brief_date, brief_instant, local
+
+    zone = app_.cadence.zone
+    # An edition of which only the ledger tells bears the hour at which it was sent, perhaps on another day.
+    known = local(slot.sends_at, zone).date() == slot.date
+    return (brief_instant(slot.sends_at, zone) if known else brief_date(slot.date)) + (" (extra)" if slot.extra else "")
 
 
 def _described(app_: Application, slot: Slot) -> str:

@@ -33,26 +33,26 @@ FORECAST_WEEKS = 52
 @app.command("list")
 def list_tips(
     context: typer.Context,
-    status: Annotated[
-        str | None, typer.Option("--status", help="Only draft, approved, sent or retired ones.", metavar="STATUS")
+    state_: Annotated[
+        str | None, typer.Option("--state", help="Only draft, approved, sent or retired ones.", metavar="STATE")
     ] = None,
     json: Json = False,
 ) -> None:
     """List tips in queue order, with the date on which each goes out or went out."""
     from newsletter.core.tip import TipStatus
 
-    if status is not None and status not in set(TipStatus):
-        raise InputError(f"{status!r} is not a status; use one of {', '.join(TipStatus)}")
+    if state_ is not None and state_ not in set(TipStatus):
+        raise InputError(f"{state_!r} is no state of a tip; one of {', '.join(TipStatus)}.")
     here = state(context)
-    rows = [row for row in _rows(here) if status is None or row["status"] == status]
+    rows = [row for row in _rows(here) if state_ is None or row["state"] == state_]
     if json:
         print_json(rows)
         return
     if not rows:
-        say("No tips." if status is None else f"No {status} tips.")
+        say("There is no tip yet." if state_ is None else f"No tip is {state_}.")
         return
-    headings = ("Tip", "Title", "Status", "Goes out", "Last sent", "Remarks")
-    keys = ("slug", "title", "status", "goes_out", "last_sent")
+    headings = ("tip", "title", "state", "goes out", "last sent", "remarks")
+    keys = ("slug", "title", "state", "goes_out", "last_sent")
     table(headings, ([*(row[key] for key in keys), _remarks(row)] for row in rows))
 
 
@@ -262,7 +262,7 @@ def _row(tip: Tip, *, goes_out: date | None, sent: list[date], stranded: str) ->
         "slug": tip.slug,
         "title": tip.title,
         "subject": tip.subject,
-        "status": tip.status.value,
+        "state": tip.status.value,
         "goes_out": goes_out,
         "sent": sent,
         "last_sent": max(sent, default=tip.first_published),

@@ -172,6 +172,17 @@ def describe_instant(moment: datetime, zone: str) -> str:
     return f"{describe_date(there.date())}, {there:%H:%M} {label}"
 
 
+def brief_instant(moment: datetime, zone: str) -> str:
+    """Return `Tue 24 Nov 2026, 09:00 UTC+1`: the same for a column of a table, where each line bears one."""
+    there = local(moment, zone)
+    return f"{brief_date(there.date())}, {there:%H:%M} {_describe_offset(there.utcoffset() or timedelta())}"
+
+
+def brief_date(day: date) -> str:
+    """Return `Tue 24 Nov 2026`."""
+    return f"{WEEKDAYS[day.weekday()][:3].capitalize()} {day.day} {_MONTHS[day.month - 1][:3]} {day.year}"
+
+
 def describe_date(day: date) -> str:
     """Return `Tuesday 24 November 2026`, in English whatever the locale."""
     return f"{WEEKDAYS[day.weekday()].capitalize()} {day.day} {_MONTHS[day.month - 1]} {day.year}"

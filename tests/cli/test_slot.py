@@ -48,11 +48,11 @@ def test_an_extra_date_without_a_tip_takes_the_next_one(home: Home) -> None:
     [
         (("skip", "soon"), "'soon' is not a date"),
         (("skip", "2020-01-07"), "is over"),
-        (("skip", "2199-01-07"), "nothing goes out on Monday 7 January 2199"),
+        (("skip", "2199-01-07"), "Nothing goes out on Monday 7 January 2199"),
         (("unskip", "2020-01-07"), "its time is past"),
         (("add", "2020-01-08"), "is past"),
         (("add", "2199-01-07", "25:00"), "'25:00' is not a time"),
-        (("add", "2199-01-07", "--tip", "nope"), "there is no tip 'nope'"),
+        (("add", "2199-01-07", "--tip", "nope"), "There is no tip 'nope'"),
         (("add", "2199-01-08"), "is a weekly date already"),
     ],
 )

@@ -53,8 +53,8 @@ def test_the_sample_tips_go_in_and_are_listed(home: Home) -> None:
     assert done.out.endswith("18 files: 18 added.\n")
     assert home.run("tip", "import", str(SAMPLES)).out.endswith("18 files: 18 unchanged.\n")
     assert len(listed(home)) == 18
-    assert "answer-with-a-date" in home.run("tip", "list", "--status", "approved").out
-    assert home.run("tip", "list", "--status", "sent").out == "No sent tips.\n"
+    assert "answer-with-a-date" in home.run("tip", "list", "--state", "approved").out
+    assert home.run("tip", "list", "--state", "sent").out == "No tip is sent.\n"
 
 
 def test_names_are_taken_in_the_order_in_which_people_count(home: Home) -> None:
@@ -89,16 +89,16 @@ def test_faults_of_all_files_are_told_with_their_lines(home: Home) -> None:
         (("tip", "add", "missing.md"), "cannot be read"),
         (("tip", "add", "."), "is a folder; `newsletter tip import .`"),
         (("tip", "import", "empty"), "holds no .md file"),
-        (("tip", "list", "--status", "good"), "'good' is not a status; use one of draft, approved, sent, retired"),
-        (("tip", "show", "nope"), "there is no tip 'nope'"),
-        (("tip", "approve", "a", "nope"), "there is no tip 'nope'"),
+        (("tip", "list", "--state", "good"), "'good' is no state of a tip; one of draft, approved, sent, retired"),
+        (("tip", "show", "nope"), "There is no tip 'nope'"),
+        (("tip", "approve", "a", "nope"), "There is no tip 'nope'"),
         (("tip", "show", "an"), "begins the name of 2 tips"),
         (("tip", "pin", "a", "soon"), "'soon' is not a date"),
         (("tip", "pin", "a", "2020-01-07"), "is past"),
-        (("tip", "move", "a"), "say where to"),
-        (("tip", "move", "a", "--first", "--last"), "say where to"),
+        (("tip", "move", "a"), "Say where to"),
+        (("tip", "move", "a", "--first", "--last"), "Say where to"),
         (("tip", "move", "a", "--before", "a"), "cannot go before itself"),
-        (("tip", "preview", "a", "--as", "eve@example.org"), "there is no subscriber eve@example.org"),
+        (("tip", "preview", "a", "--as", "eve@example.org"), "There is no subscriber eve@example.org"),
         (("tip", "preview", "a", "--as", "eve"), "newsletter: "),
         (("tip", "preview", "a", "--to", ".env"), "cannot be written"),
     ],
@@ -162,7 +162,7 @@ def test_pins_places_and_retirement(home: Home) -> None:
     assert list(listed(home)) == ["a", "b"]
     assert home.run("tip", "retire", "a", "--because", "outdated").out == "a: retired\n"
     assert home.run("tip", "retire", "a").out == "a: was retired already\n"
-    assert listed(home)["a"]["status"] == "retired"
+    assert listed(home)["a"]["state"] == "retired"
 
 
 def test_a_pinned_draft_is_warned_of(home: Home) -> None:
@@ -217,7 +217,7 @@ def test_a_faulty_new_tip_is_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("script", "message"),
-    [("exit 3", "the editor gave up (exit code 3)"), ('echo more >> "$1"; exit 3', "and the text is kept at ")],
+    [("exit 3", "The editor gave up (exit code 3)"), ('echo more >> "$1"; exit 3', "and the text is kept at ")],
 )
 def test_an_editor_that_fails_changes_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch, script: str, message: str
@@ -306,7 +306,7 @@ def test_an_emptied_file_is_a_no(home: Home, monkeypatch: pytest.MonkeyPatch) ->
     """Deleting everything is another way to say no."""
     editor(home, monkeypatch, ': > "$1"')
     assert home.run("tip", "new", "Listen").out == "Saved unchanged, so nothing was added.\n"
-    assert "say what the tip is called" in home.run("tip", "new", " ").err
+    assert "Say what the tip is called" in home.run("tip", "new", " ").err
 
 
 def test_a_pin_that_breaks_a_series_is_warned_of(home: Home) -> None:

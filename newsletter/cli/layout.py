@@ -1,0 +1,89 @@
+"""Tables as text: columns side by side, folded at spaces and hyphens to fit a width.
+
+In: headings, rows of one-line texts, and a width or none. Out: lines without spaces at their ends. It prints nothing,
+and counts in the cells of a terminal, of which a CJK character takes two.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+GAP = 2
+NAME = 30
+"""The first column names its row, and up to this width it is folded only when nothing else is left to fold."""
+
+LEAST = 8
+"""Cells below which no column is made narrower for a single long word; such a word is broken instead."""
+
+_NUMBER = re.compile(r"[\d,]+")
+_BREAK = re.compile(r"(?<= )(?=\S)|(?<=[^\W\d_]-)(?=\w)|(?<=@)(?=\w)")
+"""Where a line may end: behind a space, within a slug or an address, but not within a date."""
+
+
+def lay_out(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """Return the heading, a rule, and the rows; numbers stand to the right. Without a width nothing is folded."""
+    columns = [[heading, *cells] for heading, *cells in zip(headings, *rows, strict=True)]
+    widths = _widths(columns, width)
+    right = [any(cells[1:]) and all(_NUMBER.fullmatch(cell) for cell in cells[1:] if cell) for cells in columns]
+    lines = list(_row(headings, widths, right))
+    lines.append("─" * (sum(widths) + GAP * (len(widths) - 1)))
+    for row in rows:
+        lines.extend(_row(row, widths, right))
+    return lines
+
+
+def cells_of(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in {"W", "F"} else 1 for one in text
+    )
+
+
+def _widths(columns: Sequence[Sequence[str]], width: int | None) -> list[int]:
+    """Give each column what it wants, and take from the widest what is too much."""
+    widths = [max(map(cells_of, cells)) for cells in columns]
+    if width is None:
+        return widths
+    room = width - GAP * (len(widths) - 1)
+    # First as far as no word is broken, then as far as it must be.
+    words = [max(cells_of(piece.rstrip()) for cell in cells for piece in _BREAK.split(cell)) for cells in columns]
+    names = [widths[0] if widths[0] <= NAME else words[0], *words[1:]]
+    for least in (names, words, [min(LEAST, one) for one in words]):
+        while sum(widths) > room:
+            spare = [(have, at) for at, (have, floor) in enumerate(zip(widths, least, strict=True)) if have > floor]
+            if not spare:
+                break
+            widths[max(spare)[1]] -= 1
+    return widths
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
+    folded = [_fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    for number in range(max(map(len, folded))):
+        parts = []
+        for lines, width, to_right in zip(folded, widths, right, strict=True):
+            text = lines[number] if number < len(lines) else ""
+            blank = " " * (width - cells_of(text))
+            parts.append(blank + text if to_right else text + blank)
+        yield (" " * GAP).join(parts).rstrip()
+
+
+def _fold(text: str, width: int) -> list[str]:
+    """Break a text into lines, at a space or behind a hyphen if that can be, else anywhere."""
+    if cells_of(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for piece in _BREAK.split(text):
+        if cells_of(line + piece.rstrip()) <= width:
+            line += piece
+            continue
+        if line.strip():
+            lines.append(line.rstrip())
+        line = piece.lstrip()
+        while cells_of(line) > width:
+            cut = next(n for n in range(len(line), 0, -1) if n == 1 or cells_of(line[:n]) <= width)
+            lines.append(line[:cut])
+            line = line[cut:]
+    return [*lines, line.rstrip()] if line.strip() else lines

@@ -1,0 +1,110 @@
+"""What is the same for all commands: how an error is said, who reads, and on what terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from newsletter.cli.main import main
+from newsletter.cli.output import print_json, say, sentence, speak_plainly
+from tests.cli.conftest import Home
+
+PROGRAM = [sys.executable, "-m", "newsletter"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("slot", "--foo"), "No such option: --foo."),
+        (("frobnicate",), "No such command 'frobnicate'."),
+        (("slot", "skip"), "Missing argument 'DATE'."),
+        (("tip", "move", "a"), "Say where to: one of --before TIP, --first and --last."),
+        (("slot", "skip", "soon"), "'soon' is not a date"),
+    ],
+)
+def test_every_wrong_word_is_told_in_one_way(home: Home, words: tuple[str, ...], said: str) -> None:
+    """Whoever finds the mistake, the library or we, it is a sentence behind the name of the program, and code 2."""
+    done = home.run(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"newsletter: {said}")
+
+
+def test_a_group_without_a_verb_shows_its_verbs(home: Home) -> None:
+    """That is a question, not a mistake."""
+    done = home.run("slot")
+    assert "Usage: newsletter slot" in done.err
+    assert "unskip" in done.err
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("there is no tip 'a'", "There is no tip 'a'."),
+        ("The database is busy. Try again.", "The database is busy. Try again."),
+        ("read-it-aloud is retired", "read-it-aloud is retired."),
+        ("eve@example.org is not on the list", "eve@example.org is not on the list."),
+        ("tips.csv is empty", "tips.csv is empty."),
+        ("--map names two", "--map names two."),
+        ("say what:", "Say what:"),
+    ],
+)
+def test_an_error_is_a_sentence(message: str, said: str) -> None:
+    """It begins with a capital unless it begins with a name, and ends with a full stop."""
+    assert sentence(message) == said
+
+
+def test_a_folder_without_settings_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever stands in the wrong folder hears that, and not what settings are missing there."""
+    monkeypatch.setattr(sys, "argv", ["newsletter", "-C", str(tmp_path), "queue"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert f"There is no .env in {tmp_path}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("tip", "list", "--json"), ("queue",), ("--help",)])
+def test_a_reader_who_goes_away_gets_no_trace(home: Home, words: tuple[str, ...]) -> None:
+    """`| head -1` is no mistake of anybody: no words, and the exit code of the command."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*PROGRAM, "-C", str(home.folder), *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode in {0, 1} if words == ("--help",) else done.returncode == 0
+
+
+def test_a_terminal_without_our_letters_gets_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotes, arrows and rules become plain ones, and a name loses a letter but not the command its life."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+    speak_plainly()
+    say("“Käse” → ─ … Łąka")
+    print_json({"name": "Łąka"})
+    said = raw.getvalue().decode("latin-1")
+    assert said.startswith('"Käse" -> - ... ??ka\n')
+    assert json.loads(said.partition("\n")[2]) == {"name": "Łąka"}
+
+
+def test_ctrl_c_ends_a_command_in_one_line(home: Home) -> None:
+    """What is stopped leaves no trace on the screen or in the database, and the exit code that a shell gives it."""
+    editor = 'sh -c "kill -INT $PPID; sleep 0.1"'
+    done = subprocess.run(
+        [*PROGRAM, "-C", str(home.folder), "tip", "new", "Listen"],
+        env={**os.environ, "EDITOR": editor, "VISUAL": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "newsletter: Stopped. What was not finished was taken back.\n"
+    assert json.loads(home.run("tip", "list", "--json").out) == []
