@@ -1,12 +1,14 @@
 # ruff: noqa: INP001 - a script, no package.
-"""Writes the pages of the reference that can be read off the code: `docs/commands.md` and `docs/settings.md`.
+"""Writes the pages that can be read off the code: `docs/commands.md`, `docs/settings.md` and `docs/a-year.md`.
 
-`make docs`, or `python docs/generate.py` from the top of the checkout. `tests/rules/test_docs.py` compares the pages
-with what this would write, so that no command, option or setting stays undocumented.
+`make docs`, or `python docs/generate.py` from the top of the checkout. `tests/rules/test_docs.py` compares the pages of
+the reference with what this would write, so that no command, option or setting stays undocumented, and
+`tests/path/test_a_year.py` the diary of the year.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from enum import Enum
@@ -17,6 +19,9 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from newsletter.cli.main import app
+from newsletter.cli.simulate import play_example
+from newsletter.cli.simulate_diary import Diary
+from newsletter.cli.simulate_example import PEOPLE
 from newsletter.settings import FILE_SUFFIX, Setting, settings_help
 
 DOCS = Path(__file__).resolve().parent
@@ -64,6 +69,38 @@ SECTIONS = {
     "web_host": ("The service", "See [operating](operating.md)."),
 }
 """The setting that begins each section, without its prefix; a new setting falls into the section where it stands."""
+
+
+YEAR_HEAD = """\
+# A year
+
+<!-- Written by `make docs`, which runs `newsletter simulate --example`. -->
+
+What do you hear of the newsletter in a year, when much goes wrong? This is the diary of 52 Tuesdays with {people}
+readers, played by the real program on a real database; only the clock, the mail server and the people are made up.
+Times are those of {zone}, whose clocks change in March and in November: the hour of the mail does not.
+
+In a week in which all is well there are two mails: on Monday the proof of what goes out, on Tuesday the report of what
+became of it. The rest of this page is about the other weeks. A line of the kind `mail` is a mail to the people who run
+the newsletter, with its subject and, where there is more to say than that, its first sentences.
+
+Look for: the machine that is off over the hour (9 February) and for three weeks (August), the queue that runs dry
+(March), the mailbox that does not exist (4 May) and those that are full (8 June, 9 November), the date that is skipped
+(6 July), the mail server that is dead for six hours of a Tuesday (14 September), the extra date (14 October), the tip
+that is swapped after its proof (15 November), and the one that is pinned to a date (21 December).
+
+Your own coming weeks: `newsletter simulate` plays them with your tips, your dates and your settings, on a throwaway
+copy in which nobody is named. `--from` begins on a later day, and `--weeks` plays more or fewer than 52.
+
+```text
+"""
+"""How the page begins; the diary follows."""
+
+
+def year_page(diary: Diary) -> str:
+    """Return the text of `docs/a-year.md`."""
+    lines = [*diary.lines(), "", *diary.summary()]
+    return YEAR_HEAD.format(people=PEOPLE, zone=diary.zone) + "\n".join(lines) + "\n```\n"
 
 
 def commands_page() -> str:
@@ -201,3 +238,6 @@ def pages() -> dict[Path, str]:
 if __name__ == "__main__":
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
+    # Half a minute, for a year.
+    logging.disable(logging.CRITICAL)
+    (DOCS / "a-year.md").write_text(year_page(play_example()), encoding="utf-8")

@@ -1,0 +1,172 @@
+"""`newsletter simulate`: the coming weeks, played through with the present tips, dates and settings.
+
+Everything is the real thing (database, schedule, proofs, reports, alerts) but the people, the mail server and the
+time. Nothing of the real database is changed, and no mail leaves the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import tempfile
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.context import state
+from newsletter.cli.output import Json, print_json, say
+from newsletter.errors import InputError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from newsletter.cli.simulate_diary import Diary
+    from newsletter.cli.simulate_stage import JumpingClock, Script
+    from newsletter.config import Settings
+    from newsletter.store.excerpt import Excerpt
+    from newsletter.wiring import Application
+
+STAND_INS = 200
+"""People at most: with more of them the diary would read the same and take longer."""
+
+
+def simulate(
+    context: typer.Context,
+    begins: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="Begin on this day instead of now.")
+    ] = None,
+    weeks: Annotated[int, typer.Option("--weeks", min=1, max=520, help="How many weeks to play.")] = 52,
+    example: Annotated[
+        bool, typer.Option("--example", help="Play a made-up year in which much goes wrong; needs no installation.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Play the coming weeks with the present tips, dates and settings, and print what would happen.
+
+    It works on a throwaway copy, with stand-ins for the people: nothing is changed, and no mail is sent.
+    """
+    # What the service would log is told by the diary, with the time of the simulation.
+    logging.disable(logging.CRITICAL)
+    try:
+        diary = play_example() if example else _play_own(state(context).app, begins, weeks)
+    finally:
+        logging.disable(logging.NOTSET)
+    if json:
+        print_json(as_data(diary))
+        return
+    for line in (*diary.lines(), "", *diary.summary()):
+        say(line)
+
+
+def play_example() -> Diary:
+    """Play the example year."""
+    from newsletter.cli import simulate_example as year
+    from newsletter.cli.simulate_stage import JumpingClock
+    from newsletter.config import load_settings
+
+    with tempfile.TemporaryDirectory(prefix="newsletter-simulate-") as folder:
+        own = {**year.SETTINGS, "NEWSLETTER_SECRET_KEY": secrets.token_urlsafe(32)}
+        settings = _rehearsing(load_settings(own, Path(folder)), Path(folder))
+        clock = JumpingClock(year.START)
+        return _play(settings, clock, year.example_script(), people=year.PEOPLE, until=year.END)
+
+
+def _play_own(app: Application, begins: str | None, weeks: int) -> Diary:
+    from newsletter.cli.simulate_stage import JumpingClock, Script
+    from newsletter.flows.plan import outlook
+    from newsletter.store import excerpt
+
+    now = app.clock.now()
+    start = _start(app, begins, now)
+    with app.unit.read() as tx:
+        known = excerpt.take(tx)
+    people = min(known.active, STAND_INS)
+    with tempfile.TemporaryDirectory(prefix="newsletter-simulate-") as folder:
+        settings = _rehearsing(app.settings, Path(folder))
+        clock = JumpingClock(start)
+        until = start + timedelta(weeks=weeks)
+        diary = _play(settings, clock, Script(), people=people, until=until, known=known, fresh=start > now)
+    if known.active > people:
+        diary.warnings.append(f"{people:,} stand-ins were played for your {known.active:,} subscribers")
+    if not app.settings.admin_emails:
+        diary.warnings.append("nobody gets reports and alerts: name somebody in NEWSLETTER_ADMIN_EMAILS")
+    ahead = outlook(app.unit, app.plan_rules, weeks=weeks, now=now)
+    diary.warnings += ahead.warnings
+    return diary
+
+
+def _start(app: Application, begins: str | None, now: datetime) -> datetime:
+    from newsletter.core.cadence import local, parse_date, parse_local
+
+    if begins is None:
+        return now
+    zone = app.cadence.zone
+    try:
+        day = parse_date(begins)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if day < local(now, zone).date():
+        raise InputError(f"{begins} is past; a simulation begins today or later")
+    return max(now, parse_local(begins, "00:00", zone))
+
+
+def _rehearsing(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with everything that reaches out turned inwards."""
+    from pydantic import SecretStr
+
+    return settings.model_copy(
+        update={
+            "database_url": SecretStr(f"sqlite:///{folder / 'newsletter.db'}"),
+            "journal_dir": folder / "journal",
+            "secret_key": SecretStr(secrets.token_urlsafe(32)),
+            "secret_keys_old": (),
+            "ping_url": "",
+            "smtp_connections": 1,
+        }
+    )
+
+
+def _play(
+    settings: Settings,
+    clock: JumpingClock,
+    script: Script,
+    *,
+    people: int,
+    until: datetime,
+    known: Excerpt | None = None,
+    fresh: bool = True,
+) -> Diary:
+    """Set up an installation and let the time go by."""
+    from newsletter.cli.simulate_diary import Diary
+    from newsletter.cli.simulate_play import Play
+    from newsletter.cli.simulate_stage import MemoryRelay
+    from newsletter.flows.set_up import set_up
+    from newsletter.store import excerpt
+    from newsletter.wiring import build
+
+    app = build(settings, clock=clock)
+    set_up(app.engine, app.keyring, who="simulation", now=clock.now())
+    with app.unit.write() as tx:
+        if known is not None:
+            excerpt.plant(tx, known, fresh=fresh)
+        excerpt.plant_people(tx, people, now=clock.now())
+    relay = MemoryRelay(clock=clock, script=script, staff=frozenset((*app.office.admins, *app.office.editors)))
+    play = Play(
+        application=app, clock=clock, relay=relay, script=script, until=until, diary=Diary(zone=app.cadence.zone)
+    )
+    try:
+        return play.run()
+    finally:
+        app.engine.dispose()
+
+
+def as_data(diary: Diary) -> dict[str, object]:
+    """Return a diary as values."""
+    return {
+        "entries": [{**asdict(one), "at": one.at.isoformat(), "details": list(one.details)} for one in diary.entries],
+        "dates": [{**asdict(one), "date": one.date.isoformat()} for one in diary.days],
+        "warnings": diary.warnings,
+    }

@@ -1,0 +1,102 @@
+"""An excerpt: what a rehearsal needs of a database, in which nobody is named.
+
+In: a database of either kind. Out: its tips, dates, past editions and schedule as values, and how many people would get
+an edition. No address leaves it: neither people nor what was sent to them are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, func, insert, select, update
+
+from newsletter.core.edition import EditionStatus
+from newsletter.core.subscriber import SubscriberState
+from newsletter.store import subscriber as subscribers
+from newsletter.store.schema import edition, installation, notice, slot, subscriber, tip
+from newsletter.store.unit import Tx
+
+_Rows = Sequence[Mapping[str, Any]]
+
+_OPEN = (EditionStatus.SENDING.value, EditionStatus.PAUSED.value)
+_KINDS = ("proof", "withdrawn", "sending", "report")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """Rows by table; how many people there are; and since when which schedule holds."""
+
+    rows: Mapping[str, _Rows]
+    told: _Rows
+    """What was said about which date: kind, about, variant and time of notices."""
+    active: int
+    first_tick_at: datetime | None
+    cadence: str | None
+    cadence_since: datetime | None
+
+
+def take(tx: Tx) -> Excerpt:
+    """Read the excerpt of a database."""
+    told = select(notice.c.kind, notice.c.about, notice.c.variant, func.min(notice.c.created_at).label("created_at"))
+    told = told.where(notice.c.kind.in_(_KINDS)).group_by(notice.c.kind, notice.c.about, notice.c.variant)
+    row = tx.execute(select(installation)).one()
+    return Excerpt(
+        # In this order each row finds what it refers to.
+        rows={table.name: _rows(tx, table) for table in (tip, slot, edition)},
+        told=[dict(one._mapping) for one in tx.execute(told)],  # noqa: SLF001 - its documented name
+        active=subscribers.count_active(tx),
+        first_tick_at=row.first_tick_at,
+        cadence=row.cadence,
+        cadence_since=row.cadence_since,
+    )
+
+
+def plant(tx: Tx, known: Excerpt, *, fresh: bool) -> None:
+    """Write an excerpt into a fresh database, without its people; `fresh` lets its schedule begin anew."""
+    for table in (tip, slot, edition):
+        rows = [dict(one) for one in known.rows[table.name]]
+        if rows:
+            tx.execute(insert(table), rows)
+    # Nobody is there who could get the rest of an edition that was under way.
+    tx.execute(
+        update(edition)
+        .where(edition.c.status.in_(_OPEN))
+        .values(status=EditionStatus.FINISHED.value, finished_at=edition.c.started_at, totals={}),
+    )
+    # As said already, so that a date is not proven and an edition not reported again.
+    said = [{**one, "recipient": "", "message": "", "state": "withdrawn"} for one in known.told]
+    if said:
+        tx.execute(insert(notice), said)
+    if fresh:
+        return
+    tx.execute(
+        update(installation).values(
+            first_tick_at=known.first_tick_at, cadence=known.cadence, cadence_since=known.cadence_since
+        ),
+    )
+
+
+def plant_people(tx: Tx, count: int, *, now: datetime) -> None:
+    """Write stand-ins for the people."""
+    rows = [
+        {
+            "email": f"reader-{number}@example.org",
+            "canonical": f"reader-{number}@example.org",
+            "first_name": f"Reader {number}",
+            "state": SubscriberState.ACTIVE.value,
+            "state_since": now,
+            "created_at": now,
+        }
+        for number in range(1, count + 1)
+    ]
+    if rows:
+        tx.execute(insert(subscriber), rows)
+
+
+def _rows(tx: Tx, table: Table) -> _Rows:
+    # The content of an edition is large, and frozen: no rehearsal sends it again.
+    drop = {"content": "", "nonce": ""} if table is edition else {}
+    return [{**row._mapping, **drop} for row in tx.execute(select(table))]  # noqa: SLF001 - its documented name

@@ -1,0 +1,144 @@
+"""A whole year of the real program: 52 Tuesdays, and everything that goes wrong in between.
+
+The diary is also a page for people, `docs/a-year.md`; this is where it is judged.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from newsletter.cli import simulate_example as year
+from newsletter.cli.simulate import play_example
+from newsletter.cli.simulate_diary import Diary, Entry, Kind
+from newsletter.core.cadence import describe_date, local
+
+DOCS = Path(__file__).parents[2] / "docs"
+SPRING, AUTUMN = date(2027, 3, 14), date(2027, 11, 7)
+"""The days on which the clocks of New York change."""
+
+
+@pytest.fixture(scope="module")
+def diary() -> Diary:
+    """Play the year once."""
+    return play_example()
+
+
+def on(diary: Diary, day: date, kind: Kind) -> list[Entry]:
+    """Return the entries of a kind on a local date."""
+    return [one for one in diary.entries if one.kind is kind and local(one.at, year.ZONE).date() == day]
+
+
+def weeks(diary: Diary) -> Iterator[tuple[date, list[Entry]]]:
+    """Yield the entries of each week, from Monday on."""
+    by_monday: dict[date, list[Entry]] = defaultdict(list)
+    for one in diary.entries:
+        there = local(one.at, year.ZONE).date()
+        by_monday[there - timedelta(days=there.weekday())].append(one)
+    yield from by_monday.items()
+
+
+def test_the_page_is_what_happens(diary: Diary) -> None:
+    """The diary that people read is the one that this program writes; `make docs` writes it anew."""
+    page = runpy.run_path(str(DOCS / "generate.py"))["year_page"](diary)
+    assert (DOCS / "a-year.md").read_text(encoding="utf-8") == page
+
+
+def test_each_tuesday_has_one_outcome(diary: Diary) -> None:
+    """Of 52 Tuesdays each is sent, skipped, missed or empty, and none is forgotten."""
+    weekly = [day for day in diary.days if not day.extra]
+    assert [day.date for day in weekly] == [date(2027, 1, 5) + timedelta(weeks=number) for number in range(52)]
+    assert Counter(day.outcome for day in weekly) == {"sent": 45, "late": 2, "skipped": 1, "missed": 3, "empty": 1}
+    outcomes = {day.date: day.outcome for day in diary.days}
+    assert outcomes[year.SKIPPED] == "skipped"
+    assert outcomes[date(2027, 2, 9)] == outcomes[date(2027, 3, 23)] == "late"
+    assert outcomes[date(2027, 3, 16)] == "empty"
+    assert {day for day, outcome in outcomes.items() if outcome == "missed"} == {
+        date(2027, 8, 10), date(2027, 8, 17), date(2027, 8, 24),
+    }  # fmt: skip
+
+
+def test_everybody_is_accounted_for(diary: Diary) -> None:
+    """The report of each edition adds up to its audience, and says what became of those who made trouble."""
+    for day in diary.days:
+        assert sum(day.counts.values()) == day.audience, day
+    counts = {day.date: day.counts for day in diary.days}
+    assert counts[date(2027, 5, 4)] == {"accepted": 23, "rejected": 1}
+    assert counts[date(2027, 6, 8)] == {"accepted": 23}
+    assert counts[date(2027, 11, 9)] == {"accepted": 22, "expired": 1}
+
+
+def test_no_tip_goes_out_twice(diary: Diary) -> None:
+    """Each tip goes out on one date, those of the queue in their order, the pinned ones on theirs."""
+    tips = [day.tip for day in diary.days if day.tip is not None]
+    assert len(tips) == len(set(tips)) == 48
+    assert [tip for tip in tips if tip in year.WINTER] == year.WINTER
+    pinned = {day.tip: day.date for day in diary.days if "pinned" in day.why}
+    assert pinned == {year.EXTRA: year.EXTRA_DATE, year.HOLIDAYS: year.HOLIDAY}
+
+
+def test_nobody_gets_two_tips_in_a_week(diary: Diary) -> None:
+    """Only the extra date that a person asked for makes two, and of that people are warned."""
+    assert diary.warnings == ["23 people get more than one mail in the week of Monday 11 October 2027"]
+
+
+def test_the_hour_stays_when_the_clocks_change(diary: Diary) -> None:
+    """On the wall the mail goes out at nine before and after both days; the instant moves by an hour."""
+    hours = {}
+    for entry in diary.entries:
+        if entry.kind is Kind.EDITION and "late" not in entry.words:
+            there = local(entry.at, year.ZONE)
+            assert (there.hour, there.minute) == (9, 0), entry
+            hours[there.date()] = entry.at.hour
+    assert {hour for day, hour in hours.items() if SPRING < day < AUTUMN} == {13}
+    assert {hour for day, hour in hours.items() if not SPRING < day < AUTUMN} == {14}
+
+
+def test_a_good_week_is_two_mails(diary: Diary) -> None:
+    """When nothing happens there is the proof on Monday at nine, the report on Tuesday, and not a word more."""
+    quiet = 0
+    for monday, entries in weeks(diary):
+        if {one.kind for one in entries} != {Kind.MAIL, Kind.EDITION} or any(one.details for one in entries):
+            continue
+        quiet += 1
+        tuesday = monday + timedelta(days=1)
+        [edition] = on(diary, tuesday, Kind.EDITION)
+        title = edition.words.partition("” to ")[0] + "”"
+        [proof], [report] = on(diary, monday, Kind.MAIL), on(diary, tuesday, Kind.MAIL)
+        assert proof.words == f"Proof for {describe_date(tuesday)}: {title.strip('“”')}"
+        assert report.words.endswith(f": {title}")
+        assert len(entries) == 3
+    assert quiet > 30
+
+
+def test_no_mail_is_written_twice(diary: Diary) -> None:
+    """No two mails of the year have the same subject within a month: whoever gets one has not read it before."""
+    last: dict[str, Entry] = {}
+    for one in diary.entries:
+        if one.kind is Kind.MAIL:
+            before = last.get(one.words)
+            assert before is None or one.at - before.at > timedelta(days=30), one
+            last[one.words] = one
+
+
+def test_the_command_runs_when_no_mail_gets_through(diary: Diary) -> None:
+    """It runs once in the year: on the Tuesday of the dead relay, fifteen minutes after that was first missed."""
+    [ran] = [one for one in diary.entries if one.kind is Kind.COMMAND]
+    assert year.RELAY_DEAD.holds(ran.at)
+    assert f"{local(ran.at, year.ZONE):%m-%d %H:%M}" == "09-14 09:15"
+    after = [one.words for one in on(diary, date(2027, 9, 14), Kind.MAIL)]
+    assert after == ["23 of 23: “Call when it takes three mails”", "Passed: mail cannot be sent"]
+
+
+def test_three_weeks_off_are_three_dates_and_no_flood(diary: Diary) -> None:
+    """Back after three weeks it names each date that went by, sends none of them late, and goes on on Tuesday."""
+    back = on(diary, date(2027, 8, 27), Kind.MAIL)
+    assert len(back) == 3
+    assert all(one.words.startswith("Alert: a date went by without a mail") for one in back)
+    assert on(diary, date(2027, 8, 27), Kind.EDITION) == []
+    assert len(on(diary, date(2027, 8, 31), Kind.EDITION)) == 1
