@@ -106,7 +106,8 @@ class NoticeSender:
         """
         now = self.clock.now()
         with self.unit.read() as tx:
-            stands = next((one for one in alerts.open_alerts(tx) if one.kind is AlertKind.RELAY), None)
+            # One that the sender of editions has found to be over is looked at too.
+            stands = next((one for one in alerts.unclosed(tx) if one.kind is AlertKind.RELAY), None)
             mail = notices.last(tx, [NoticeKind.ALERT], str(stands.id)) if stands else None
         if stands is None or mail is None or mail.state not in WAITING or now - mail.created_at < STALE_AFTER:
             return

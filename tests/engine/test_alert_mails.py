@@ -210,7 +210,8 @@ def test_a_relay_dead_on_tuesday(world: Make) -> None:
     assert len(said) == 1
 
 
-def test_a_dead_relay_without_a_command_is_told_when_it_is_back(world: Make) -> None:
+@pytest.mark.parametrize("edition_first", [False, True])
+def test_a_dead_relay_without_a_command_is_told_when_it_is_back(world: Make, *, edition_first: bool) -> None:
     """Where no command is set, nobody could be told in time; that it happened is told once, when it has passed."""
     here = world("first-tip", "second-tip")
     here.go(TUESDAY - timedelta(minutes=10))
@@ -218,6 +219,8 @@ def test_a_dead_relay_without_a_command_is_told_when_it_is_back(world: Make) -> 
     here.relay_up = False
     here.go(TUESDAY + 5 * HOUR)
     here.relay_up = True
+    if edition_first:
+        here.sender.work(threading.Event())
     here.go(TUESDAY + 6 * HOUR)
     assert here.diary() == ["3 of 3: “First tip”", "Passed: mail cannot be sent"]
     assert here.open() == set()
