@@ -222,7 +222,7 @@ class Application:
         """Return what notices trouble; each part of the service has its own."""
         url = self.settings.ping_url
         ping = Ping(url=url, monotonic=self.clock.monotonic).well if url else lambda: None
-        return Watch(herald=self.herald, space=self.space, well=ping)
+        return Watch(herald=self.herald, space=self.space, well=ping, monotonic=self.clock.monotonic)
 
     def tell(self) -> None:
         """Write what people should hear of alerts and editions; for a command, which has no bell."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from newsletter.engine.watch import Watch
 from newsletter.flows.change_slot import skip_slot
 from newsletter.flows.change_tip import move_tip, pin_tip
 from newsletter.flows.queue_tip import Review
@@ -239,3 +240,20 @@ def test_two_bells_write_everything_once(world: Make, unit: Unit, clock: FixedCl
         other.step()
         clock.turn(minutes=10)
     assert here.diary() == ["Proof for Tuesday 3 November 2026: First tip", "3 of 3: “First tip”"]
+
+
+def test_a_long_look_is_followed_by_a_rest(world: Make) -> None:
+    """Where a look takes long, as among a million people, the next ones only tell what is due for a while."""
+    here = world("first-tip")
+    looks: list[float] = []
+
+    def space() -> None:
+        looks.append(here.clock.monotonic())
+        here.clock.turn(seconds=1)
+
+    watch = Watch(herald=here.herald, space=space, monotonic=here.clock.monotonic)  # type: ignore[arg-type]
+    here.bell.tick()
+    for _ in range(9):
+        watch.look(here.clock.now())
+        here.clock.turn(seconds=5)
+    assert [round(second) for second in looks] == [0, 21, 42]
