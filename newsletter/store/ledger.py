@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ __all__ = ["NAME", "Ledger", "LedgerEntry", "LedgerKind", "Seen", "machine_id", 
 logger = logging.getLogger(__name__)
 
 NAME = "ledger.jsonl"
+_MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def note(
@@ -145,10 +147,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def machine_id() -> str:
-    """Return what tells this machine from another: its systemd id, else its host name."""
+def machine_id(place: Path = Path("/etc/machine-id")) -> str:
+    """Return what tells this machine from another: its systemd id, else its host name.
+
+    The file of a container image is empty, missing, or says `uninitialized` (machine-id(5)), which would make all
+    machines one.
+    """
     try:
-        found = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+        found = place.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         found = ""
-    return found or socket.gethostname()
+    return found if _MACHINE_ID.fullmatch(found) else socket.gethostname()
