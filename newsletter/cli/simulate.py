@@ -166,7 +166,10 @@ def _play(
 def as_data(diary: Diary) -> dict[str, object]:
     """Return a diary as values."""
     return {
-        "entries": [{**asdict(one), "at": one.at.isoformat(), "details": list(one.details)} for one in diary.entries],
+        "entries": [
+            {"at": one.at.isoformat(), "kind": one.kind.value, "words": one.words, "details": list(one.details)}
+            for one in diary.entries
+        ],
         "dates": [{**asdict(one), "date": one.date.isoformat()} for one in diary.days],
         "warnings": diary.warnings,
     }

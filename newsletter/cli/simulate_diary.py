@@ -47,6 +47,8 @@ class Entry:
     kind: Kind
     words: str
     details: tuple[str, ...] = ()
+    folded: bool = False
+    """Left out of the text, as many like it stand there already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +74,20 @@ class Diary:
     entries: list[Entry] = field(default_factory=list)
     days: list[Day] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    folding: bool = False
+    """While it is set, alerts are folded."""
 
     def add(self, at: datetime, kind: Kind, words: str, *details: str) -> None:
         """Write an entry."""
-        self.entries.append(Entry(at=at, kind=kind, words=words, details=details))
+        folded = self.folding and kind in {Kind.MAIL, Kind.COMMAND}
+        self.entries.append(Entry(at=at, kind=kind, words=words, details=details, folded=folded))
 
     def lines(self) -> Iterator[str]:
         """Yield the diary as text, month by month."""
         month = ""
         for entry in self.entries:
+            if entry.folded:
+                continue
             there = local(entry.at, self.zone)
             if month and month != f"{there:%Y-%m}":
                 yield ""

@@ -84,8 +84,11 @@ class Play:
         with self.application.unit.read() as tx:
             # What lies before the beginning is not part of it.
             self._seen = {f"edition {one.name}" for one in editions.latest(tx, count=10_000)}
-            self._seen |= {f"slot {one.date}" for one in slots.since(tx, None) if one.state is not SlotState.OPEN}
-            self._past = {one.date for one in slots.since(tx, None) if one.sends_at <= self._begun}
+            over = [
+                one for one in slots.since(tx, None) if one.sends_at <= self._begun and one.state is not SlotState.OPEN
+            ]
+            self._seen |= {f"slot {one.date}" for one in over}
+            self._past = {one.date for one in over}
         at: datetime | None = self._begun
         while at is not None and not self._dry():
             self.clock.set(at)
@@ -145,7 +148,7 @@ class Play:
             headline, *rest = text.strip().splitlines()
             diary.add(self.clock.now(), Kind.COMMAND, headline, *rest)
 
-        herald = Herald(unit=app.unit, office=app.office, command=command)
+        herald = Herald(unit=app.unit, office=app.office, command=command if app.settings.alert_command else None)
         sender = app.sender()
         sender.connect = self.relay.connect
         # Chance would make two diaries of the same weeks differ.
@@ -164,6 +167,7 @@ class Play:
         for edition in fresh:
             self._seen.add(f"edition {edition.name}")
             self._empty_in_a_row = 0
+            self.diary.folding = False
             people = "1 person" if edition.audience == 1 else f"{edition.audience:,} people"
             lateness = edition.started_at - edition.sends_at
             late = f", {describe_span(lateness)} late" if lateness > LATE_AFTER else ""
@@ -241,20 +245,21 @@ class Play:
 
     def _dry(self) -> bool:
         """Tell whether all is said: nothing went out for a while, and nothing will."""
-        if self._empty_in_a_row < DRY or self._acts < len(self.script.acts):
+        if self.diary.folding or self._empty_in_a_row < DRY or self._acts < len(self.script.acts):
             return False
         now = self.clock.now()
         weeks = max(1, (self.until - now).days // 7)
-        if any(
-            one.tip for one in outlook(self.application.unit, self.application.plan_rules, weeks=weeks, now=now).choices
-        ):
-            self._empty_in_a_row = 0
-            return False
-        self.diary.add(
-            now, Kind.NOTHING, "the tips are at an end, and so is this diary: every week would be like this one"
-        )
-        self.until = now
-        return True
+        ahead = outlook(self.application.unit, self.application.plan_rules, weeks=weeks, now=now).choices
+        following = next((one.slot for one in ahead if one.tip), None)
+        if following is None:
+            words = "there is no tip for any later date, so the diary ends: each week would be like these"
+            self.diary.add(now, Kind.NOTHING, words)
+            self.until = now
+            return True
+        until = describe_date(following.date)
+        self.diary.add(now, Kind.NOTHING, f"there is no tip before {until}; further alerts about that are left out")
+        self.diary.folding = True
+        return False
 
     def _settle_accounts(self) -> None:
         with self.application.unit.read() as tx:

@@ -5,6 +5,8 @@ The diary is also a page for people, `docs/a-year.md`; this is where it is judge
 
 from __future__ import annotations
 
+import fcntl
+import pickle
 import runpy
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -24,9 +26,18 @@ SPRING, AUTUMN = date(2027, 3, 14), date(2027, 11, 7)
 
 
 @pytest.fixture(scope="module")
-def diary() -> Diary:
-    """Play the year once."""
-    return play_example()
+def diary(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Diary:
+    """Play the year once, however many processes share the tests: the first plays, the others read."""
+    kept = tmp_path_factory.getbasetemp().parent / f"year-{testrun_uid}"
+    with kept.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if content := file.read():
+            known: Diary = pickle.loads(content)  # noqa: S301 - written a moment ago, by this test run
+            return known
+        played = play_example()
+        file.write(pickle.dumps(played))
+        return played
 
 
 def on(diary: Diary, day: date, kind: Kind) -> list[Entry]:
