@@ -1,15 +1,16 @@
-"""`newsletter db`: the database as a thing: its version, and whether it is whole."""
+"""`newsletter db`: the database as a thing: its version, whether it is whole, and which copy of it counts."""
 
 from __future__ import annotations
 
 import typer
 
+from newsletter.cli import backup as copies
 from newsletter.cli.caught_up import caught_up_json, say_caught_up
 from newsletter.cli.context import state
 from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say
 
 app = typer.Typer(
-    help="The database: bring it to this version, and see whether it is whole.",
+    help="The database: bring it to this version, see whether it is whole, keep and move copies.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -86,6 +87,11 @@ def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) ->
     else:
         say_caught_up(done)
         say("Adopted: from now on this database sends, and every other copy of it is held.")
+
+
+app.command("backup")(copies.backup)
+app.command("restore")(copies.restore)
+app.command("copy")(copies.copy)
 
 
 def _verdict(editions: int, wrong: int, *, whole: bool) -> str:

@@ -50,13 +50,13 @@ class Gap:
     elsewhere: bool
     """True when it was last used on another machine."""
     copied: bool
-    """True when it was made by `db copy`."""
+    """True when `db copy` made it, or a restore was cut short."""
 
     def words(self, zone: str) -> str:
         """Say in plain words what is the matter and what to do."""
         return f"{self.matter(zone)} Nothing is sent until you say: `newsletter db adopt`."
 
-    def matter(self, zone: str) -> str:
+    def matter(self, zone: str, *, restored: bool = False) -> str:
         """Say in plain words what is the matter."""
         known = counted(self.unknown)
         parts = [f"This database is from {describe_instant(self.last_seen, zone)}."]
@@ -64,8 +64,10 @@ class Gap:
             parts.append(f"Since then the ledger knows of {known}.")
         if any(one.kind is LedgerKind.ADOPTED for one in self.unknown):
             parts.append("Another copy of it was made the one that counts since; that one must not send any more.")
+        if restored:
+            return " ".join(parts)
         if self.copied:
-            parts.append("It is a copy made by `newsletter db copy`; the database it came from must not send any more.")
+            parts.append("It is a copy that nobody adopted yet; the database it came from must not send any more.")
         elif self.elsewhere:
             parts.append("It was last used on another machine, which must not send any more.")
         return " ".join(parts)

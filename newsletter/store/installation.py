@@ -104,7 +104,7 @@ def settle_in(tx: Tx, *, machine: str, ledger_seq: int) -> None:
 
 
 COPIED = "a copy that nobody adopted"
-"""The machine of a database that `db copy` made."""
+"""The machine of a database that `db copy` made, or that is being restored."""
 
 _COPY = "copy"
 """The heartbeat of a copy that is held: when it was last in use, before it woke and beat again."""

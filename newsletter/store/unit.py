@@ -46,14 +46,14 @@ class Unit:
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """Give a transaction that only reads, and sees one state from its first statement to its last."""
-        with self._alone(), _translated(), self._reader.connect() as connection, connection.begin():
+        with self._alone(), translated(), self._reader.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """Give a transaction that may write; leaving it normally commits, an exception rolls back."""
         left: list[object] = []
-        with self._alone(), _translated(), self._engine.begin() as connection:
+        with self._alone(), translated(), self._engine.begin() as connection:
             connection.info[_LEFT] = left
             yield connection
         if left and self._committed is not None:
@@ -67,7 +67,7 @@ class Unit:
         """
         if self._engine.dialect.name != "sqlite":
             return True
-        with self._alone(), _translated(), closing(self._engine.raw_connection()) as connection:
+        with self._alone(), translated(), closing(self._engine.raw_connection()) as connection:
             cursor = connection.cursor()
             [usual] = cursor.execute("PRAGMA busy_timeout").fetchone()
             cursor.execute(f"PRAGMA busy_timeout={_FLUSH_MS}")
@@ -89,7 +89,8 @@ class Unit:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Let what a driver says leave as an error of ours."""
     try:
         yield
     except DBAPIError as error:

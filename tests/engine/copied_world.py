@@ -110,6 +110,9 @@ def copy_database(url: str) -> str:
     name = f"t_{uuid.uuid4().hex[:12]}"
     engine = connect(url)
     path = sqlite_path(engine)
+    # PostgreSQL copies only what nobody has open; the pools open again by themselves.
+    for one in _opened:
+        one.dispose()
     if path is not None:
         with engine.connect() as connection:
             connection.exec_driver_sql("COMMIT")

@@ -1,0 +1,112 @@
+"""`newsletter db backup`, `restore` and `copy`: the whole database as a thing that is kept, put back, and moved."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.caught_up import caught_up_json, say_caught_up
+from newsletter.cli.context import State, state
+from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def backup(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Where to; without it, data/backups with the date.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Copy the database to a file, also while an edition is sent; on PostgreSQL through pg_dump."""
+    from newsletter.flows.back_up import back_up
+
+    here = state(context)
+    now = here.app.clock.now()
+    done = back_up(here.app.engine, file, folder=_folder(here), environ=here.environ, now=now)
+    if as_json:
+        print_json({"file": done.file, "size": done.size})
+        return
+    say(f"Copied the database to {done.file} ({done.size:,} bytes).")
+    say("Keep a copy of it on another machine, and the .env with its secret key in a place of its own.")
+
+
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup, as `newsletter db backup` makes it.")],
+    *,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Put a backup in the place of the database; who left since stays away, and open editions are paused."""
+    from newsletter.flows.restore_database import Place, restore_database
+
+    here = state(context)
+    app = here.app
+    confirm(f"Put {file} in the place of the database? The present one is copied first.", yes=yes)
+    place = Place(database=app.engine, home=app.home, keyring=app.keyring, folder=_folder(here), environ=here.environ)
+    done = restore_database(place, file, who=here.who, now=app.clock.now())
+    if as_json:
+        values = {"version": done.version, "before": done.before, "last_seen": done.gap.last_seen}
+        print_json(values | caught_up_json(done.caught_up))
+        return
+    if done.before is not None:
+        say(f"Copied the database as it was to {done.before}.")
+    say(done.gap.matter(app.cadence.zone, restored=True))
+    say_caught_up(done.caught_up)
+    say("Restored: from now on this database sends. Start the service again.")
+
+
+def copy(
+    context: typer.Context,
+    *,
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="A new or empty database, as in the settings.")],
+    as_json: Json = False,
+) -> None:
+    """Copy everything to another database, such as from SQLite to PostgreSQL; the copy is held until adopted."""
+    from newsletter.flows.copy_database import copy_database
+
+    here = state(context)
+    # Opened as any command does, so that a database without its secret key is refused.
+    with here.app.unit.read():
+        pass
+    done = copy_database(here.app.engine, _absolute(to, here.home), progress=_progress(quiet=as_json))
+    if as_json:
+        print_json({"rows": done.rows, "editions": done.editions, "differences": done.differences})
+    else:
+        for one in done.differences:
+            say(one)
+        rows = plural(sum(done.rows.values()), "row")
+        if not done.differences:
+            say(f"Copied {rows}; the reports of {plural(done.editions, 'edition')} are the same on both sides.")
+            say("The copy is held. To move: leave this database stopped, set NEWSLETTER_DATABASE_URL to the copy,")
+            say("and run `newsletter db adopt`. From then on this one is held.")
+    if done.differences:
+        raise typer.Exit(1)
+
+
+def _folder(here: State) -> Path:
+    """Return where copies lie: beside a SQLite database, else in data/backups."""
+    from newsletter.store.database import sqlite_path
+
+    path = sqlite_path(here.app.engine)
+    return (path.parent if path is not None else here.home / "data") / "backups"
+
+
+def _absolute(url: str, home: Path) -> str:
+    """Let the path of a SQLite URL be relative to the folder of the settings, as it is in the settings."""
+    head, path = url[:10], url[10:]
+    return f"{head}{home / path}" if head == "sqlite:///" and path else url
+
+
+def _progress(*, quiet: bool) -> Callable[[str, int], None]:
+    """Say on a terminal how far it is; elsewhere a line for each table would only be noise."""
+    if quiet or not sys.stderr.isatty():
+        return lambda _table, _rows: None
+    return lambda table, rows: typer.echo(f"\r{table}: {rows:,}\x1b[K", err=True, nl=False)

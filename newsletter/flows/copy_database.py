@@ -1,0 +1,101 @@
+"""Copying the newsletter to another database with its whole history, such as from SQLite to PostgreSQL.
+
+In: the database, nobody sending, and an empty one. Out: what was copied, compared on both sides: the rows of every
+table and the report of every edition. The copy is held until somebody adopts it, and from then on the original is, so
+that the two never send side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import Edition
+from newsletter.errors import InputError, NotNow
+from newsletter.store import delivery as deliveries
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import report, transfer
+from newsletter.store.database import HEAD, Database, connect, current_revision, open_unit, sender_lock
+from newsletter.store.unit import Tx, translated
+from newsletter.store.upgrade import upgrade
+
+Progress = Callable[[str, int], None]
+
+_ALL = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What was copied."""
+
+    rows: Mapping[str, int]
+    """By table."""
+    editions: int
+    differences: Sequence[str]
+    """What is not the same on both sides, in words; empty when all is well."""
+
+
+def copy_database(source: Database, to: str, *, progress: Progress = lambda _table, _rows: None) -> Copied:
+    """Copy everything to the database of a URL, which must be new or empty.
+
+    Raises `InputError` when it is not, and `NotNow` while a sender is alive.
+    """
+    open_unit(source)
+    if connect(to).url == source.url:
+        raise InputError("That is the database itself; nothing was changed.")
+    target = connect(to)
+    try:
+        with sender_lock(source), translated():
+            _prepare(target)
+            return _carry(source, target, progress)
+    except NotNow as error:
+        if "sending" not in str(error):
+            raise
+        raise NotNow(f"{error} Stop the service, then try again; nothing was changed.") from error
+    finally:
+        target.dispose()
+
+
+def _prepare(target: Database) -> None:
+    found = current_revision(target)
+    if found is None:
+        if transfer.has_strangers(target):
+            raise InputError("The target holds other tables under our names; nothing was changed.")
+        upgrade(target)
+    elif found != HEAD:
+        raise InputError(f"The target is a database of another version ({found}); take an empty one.")
+    with open_unit(target).read() as tx:
+        transfer.refuse_filled(tx)
+
+
+def _carry(source: Database, target: Database, progress: Progress) -> Copied:
+    with transfer.one_state(source) as here:
+        with target.begin() as there:
+            transfer.carry(here, there, progress=progress)
+            known = installations.get(there)
+            installations.settle_in(there, machine=installations.COPIED, ledger_seq=known.ledger_seq)
+        with transfer.one_state(target) as there:
+            return _compare(here, there)
+
+
+def _compare(here: Tx, there: Tx) -> Copied:
+    differences = []
+    rows, copied = transfer.counts(here), transfer.counts(there)
+    for name, count in rows.items():
+        if copied[name] != count:
+            differences.append(f"{name}: {count:,} rows here, {copied[name]:,} there")
+    every, theirs = editions.latest(here, count=_ALL), editions.latest(there, count=_ALL)
+    told = {one.name: _report(there, one) for one in theirs}
+    differences += [
+        f"edition {one.name}: its report is another one there"
+        for one in every
+        if told.get(one.name) != _report(here, one)
+    ]
+    return Copied(rows=rows, editions=len(every), differences=differences)
+
+
+def _report(tx: Tx, one: Edition) -> tuple[object, Mapping[DeliveryState, int]]:
+    """Return the report as people see it, and what its rows say by themselves."""
+    return report.receipt(tx, one).to_dict(), deliveries.counts(tx, one.id)

