@@ -53,14 +53,14 @@ def run_from() -> Iterator[Callable[[str, str], Service]]:
         one.communicate()
 
 
-def until(service: Service, words: str) -> None:
+def until(service: Service, words: str) -> str:
     """Read what the service says up to a line with these words."""
     assert service.stdout is not None
     said = ""
     for line in service.stdout:
         said += line
         if words in line:
-            return
+            return said
     raise AssertionError(f"it ended without {words!r}: {said}")
 
 
@@ -82,7 +82,7 @@ def test_a_tuesday(make_sqlite_home: MakeHome, run_from: Callable[[str, str], Se
         assert catcher.accepted.total() == 0
         tuesday = run_from(str(home.folder), "2026-11-03 13:59:50")
         watch.wait_for(PEOPLE)
-        until(tuesday, "is closed")
+        said = until(tuesday, "is closed")
         end(tuesday)
         assert catcher.accepted.total() == PEOPLE == len(catcher.accepted)
     edition = home.edition()
@@ -90,3 +90,6 @@ def test_a_tuesday(make_sqlite_home: MakeHome, run_from: Callable[[str, str], Se
     assert edition.sends_at == NINE
     assert NINE <= edition.started_at < NINE.replace(second=20)
     assert home.receipt().accepted == PEOPLE
+    # Each line of the log bears what it is about.
+    assert f"is frozen for {PEOPLE} people [edition=2026-11-03 part=bell]" in said
+    assert said.endswith("[edition=2026-11-03 part=sender]\n")
