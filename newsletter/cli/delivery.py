@@ -115,4 +115,5 @@ def _show(rows: list[Row], limit: int) -> None:
         [[*_cells(row)[:6]] for row in rows[:limit]],
     )
     if len(rows) > limit:
+        say()
         say(f"More than {limit:,}; --limit shows more, --csv FILE writes all.")

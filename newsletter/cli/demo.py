@@ -233,7 +233,7 @@ class _Play:
         from newsletter.store import subscriber as subscribers
 
         if row.next_attempt_at is not None:
-            return f"It is tried again at {self._when(row.next_attempt_at)}."
+            return f"It is tried again on {self._when(row.next_attempt_at)}."
         with self.application.unit.read() as tx:
             person = subscribers.by_canonical(tx, row.email)
         bounced = person is not None and person.state is SubscriberState.BOUNCED

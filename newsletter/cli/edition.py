@@ -103,6 +103,7 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
     say()
     rows = [[one.value, f"{receipt.count(one):,}"] for one in DeliveryState if receipt.count(one)]
     table(["state", "people"], [*rows, ["audience", f"{receipt.audience:,}"]])
+    say()
     for sentence in receipt.sentences(when):
         say(sentence)
 
@@ -160,9 +161,11 @@ def retry(
         one for one, asked in ((DeliveryState.EXPIRED, expired), (DeliveryState.REJECTED, rejected)) if asked
     )
     count = resolving.retry(here.app.unit, edition, states, who=here.who, now=here.app.clock.now())
+    if not count:
+        say(f"Nobody in the edition of {edition.name} is to be tried again; nothing was changed.")
+        return
     say(f"{plural(count, 'person is', 'people are')} tried again in the edition of {edition.name}.")
-    if count:
-        _hint_service(here.app)
+    _hint_service(here.app)
 
 
 @app.command()
@@ -190,12 +193,22 @@ def resolve(
     if resend:
         confirm(f"Send {edition.name} again to those who may have it already?", yes=yes)
         count = resolving.resend(here.app.unit, edition, only=only, who=here.who, now=now)
+        if not count:
+            say(_nobody_uncertain(edition))
+            return
         say(f"{plural(count, 'person gets', 'people get')} the edition of {edition.name} again.")
         _hint_service(here.app)
         return
     to = DeliveryState.ACCEPTED if accepted else DeliveryState.REJECTED
     count = resolving.settle_uncertain(here.app.unit, edition, to, only=only, because=because, who=here.who, now=now)
+    if not count:
+        say(_nobody_uncertain(edition))
+        return
     say(f"{plural(count, 'person', 'people')} of the edition of {edition.name}: {to.value} now.")
+
+
+def _nobody_uncertain(edition: Edition) -> str:
+    return f"Nobody in the edition of {edition.name} is uncertain; nothing was changed."
 
 
 def _hint_service(application: Application) -> None:

@@ -45,6 +45,7 @@ def log(
         return
     _print(app, shown, addresses)
     if len(found) > limit:
+        say()
         say(f"There is more before that; --limit {limit * 10} shows it.")
 
 

@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from newsletter.cli import (
     queue,
     sending,
     service,
+    simulate,
     slot,
     status,
     subscriber,
@@ -54,6 +56,7 @@ app.command("status")(status.status)
 app.command("demo")(demo.demo)
 app.add_typer(tip.app, name="tip")
 app.command("queue")(queue.queue)
+app.command("simulate")(simulate.simulate)
 app.add_typer(slot.app, name="slot")
 app.add_typer(subscriber.app, name="subscriber")
 app.add_typer(edition.app, name="edition")
@@ -92,7 +95,33 @@ def _global(
 def main() -> None:
     """Run the command line; the exit code says whether it worked (0), needs a person (1) or was asked wrongly (2)."""
     speak_plainly()
+    _say_warnings()
     sys.exit(_run())
+
+
+def _say_warnings() -> None:
+    """Let what a module warns of be a sentence like any other, said once; `run` sets up a log of its own."""
+    handler = logging.lastResort
+    if handler is not None:
+        handler.setFormatter(_Sentence())
+        handler.filters[:] = [_Once()]
+
+
+class _Sentence(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"newsletter: {sentence(super().format(record))}"
+
+
+class _Once(logging.Filter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        words = record.getMessage()
+        new = words not in self._said
+        self._said.add(words)
+        return new
 
 
 def _run() -> int:

@@ -72,6 +72,7 @@ def _print_table(ahead: Outlook, zone: str) -> None:
         for choice in ahead.choices
     ]
     table(("goes out", "tip", "why", "people"), rows)
+    say()
 
 
 def _span(takes: timedelta) -> str:

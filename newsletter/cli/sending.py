@@ -59,9 +59,19 @@ def send(
             return
         edition = _freeze(here, slot)
     elif dry_run:
-        say(f"The edition of {edition.name} is {edition.status.value} already; nothing new would be frozen.")
+        _tell_begun(here.app, edition, as_json=as_json)
         return
     _work(here.app, edition, as_json=as_json)
+
+
+def _tell_begun(application: Application, edition: Edition, *, as_json: bool) -> None:
+    """Answer `--dry-run` for an edition that has begun already."""
+    edition, receipt = _look(application, edition)
+    if as_json:
+        print_json(receipt.to_dict())
+    else:
+        waiting = f"; {plural(receipt.open, 'person still waits', 'people still wait')}" if receipt.open else ""
+        say(f"The edition of {edition.name} is {edition.status.value} already{waiting}. Nothing was changed.")
 
 
 def _existing(application: Application, name: str, *, early: bool) -> Edition | None:
@@ -119,7 +129,7 @@ def _ask(here: State, slot: Slot, *, dry_run: bool, yes: bool, as_json: bool) ->
     if planned.choice.tip is None:
         raise NewsletterError(f"Nothing can be sent for {slot.date}: {planned.choice.why}.")
     if not planned.audience:
-        raise NewsletterError(f"Nothing can be sent for {slot.date}: there is no active subscriber. The tip is kept.")
+        raise NewsletterError(f"Nothing can be sent for {slot.date}: nobody is subscribed. The tip is kept.")
     people = plural(planned.audience, "person", "people")
     if dry_run:
         # The gates speak here too: a dry run that passes what the freeze refuses would be worth nothing.
@@ -175,6 +185,10 @@ def _work(application: Application, edition: Edition, *, as_json: bool) -> None:
     done: Pass | None = None
     if edition.status not in {EditionStatus.FINISHED, EditionStatus.CANCELLED}:
         done = _send_or_watch(application, edition, quiet=as_json)
+    elif not as_json:
+        said = "was sent already" if edition.status is EditionStatus.FINISHED else "was cancelled"
+        say(f"The edition of {edition.name} {said}; nothing is sent again.")
+        say()
     edition, receipt = _look(application, edition)
     if as_json:
         print_json(receipt.to_dict())
@@ -259,7 +273,7 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
         if quota and receipt.queued:
             until = f" until {describe_instant(application.clock.now() + timedelta(seconds=quota), zone)}: a quota"
         alive = service_alive(application)
-        service = "the service goes on with them" if alive else "the service is not running"
+        service = "the service goes on with them" if alive else "the service is not running: `newsletter run`"
         say(f"{receipt.open:,} still waiting{until}; {service}.")
 
 
@@ -270,14 +284,16 @@ def _complain(edition: Edition, receipt: Receipt, done: Pass | None) -> None:
         raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
     if edition.status is EditionStatus.PAUSED:
         waits = plural(receipt.open, "person waits", "people wait")
-        raise NewsletterError(f"The edition of {receipt.name} is paused and {waits}: {edition.status_why}")
+        why = f": {edition.status_why}" if edition.status_why else ""
+        raise NewsletterError(f"The edition of {receipt.name} is paused and {waits}{why}")
     if done is None:
         return
     if done.trouble:
         raise NewsletterError(f"{done.trouble} {plural(receipt.open, 'delivery waits', 'deliveries wait')}.")
     if done.unanswered:
         raise NewsletterError(
-            f"{plural(done.unanswered, 'message')} got no answer before the time to stop was over: uncertain."
+            f"{plural(done.unanswered, 'message')} got no answer before the time to stop was over, "
+            f"and may have arrived: `newsletter edition resolve {receipt.name}` decides."
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.context import state
+from newsletter.cli.output import plural
 from newsletter.cli.sending import stopping
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 
@@ -69,7 +70,10 @@ def run(
             loop.join()
             unanswered = loop.work.unanswered
     if unanswered:
-        raise NewsletterError(f"{unanswered} messages got no answer before the time to stop was over: uncertain.")
+        raise NewsletterError(
+            f"{plural(unanswered, 'message')} got no answer before the time to stop was over, and may have arrived: "
+            "`newsletter edition resolve last` decides."
+        )
     logger.info("stopped")
 
 

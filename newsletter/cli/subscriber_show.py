@@ -55,6 +55,7 @@ def list_subscribers(
         (one.email, _name(one), one.state.value, f"{one.state_since:%Y-%m-%d}", ", ".join(one.tags)) for one in found
     ]
     table(("address", "name", "state", "since", "tags"), rows)
+    say()
     shown = plural(total, "subscriber")
     say(shown if len(found) == total else f"{len(found):,} of {shown}; --limit 0 lists all")
 
@@ -141,6 +142,7 @@ def _print_consents(said: Sequence[Consent], zone: str) -> None:
 def _print_editions(received: Sequence[Received], zone: str) -> None:
     from newsletter.core.cadence import describe_instant
 
+    say()
     if not received:
         say("No edition has gone to this address yet.")
         return
@@ -156,7 +158,7 @@ def _print_editions(received: Sequence[Received], zone: str) -> None:
         for one in received
     ]
     headings = ("edition", "tip", "outcome", "last try", "why", "the server's words")
-    table(headings, rows, title=f"The last {plural(len(rows), 'edition')}")
+    table(headings, rows, title="The last edition" if len(rows) == 1 else f"The last {len(rows):,} editions")
 
 
 def _server_words(one: Received) -> str:

@@ -56,7 +56,9 @@ def _named(tx: Tx, cadence: Cadence, on: date) -> Slot:
 def _open(slot: Slot, now: datetime) -> Slot:
     if slot.state is not SlotState.OPEN:
         why = f": {slot.reason}" if slot.reason else ""
-        raise InputError(f"The slot of {describe_date(slot.date)} is {slot.state.value}{why}; nothing was sent.")
+        # A frozen one without an edition is known from the ledger alone: to a person it is over.
+        state = "used up already" if slot.state is SlotState.FROZEN else slot.state.value
+        raise InputError(f"The slot of {describe_date(slot.date)} is {state}{why}; nothing was sent.")
     if slot.sends_at <= now:
         raise InputError(
             f"The slot of {describe_date(slot.date)} lies in the past and is not due; "

@@ -161,7 +161,7 @@ def test_a_quota_stops_and_says_until_when(make_sqlite_home: MakeHome) -> None:
         assert catcher.accepted.total() == 19
         [line] = [line for line in words.splitlines() if "still waiting" in line]
         assert line.startswith("31 still waiting until ")
-        assert line.endswith("a quota; the service is not running.")
+        assert line.endswith("a quota; the service is not running: `newsletter run`.")
         # A new process knows what the last one used.
         assert home.run(*GO_ON)[0] == 0
         assert catcher.accepted.total() == 19
@@ -176,7 +176,7 @@ def test_what_waits_is_said(make_sqlite_home: MakeHome) -> None:
     assert code == 0
     [line] = [line for line in words.splitlines() if "still waiting" in line]
     assert line.startswith("3 still waiting until ")
-    assert line.endswith("the service is not running.")
+    assert line.endswith("the service is not running: `newsletter run`.")
 
 
 def test_an_old_paused_edition_does_not_hold_up_the_next(make_sqlite_home: MakeHome) -> None:
