@@ -43,6 +43,8 @@ STALE_AFTER = timedelta(minutes=1)
 """A notice goes out within seconds of its writing while the relay takes mail, and half a minute after its return."""
 WAITING = (NoticeState.QUEUED, NoticeState.DEFERRED)
 ALSO_EVERY = 30.0
+LAST_SECONDS = 10.0
+"""How long the end of a run waits for a notice that is on its way."""
 AT_ONCE = 50
 RETURNS = 3
 """How often a notice goes straight back to the queue because the connection was lost; then it waits its turn."""
@@ -62,6 +64,7 @@ class NoticeSender:
     held: Callable[[], str] = lambda: ""
     """Why nothing may be sent, in words; empty when all is well."""
     _returns: Counter[NoticeId] = field(default_factory=Counter)
+    _connection: Connection | None = None
 
     @classmethod
     def beside(cls, sender: Sender) -> NoticeSender:
@@ -93,11 +96,19 @@ class NoticeSender:
         if isinstance(opened, ConnectFailure):
             self._tell(opened.plain)
             return opened.plain
+        self._connection = opened
         try:
             self._drop_stale()
             return self._send_all(opened, list(waiting), stop)
         finally:
+            self._connection = None
             opened.close()
+
+    def abort(self) -> None:
+        """Hang up from another thread; a notice that was on its way is tried again."""
+        connection = self._connection
+        if connection is not None:
+            connection.abort()
 
     def _drop_stale(self) -> None:
         """Withdraw the mail that no mail can be sent, when it could not be sent itself: to arrive would prove it wrong.
@@ -222,35 +233,53 @@ def _has_relay_alert(tx: Tx) -> bool:
 
 
 @contextmanager
-def posting(sender: NoticeSender, *, also: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Send notices in a thread while the block runs, and what is left when it ends well; `also` is called now and then.
+def posting(sender: NoticeSender, stop: threading.Event, *, also: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Send notices in a thread while the block runs, and what is left after it unless a stop was asked for.
 
-    The thread looks at real time: a clock that a test turns by hand must not be turned by a thread that waits.
+    `also` is called now and then. The thread looks at real time: a clock that a test turns by hand must not be turned
+    by a thread that waits. One that does not come back in time is cut off: what it was sending is sent again later.
     """
-    over = threading.Event()
-    thread = threading.Thread(target=copy_context().run, args=(_post, sender, over, also), name="notices", daemon=True)
+    round_ = _Round(sender=sender, stop=stop, also=also)
+    thread = threading.Thread(target=copy_context().run, args=(round_.run,), name="notices", daemon=True)
     sender.recover()
     thread.start()
     try:
         yield
     finally:
-        over.set()
-        thread.join()
-    _try(lambda: sender.work(threading.Event()))
+        round_.over.set()
+        thread.join(LAST_SECONDS)
+        if thread.is_alive():
+            round_.gone.set()
+            sender.abort()
+            thread.join(LAST_SECONDS / 2)
 
 
-def _post(sender: NoticeSender, over: threading.Event, also: Callable[[], None]) -> None:
-    troubled = 0
-    rounds = 0.0
-    while not over.is_set():
-        trouble = _try(lambda: sender.work(over))
-        troubled = troubled + 1 if trouble else 0
-        pause = BACK_OFF[min(troubled, len(BACK_OFF)) - 1] if trouble else LOOK_SECONDS
-        rounds += pause
-        if rounds >= ALSO_EVERY:
-            rounds = 0.0
-            _try(lambda: _without_word(also))
-        over.wait(pause)
+@dataclass(kw_only=True)
+class _Round:
+    """The thread of `posting`."""
+
+    sender: NoticeSender
+    stop: threading.Event
+    also: Callable[[], None]
+    over: threading.Event = field(default_factory=threading.Event)
+    """The block has ended: send what is left and come back."""
+    gone: threading.Event = field(default_factory=threading.Event)
+    """Nobody waits any more."""
+
+    def run(self) -> None:
+        troubled = 0
+        waited = 0.0
+        while not self.over.is_set() and not self.stop.is_set():
+            trouble = _try(lambda: self.sender.work(self.stop))
+            troubled = troubled + 1 if trouble else 0
+            pause = BACK_OFF[min(troubled, len(BACK_OFF)) - 1] if trouble else LOOK_SECONDS
+            waited += pause
+            if waited >= ALSO_EVERY:
+                waited = 0.0
+                _try(lambda: _without_word(self.also))
+            self.over.wait(pause)
+        if not self.stop.is_set():
+            _try(lambda: self.sender.work(self.gone))
 
 
 def _without_word(act: Callable[[], None]) -> str:

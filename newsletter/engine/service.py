@@ -48,7 +48,7 @@ def send_until_idle(
     Needs the sender lock. The counts of the returned pass are those of the whole run. `tell` is called at its end, to
     write what people should hear of it.
     """
-    with posting(NoticeSender.beside(sender)):
+    with posting(NoticeSender.beside(sender), stop):
         result = _until_idle(sender, stop, progress)
         tell()
         return result
@@ -133,7 +133,7 @@ class SenderLoop:
         return True
 
     def _hold(self) -> None:
-        with posting(NoticeSender.beside(self.sender), also=self.also):
+        with posting(NoticeSender.beside(self.sender), self.stop, also=self.also):
             self._work()
 
     def _work(self) -> None:

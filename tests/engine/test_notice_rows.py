@@ -6,17 +6,20 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from newsletter.clock import SystemClock
 from newsletter.core.edition import Edition
 from newsletter.core.notice import NoticeKey, NoticeKind, NoticeState
 from newsletter.core.pace import Limits
+from newsletter.engine import notices as engine
 from newsletter.engine.desk import QUOTA
 from newsletter.engine.notices import NoticeSender, posting
 from newsletter.store import installation as installations
 from newsletter.store import notice as notices
 from newsletter.store.schema import notice
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import DROP, Catcher, Step
+from newsletter.transport.catcher import DROP, HANG, Catcher, Step
 from tests.conftest import FixedClock
 from tests.engine.conftest import make_sender
 
@@ -179,7 +182,7 @@ def test_a_notice_overtakes_an_edition(unit: Unit, clock: FixedClock, frozen: Ca
     with Catcher(script=script) as catcher:
         # Fifty messages a second of real time: the edition takes two seconds, and a notice is looked for each half.
         sender = make_sender(unit, SystemClock(), catcher.port, connections=1, rate_per_second=50.0)
-        with posting(NoticeSender.beside(sender)):
+        with posting(NoticeSender.beside(sender), threading.Event()):
             work = threading.Thread(target=sender.work, args=(threading.Event(),))
             work.start()
             assert begun.wait(20)
@@ -199,3 +202,37 @@ def test_states_of_the_table_are_those_of_the_code() -> None:
 def test_the_expiry_is_that_of_deliveries(unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
     """A notice is tried as long as the operator wants deliveries to be tried."""
     assert make(unit, clock, catcher.port, expire_after=timedelta(hours=5)).expire_after == timedelta(hours=5)
+
+
+def test_what_is_left_goes_out_at_the_end(unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
+    """A report that is written as a run ends goes out before the run is over; after a stop it waits for the next."""
+    sender = make(unit, clock, catcher.port)
+    stop = threading.Event()
+    with posting(sender, stop):
+        queue(unit, clock)
+    assert catcher.accepted == {"ann@example.org": 1}
+    stop.set()
+    with posting(sender, stop):
+        queue(unit, clock, "2")
+    assert states(unit) == {NoticeState.ACCEPTED: 1, NoticeState.QUEUED: 1}
+
+
+def test_a_server_that_never_answers_does_not_hold_up_the_end(
+    unit: Unit, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notice without an answer is cut off and tried again, so that a service ends in time."""
+    monkeypatch.setattr(engine, "LAST_SECONDS", 0.5)
+    asked = threading.Event()
+
+    def script(step: Step, address: str, nth: int) -> str | None:
+        asked.set()
+        return HANG if step is Step.DOT else None
+
+    queue(unit, clock)
+    stop = threading.Event()
+    with Catcher(script=script) as catcher:
+        sender = make(unit, clock, catcher.port)
+        with posting(sender, stop):
+            assert asked.wait(20)
+            stop.set()
+    assert states(unit) == {NoticeState.DEFERRED: 1}
