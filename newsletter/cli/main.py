@@ -134,6 +134,8 @@ def _run() -> int:
         return error.exit_code
     except typer.Abort:
         # A question was answered with Ctrl-C, or nobody was there any more; all questions come before all work.
+        if sys.stderr.isatty():
+            warn("")
         warn("newsletter: Nothing was done.")
         return INTERRUPTED
     except _USAGE_ERROR as error:
