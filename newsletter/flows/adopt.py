@@ -164,7 +164,7 @@ def take_over(
     installations.forget_copy(tx)
     settle_alert(tx, AlertKind.HELD, HELD, now=now)
     why = f"{counted(gap.unknown) or 'nothing'} from the ledger; editions paused: {', '.join(done.paused) or 'none'}"
-    logs.add(tx, logs.Entry(at=now, who=who, what=what, about=home.machine, why=why))
+    logs.add(tx, logs.Entry(at=now, who=who, what=what, about="database", why=why))
     if done.spellings:
         # Last, so that no word written above is missed.
         erasure.scrub_words(tx, done.spellings)

@@ -321,7 +321,6 @@ def test_links_in_the_docs_resolve(name: str) -> None:
 
 
 NOT_YET = {
-    "No command restores a backup": "db restore",
     "One process sends": "newsletter/engine/dispatch.py",
 }
 """What the README says is missing, and the file or the command with which it will have come."""
