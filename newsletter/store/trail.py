@@ -100,6 +100,8 @@ class Seen:
     upto: int
     """Bytes that were read."""
     trails: Mapping[str, Trail]
+    _read: dict[tuple[str, int], Sequence[LedgerEntry]] = field(default_factory=dict, repr=False)
+    """What was asked before: a copy that is held is asked at every tick."""
 
     def lags(self, database: str, seq: int) -> bool:
         """Tell whether the ledger knows more than a database that counted to `seq`."""
@@ -111,6 +113,11 @@ class Seen:
         if not self.lags(database, seq):
             return []
         known = self.trails[database].known_to(seq)
+        if (database, known) not in self._read:
+            self._read[database, known] = self._beyond(database, known)
+        return self._read[database, known]
+
+    def _beyond(self, database: str, known: int) -> Sequence[LedgerEntry]:
         with self.path.open("rb") as handle:
             lines = handle.read(self.upto).splitlines()
         found = (read_line(line) for line in lines)

@@ -246,6 +246,7 @@ def test_a_ledger_that_did_not_grow_is_not_read_again(ledger: Ledger) -> None:
     ledger.append([entry(number) for number in range(1, 1_001)])
     first = ledger.look()
     assert ledger.look() is first
+    assert first.unknown("one", 3) is first.unknown("one", 3)
     ledger.append([entry(1_001)])
     assert ledger.look().top("one") == 1_001
 
