@@ -64,9 +64,11 @@ def raise_alert(tx: Tx, found: Alert) -> bool:
     done = tx.execute(
         insert(alert)
         .values(kind=found.kind.value, about=found.about, message=found.message, raised_at=found.raised_at)
-        .on_conflict_do_nothing(),
+        .on_conflict_do_nothing()
+        # Not by the count of rows: on PostgreSQL an INSERT keeps none.
+        .returning(alert.c.id),
     )
-    return done.rowcount == 1
+    return done.first() is not None
 
 
 def clear(tx: Tx, kind: AlertKind, about: str, *, now: datetime, quietly: bool = False) -> bool:
