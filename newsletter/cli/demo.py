@@ -7,6 +7,7 @@ leaves this machine.
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 import tempfile
 import threading
@@ -269,7 +270,9 @@ class _Play:
 
     def say_where_to_look(self) -> None:
         """Name the files, and what else can be tried on them."""
-        there = f"newsletter -C {shlex.quote(str(self.home))}"
+        # After `make demo` the command lies in an environment that is on nobody's path yet.
+        command = "newsletter" if shutil.which("newsletter") else sys.argv[0]
+        there = f"{shlex.quote(command)} -C {shlex.quote(str(self.home))}"
         say()
         typer.secho("Where to look", bold=True)
         say(f"   In a browser, the first mail:   {self.pages[0]}")

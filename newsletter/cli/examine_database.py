@@ -117,7 +117,9 @@ def _life(application: Application, tx: Tx) -> Iterator[Finding]:
             yield warn(name, f"it has never run ({work})", "newsletter run")
             continue
         at, process = beats[name]
-        if now - at > timedelta(seconds=ALIVE_SECONDS):
+        if process.endswith(installations.STOPPED):
+            yield warn(name, f"it was stopped; last alive {describe_instant(at, zone)} ({work})", "newsletter run")
+        elif now - at > timedelta(seconds=ALIVE_SECONDS):
             yield warn(name, f"no sign of life since {describe_instant(at, zone)} ({work})", "newsletter run")
         else:
             yield ok(name, f"alive: process {process}")

@@ -74,7 +74,19 @@ def run(
             f"{plural(unanswered, 'message')} got no answer before the time to stop was over, and may have arrived: "
             "`newsletter edition resolve last` decides."
         )
+    _note_end(application)
     logger.info("stopped")
+
+
+def _note_end(application: Application) -> None:
+    """Leave word that this process ended in order, so that nobody is told for a minute that it lives."""
+    from newsletter.store import installation as installations
+
+    try:
+        with application.unit.write() as tx:
+            installations.stopped(tx, application.process)
+    except NewsletterError as error:
+        logger.warning("%s", error)
 
 
 def _try_to_write(application: Application) -> None:

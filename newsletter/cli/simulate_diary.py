@@ -39,6 +39,10 @@ WIDTH = 120
 _BENEATH = " " * 35
 
 
+FOLDED = ("Alert:", "Passed:")
+"""How mails begin that a long trouble repeats; a proof or a report is never left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of the diary, and what it says beneath."""
@@ -79,7 +83,7 @@ class Diary:
 
     def add(self, at: datetime, kind: Kind, words: str, *details: str) -> None:
         """Write an entry."""
-        folded = self.folding and kind in {Kind.MAIL, Kind.COMMAND}
+        folded = self.folding and (kind is Kind.COMMAND or (kind is Kind.MAIL and words.startswith(FOLDED)))
         self.entries.append(Entry(at=at, kind=kind, words=words, details=details, folded=folded))
 
     def lines(self) -> Iterator[str]:

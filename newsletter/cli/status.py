@@ -152,6 +152,8 @@ def _last(found: Overview) -> Iterator[str]:
 
 
 def _service(found: Overview) -> Iterator[str]:
+    from newsletter.store.installation import STOPPED
+
     bell, sender = found.parts["bell"], found.parts["sender"]
     if bell.alive and sender.alive and bell.process == sender.process:
         yield f"running: process {bell.process}, last sign of life {_ago(found.now, min(_seen(bell), _seen(sender)))}"
@@ -161,6 +163,8 @@ def _service(found: Overview) -> Iterator[str]:
             yield f"the {name} has never run; `newsletter run` starts it"
         elif part.alive:
             yield f"the {name} is alive: process {part.process}, {_ago(found.now, part.seen_at)}"
+        elif part.process.endswith(STOPPED):
+            yield f"the {name} was stopped, {_ago(found.now, part.seen_at)}; `newsletter run` starts it"
         else:
             yield f"the {name} is silent: last sign of life {_ago(found.now, part.seen_at)}, process {part.process}"
 

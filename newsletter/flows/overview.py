@@ -129,7 +129,8 @@ def _parts(tx: Tx, now: datetime, alive_within: timedelta) -> dict[str, Part]:
     found = {}
     for name in ("bell", "sender"):
         at, process = beats.get(name, (None, ""))
-        alive = at is not None and now - at <= alive_within
+        ended = process.endswith(installations.STOPPED)
+        alive = at is not None and not ended and now - at <= alive_within
         found[name] = Part(seen_at=at, process=process, alive=alive)
     return found
 

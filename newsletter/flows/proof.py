@@ -105,6 +105,9 @@ def proof_for(unit: Unit, office: Office, proof: Proof, email: str, key: NoticeK
     person = _recipient(office, reader, address.smtp, now)
     original = Original(text=proof.compiled.text(person), html=proof.compiled.html(person))
     letter = replace(proof.letter, subject=f"{proof.letter.subject}: {proof.compiled.subject(person)}")
+    if address.canonical not in {parse_address(one).canonical for one in (*office.editors, *office.admins)}:
+        # Whoever is asked for an opinion gets the mail, and not the means to skip it.
+        letter = replace(letter, actions=())
     domain = publication.from_email.rpartition("@")[2]
     stamp = Stamp(to=address.smtp, message_id=notice_message_id(key, address.smtp, now, domain), date=now)
     return compose(letter, publication, office.kitchen.templates, stamp, original=original)

@@ -138,6 +138,15 @@ def beat(tx: Tx, name: str, *, now: datetime, process: str) -> None:
     )
 
 
+STOPPED = " (stopped)"
+"""How the process of a heartbeat ends that was ended in order: no sign of life is expected of it."""
+
+
+def stopped(tx: Tx, process: str) -> None:
+    """Mark the signs of life of a process that ends in order; when it was last alive stays."""
+    tx.execute(update(heartbeat).where(heartbeat.c.process == process).values(process=process + STOPPED))
+
+
 def heartbeats(tx: Tx) -> Mapping[str, tuple[datetime, str]]:
     """Return, by name, when a part was last alive and in which process."""
     return {row.name: (row.at, row.process) for row in tx.execute(select(heartbeat))}

@@ -63,9 +63,11 @@ def add(tx: Tx, key: NoticeKey, *, recipient: str, message: str, now: datetime) 
             state=NoticeState.QUEUED.value,
             created_at=now,
         )
-        .on_conflict_do_nothing(),
+        .on_conflict_do_nothing()
+        # Not by the count of rows: on PostgreSQL an INSERT keeps none.
+        .returning(notice.c.id),
     )
-    return done.rowcount == 1
+    return done.first() is not None
 
 
 def last(tx: Tx, kinds: Sequence[NoticeKind], about: str) -> Notice | None:

@@ -63,6 +63,16 @@ def test_a_proof_goes_to_anybody_and_is_counted_nowhere(ready: Home, catcher: Ca
         assert tx.execute(delivery.select()).first() is None
 
 
+def test_only_who_gets_every_proof_gets_its_buttons(ready: Home, catcher: Catcher) -> None:
+    """A colleague who is asked for an opinion cannot skip the date; an admin can."""
+    with (ready.folder / ".env").open("a") as env:
+        env.write("NEWSLETTER_ADMIN_EMAILS=boss@example.org\n")
+    done = ready.run("edition", "proof", "--to", "colleague@example.org", "--to", "Boss@example.org")
+    assert done.code == 0, done.err
+    links = {caught.rcpt_to: b"/a/" in caught.content for caught in catcher.caught}
+    assert links == {"colleague@example.org": False, "Boss@example.org": True}
+
+
 def test_a_refusal_is_told_with_its_reason(ready: Home, catcher: Catcher) -> None:
     """Exit code 1 and the server's words; whoever else was named still gets hers."""
     done = ready.run("edition", "proof", "next", "--to", "gone@example.org", "--to", "bob@example.org")

@@ -178,3 +178,14 @@ def test_a_report_that_does_not_add_up(well: Unit) -> None:
         editions.close(tx, edition.id, totals={"accepted": 3}, now=FRIDAY)
     [need] = look(well).needs
     assert need.startswith("The report of 2026-11-03 does not add up: the gap is -2.")
+
+
+def test_a_service_that_was_stopped_is_not_alive(well: Unit) -> None:
+    """A service that ended in order is not called running for the rest of the minute; one that was killed is."""
+    assert all(part.alive for part in look(well).parts.values())
+    with well.write() as tx:
+        installations.stopped(tx, "test 2")
+    assert all(part.alive for part in look(well).parts.values())
+    with well.write() as tx:
+        installations.stopped(tx, "test 1")
+    assert not any(part.alive for part in look(well).parts.values())
