@@ -67,7 +67,7 @@ def import_file(
 
     here = state(context)
     wanted = pairs("--map", mapping or ())
-    rejected = _Rejected(file.with_name(file.name + ".rejected.csv"), write=not dry_run)
+    rejected = _Rejected(file.with_suffix(".rejected.csv"), write=not dry_run)
     with _opened(file) as stream, rejected, _progress(stream, file, quiet=as_json) as progress:
         report = import_subscribers(
             here.app.unit,

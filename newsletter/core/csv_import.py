@@ -39,6 +39,7 @@ _MAILCHIMP_EVIDENCE = frozenset(
     }
 )
 _OUR_EVIDENCE = frozenset({"state_since", "state_why", "created_at"})
+_STATES = frozenset(SubscriberState)
 _MOST_COLUMNS = 200
 _LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_TAG, _MOST_TAGS = 200, 2000, 100, 100
 
@@ -59,10 +60,11 @@ class Layout:
     fields: tuple[tuple[int, str], ...]
     """Columns kept as fields of the subscriber, by heading."""
     state: SubscriberState
-    """What the people of this file are."""
+    """What the people of this file are whose row does not tell."""
     state_column: int | None = None
-    """In a file of our own each row has its state; the stronger of the two wins, so `state` is the weakest, `pending`,
-    unless a person said otherwise."""
+    """A column named `state`, in any file: a row that has one of our words in it has told its state."""
+    least: SubscriberState = SubscriberState.PENDING
+    """What such a row is at least: the stronger of the two wins, so `--as` and Mailchimp's columns only strengthen."""
     ours: bool = False
 
 
@@ -130,6 +132,8 @@ def read_headings(
     evidence = _MAILCHIMP_EVIDENCE | (_OUR_EVIDENCE if ours else frozenset())
     taken = {*columns.values()} | ({EXPORT_HEADINGS.index("state")} if ours else set())
     rest = [index for index in range(len(keys)) if index not in taken]
+    told = [EXPORT_HEADINGS.index("state")] if ours else [index for index in rest if keys[index] == "state"]
+    state = as_state or (SubscriberState.PENDING if ours else _kind(keys))
     return Layout(
         headings=headings,
         columns=columns,
@@ -137,8 +141,10 @@ def read_headings(
         fields=tuple(
             (index, headings[index] or f"column {index + 1}") for index in rest if keys[index] not in evidence
         ),
-        state=as_state or (SubscriberState.PENDING if ours else _kind(keys)),
-        state_column=EXPORT_HEADINGS.index("state") if ours else None,
+        state=state,
+        state_column=next(iter(told), None),
+        # That a file is taken for one of active people is a guess, which what a row says may weaken.
+        least=as_state or (SubscriberState.PENDING if state is SubscriberState.ACTIVE else state),
         ours=ours,
     )
 
@@ -179,12 +185,16 @@ def _good_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[st
         texts["time_zone"] = zones.get(zone.casefold(), "")
         if not texts["time_zone"]:
             notes = (f"the time zone {zone!r} is not known and was left out",)
+    state = _row_state(layout, cells)
+    fields = layout.fields
+    if state is not None:
+        fields = tuple(column for column in fields if column[0] != layout.state_column)
     return GoodRow(
         line=line,
         address=address,
-        state=_row_state(layout, cells),
+        state=layout.state if state is None else stronger(state, layout.least),
         tags=_tags(cells[columns["tags"]]) if "tags" in columns else (),
-        fields=_values(layout.fields, cells),
+        fields=_values(fields, cells),
         evidence=_values(layout.evidence, cells),
         notes=notes,
         **texts,
@@ -203,13 +213,19 @@ def _fitted(layout: Layout, cells: Sequence[str]) -> Sequence[str]:
     return [restore(cell) for cell in cells[:wanted]] if layout.ours else cells
 
 
-def _row_state(layout: Layout, cells: Sequence[str]) -> SubscriberState:
+def _row_state(layout: Layout, cells: Sequence[str]) -> SubscriberState | None:
+    """Return the state that a row tells; None if it tells none, as where `state` is a part of a postal address.
+
+    Whatever became of the columns of our export on the way, nobody who left may come back by it.
+    """
     if layout.state_column is None:
-        return layout.state
-    said = cells[layout.state_column].strip().lower()
-    if said not in list(SubscriberState):
+        return None
+    said = clean(cells[layout.state_column]).casefold()
+    if said in _STATES:
+        return SubscriberState(said)
+    if layout.ours:
         raise InputError(f"the state {said!r} is not one of {', '.join(SubscriberState)}")
-    return stronger(SubscriberState(said), layout.state)
+    return None
 
 
 def _values(columns: Iterable[tuple[int, str]], cells: Sequence[str]) -> dict[str, str]:

@@ -180,7 +180,7 @@ def test_import_and_rejected_rows(home: Home) -> None:
     assert "people.csv (UTF-8, semicolon): 3 rows" in ran.out
     assert "1  added" in ran.out
     assert "1  again in this file" in ran.out
-    rejected = home.folder / "people.csv.rejected.csv"
+    rejected = home.folder / "people.rejected.csv"
     assert f"1  rejected: see {rejected}" in ran.out
     assert list(csv.reader(io.StringIO(rejected.read_text()))) == [
         ["line", "reason", "Emailadresse", "Note"],
@@ -208,7 +208,7 @@ def test_strict_import(home: Home) -> None:
     assert ran.code == 2
     assert "line 3: not an e-mail address" in ran.err
     assert read(home, "list") == []
-    assert (home.folder / "people.csv.rejected.csv").exists()
+    assert (home.folder / "people.rejected.csv").exists()
 
 
 def test_import_as(home: Home) -> None:

@@ -189,3 +189,62 @@ def test_elsewhere_an_apostrophe_belongs_to_the_text() -> None:
     """A file that is not ours is taken as it is, and an odd state in one of ours refuses the row."""
     assert good(headings("email", "name"), "ada@example.org", "'-A-").name == "'-A-"
     assert "state 'gone'" in bad(headings(*EXPORT_HEADINGS), "ada@example.org", *[""] * 5, "gone", "", "", "")
+
+
+@pytest.mark.parametrize("said", list(SubscriberState))
+@pytest.mark.parametrize("heading", ["state", " State", "STATE"])
+def test_a_state_counts_in_any_file(heading: str, said: SubscriberState) -> None:
+    """One of our words in a column `state` is the state of its row, in any case, and no field."""
+    layout = headings("email", "name", heading, "city")
+    row = good(layout, "ada@example.org", "Ada", f" {said.value.title()}\xa0", "Paris")
+    assert (row.state, row.fields) == (said, {"city": "Paris"})
+
+
+@pytest.mark.parametrize("changed", ["without a column", "in another order", "with another in front"])
+def test_our_export_with_other_columns_brings_nobody_back(changed: str) -> None:
+    """Somebody who left stays out, whatever became of the columns of our export on the way."""
+    cells = dict.fromkeys(EXPORT_HEADINGS, "") | {"email": "ada@example.org", "state": "unsubscribed"}
+    if changed == "without a column":
+        del cells["last_name"]
+    elif changed == "in another order":
+        cells = dict(reversed(cells.items()))
+    else:
+        cells = {"line": "7", **cells}
+    row = good(headings(*cells), *cells.values())
+    assert row.state is SubscriberState.UNSUBSCRIBED
+    assert "state" not in row.fields
+
+
+@pytest.mark.parametrize("said", ["Bavaria", "CA", "unsubscribed?", "subscribed"])
+def test_another_state_is_a_field(said: str) -> None:
+    """A word that is none of ours, such as a part of an address, stays a field, beside rows that tell their state."""
+    layout = headings("email", "State")
+    row = good(layout, "ada@example.org", said)
+    assert (row.state, row.fields) == (SubscriberState.ACTIVE, {"State": said})
+    assert good(layout, "ben@example.org", "bounced").state is SubscriberState.BOUNCED
+
+
+@pytest.mark.parametrize(
+    ("column", "as_state", "said", "state"),
+    [
+        ("city", None, "", SubscriberState.ACTIVE),
+        ("UNSUB_TIME", None, "", SubscriberState.UNSUBSCRIBED),
+        ("UNSUB_TIME", None, "active", SubscriberState.UNSUBSCRIBED),
+        ("CLEAN_TIME", None, "complained", SubscriberState.COMPLAINED),
+        ("CLEAN_TIME", SubscriberState.COMPLAINED, "", SubscriberState.COMPLAINED),
+        ("city", SubscriberState.BOUNCED, "CA", SubscriberState.BOUNCED),
+        ("city", SubscriberState.ACTIVE, "unsubscribed", SubscriberState.UNSUBSCRIBED),
+        ("city", SubscriberState.COMPLAINED, "unsubscribed", SubscriberState.COMPLAINED),
+    ],
+)
+def test_the_stronger_of_row_and_file(
+    column: str, as_state: SubscriberState | None, said: str, state: SubscriberState
+) -> None:
+    """`--as` and the kind of a file are for rows that tell nothing; the others they can only strengthen."""
+    assert good(headings("email", column, "state", as_state=as_state), "ada@example.org", "", said).state is state
+
+
+def test_a_mapped_column_tells_no_state() -> None:
+    """A column that `--map` names is what it says, also if its heading is `state`."""
+    row = good(headings("email", "state", mapping={"tags": "state"}), "ada@example.org", "paused")
+    assert (row.state, row.tags) == (SubscriberState.ACTIVE, ("paused",))
