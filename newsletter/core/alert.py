@@ -25,6 +25,7 @@ class AlertKind(StrEnum):
     CANNOT_FREEZE = "cannot-freeze"
     PROOF = "proof"
     EXPIRED_PEOPLE = "expired-people"
+    REFUSED_PEOPLE = "refused-people"
     EDITION_PAUSED = "edition-paused"
     RELAY = "relay"
     SENDER_SILENT = "sender-silent"
@@ -43,6 +44,7 @@ HEADLINES = {
     AlertKind.CANNOT_FREEZE: "the tip cannot be sent",
     AlertKind.PROOF: "the proof could not be sent",
     AlertKind.EXPIRED_PEOPLE: "people did not get their mail",
+    AlertKind.REFUSED_PEOPLE: "most people were refused by the mail server",
     AlertKind.EDITION_PAUSED: "an edition is paused",
     AlertKind.RELAY: "mail cannot be sent",
     AlertKind.SENDER_SILENT: "the sender gives no sign of life",
@@ -53,7 +55,7 @@ HEADLINES = {
 }
 """What the subject of the mail says, for a person who reads no further."""
 
-EVENTS = frozenset({AlertKind.MISSED_SLOT, AlertKind.EXPIRED_PEOPLE})
+EVENTS = frozenset({AlertKind.MISSED_SLOT, AlertKind.EXPIRED_PEOPLE, AlertKind.REFUSED_PEOPLE})
 """What happened and cannot un-happen: it never passes, it is only told, and after a week laid aside."""
 
 EVENT_STANDS = timedelta(days=7)

@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 from newsletter.core.delivery import DeliveryState, UncertainPolicy, settle
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.reply import Phase, Reply, judge
-from newsletter.flows.alert import report_expired
+from newsletter.flows.alert import report_expired, report_refused
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store.unit import Tx, Unit
@@ -23,6 +23,9 @@ from newsletter.store.unit import Tx, Unit
 logger = logging.getLogger(__name__)
 
 LAST_TRY = timedelta(hours=1)
+
+REFUSED_AT_LEAST = 3
+"""One or two refused people are no sign of anything, however few there are in all."""
 
 ORPHANED = Reply(
     phase=Phase.DOT,
@@ -120,5 +123,8 @@ def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
     editions.close(tx, edition_id, totals={state.value: count for state, count in counts.items()}, now=now)
     if counts[DeliveryState.EXPIRED]:
         report_expired(tx, edition, counts[DeliveryState.EXPIRED], now=now)
+    refused, audience = counts[DeliveryState.REJECTED], sum(counts.values())
+    if refused >= REFUSED_AT_LEAST and refused * 2 > audience:
+        report_refused(tx, edition, refused, audience, now=now)
     logger.info("the edition of %s is closed: %s", edition.name, {k.value: v for k, v in counts.items() if v})
     return [editions.by_id(tx, edition_id)]

@@ -7,6 +7,7 @@ in the core.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -41,6 +42,12 @@ DOUBTS = 3
 RETURNS = 3
 """How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
 
+REFUSALS = 20
+"""People in a row whom the server refuses for what we are or send; deliverability people call 25 alike a block."""
+
+OURS = frozenset({ReplyClass.POLICY, ReplyClass.CONTENT, ReplyClass.AUTHENTICATION, ReplyClass.CONFIGURATION})
+"""Refusals that may concern us and not the person."""
+
 SHORT_WAIT = 5.0
 """Seconds of quota that a courier waits out; for longer it goes home, and what waits is said."""
 
@@ -58,6 +65,9 @@ class Shared:
     trouble: str = ""
     needs_person: bool = False
     wait: float = 0.0
+    refusing: threading.Lock = field(default_factory=threading.Lock)
+    refused: int = 0
+    """People refused for what is ours since the server last took a message."""
 
     @property
     def ended(self) -> bool:
@@ -70,6 +80,20 @@ class Shared:
             self.trouble = self.trouble or trouble
             self.needs_person = self.needs_person or needs_person
         self.over.set()
+
+    def note(self, verdict: Verdict, pause: Callable[[], None]) -> None:
+        """Count refusals that may be meant for us; at the last one that is bearable, `pause`.
+
+        The others wait here meanwhile, so that nobody takes another job before the edition is paused.
+        """
+        with self.refusing:
+            if verdict.effect is Effect.ACCEPT:
+                self.refused = 0
+            elif verdict.effect is Effect.REJECT and verdict.kind in OURS:
+                self.refused += 1
+                if self.refused >= REFUSALS:
+                    pause()
+                    self.refused = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -170,6 +194,15 @@ def _fields(person: Marked) -> dict[str, str]:
         "name": person.name,
         "email": person.email,
     }
+
+
+def _refuses_all(reply: Reply, job: Job) -> str:
+    # It is about everybody: whose turn it happened to be is left out.
+    said = re.sub(re.escape(job.person.email), "…", reply.text, flags=re.IGNORECASE)
+    if not reply.code:
+        return f"{REFUSALS} people in a row were refused and nobody was accepted: {said}."
+    words = " ".join(part for part in (str(reply.code), reply.enhanced, said) if part)
+    return f'The mail server refused {REFUSALS} people in a row and accepted nobody: it said "{words}".'
 
 
 @dataclass(slots=True, kw_only=True)
@@ -286,6 +319,7 @@ class Courier:
                 rule="own:unmade",
                 plain="The message could not be made; see the log of the program.",
             )
+            self._note(job, reply, verdict)
             return self.post.settled(job, reply, verdict)
         self._in_flight = True
         reply = self._connection.send(envelope)
@@ -294,6 +328,7 @@ class Courier:
         self._unanswered += int(self._aborted and reply.may_be_delivered)
         verdict = judge(reply)
         self._react(job, verdict)
+        self._note(job, reply, verdict)
         self._lost = 0 if reply.code else self._lost + 1
         self._doubts = self._doubts + 1 if reply.may_be_delivered else 0
         if self._doubts >= DOUBTS:
@@ -314,6 +349,12 @@ class Courier:
                 self.shared.end(verdict.plain, needs_person=True)
             case RelayAction.PAUSE_EDITION:
                 pause_for_trouble(self.post.unit, job.edition, why=verdict.plain, now=self.post.clock.now())
+
+    def _note(self, job: Job, reply: Reply, verdict: Verdict) -> None:
+        def pause() -> None:
+            pause_for_trouble(self.post.unit, job.edition, why=_refuses_all(reply, job), now=self.post.clock.now())
+
+        self.shared.note(verdict, pause)
 
     def _hang_up(self) -> None:
         if self._connection is not None:

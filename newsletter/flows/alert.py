@@ -35,3 +35,13 @@ def report_expired(tx: Tx, edition: Edition, count: int, *, now: datetime) -> No
         f"`newsletter delivery list --edition {edition.name} --state expired` names them."
     )
     report(tx, Alert(kind=AlertKind.EXPIRED_PEOPLE, about=edition.name, message=message, raised_at=now))
+
+
+def report_refused(tx: Tx, edition: Edition, count: int, audience: int, *, now: datetime) -> None:
+    """Tell that most people of an edition were refused, which says more about us than about them."""
+    message = (
+        f"{count:,} of {audience:,} people were refused in the edition of {edition.name}: the mail server may refuse "
+        f"us, not them; `newsletter delivery list --edition {edition.name} --state rejected` shows its words, "
+        f"`newsletter edition retry {edition.name} --rejected` tries them again."
+    )
+    report(tx, Alert(kind=AlertKind.REFUSED_PEOPLE, about=edition.name, message=message, raised_at=now))

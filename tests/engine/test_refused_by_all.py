@@ -1,0 +1,158 @@
+"""A mail server that refuses everybody refuses us: the edition stops early, or at least somebody is told."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import Edition, EditionStatus
+from newsletter.core.reply import Phase, Reply
+from newsletter.engine.courier import REFUSALS, Post
+from newsletter.engine.send import Sender
+from newsletter.engine.service import send_until_idle
+from newsletter.flows import hold
+from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.store import alert as alerts
+from newsletter.store import edition as editions
+from newsletter.store import report
+from newsletter.store.alert import AlertKind
+from newsletter.store.unit import Unit
+from tests.conftest import FixedClock
+from tests.engine.conftest import TUESDAY, add_people, add_tip, first_slot, make_sender
+from tests.engine.scripted import BLOCKED, TAKEN, UNKNOWN_USER, Answer, Server
+
+CONNECTIONS = 3
+NO_RELAY = Answer(Reply(phase=Phase.RCPT, code=554, enhanced="5.7.1", text="Relay access denied"))
+
+
+@pytest.fixture
+def late(clock: FixedClock) -> FixedClock:
+    """Return a clock that stands at the slot."""
+    clock.set(TUESDAY)
+    return clock
+
+
+def make_edition(unit: Unit, kitchen: Kitchen, people: int) -> Edition:
+    """Freeze an edition for so many people."""
+    add_people(unit, people)
+    add_tip(unit)
+    edition = freeze(unit, kitchen, first_slot(), now=TUESDAY).edition
+    assert edition is not None
+    return edition
+
+
+def run(unit: Unit, clock: FixedClock, server: Server) -> Sender:
+    """Send in the foreground until nothing is left to do."""
+    sender = make_sender(unit, clock, server.connect, connections=CONNECTIONS)
+    send_until_idle(sender, threading.Event())
+    return sender
+
+
+def look(unit: Unit, edition: Edition) -> tuple[Edition, dict[str, int], dict[AlertKind, str]]:
+    """Return the edition as it stands, the states that anybody is in, and the open alerts."""
+    with unit.read() as tx:
+        current = editions.by_id(tx, edition.id)
+        receipt = report.receipt(tx, current)
+        open_ones = {one.kind: one.message for one in alerts.open_alerts(tx)}
+    assert receipt.balances
+    return current, {state.value: receipt.count(state) for state in DeliveryState if receipt.count(state)}, open_ones
+
+
+@pytest.mark.parametrize("answer", [BLOCKED, NO_RELAY], ids=["dot", "rcpt"])
+def test_everybody_is_refused(sqlite_unit: Unit, late: FixedClock, kitchen: Kitchen, answer: Answer) -> None:
+    """The edition is paused with the server's words after twenty; once it is mended, the rest and the refused go."""
+    edition = make_edition(sqlite_unit, kitchen, 60)
+    broken = Server(script=lambda *_: answer)
+    run(sqlite_unit, late, broken)
+    now, states, told = look(sqlite_unit, edition)
+    assert now.status is EditionStatus.PAUSED
+    assert now.status_why == (
+        f'The mail server refused 20 people in a row and accepted nobody: it said "554 5.7.1 {answer.reply.text}".'
+    )
+    assert now.status_why in told[AlertKind.EDITION_PAUSED]
+    assert REFUSALS <= states["rejected"] < REFUSALS + CONNECTIONS
+    assert states == {"rejected": states["rejected"], "queued": 60 - states["rejected"]}
+    assert broken.asked.total() == states["rejected"]
+
+    mended = Server()
+    assert hold.resume(sqlite_unit, now, who="ann", now=late.now())
+    run(sqlite_unit, late, mended)
+    now, after, told = look(sqlite_unit, edition)
+    assert now.status is EditionStatus.FINISHED
+    assert after == {"rejected": states["rejected"], "accepted": 60 - states["rejected"]}
+    assert told == {}
+    assert not set(mended.taken) & set(broken.asked)
+
+
+def test_nobody_is_named(sqlite_unit: Unit, late: FixedClock, kitchen: Kitchen) -> None:
+    """The server's words go into the alert without the address of whose turn it was."""
+    edition = make_edition(sqlite_unit, kitchen, 30)
+
+    def script(address: str, _nth: int) -> Answer:
+        return replace(NO_RELAY, reply=replace(NO_RELAY.reply, text=f"<{address.upper()}>: Relay access denied"))
+
+    run(sqlite_unit, late, Server(script=script))
+    now, _, told = look(sqlite_unit, edition)
+    assert '"554 5.7.1 <…>: Relay access denied"' in now.status_why
+    assert "@example.com" not in told[AlertKind.EDITION_PAUSED].lower()
+
+
+def test_no_message_can_be_made(
+    sqlite_unit: Unit, late: FixedClock, kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What we fail to make for everybody is paused like what the server refuses."""
+    edition = make_edition(sqlite_unit, kitchen, 60)
+
+    def envelope(*_: object) -> None:
+        raise ValueError("no such slot")
+
+    monkeypatch.setattr(Post, "envelope", envelope)
+    server = Server()
+    run(sqlite_unit, late, server)
+    now, states, told = look(sqlite_unit, edition)
+    assert now.status is EditionStatus.PAUSED
+    assert "the message cannot be made: no such slot" in told[AlertKind.EDITION_PAUSED]
+    assert states["rejected"] < REFUSALS + CONNECTIONS
+    assert server.asked.total() == 0
+
+
+@pytest.mark.parametrize(("people", "refused"), [(10, 10), (10, 5), (2, 2)])
+def test_a_small_edition(
+    sqlite_unit: Unit,
+    late: FixedClock,
+    kitchen: Kitchen,
+    people: int,
+    refused: int,
+) -> None:
+    """An edition too small to be paused is finished, and an alert says when most people were refused."""
+    edition = make_edition(sqlite_unit, kitchen, people)
+    bad = {f"p{n}@example.com" for n in range(refused)}
+    run(sqlite_unit, late, Server(script=lambda address, _: BLOCKED if address in bad else TAKEN))
+    now, states, told = look(sqlite_unit, edition)
+    assert now.status is EditionStatus.FINISHED
+    assert states["rejected"] == refused
+    assert set(told) == ({AlertKind.REFUSED_PEOPLE} if refused == 10 else set())
+    if told:
+        message = told[AlertKind.REFUSED_PEOPLE]
+        assert message.startswith("10 of 10 people were refused in the edition of 2026-11-03: the mail server may")
+        assert "`newsletter edition retry 2026-11-03 --rejected`" in message
+
+
+def test_single_refusals(sqlite_unit: Unit, late: FixedClock, kitchen: Kitchen) -> None:
+    """Two of five refused, all over the edition, are those people's own; so are many mailboxes that are gone."""
+    edition = make_edition(sqlite_unit, kitchen, 200)
+
+    def script(address: str, _nth: int) -> Answer:
+        number = int(address[1:].partition("@")[0])
+        if 100 <= number < 120:
+            return UNKNOWN_USER
+        return BLOCKED if number % 5 < 2 else TAKEN
+
+    run(sqlite_unit, late, Server(script=script))
+    now, states, told = look(sqlite_unit, edition)
+    assert now.status is EditionStatus.FINISHED
+    assert states == {"rejected": 20 + 72, "accepted": 108}
+    assert told == {}
