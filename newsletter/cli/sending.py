@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,11 +21,13 @@ from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, w
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 
 if TYPE_CHECKING:
-    from newsletter.core.cadence import Slot
+    from newsletter.core.cadence import Cadence, Slot
     from newsletter.core.delivery import DeliveryState
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.engine.send import Pass
+    from newsletter.flows.send_now import Plan
+    from newsletter.store.unit import Tx
     from newsletter.wiring import Application
 
 LOOK_EVERY = 0.5
@@ -47,17 +49,18 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Freeze and send an edition in the foreground, beside or instead of the service."""
+    from newsletter.flows.send_now import Plan
+
     here = state(context)
     held = here.app.held()
     if held:
         raise Stop(held)
-    edition = _existing(here.app, date, early=now)
-    if edition is None:
-        slot = _slot(here.app, date, early=now)
-        plan = _ask(here, slot, dry_run=dry_run, yes=yes, as_json=as_json)
-        if plan is None:
+    edition = _decide(here.app, date, early=now)
+    if isinstance(edition, Plan):
+        if not _ask(here, edition, dry_run=dry_run, yes=yes, as_json=as_json):
             return
-        edition = _freeze(here, slot)
+        # Whatever happens meanwhile, this date is sent and no other; should it have an edition by now, that one is.
+        edition = _freeze(here, edition.slot)
     elif dry_run:
         _tell_begun(here.app, edition, as_json=as_json)
         return
@@ -74,58 +77,71 @@ def _tell_begun(application: Application, edition: Edition, *, as_json: bool) ->
         say(f"The edition of {edition.name} is {edition.status.value} already{waiting}. Nothing was changed.")
 
 
-def _existing(application: Application, name: str, *, early: bool) -> Edition | None:
-    """Return the edition that a date already has, so that sending twice is harmless."""
+def _decide(application: Application, name: str, *, early: bool) -> Edition | Plan:
+    """Return the edition to go on with, so that sending twice is harmless; else what a new one would be.
+
+    Both come from one look: between two, another process may freeze the very slot, and the next one would be taken.
+    """
+    from newsletter.flows.send_now import plan
+
+    with application.unit.read() as tx:
+        edition = _named(tx, name)
+    if edition is not None:
+        return edition
+    moment = application.clock.now()
+    due = application.bell.decide(moment)
+    with application.unit.read() as tx:
+        edition = _under_way(tx, due, early=early) if name == "" else _named(tx, name)
+        if edition is not None:
+            return edition
+        return plan(tx, application.kitchen, _slot(tx, application.cadence, name, due, early=early, now=moment))
+
+
+def _named(tx: Tx, name: str) -> Edition | None:
+    """Return the edition that a date already has."""
     from newsletter.store import edition as editions
 
-    if name == "next":
+    if name in {"", "next"}:
         return None
-    if name == "":
-        return _under_way(application, early=early)
-    with application.unit.read() as tx:
-        if name == "last":
-            return find_edition(tx, name)
-        return editions.by_date(tx, *parse_name(name))
+    if name == "last":
+        return find_edition(tx, name)
+    return editions.by_date(tx, *parse_name(name))
 
 
-def _under_way(application: Application, *, early: bool) -> Edition | None:
-    """Return the edition to go on with, unless a slot is due: an old one that is paused must not hold that up."""
+def _under_way(tx: Tx, due: Slot | None, *, early: bool) -> Edition | None:
+    """Return the edition to go on with; of a slot that is due only its own: an old paused one must not hold it up."""
     from newsletter.core.edition import EditionStatus
     from newsletter.store import edition as editions
 
-    if application.bell.decide(application.clock.now()) is not None:
-        return None
-    with application.unit.read() as tx:
-        open_ones = editions.unfinished(tx)
+    if due is not None:
+        return editions.by_date(tx, due.date)
+    open_ones = editions.unfinished(tx)
     sending = [one for one in open_ones if one.status is EditionStatus.SENDING]
     return next(iter(sending if sending or early else open_ones), None)
 
 
-def _slot(application: Application, name: str, *, early: bool) -> Slot:
+def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool, now: datetime) -> Slot:
     """Return the slot to freeze, or say which is next."""
     from newsletter.core.cadence import describe_instant
-    from newsletter.flows.send_now import early_slot
+    from newsletter.flows.send_now import early_slot_in
 
-    moment = application.clock.now()
-    due = application.bell.decide(moment)
     on = None if name in {"", "next"} else parse_name(name)[0]
     if due is not None and name != "next" and on in {None, due.date}:
         return due
-    slot = early_slot(application.unit, application.cadence, on, now=moment)
+    slot = early_slot_in(tx, cadence, on, now=now)
     if not early:
-        when = describe_instant(slot.sends_at, application.cadence.zone)
+        when = describe_instant(slot.sends_at, cadence.zone)
         raise InputError(f"Nothing is due. The slot of {slot.date} sends on {when}; `--now` sends it early.")
     return slot
 
 
-def _ask(here: State, slot: Slot, *, dry_run: bool, yes: bool, as_json: bool) -> bool | None:
-    """Tell what will go out and ask; None ends the command."""
+def _ask(here: State, planned: Plan, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
+    """Tell what will go out and ask; False ends the command."""
     from newsletter.core.cadence import describe_date, local
     from newsletter.flows.freeze import new_nonce, render
-    from newsletter.flows.send_now import plan
 
     application = here.app
-    planned = plan(application.unit, application.kitchen, slot)
+    slot = planned.slot
     if planned.choice.tip is None:
         raise NewsletterError(f"Nothing can be sent for {slot.date}: {planned.choice.why}.")
     if not planned.audience:
@@ -146,7 +162,7 @@ def _ask(here: State, slot: Slot, *, dry_run: bool, yes: bool, as_json: bool) ->
         else:
             say(f"Would send “{planned.choice.tip.title}” to {people} for {describe_date(slot.date)}.")
             say(f"Why this tip: {planned.choice.why}. Nothing was changed.")
-        return None
+        return False
     moment = local(application.clock.now(), application.cadence.zone)
     today = describe_date(moment.date()).split()[0]
     uses = "" if moment.date() == slot.date else f" It is {today}; this uses up {describe_date(slot.date)}."

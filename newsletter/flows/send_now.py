@@ -23,10 +23,9 @@ class Plan:
     audience: int
 
 
-def plan(unit: Unit, kitchen: Kitchen, slot: Slot) -> Plan:
+def plan(tx: Tx, kitchen: Kitchen, slot: Slot) -> Plan:
     """Tell what would go out for a slot, and to how many; nothing is changed."""
-    with unit.read() as tx:
-        return Plan(slot=slot, choice=choose(tx, slot, kitchen.rules), audience=subscribers.count_active(tx))
+    return Plan(slot=slot, choice=choose(tx, slot, kitchen.rules), audience=subscribers.count_active(tx))
 
 
 def early_slot(unit: Unit, cadence: Cadence, on: date | None, *, now: datetime) -> Slot:
@@ -35,12 +34,17 @@ def early_slot(unit: Unit, cadence: Cadence, on: date | None, *, now: datetime) 
     Raises `InputError` for a date without a slot, in the past, or decided already.
     """
     with unit.read() as tx:
-        if on is not None:
-            return _open(_named(tx, cadence, on), now)
-        stored = {slot.date: slot for slot in slots.since(tx, now)}
-        ahead = {slot.date: slot for slot in next_slots(cadence, now, len(stored) + 1)} | stored
-        coming = sorted((s for s in ahead.values() if s.state is SlotState.OPEN), key=lambda slot: slot.sends_at)
-        return coming[0]
+        return early_slot_in(tx, cadence, on, now=now)
+
+
+def early_slot_in(tx: Tx, cadence: Cadence, on: date | None, *, now: datetime) -> Slot:
+    """Return the same as `early_slot`, as a transaction sees it that looks at more."""
+    if on is not None:
+        return _open(_named(tx, cadence, on), now)
+    stored = {slot.date: slot for slot in slots.since(tx, now)}
+    ahead = {slot.date: slot for slot in next_slots(cadence, now, len(stored) + 1)} | stored
+    coming = sorted((s for s in ahead.values() if s.state is SlotState.OPEN), key=lambda slot: slot.sends_at)
+    return coming[0]
 
 
 def _named(tx: Tx, cadence: Cadence, on: date) -> Slot:

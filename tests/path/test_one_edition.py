@@ -146,13 +146,16 @@ def test_the_right_to_send_is_one(database_url: str) -> None:
         engine.dispose()
 
 
-def test_sends_that_start_together(make_home: MakeHome) -> None:
-    """Three commands that send the same slot early at the same moment send it once between them."""
+@pytest.mark.parametrize("named", [True, False], ids=["named", "next"])
+def test_sends_that_start_together(make_home: MakeHome, *, named: bool) -> None:
+    """Three commands that send a slot early at the same moment send it once between them, and no other slot."""
     with Catcher(keep=Keep.COUNTS) as catcher:
-        home = make_home(catcher.port, 40)
-        # No second slot is used up: each names the same date.
+        # Without a date so slow that none is done before the last has looked: a later one takes the next slot.
+        home = make_home(catcher.port, 40, RATE_PER_SECOND=200 if named else 10)
+        add_tip(home.unit, "of-the-week-after")
         [planned] = home.ask("edition", "send", "--now", "--dry-run")
-        sends = [home.start("edition", "send", str(planned["date"]), "--now", "--yes") for _ in range(3)]
+        date = [str(planned["date"])] if named else []
+        sends = [home.start("edition", "send", *date, "--now", "--yes") for _ in range(3)]
         assert [one.wait() for one in sends] == [0] * 3, "\n".join(one.words for one in sends)
         assert catcher.accepted == {f"p{n}@example.com": 1 for n in range(40)}
     one_edition(home.unit, 40)
