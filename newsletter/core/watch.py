@@ -128,7 +128,8 @@ def _empty_ahead(view: View) -> list[Trouble]:
 def _silences(view: View) -> list[Trouble]:
     found = []
     for kind, last in (view.beats or {}).items():
-        heard = max(view.watching_since, last) if last else view.watching_since
+        # A sign of life from the future is one of a clock that was wrong, and says nothing.
+        heard = max(view.watching_since, last) if last and last <= view.now + SILENCE else view.watching_since
         if view.now - heard < SILENCE:
             continue
         part, meaning = (

@@ -13,11 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from newsletter.store import installation as installations
 from newsletter.store import retention
 from newsletter.store.retention import Stretch
 from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
+
+DOUBT = "retention doubt"
+LEAP = timedelta(days=14)
+"""Longer than this between two runs, and the clock is asked again on the next day."""
 
 EVERY = timedelta(days=1)
 KEEP_REPLIES = timedelta(days=90)
@@ -46,6 +51,8 @@ class Purge:
         if self._left is None:
             if not self._due(now):
                 return 0
+            if self._doubted(now):
+                return 0
             self._left = self._run(now)
         done = 0
         for _ in range(STEPS_A_TICK):
@@ -61,6 +68,23 @@ class Purge:
             last = retention.last_run(tx)
         # A sign from the future is one of a clock that was wrong; it must not stop this for years.
         return last is None or not last <= now < last + EVERY
+
+    def _doubted(self, now: datetime) -> bool:
+        """Tell whether to wait: a clock far ahead of the last run may be wrong, and what is deleted stays deleted.
+
+        A clock that says so still on the next day is believed; one that was ahead for an hour has cost nothing.
+        """
+        with self.unit.read() as tx:
+            last = retention.last_run(tx)
+            doubt = installations.heartbeats(tx).get(DOUBT)
+        if last is None or now - last <= LEAP:
+            return False
+        if doubt is not None and timedelta() <= now - doubt[0] <= LEAP:
+            return now - doubt[0] < EVERY
+        with self.unit.write() as tx:
+            installations.beat(tx, DOUBT, now=now, process=self.process)
+        logger.warning("the clock is far ahead of the last clean-up, which waits for a day to see that it is right")
+        return True
 
     def _run(self, now: datetime) -> Iterator[int]:
         """Go through everything; yields after each transaction."""

@@ -130,7 +130,8 @@ def _parts(tx: Tx, now: datetime, alive_within: timedelta) -> dict[str, Part]:
     for name in ("bell", "sender"):
         at, process = beats.get(name, (None, ""))
         ended = process.endswith(installations.STOPPED)
-        alive = at is not None and not ended and now - at <= alive_within
+        # Abs: a sign of life from the future is one of a clock that was wrong, and no sign.
+        alive = at is not None and not ended and abs(now - at) <= alive_within
         found[name] = Part(seen_at=at, process=process, alive=alive)
     return found
 

@@ -40,7 +40,10 @@ class Unit:
         """Take an engine from `database.connect`; `committed` hears what transactions left for after their commit."""
         self._engine = engine
         self._committed = committed
-        self._reader = engine.execution_options(readonly=True)
+        # PostgreSQL shows each statement the newest state unless it is asked for one state of all.
+        steady = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        postgres = engine.dialect.name == "postgresql"
+        self._reader = engine.execution_options(readonly=True, **(steady if postgres else {}))
         self._open = threading.local()
 
     @contextmanager

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition
 from newsletter.core.notice import NoticeKey, NoticeKind
-from newsletter.engine.purge import KEEP_REPLIES, STEPS_A_TICK, Purge
+from newsletter.engine.purge import DOUBT, EVERY, KEEP_REPLIES, STEPS_A_TICK, Purge
 from newsletter.engine.tick import Bell
 from newsletter.errors import InputError
 from newsletter.flows import resolve
@@ -18,6 +18,7 @@ from newsletter.store import alert as alerts
 from newsletter.store import check, report, retention
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
+from newsletter.store import installation as installations
 from newsletter.store import notice as notices
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import alert, block, delivery, notice
@@ -36,8 +37,10 @@ def make(unit: Unit, keep: timedelta = KEEP) -> Purge:
 
 
 def run(unit: Unit, now: datetime, keep: timedelta = KEEP) -> int:
-    """Do a whole run; return how many rows it touched."""
+    """Do a whole run, of a clock that was doubted yesterday if it leapt; return how many rows it touched."""
     purge, done = make(unit, keep), 0
+    with unit.write() as tx:
+        installations.beat(tx, DOUBT, now=now - EVERY, process="test 1")
     while True:
         done += purge.work(now)
         if purge._left is None:
@@ -233,3 +236,18 @@ def test_old_notices(unit: Unit) -> None:
     with unit.read() as tx:
         left = tx.execute(select(notice.c.kind, notice.c.about).order_by(notice.c.id)).all()
     assert [tuple(row) for row in left] == [("alert", number), ("report", "2026-11-03")]
+
+
+def test_a_clock_that_leaps_for_a_moment_deletes_nothing(unit: Unit) -> None:
+    """A wrong clock of an hour costs no record of who got what; a clock that stays there is believed."""
+    put(unit, "ada@example.com")
+    edition = closed_edition(unit)
+    run(unit, ENDED + timedelta(days=1))
+    wrong = ENDED + timedelta(days=3650)
+    purge = make(unit)
+    assert purge.work(wrong) == purge.work(wrong + timedelta(hours=2)) == 0
+    assert purge.work(ENDED + timedelta(days=2)) == 0
+    with unit.read() as tx:
+        assert deliveries.counts(tx, edition.id)[DeliveryState.ACCEPTED] == 1
+    assert purge.work(wrong) == 0
+    assert purge.work(wrong + EVERY) > 0

@@ -1,0 +1,63 @@
+"""The one door for transactions."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
+
+from newsletter.errors import NewsletterError
+from newsletter.store import log as logs
+from newsletter.store.database import connect, open_unit
+from newsletter.store.schema import log
+from newsletter.store.unit import Tx, Unit
+from tests.conftest import START
+
+ENTRY = logs.Entry(at=START, who="ann", what="test", about="nothing")
+
+
+def count(tx: Tx) -> int:
+    """Return how many entries the log has."""
+    return tx.execute(select(func.count()).select_from(log)).scalar_one()
+
+
+def test_a_read_sees_one_state(unit: Unit, database_url: str) -> None:
+    """What another process commits in the middle of a read does not show before its end."""
+    engine = connect(database_url)
+    other = open_unit(engine)
+    with unit.read() as tx:
+        before = count(tx)
+        with other.write() as their_tx:
+            logs.add(their_tx, ENTRY)
+        assert count(tx) == before
+    with unit.read() as tx:
+        assert count(tx) == before + 1
+    engine.dispose()
+
+
+def test_a_read_cannot_write(unit: Unit) -> None:
+    """A write inside a read is refused, and the next write works."""
+    with pytest.raises((DBAPIError, NewsletterError)), unit.read() as tx:
+        logs.add(tx, ENTRY)
+    with unit.write() as tx:
+        logs.add(tx, ENTRY)
+        assert count(tx) == 1
+
+
+def test_an_exception_takes_everything_back(unit: Unit) -> None:
+    """Half a write is no write."""
+
+    def fail(tx: Tx) -> None:
+        logs.add(tx, ENTRY)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), unit.write() as tx:
+        fail(tx)
+    with unit.read() as tx:
+        assert count(tx) == 0
+
+
+def test_a_transaction_inside_a_transaction_is_a_bug(unit: Unit) -> None:
+    """It would wait for itself for ever on SQLite, so it is refused at once."""
+    with unit.write(), pytest.raises(RuntimeError), unit.read():
+        pass
