@@ -28,7 +28,7 @@ def test_a_second_send_looks_on(make_home: MakeHome) -> None:
     """A send beside a running one sends nothing itself, waits for the end, and shows the same report."""
     watch = Watch()
     with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
-        home = make_home(catcher.port, 60, RATE_PER_SECOND=30)
+        home = make_home(catcher.port, 60, RATE_PER_SECOND=8)
         first = home.start(*SEND)
         watch.wait_for(5)
         second = home.start(*GO_ON)
