@@ -27,6 +27,8 @@ LAST_TRY = timedelta(hours=1)
 REFUSED_AT_LEAST = 3
 """One or two refused people are no sign of anything, however few there are in all."""
 
+STOPPED_AT = "The sender was stopped at this message: it may or may not have gone out."
+
 ORPHANED = Reply(
     phase=Phase.DOT,
     text="the sender was stopped in the middle of this message",
@@ -45,7 +47,7 @@ def judge_orphans(
     """Settle what a dead sender had marked: it may or may not have been delivered. Needs the sender lock."""
     with unit.write() as tx:
         orphans = deliveries.orphans(tx)
-        verdict = judge(ORPHANED)
+        verdict = replace(judge(ORPHANED), plain=STOPPED_AT)
         settled = [
             (
                 one.id,

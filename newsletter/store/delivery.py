@@ -110,15 +110,6 @@ def mark(tx: Tx, ids: Sequence[DeliveryId], *, now: datetime) -> Sequence[Marked
     return marked
 
 
-def unmark(tx: Tx, ids: Sequence[DeliveryId]) -> None:
-    """Give back what was marked and never written to a server: as if it had not been tried."""
-    tx.execute(
-        update(delivery)
-        .where(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.SENDING.value)
-        .values(state=DeliveryState.QUEUED.value, attempts=delivery.c.attempts - 1),
-    )
-
-
 _RECORDED = (
     "state",
     "reason",
