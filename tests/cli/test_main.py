@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,8 @@ def test_ctrl_c_ends_a_command_in_one_line(home: Home) -> None:
         capture_output=True,
         text=True,
         check=False,
+        # A test run in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing else runs here
     )
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "newsletter: Stopped. What was not finished was taken back.\n"
