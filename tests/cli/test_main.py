@@ -106,7 +106,7 @@ def test_ctrl_c_ends_a_command_in_one_line(home: Home) -> None:
         text=True,
         check=False,
         # A test run in the background ignores Ctrl-C, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing else runs here
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "newsletter: Stopped. What was not finished was taken back.\n"
