@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,18 +14,15 @@ from newsletter.core.lineup import LineupRules
 from newsletter.core.watch import Space
 from newsletter.engine.watch import Watch
 from newsletter.errors import NotNow
-from newsletter.flows.queue_tip import Review
 from newsletter.render.environment import make_environment
-from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
 from tests.conftest import FixedClock
-from tests.engine.conftest import CADENCE, TUESDAY, add_people, add_tip
-from tests.engine.watch_world import World, text_of
+from tests.engine.conftest import TUESDAY, add_people, add_tip
+from tests.engine.watch_world import Make, World, text_of
 
 MONDAY = TUESDAY - timedelta(days=1)
 HOUR = timedelta(hours=1)
-Make = Callable[..., World]
 
 
 @pytest.fixture
@@ -46,19 +42,6 @@ def world(unit: Unit, clock: FixedClock, catcher: Catcher) -> Make:
         return World(unit=unit, clock=clock, catcher=catcher, **more)  # type: ignore[arg-type]
 
     return make
-
-
-def review(world: World) -> Review:
-    """Return what a change of the queue is judged by."""
-    return Review(kitchen=world.office.kitchen, cadence=CADENCE, now=world.clock.now())
-
-
-def edit(world: World, slug: str, **changes: object) -> None:
-    """Change a tip as its editor would."""
-    with world.unit.write() as tx:
-        known = tips.by_slug(tx, slug)
-        assert known is not None
-        tips.save(tx, known, replace(known, **changes), now=world.clock.now())  # type: ignore[arg-type]
 
 
 def test_an_empty_date_is_told_two_days_ahead_and_at_its_time(world: Make) -> None:

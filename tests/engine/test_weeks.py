@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,17 +10,15 @@ import pytest
 from newsletter.engine.watch import Watch
 from newsletter.flows.change_slot import skip_slot
 from newsletter.flows.change_tip import move_tip, pin_tip
-from newsletter.flows.queue_tip import Review
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher, Step
 from tests.conftest import FixedClock
-from tests.engine.conftest import CADENCE, TUESDAY, add_people, add_tip
-from tests.engine.watch_world import ADMINS, World, text_of
+from tests.engine.conftest import TUESDAY, add_people, add_tip
+from tests.engine.watch_world import ADMINS, Make, World, edit, review, text_of
 
 MONDAY = TUESDAY - timedelta(days=1)
 HOUR = timedelta(hours=1)
-Make = Callable[..., World]
 
 
 @pytest.fixture
@@ -42,19 +38,6 @@ def world(unit: Unit, clock: FixedClock, catcher: Catcher) -> Make:
         return World(unit=unit, clock=clock, catcher=catcher, **more)  # type: ignore[arg-type]
 
     return make
-
-
-def review(world: World) -> Review:
-    """Return what a change of the queue is judged by."""
-    return Review(kitchen=world.office.kitchen, cadence=CADENCE, now=world.clock.now())
-
-
-def edit(world: World, slug: str, **changes: object) -> None:
-    """Change a tip as its editor would."""
-    with world.unit.write() as tx:
-        known = tips.by_slug(tx, slug)
-        assert known is not None
-        tips.save(tx, known, replace(known, **changes), now=world.clock.now())  # type: ignore[arg-type]
 
 
 def test_a_good_fortnight_is_two_mails_a_week(world: Make) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -23,9 +24,11 @@ from newsletter.engine.watch import Watch
 from newsletter.flows.freeze import Kitchen
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.proof import Office
+from newsletter.flows.queue_tip import Review
 from newsletter.render.environment import make_environment
 from newsletter.store import alert as alerts
 from newsletter.store import installation as installations
+from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher, Caught
 from tests.conftest import SECRET, FixedClock
@@ -143,3 +146,19 @@ class World:
     def local(self) -> str:
         """Return the time, to be read in a failure."""
         return describe_instant(self.clock.now(), CADENCE.zone)
+
+
+Make = Callable[..., World]
+
+
+def review(world: World) -> Review:
+    """Return what a change of the queue is judged by."""
+    return Review(kitchen=world.office.kitchen, cadence=CADENCE, now=world.clock.now())
+
+
+def edit(world: World, slug: str, **changes: object) -> None:
+    """Change a tip as its editor would."""
+    with world.unit.write() as tx:
+        known = tips.by_slug(tx, slug)
+        assert known is not None
+        tips.save(tx, known, replace(known, **changes), now=world.clock.now())  # type: ignore[arg-type]
