@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -39,6 +40,9 @@ NAMING = {
 }
 
 metadata = MetaData(naming_convention=NAMING)
+
+TALLIED = ("accepted", "deferred", "hard", "policy", "content", "refused", "uncertain")
+"""What is counted of an edition as it goes, so that nobody need count a million rows each second."""
 
 
 class Utc(TypeDecorator[datetime]):
@@ -195,6 +199,9 @@ edition = Table(
     # False after a cancelled edition of which nothing was handed to a server: its tip goes back to the queue.
     Column("tip_used", Boolean, nullable=False),
     Column("totals", JSON),  # Stored when it closes, so that purging rows after years cannot unbalance it.
+    Column("kind", Text, nullable=False, server_default="regular"),  # Or a replacement or correction of another one.
+    Column("of_edition", Integer),
+    Column("local", Boolean, nullable=False, server_default=false()),  # Sent in waves, by each reader's own clock.
     UniqueConstraint("date", "number"),  # One edition per slot: the database decides, not the scheduler.
     _one_of("status", "sending", "paused", "finished", "cancelled"),
     sqlite_autoincrement=True,
@@ -206,7 +213,34 @@ block = Table(
     Column("edition_id", Integer, ForeignKey("edition.id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("state", Text, nullable=False),
+    Column("owner", Integer),  # The worker that reserved it; its lease only reserves, rows decide.
+    Column("lease_until", Utc),
+    Column("not_before", Utc),  # A later wave, or a quota: nothing of it goes out earlier.
+    Column("wave", Text, nullable=False, server_default=""),
     _one_of("state", "open", "closed"),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),  # Host and process, for people.
+    Column("machine", Text, nullable=False),  # Only there its journal can be found.
+    Column("started_at", Utc, nullable=False),
+    Column("seen_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+    _json("report", "{}"),  # What it is at: connections, relays, rate.
+    sqlite_autoincrement=True,  # Journals bear the id.
+)
+
+tally = Table(
+    "tally",
+    metadata,
+    Column("edition_id", Integer, ForeignKey("edition.id"), primary_key=True),
+    Column("worker_id", Integer, primary_key=True, autoincrement=False),
+    *(Column(name, Integer, nullable=False, server_default="0") for name in TALLIED),
+    Column("since", Utc, nullable=False),
+    Column("at", Utc, nullable=False),
 )
 
 delivery = Table(
@@ -226,6 +260,11 @@ delivery = Table(
     Column("reply_code", Integer),
     Column("reply_enhanced", Text, nullable=False, server_default=""),
     Column("reply_text", Text, nullable=False, server_default=""),
+    Column("kind", Text, nullable=False, server_default=""),  # The class of the reply that decided.
+    Column("worker", Integer),  # Who marked it: the journal of that worker tells what became of it.
+    Column("later", Text, nullable=False, server_default=""),  # What came to light after the server took it.
+    Column("later_at", Utc),
+    Column("later_text", Text, nullable=False, server_default=""),
     UniqueConstraint("edition_id", "subscriber_id"),  # One delivery per person and edition.
     Index(None, "edition_id", "block"),
     # Small partial indexes: they stay empty for the millions of rows that went well.
