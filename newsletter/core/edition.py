@@ -22,6 +22,16 @@ class EditionStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class EditionKind(StrEnum):
+    """What an edition is to the other ones of its date."""
+
+    REGULAR = "regular"
+    REPLACEMENT = "replacement"
+    """For those whom a wrong one, stopped on its way, did not reach."""
+    CORRECTION = "correction"
+    """For those whom an earlier one did reach."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
     """One mailing, named by its date; a second one on that date is `DATE.2`."""
@@ -45,6 +55,9 @@ class Edition:
     """The slot's instant."""
     started_at: datetime
     finished_at: datetime | None = None
+    kind: EditionKind = EditionKind.REGULAR
+    of_edition: EditionId | None = None
+    """The edition that it replaces or corrects."""
 
     @property
     def name(self) -> str:

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from sqlalchemy import Row, and_, func, insert, literal, select, update
 
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
 from newsletter.core.lineup import Sending, Source
-from newsletter.core.subscriber import SubscriberState
 from newsletter.core.tip import TipId
+from newsletter.store.audience import audience
 from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
@@ -37,6 +37,9 @@ class NewEdition:
     """The compiled message with its format version, as `render` writes it."""
     nonce: str
     sends_at: datetime
+    kind: EditionKind = EditionKind.REGULAR
+    of_edition: EditionId | None = None
+    """The edition that it replaces or corrects; its rows decide who gets this one."""
 
 
 def _from_row(row: Row) -> Edition:  # type: ignore[type-arg]
@@ -56,11 +59,13 @@ def _from_row(row: Row) -> Edition:  # type: ignore[type-arg]
         sends_at=row.sends_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        kind=EditionKind(row.kind),
+        of_edition=None if row.of_edition is None else EditionId(row.of_edition),
     )
 
 
 def create(tx: Tx, new: NewEdition, *, now: datetime) -> Edition:
-    """Write the edition with one queued delivery per active subscriber, in blocks, and return it.
+    """Write the edition with one delivery per active subscriber whom it is for, in blocks, and return it.
 
     The rows are made inside the database: a million people never pass through this process.
     """
@@ -82,22 +87,26 @@ def create(tx: Tx, new: NewEdition, *, now: datetime) -> Edition:
             sends_at=new.sends_at,
             started_at=now,
             tip_used=True,
+            kind=new.kind.value,
+            of_edition=new.of_edition,
         )
         .returning(edition.c.id),
     ).scalar_one()
-    audience = _fill(tx, EditionId(made))
-    tx.execute(update(edition).where(edition.c.id == made).values(audience=audience))
+    people = _fill(tx, EditionId(made), new, now=now)
+    tx.execute(update(edition).where(edition.c.id == made).values(audience=people))
     return by_id(tx, EditionId(made))
 
 
-def _fill(tx: Tx, wanted: EditionId) -> int:
+def _fill(tx: Tx, wanted: EditionId, new: NewEdition, *, now: datetime) -> int:
     place = (func.row_number().over(order_by=subscriber.c.id) - 1) // BLOCK_SIZE
+    given = audience(tx, new.kind, new.of_edition, now=now)
     people = (
-        select(literal(int(wanted)), subscriber.c.id, place, literal(DeliveryState.QUEUED.value))
-        .where(subscriber.c.state == SubscriberState.ACTIVE.value)
+        select(literal(int(wanted)), subscriber.c.id, place, given.state, given.reason, given.due)
+        .where(*given.who)
         .order_by(subscriber.c.id)
     )
-    fill = insert(delivery).from_select(["edition_id", "subscriber_id", "block", "state"], people)
+    columns = ["edition_id", "subscriber_id", "block", "state", "reason", "next_attempt_at"]
+    fill = insert(delivery).from_select(columns, people)
     # Without the option SQLAlchemy does not keep the count of an INSERT on PostgreSQL.
     done = tx.execute(fill, execution_options={"preserve_rowcount": True})
     blocks = -(-done.rowcount // BLOCK_SIZE)

@@ -1,0 +1,118 @@
+"""Whom an edition is for: everybody, or some of those of an earlier one.
+
+In: the kind of the edition and the one it is about. Out: conditions and columns for the one statement that writes its
+rows; nobody passes through this process. What an earlier edition does at that moment is never waited for.
+
+A replacement goes to those whom the edition before did not reach, a correction to those whom it did. Who may or may
+not have it (`uncertain`) counts as reached in both, so that replacing and then correcting reaches everybody once. Of
+whom the outcome is still open gets a row too, so that the audience is fixed at once: `deferred` before any attempt,
+which no delivery is otherwise. It waits until that outcome is known (`settle_waiting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Exists, and_, case, exists, literal, null, select, update
+
+from newsletter.core.delivery import OPEN_STATES, DeliveryState
+from newsletter.core.edition import EditionId, EditionKind
+from newsletter.core.subscriber import SubscriberState
+from newsletter.store.schema import Utc, delivery, edition, subscriber
+from newsletter.store.unit import Tx
+
+REACHED = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN)
+"""Who has an edition, or may have it."""
+
+WAIT = {EditionKind.REPLACEMENT: timedelta(seconds=10), EditionKind.CORRECTION: timedelta(minutes=2)}
+"""How often it is looked whether an earlier outcome is known: what is in flight is soon, what is deferred is not."""
+
+UNKNOWN_YET = "The outcome of the edition before is waited for."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """Who gets a row, and in which state; `due` is when it is looked at again."""
+
+    who: Sequence[ColumnElement[bool]]
+    state: ColumnElement[str]
+    reason: ColumnElement[str]
+    due: ColumnElement[Any]
+
+
+def audience(tx: Tx, kind: EditionKind, of: EditionId | None, *, now: datetime) -> Audience:
+    """Return the audience of a new edition, in terms of the table `subscriber`."""
+    active = subscriber.c.state == SubscriberState.ACTIVE.value
+    queued = literal(DeliveryState.QUEUED.value)
+    if of is None:
+        return Audience(who=[active], state=queued, reason=literal(""), due=null())
+    earlier = chain(tx, kind, of)
+    pending = _row_of(subscriber.c.id, earlier, OPEN_STATES)
+    reached = _row_of(subscriber.c.id, earlier, REACHED)
+    wanted = (reached | pending) if kind is EditionKind.CORRECTION else and_(_row_of(subscriber.c.id, [of]), ~reached)
+    return Audience(
+        who=[active, wanted],
+        state=case((pending, DeliveryState.DEFERRED.value), else_=queued),
+        reason=case((pending, UNKNOWN_YET), else_=""),
+        due=case((pending, literal(now + WAIT[kind], Utc())), else_=null()),
+    )
+
+
+def chain(tx: Tx, kind: EditionKind, of: EditionId) -> Sequence[EditionId]:
+    """Return the editions that decide: the one a correction is about, or all that a replacement comes after."""
+    found = [of]
+    while kind is EditionKind.REPLACEMENT:
+        row = tx.execute(select(edition.c.kind, edition.c.of_edition).where(edition.c.id == found[-1])).one()
+        kind = EditionKind(row.kind)
+        if kind is EditionKind.REPLACEMENT:
+            found.append(EditionId(row.of_edition))
+    return found
+
+
+def settle_waiting(tx: Tx, wanted: EditionId, kind: EditionKind, of: EditionId, *, now: datetime) -> int:
+    """Decide about those who wait for an earlier outcome; return how many are left out now.
+
+    Call it in the transaction that gathers what is due. Whose outcome is still open is put off first: an outcome that
+    comes between the two statements then finds a row that is not due, and never one that goes out unjudged.
+    """
+    earlier = chain(tx, kind, of)
+    waits = (
+        delivery.c.edition_id == wanted,
+        delivery.c.state == DeliveryState.DEFERRED.value,
+        delivery.c.attempts == 0,
+        delivery.c.next_attempt_at <= now,
+    )
+    mine = delivery.alias("mine")
+    due = select(mine.c.id).where(
+        mine.c.edition_id == wanted,
+        mine.c.state == DeliveryState.DEFERRED.value,
+        mine.c.attempts == 0,
+        mine.c.next_attempt_at <= now,
+    )
+    pending = due.where(_row_of(mine.c.subscriber_id, earlier, OPEN_STATES))
+    tx.execute(
+        update(delivery).where(*waits, delivery.c.id.in_(pending)).values(next_attempt_at=now + WAIT[kind]),
+    )
+    reached = _row_of(mine.c.subscriber_id, earlier, REACHED)
+    out = due.where(reached if kind is EditionKind.REPLACEMENT else ~reached)
+    left = tx.execute(
+        update(delivery)
+        .where(*waits, delivery.c.id.in_(out))
+        .values(state=DeliveryState.SKIPPED.value, reason=_LEFT_OUT[kind], next_attempt_at=None),
+    )
+    return left.rowcount
+
+
+_LEFT_OUT = {
+    EditionKind.REPLACEMENT: "has the edition that this one replaces, or may have it",
+    EditionKind.CORRECTION: "did not get the edition that this one corrects",
+}
+
+
+def _row_of(who: ColumnElement[int], of: Sequence[EditionId], states: Sequence[DeliveryState] = ()) -> Exists:
+    row = delivery.alias()
+    found = exists().where(row.c.edition_id.in_([int(one) for one in of]), row.c.subscriber_id == who)
+    return found.where(row.c.state.in_([one.value for one in states])) if states else found
