@@ -143,8 +143,23 @@ def test_the_enhanced_code_is_split_off(lines: list[str], enhanced: str, text: s
         ("550 5.1.1 <x@example.org>: Recipient address rejected: User unknown", "5.1.1", "reject", "hard"),
         ("550 No such user here", "text:user-unknown", "reject", "hard"),
         ("550 5.5.0 Requested action not taken: mailbox does not exist", "text:user-unknown", "reject", "hard"),
-        ("550 Sender verify failed: user unknown for sender", "phase:rcpt-5yz", "reject", "unknown"),
-        ("550 mailbox unavailable", "phase:rcpt-5yz", "reject", "unknown"),
+        ("550 Sender verify failed: user unknown for sender", "text:sender-refused", "reject", "policy"),
+        ("550 mailbox unavailable", "text:unavailable", "reject", "provisional"),
+        ("550 No", "phase:rcpt-5yz", "reject", "provisional"),
+        ("550 5.5.0 Requested action not taken: mailbox unavailable", "text:unavailable", "reject", "provisional"),
+        ("550 5.4.1 Recipient address rejected: Access denied.", "text:exchange-denied", "reject", "provisional"),
+        ("550 5.1.10 RESOLVER.ADR.RecipientNotFound; not found by SMTP", "text:exchange-not-found", "reject", "hard"),
+        ("554 delivery error: dd This user doesn't have an example.org account", "text:user-unknown", "reject", "hard"),
+        ("554 delivery error: dd Not a valid recipient", "text:user-unknown", "reject", "hard"),
+        ("554 The mailbox is disabled (554.30)", "text:disabled", "reject", "hard"),
+        ("550 Your account has been disabled", "text:account-suspended", "requeue", "configuration"),
+        ("554 5.7.1 Relay access denied", "text:relay-denied", "reject", "policy"),
+        ("550 5.7.606 Access denied, banned sending IP", "text:blocked", "reject", "policy"),
+        ("553 5.7.1 [BL21] Connections not accepted", "text:blocked", "reject", "policy"),
+        ("550 5.7.27 This mail is not authenticated: SPF did not pass", "text:gmail-spf", "reject", "authentication"),
+        ("550 5.7.27 The sender domain has a null MX", "5.1.7", "requeue", "configuration"),
+        ("451 4.7.650 The mail server was temporarily limited", "4.7.28", "defer", "rate"),
+        ("450 4.2.1 Try later", "4.2.1", "defer", "soft"),
         ("550 5.1.1 Blocked, see the block list at example.net", "text:blocked", "reject", "policy"),
         ("556 5.1.10 Domain does not accept mail (nullMX)", "5.1.10", "reject", "hard"),
         ("550 5.1.2 Bad destination system", "5.1.2", "reject", "hard-domain"),
@@ -154,7 +169,7 @@ def test_the_enhanced_code_is_split_off(lines: list[str], enhanced: str, text: s
         ("550 5.2.1 The account that you tried to reach is inactive.", "5.2.1-disabled", "reject", "hard"),
         ("550 5.2.1 The user is receiving mail at a rate that prevents more", "text:mailbox-rate", "defer", "rate"),
         ("450 4.2.1 The user is receiving mail too quickly", "text:mailbox-rate", "defer", "rate"),
-        ("550 5.2.1 Go away", "5.2.1", "reject", "soft"),
+        ("550 5.2.1 Go away", "5.2.1", "reject", "provisional"),
         ("552 5.2.2 The recipient's inbox is out of storage space", "x.2.2", "defer", "mailbox-full"),
         ("552 5.2.2 The account is over quota and inactive.", "text:full-and-inactive", "reject", "hard"),
         ("452 4.2.2 The account is over quota and inactive.", "x.2.2", "defer", "mailbox-full"),
@@ -188,7 +203,7 @@ def test_the_enhanced_code_is_split_off(lines: list[str], enhanced: str, text: s
         ("550 4.2.2 Mailbox full", "x.2.2", "defer", "mailbox-full"),
         ("450 5.1.1 User unknown", "phase:any-4yz", "defer", "soft"),
         ("499 What", "phase:any-4yz", "defer", "soft"),
-        ("250 Ok", "phase:nonsense", "defer", "system"),
+        ("250 Ok", "phase:nonsense", "defer", "relay"),
     ],
 )
 def test_replies_to_rcpt(line: str, rule: str, effect: str, kind: str) -> None:
@@ -209,19 +224,21 @@ def test_replies_to_rcpt(line: str, rule: str, effect: str, kind: str) -> None:
         ("mail", "552 5.3.4 Too big", "phase:mail-5yz", "requeue", "pause-edition"),
         ("mail", "530 5.7.0 Must issue a STARTTLS command first", "530", "requeue", "stop"),
         ("mail", "550 5.4.5 Daily user sending limit exceeded", "text:quota-day", "defer", "back-off"),
-        ("rcpt", "450 4.2.0 Later", "phase:any-4yz", "defer", "go-on"),
-        ("rcpt", "421 4.2.1 Later", "421", "defer", "back-off"),
+        ("rcpt", "450 4.2.9 Later", "phase:any-4yz", "defer", "go-on"),
+        ("rcpt", "421 4.2.1 Later", "4.2.1", "defer", "back-off"),
+        ("rcpt", "421 Later", "421", "defer", "back-off"),
         ("data", "454 Throttling failure: Maximum sending rate exceeded.", "text:quota-rate", "defer", "back-off"),
         ("dot", "454 Throttling failure: Daily message quota exceeded.", "text:quota-day", "defer", "back-off"),
         ("dot", "421 4.7.0 Too many messages in this connection", "text:messages-per-connection", "defer", "reconnect"),
         ("dot", "421 Too many concurrent SMTP connections", "text:rate", "defer", "back-off"),
-        ("dot", "451 Timeout waiting for data from client.", "phase:any-4yz", "defer", "go-on"),
+        ("dot", "451 Timeout waiting for data from client.", "text:idle", "defer", "reconnect"),
         ("dot", "452 Insufficient system storage", "text:no-storage", "defer", "back-off"),
         ("dot", "550 5.1.1 User unknown", "5.1.1", "reject", "go-on"),
         ("dot", "554 5.6.0 Invalid Subject header", "5.6.x", "reject", "go-on"),
         ("dot", "552 Error: Too much mail data", "text:too-large", "reject", "go-on"),
         ("dot", "554 Message rejected: Email address is not verified.", "text:identity-not-verified", "requeue",
          "pause-edition"),
+        ("dot", "554 Message not accepted. Invalid Subject header", "text:format", "reject", "go-on"),
         ("dot", "554 Transaction failed", "phase:content-5yz", "reject", "go-on"),
         ("dot", "250 2.0.0 Ok: queued as 4F2A", "phase:dot-2yz", "accept", "go-on"),
         ("dot", "354 More?", "phase:dot-nonsense", "unknown", "back-off"),
@@ -239,6 +256,21 @@ def test_replies_by_phase(phase: str, line: str, rule: str, effect: str, relay: 
     """The same digits mean another thing at another step, and ask another thing of the relay."""
     verdict = judge(said(line, Phase(phase)))
     assert (verdict.rule, verdict.effect, verdict.relay) == (rule, effect, relay)
+
+
+def test_the_usual_reply_is_judged_as_the_table_says() -> None:
+    """What is answered without looking at the table says what its first line says."""
+    first = RULES[0]
+    verdict = judge(said("250 2.0.0 Ok", Phase.DOT))
+    assert first.fits(said("250 2.0.0 Ok", Phase.DOT))
+    assert (verdict.rule, verdict.kind, verdict.effect, verdict.relay, verdict.plain, verdict.suppress) == (
+        first.name,
+        first.kind,
+        first.effect,
+        first.relay,
+        first.plain,
+        first.suppress,
+    )
 
 
 @pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT, Phase.DATA])

@@ -1,0 +1,302 @@
+"""The table that says what an SMTP reply means: the first rule that fits decides.
+
+In: nothing. Out: `RULES`, which `core/reply.py` reads and `docs/replies.md` shows. Order of evidence: the step and a
+lost connection, the words of providers we know, enhanced codes, reply codes with their step, common words, the unknown.
+Sources: RFC 5321 §4.2 and §4.5.3, RFC 3463 and the IANA registry of enhanced codes (RFC 5248), RFC 7372, RFC 7505, and
+the pages of Gmail, Yahoo, Microsoft and Amazon about the codes they send.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from newsletter.core.reply_value import Effect, Phase, RelayAction, Reply, ReplyClass
+
+_SESSION = frozenset({Phase.CONNECT, Phase.EHLO, Phase.STARTTLS, Phase.AUTH})
+_MESSAGE = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT})
+_PERSON = frozenset({Phase.RCPT, Phase.DATA, Phase.DOT})
+_ALL = _SESSION | _MESSAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One line of the table: every condition that is given must hold."""
+
+    name: str
+    phases: frozenset[Phase] = _PERSON
+    codes: str = ".*"
+    """Pattern for the whole reply code; `000` is no reply."""
+    enhanced: str = ""
+    """Enhanced codes, separated by blanks; `x` stands for any number, `none` for no enhanced code."""
+    text: str = ""
+    """Pattern searched in the text, in any case of letters."""
+    may_be_delivered: bool | None = None
+    kind: ReplyClass
+    effect: Effect | None = None
+    """None: 4yz defers, anything else rejects."""
+    relay: RelayAction = RelayAction.GO_ON
+    plain: str
+    suppress: bool = False
+
+    def fits(self, reply: Reply) -> bool:
+        """Tell whether the rest holds too: what is known of the dot, the enhanced code and the text."""
+        return (
+            (self.may_be_delivered is None or self.may_be_delivered == reply.may_be_delivered)
+            and (not self.enhanced or _listed(reply.enhanced or "none", self.enhanced))
+            and (not self.text or re.search(self.text, reply.text, re.IGNORECASE) is not None)
+        )
+
+
+def _listed(code: str, wanted: str) -> bool:
+    parts = code.split(".")
+    return any(
+        len(parts) == len(want) and all(b in ("x", a) for a, b in zip(parts, want, strict=True))
+        for want in (entry.split(".") for entry in wanted.split())
+    )
+
+
+# A table is read by its lines.
+# fmt: off
+_NO_ONE = Effect.REQUEUE
+_STOP, _PAUSE, _BACK_OFF, _RECONNECT = (
+    RelayAction.STOP, RelayAction.PAUSE_EDITION, RelayAction.BACK_OFF, RelayAction.RECONNECT,
+)
+_MAIL, _RCPT = frozenset({Phase.MAIL}), frozenset({Phase.RCPT})
+_CONTENT = frozenset({Phase.DATA, Phase.DOT})
+
+RULES: tuple[Rule, ...] = (
+    # The usual case first. Only a 2yz after the final dot means that the server has taken responsibility (§4.1.1.4).
+    Rule(name="phase:dot-2yz", phases=frozenset({Phase.DOT}), codes="2..", may_be_delivered=False,
+         kind=ReplyClass.OK, effect=Effect.ACCEPT, plain="Handed to the mail provider."),
+
+    # No reply: what is unknown, and what is certainly not delivered.
+    Rule(name="lost:after-dot", phases=_ALL, may_be_delivered=True,
+         kind=ReplyClass.UNKNOWN, effect=Effect.UNKNOWN, relay=_RECONNECT,
+         plain="The connection was lost after the whole message was written: it may or may not have arrived."),
+
+    # Our own refusals: code 0 with an enhanced code; nothing was put on the wire.
+    Rule(name="own:5.1.7", codes="000", enhanced="5.1.7", phases=_MAIL,
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE, plain="Our sender address is malformed."),
+    Rule(name="own:5.3.4", codes="000", enhanced="5.3.4", phases=_MAIL,
+         kind=ReplyClass.CONTENT, effect=_NO_ONE, relay=_PAUSE, plain="The message is larger than the relay takes."),
+    Rule(name="own:5.1.3", codes="000", enhanced="5.1.3", phases=_RCPT, suppress=True,
+         kind=ReplyClass.HARD, effect=Effect.REJECT, plain="The address is malformed."),
+    Rule(name="own:5.6.7", codes="000", enhanced="5.6.7", phases=_RCPT,
+         kind=ReplyClass.CAPABILITY, effect=Effect.REJECT,
+         plain="The address needs international mail (SMTPUTF8), which the relay does not offer."),
+    Rule(name="own:5.6.0", codes="000", enhanced="5.6.0", phases=_CONTENT,
+         kind=ReplyClass.CONTENT, effect=Effect.REJECT, plain="The message was not built correctly."),
+    Rule(name="own:tls", codes="000", enhanced="5.7.5 5.7.10", phases=frozenset({Phase.STARTTLS}),
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP,
+         plain="The relay offers no encryption that we can trust."),
+    Rule(name="own:login", codes="000", enhanced="5.7.4 5.7.8", phases=frozenset({Phase.AUTH}),
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP,
+         plain="The relay offers no login that we can use."),
+    Rule(name="lost:session", codes="000", phases=_SESSION,
+         kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_BACK_OFF, plain="The relay cannot be reached."),
+    Rule(name="lost:before-dot", codes="000", phases=_MESSAGE - {Phase.DOT},
+         kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_RECONNECT,
+         plain="The connection was lost before the message was complete: it was not delivered."),
+
+    # Opening a session: no person is concerned, whatever the server says.
+    Rule(name="phase:auth-5yz", codes="5..", phases=frozenset({Phase.AUTH}),
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses our login."),
+    Rule(name="phase:starttls-5yz", codes="5..", phases=frozenset({Phase.STARTTLS}),
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses encryption."),
+    Rule(name="phase:session", phases=_SESSION,
+         kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_BACK_OFF, plain="The relay does not take our connection now."),
+
+    # Quotas and rates: ours with the relay, then the mailbox's. They defer, even where a server says 5yz.
+    Rule(name="text:quota-day", codes="[45]..", phases=_MESSAGE,
+         text=r"daily (message|user|sending)\b.*(quota|limit)|\b(quota|limit) for the day|per.day (quota|limit)",
+         kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF, plain="The day's quota at the relay is used up."),
+    Rule(name="text:quota-rate", codes="[45]..", phases=_MESSAGE,
+         text=r"maximum sending rate|throttling failure",
+         kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF, plain="We send faster than the relay allows."),
+    Rule(name="text:messages-per-connection", codes="4..", phases=_MESSAGE,
+         text=r"(messages|transactions|mails|e-?mails) (in|on|over|per|for) (this |one |a |each |the )?(smtp )?"
+              r"(connection|session)",
+         kind=ReplyClass.RATE, relay=_RECONNECT, plain="The relay wants a new connection after so many messages."),
+    Rule(name="text:mailbox-rate", codes="[45]..",
+         text=r"receiving (e?-?mails?|messages?) (at a rate|too (quickly|fast))",
+         kind=ReplyClass.RATE, effect=Effect.DEFER, plain="The mailbox is getting too much mail at the moment."),
+    Rule(name="text:idle", codes="4..", phases=_MESSAGE, text=r"timeout waiting for (data|client)|idle time-?out",
+         kind=ReplyClass.RELAY, relay=_RECONNECT, plain="The relay tired of an idle connection."),
+    # One recipient a transaction: what is too many is what came before on this session, so a new one is opened.
+    Rule(name="x.5.3", codes="[45]..", enhanced="4.5.3 5.5.3",
+         kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_RECONNECT,
+         plain="Too many recipients at once for this server."),
+    Rule(name="text:too-many-recipients", codes="4..|55.", text=r"too many recipients",
+         kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_RECONNECT,
+         plain="Too many recipients at once for this server."),
+
+    # Our login or sender, said late: no recipient is to blame. Gmail says 5.7.27 when SPF fails, RFC 7505 when our
+    # domain takes no mail, so its words come before the code.
+    Rule(name="text:gmail-spf", codes="5..", enhanced="5.7.27", text=r"\bSPF\b|not passed|authenticat",
+         kind=ReplyClass.AUTHENTICATION,
+         plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
+    Rule(name="530", codes="53[058]", phases=_MESSAGE,
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay wants another login or TLS."),
+    Rule(name="5.7.8", codes="5..", enhanced="5.7.8", phases=_MESSAGE,
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses our login."),
+    Rule(name="phase:mail-5yz", codes="5..", phases=_MAIL,
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE,
+         plain="The relay refuses our sender, the size, or our permission to send."),
+    Rule(name="5.1.7", codes="5..", enhanced="5.1.7 5.1.8 5.7.27",
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE, plain="Our sender address is refused."),
+    Rule(name="text:account-suspended", codes="5..",
+         text=r"\b(your|sender'?s?|sending) (\w+ )?(account|access|service) (is|has been|was|are) "
+              r"(\w+ )?(disabled|suspended|paused)|sending (is|has been) paused",
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE,
+         plain="The relay has suspended our account."),
+    Rule(name="text:identity-not-verified", codes="5..",
+         text=r"email address is not verified|identity.{0,40}not verified",
+         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE,
+         plain="The relay has not verified our sender address yet."),
+
+    # Full mailboxes defer until they expire; one that nobody empties is given up.
+    Rule(name="text:full-and-inactive", codes="5..", suppress=True,
+         text=r"(full|quota|out of storage).{0,60}inactive|inactive.{0,60}(full|quota|out of storage)",
+         kind=ReplyClass.HARD, plain="The mailbox is full and no longer used."),
+    Rule(name="x.2.2", codes="[45]..", enhanced="4.2.2 5.2.2",
+         kind=ReplyClass.MAILBOX_FULL, effect=Effect.DEFER, plain="The mailbox is full."),
+    Rule(name="x.3.4", codes="[45]..", enhanced="4.2.3 5.2.3 4.3.4 5.3.4 4.7.16 5.7.16",
+         kind=ReplyClass.CONTENT, plain="The message is too large for this mailbox."),
+    Rule(name="text:too-large", codes="[45]..", enhanced="none x.0.0",
+         text=r"\b(message|mail|data|content)\b.{0,30}(too (large|big|much|long)|size|exceeds fixed)"
+              r"|too much mail data",
+         kind=ReplyClass.CONTENT, plain="The message is too large for this mailbox."),
+    Rule(name="text:mailbox-full", codes="4..|55[0-5]",
+         text=r"(mail ?box|in-?box|account) (is |has )?(full|over)|over.?quota|quota.{0,20}exceed|exceed.{0,30}quota"
+              r"|storage (limit|allocation)|out of storage|not enough (disk )?space",
+         kind=ReplyClass.MAILBOX_FULL, effect=Effect.DEFER, plain="The mailbox is full."),
+    Rule(name="552", codes="552", enhanced="none", phases=_RCPT,
+         kind=ReplyClass.MAILBOX_FULL, effect=Effect.DEFER, plain="The mailbox is full."),
+
+    # Transient replies: greylisting, throttling, and servers in trouble. All defer; the class says why.
+    Rule(name="text:greylisted", codes="4..", text=r"gr[ae]y.?list", phases=_MESSAGE,
+         kind=ReplyClass.GREYLISTED, plain="The server asks unknown senders to come again later (greylisting)."),
+    Rule(name="text:rate", codes="4..", phases=_MESSAGE,
+         text=r"\brate\b|rate.?limit|throttl|too (fast|many (connections|messages|e?-?mails|concurrent))|concurrent"
+              r"|\[?\bTSS?\d\d\b|\bRP-00\d|\b4\.7\.65[01]\b|unusual (rate|amount)",
+         kind=ReplyClass.RATE, relay=_BACK_OFF, plain="The server wants our mail more slowly."),
+    Rule(name="4.7.28", codes="4..", enhanced="4.7.28 4.7.650 4.7.651", phases=_MESSAGE,
+         kind=ReplyClass.RATE, relay=_BACK_OFF, plain="The server wants our mail more slowly."),
+    Rule(name="4.7.23-32", codes="4..", phases=_MESSAGE,
+         enhanced="4.7.9 4.7.15 4.7.20 4.7.21 4.7.22 4.7.23 4.7.24 4.7.25 4.7.26 4.7.27 4.7.29 4.7.30 4.7.31 4.7.32"
+                  " 4.7.40",
+         kind=ReplyClass.AUTHENTICATION,
+         plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
+    Rule(name="4.3.1", codes="4..", enhanced="4.3.1", phases=_MAIL | _CONTENT,
+         kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The server has no room at the moment."),
+    Rule(name="text:no-storage", codes="4..", phases=_MAIL | _CONTENT,
+         text=r"insufficient (system )?(storage|resources)",
+         kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The server has no room at the moment."),
+    Rule(name="4.3.x", codes="4..", enhanced="4.3.x 4.4.x", phases=_MESSAGE,
+         kind=ReplyClass.SYSTEM, plain="The server is busy or cannot be reached at the moment."),
+    Rule(name="4.2.1", codes="4..", enhanced="4.2.0 4.2.1",
+         kind=ReplyClass.SOFT, plain="The mailbox takes no mail at the moment."),
+    Rule(name="4.7.0", codes="4..", enhanced="4.7.0 4.7.1",
+         kind=ReplyClass.GREYLISTED, plain="The server asks us to come again later."),
+    Rule(name="421", codes="421", phases=_MESSAGE,
+         kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The server is closing the connection."),
+    Rule(name="454", codes="454", phases=_MESSAGE,
+         kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The relay cannot take mail at the moment."),
+    Rule(name="phase:rcpt-450", codes="45[01]", enhanced="none", phases=_RCPT,
+         kind=ReplyClass.GREYLISTED, plain="The server asks us to come again later."),
+    Rule(name="phase:any-4yz", codes="4..", phases=_MESSAGE,
+         kind=ReplyClass.SOFT, plain="The server cannot take the message at the moment."),
+
+    # Blocks, before anything that ends a subscription: nobody loses it because we, or our relay, are on a list.
+    Rule(name="text:blocked", codes="5..",
+         text=r"\bspam|spamhaus|block.?list|black.?list|deny.?list|\bblocked\b|\bbanned\b|\blisted\b|reputation"
+              r"|unsolicited|\b(SC|OU|DY)-\d{3}|\[(BL|HM|CS)\d{2}\]",
+         kind=ReplyClass.POLICY, plain="The server blocks our mail."),
+    Rule(name="text:relay-denied", codes="5..",
+         text=r"relay(ing)? (access )?(is )?(denied|not (permitted|allowed))|unable to relay"
+              r"|not (permitted|allowed) to relay|we do not relay",
+         kind=ReplyClass.POLICY, plain="The server takes no mail for this address from us (relaying denied)."),
+    Rule(name="text:sender-refused", codes="5..", enhanced="none x.0.0 5.7.1",
+         text=r"sender (verif|address (rejected|verif)|domain)|verify (your |the )?sender",
+         kind=ReplyClass.POLICY, plain="The server does not believe our sender address."),
+    Rule(name="text:format", codes="5..", enhanced="none x.0.0 5.7.1 5.7.9",
+         text=r"(invalid|missing|duplicate|malformed|multiple|encoded-word).{0,40}headers?\b"
+              r"|not RFC.?(5322|2822|822) compliant",
+         kind=ReplyClass.CONTENT, plain="The server objects to how the message is built."),
+    Rule(name="5.7.26", codes="5..",
+         enhanced="5.7.9 5.7.15 5.7.20 5.7.21 5.7.22 5.7.23 5.7.24 5.7.25 5.7.26 5.7.29 5.7.30 5.7.31 5.7.32 5.7.40"
+                  " 5.7.515",
+         kind=ReplyClass.AUTHENTICATION,
+         plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
+
+    # The mailbox is gone: the only rules that end a subscription.
+    Rule(name="5.1.1", codes="5..", enhanced="5.1.1", suppress=True,
+         kind=ReplyClass.HARD, plain="The mailbox does not exist."),
+    Rule(name="5.1.3", codes="5..", enhanced="5.1.3", suppress=True,
+         kind=ReplyClass.HARD, plain="The address is malformed."),
+    Rule(name="text:exchange-not-found", codes="5..", enhanced="5.1.10", text=r"RecipientNotFound|recipient not found",
+         suppress=True,
+         kind=ReplyClass.HARD, plain="The mailbox does not exist."),
+    Rule(name="5.1.10", codes="5..", enhanced="5.1.10", suppress=True,
+         kind=ReplyClass.HARD, plain="The domain takes no mail at all (null MX)."),
+    Rule(name="556", codes="556", suppress=True,
+         kind=ReplyClass.HARD, plain="The domain takes no mail at all (null MX)."),
+    Rule(name="5.1.6", codes="5..", enhanced="5.1.6 5.7.17 5.7.18", suppress=True,
+         kind=ReplyClass.HARD, plain="The mailbox has moved or belongs to somebody else now."),
+    Rule(name="5.7.13", codes="5..", enhanced="5.7.13", suppress=True,
+         kind=ReplyClass.HARD, plain="The account is disabled."),
+    Rule(name="525", codes="525", suppress=True,
+         kind=ReplyClass.HARD, plain="The account is disabled."),
+    Rule(name="5.2.1-disabled", codes="5..", enhanced="5.2.0 5.2.1", text=r"disabled|inactive|deactivated",
+         suppress=True,
+         kind=ReplyClass.HARD, plain="The mailbox is disabled."),
+    Rule(name="text:disabled", codes="55[0134]", enhanced="none 5.0.0 5.1.0 5.5.0", suppress=True,
+         text=r"^(?!.*\b(sender|sending|your|helo)\b).*"
+              r"\b(user|mail ?box|account)\b.{0,30}\b(disabled|deactivated|terminated)",
+         kind=ReplyClass.HARD, plain="The mailbox is disabled."),
+    Rule(name="text:user-unknown", codes="55[0134]", enhanced="none 5.0.0 5.1.0 5.5.0", suppress=True,
+         text=r"^(?!.*\b(sender|helo)\b).*"
+              r"((user|mail ?box|recipient|account|addressee)\b.{0,30}"
+              r"(unknown|not found|(does not|doesn'?t) (exist|have an? \S+ account)|no longer)"
+              r"|(unknown|no such|not a valid) (user|mail ?box|recipient|address|account|person)\b)",
+         kind=ReplyClass.HARD, plain="The mailbox does not exist."),
+    Rule(name="5.1.2", codes="5..", enhanced="5.1.2 5.4.4",
+         kind=ReplyClass.HARD_DOMAIN, plain="The domain does not exist or takes no mail."),
+
+    # Refused for good, this time: only who is refused again and again is suppressed (`core/bounce_count.py`).
+    Rule(name="5.2.1", codes="5..", enhanced="5.2.0 5.2.1",
+         kind=ReplyClass.PROVISIONAL, plain="The mailbox takes no mail."),
+    Rule(name="text:exchange-denied", codes="5..", enhanced="5.4.1", text=r"recipient address rejected",
+         kind=ReplyClass.PROVISIONAL, plain="The server knows no such recipient, or takes no mail for this one."),
+    Rule(name="text:unavailable", codes="55[0134]", enhanced="none 5.0.0 5.1.0 5.5.0",
+         text=r"mail ?box (is )?(currently )?unavailable|address rejected|recipient rejected",
+         kind=ReplyClass.PROVISIONAL, plain="The mailbox takes no mail."),
+    Rule(name="5.1.4", codes="5..", enhanced="5.1.4 5.2.4 5.7.2",
+         kind=ReplyClass.SOFT, plain="The address is ambiguous, or a list that we may not write to."),
+    Rule(name="5.3.2", codes="5..", enhanced="5.3.2 5.4.7",
+         kind=ReplyClass.SYSTEM, effect=Effect.DEFER, plain="The receiving system takes no mail at the moment."),
+    Rule(name="5.6.7", codes="5..", enhanced="5.6.7 5.6.8 5.6.9",
+         kind=ReplyClass.CAPABILITY, plain="The address needs international mail (SMTPUTF8), which a server lacks."),
+    Rule(name="5.6.x", codes="5..", enhanced="5.6.x",
+         kind=ReplyClass.CONTENT, plain="The server objects to how the message is built."),
+    Rule(name="5.7.x", codes="5..", enhanced="5.7.x",
+         kind=ReplyClass.POLICY, plain="The server's rules refuse our mail."),
+    Rule(name="5.x.x", codes="5..", enhanced="5.1.9 5.3.x 5.4.x 5.5.x",
+         kind=ReplyClass.SYSTEM, plain="The receiving system made a mistake or could not deliver."),
+    Rule(name="503", codes="50.", kind=ReplyClass.SYSTEM, plain="The server did not understand us."),
+    Rule(name="phase:content-5yz", codes="5..", phases=_CONTENT,
+         kind=ReplyClass.POLICY, plain="The server refuses this message."),
+    Rule(name="phase:rcpt-5yz", codes="5..", phases=_RCPT,
+         kind=ReplyClass.PROVISIONAL, plain="The server refuses this address without a reason that we know."),
+
+    # Nonsense: after the dot the outcome is unknown; before it nothing was delivered. The session is out of step.
+    Rule(name="phase:dot-nonsense", phases=frozenset({Phase.DOT}),
+         kind=ReplyClass.UNKNOWN, effect=Effect.UNKNOWN, relay=_BACK_OFF,
+         plain="The server's answer to the whole message makes no sense: it may or may not have arrived."),
+    Rule(name="phase:nonsense", phases=_MESSAGE,
+         kind=ReplyClass.RELAY, effect=Effect.DEFER, relay=_RECONNECT,
+         plain="The server's answer makes no sense: the message was not delivered."),
+)
+"""In order of evidence: phase and loss, the provider's own words, enhanced code, reply code, at last the unknown."""
+# fmt: on

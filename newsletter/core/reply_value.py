@@ -1,0 +1,103 @@
+"""The values around a reply of an SMTP server: the reply, the rules' words for it, and the verdict.
+
+In: nothing. Out: the types that `core/reply.py` judges with and `core/reply_rules.py` is written in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """The step of an SMTP session that a reply answers (RFC 5321 §3)."""
+
+    CONNECT = "connect"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    DOT = "dot"
+    """After the final dot: the reply that decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back for one transaction: the deciding reply, or the lack of one."""
+
+    phase: Phase
+    code: int = 0
+    """Three-digit reply code; 0 when the connection ended, or timed out, without a reply."""
+    enhanced: str = ""
+    """Enhanced status code such as `5.1.1` (RFC 3463), empty when there was none.
+
+    With code 0 it is ours: we refused to put this on the wire, and the code says why.
+    """
+    text: str = ""
+    """The server's words, lines joined by a blank, at most 1,000 characters; or ours when there was no reply."""
+    may_be_delivered: bool = False
+    """True when content and final dot may have reached the server and no reply was read: the unknown outcome."""
+
+
+class Effect(StrEnum):
+    """What a verdict does to a delivery."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    DEFER = "defer"
+    UNKNOWN = "unknown"
+    """The message may or may not have been taken: `uncertain`."""
+    REQUEUE = "requeue"
+    """The relay's trouble, not this person's: back to the queue without a penalty."""
+
+
+class ReplyClass(StrEnum):
+    """Whose fault it is, and so who hears of it (table in `docs/replies.md`)."""
+
+    OK = "ok"
+    HARD = "hard"
+    HARD_DOMAIN = "hard-domain"
+    PROVISIONAL = "provisional"
+    SOFT = "soft"
+    MAILBOX_FULL = "mailbox-full"
+    GREYLISTED = "greylisted"
+    RATE = "rate"
+    POLICY = "policy"
+    AUTHENTICATION = "authentication"
+    CONTENT = "content"
+    CONFIGURATION = "configuration"
+    CAPABILITY = "capability"
+    SYSTEM = "system"
+    RELAY = "relay"
+    UNKNOWN = "unknown"
+
+
+class RelayAction(StrEnum):
+    """What the sender does with the relay or the edition after this reply."""
+
+    GO_ON = "go-on"
+    RECONNECT = "reconnect"
+    """Close this connection and open another."""
+    BACK_OFF = "back-off"
+    """Close, and wait before the next connection."""
+    PAUSE_EDITION = "pause-edition"
+    """Our sender, content or permission is refused: go no further, tell a person."""
+    STOP = "stop"
+    """The relay refuses our login: nothing can be sent until an operator acts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a reply means."""
+
+    effect: Effect
+    kind: ReplyClass
+    relay: RelayAction = RelayAction.GO_ON
+    rule: str
+    """Id of the rule that decided, such as `5.1.1` or `phase:dot-4yz`."""
+    plain: str
+    """The same in plain language, for people: `The mailbox does not exist.`"""
+    suppress: bool = False
+    """True when the address must not be mailed again (the subscriber becomes `bounced`)."""
