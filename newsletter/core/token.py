@@ -29,9 +29,9 @@ _VERP_SHAPE = re.compile(r"(?:[bB][+-])?([0-9A-Za-z]{21})(?:@[^@]{1,255})?")
 
 # Crockford's alphabet leaves out letters that are easily confused; o, i and l are read as the digits they look like.
 _RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_TO_CROCKFORD = bytes.maketrans(_RFC_4648.encode(), _CROCKFORD.encode())
-_FROM_CROCKFORD = str.maketrans(_CROCKFORD + "oil", _RFC_4648 + "ABB")
+CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_TO_CROCKFORD = bytes.maketrans(_RFC_4648.encode(), CROCKFORD.encode())
+_FROM_CROCKFORD = str.maketrans(CROCKFORD + "oil", _RFC_4648 + "ABB")
 
 
 class _Derived(NamedTuple):
@@ -98,10 +98,14 @@ def make_unsubscribe_token(keyring: Keyring, subscriber_id: SubscriberId, editio
     27 bytes: version 1, key id (2), subscriber id (5), edition id (3; 0 for none), HMAC-SHA256 cut to 16 (RFC 2104 §5).
     27 is a multiple of 3, so there is no padding and each token has exactly one spelling.
     """
-    key = keyring.derived[0]
-    payload = _VERSION + key.key_id + subscriber_id.to_bytes(5, "big") + (edition_id or 0).to_bytes(3, "big")
-    tag = hmac.digest(key.unsubscribe, payload, "sha256")[:16]
+    payload = unsubscribe_prefix(keyring) + subscriber_id.to_bytes(5, "big") + (edition_id or 0).to_bytes(3, "big")
+    tag = hmac.digest(keyring.derived[0].unsubscribe, payload, "sha256")[:16]
     return base64.urlsafe_b64encode(payload + tag).decode("ascii")
+
+
+def unsubscribe_prefix(keyring: Keyring) -> bytes:
+    """Return the first bytes of every opt-out token made with these keys: its version and the id of its key."""
+    return _VERSION + keyring.derived[0].key_id
 
 
 def read_unsubscribe_token(keyring: Keyring, text: str) -> UnsubscribeToken | None:
