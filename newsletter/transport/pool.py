@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from newsletter.clock import Clock
 from newsletter.core.reply import Effect, RelayAction, Reply, Verdict, judge
@@ -70,6 +71,15 @@ class RelayState:
     needs_person: bool = False
 
 
+class _Answer(Enum):
+    """What a relay says to somebody who wants a connection."""
+
+    GRANTED = auto()
+    WAIT = auto()
+    NEXT = auto()
+    """Try the next relay."""
+
+
 class _Line:
     """One relay, with what is open to it; changed only under the lock of the pool."""
 
@@ -99,7 +109,15 @@ class _Line:
     @property
     def on_trial(self) -> bool:
         """Tell whether somebody is finding out already if the relay is well again."""
-        return self.opening > 0 or any(one.opened_at >= self.throttle.struck_at for one in self.lent)
+        return self.opening > 0 or any(one.opened_at > self.throttle.struck_at for one in self.lent)
+
+    @property
+    def turned_away(self) -> _Answer:
+        """Say what becomes of somebody for whom there is no place.
+
+        The next relay is not for those whom this one merely wants slower; but it helps one that recovers.
+        """
+        return _Answer.NEXT if self.throttle.limping else _Answer.WAIT
 
     def recall(self, keep: int) -> None:
         """Let all but the oldest so many finish what they hold and come home."""
@@ -123,23 +141,20 @@ class Pool:
 
     def connect(self) -> Connection | ConnectFailure | Later:
         """Open a connection to the first relay that may have one; a failure only when every relay fails."""
-        failed = False
-        waits: list[Later] = []
+        tried = False
         for line in self._lines:
-            wait = self._reserve(line)
-            if wait is None:
-                opened = self._open(line)
-                if isinstance(opened, Lent):
-                    return opened
-                failed = failed or opened is None
-                wait = opened
-            if wait is not None and not wait.trouble:
-                return wait
-            if wait is not None:
-                waits.append(wait)
+            answer: Lent | _Answer = self._reserve(line)
+            if answer is _Answer.GRANTED:
+                tried = True
+                answer = self._open(line)
+            if isinstance(answer, Lent):
+                return answer
+            if answer is _Answer.WAIT:
+                with self._turn:
+                    return self._later([line])
         with self._turn:
             failures = [line.failure for line in self._lines if line.failure is not None]
-            if failed and len(failures) == len(self._lines):
+            if tried and len(failures) == len(self._lines):
                 return _together(failures)
             return self._later(self._lines)
 
@@ -175,24 +190,24 @@ class Pool:
                 line.throttle = grow(line.throttle, now=now)
             return [_for_people(line, now, instant) for line in self._lines]
 
-    def _reserve(self, line: _Line) -> Later | None:
-        """Set a place aside for a connection that is about to be opened; or say why there is none."""
+    def _reserve(self, line: _Line) -> _Answer:
+        """Set a place aside for a connection that is about to be opened, if there is one."""
         with self._turn:
             # Until one connection has come through, the others wait for it: ten wrong logins at once lock an account.
             self._turn.wait_for(lambda: line.proved or line.throttle.open or not line.opening)
             now = self._clock.monotonic()
             state = line.throttle = grow(line.throttle, now=now)
             if state.open:
-                if now < state.retry_at or line.on_trial:
-                    return self._later([line])
-            elif now < state.retry_at or line.taken >= state.allowed:
-                # The next relay is not for whom the first one merely wants slower, but helps it while it recovers.
-                return self._later([line], trouble=state.limping)
+                free = now >= state.retry_at and not line.on_trial
+            else:
+                free = now >= state.retry_at and line.taken < state.allowed
+            if not free:
+                return line.turned_away
             line.opening += 1
-            return None
+            return _Answer.GRANTED
 
-    def _open(self, line: _Line) -> Lent | Later | None:
-        """Open a connection in a place that was set aside; None when there is none to be had."""
+    def _open(self, line: _Line) -> Lent | _Answer:
+        """Open a connection in the place that was set aside."""
         opened: Connection | ConnectFailure | None = None
         try:
             opened = self._dial(line.relay)
@@ -200,11 +215,11 @@ class Pool:
             # Also when the program itself is at fault, nobody may wait for ever for this place.
             with self._turn:
                 line.opening -= 1
-                lent = self._settle(line, opened) if opened is not None else None
+                answer = self._opened(line, opened) if opened is not None else _Answer.NEXT
                 self._turn.notify_all()
-        return lent
+        return answer
 
-    def _settle(self, line: _Line, opened: Connection | ConnectFailure) -> Lent | Later | None:
+    def _opened(self, line: _Line, opened: Connection | ConnectFailure) -> Lent | _Answer:
         now = self._clock.monotonic()
         if isinstance(opened, ConnectFailure):
             return self._refused(line, opened, now)
@@ -214,16 +229,16 @@ class Pool:
         line.lent.append(lent)
         return lent
 
-    def _refused(self, line: _Line, failure: ConnectFailure, now: float) -> Later | None:
-        reply = failure.reply
+    def _refused(self, line: _Line, failure: ConnectFailure, now: float) -> _Answer:
+        reply, jitter = failure.reply, self._jitter()
         if line.lent and 400 <= reply.code < 500:  # noqa: PLR2004 - a transient reply, RFC 5321 §4.2.1.
-            line.throttle = crowd(line.throttle, len(line.lent), now=now, jitter=self._jitter(), plain=failure.plain)
-            return self._later([line], trouble=line.throttle.open)
+            line.throttle = crowd(line.throttle, len(line.lent), now=now, jitter=jitter, plain=failure.plain)
+            return line.turned_away
         person = judge(reply).relay is RelayAction.STOP
         line.failure = failure
         line.proved = False
-        line.throttle = fail(line.throttle, now=now, jitter=self._jitter(), plain=failure.plain, needs_person=person)
-        return None
+        line.throttle = fail(line.throttle, now=now, jitter=jitter, plain=failure.plain, needs_person=person)
+        return _Answer.NEXT
 
     def _took_mail(self, connection: Lent) -> None:
         with self._turn:
@@ -278,13 +293,13 @@ class Pool:
             line.throttle, now=self._clock.monotonic(), jitter=self._jitter(), plain=words, needs_person=needs_person
         )
 
-    def _later(self, lines: Sequence[_Line], *, trouble: bool | None = None) -> Later:
+    def _later(self, lines: Sequence[_Line]) -> Later:
         now = self._clock.monotonic()
         states = [line.throttle for line in lines]
         return Later(
             seconds=min(_wait(line, now) for line in lines),
             plain=" ".join(_why(line) for line in lines),
-            trouble=all(state.open for state in states) if trouble is None else trouble,
+            trouble=all(state.open for state in states),
             needs_person=all(state.needs_person for state in states),
         )
 
