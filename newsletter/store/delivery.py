@@ -16,6 +16,7 @@ from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcom
 from newsletter.core.edition import EditionId, EditionStatus
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.store.among import among
+from newsletter.store.audience import settle_waiting
 from newsletter.store.edition import BLOCK_SIZE, new_block
 from newsletter.store.schema import delivery, edition, subscriber
 from newsletter.store.unit import Tx
@@ -236,6 +237,7 @@ def due_editions(tx: Tx, *, now: datetime) -> Sequence[EditionId]:
 
 def gather(tx: Tx, of: EditionId, *, now: datetime) -> int:
     """Put one block's worth of due deferred deliveries back to the queue, in a new block; return how many."""
+    settle_waiting(tx, of, now=now)
     due = (
         select(delivery.c.id)
         .where(
@@ -272,7 +274,8 @@ def expire_untried(tx: Tx, *, of: EditionId, reason: str) -> int:
     found = _expire_where(
         tx,
         delivery.c.edition_id == of,
-        delivery.c.state == DeliveryState.QUEUED.value,
+        # Deferred without an attempt are those who wait for the outcome of another edition.
+        delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
         delivery.c.first_attempt_at.is_(None),
         reason=reason,
     )

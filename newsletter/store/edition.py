@@ -69,12 +69,11 @@ def create(tx: Tx, new: NewEdition, *, now: datetime) -> Edition:
 
     The rows are made inside the database: a million people never pass through this process.
     """
-    number = tx.execute(select(func.count()).where(edition.c.date == new.date)).scalar_one() + 1
     made = tx.execute(
         insert(edition)
         .values(
             date=new.date,
-            number=number,
+            number=next_number(tx, new.date),
             tip_id=new.tip_id,
             tip_slug=new.tip_slug,
             title=new.title,
@@ -118,6 +117,11 @@ def _fill(tx: Tx, wanted: EditionId, new: NewEdition, *, now: datetime) -> int:
     return done.rowcount
 
 
+def next_number(tx: Tx, on: date) -> int:
+    """Return the number that the next edition of a date bears."""
+    return tx.execute(select(func.count()).where(edition.c.date == on)).scalar_one() + 1
+
+
 def by_id(tx: Tx, wanted: EditionId) -> Edition:
     """Return an edition."""
     return _from_row(tx.execute(select(*_COLUMNS).where(edition.c.id == wanted)).one())
@@ -133,6 +137,19 @@ def latest(tx: Tx, *, count: int = 20) -> Sequence[Edition]:
     """Return the newest editions, newest first."""
     rows = tx.execute(select(*_COLUMNS).order_by(edition.c.date.desc(), edition.c.number.desc()).limit(count))
     return [_from_row(row) for row in rows]
+
+
+def about(tx: Tx, of: EditionId) -> Sequence[Edition]:
+    """Return the editions that replace or correct this one, in order."""
+    query = select(*_COLUMNS).where(edition.c.of_edition == of)
+    return [_from_row(row) for row in tx.execute(query.order_by(edition.c.number))]
+
+
+def begun_after(tx: Tx, on: date) -> Edition | None:
+    """Return the first edition of a later date's own, None when there is none yet."""
+    query = select(*_COLUMNS).where(edition.c.date > on, edition.c.kind == EditionKind.REGULAR.value)
+    row = tx.execute(query.order_by(edition.c.date).limit(1)).first()
+    return None if row is None else _from_row(row)
 
 
 def unfinished(tx: Tx) -> Sequence[Edition]:
@@ -207,6 +224,11 @@ def totals(tx: Tx, wanted: EditionId) -> Mapping[str, int] | None:
     """Return the totals stored at the close, None while it is open."""
     found: Mapping[str, int] | None = tx.execute(select(edition.c.totals).where(edition.c.id == wanted)).scalar_one()
     return found
+
+
+def reached_anybody(tx: Tx, on: date) -> bool:
+    """Tell whether anything of a date was handed to a server."""
+    return tx.execute(select(edition.c.id).where(edition.c.date == on, edition.c.tip_used).limit(1)).first() is not None
 
 
 def give_tip_back(tx: Tx, wanted: EditionId) -> None:
