@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from jinja2 import Environment
 from sqlalchemy import Engine
@@ -46,6 +47,7 @@ from newsletter.store.unit import Unit
 from newsletter.transport import smtp
 from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
 
+from newsletter.transport.pool import Pool
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
@@ -146,18 +148,25 @@ class Application:
 
     @property
     def relay(self) -> Relay:
-        """The mail server, and how to talk to it."""
-        settings = self.settings
-        return Relay(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            security=Security(settings.smtp_security),
-            username=settings.smtp_username,
-            password=settings.smtp_password.get_secret_value() if settings.smtp_password else "",
-            ca_file=str(settings.smtp_ca_file or ""),
-            ehlo_name=settings.smtp_ehlo_name,
-            timeout=float(settings.smtp_timeout_seconds),
-            dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+        """The mail server that is preferred, and how to talk to it."""
+        return self.relays[0]
+
+    @cached_property
+    def relays(self) -> tuple[Relay, ...]:
+        """The mail server, and the second one if there is one."""
+        which = ("", "fallback_") if self.settings.fallback_smtp_host else ("",)
+        return tuple(_relay(self.settings, one) for one in which)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The connections of this process to its relays, and what it knows of how they stand."""
+        clock = self.clock
+        return Pool(
+            self.relays,
+            connections=self.settings.smtp_connections,
+            clock=clock,
+            jitter=self.jitter,
+            dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
         )
 
     @property
@@ -279,3 +288,22 @@ class Application:
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:
     """Wire an application."""
     return Application(settings=settings, clock=clock or SystemClock())
+def _relay(settings: Settings, which: str) -> Relay:
+    """Read one mail server off the settings that begin with `which`."""
+
+    def given(key: str) -> Any:  # noqa: ANN401 - each setting is of a kind of its own.
+        return getattr(settings, f"{which}smtp_{key}")
+
+    return Relay(
+        host=given("host"),
+        port=given("port"),
+        security=Security(given("security")),
+        username=given("username"),
+        password=given("password").get_secret_value() if given("password") else "",
+        ca_file=str(given("ca_file") or ""),
+        ehlo_name=settings.smtp_ehlo_name,
+        timeout=float(settings.smtp_timeout_seconds),
+        dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+    )
+
+
