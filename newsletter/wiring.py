@@ -28,6 +28,7 @@ from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.core.watch import Space
+from newsletter.core.wave import PassedZones, WaveRules
 from newsletter.engine.herald import Herald
 from newsletter.engine.outside import AlertCommand, Ping
 from newsletter.engine.purge import Purge
@@ -40,14 +41,15 @@ from newsletter.flows.freeze import Kitchen
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.proof import Office
 from newsletter.flows.queue_tip import Review
+from newsletter.render.dkim import Seal, Signer
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
 from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
-
 from newsletter.transport.pool import Pool
+
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
@@ -87,7 +89,19 @@ class Application:
     def cadence(self) -> Cadence:
         """Which instants are slots."""
         settings = self.settings
-        return Cadence(weekday=WEEKDAYS.index(settings.send_day), at=settings.send_time, zone=settings.time_zone)
+        return Cadence(
+            weekday=WEEKDAYS.index(settings.send_day),
+            at=settings.send_time,
+            zone=settings.time_zone,
+            locally=settings.send_locally,
+        )
+
+    @property
+    def waves(self) -> WaveRules | None:
+        """How an edition goes out by each reader's own clock; None when all get it at one instant."""
+        if not self.settings.send_locally:
+            return None
+        return WaveRules(cadence=self.cadence, grace=self.grace, passed=PassedZones(self.settings.passed_zones))
 
     @cached_property
     def publication(self) -> Publication:
@@ -169,10 +183,26 @@ class Application:
             dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
         )
 
+    @cached_property
+    def signer(self) -> Signer | None:
+        """What signs every mail; None: the mail server does. Raises `InputError` for a key that cannot be used."""
+        settings = self.settings
+        if settings.dkim_key_file is None:
+            return None
+        # It needs an extra that most installations do without.
+        from newsletter.render.dkim_key import read_ed25519, read_rsa  # noqa: PLC0415
+
+        domain = settings.dkim_domain or settings.from_email.rpartition("@")[2]
+        seals = [Seal(domain=domain, selector=settings.dkim_selector, key=read_rsa(settings.dkim_key_file))]
+        if settings.dkim_ed25519_key_file is not None:
+            second = read_ed25519(settings.dkim_ed25519_key_file)
+            seals.append(Seal(domain=domain, selector=settings.dkim_ed25519_selector, key=second))
+        return Signer(seals, now=self.clock.now)
+
     @property
     def kitchen(self) -> Kitchen:
         """What rendering needs besides a tip."""
-        return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules)
+        return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules, waves=self.waves)
 
     @property
     def plan_rules(self) -> PlanRules:
@@ -183,6 +213,7 @@ class Application:
             grace=self.grace,
             per_second=self.settings.rate_per_second or None,
             limits=self.limits,
+            passed_zones=PassedZones(self.settings.passed_zones),
         )
 
     def review(self, now: datetime) -> Review:
@@ -285,9 +316,6 @@ class Application:
         return lambda: random.uniform(-1, 1)  # noqa: S311 it spreads load, it guards nothing
 
 
-def build(settings: Settings, *, clock: Clock | None = None) -> Application:
-    """Wire an application."""
-    return Application(settings=settings, clock=clock or SystemClock())
 def _relay(settings: Settings, which: str) -> Relay:
     """Read one mail server off the settings that begin with `which`."""
 
@@ -307,3 +335,6 @@ def _relay(settings: Settings, which: str) -> Relay:
     )
 
 
+def build(settings: Settings, *, clock: Clock | None = None) -> Application:
+    """Wire an application."""
+    return Application(settings=settings, clock=clock or SystemClock())
