@@ -110,6 +110,8 @@ class Post:
     rate: float | None
     returns: Counter[DeliveryId]
     """How often each message went straight back to the queue."""
+    sign: Callable[[bytes], bytes] | None = None
+    """What puts a DKIM signature in front of each message; None: the relay does."""
     _compiled: dict[EditionId, tuple[CompiledMessage, str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -131,6 +133,8 @@ class Post:
                 date=person.first_attempt_at,
             ),
         )
+        if self.sign is not None:
+            content = self.sign(content)
         bounces = self.publication.bounce_domain
         sender = make_verp_sender(self.keyring, person.id, bounces) if bounces else self.publication.from_email
         return Envelope(mail_from=sender, rcpt_to=address, content=content, smtputf8=not address.isascii())

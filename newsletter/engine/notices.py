@@ -63,6 +63,8 @@ class NoticeSender:
     jitter: Callable[[], float]
     held: Callable[[], str] = lambda: ""
     """Why nothing may be sent, in words; empty when all is well."""
+    sign: Callable[[bytes], bytes] | None = None
+    """What puts a DKIM signature in front of each message; None: the relay does."""
     _returns: Counter[NoticeId] = field(default_factory=Counter)
     _connection: Connection | None = None
 
@@ -78,6 +80,7 @@ class NoticeSender:
             expire_after=sender.rules.expire_after,
             jitter=sender.rules.jitter,
             held=sender.held,
+            sign=sender.sign,
         )
 
     def recover(self) -> None:
@@ -138,7 +141,7 @@ class NoticeSender:
         if isinstance(opened, ConnectFailure):
             raise Stop(opened.plain)
         try:
-            reply = opened.send(Envelope(mail_from=self.mail_from, rcpt_to=recipient, content=message.encode("ascii")))
+            reply = opened.send(self._envelope(message, recipient))
         finally:
             opened.close()
         verdict = judge(reply)
@@ -179,8 +182,13 @@ class NoticeSender:
         return reserved.granted == 1
 
     def _hand_over(self, connection: Connection, one: Notice) -> Reply:
-        envelope = Envelope(mail_from=self.mail_from, rcpt_to=one.recipient, content=one.message.encode("ascii"))
-        return connection.send(envelope)
+        return connection.send(self._envelope(one.message, one.recipient))
+
+    def _envelope(self, message: str, recipient: str) -> Envelope:
+        content = message.encode("ascii")
+        if self.sign is not None:
+            content = self.sign(content)
+        return Envelope(mail_from=self.mail_from, rcpt_to=recipient, content=content)
 
     def _verdict(self, one: Notice, reply: Reply) -> Verdict:
         verdict = judge(reply)

@@ -88,6 +88,8 @@ class Sender:
     process: str
     held: Callable[[], str] = lambda: ""
     """Why nothing may be sent, in words; empty when all is well."""
+    sign: Callable[[bytes], bytes] | None = None
+    """What puts a DKIM signature in front of each message; None: the relay does."""
     drain_seconds: float = DRAIN_SECONDS
     _expire_at: float = float("-inf")
     _beat_at: float = float("-inf")
@@ -192,6 +194,7 @@ class Sender:
             jitter=self.rules.jitter,
             rate=self.rules.rate_per_second,
             returns=self._returns,
+            sign=self.sign,
         )
         couriers = [
             Courier(desk=desk, post=post, shared=shared, connect=self.connect) for _ in range(self.rules.connections)
