@@ -11,7 +11,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -49,6 +49,7 @@ from newsletter.store.unit import Unit
 from newsletter.transport import smtp
 from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
 from newsletter.transport.pool import Pool
+from newsletter.transport.presets import PRESETS, Preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +178,7 @@ class Application:
         clock = self.clock
         return Pool(
             self.relays,
-            connections=self.settings.smtp_connections,
+            connections=_terms(self.settings, "").connections,
             clock=clock,
             jitter=self.jitter,
             dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
@@ -295,7 +296,7 @@ class Application:
             publication=self.publication,
             keyring=self.keyring,
             rules=SendRules(
-                connections=settings.smtp_connections,
+                connections=_terms(settings, "").connections,
                 rate_per_second=float(settings.rate_per_second) or None,
                 limits=self.limits,
                 expire_after=self.expire_after,
@@ -304,6 +305,7 @@ class Application:
             ),
             process=self.process,
             held=self.held,
+            sign=self.signer,
         )
 
     def sender_lock(self) -> AbstractContextManager[Callable[[], bool]]:
@@ -322,17 +324,28 @@ def _relay(settings: Settings, which: str) -> Relay:
     def given(key: str) -> Any:  # noqa: ANN401 - each setting is of a kind of its own.
         return getattr(settings, f"{which}smtp_{key}")
 
+    terms = _terms(settings, which)
     return Relay(
         host=given("host"),
         port=given("port"),
         security=Security(given("security")),
         username=given("username"),
         password=given("password").get_secret_value() if given("password") else "",
+        token_command="" if which else settings.smtp_token_command,
         ca_file=str(given("ca_file") or ""),
         ehlo_name=settings.smtp_ehlo_name,
         timeout=float(settings.smtp_timeout_seconds),
         dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+        max_messages=terms.messages,
+        max_seconds=float(terms.seconds),
     )
+
+
+def _terms(settings: Settings, which: str) -> Preset:
+    """Return how much one mail server bears: as its preset says, unless the operator says otherwise."""
+    own = {"connections": "smtp_connections", "messages": "smtp_max_messages", "seconds": "smtp_max_seconds"}
+    given = {name: getattr(settings, key) for name, key in own.items() if key in settings.model_fields_set}
+    return replace(PRESETS[getattr(settings, f"{which}smtp_preset")], **given)
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:
