@@ -14,6 +14,8 @@ from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.wiring import Application
@@ -61,10 +63,11 @@ def list_editions(
         return
     # Most editions have nobody in most of these: a column of zeros tells nothing and takes the room of the title.
     told = [one for one in _COUNTS if any(getattr(receipt, one) for _, receipt in receipts)]
+    kinds = ["kind"] if any(receipt.about for _, receipt in receipts) else []
     table(
-        ["date", "tip", "state", "audience", "accepted", *told],
+        ["date", *kinds, "tip", "state", "audience", "accepted", *told],
         [
-            [receipt.name, edition.title, receipt.status.value]
+            [receipt.name, *([receipt.kind.value] if kinds else []), edition.title, receipt.status.value]
             + [f"{getattr(receipt, one):,}" for one in ("audience", "accepted", *told)]
             for edition, receipt in receipts
         ],
@@ -97,6 +100,8 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
 
     say(f"Delivery report: edition of {receipt.name}, “{edition.title}” ({receipt.tip})")
     say(f"  {receipt.status.value}{': ' + edition.status_why if edition.status_why else ''}; tip: {edition.why}")
+    for further in _further(application, edition):
+        say(f"  {further.kind.value}: {further.name}, “{further.title}” ({further.tip_slug})")
     say(f"  began {when(receipt.started_at)}")
     if receipt.finished_at is not None:
         say(f"  ended {when(receipt.finished_at)}")
@@ -106,6 +111,14 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
     say()
     for sentence in receipt.sentences(when):
         say(sentence)
+
+
+def _further(application: Application, edition: Edition) -> Sequence[Edition]:
+    """Return the editions that replace or correct this one."""
+    from newsletter.store import edition as editions
+
+    with application.unit.read() as tx:
+        return editions.about(tx, edition.id)
 
 
 @app.command()

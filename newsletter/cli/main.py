@@ -21,6 +21,7 @@ from newsletter.cli import (
     dkim,
     doctor,
     edition,
+    follow_up,
     init,
     log,
     proof,
@@ -63,6 +64,8 @@ app.add_typer(subscriber.app, name="subscriber")
 app.add_typer(edition.app, name="edition")
 edition.app.command("send")(sending.send)
 edition.app.command("watch")(sending.watch)
+edition.app.command("replace")(follow_up.replace)
+edition.app.command("correct")(follow_up.correct)
 edition.app.command("proof")(proof.proof)
 app.add_typer(delivery.app, name="delivery")
 app.add_typer(db.app, name="db")

@@ -64,7 +64,7 @@ def send(
     elif dry_run:
         _tell_begun(here.app, edition, as_json=as_json)
         return
-    _work(here.app, edition, as_json=as_json)
+    work(here.app, edition, as_json=as_json)
 
 
 def _tell_begun(application: Application, edition: Edition, *, as_json: bool) -> None:
@@ -194,7 +194,7 @@ def _freeze(here: State, slot: Slot) -> Edition:
     return frozen.edition
 
 
-def _work(application: Application, edition: Edition, *, as_json: bool) -> None:
+def work(application: Application, edition: Edition, *, as_json: bool) -> None:
     """Send until nothing is due, then report; raise what needs a person."""
     from newsletter.core.edition import EditionStatus
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from newsletter.core.delivery import OPEN_STATES, DeliveryState
-from newsletter.core.edition import EditionStatus
+from newsletter.core.edition import EditionKind, EditionStatus
 from newsletter.core.lineup import Source
 
 
@@ -55,6 +55,9 @@ class Receipt:
     finished_at: dt.datetime | None = None
     next_attempt_at: dt.datetime | None = None
     """When the first of the deferred ones is due."""
+    kind: EditionKind = EditionKind.REGULAR
+    about: str = ""
+    """The name of the edition that it replaces or corrects."""
 
     @property
     def name(self) -> str:
@@ -88,6 +91,8 @@ class Receipt:
             "tip": self.tip,
             "source": self.source.value,
             "status": self.status.value,
+            "kind": self.kind.value,
+            "about": self.about or None,
             "audience": self.audience,
             **{state.value: self.count(state) for state in DeliveryState},
             "started_at": _iso(self.started_at),

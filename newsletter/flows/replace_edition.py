@@ -24,7 +24,7 @@ from newsletter.flows.follow_up import (
     refuse_unfit,
     write,
 )
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import Kitchen, waves_of
 from newsletter.flows.hold import stop
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
@@ -78,7 +78,10 @@ def replace_edition(
             return Replaced(opened=FollowUp(edition=outlook.known, of=outlook.of, new=False))
         refuse_changed(tx, draft)
         drafted = _stop(tx, outlook.of, by=draft.name, why=why, now=now)
-        opened = write(tx, draft, sends_at=outlook.of.sends_at, now=now)
+        # Whose hour has not come waits for it, as they would have for the wrong tip.
+        slot = slots.get(tx, wrong.date) if outlook.of.local else None
+        waves = waves_of(tx, kitchen, slot, now=now) if slot is not None else ()
+        opened = write(tx, draft, sends_at=outlook.of.sends_at, waves=waves, now=now)
         made = opened.edition
         slots.move(tx, made.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=made.why, now=now)
         said = f"{tip.slug} instead of {outlook.of.tip_slug}, {made.audience} people as {made.name}"

@@ -56,6 +56,8 @@ def receipt(tx: Tx, of: Edition) -> Receipt:
         started_at=of.started_at,
         finished_at=of.finished_at,
         next_attempt_at=_next_attempt(tx, of.id),
+        kind=of.kind,
+        about=editions.by_id(tx, of.of_edition).name if of.of_edition is not None else "",
         **counts,
     )
 

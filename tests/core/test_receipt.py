@@ -99,7 +99,7 @@ def test_the_json_keys() -> None:
     receipt = replace(FULL, number=2, finished_at=datetime(2026, 11, 24, 14, 1, 2, 345678, tzinfo=UTC))
     written = json.loads(json.dumps(receipt.to_dict()))
     assert list(written) == [
-        *("date", "tip", "source", "status", "audience"),
+        *("date", "tip", "source", "status", "kind", "about", "audience"),
         *("queued", "sending", "deferred", "accepted", "rejected", "uncertain", "expired", "skipped"),
         *("started_at", "finished_at", "gap", "sentences"),
     ]
