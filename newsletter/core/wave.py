@@ -13,7 +13,10 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 
 from newsletter.core.cadence import Cadence, ReaderZone, Slot, instant, is_zone, local, wall_time
-from newsletter.core.due import LATE_AFTER, last_start
+from newsletter.core.due import LATE_AFTER
+
+WORLD = timedelta(hours=26)
+"""From the first clock that shows an hour of a date, at UTC+14, to the last, at UTC-12."""
 
 MORNING, EVENING = time(7), time(21)
 """What is late waits for these hours of the reader's day: nobody's telephone rings at night for a tip."""
@@ -64,9 +67,9 @@ def waves(rules: WaveRules, slot: Slot, readers: Iterable[ReaderZone], *, now: d
 
     A zone whose hour has not come yet gets it then. One whose hour is past gets it at once, or at the publication's
     hour, as the operator decided. If all of it begins late (the machine was down), what would go out at once waits for
-    the hours from 07:00 to 21:00 of the reader's own clock, as far as the grace reaches; where it does not, the edition
-    comes at once rather than never. A clock that repeats or leaves out the hour follows `cadence.instant`, and so does
-    a date that a zone left out.
+    07:00 to 21:00 on the reader's own clock, as far as the grace reaches from their hour on; where it does not, the
+    edition comes at once rather than never. A clock that repeats or leaves out the hour follows `cadence.instant`, and
+    so does a date that a zone left out.
     """
     found: dict[tuple[datetime, str], list[tuple[ReaderZone, str]]] = {}
     for one in readers:
@@ -105,7 +108,7 @@ def _begins(rules: WaveRules, slot: Slot, clock: str, now: datetime) -> datetime
         return slot.at_home
     if now - slot.sends_at <= LATE_AFTER:
         return now
-    return rested(now, clock, until=last_start(slot, rules.grace))
+    return rested(now, clock, until=own + rules.grace)
 
 
 def _wave(begins: datetime, members: list[tuple[ReaderZone, str]]) -> Wave:

@@ -117,17 +117,15 @@ def _fill(tx: Tx, wanted: EditionId, new: NewEdition, waves: Sequence[Wave], *, 
     fill = insert(delivery).from_select(columns, people)
     # Without the option SQLAlchemy does not keep the count of an INSERT on PostgreSQL.
     done = tx.execute(fill, execution_options={"preserve_rowcount": True})
-    made = (
-        wave_rows.blocks(tx, wanted, waves)
-        if waves
-        else [
-            {"edition_id": wanted, "number": number, "state": "open"}
-            for number in range(-(-done.rowcount // BLOCK_SIZE))
-        ]
-    )
+    count = done.rowcount
+    made: list[dict[str, object]] = [
+        {"edition_id": wanted, "number": number, "state": "open"} for number in range(-(-count // BLOCK_SIZE))
+    ]
+    if waves:
+        made, count = wave_rows.blocks(tx, wanted, waves)
     if made:
         tx.execute(insert(block), made)
-    return done.rowcount
+    return count
 
 
 def next_number(tx: Tx, on: date) -> int:

@@ -45,6 +45,17 @@ class Coming:
     people: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """A wave whose hour passed while nobody sent."""
+
+    edition_id: EditionId
+    label: str
+    not_before: datetime
+    edition_began: datetime
+    """The instant of the slot, which is that of the first wave."""
+
+
 def place(found: Sequence[Wave], size: int) -> tuple[ColumnElement[int], FromClause]:
     """Return the block number of each subscriber, and the tables it is made from.
 
@@ -58,10 +69,14 @@ def place(found: Sequence[Wave], size: int) -> tuple[ColumnElement[int], FromCla
     return number * STRIDE + row // size, subscriber.outerjoin(placed, placed.c.zone == subscriber.c.time_zone)
 
 
-def blocks(tx: Tx, of: EditionId, found: Sequence[Wave]) -> list[dict[str, object]]:
-    """Return the blocks of the deliveries that were placed, each with the instant of its wave."""
-    numbers = tx.execute(select(delivery.c.block).where(delivery.c.edition_id == of).distinct()).scalars()
-    return [
+def blocks(tx: Tx, of: EditionId, found: Sequence[Wave]) -> tuple[list[dict[str, object]], int]:
+    """Return the blocks of the deliveries that were placed, each with the instant of its wave, and how many those are.
+
+    Counted here, since SQLite's driver does not tell how many rows a statement wrote that begins with WITH.
+    """
+    query = select(delivery.c.block, func.count()).where(delivery.c.edition_id == of).group_by(delivery.c.block)
+    sizes = {int(number): int(people) for number, people in tx.execute(query)}
+    made: list[dict[str, object]] = [
         {
             "edition_id": of,
             "number": number,
@@ -69,8 +84,9 @@ def blocks(tx: Tx, of: EditionId, found: Sequence[Wave]) -> list[dict[str, objec
             "not_before": found[number // STRIDE].not_before,
             "wave": found[number // STRIDE].label,
         }
-        for number in sorted(numbers)
+        for number in sorted(sizes)
     ]
+    return made, sum(sizes.values())
 
 
 def standings(tx: Tx, of: EditionId) -> Sequence[WaveStanding]:
@@ -134,21 +150,30 @@ def waits_for_wave(now: datetime) -> ColumnElement[bool]:
     return select(block.c.number).where(_in_block(), block.c.wave != "", block.c.not_before > now).exists()
 
 
-def overdue(tx: Tx, *, before: datetime) -> Sequence[tuple[EditionId, str]]:
+def overdue(tx: Tx, *, before: datetime) -> Sequence[Overdue]:
     """Return the waves that should have begun before an instant, and of which nothing was tried yet."""
     query = (
-        select(block.c.edition_id, block.c.wave)
+        select(block.c.edition_id, block.c.wave, func.min(block.c.not_before).label("not_before"), edition.c.sends_at)
+        .join(edition, edition.c.id == block.c.edition_id)
         .where(
             block.c.state == "open",
             block.c.wave != "",
             block.c.not_before < before,
-            block.c.edition_id.in_(_sending()),
+            edition.c.status == EditionStatus.SENDING.value,
         )
-        .distinct()
+        .group_by(block.c.edition_id, block.c.wave, edition.c.sends_at)
         .order_by(block.c.edition_id, block.c.wave)
     )
-    found = [(EditionId(row.edition_id), row.wave) for row in tx.execute(query)]
-    return [one for one in found if not _begun(tx, *one)]
+    found = [
+        Overdue(
+            edition_id=EditionId(row.edition_id),
+            label=row.wave,
+            not_before=row.not_before,
+            edition_began=row.sends_at,
+        )
+        for row in tx.execute(query)
+    ]
+    return [one for one in found if not _begun(tx, one.edition_id, one.label)]
 
 
 def _begun(tx: Tx, of: EditionId, label: str) -> bool:
