@@ -209,6 +209,11 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.SOFT, plain="The server cannot take the message at the moment."),
 
     # Blocks, before anything that ends a subscription: nobody loses it because we, or our relay, are on a list.
+    Rule(name="5.7.26", codes="5..",
+         enhanced="5.7.9 5.7.15 5.7.20 5.7.21 5.7.22 5.7.23 5.7.24 5.7.25 5.7.26 5.7.29 5.7.30 5.7.31 5.7.32 5.7.40"
+                  " 5.7.515",
+         kind=ReplyClass.AUTHENTICATION,
+         plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
     Rule(name="text:blocked", codes="5..",
          text=r"\bspam|spamhaus|block.?list|black.?list|deny.?list|\bblocked\b|\bbanned\b|\blisted\b|reputation"
               r"|unsolicited|\b(SC|OU|DY)-\d{3}|\[(BL|HM|CS)\d{2}\]",
@@ -220,15 +225,10 @@ RULES: tuple[Rule, ...] = (
     Rule(name="text:sender-refused", codes="5..", enhanced="none x.0.0 5.7.1",
          text=r"sender (verif|address (rejected|verif)|domain)|verify (your |the )?sender",
          kind=ReplyClass.POLICY, plain="The server does not believe our sender address."),
-    Rule(name="text:format", codes="5..", enhanced="none x.0.0 5.7.1 5.7.9",
+    Rule(name="text:format", codes="5..", enhanced="none x.0.0 5.7.1",
          text=r"(invalid|missing|duplicate|malformed|multiple|encoded-word).{0,40}headers?\b"
               r"|not RFC.?(5322|2822|822) compliant",
          kind=ReplyClass.CONTENT, plain="The server objects to how the message is built."),
-    Rule(name="5.7.26", codes="5..",
-         enhanced="5.7.9 5.7.15 5.7.20 5.7.21 5.7.22 5.7.23 5.7.24 5.7.25 5.7.26 5.7.29 5.7.30 5.7.31 5.7.32 5.7.40"
-                  " 5.7.515",
-         kind=ReplyClass.AUTHENTICATION,
-         plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
 
     # The mailbox is gone: the only rules that end a subscription.
     Rule(name="5.1.1", codes="5..", enhanced="5.1.1", suppress=True,
