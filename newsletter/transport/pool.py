@@ -34,6 +34,9 @@ BUSY_WAIT = 1.0
 BARREN = 3
 """Connections in a row that may be lost before they carried one message; then the relay counts as absent."""
 
+_REPUTATION = frozenset({"4.7.28", "4.7.650", "4.7.651"})
+"""Too much mail for a sender of our standing: Gmail's code, and those of Microsoft's consumer mail."""
+
 Dial = Callable[[Relay], Connection | ConnectFailure]
 
 
@@ -109,7 +112,7 @@ class _Line:
     @property
     def on_trial(self) -> bool:
         """Tell whether somebody is finding out already if the relay is well again."""
-        return self.opening > 0 or any(one.opened_at > self.throttle.struck_at for one in self.lent)
+        return self.opening > 0 or any(one.opened_at >= self.throttle.retry_at for one in self.lent)
 
     @property
     def turned_away(self) -> _Answer:
@@ -328,7 +331,8 @@ def _words(verdict: Verdict, reply: Reply | None) -> str:
 
 
 def _strain(verdict: Verdict, reply: Reply | None) -> Strain:
-    if verdict.rule == "4.7.28" or (reply is not None and reply.enhanced == "4.7.28"):
+    # The words may have been judged before the code, as in Gmail's "4.7.28 … unusual rate".
+    if verdict.rule == "4.7.28" or (reply is not None and reply.enhanced in _REPUTATION):
         return Strain.REPUTATION
     return Strain.QUOTA if verdict.rule == "text:quota-day" else Strain.RATE
 

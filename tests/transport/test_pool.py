@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.core.reply import Reply, judge
-from newsletter.core.throttle import CLEAN_SPAN, PAUSES, QUOTA_PAUSE, REPUTATION_PAUSE
+from newsletter.core.throttle import CLEAN_SPAN, PAUSES, QUOTA_PAUSE, QUOTA_PAUSES, REPUTATION_PAUSE
 from newsletter.transport.base import ConnectFailure, Connection, Relay
 from newsletter.transport.lent import Lent
 from newsletter.transport.pool import BARREN, Later, Pool
@@ -322,7 +322,7 @@ def test_any_history_keeps_the_limits_and_ends_well(data: st.DataObject) -> None
     assert sum(state.connections for state in world.pool.states()) == len(held)
     world.trouble.clear()
     for _ in range(20):
-        world.clock.turn(seconds=QUOTA_PAUSE)
+        world.clock.turn(seconds=max(QUOTA_PAUSES))
         ask(world, held)
         for one in held:
             world.hear(one, TAKEN)
