@@ -45,6 +45,7 @@ from newsletter.render.dkim import Seal, Signer
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
+from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
 from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
@@ -96,6 +97,11 @@ class Application:
             zone=settings.time_zone,
             locally=settings.send_locally,
         )
+
+    @cached_property
+    def readers(self) -> ReaderZones:
+        """The zones of the readers, looked at once a minute by all that ask every few seconds."""
+        return ReaderZones()
 
     @property
     def waves(self) -> WaveRules | None:
@@ -239,6 +245,7 @@ class Application:
             held=self.held,
             purge=self.purge,
             watch=self.watch(),
+            readers=self.readers,
         )
 
     @cached_property

@@ -15,9 +15,11 @@ from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
+    from newsletter.core.wave import WaveStanding
     from newsletter.wiring import Application
 
 app = typer.Typer(help="Editions: list, show, send, hold, settle.", no_args_is_help=True, rich_markup_mode=None)
@@ -109,8 +111,36 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
     rows = [[one.value, f"{receipt.count(one):,}"] for one in DeliveryState if receipt.count(one)]
     table(["state", "people"], [*rows, ["audience", f"{receipt.audience:,}"]])
     say()
+    if receipt.waves:
+        show_waves(receipt, zone, now=application.clock.now())
     for sentence in receipt.sentences(when):
         say(sentence)
+
+
+def show_waves(receipt: Receipt, zone: str, *, now: datetime) -> None:
+    """Print how far each wave is of an edition that goes out by each reader's own clock."""
+    from newsletter.core.cadence import brief_instant
+    from newsletter.core.wave import zone_of
+
+    def stands(one: WaveStanding) -> str:
+        if not one.waiting:
+            return "done"
+        if receipt.status.value == "sending":
+            return f"{one.waiting:,} wait for their hour" if one.not_before > now else f"{one.waiting:,} to go"
+        return f"{one.waiting:,} wait; it is {receipt.status.value}"
+
+    rows = [
+        [
+            one.label,
+            brief_instant(one.not_before, zone_of(one.label)),
+            brief_instant(one.not_before, zone),
+            f"{one.people:,}",
+            stands(one),
+        ]
+        for one in receipt.waves
+    ]
+    table(["wave", "their time", "your time", "people", "state"], rows)
+    say()
 
 
 def _further(application: Application, edition: Edition) -> Sequence[Edition]:

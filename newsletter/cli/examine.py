@@ -144,9 +144,10 @@ def dates(application: Application) -> Iterator[Finding]:
     cadence, now = application.cadence, application.clock.now()
     yield ok("time", f"it is {describe_instant(now, cadence.zone)}")
     for slot in next_slots(cadence, now, SLOTS_SHOWN):
-        machine = slot.sends_at.astimezone()
+        machine = slot.at_home.astimezone()
         here = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
-        yield ok("slot", f"{describe_instant(slot.sends_at, cadence.zone)}; {here}")
+        own = "; readers elsewhere get it at this time of their own zone" if cadence.locally else ""
+        yield ok("slot", f"{describe_instant(slot.at_home, cadence.zone)}; {here}{own}")
 
 
 def templates(application: Application) -> Iterator[Finding]:

@@ -122,7 +122,7 @@ def _under_way(tx: Tx, due: Slot | None, *, early: bool) -> Edition | None:
 
 def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool, now: datetime) -> Slot:
     """Return the slot to freeze, or say which is next."""
-    from newsletter.core.cadence import describe_instant
+    from newsletter.core.cadence import describe_slot
     from newsletter.flows.send_now import early_slot_in
 
     on = None if name in {"", "next"} else parse_name(name)[0]
@@ -130,7 +130,7 @@ def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool,
         return due
     slot = early_slot_in(tx, cadence, on, now=now)
     if not early:
-        when = describe_instant(slot.sends_at, cadence.zone)
+        when = describe_slot(slot, cadence.zone)
         raise InputError(f"Nothing is due. The slot of {slot.date} sends on {when}; `--now` sends it early.")
     return slot
 
@@ -280,14 +280,20 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
     """Say what still waits, and for what; `quota` is the seconds until the mail provider's quota allows more."""
     from newsletter.core.cadence import describe_instant
     from newsletter.core.edition import EditionStatus
+    from newsletter.core.wave import next_wave, zone_of
 
     if edition.status is EditionStatus.PAUSED:
         say(f"It is paused: `newsletter edition resume {edition.name}` goes on.")
     elif receipt.open:
         zone = application.cadence.zone
+        now = application.clock.now()
+        wave = next_wave(receipt.waves, now)
         until = f" until {describe_instant(receipt.next_attempt_at, zone)}" if receipt.next_attempt_at else ""
+        if wave is not None:
+            hour = describe_instant(wave.not_before, zone_of(wave.label))
+            until += f"{', and' if until else ''} for their own hour (next {hour}, {wave.label}: {wave.people:,})"
         if quota and receipt.queued:
-            until = f" until {describe_instant(application.clock.now() + timedelta(seconds=quota), zone)}: a quota"
+            until = f" until {describe_instant(now + timedelta(seconds=quota), zone)}: a quota"
         alive = service_alive(application)
         service = "the service goes on with them" if alive else "the service is not running: `newsletter run`"
         say(f"{receipt.open:,} still waiting{until}; {service}.")

@@ -140,9 +140,9 @@ def _brief(app_: Application, slot: Slot) -> str:
 
 
 def _described(app_: Application, slot: Slot) -> str:
-    from newsletter.core.cadence import describe_instant
+    from newsletter.core.cadence import describe_slot
 
-    return describe_instant(slot.sends_at, app_.cadence.zone)
+    return describe_slot(slot, app_.cadence.zone)
 
 
 def _time(text: str | None) -> time | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from newsletter.core.delivery import OPEN_STATES, DeliveryState
 from newsletter.core.edition import EditionKind, EditionStatus
 from newsletter.core.lineup import Source
+from newsletter.core.wave import WaveStanding
 
 
 def clock_time_utc(instant: dt.datetime) -> str:
@@ -58,6 +60,8 @@ class Receipt:
     kind: EditionKind = EditionKind.REGULAR
     about: str = ""
     """The name of the edition that it replaces or corrects."""
+    waves: tuple[WaveStanding, ...] = ()
+    """How far each wave is, where it goes out by each reader's own clock."""
 
     @property
     def name(self) -> str:
@@ -84,7 +88,7 @@ class Receipt:
         """Return for how many people the outcome is still to come; the edition is over when it is 0."""
         return sum(self.count(state) for state in OPEN_STATES)
 
-    def to_dict(self) -> dict[str, str | int | list[str] | None]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what `edition show --json` prints; times are ISO 8601 in UTC."""
         return {
             "date": self.name,
@@ -99,7 +103,7 @@ class Receipt:
             "finished_at": _iso(self.finished_at) if self.finished_at else None,
             "gap": self.gap,
             "sentences": list(self.sentences()),
-        }
+        } | ({"waves": [one.to_dict() for one in self.waves]} if self.waves else {})
 
     def sentences(self, when: Callable[[dt.datetime], str] = clock_time_utc) -> tuple[str, ...]:
         """Tell the whole receipt in plain words, one sentence for each count that is not zero.

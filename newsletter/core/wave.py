@@ -57,6 +57,34 @@ class Wave:
         return f"{self.clock} +{further}" if further else self.clock
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveStanding:
+    """One wave of an edition, as far as it is."""
+
+    label: str
+    not_before: datetime
+    people: int
+    """Without those who are tried again: they are in blocks of their own."""
+    waiting: int
+    """Of them, people without an outcome."""
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return what `edition show --json` prints of it."""
+        return {
+            "wave": self.label,
+            "not_before": self.not_before.isoformat(timespec="milliseconds"),
+            "local": local(self.not_before, zone_of(self.label)).isoformat(),
+            "people": self.people,
+            "waiting": self.waiting,
+        }
+
+
+def next_wave(found: Iterable[WaveStanding], now: datetime) -> WaveStanding | None:
+    """Return the wave that goes out next, None when the hour of all has come."""
+    ahead = [one for one in found if one.waiting and one.not_before > now]
+    return min(ahead, key=lambda one: one.not_before, default=None)
+
+
 def zone_of(label: str) -> str:
     """Return the zone by whose clock a wave of this label goes."""
     return label.partition(" ")[0]

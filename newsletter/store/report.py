@@ -17,6 +17,7 @@ from newsletter.core.receipt import Receipt
 from newsletter.core.subscriber import SubscriberId
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
+from newsletter.store import wave as waves
 from newsletter.store.schema import delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
@@ -57,6 +58,7 @@ def receipt(tx: Tx, of: Edition) -> Receipt:
         finished_at=of.finished_at,
         next_attempt_at=_next_attempt(tx, of.id),
         kind=of.kind,
+        waves=tuple(waves.standings(tx, of.id)) if of.local else (),
         about=editions.by_id(tx, of.of_edition).name if of.of_edition is not None else "",
         **counts,
     )

@@ -15,24 +15,12 @@ from sqlalchemy import ColumnElement, FromClause, Integer, Text, and_, case, col
 
 from newsletter.core.delivery import OPEN_STATES
 from newsletter.core.edition import EditionId, EditionStatus
-from newsletter.core.wave import Wave, spread
+from newsletter.core.wave import Wave, WaveStanding, spread
 from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
 STRIDE = 100_000
 """Numbers of blocks from one wave to the next: enough for fifty million people in each, whoever joins meanwhile."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaveStanding:
-    """One wave of an edition, as far as it is."""
-
-    label: str
-    not_before: datetime
-    people: int
-    """Of a wave that is under way without those who are tried again: they are in blocks of their own."""
-    waiting: int
-    """Of them, people without an outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
