@@ -125,10 +125,11 @@ class Exim(Habit):
     extensions = (*Habit.extensions, "LIMITS MAILMAX=40 RCPTMAX=50000")
     sessions = 20
     most = 40
+    enough = "421 too many messages in this connection"
 
     def mail(self, session: Session) -> str:
         """End the session at one message too many."""
-        return "421 too many messages in this connection" if session.taken >= self.most else super().mail(session)
+        return self.enough if session.taken >= self.most else super().mail(session)
 
 
 class EximSilent(Exim):
@@ -144,14 +145,11 @@ class Postfix(Habit):
     crowded = "421 4.7.0 relay.example.org Error: too many connections from 127.0.0.1"
 
 
-class SendGrid(Habit):
-    """A number of messages for a connection, and then a wordless 421."""
+class SendGrid(EximSilent):
+    """A number of messages for a connection, and then a 421 that does not say why."""
 
     most = 50
-
-    def mail(self, session: Session) -> str:
-        """End the session at one message too many."""
-        return "421 Service closing" if session.taken >= self.most else super().mail(session)
+    enough = "421 Service closing"
 
 
 class Mailgun(Habit):
@@ -180,17 +178,12 @@ class Haraka(Habit):
     """Pipelines, but whoever talks behind DATA before it was asked to is a spammer."""
 
 
-class SocketLabs(Habit):
+class SocketLabs(EximSilent):
     """Ten connections, fifty messages each."""
 
     sessions = 10
     most = 50
-
-    def mail(self, session: Session) -> str:
-        """End the session at one message too many."""
-        if session.taken >= self.most:
-            return "421 4.4.5 Too many messages in this session"
-        return super().mail(session)
+    enough = "421 4.4.5 Too many messages in this session"
 
 
 class Office365(Habit):
