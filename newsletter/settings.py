@@ -224,7 +224,9 @@ class Settings(BaseSettings):
     )
 
     journal_dir: Path = Field(
-        Path("data/journal"), description="A folder on this machine for the ledger, which outlives a restored database."
+        Path("data/journal"),
+        description="A folder on this machine for the ledger, which outlives a restored database, and the journals, "
+        "which outlive a killed sender.",
     )
     keep_deliveries_days: int = Field(
         730,
