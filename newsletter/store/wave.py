@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Text, and_, case, column, func, select, update, values
+from sqlalchemy import ColumnElement, FromClause, Integer, Text, and_, case, column, func, or_, select, update, values
 
 from newsletter.core.delivery import OPEN_STATES
 from newsletter.core.edition import EditionId, EditionStatus
@@ -131,6 +131,16 @@ def coming(tx: Tx, *, now: datetime) -> Coming | None:
         ),
     ).scalar_one()
     return Coming(edition_id=EditionId(row.edition_id), label=row.wave, not_before=row.not_before, people=people)
+
+
+def any_ready(tx: Tx, of: Sequence[EditionId], *, now: datetime) -> bool:
+    """Tell whether these editions hold work whose hour has come."""
+    ready = select(block.c.number).where(
+        block.c.edition_id.in_([int(one) for one in of]),
+        block.c.state == "open",
+        or_(block.c.not_before.is_(None), block.c.not_before <= now),
+    )
+    return tx.execute(ready.limit(1)).first() is not None
 
 
 def waits_for_wave(now: datetime) -> ColumnElement[bool]:
