@@ -15,6 +15,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    bounce,
     db,
     delivery,
     demo,
@@ -68,6 +69,7 @@ edition.app.command("replace")(follow_up.replace)
 edition.app.command("correct")(follow_up.correct)
 edition.app.command("proof")(proof.proof)
 app.add_typer(delivery.app, name="delivery")
+app.add_typer(bounce.app, name="bounce")
 app.add_typer(db.app, name="db")
 app.add_typer(dkim.app, name="dkim")
 app.command("log")(log.log)
