@@ -89,6 +89,7 @@ class ModelServer:
         self._scolding = scolding
         self._marks = 0
         self._over = threading.Event()
+        self._session: _Session | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -114,10 +115,15 @@ class ModelServer:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            session = _Session(self, peer)
+            session = self._session = _Session(self, peer)
             with contextlib.suppress(OSError, _Over):
                 session.run()
             session.peer.close()
+
+    def hang_up(self) -> None:
+        """End the connection that is open, as a server does that waited too long."""
+        assert self._session is not None
+        self._session.peer.shutdown(socket.SHUT_RDWR)
 
     def mark(self) -> str:
         """Return a word that no other reply bears."""
