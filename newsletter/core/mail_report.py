@@ -215,7 +215,7 @@ def _reply_in(text: str, *, status: str = "") -> Reply:
     number = int(code[1]) if code else 0
     if not number or (enhanced and enhanced[0] != str(number)[0]):
         number = 450 if enhanced.startswith("4") else 550
-    said = line[code.end() :] if code and len(line) > _LONG else line
+    said = line[code.end() :] if code and (code.start() == 0 or len(line) > _LONG) else line
     reply = parse_reply(number, [said.lstrip(" -")], phase=Phase.RCPT)
     return Reply(phase=Phase.RCPT, code=number, enhanced=enhanced or reply.enhanced, text=reply.text[:500])
 

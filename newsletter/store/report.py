@@ -13,10 +13,12 @@ from sqlalchemy import func, select
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionId
+from newsletter.core.evidence import Later
 from newsletter.core.receipt import Receipt
 from newsletter.core.subscriber import SubscriberId
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
+from newsletter.store import evidence
 from newsletter.store import wave as waves
 from newsletter.store.schema import delivery, edition, subscriber
 from newsletter.store.unit import Tx
@@ -47,6 +49,7 @@ def receipt(tx: Tx, of: Edition) -> Receipt:
         counts = {state.value: count for state, count in deliveries.counts(tx, of.id).items()}
     else:
         counts = {state.value: stored.get(state.value, 0) for state in DeliveryState}
+    later = evidence.counts(tx, of.id)
     return Receipt(
         date=of.date,
         number=of.number,
@@ -57,6 +60,9 @@ def receipt(tx: Tx, of: Edition) -> Receipt:
         started_at=of.started_at,
         finished_at=of.finished_at,
         next_attempt_at=_next_attempt(tx, of.id),
+        came_back=later.get(Later.BOUNCED, 0),
+        held=later.get(Later.HELD, 0),
+        complained=later.get(Later.COMPLAINED, 0),
         kind=of.kind,
         waves=tuple(waves.standings(tx, of.id)) if of.local else (),
         about=editions.by_id(tx, of.of_edition).name if of.of_edition is not None else "",
