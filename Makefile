@@ -23,7 +23,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 help: ## List the targets.
 	@echo "Targets:"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
 
 demo: $(APP_READY) ## Everything once, on throwaway data: sample tips, one edition, its report.
 	$(BIN)/newsletter demo
@@ -44,8 +44,11 @@ test: $(DEV_READY) ## All checks, all tests, and a trial of the built wheel.
 check: $(DEV_READY) ## The quick part of test: format, lint, types, imports.
 	@$(MAKE) --no-print-directory step-format step-lint step-types step-contracts
 
-bench: $(APP_READY) ## How fast a whole edition is, beside smtplib and Postfix's smtp-source; some ten minutes.
-	$(BIN)/python benchmarks/send.py
+bench: $(DEV_READY) ## How fast everything is, each beside its peer, such as Postfix's smtp-source; some ten minutes.
+	$(BIN)/python benchmarks/run.py
+
+bench-million: $(DEV_READY) ## What grows with the list, up to a million subscribers; half an hour.
+	$(BIN)/python benchmarks/run.py --million --rows growth,freezing,importing
 
 torture: $(DEV_READY) ## Kill the sender 200 times and count who got what; KILLS=1000 SEED=7 torture as you say.
 	@seed=$(or $(SEED),$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')); \
