@@ -179,7 +179,8 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.GREYLISTED, plain="The server asks unknown senders to come again later (greylisting)."),
     Rule(name="text:rate", codes="4..", phases=_MESSAGE,
          text=r"\brate\b|rate.?limit|throttl|too (fast|many (connections|messages|e?-?mails|concurrent))|concurrent"
-              r"|\[?\bTSS?\d\d\b|\bRP-00\d|\b4\.7\.65[01]\b|unusual (rate|amount)",
+              r"|\[?\bTSS?\d\d\b|\bRP-00\d|\b4\.7\.65[01]\b|unusual (rate|amount)"
+              r"|thread limit",
          kind=ReplyClass.RATE, relay=_BACK_OFF, plain="The server wants our mail more slowly."),
     Rule(name="4.7.28", codes="4..", enhanced="4.7.28 4.7.650 4.7.651", phases=_MESSAGE,
          kind=ReplyClass.RATE, relay=_BACK_OFF, plain="The server wants our mail more slowly."),

@@ -202,7 +202,7 @@ class Office365(Habit):
 
     def dot(self, session: Session) -> str:
         """Refuse what comes too fast."""
-        return OK if self.minute.take(self.now()) else "432 4.3.2 Sender submission rate limit exceeded"
+        return OK if self.minute.take(self.now()) else "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded"
 
 
 class Gmail(Habit):
