@@ -271,6 +271,9 @@ class _Session:
         self.say(b"354 Go on\r\n")
         if move is Move.DROP_IN_CONTENT:
             self.reader.readline()
+            with self.server.lock:
+                # The sender has long handed the dot to its socket, and cannot know how much of it was read.
+                self.server.truth.doubtful[self.to] += 1
             return False
         content = self.content()
         self.refused = True
