@@ -65,3 +65,11 @@ def test_a_token_command_takes_the_place_of_the_password(tmp_path: Path) -> None
         with pytest.raises(InputError) as caught:
             load(tmp_path, **given)
         assert caught.value.details[0].startswith("NEWSLETTER_SMTP_TOKEN_COMMAND: ")
+
+
+def test_the_table_of_presets_is_right() -> None:
+    """The page for operators shows the numbers that are used."""
+    page = (Path(__file__).parents[1] / "docs/operating.md").read_text()
+    for name, preset in PRESETS.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
+        assert row.endswith(f" | {preset.connections} | {preset.messages:,} | {preset.seconds} |")
