@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 
 from newsletter.clock import Clock, SystemClock
 from newsletter.config import Settings
+from newsletter.core.breaker import BreakerLimits
 from newsletter.core.cadence import WEEKDAYS, Cadence
 from newsletter.core.delivery import UncertainPolicy
 from newsletter.core.lineup import LineupRules
@@ -41,6 +42,7 @@ from newsletter.flows.freeze import Kitchen
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.proof import Office
 from newsletter.flows.queue_tip import Review
+from newsletter.flows.ramp import RampRules
 from newsletter.render.dkim import Seal, Signer
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit, sender_lock, sqlite_path
@@ -175,8 +177,7 @@ class Application:
     @cached_property
     def relays(self) -> tuple[Relay, ...]:
         """The mail server, and the second one if there is one."""
-        which = ("", "fallback_") if self.settings.fallback_smtp_host else ("",)
-        return tuple(_relay(self.settings, one) for one in which)
+        return tuple(_relay(self.settings, which) for which in _servers(self.settings))
 
     @cached_property
     def pool(self) -> Pool:
@@ -184,7 +185,7 @@ class Application:
         clock = self.clock
         return Pool(
             self.relays,
-            connections=_terms(self.settings, "").connections,
+            connections=[_terms(self.settings, which).connections for which in _servers(self.settings)],
             clock=clock,
             jitter=self.jitter,
             dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
@@ -212,6 +213,22 @@ class Application:
         return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules, waves=self.waves)
 
     @property
+    def ramp_rules(self) -> RampRules:
+        """How a fresh list grows."""
+        return RampRules(start=self.settings.ramp_start, hard_percent=self.settings.pause_hard_percent)
+
+    @property
+    def breaker_limits(self) -> BreakerLimits:
+        """Where an edition is paused."""
+        settings = self.settings
+        return BreakerLimits(
+            hard_percent=settings.pause_hard_percent,
+            policy_percent=settings.pause_policy_percent,
+            content_percent=settings.pause_content_percent,
+            refusals=settings.pause_refusals,
+        )
+
+    @property
     def plan_rules(self) -> PlanRules:
         """What the forecast of the coming dates rests on."""
         return PlanRules(
@@ -220,6 +237,7 @@ class Application:
             grace=self.grace,
             per_second=self.settings.rate_per_second or None,
             limits=self.limits,
+            ramp=self.ramp_rules,
             passed_zones=PassedZones(self.settings.passed_zones),
         )
 
@@ -323,6 +341,11 @@ class Application:
     def jitter(self) -> Callable[[], float]:
         """A source of numbers in [-1, 1] that spreads retries."""
         return lambda: random.uniform(-1, 1)  # noqa: S311 it spreads load, it guards nothing
+
+
+def _servers(settings: Settings) -> tuple[str, ...]:
+    """Return what the settings of each mail server begin with, those of the preferred one first."""
+    return ("", "fallback_") if settings.fallback_smtp_host else ("",)
 
 
 def _relay(settings: Settings, which: str) -> Relay:

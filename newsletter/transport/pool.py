@@ -132,15 +132,25 @@ class Pool:
     """Opens connections over one or more relays; used by any number of threads."""
 
     def __init__(
-        self, relays: Sequence[Relay], *, connections: int, clock: Clock, jitter: Callable[[], float], dial: Dial
+        self,
+        relays: Sequence[Relay],
+        *,
+        connections: int | Sequence[int],
+        clock: Clock,
+        jitter: Callable[[], float],
+        dial: Dial,
     ) -> None:
-        """Take the relays, the preferred one first, and how many connections each may have at most."""
+        """Take the relays, the preferred one first, and the most connections: for each of them, or one number for all.
+
+        `jitter` gives numbers in [-1, 1]; `dial` opens a connection, and never raises for what a server does.
+        """
         self._clock = clock
         self._jitter = jitter
         self._dial = dial
         self._turn = threading.Condition()
         now = clock.monotonic()
-        self._lines = [_Line(relay, start(connections, now=now)) for relay in relays]
+        most = [connections] * len(relays) if isinstance(connections, int) else connections
+        self._lines = [_Line(relay, start(count, now=now)) for relay, count in zip(relays, most, strict=True)]
 
     def connect(self) -> Connection | ConnectFailure | Later:
         """Open a connection to the first relay that may have one; a failure only when every relay fails."""

@@ -74,7 +74,7 @@ WRONG_LOGIN = ConnectFailure(
 class World:
     """Relays by name, whose trouble a test sets; and the pool over them."""
 
-    def __init__(self, *names: str, connections: int = 4) -> None:
+    def __init__(self, *names: str, connections: int | list[int] = 4) -> None:
         self.clock = FixedClock()
         self.trouble: dict[str, ConnectFailure] = {}
         self.most: dict[str, int] = {}

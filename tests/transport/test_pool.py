@@ -134,6 +134,15 @@ def test_one_complaint_heard_ten_times_halves_once() -> None:
     assert world.dialled["spare"] == 0
 
 
+def test_each_relay_has_a_number_of_its_own() -> None:
+    """The most connections may differ from relay to relay."""
+    world = World("first", "second", connections=[2, 1])
+    world.trouble["first"] = ABSENT
+    assert world.get().relay == "second"
+    assert world.later().trouble is False
+    assert [state.most for state in world.pool.states()] == [2, 1]
+
+
 def test_the_newest_connections_make_room() -> None:
     """When the number is halved by a complaint that one of them heard, those too many finish and come home."""
     world = World("only", connections=4)
