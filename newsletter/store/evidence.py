@@ -77,10 +77,13 @@ def of_message(tx: Tx, text: str) -> DeliveryId | None:
         return None
     wanted = text.casefold()
     query = select(delivery.c.id).where(delivery.c.edition_id == of)
-    for one in tx.execute(query, execution_options={"yield_per": 10_000}).scalars():
-        if message_id(of, DeliveryId(one), nonce, domain).casefold() == wanted:
-            return DeliveryId(one)
-    return None
+    ids = tx.execute(query, execution_options={"yield_per": 10_000})
+    try:
+        found = (DeliveryId(row.id) for row in ids)
+        return next((one for one in found if message_id(of, one, nonce, domain).casefold() == wanted), None)
+    finally:
+        # PostgreSQL keeps a cursor open for what was not read.
+        ids.close()
 
 
 def note(tx: Tx, one: Found, after: Standing, *, text: str, reason: str, now: datetime) -> None:
