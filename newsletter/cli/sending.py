@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -16,13 +14,13 @@ import typer
 from newsletter.cli.context import State, state
 from newsletter.cli.edition import show_receipt
 from newsletter.cli.edition_names import find_edition, parse_name
+from newsletter.cli.live import screen, watch_until_quiet, watching
 from newsletter.cli.liveness import service_alive
 from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, warn
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 
 if TYPE_CHECKING:
     from newsletter.core.cadence import Cadence, Slot
-    from newsletter.core.delivery import DeliveryState
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.engine.send import Pass
@@ -30,13 +28,7 @@ if TYPE_CHECKING:
     from newsletter.store.unit import Tx
     from newsletter.wiring import Application
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at what another process sends."""
-
 RECENT = timedelta(days=6)
-
-QUIET_LOOKS = 10
-"""Looks without any change after which nothing is due and the watching ends."""
 
 
 def send(
@@ -218,53 +210,21 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
     from newsletter.engine.service import send_until_idle
 
     stop = threading.Event()
-    with stopping(stop), progress(edition.audience, quiet=quiet) as show:
+    with stopping(stop), screen(application, quiet=quiet) as show:
         while True:
             with ExitStack() as held:
                 try:
                     still_mine = held.enter_context(application.sender_lock())
                 except NotNow:
                     # Another process sends; what is left to do here is to look on, and to step in should it die.
-                    if _watch_until_quiet(application, edition, stop, show):
+                    if watch_until_quiet(application, edition, stop, show):
                         return None
                     continue
-                counting = _count_on(_settled(_look(application, edition)[1]), show)
+                if not quiet:
+                    held.enter_context(watching(application, edition, show))
                 sender = application.sender()
                 sender.still_mine = still_mine
-                return send_until_idle(sender, stop, progress=counting, tell=application.tell)
-
-
-def _count_on(already: int, show: Callable[[int], None]) -> Callable[[Counter[DeliveryState]], None]:
-    """Show what this run settles on top of what was settled before it."""
-    from newsletter.core.delivery import DeliveryState
-
-    return lambda counts: show(already + counts.total() - counts[DeliveryState.QUEUED])
-
-
-def _watch_until_quiet(
-    application: Application, edition: Edition, stop: threading.Event, show: Callable[[int], None]
-) -> bool:
-    """Look on until the edition is done or nothing moves; False when the sender seems to be gone."""
-    quiet, last = 0, -1
-    while not stop.is_set():
-        _, receipt = _look(application, edition)
-        settled = _settled(receipt)
-        show(settled)
-        if receipt.finished_at is not None:
-            return True
-        quiet = quiet + 1 if settled == last else 0
-        last = settled
-        if quiet >= QUIET_LOOKS:
-            if not service_alive(application):
-                return not (receipt.queued or receipt.sending)
-            if not receipt.sending:
-                return True
-        application.clock.wait(stop, LOOK_EVERY)
-    return True
-
-
-def _settled(receipt: Receipt) -> int:
-    return receipt.audience - receipt.queued - receipt.sending
+                return send_until_idle(sender, stop, tell=application.tell)
 
 
 def _look(application: Application, edition: Edition) -> tuple[Edition, Receipt]:
@@ -322,15 +282,18 @@ def _complain(edition: Edition, receipt: Receipt, done: Pass | None) -> None:
 def watch(
     context: typer.Context,
     date: Annotated[str, typer.Argument(metavar="DATE", help="The edition, or `last`.")] = "last",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, twice a second.")] = False,
 ) -> None:
-    """Show the progress of an edition that another process sends."""
+    """Show how an edition goes that is being sent, by whichever process: pace, mail servers, workers, who waits."""
     application = state(context).app
     with application.unit.read() as tx:
         edition = find_edition(tx, date)
     stop = threading.Event()
-    with stopping(stop), progress(edition.audience) as show:
-        if not _watch_until_quiet(application, edition, stop, show):
+    with stopping(stop), screen(application, as_json=as_json) as show:
+        if not watch_until_quiet(application, edition, stop, show, patiently=True):
             warn("Nothing moves, and no service gives a sign of life: `newsletter run` or `edition send` goes on.")
+    if as_json:
+        return
     edition, receipt = _look(application, edition)
     show_receipt(application, edition, receipt)
     _what_waits(application, edition, receipt)
@@ -345,33 +308,3 @@ def stopping(stop: threading.Event) -> Iterator[None]:
     finally:
         for one, handler in kept.items():
             signal.signal(one, handler)
-
-
-@contextmanager
-def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show how far an edition is: a bar on a terminal, a line for each tenth elsewhere."""
-    if quiet:
-        yield lambda _: None
-    elif sys.stdout.isatty():
-        with _bar(total) as show:
-            yield show
-    else:
-        said: Counter[int] = Counter()
-
-        def tell(settled: int) -> None:
-            tenth = settled * 10 // max(total, 1)
-            if not said[tenth]:
-                said[tenth] += 1
-                say(f"{settled:,} of {total:,}")
-
-        yield tell
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as shown:
-        task = shown.add_task("sending", total=total)
-        yield lambda settled: shown.update(task, completed=settled)
