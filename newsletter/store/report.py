@@ -40,6 +40,10 @@ class Row:
     next_attempt_at: datetime | None
     reply: str
     """The server's words, with their codes."""
+    later: str = ""
+    """What came to light after a server took it, such as `bounced`."""
+    later_at: datetime | None = None
+    later_text: str = ""
 
 
 def receipt(tx: Tx, of: Edition) -> Receipt:
@@ -116,5 +120,8 @@ def rows(
             first_attempt_at=row.first_attempt_at,
             last_attempt_at=row.last_attempt_at,
             next_attempt_at=row.next_attempt_at,
+            later=row.later,
+            later_at=row.later_at,
+            later_text=row.later_text,
             reply=" ".join(part for part in (code, row.reply_enhanced, row.reply_text) if part),
         )

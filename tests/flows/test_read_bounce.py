@@ -16,6 +16,7 @@ from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token, make_verp_sender, message_id
 from newsletter.flows.bounce import count_expired, count_failure
 from newsletter.flows.change_subscriber import reactivate_subscriber
+from newsletter.flows.erase_subscriber import erase_subscriber
 from newsletter.flows.read_bounce import Done, Handled, read_bounce, settle_held
 from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
@@ -368,3 +369,13 @@ def test_a_delivery_whose_row_was_deleted(unit: Unit) -> None:
     """After years the rows go; a mail about one of them is of nobody."""
     verp = make_verp_sender(KEYRING, DeliveryId(4_000_000), "bounces.example.com")
     assert read_bounce(unit, KEYRING, sample("postfix").raw(verp=verp), now=NOW).done is Done.UNKNOWN
+
+
+def test_the_words_of_a_bounce_are_erased_with_the_person(sqlite_unit: Unit) -> None:
+    """What a server wrote may name the address; that the mail came back is still counted."""
+    person, of = sent(sqlite_unit)
+    come(sqlite_unit, of, person, sample("postfix"))
+    erase_subscriber(sqlite_unit, KEYRING, person.id, who="ann", now=NOW)
+    with sqlite_unit.read() as tx:
+        [found] = evidence.rows(tx, of.id)
+    assert (found.later, found.text) == (Later.BOUNCED, "")
