@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from newsletter.core.token import Keyring, read_verp_token
 from newsletter.store.schema import delivery, subscriber
 from tests.conftest import SECRET
 from tests.path.conftest import MakeHome
-from tests.path.home import Home
+from tests.path.home import PATIENCE, Home
 from tests.path.postfix import BOUNCES, Postfix, needs_postfix, running, wait_for
 from tests.render.dkim_world import keep, seals, verified
 
@@ -81,11 +84,24 @@ def test_a_bounce_comes_back_by_the_return_address(make_sqlite_home: MakeHome) -
         assert code == 0, words
         check_mailboxes(postfix)
         wait_for(lambda: len(postfix.mail("bounces")) >= UNKNOWN, lambda: postfix.log[-3000:])
-        bounces = postfix.parsed("bounces")
+        bounces, raw = postfix.parsed("bounces"), postfix.mail("bounces")
     assert set(home.states().values()) == {DeliveryState.ACCEPTED}
     found = [read_verp_token(Keyring(current=SECRET), str(bounce["X-Original-To"])) for bounce in bounces]
     assert sorted(map(str, found)) == sorted(numbers(home)[email] for email in LOST)
     assert {bounce.get_content_type() for bounce in bounces} == {"multipart/report"}
+    assert [read(home, one) for one in raw] == ["failed stopped"] * UNKNOWN
+    assert {email for email, row in home.rows().items() if row.later == "bounced"} == set(LOST)
+    assert home.receipt().came_back == UNKNOWN
+    assert read(home, raw[0]) == "failed known"
+
+
+def read(home: Home, raw: bytes) -> str:
+    """Hand a bounce to the program as the pipe of a mail server does; return what it was and what was done."""
+    words = [sys.executable, "-m", "newsletter", "-C", str(home.folder), "bounce", "read", "--json"]
+    ran = subprocess.run(words, input=raw, capture_output=True, timeout=PATIENCE, check=False)
+    assert ran.returncode == 0, ran.stderr
+    said = json.loads(ran.stdout)
+    return f"{said['kind']} {said['done']}"
 
 
 def test_postfix_may_be_restarted_in_the_midst(make_sqlite_home: MakeHome) -> None:
