@@ -49,7 +49,7 @@ class Later:
     plain: str
     """Why, in a sentence for people."""
     trouble: bool = False
-    """True when no relay takes mail at all; False when those connections that stand go on."""
+    """True when nothing goes out at all; False while connections stand, or one is being tried out."""
     needs_person: bool = False
     """True when waiting will not cure any of them."""
 
@@ -153,7 +153,10 @@ class Pool:
         self._lines = [_Line(relay, start(count, now=now)) for relay, count in zip(relays, most, strict=True)]
 
     def connect(self) -> Connection | ConnectFailure | Later:
-        """Open a connection to the first relay that may have one; a failure only when every relay fails."""
+        """Open a connection to the first relay that may have one; a failure only when every relay fails.
+
+        While other connections stand it is no failure that there is not one more of them.
+        """
         tried = False
         for line in self._lines:
             answer: Lent | _Answer = self._reserve(line)
@@ -167,7 +170,7 @@ class Pool:
                     return self._later([line])
         with self._turn:
             failures = [line.failure for line in self._lines if line.failure is not None]
-            if tried and len(failures) == len(self._lines):
+            if tried and len(failures) == len(self._lines) and not any(line.taken for line in self._lines):
                 return _together(failures)
             return self._later(self._lines)
 
@@ -312,7 +315,8 @@ class Pool:
         return Later(
             seconds=min(_wait(line, now) for line in lines),
             plain=" ".join(_why(line) for line in lines),
-            trouble=all(state.open for state in states),
+            # Those who have a connection, or are trying one out, will find out how it stands.
+            trouble=not any(line.taken for line in self._lines) and all(state.open for state in states),
             needs_person=all(state.needs_person for state in states),
         )
 

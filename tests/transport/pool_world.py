@@ -36,6 +36,11 @@ class Wire:
         """True once closed."""
         return self.closed
 
+    @property
+    def announces(self) -> bool:
+        """True while something was announced and not handed over."""
+        return bool(self.announced) and self.announced[-1] is not None
+
     def hand_over(
         self,
         envelope: Envelope,

@@ -104,6 +104,22 @@ def test_a_failure_is_told_only_when_all_fail() -> None:
     assert (wait.trouble, wait.needs_person, wait.seconds) == (True, False, PAUSES[0])
 
 
+def test_those_who_have_a_connection_go_on() -> None:
+    """That one more cannot be opened is no failure while others work, nor while one is being tried out."""
+    world = World("only")
+    lent = world.get()
+    world.trouble["only"] = ABSENT
+    assert world.later() == Later(seconds=PAUSES[0], plain="Nobody is there.")
+    lent.close()
+    assert world.later().trouble
+    world.trouble.clear()
+    world.clock.turn(seconds=PAUSES[0])
+    trial = world.get()
+    assert not world.later().trouble
+    world.hear(trial, TOO_FAST)
+    assert world.later().trouble
+
+
 def test_a_person_is_asked_for_when_nothing_else_helps() -> None:
     """When every relay refuses our login the failure says so, and so does everything until it is tried again."""
     world = World("first", "second")
