@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from newsletter.cli.liveness import service_alive
-from newsletter.cli.output import say
+from newsletter.cli.output import one_line, say
 from newsletter.errors import NewsletterError
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class _Lines:
             self._next = now + LINE_EVERY
             line = "; ".join([progress_words(look, speed), *(one.rstrip(".") for one in lines(look, zone))])
             if line != self._last:
-                say(line)
+                say(one_line(line))
                 sys.stdout.flush()
             self._last = line
 
@@ -205,7 +205,7 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
 
     from newsletter.core.live import counts_words, progress_words, waits
 
-    head = Text.assemble((look.name, "bold"), f"  “{look.title}”")
+    head = Text.assemble((look.name, "bold"), f"  “{one_line(look.title)}”")
     bar = Table.grid(padding=(0, 2))
     bar.add_row(ProgressBar(total=max(1, look.audience), completed=look.settled, width=30), progress_words(look, speed))
     facts = Table.grid(padding=(0, 2))
@@ -214,14 +214,14 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
     facts.add_row("people", counts_words(look))
     for relay in look.relays:
         style = "yellow" if relay.trouble or relay.again_at else ""
-        facts.add_row("mail server", Text(f"{relay.name}: {relay.words(zone, look.at)}", style=style))
+        facts.add_row("mail server", Text(one_line(f"{relay.name}: {relay.words(zone, look.at)}"), style=style))
     for one in look.workers:
         style = "red" if one.silent(look.at) else ""
-        facts.add_row("worker", Text(f"{one.name} on {one.machine}: {one.words(look.at)}", style=style))
+        facts.add_row("worker", Text(one_line(f"{one.name} on {one.machine}: {one.words(look.at)}"), style=style))
     for line in waits(look, zone):
         facts.add_row("waiting", Text(line))
     if look.status_why:
-        facts.add_row(look.status.value, Text(look.status_why, style="yellow"))
+        facts.add_row(look.status.value, Text(one_line(look.status_why), style="yellow"))
     return Group(head, bar, facts)
 
 

@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from newsletter.core.cadence import Slot
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
-from newsletter.core.lineup import LineupRules
-from newsletter.flows.freeze import Kitchen, freeze
 from newsletter.flows.replace_edition import replace_edition
-from newsletter.render.environment import make_environment
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.transport.catcher import Catcher
-from tests.cli.conftest import Home
-from tests.engine.conftest import PUBLICATION, add_people, add_tip
+from tests.cli.conftest import PEOPLE, Home
 from tests.flows.follow_up_world import World
-
-PEOPLE = range(6)
-
-
-@pytest.fixture
-def mail() -> Iterator[Catcher]:
-    """Return a mail server that takes everything."""
-    with Catcher() as server:
-        yield server
-
-
-@pytest.fixture
-def world(home: Home, mail: Catcher) -> World:
-    """Return an edition that began half an hour ago, with a wrong tip, for six people."""
-    with (home.folder / ".env").open("a") as settings:
-        settings.write(
-            f"NEWSLETTER_SMTP_HOST=127.0.0.1\nNEWSLETTER_SMTP_PORT={mail.port}\nNEWSLETTER_SMTP_SECURITY=none\n"
-        )
-    add_people(home.unit, len(PEOPLE))
-    for slug in ("wrong", "right", "other"):
-        add_tip(home.unit, slug)
-    now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
-    kitchen = Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
-    made = freeze(home.unit, kitchen, Slot(date=now.date(), sends_at=now), now=now).edition
-    assert made is not None
-    return World(unit=home.unit, kitchen=kitchen, wrong=made)
 
 
 def name(world: World, number: int = 1) -> str:
