@@ -133,7 +133,8 @@ def _examined(
     login = f"logged in as {relay.username}" if relay.username else "no login"
     size = f"messages up to {features.size_limit / 1e6:,.0f} MB" if features.size_limit else ""
     utf8 = "addresses with any letters" if features.smtputf8 else "ASCII addresses only"
-    text = ", ".join(part for part in (f"{relay.host}:{relay.port}", how, login, size, utf8) if part)
+    pace = "PIPELINING" if features.pipelining else "no PIPELINING"
+    text = ", ".join(part for part in (f"{relay.host}:{relay.port}", how, login, size, utf8, pace) if part)
     if relay.security is Security.NONE and not is_loopback(relay.host):
         return warn(about, text, f"set {names.replace('*', 'SECURITY')} to starttls or tls")
     return ok(about, f"{text}; no mail was sent")
