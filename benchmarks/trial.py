@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import peers
-from sampler import Sampler
 from sink import HOST
+from stopwatch import Stopwatch
 from world import World, freeze_next
 
 from newsletter.core.message import Recipient
@@ -84,23 +84,17 @@ def profile(*, home: str, url: str, port: int, connections: int) -> Figures:
     os.environ.update(world.settings())
     os.chdir(home)
     sys.argv = ["newsletter", "edition", "send", "--now", "--yes", "--json"]
-    sampler = Sampler()
-    thread = threading.Thread(target=sampler.run, daemon=True)
-    thread.start()
+    watch = Stopwatch()
+    watch.put_on()
+    began = time.process_time()
     try:
         with Path("said.txt").open("w") as said, redirect_stdout(said):
             main()
     except SystemExit as ended:
         if ended.code:
             raise
-    finally:
-        sampler.stop.set()
-        thread.join()
-    return {
-        "seconds": dict(sampler.seconds),
-        "files": dict(sorted(sampler.files.items(), key=lambda item: -item[1])[:40]),
-        "whole": time.process_time(),
-    }
+    whole = time.process_time() - began
+    return {"seconds": {**watch.seconds, "all else": whole - sum(watch.seconds.values())}}
 
 
 def first_after_restart(*, home: str, url: str, port: int) -> Figures:
