@@ -107,10 +107,10 @@ class AmazonSesQuota(AmazonSes):
     """The same, and a quota for any 24 hours."""
 
     def __init__(self) -> None:
-        """Take 120 messages a day, as fast as they come."""
+        """Take 150 messages a day, as fast as they come."""
         super().__init__()
         self.rate = Window(1000, 1.0)
-        self.day = Window(120, 86_400.0)
+        self.day = Window(150, 86_400.0)
 
     def dot(self, session: Session) -> str:
         """Refuse what is beyond the quota."""

@@ -171,8 +171,8 @@ class Bearable:
 BEARABLE = {
     # 300 messages at 14 a second, with one connection after the first complaints.
     "ses": Bearable(connections=60, refusals=40, seconds=120),
-    # 120 a day: two more days, and one question an hour.
-    "ses-quota": Bearable(connections=80, refusals=80, seconds=2.1 * 86_400),
+    # 150 a day: one more day, and one question an hour.
+    "ses-quota": Bearable(connections=50, refusals=50, seconds=1.1 * 86_400),
     "mailgun": Bearable(connections=PEOPLE // 3 + 10),
     # Thirty a minute, which takes nine.
     "office365": Bearable(connections=80, refusals=60, seconds=1200),
