@@ -14,25 +14,40 @@ from chart import Bar, Line, draw, draw_growth
 Figures = dict[str, Any]
 
 MILLION = 1_000_000
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def write_into(page: Path, figures: Figures) -> None:
+    """Put the tables between the marks of a page."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n\n{table(figures)}\n\n{END}{after}")
 
 
 def table(figures: Figures) -> str:
     """Return all that is there as Markdown."""
     about = figures["about"]
     kinds = ", ".join(f"{name} {version}" for name, version in about["databases"].items())
-    lines = [f"{about['system']}, Python {about['python']}, {kinds}; {about['sink']}"]
-    lines += [f"one message: {figures['message_bytes']:,} bytes", "", "| what | goal | reached |", "|---|---|---|"]
+    machine = f"{about['system']}, Python {about['python']}, {kinds}; mail server: {about['sink']} on the same machine"
+    lines = [f"{machine}; one message: {figures['message_bytes']:,} bytes; {_when(figures)}."]
+    lines += ["", "| what | goal | reached |", "|---|---|---|"]
     lines += [f"| {what} | {goal} | {reached} |" for what, goal, reached in _rows(figures)]
-    for one in figures.get("shares", {}).get("found", []):
+    for one in _found(figures, "shares"):
+        people = one["people"]
+        what = f"CPU time, {one['database']}, {people:,} people, {one['connections']} connections"
+        lines += ["", f"| {what} | share | µs a message |", "|---|---|---|"]
         whole = sum(one["seconds"].values())
-        lines += [
-            "",
-            f"| CPU time, {one['database']}, {one['people']:,} people | share | µs a message |",
-            "|---|---|---|",
-        ]
         for name, value in sorted(one["seconds"].items(), key=lambda item: -item[1]):
-            lines.append(f"| {name} | {value / whole:.0%} | {value / one['people'] * 1e6:.0f} |")
+            lines.append(f"| {name} | {value / whole:.0%} | {value / people * 1e6:.0f} |")
     return "\n".join(lines)
+
+
+def _when(figures: Figures) -> str:
+    """Say when it was measured, and how busy the machine was."""
+    runs = [one for one in figures.values() if isinstance(one, dict) and "load_before" in one]
+    days = sorted({one["at"][:10] for one in runs})
+    loads = [one["load_before"] for one in runs]
+    return f"measured on {' and '.join(days)} (load before a row {min(loads):.1f} to {max(loads):.1f})" if runs else ""
 
 
 def _rows(figures: Figures) -> Iterator[tuple[str, str, str]]:

@@ -47,6 +47,8 @@ def main() -> None:
                 if asked.json:
                     asked.json.write_text(json.dumps(figures, indent=1) + "\n")
     print(report.table(figures))
+    if asked.page:
+        report.write_into(asked.page, figures)
     if asked.charts:
         report.charts(figures, asked.charts)
 
@@ -104,6 +106,7 @@ def _arguments() -> argparse.Namespace:
         "--million", action="store_true", help="let freeze, import and one edition have a million people"
     )
     parser.add_argument("--json", type=Path, help="keep the figures here, beside those of earlier runs")
+    parser.add_argument("--page", type=Path, help="put the tables between the marks of this Markdown page")
     parser.add_argument("--charts", type=Path, metavar="FOLDER", help="draw the charts of docs/performance.md")
     asked = parser.parse_args()
     if asked.million:
