@@ -15,7 +15,7 @@ from enum import StrEnum
 from urllib.parse import unquote
 
 from newsletter.core.mail_parts import Headers, Mail, Part, every, fields, first, split, take_apart, words
-from newsletter.core.reply import Phase, Reply, parse_reply
+from newsletter.core.reply import Phase, Reply, parse_reply, tame
 
 
 class ReportKind(StrEnum):
@@ -140,7 +140,7 @@ _TAG = re.compile(r"<(style|script)\b[^<]*</\1>|<[^<>]*>", re.IGNORECASE)
 
 
 def _subject(mail: Mail) -> str:
-    return words(first(mail.headers, "subject"))[:200]
+    return tame(words(first(mail.headers, "subject")))[:200]
 
 
 # Complaints (RFC 5965).
@@ -149,7 +149,7 @@ _HARMLESS = {"not-spam", "auth-failure", "dmarc"}
 
 
 def _feedback(part: Part, traces: tuple[Trace, ...]) -> Report:
-    kind = first(_block(part), "feedback-type").strip().lower()[:40] or "abuse"
+    kind = tame(first(_block(part), "feedback-type")).strip().lower()[:40] or "abuse"
     if kind in _HARMLESS:
         report = ReportKind.OTHER_FEEDBACK
     elif kind.startswith("opt-out"):
@@ -161,9 +161,9 @@ def _feedback(part: Part, traces: tuple[Trace, ...]) -> Report:
 
 # Delivery reports (RFC 3464).
 
-_ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
 _VAGUE = re.compile(r"\d\.0\.0")
-_CODE = re.compile(r"(?<![\d.#-])([45][0-5]\d)(?=[ \t-]|$)")
+_CODE = re.compile(r"(?<![\d.#-])([45][0-5]\d)(?=[ \t-]|$)", re.ASCII)
 _TYPED = re.compile(r"\s*[\w.+-]{1,40}\s*;")
 
 
@@ -178,7 +178,7 @@ def _delivery_status(part: Part, mail: Mail, traces: tuple[Trace, ...]) -> Repor
         if kind in actions:
             block = people[actions.index(kind)]
             break
-    return Report(kind=kind, reply=_status_reply(block, mail), traces=traces, said=first(block, "action")[:40])
+    return Report(kind=kind, reply=_status_reply(block, mail), traces=traces, said=tame(first(block, "action"))[:40])
 
 
 def _action(block: Headers) -> ReportKind:

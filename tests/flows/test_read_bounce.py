@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
 from newsletter.store import evidence
 from newsletter.store import log as logs
+from newsletter.store import report as books
 from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import AlertKind
 from newsletter.store.schema import delivery, edition
@@ -379,3 +381,22 @@ def test_the_words_of_a_bounce_are_erased_with_the_person(sqlite_unit: Unit) -> 
     with sqlite_unit.read() as tx:
         [found] = evidence.rows(tx, of.id)
     assert (found.later, found.text) == (Later.BOUNCED, "")
+
+
+def test_any_mail_with_a_genuine_token(unit: Unit) -> None:
+    """Whatever a stranger writes around it: nothing is raised, what is stored can be stored, and the books balance."""
+    person, of = sent(unit)
+    verp = make_verp_sender(KEYRING, DeliveryId(row(unit, of, person).id), "bounces.example.com")
+    for number in range(120):
+        chance = random.Random(number)
+        raw = bytearray(chance.choice(SAMPLES).raw(verp=verp))
+        for _ in range(chance.randint(1, 8)):
+            at = chance.randrange(len(raw))
+            raw[at : at + chance.randint(0, 20)] = chance.choice(ODD)
+        handled = read_bounce(unit, KEYRING, bytes(raw), recipient=verp, now=NOW)
+        assert isinstance(handled.done, Done)
+    with unit.read() as tx:
+        assert books.receipt(tx, of).balances
+
+
+ODD = [b"", b"\x00", b"\xff\xfe", b"\r\n", b"5.1.1", b"=?utf-8?q?=00?=", "\u2028\ud7ff".encode(), b"\x1b[2J", b": "]
