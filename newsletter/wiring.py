@@ -53,6 +53,7 @@ from newsletter.transport import smtp
 from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
 from newsletter.transport.pool import Pool
 from newsletter.transport.presets import PRESETS, Preset
+from newsletter.transport.token_command import TokenCommand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +178,7 @@ class Application:
     @cached_property
     def relays(self) -> tuple[Relay, ...]:
         """The mail server, and the second one if there is one."""
-        return tuple(_relay(self.settings, which) for which in _servers(self.settings))
+        return tuple(_relay(self.settings, which, self.clock) for which in _servers(self.settings))
 
     @cached_property
     def pool(self) -> Pool:
@@ -348,20 +349,21 @@ def _servers(settings: Settings) -> tuple[str, ...]:
     return ("", "fallback_") if settings.fallback_smtp_host else ("",)
 
 
-def _relay(settings: Settings, which: str) -> Relay:
+def _relay(settings: Settings, which: str, clock: Clock) -> Relay:
     """Read one mail server off the settings that begin with `which`."""
 
     def given(key: str) -> Any:  # noqa: ANN401 - each setting is of a kind of its own.
         return getattr(settings, f"{which}smtp_{key}")
 
     terms = _terms(settings, which)
+    command = "" if which else settings.smtp_token_command
     return Relay(
         host=given("host"),
         port=given("port"),
         security=Security(given("security")),
         username=given("username"),
         password=given("password").get_secret_value() if given("password") else "",
-        token_command="" if which else settings.smtp_token_command,
+        tokens=TokenCommand(command, monotonic=clock.monotonic) if command else None,
         ca_file=str(given("ca_file") or ""),
         ehlo_name=settings.smtp_ehlo_name,
         timeout=float(settings.smtp_timeout_seconds),

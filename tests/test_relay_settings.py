@@ -56,8 +56,10 @@ def test_a_setting_of_ones_own_wins_over_the_preset(tmp_path: Path) -> None:
 
 def test_a_token_command_takes_the_place_of_the_password(tmp_path: Path) -> None:
     """It needs a login, and no password beside it."""
-    relay = build(load(tmp_path, SMTP_USERNAME="me", SMTP_TOKEN_COMMAND="get-token me")).relay
-    assert (relay.token_command, relay.password) == ("get-token me", "")
+    relay = build(load(tmp_path, SMTP_USERNAME="me", SMTP_TOKEN_COMMAND="echo token-for-me")).relay
+    assert relay.tokens is not None
+    assert relay.tokens.fetch() == "token-for-me"
+    assert relay.password == ""
     for given in (
         {"SMTP_TOKEN_COMMAND": "x"},
         {"SMTP_TOKEN_COMMAND": "x", "SMTP_USERNAME": "me", "SMTP_PASSWORD": "p"},
