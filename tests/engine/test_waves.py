@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
@@ -16,9 +16,11 @@ from newsletter.flows.change_slot import add_slot, skip_slot, unskip_slot
 from newsletter.flows.freeze import freeze
 from newsletter.flows.plan import PlanRules, outlook
 from newsletter.flows.queue_tip import Review
+from newsletter.flows.replace_edition import replace_edition
 from newsletter.flows.send_now import early_slot
 from newsletter.store import edition as editions
 from newsletter.store import slot as slots
+from newsletter.store import tip as tips
 from newsletter.store import wave as waves
 from newsletter.store.edition import BLOCK_SIZE
 from newsletter.store.schema import block, delivery, subscriber
@@ -255,7 +257,7 @@ def test_an_extra_date_begins_with_its_first_reader(world: Unit, clock: FixedClo
     bell.tick()
     day, review = date(2026, 11, 5), Review(kitchen=KITCHEN, cadence=CADENCE, now=clock.now())
     at = datetime(2026, 11, 4, 23, tzinfo=UTC)  # Noon of Thursday in Auckland.
-    added = add_slot(world, day, datetime(2026, 1, 1, 12).time(), review, tip=None, who="t")  # noqa: DTZ001
+    added = add_slot(world, day, time(12), review, tip=None, who="t")
     skip_slot(world, day, RULES, who="t", because="a try", now=clock.now())
     unskip_slot(world, day, CADENCE, who="t", now=clock.now())
     shown = outlook(world, RULES, weeks=2, now=clock.now())
@@ -354,3 +356,27 @@ def test_many_zones_that_nobody_knows(unit: Unit, clock: FixedClock) -> None:
     assert [people for _, _, people in standings(unit, edition)] == [1, 600]
     with unit.read() as tx:
         assert editions.by_id(tx, edition.id).audience == 601
+
+
+@pytest.mark.parametrize("extra", [False, True], ids=["a weekly date", "an extra date"])
+def test_what_replaces_an_edition_keeps_its_waves(world: Unit, clock: FixedClock, *, extra: bool) -> None:
+    """A wrong tip is stopped after Auckland's wave: the right one goes to everybody else at their own hour."""
+    at = timedelta()
+    if extra:
+        at = timedelta(days=-1, hours=3)
+        local_bell(world, clock).tick()
+        review = Review(kitchen=KITCHEN, cadence=CADENCE, now=clock.now())
+        add_slot(world, date(2026, 11, 2), time(12), review, tip=None, who="t")
+    wrong = begun(world, clock, AUCKLAND + at)
+    with world.write() as tx:
+        tx.execute(update(delivery).where(delivery.c.block < waves.STRIDE).values(state="accepted", attempts=1))
+        [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
+    now = AUCKLAND + at + timedelta(hours=1)
+    right = replace_edition(world, kitchen(), wrong, tip, who="t", why="a slip", now=now).opened.edition
+
+    assert (right.name, right.local) == (f"{wrong.date}.2", True)
+    assert standings(world, right) == [
+        ("Europe/Berlin", BERLIN + at, 3),
+        ("America/New_York", NEW_YORK + at, 5),
+        ("Pacific/Honolulu", HONOLULU + at, 5),
+    ]
