@@ -133,11 +133,10 @@ def progress_words(look: Look, speed: Speed) -> str:
 
 
 def counts_words(look: Look) -> str:
-    """Return how many have which outcome, the accepted always."""
+    """Return how many have which outcome, the accepted always; who waits is told by `waits`."""
     named = (
         ("refused", look.refused),
         ("uncertain", look.uncertain),
-        ("waiting for another try", look.deferred),
         ("left out", look.skipped),
         ("to go", look.left),
     )
