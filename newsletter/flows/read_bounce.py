@@ -7,16 +7,18 @@ whose delivery it is; what bears none of our tokens changes nothing. One transac
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from newsletter.core.bounce_count import FAILED, POINTS
+from newsletter.core.breaker import AT_LEAST
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import Edition
 from newsletter.core.evidence import Later, Standing, may_suppress, read_back, stands_after, written
 from newsletter.core.mail_report import Report, ReportKind, Trace, TraceKind, read_report
-from newsletter.core.reply import judge
+from newsletter.core.reply import ReplyClass, Verdict, judge
 from newsletter.core.subscriber import SubscriberState, complain, stronger, unsubscribe
 from newsletter.core.token import Keyring, read_unsubscribe_token, read_verp_token
 from newsletter.flows.alert import report as alert
@@ -41,6 +43,9 @@ FEEDBACK = "feedback report"
 
 COMPLAINTS_AT_LEAST, COMPLAINTS_PER_MILLE = 3, 3
 """Gmail and Yahoo stop trusting a sender at 0.3 % complaints; of a few people one says nothing."""
+
+BLOCKS_PERCENT = 2
+"""Share of an edition that may come back because of us before somebody is told; never for fewer than `AT_LEAST`."""
 
 _LONGEST = 500
 
@@ -143,6 +148,9 @@ def _act(tx: Tx, found: Found, edition: Edition, mail: Report, *, now: datetime)
         # A refusal that is sure ends it whenever it comes; the rest counts once an edition, and not if it did already.
         fresh = not again and found.standing.state not in FAILED
         _write(tx, found, after, edition, text=text, words=verdict.plain, now=now)
+        if not again:
+            evidence.add_to_tally(tx, edition.id, verdict.kind, now=now)
+            _alert_of_blocks(tx, edition, verdict, text, now=now)
         if verdict.suppress:
             why = verdict.plain
         elif fresh and verdict.kind in POINTS:
@@ -203,6 +211,24 @@ def _complain(tx: Tx, found: Found, edition: Edition, mail: Report, *, now: date
     said = Consent(at=now, action="complained", channel=FEEDBACK, source=mail.said, edition_id=edition.id)
     move_on(tx, before, after, said, reason="complained")
     return Done.STOPPED if after != before else Done.NOTED
+
+
+def _alert_of_blocks(tx: Tx, edition: Edition, verdict: Verdict, text: str, *, now: datetime) -> None:
+    """Behind a relay a block of our mail shows here alone."""
+    if verdict.kind not in {ReplyClass.POLICY, ReplyClass.AUTHENTICATION}:
+        return
+    count = evidence.refused_for_us(tx, edition.id)
+    if count < AT_LEAST or count * 100 <= BLOCKS_PERCENT * edition.audience:
+        return
+    said = _ADDRESS.sub("…", text)[:300]
+    message = (
+        f"{count:,} of {edition.audience:,} mails of the edition of {edition.name} came back because of us, not of the "
+        f'readers: the last server said "{said}". `newsletter bounce list {edition.name}` shows them all.'
+    )
+    alert(tx, Alert(kind=AlertKind.REFUSED_PEOPLE, about=edition.name, message=message, raised_at=now))
+
+
+_ADDRESS = re.compile(r"[^\s<>@]{1,64}@[^\s<>@]{1,255}")
 
 
 def _alert_of_complaints(tx: Tx, edition: Edition, *, now: datetime) -> None:

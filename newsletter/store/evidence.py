@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.bounce_count import POINTS, Past
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId
 from newsletter.core.evidence import Later, Standing, read_back
-from newsletter.core.reply import judge
+from newsletter.core.reply import ReplyClass, judge
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import message_id
 from newsletter.store import installation as installations
-from newsletter.store.schema import delivery, edition, subscriber
+from newsletter.store.schema import delivery, edition, subscriber, tally
 from newsletter.store.unit import Tx
 
 _REMEMBERED = 16
@@ -122,6 +124,41 @@ def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
             )
         )
     return found
+
+
+BY_MAIL = 0
+"""What bears, in place of a worker, the tally of what came back by mail; no worker has this id."""
+
+_TALLIED = {
+    ReplyClass.HARD: "hard",
+    ReplyClass.POLICY: "policy",
+    ReplyClass.AUTHENTICATION: "policy",
+    ReplyClass.CONTENT: "content",
+}
+
+
+def add_to_tally(tx: Tx, of: EditionId, kind: ReplyClass, *, now: datetime) -> None:
+    """Count a mail that came back, so that whoever adds up the tally of an edition hears of it too.
+
+    The server had accepted it: `refused` stays as it is, and so does every sum of outcomes.
+    """
+    column = _TALLIED.get(kind)
+    if column is None:
+        return
+    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    tx.execute(
+        insert(tally)
+        .values({"edition_id": of, "worker_id": BY_MAIL, column: 1, "since": now, "at": now})
+        .on_conflict_do_update(
+            index_elements=["edition_id", "worker_id"], set_={column: tally.c[column] + 1, "at": now}
+        )
+    )
+
+
+def refused_for_us(tx: Tx, of: EditionId) -> int:
+    """Return how many mails of an edition came back because of us: blocked, or not believed."""
+    query = select(tally.c.policy).where(tally.c.edition_id == of, tally.c.worker_id == BY_MAIL)
+    return tx.execute(query).scalar() or 0
 
 
 def expired_people(tx: Tx, of: EditionId, *, after: int, limit: int) -> Sequence[tuple[DeliveryId, SubscriberId]]:

@@ -8,28 +8,16 @@ from sqlalchemy import func, select
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.edition import EditionStatus
-from newsletter.core.evidence import Later
 from newsletter.core.ramp import Sent
-from newsletter.store.schema import alert, delivery, edition, tally
+from newsletter.store.schema import alert, edition, tally
 from newsletter.store.unit import Tx
 
 
 def finished(tx: Tx) -> Sequence[Sent]:
     """Return the finished editions, oldest first."""
+    # What came back by mail has its row in the tally as well (`store/evidence.py`).
     refused = select(tally.c.edition_id, func.sum(tally.c.hard).label("people")).group_by(tally.c.edition_id)
     hard = {row.edition_id: int(row.people) for row in tx.execute(refused)}
-    came_back = (
-        select(delivery.c.edition_id, func.count().label("people"))
-        .where(
-            delivery.c.later.in_([Later.BOUNCED.value, Later.HELD.value]),
-            # Said as the index says it, so that it serves.
-            delivery.c.later != "",
-            # A server's words begin with their code: what failed for now says nothing about the address.
-            delivery.c.later_text.not_like("4%"),
-        )
-        .group_by(delivery.c.edition_id)
-    )
-    back = {row.edition_id: int(row.people) for row in tx.execute(came_back)}
     paused = set(tx.execute(select(alert.c.about).where(alert.c.kind == AlertKind.EDITION_PAUSED.value)).scalars())
     query = select(edition.c.id, edition.c.date, edition.c.number, edition.c.totals)
     found = []
@@ -40,7 +28,7 @@ def finished(tx: Tx) -> Sequence[Sent]:
             Sent(
                 accepted=totals.get("accepted", 0),
                 refused=totals.get("rejected", 0),
-                hard=hard.get(row.id, 0) + back.get(row.id, 0),
+                hard=hard.get(row.id, 0),
                 paused=name in paused,
             )
         )

@@ -8,11 +8,14 @@ from datetime import date, timedelta
 from sqlalchemy import insert, update
 
 from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import EditionId
 from newsletter.core.pace import Limits
+from newsletter.core.reply import ReplyClass
 from newsletter.flows.plan import outlook
 from newsletter.flows.ramp import RampRules, day_limit
 from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
+from newsletter.store import evidence
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import delivery, tally
 from newsletter.store.unit import Unit
@@ -66,12 +69,11 @@ def test_gone_addresses_hold_it_back(unit: Unit) -> None:
         tx.execute(insert(tally).values(edition_id=refused, worker_id=1, hard=1, since=START, at=START))
     back = finish(unit, 1, accepted=2)
     with unit.write() as tx:
-        mine = update(delivery).where(delivery.c.edition_id == back)
-        tx.execute(mine.values(later="bounced", later_text="550 5.1.1 gone"))
-    assert limit(unit) == 2
-    with unit.write() as tx:
-        tx.execute(mine.values(later_text="452 4.2.2 full"))
+        evidence.add_to_tally(tx, EditionId(back), ReplyClass.MAILBOX_FULL, now=START)
     assert limit(unit) == 4
+    with unit.write() as tx:
+        evidence.add_to_tally(tx, EditionId(back), ReplyClass.HARD, now=START)
+    assert limit(unit) == 2
 
 
 def test_the_forecast_tells_of_it(sqlite_unit: Unit) -> None:

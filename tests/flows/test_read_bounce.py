@@ -26,7 +26,7 @@ from newsletter.store import log as logs
 from newsletter.store import report as books
 from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import AlertKind
-from newsletter.store.schema import delivery, edition
+from newsletter.store.schema import delivery, edition, tally
 from newsletter.store.unit import Unit
 from tests.conftest import START
 from tests.core.bounce_corpus import RETURNED, SAMPLES, Sample, report
@@ -343,6 +343,22 @@ def test_held_bounces_may_be_dismissed(sqlite_unit: Unit) -> None:
     # Ten minutes later the next one is heeded again.
     come(sqlite_unit, of, people[-1], sample("postfix"), at=NOW + timedelta(minutes=11))
     assert get(sqlite_unit, people[-1].id).state is SubscriberState.BOUNCED
+
+
+def test_a_block_behind_a_relay_is_told(unit: Unit) -> None:
+    """Mails that come back because of us are counted for whoever watches the edition, and raise an alert."""
+    people, of = [put(unit, f"p{n}@example.org") for n in range(26)], begin_edition(unit)
+    block = bounce_with("5.7.1", words="<ann@example.org> blocked, see our page")
+    for number, person in enumerate(people):
+        assert (AlertKind.REFUSED_PEOPLE in open_alerts(unit)) == (number >= 25)
+        assert come(unit, of, person, block).done is Done.NOTED
+        assert come(unit, of, person, block).done is Done.KNOWN
+    with unit.read() as tx:
+        [counted] = tx.execute(select(tally)).all()
+    assert (counted.policy, counted.hard, counted.refused, counted.accepted) == (26, 0, 0, 0)
+    told = open_alerts(unit)[AlertKind.REFUSED_PEOPLE]
+    assert told.startswith("25 of 26 mails of the edition of 2026-11-03 came back because of us, not of the readers")
+    assert "ann@example.org" not in told
 
 
 def test_five_per_cent_of_a_large_edition(sqlite_unit: Unit) -> None:
