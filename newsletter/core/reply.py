@@ -10,8 +10,8 @@ import functools
 import re
 from collections.abc import Sequence
 
-from newsletter.core.reply_rules import RULES, Rule
-from newsletter.core.reply_value import Effect, Phase, RelayAction, Reply, ReplyClass, Verdict
+from newsletter.core.reply_rules import RULES
+from newsletter.core.reply_value import Effect, Phase, RelayAction, Reply, ReplyClass, Rule, Verdict
 
 __all__ = [
     "RULES",
