@@ -10,11 +10,14 @@ from sqlalchemy import func, select, update
 
 from newsletter.core.cadence import SlotState, slot_on
 from newsletter.core.edition import Edition
+from newsletter.core.proof import Change
+from newsletter.core.token import Keyring
 from newsletter.core.wave import PassedZones
 from newsletter.engine.waves import rest_late_waves
 from newsletter.flows.change_slot import add_slot, skip_slot, unskip_slot
 from newsletter.flows.freeze import freeze
 from newsletter.flows.plan import PlanRules, outlook
+from newsletter.flows.proof import Office, make_proof
 from newsletter.flows.queue_tip import Review
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.flows.send_now import early_slot
@@ -25,7 +28,7 @@ from newsletter.store import wave as waves
 from newsletter.store.edition import BLOCK_SIZE
 from newsletter.store.schema import block, delivery, subscriber
 from newsletter.store.unit import Unit
-from tests.conftest import START, FixedClock
+from tests.conftest import SECRET, START, FixedClock
 from tests.engine.wave_world import (
     AUCKLAND,
     BERLIN,
@@ -380,3 +383,16 @@ def test_what_replaces_an_edition_keeps_its_waves(world: Unit, clock: FixedClock
         ("America/New_York", NEW_YORK + at, 5),
         ("Pacific/Honolulu", HONOLULU + at, 5),
     ]
+
+
+def test_the_proof_tells_the_waves(world: Unit) -> None:
+    """Editors read when it begins, that each reader has their own hour, and how many are in each wave."""
+    office = Office(kitchen=kitchen(), keyring=Keyring(current=SECRET), plan=RULES, editors=("ed@example.com",))
+    ahead = outlook(world, RULES, weeks=1, now=AUCKLAND - timedelta(hours=20))
+    letter = make_proof(office, ahead.choices[0], ahead, Change.FIRST, now=AUCKLAND - timedelta(hours=20)).letter
+    facts = {fact.label: str(fact.value) for fact in letter.facts}
+
+    assert "09:00 on each reader's own clock, beginning Monday 2 November 2026, 15:00 EST" in facts["When"]
+    assert "(in 20 hours)" in facts["When"]
+    assert "2 in Pacific/Auckland (Mon 2 Nov 2026, 15:00" in facts["In waves"]
+    assert "5 in America/New_York" in facts["In waves"]
