@@ -73,7 +73,7 @@ def _rows(figures: Figures) -> Iterator[tuple[str, str, str]]:
         yield (
             f"{one['database']}: importing {one['rows']:,} rows",
             "≥ 20,000 rows/s",
-            f"{one['rate']:,.0f} rows/s, peak {one['rss_mb']:.0f} MB",
+            f"{one['rate']:,.0f} rows/s, {one['per_cpu_second']:,.0f} a second of CPU; peak {one['rss_mb']:.0f} MB",
         )
 
 

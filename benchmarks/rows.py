@@ -152,7 +152,14 @@ def importing(database: Database, rows: int, folder: Path) -> Figures:
             raise SystemExit(f"the import went wrong: {report}")
     file.unlink()
     say(f"{database.name}: importing {rows:,} rows: {rows / seconds:,.0f} rows/s")
-    return {"database": database.name, "rows": rows, "rate": rows / seconds, "rss_mb": usage.ru_maxrss / 1024}
+    cpu = usage.ru_utime + usage.ru_stime
+    return {
+        "database": database.name,
+        "rows": rows,
+        "rate": rows / seconds,
+        "per_cpu_second": rows / cpu,
+        "rss_mb": usage.ru_maxrss / 1024,
+    }
 
 
 def notice_meanwhile(database: Database, port: int, people: int, *, notes: int = 8) -> Figures:
