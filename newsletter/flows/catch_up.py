@@ -12,13 +12,15 @@ from datetime import datetime
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import Slot, SlotState
-from newsletter.core.edition import EditionStatus
+from newsletter.core.edition import EditionKind, EditionStatus
 from newsletter.core.subscriber import Subscriber, SubscriberId, unsubscribe
 from newsletter.core.tip import TipStatus
 from newsletter.core.token import Keyring, suppression_hashes
 from newsletter.flows.alert import report
 from newsletter.flows.change_subscriber import move_on
 from newsletter.flows.erase_subscriber import forget
+from newsletter.flows.follow_up import WORDS
+from newsletter.flows.hold import stop
 from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
@@ -62,6 +64,8 @@ class _Tally:
 
 def catch_up(tx: Tx, keyring: Keyring, entries: Sequence[LedgerEntry], *, now: datetime) -> CaughtUp:
     """Do it; whoever calls this looks for the spellings once all words are written."""
+    # First, so that nobody is asked to resume what was found to be wrong.
+    _stop_replaced(tx, entries, now=now)
     paused = pause_unfinished(tx, why=_COPY, now=now)
     tally = _Tally()
     for entry in entries:
@@ -95,6 +99,17 @@ def pause_unfinished(tx: Tx, *, why: str, now: datetime) -> Sequence[str]:
             report(tx, Alert(kind=AlertKind.EDITION_PAUSED, about=one.name, message=message, raised_at=now))
             paused.append(one.name)
     return paused
+
+
+def _stop_replaced(tx: Tx, entries: Sequence[LedgerEntry], *, now: datetime) -> None:
+    """Stop the editions whose tip turned out to be wrong after the copy was made; others got the right one since."""
+    for entry in entries:
+        name = entry.detail.get(WORDS[EditionKind.REPLACEMENT], "")
+        if entry.kind is not LedgerKind.EDITION or not name:
+            continue
+        wrong = editions.by_date(tx, entry.on, int(name.partition(".")[2] or 1))
+        if wrong is not None and wrong.finished_at is None and wrong.status is not EditionStatus.CANCELLED:
+            stop(tx, wrong, why=f"replaced by {entry.about}, as the ledger says", now=now)
 
 
 def _count_as_sent(tx: Tx, entry: LedgerEntry, tally: _Tally, *, now: datetime) -> None:
