@@ -31,13 +31,21 @@ from newsletter.setting_values import (
     LongSecret,
     LongSecrets,
     MailDomain,
+    Selector,
     Weekday,
     Zone,
 )
 
 PREFIX = "NEWSLETTER_"
 FILE_SUFFIX = "_FILE"
-SECRETS = ("secret_key", "secret_keys_old", "smtp_password", "database_url", "metrics_token")
+SECRETS = (
+    "secret_key",
+    "secret_keys_old",
+    "smtp_password",
+    "fallback_smtp_password",
+    "database_url",
+    "metrics_token",
+)
 """Keys that may also be given as `NAME_FILE`, a file that holds the value, as containers hand out secrets."""
 
 KEY_COMMAND = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
@@ -111,9 +119,44 @@ class Settings(BaseSettings):
         60, ge=1, le=3600, description="How long a reply may take; the one to a whole message gets at least 600 s."
     )
     smtp_ehlo_name: MailDomain = Field("", description="The name this machine gives in EHLO; unset, its own full name.")
+    fallback_smtp_host: Host = Field(
+        "", description="A second mail server, for when the first cannot be reached or takes nothing; unset, none."
+    )
+    fallback_smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 for starttls, 465 for tls.")
+    fallback_smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection to it is encrypted: starttls, tls or none."
+    )
+    fallback_smtp_ca_file: ExistingFile | None = Field(
+        None, description="A PEM file with the certificate authority of the second server, if it needs one."
+    )
+    fallback_smtp_username: Line = Field("", description="The login at the second mail server; unset, no login.")
+    fallback_smtp_password: SecretStr | None = Field(None, description="The password of that second login.")
     rate_per_second: int = Field(0, ge=0, description="At most this many mails a second; 0 is no limit.")
     rate_per_hour: int = Field(0, ge=0, description="At most this many mails in any hour; 0 is no limit.")
     rate_per_day: int = Field(0, ge=0, description="At most this many mails in any 24 hours; 0 is no limit.")
+    ramp_start: int = Field(
+        0,
+        ge=0,
+        description="A fresh list: at most this many mails in 24 hours, doubled by each clean edition; 0 is no ramp.",
+    )
+    pause_hard_percent: float = Field(
+        2,
+        ge=0,
+        le=100,
+        description="Pause an edition when more addresses than this do not exist (2.5 times it at first); 0 is never.",
+    )
+    pause_policy_percent: float = Field(
+        2,
+        ge=0,
+        le=100,
+        description="Pause an edition when more people than this are refused because of us; 0 is never.",
+    )
+    pause_content_percent: float = Field(
+        1, ge=0, le=100, description="Pause an edition when more people than this are refused for the text; 0 is never."
+    )
+    pause_refusals: int = Field(
+        25, ge=0, description="Pause an edition after this many refusals in a row, all in the same words; 0 is never."
+    )
     uncertain: Literal["hold", "retry"] = Field(
         "hold",
         description="A mail that may or may not have gone out: hold it for a person's decision, or retry it.",
@@ -122,6 +165,20 @@ class Settings(BaseSettings):
         "", description="A domain of your own for bounces; each mail then has its own return address there."
     )
     cfbl_address: Email = Field("", description="A mailbox for complaint reports (RFC 9477).")
+
+    dkim_domain: MailDomain = Field(
+        "", description="The domain that signs the mails; unset, that of NEWSLETTER_FROM. One may hold the other."
+    )
+    dkim_selector: Selector = Field(
+        "", description="The name under which the public key is published: NAME._domainkey.DOMAIN."
+    )
+    dkim_key_file: ExistingFile | None = Field(
+        None, description="The private RSA key, as newsletter dkim keygen makes it; unset, the mail server signs."
+    )
+    dkim_ed25519_selector: Selector = Field("", description="The name of the second public key.")
+    dkim_ed25519_key_file: ExistingFile | None = Field(
+        None, description="A private Ed25519 key for a second signature, which not every receiver can verify."
+    )
 
     admin_emails: Emails = Field(
         (), description="Who gets reports and alerts, separated by commas; unset, alerts stand in the log only."

@@ -135,15 +135,30 @@ class MemoryRelay:
 class _Session:
     """One connection; it is good for ever."""
 
+    relay = "the simulated mail server"
     needs_recycling = False
 
     def __init__(self, relay: MemoryRelay) -> None:
-        self._relay = relay
+        self._memory = relay
+        self._reply = _TAKEN
 
-    def send(self, envelope: Envelope, *, before_data: Callable[[], None] | None = None) -> Reply:
+    def hand_over(
+        self,
+        envelope: Envelope,
+        *,
+        following: Envelope | None = None,  # noqa: ARG002 - nothing is announced here.
+        before_data: Callable[[], None] | None = None,
+    ) -> Reply | None:
         if before_data is not None:
             before_data()
-        return self._relay.take(envelope)
+        self._reply = self._memory.take(envelope)
+        return None if self._reply.phase is Phase.DOT else self._reply
+
+    def answer(self) -> Reply:
+        return self._reply
+
+    def send(self, envelope: Envelope, *, before_data: Callable[[], None] | None = None) -> Reply:
+        return self.hand_over(envelope, before_data=before_data) or self.answer()
 
     def close(self) -> None:
         """Nothing is open."""

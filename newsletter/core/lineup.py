@@ -28,6 +28,8 @@ class Source(StrEnum):
     QUEUE = "queue"
     EVERGREEN = "evergreen"
     NONE = "none"
+    CHOSEN = "chosen"
+    """A person named it, for an edition that replaces or corrects another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Protocol
 
 from newsletter.errors import InputError
 
@@ -72,6 +73,42 @@ class Recipient:
     """The first attempt of this delivery, aware."""
 
 
+class Person(Protocol):
+    """What an edition may say of somebody: a row of the database is one as it stands, nothing is built for it."""
+
+    @property
+    def email(self) -> str:
+        """Return the address as the person gave it."""
+
+    @property
+    def name(self) -> str:
+        """Return the display name, may be empty."""
+
+    @property
+    def first_name(self) -> str:
+        """Return the first name, may be empty."""
+
+    @property
+    def last_name(self) -> str:
+        """Return the last name, may be empty."""
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """Return the fields of the subscriber's own, by their bare heading."""
+
+
+def merge_fields(person: Person) -> dict[str, str]:
+    """Return all merge fields of a person, for a `Recipient`."""
+    # Own fields bear their bare heading: `field.` is how an author writes them.
+    return {
+        **person.fields,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "name": person.name,
+        "email": person.email,
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeField:
     """A place in a tip that a value of the recipient fills."""
@@ -84,6 +121,19 @@ class MergeField:
     def value(self, recipient: Recipient) -> str:
         """Return the recipient's value, cleaned, or the fallback when nothing is left of it."""
         return plain_value(_raw_value(self.name, recipient)) or self.fallback
+
+    def value_of(self, person: Person, address: str, unsubscribe_url: str) -> str:
+        """Return the same value without a `Recipient`: one is dear to make for each of a million people."""
+        name = self.name
+        if name == "email":
+            raw = address
+        elif name == "unsubscribe_url":
+            raw = unsubscribe_url
+        elif name.startswith(_OWN_FIELD):
+            raw = _own_field(name, merge_fields(person))
+        else:
+            raw = getattr(person, name)
+        return plain_value(raw) or self.fallback
 
 
 def split_merge_fields(text: str, *, place: str = "body", line: int = 1) -> tuple[str | MergeField, ...]:
@@ -131,8 +181,12 @@ def _raw_value(name: str, recipient: Recipient) -> str:
         return recipient.fields.get("name") or recipient.name
     if not name.startswith(_OWN_FIELD):
         return recipient.fields.get(name, "")
+    return _own_field(name, recipient.fields)
+
+
+def _own_field(name: str, fields: Mapping[str, str]) -> str:
     wanted = _heading(name.removeprefix(_OWN_FIELD))
-    return next((value for heading, value in recipient.fields.items() if _heading(heading) == wanted), "")
+    return next((value for heading, value in fields.items() if _heading(heading) == wanted), "")
 
 
 @lru_cache(maxsize=1_024)

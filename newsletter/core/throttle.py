@@ -133,7 +133,7 @@ def crowd(state: Throttle, connections: int, *, now: float, jitter: float, plain
 
 def recover(state: Throttle, *, opened_at: float) -> Throttle:
     """Close the breaker: mail was taken on a connection of `opened_at`. One from before the trouble proves nothing."""
-    if not state.open or opened_at < state.struck_at:
+    if not state.open or opened_at <= state.struck_at:
         return state
     clean_since = max(state.clean_since, opened_at)
     state = replace(state, open=False, strikes=0, needs_person=False, clean_since=clean_since)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -82,6 +80,8 @@ class Courier:
     _settled: list[Settled] = field(default_factory=list)
     _unused: list[DeliveryId] = field(default_factory=list)
     _ticket: Ticket | None = None
+    _dry: bool = False
+    """The desk had nothing the last time it was asked."""
     _run: int = FIRST_RUN
     _run_began: float = 0.0
     _sent: int = 0
@@ -101,7 +101,7 @@ class Courier:
                     self._deliver(current)
                 elif not self._restock():
                     break
-            if self._announced and self._connection is not None and not self._aborted:
+            if self._announced and not self._aborted and self._may(self._ready[0].job):
                 # The server has its envelope: to break off now would cost the connection its good end.
                 self._deliver(self._ready.popleft(), last=True)
         except NewsletterError as error:
@@ -127,6 +127,14 @@ class Courier:
     def held(self) -> list[DeliveryId]:
         """Return what is marked for this connection and not begun; from any thread."""
         return [one.person.id for one in (*self.hand.copy(), *(ready.job for ready in self._ready.copy()))]
+
+    def let_go(self, job: Job) -> bool:
+        """Take a job out of the hand; from any thread, and exactly one of several gets it."""
+        try:
+            self.hand.remove(job)
+        except ValueError:
+            return False
+        return True
 
     # One message.
 
@@ -195,7 +203,7 @@ class Courier:
         )
         if reply is None:
             self._in_flight = True
-            self._announced = following is not None
+            self._announced = connection.announces
             self.waiting_since = self.desk.clock.monotonic()
             self._meanwhile()
             reply = connection.answer()
@@ -230,7 +238,7 @@ class Courier:
         self._splice_ahead(2)
         if self._ticket is not None and self._ticket.done.is_set():
             self._receive()
-        if self._ticket is None and len(self.hand) <= self._run // 2 and not self.crew.ended:
+        if self._ticket is None and not self._dry and len(self.hand) <= self._run // 2 and not self.crew.ended:
             self._order()
 
     def _settle_last(self) -> None:
@@ -250,8 +258,6 @@ class Courier:
         elif verdict.relay is RelayAction.STOP:
             self.crew.end(verdict.plain, needs_person=True)
         if verdict.relay in {RelayAction.RECONNECT, RelayAction.BACK_OFF, RelayAction.STOP}:
-            self._hang_up()
-        elif self._connection.needs_recycling and not self._announced:
             self._hang_up()
         if self._doubts >= DOUBTS:
             self.crew.end(f"The mail server took {DOUBTS} messages in a row and did not answer.")
@@ -288,7 +294,10 @@ class Courier:
         assert ticket is not None  # noqa: S101 it is asked only for one that was handed in
         if ticket.error is not None:
             raise ticket.error
+        # What was given back and is marked anew may go out.
+        self.revoked.difference_update([job.person.id for job in ticket.jobs])
         self.hand.extend(ticket.jobs)
+        self._dry = ticket.wants > 0 and not ticket.jobs
 
     def _restock(self) -> bool:
         """Wait for a run; False when there is nothing more to do for this connection."""
@@ -301,8 +310,9 @@ class Courier:
         self._receive()
         if wait is not None and not ticket.jobs:
             return self._wait_out(wait.seconds)
-        # What was ordered before a ticket of others was worked may be little; only nothing at all means the end.
-        return bool(ticket.jobs) or bool(self._ready) or ticket.wants == 0
+        if self._dry:
+            self.crew.dry.set()
+        return not self._dry
 
     def _wait_out(self, seconds: float) -> bool:
         if seconds > SHORT_WAIT:
@@ -336,7 +346,7 @@ class Courier:
 
     def _is_connected(self) -> bool:
         """Open a connection, or a fresh one, before a run is taken; where none may be opened now, wait or go home."""
-        while self._connection is None or self._connection.needs_recycling and not self._announced:
+        while self._connection is None or self._connection.needs_recycling:
             self._hang_up()
             if self._lost >= PATIENCE:
                 self.crew.end(f"The mail server hung up {self._lost} times in a row.")
@@ -357,8 +367,10 @@ class Courier:
     def _nap(self, later: Later) -> bool:
         """Wait until the relay may take another connection, as long as others are at work; False ends the pass."""
         self._give_back_hand()
-        if self.crew.connected == 0:
-            self.crew.end(later.plain, wait=later.seconds)
+        if self.crew.dry.is_set():
+            return False
+        if later.trouble and self.crew.connected == 0:
+            self.crew.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
             return False
         # Real time: what is waited for happens in other threads, not on a clock.
         return not self.crew.over.wait(NAP) and not self.crew.ended

@@ -26,6 +26,8 @@ class Crew:
     lock: threading.Lock = field(default_factory=threading.Lock)
     over: threading.Event = field(default_factory=threading.Event)
     """Set when one of them found that going on makes no sense, or that there is nothing more to do."""
+    dry: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing more is queued; what others hold, they finish."""
     trouble: str = ""
     needs_person: bool = False
     wait: float = 0.0

@@ -140,8 +140,6 @@ class Desk:
     """What the worker is at, for people."""
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     """Outcomes of this pass."""
-    unrecorded: list[Settled] = field(default_factory=list)
-    """Outcomes that the database refused for a minute; they stand in the log file and the journal too."""
     busy_seconds: float = 0.0
     """Time spent in transactions."""
     lease_until: float = 0.0
@@ -150,12 +148,13 @@ class Desk:
     _waiting: list[Ticket] = field(default_factory=list)
     _called: threading.Condition = field(default_factory=threading.Condition)
     _over: bool = False
+    _ended: bool = False
     _beat_at: float = float("-inf")
 
     def submit(self, ticket: Ticket) -> Ticket:
         """Hand a ticket in and go on; its `done` is set when it was worked."""
         with self._called:
-            if self.bug is not None:
+            if self._ended:
                 ticket.done.set()
             else:
                 self._waiting.append(ticket)
@@ -168,8 +167,11 @@ class Desk:
             while (group := self._next_group()) is not None:
                 self._work(group)
         except Exception as bug:  # noqa: BLE001 it is raised again in the thread that waits for this one
+            self.bug = bug
+        finally:
+            # Nobody must wait for an answer that never comes.
             with self._called:
-                self.bug = bug
+                self._ended = True
                 for ticket in self._waiting:
                     ticket.done.set()
 
@@ -208,19 +210,12 @@ class Desk:
             except NewsletterError as error:
                 outcomes = [one for ticket in group for one in ticket.settled]
                 if not outcomes or self.clock.monotonic() - began > PATIENCE:
-                    self._keep(outcomes)
+                    _lament(outcomes)
                     raise
                 logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 - no bug, so no trace
                 self.clock.wait(never, 2.0)
             else:
                 return
-
-    def _keep(self, outcomes: list[Settled]) -> None:
-        for one in outcomes:
-            logger.error(
-                "not recorded: delivery %s is %s (%s)", one.delivery, one.outcome.state, one.outcome.reply_text
-            )
-        self.unrecorded += outcomes
 
     def _commit(self, group: list[Ticket]) -> None:
         began = self.clock.monotonic()
@@ -282,16 +277,14 @@ class Desk:
         return jobs, None
 
     def _pace(self, tx: Tx, count: int, wait: timedelta) -> tuple[int, float, timedelta]:
-        """Hold to the rate per second, which all workers share: how many may be taken up, when the first, else how long.
+        """Hold to the rate per second, which all workers share: how many may be marked, from when on, or how long to wait.
 
         What is marked goes out within a moment: whoever must wait for longer is not marked before.
         """
         if not self.rate or not count:
             return count, 0.0, wait
         granted = min(count, max(1, int(self.rate * AHEAD_SECONDS)))
-        seconds = installations.reserve_pace(
-            tx, granted, rate=self.rate, now=self.clock.now(), at_most=AHEAD_SECONDS
-        )
+        seconds = installations.reserve_pace(tx, granted, rate=self.rate, now=self.clock.now(), at_most=AHEAD_SECONDS)
         if seconds > AHEAD_SECONDS:
             return 0, 0.0, timedelta(seconds=seconds - AHEAD_SECONDS)
         more = timedelta(seconds=seconds + granted / self.rate)
@@ -305,3 +298,9 @@ class Desk:
         reserved = reserve(window, count, self.clock.now(), limits=self.limits)
         installations.save_quota(tx, QUOTA, reserved.window.to_json())
         return reserved.granted, reserved.wait
+
+
+def _lament(outcomes: list[Settled]) -> None:
+    # The journal has them too, and the next start finds them there.
+    for one in outcomes:
+        logger.error("not recorded: delivery %s is %s (%s)", one.delivery, one.outcome.state, one.outcome.reply_text)

@@ -158,7 +158,7 @@ def read_page(page: bytes) -> Reading:
     records: list[Record] = []
     whole = len(page) == PAGE_SIZE
     at = 0
-    while at + LEAST <= len(page):
+    while at + _WORD.size <= len(page):
         (length,) = _WORD.unpack_from(page, at)
         if length == 0:
             return Reading(records=tuple(records), whole=whole)

@@ -190,7 +190,8 @@ def _strange(paths: list[Path], identity: str) -> Iterator[Strange]:
 
 
 def _why_strange(path: Path, identity: str) -> str:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # Whatever bears such a name, a pipe say, must not hold up who looks.
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         header = read_header(os.pread(handle, HEADER_SIZE, 0))
         if isinstance(header, Header) and header.identity == identity:

@@ -11,14 +11,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from newsletter.clock import Clock
 from newsletter.core.address import parse_address
 from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, UncertainPolicy, settle
 from newsletter.core.edition import EditionId
-from newsletter.core.message import Publication, Recipient
+from newsletter.core.message import Publication
+from newsletter.core.postmark import Postmark
 from newsletter.core.reply import Effect, Reply, ReplyClass, Verdict
-from newsletter.core.token import Keyring, make_unsubscribe_token, make_verp_sender, message_id
+from newsletter.core.token import Keyring
 from newsletter.engine.desk import Settled
 from newsletter.render.mime import CompiledMessage
 from newsletter.store import edition as editions
@@ -28,6 +30,13 @@ from newsletter.transport.base import Envelope
 
 RETURNS = 3
 """How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
+
+
+class Frozen(NamedTuple):
+    """What is the same for everybody of an edition."""
+
+    compiled: CompiledMessage
+    postmark: Postmark
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,45 +54,39 @@ class Post:
     """How often each message went straight back to the queue."""
     sign: Callable[[bytes], bytes] | None = None
     """Puts a DKIM signature in front of a message."""
-    _compiled: dict[EditionId, tuple[CompiledMessage, str]] = field(default_factory=dict)
+    _frozen: dict[EditionId, Frozen] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def envelope(self, person: Marked) -> Envelope:
         """Splice the message of one person."""
-        compiled, nonce = self._compiled.get(person.edition) or self.compiled(person.edition)
+        frozen = self._frozen.get(person.edition) or self._load(person.edition)
         # Almost every address is ASCII already; the others need their domain as the wire writes it.
         address = person.email if person.email.isascii() else parse_address(person.email).smtp
-        domain = self.publication.from_email.rpartition("@")[2]
-        content = compiled.splice(
-            Recipient(
-                email=address,
-                name=person.name,
-                fields=_fields(person),
-                unsubscribe_url=f"{self.publication.base_url}/u/"
-                + make_unsubscribe_token(self.keyring, person.subscriber_id, person.edition),
-                message_id=message_id(person.edition, person.id, nonce, domain),
-                date=person.first_attempt_at,
-            ),
+        content = frozen.compiled.personal(
+            person,
+            address=address,
+            unsubscribe_url=frozen.postmark.unsubscribe_url(person.subscriber_id),
+            message_id=frozen.postmark.message_id(person.id),
+            date=person.first_attempt_at,
         )
-        bounces = self.publication.bounce_domain
-        sender = make_verp_sender(self.keyring, person.id, bounces) if bounces else self.publication.from_email
         return Envelope(
-            mail_from=sender,
+            mail_from=frozen.postmark.sender(person.id),
             rcpt_to=address,
             content=content if self.sign is None else self.sign(content),
             smtputf8=not address.isascii(),
             envelope_id=str(person.id),
         )
 
-    def compiled(self, edition: EditionId) -> tuple[CompiledMessage, str]:
-        """Return the frozen message of an edition, encoded once per pass, and its nonce."""
+    def _load(self, edition: EditionId) -> Frozen:
+        """Read the frozen message of an edition, once per pass."""
         with self._lock:
-            if edition not in self._compiled:
+            if edition not in self._frozen:
                 with self.unit.read() as tx:
                     content = editions.content(tx, edition)
                     nonce = editions.by_id(tx, edition).nonce
-                self._compiled[edition] = (CompiledMessage.from_json(content), nonce)
-            return self._compiled[edition]
+                postmark = Postmark(self.publication, self.keyring, edition, nonce)
+                self._frozen[edition] = Frozen(CompiledMessage.from_json(content), postmark)
+            return self._frozen[edition]
 
     def settled(self, person: Marked, reply: Reply, verdict: Verdict) -> Settled:
         """Turn what was said into what is recorded."""
@@ -121,14 +124,3 @@ class Post:
             rule="lost-again",
             plain=f"The connection was lost {RETURNS} times in a row at this message.",
         )
-
-
-def _fields(person: Marked) -> dict[str, str]:
-    # Own fields bear their bare heading: `field.` is how an author writes them (`core/message.py`).
-    return {
-        **person.fields,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "name": person.name,
-        "email": person.email,
-    }

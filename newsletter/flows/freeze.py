@@ -86,9 +86,12 @@ def choose(tx: Tx, slot: Slot, rules: LineupRules) -> Choice:
     return lineup([slot], tips.all_tips(tx), editions.history(tx), rules)[0]
 
 
-def render(kitchen: Kitchen, tip: Tip, on: date, *, nonce: str) -> str:
-    """Render a tip for a date and pass the gates; return the content that is frozen."""
-    rendered = render_edition(tip, kitchen.publication, kitchen.templates, nonce=nonce, date=on)
+def render(kitchen: Kitchen, tip: Tip, on: date, *, nonce: str, name: str = "") -> str:
+    """Render a tip for a date and pass the gates; return the content that is frozen.
+
+    `name` is that of the edition, where it is not the first of its date.
+    """
+    rendered = render_edition(tip, kitchen.publication, kitchen.templates, nonce=nonce, date=on, edition_name=name)
     return compile_message(rendered, kitchen.publication).to_json()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from newsletter.core.cadence import SlotState
@@ -59,23 +60,37 @@ def cancel(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -
     """
     with unit.write() as tx:
         _refuse_closed(editions.by_id(tx, edition.id))
-        editions.move(
-            tx,
-            edition.id,
-            was=[EditionStatus.SENDING, EditionStatus.PAUSED],
-            to=EditionStatus.CANCELLED,
-            why=why or f"cancelled by {who}",
-        )
-        untouched = not deliveries.handed(tx, edition.id)
-        skipped = deliveries.skip_edition(tx, edition.id, "the edition was cancelled")
-        if untouched:
+        stopped = stop(tx, edition, why=why or f"cancelled by {who}", now=now)
+        if stopped.untouched:
             _give_tip_back(tx, edition, now=now)
-        if not deliveries.has_open(tx, edition.id):
-            counts = deliveries.counts(tx, edition.id)
-            editions.close(tx, edition.id, totals={state.value: n for state, n in counts.items()}, now=now)
-        settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
         logs.add(tx, logs.Entry(at=now, who=who, what="edition cancel", about=edition.name, why=why))
-        return skipped
+        return stopped.skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What stopping an edition for good came to."""
+
+    skipped: int
+    """People who were waiting and do not get it."""
+    untouched: bool
+    """True when nothing of it was handed to a server."""
+
+
+def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = "the edition was cancelled") -> Stopped:
+    """Cancel an edition and leave out who waits; close it, unless something of it is on its way at this moment.
+
+    `reason` is what the rows of those who are left out say.
+    """
+    open_states = [EditionStatus.SENDING, EditionStatus.PAUSED]
+    editions.move(tx, edition.id, was=open_states, to=EditionStatus.CANCELLED, why=why)
+    untouched = not deliveries.handed(tx, edition.id)
+    skipped = deliveries.skip_edition(tx, edition.id, reason)
+    if not deliveries.has_open(tx, edition.id):
+        counts = deliveries.counts(tx, edition.id)
+        editions.close(tx, edition.id, totals={state.value: n for state, n in counts.items()}, now=now)
+    settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
+    return Stopped(skipped=skipped, untouched=untouched)
 
 
 def _give_tip_back(tx: Tx, edition: Edition, *, now: datetime) -> None:
@@ -83,6 +98,9 @@ def _give_tip_back(tx: Tx, edition: Edition, *, now: datetime) -> None:
     if tip is not None and tip.status is TipStatus.SENT:
         tips.set_status(tx, tip, TipStatus.APPROVED, now=now)
     editions.give_tip_back(tx, edition.id)
+    if editions.reached_anybody(tx, edition.date):
+        # Another edition of that date did go out: what is given up is a replacement or a correction of it.
+        return
     slots.move(
         tx, edition.date, was=SlotState.FROZEN, to=SlotState.SKIPPED, reason="its edition was cancelled", now=now
     )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from newsletter.core.message import Recipient
+from newsletter.core.message import MergeField
 from newsletter.render.encoding import Base64Body, quoted_pieces
 from newsletter.render.splice import Hole
 
-Filler = Callable[[Recipient], bytes]
-"""What fills a hole for one person."""
+ValueOf = Callable[[MergeField], str]
+"""Gives one person's value of a merge field, cleaned."""
+Filler = Callable[[ValueOf], bytes]
+"""What fills a place that is no hole in quoted-printable text."""
 
 
 class Body:
@@ -48,17 +50,17 @@ class Body:
             mixed += (hole, piece)
         return mixed
 
-    def plain(self, recipient: Recipient) -> str:
+    def plain(self, value_of: ValueOf) -> str:
         """Return the part as one person sees it, not encoded."""
-        return fill(self._fixed, self._holes, recipient)
+        return fill(self._fixed, self._holes, value_of)
 
-    def _splice_base64(self, recipient: Recipient) -> bytes:
+    def _splice_base64(self, value_of: ValueOf) -> bytes:
         """Encode the values of one person into the prepared base64 text."""
         assert self._base64 is not None  # noqa: S101 - only then is this a filler.
-        return self._base64.splice([hole.value(recipient).encode() for hole in self._holes])
+        return self._base64.splice([hole.escaped(value_of(hole.field)).encode() for hole in self._holes])
 
 
-def fill(fixed: Sequence[str], holes: Sequence[Hole], recipient: Recipient) -> str:
+def fill(fixed: Sequence[str], holes: Sequence[Hole], value_of: ValueOf) -> str:
     """Return a text with one person's values in it."""
-    values = [hole.value(recipient) for hole in holes]
+    values = [hole.escaped(value_of(hole.field)) for hole in holes]
     return "".join(text + value for text, value in zip(fixed, [*values, ""], strict=True))

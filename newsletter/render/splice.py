@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from newsletter.core.message import MergeField, Recipient, split_merge_fields
+from newsletter.core.message import MergeField, split_merge_fields
 
 HTML = "h"
 """In the text or in a quoted attribute of HTML: one escaping is safe in both."""
@@ -36,10 +36,6 @@ class Hole:
 
     kind: str
     field: MergeField
-
-    def value(self, recipient: Recipient) -> str:
-        """Return one person's value, escaped for this place."""
-        return self.escaped(self.field.value(recipient))
 
     def escaped(self, value: str) -> str:
         """Escape a value for this place."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, and_, case, exists, literal, null, select, update
+from sqlalchemy import ColumnElement, Exists, and_, case, exists, func, literal, null, select, update
 
 from newsletter.core.delivery import OPEN_STATES, DeliveryState
 from newsletter.core.edition import EditionId, EditionKind
@@ -61,6 +61,25 @@ def audience(tx: Tx, kind: EditionKind, of: EditionId | None, *, now: datetime) 
     )
 
 
+def count(tx: Tx, kind: EditionKind, of: EditionId, *, now: datetime) -> tuple[int, int]:
+    """Return for how many an edition of this kind would be, and of how many the earlier outcome is still open."""
+    given = audience(tx, kind, of, now=now)
+    found = dict(
+        tx.execute(select(given.state.label("state"), func.count()).where(*given.who).group_by("state")).tuples().all()
+    )
+    waiting = found.get(DeliveryState.DEFERRED.value, 0)
+    return waiting + found.get(DeliveryState.QUEUED.value, 0), waiting
+
+
+def untried(tx: Tx, of: EditionId) -> int:
+    """Return how many people of an edition wait for its first try."""
+    return tx.execute(
+        select(func.count()).where(
+            delivery.c.edition_id == of, delivery.c.state == DeliveryState.QUEUED.value, delivery.c.attempts == 0
+        )
+    ).scalar_one()
+
+
 def chain(tx: Tx, kind: EditionKind, of: EditionId) -> Sequence[EditionId]:
     """Return the editions that decide: the one a correction is about, or all that a replacement comes after."""
     found = [of]
@@ -72,13 +91,17 @@ def chain(tx: Tx, kind: EditionKind, of: EditionId) -> Sequence[EditionId]:
     return found
 
 
-def settle_waiting(tx: Tx, wanted: EditionId, kind: EditionKind, of: EditionId, *, now: datetime) -> int:
-    """Decide about those who wait for an earlier outcome; return how many are left out now.
+def settle_waiting(tx: Tx, wanted: EditionId, *, now: datetime) -> int:
+    """Decide about those of an edition who wait for an earlier outcome; return how many are left out now.
 
     Call it in the transaction that gathers what is due. Whose outcome is still open is put off first: an outcome that
     comes between the two statements then finds a row that is not due, and never one that goes out unjudged.
     """
-    earlier = chain(tx, kind, of)
+    row = tx.execute(select(edition.c.kind, edition.c.of_edition).where(edition.c.id == wanted)).one()
+    if row.of_edition is None:
+        return 0
+    kind = EditionKind(row.kind)
+    earlier = chain(tx, kind, EditionId(row.of_edition))
     waits = (
         delivery.c.edition_id == wanted,
         delivery.c.state == DeliveryState.DEFERRED.value,

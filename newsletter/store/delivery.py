@@ -8,18 +8,17 @@ stays where that process put it. How they are marked and recorded stands in `sto
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, Text, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 
-from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId, EditionStatus
-from newsletter.core.subscriber import SubscriberId, SubscriberState
-from newsletter.store.among import among
+from newsletter.core.subscriber import SubscriberId
 from newsletter.store import block as blocks
+from newsletter.store.audience import settle_waiting
 from newsletter.store.block import BLOCK_SIZE
-from newsletter.store.schema import delivery, edition, subscriber
+from newsletter.store.schema import delivery, edition
 from newsletter.store.unit import Tx
 
 
@@ -100,6 +99,7 @@ def due_editions(tx: Tx, *, now: datetime) -> Sequence[EditionId]:
 
 def gather(tx: Tx, of: EditionId, *, now: datetime) -> int:
     """Put one block's worth of due deferred deliveries back to the queue, in a new block; return how many."""
+    settle_waiting(tx, of, now=now)
     due = (
         select(delivery.c.id)
         .where(
@@ -138,7 +138,8 @@ def expire_untried(tx: Tx, *, of: EditionId, reason: str) -> int:
     found = _expire_where(
         tx,
         delivery.c.edition_id == of,
-        delivery.c.state == DeliveryState.QUEUED.value,
+        # Deferred without an attempt are those who wait for the outcome of another edition.
+        delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
         delivery.c.first_attempt_at.is_(None),
         reason=reason,
     )

@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Row, and_, func, insert, literal, select, update
+from sqlalchemy import Row, func, insert, literal, select, update
 
-from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
 from newsletter.core.lineup import Sending, Source
 from newsletter.core.tip import TipId
 from newsletter.store.audience import audience
+from newsletter.store.block import BLOCK_SIZE
 from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
-
-BLOCK_SIZE = 500
-"""Deliveries worked in one go; what a worker holds in memory."""
 
 # The content is tens of kilobytes and read once per run, so the other queries leave it out.
 _COLUMNS = [column for column in edition.c if column.name not in {"content", "totals", "tip_used"}]
@@ -69,12 +66,11 @@ def create(tx: Tx, new: NewEdition, *, now: datetime) -> Edition:
 
     The rows are made inside the database: a million people never pass through this process.
     """
-    number = tx.execute(select(func.count()).where(edition.c.date == new.date)).scalar_one() + 1
     made = tx.execute(
         insert(edition)
         .values(
             date=new.date,
-            number=number,
+            number=next_number(tx, new.date),
             tip_id=new.tip_id,
             tip_slug=new.tip_slug,
             title=new.title,
@@ -118,6 +114,11 @@ def _fill(tx: Tx, wanted: EditionId, new: NewEdition, *, now: datetime) -> int:
     return done.rowcount
 
 
+def next_number(tx: Tx, on: date) -> int:
+    """Return the number that the next edition of a date bears."""
+    return tx.execute(select(func.count()).where(edition.c.date == on)).scalar_one() + 1
+
+
 def by_id(tx: Tx, wanted: EditionId) -> Edition:
     """Return an edition."""
     return _from_row(tx.execute(select(*_COLUMNS).where(edition.c.id == wanted)).one())
@@ -133,6 +134,19 @@ def latest(tx: Tx, *, count: int = 20) -> Sequence[Edition]:
     """Return the newest editions, newest first."""
     rows = tx.execute(select(*_COLUMNS).order_by(edition.c.date.desc(), edition.c.number.desc()).limit(count))
     return [_from_row(row) for row in rows]
+
+
+def about(tx: Tx, of: EditionId) -> Sequence[Edition]:
+    """Return the editions that replace or correct this one, in order."""
+    query = select(*_COLUMNS).where(edition.c.of_edition == of)
+    return [_from_row(row) for row in tx.execute(query.order_by(edition.c.number))]
+
+
+def begun_after(tx: Tx, on: date) -> Edition | None:
+    """Return the first edition of a later date's own, None when there is none yet."""
+    query = select(*_COLUMNS).where(edition.c.date > on, edition.c.kind == EditionKind.REGULAR.value)
+    row = tx.execute(query.order_by(edition.c.date).limit(1)).first()
+    return None if row is None else _from_row(row)
 
 
 def unfinished(tx: Tx) -> Sequence[Edition]:
@@ -209,39 +223,11 @@ def totals(tx: Tx, wanted: EditionId) -> Mapping[str, int] | None:
     return found
 
 
+def reached_anybody(tx: Tx, on: date) -> bool:
+    """Tell whether anything of a date was handed to a server."""
+    return tx.execute(select(edition.c.id).where(edition.c.date == on, edition.c.tip_used).limit(1)).first() is not None
+
+
 def give_tip_back(tx: Tx, wanted: EditionId) -> None:
     """Let the lineup forget that this edition used its tip: nothing of it was handed to a server."""
     tx.execute(update(edition).where(edition.c.id == wanted).values(tip_used=False))
-
-
-def open_blocks(tx: Tx, wanted: EditionId) -> Sequence[int]:
-    """Return the numbers of the blocks that still hold work, in order."""
-    query = select(block.c.number).where(block.c.edition_id == wanted, block.c.state == "open")
-    return list(tx.execute(query.order_by(block.c.number)).scalars())
-
-
-def close_block(tx: Tx, wanted: EditionId, number: int) -> bool:
-    """Close a block in which nothing is queued or on its way any more; tell whether it could be."""
-    waiting = (
-        select(delivery.c.id)
-        .where(
-            delivery.c.edition_id == wanted,
-            delivery.c.block == number,
-            delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.SENDING.value]),
-        )
-        .exists()
-    )
-    done = tx.execute(
-        update(block)
-        .where(and_(block.c.edition_id == wanted, block.c.number == number, block.c.state == "open"), ~waiting)
-        .values(state="closed"),
-    )
-    return done.rowcount == 1
-
-
-def new_block(tx: Tx, wanted: EditionId) -> int:
-    """Make a further block, for deliveries that are due again, and return its number."""
-    last = tx.execute(select(func.max(block.c.number)).where(block.c.edition_id == wanted)).scalar()
-    number = 0 if last is None else int(last) + 1
-    tx.execute(insert(block).values(edition_id=wanted, number=number, state="open"))
-    return number

@@ -1,7 +1,7 @@
 """Workers: the sending processes, past and present, and how people and other workers know that one lives.
 
-In: what a process says of itself. Out: who is alive, with what, since when. On PostgreSQL the server's clock dates all of
-it, so that machines whose clocks differ agree on who is late.
+In: what a process says of itself. Out: who is alive, with what, since when. On PostgreSQL the server's clock dates all
+of it, so that machines whose clocks differ agree on who is late.
 """
 
 from __future__ import annotations

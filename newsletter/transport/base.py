@@ -31,6 +31,8 @@ class Envelope:
     """Header and body with CRLF line ends, the last line included; no line begins with a dot."""
     smtputf8: bool = False
     """True when a header or an address cannot be written in ASCII (RFC 6531)."""
+    envelope_id: str = ""
+    """What a relay with DSN names in its reports (RFC 3461 §4.4), printable ASCII; empty: nothing is asked of it."""
 
 
 class Security(StrEnum):
@@ -48,6 +50,8 @@ class Relay:
 
     host: str
     port: int
+    name: str = ""
+    """What people call it; empty: host and port."""
     security: Security = Security.STARTTLS
     username: str = ""
     """Empty: no login."""
@@ -61,7 +65,9 @@ class Relay:
     max_messages: int = 100
     """A connection is to be recycled after this many messages …"""
     max_seconds: float = 60.0
-    """… or at this age, whichever comes first."""
+    """… or at this age, whichever comes first …"""
+    idle_seconds: float = 5.0
+    """… or when nothing was sent for so long: some relays hang up after 10 s, and a hung-up line costs a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,19 +80,55 @@ class ConnectFailure:
 
 
 class Connection(Protocol):
-    """An open, logged-in session with the relay; used by one thread."""
+    """An open, logged-in session with the relay; used by one thread.
+
+    The usual round is `hand_over(this, following=next)`, then `answer()`, then `hand_over(next, …)`. A connection that
+    ends at any point was given at most one message whose outcome is unknown: the one whose answer is outstanding. What
+    was only announced was not sent, and may be handed over elsewhere.
+    """
+
+    @property
+    def relay(self) -> str:
+        """The name of the relay it goes to, for people."""
+        ...
 
     @property
     def needs_recycling(self) -> bool:
-        """True when no more messages should go this way: closed, too old, or enough sent."""
+        """True when no more messages should go this way: closed, too old, too long idle, or enough sent.
+
+        Never because of age or number while a message is announced: that one still goes this way.
+        """
+        ...
+
+    @property
+    def announces(self) -> bool:
+        """True while the server has the envelope of a message that was not handed over."""
+        ...
+
+    def hand_over(
+        self,
+        envelope: Envelope,
+        *,
+        following: Envelope | None = None,
+        before_data: Callable[[], None] | None = None,
+    ) -> Reply | None:
+        """Agree on the envelope and write its content; None once the last byte is with the socket.
+
+        A `Reply` is what decided before: refused, or lost, and certainly not delivered. `before_data` is called once,
+        after everything else is agreed and right before the first byte of the content is written: from then on the
+        message may arrive. If it raises, no content is written and the connection is closed.
+
+        Where the relay pipelines, `following` is announced in the same write; the next `hand_over` must then be of
+        that very object, or the session ends. Elsewhere it is ignored, so it does no harm to name it always.
+        """
+        ...
+
+    def answer(self) -> Reply:
+        """Wait for the reply to what was handed over; to be called once for each `hand_over` that returned None."""
         ...
 
     def send(self, envelope: Envelope, *, before_data: Callable[[], None] | None = None) -> Reply:
-        """Send one message and return the reply that decided.
-
-        `before_data` is called once, after everything else is agreed and right before the first byte of the content is
-        written: from then on the message may arrive. If it raises, no content is written and the connection is closed.
-        """
+        """Hand over one message and return the reply that decided."""
         ...
 
     def close(self) -> None:
@@ -94,5 +136,5 @@ class Connection(Protocol):
         ...
 
     def abort(self) -> None:
-        """Hang up at once, from any thread: a `send` under way returns with what is known by then."""
+        """Hang up at once, from any thread: a call under way returns with what is known by then."""
         ...

@@ -20,6 +20,8 @@ from newsletter.transport.wire import Wire
 
 _DONE = 250
 _NOT_THIS_MECHANISM = 504
+_LONGEST_NUMBER = 20
+"""Digits of a SIZE (RFC 1870 §5)."""
 
 _CERTIFICATE_FAULTS = {
     9: "its certificate is not valid yet (or this machine's clock is wrong)",
@@ -44,6 +46,14 @@ class Features:
     """0: no limit known."""
     smtputf8: bool
     eight_bit: bool
+    pipelining: bool = False
+    """RFC 2920."""
+    dsn: bool = False
+    """RFC 3461."""
+    mail_max: int = 0
+    """Transactions that the server takes in this session (RFC 9422 §4.1); 0: no limit known."""
+    domain_max: int = 0
+    """Recipient domains that it takes in this session (RFC 9422 §4.3); 0: no limit known."""
 
 
 class _Refused(Exception):  # noqa: N818 - it carries a value to `open_session`, and ends there.
@@ -204,13 +214,22 @@ def _own_name(sock: socket.socket | None) -> str:
 
 
 def _features(offered: Mapping[str, str]) -> Features:
-    limit = offered.get("size", "").split(" ")[0]
+    limits = dict(word.upper().partition("=")[::2] for word in offered.get("limits", "").split())
     return Features(
         size="size" in offered,
-        size_limit=int(limit) if limit.isdecimal() and limit.isascii() else 0,
+        size_limit=_number(offered.get("size", "").split(" ")[0]),
         smtputf8="smtputf8" in offered,
         eight_bit="8bitmime" in offered,
+        pipelining="pipelining" in offered,
+        dsn="dsn" in offered,
+        # RCPTMAX is at least one, and one is all that we ever name.
+        mail_max=_number(limits.get("MAILMAX", "")),
+        domain_max=_number(limits.get("RCPTDOMAINMAX", "")),
     )
+
+
+def _number(digits: str) -> int:
+    return int(digits) if digits.isdecimal() and digits.isascii() and len(digits) <= _LONGEST_NUMBER else 0
 
 
 def _reply(phase: Phase, code: int, text: bytes | str) -> Reply:

@@ -9,16 +9,31 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
+import struct
+import sys
 from io import BufferedReader
 
-_BLOCK = 65536
+_READ = 4096
+_RECORD = 16384
+"""Most plain bytes in one TLS record (RFC 8446 §5.1)."""
 _LONGEST_LINE = 8192
 """Far above the 512 octets of RFC 5321 §4.5.3.1.5, which real servers exceed."""
 _MOST_LINES = 128
+_LOWEST, _HIGHEST = 200, 599
+_BLANK, _HYPHEN = b" ", b"-"
+
+Answer = tuple[int, list[bytes]]
+"""A reply as it came: its code, and what follows the code in each of its lines."""
 
 
 class WireLost(Exception):  # noqa: N818 - it is an event of the wire, named as the engine's log names it.
     """The connection ended, timed out or became unreadable."""
+
+    def __init__(self, words: str, *, sent: int = 0) -> None:
+        """Say what happened; `sent` counts the bytes of a write that the peer may have."""
+        super().__init__(words)
+        self.sent = sent
 
 
 class Wire:
@@ -27,52 +42,65 @@ class Wire:
     def __init__(self, sock: socket.socket, reader: BufferedReader) -> None:
         """Take over a socket and the buffered reader that goes with it: bytes may wait in that buffer."""
         self._sock = sock
-        self._reader = reader
-        # Each command is one small packet that waits for its reply; Nagle's algorithm would only delay it.
+        self._buffer = _left_in(sock, reader)
+        self._at = 0
+        # A socket with a time-out in Python polls before each call, and each call then gives up the interpreter lock
+        # twice. Time-outs in the kernel cost nothing while all is well. TLS cannot use them: it would try for ever.
+        self._tls = isinstance(sock, ssl.SSLSocket)
+        self._kernel = not self._tls and sys.platform != "win32"
+        self._timeouts: dict[int, float] = {}
+        if self._kernel:
+            sock.settimeout(None)
+        # What we write is a whole step of the conversation that waits for its reply; Nagle's algorithm would delay it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def write(self, data: bytes, timeout: float) -> None:
-        """Hand all of `data` to the socket, or raise: then its last byte was not handed over.
+        """Hand all of `data` to the socket, or raise `WireLost` with the number of bytes that the peer may have.
 
-        `send` returns how many bytes the kernel took, and with TLS it returns only once the last record is with the
-        kernel in full; a record that is cut off cannot be decrypted. So if this raises, the peer cannot have it all.
+        That number is exact: `send` returns what the kernel took, and with TLS each call writes one record, of which
+        the peer can decrypt nothing until it has all of it.
         """
+        sent = 0
         try:
-            self._sock.settimeout(timeout)
-            view = memoryview(data)
-            while view:
-                view = view[self._sock.send(view[:_BLOCK]) :]
+            self._limit(socket.SO_SNDTIMEO, timeout)
+            if not self._tls:
+                sent = self._sock.send(data)
+            if sent < len(data):
+                view = memoryview(data)
+                while sent < len(data):
+                    sent += self._sock.send(view[sent : sent + _RECORD] if self._tls else view[sent:])
         except (OSError, ValueError) as trouble:
-            raise WireLost(_words(trouble, "write")) from trouble
+            raise WireLost(_words(trouble, "write"), sent=sent) from trouble
 
-    def read_reply(self, timeout: float) -> tuple[int, list[str]]:
+    def read_reply(self, timeout: float) -> Answer:
         """Return the next reply: its code and the text of its lines (RFC 5321 §4.2.1)."""
-        lines: list[str] = []
-        try:
-            self._sock.settimeout(timeout)
-            while len(lines) < _MOST_LINES:
-                line = self._reader.readline(_LONGEST_LINE)
-                if not line.endswith(b"\n"):
-                    # Half a line tells nothing for certain: `250` without its line end may have been `250-`.
-                    raise WireLost("the server closed the connection" if len(line) < _LONGEST_LINE else "line too long")
-                code, mark, text = line[:3], line[3:4], line[4:].rstrip(b"\r\n")
-                if not code.isdigit() or mark not in {b" ", b"-", b"\r", b"\n"}:
-                    raise WireLost(f"unreadable reply: {line[:80]!r}")
-                lines.append(text.decode("utf-8", "replace"))
-                if mark != b"-":
-                    return int(code), lines
-        except (OSError, ValueError) as trouble:
-            raise WireLost(_words(trouble, "read")) from trouble
-        raise WireLost("the reply has no end")
+        line = self._line(timeout)
+        # Nearly every reply is one such line.
+        if line[3:4] == _BLANK and line[:3].isdigit() and _LOWEST <= (code := int(line[:3])) <= _HIGHEST:
+            return code, [line[4:]]
+        return self._long_reply(line, timeout)
 
     def has_word(self) -> bool:
-        """Tell whether something waits to be read, without waiting for it."""
+        """Tell, without waiting, whether the server said something, or hung up."""
+        if self.has_buffered():
+            return True
         try:
-            self._sock.settimeout(0)
-            return bool(self._reader.peek(1))
-        except (OSError, ValueError):
-            # Nothing there yet (TLS says so by an error), or a broken socket, which the next command will find out.
+            if self._kernel:
+                data = self._sock.recv(_READ, socket.MSG_DONTWAIT)
+            else:
+                self._timeouts.clear()
+                self._sock.settimeout(0)
+                data = self._sock.recv(_READ)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return False
+        except (OSError, ValueError):
+            return True
+        self._buffer, self._at = data, 0
+        return True
+
+    def has_buffered(self) -> bool:
+        """Tell whether something that was read has not been taken yet."""
+        return self._at < len(self._buffer)
 
     def hang_up(self) -> None:
         """Wake a thread that waits on this socket; safe from any thread, and with TLS."""
@@ -82,12 +110,74 @@ class Wire:
 
     def close(self) -> None:
         """Give the socket back to the system."""
-        for end in (self._reader, self._sock):
-            with contextlib.suppress(OSError, ValueError):
-                end.close()
+        with contextlib.suppress(OSError, ValueError):
+            self._sock.close()
+
+    def _long_reply(self, line: bytes, timeout: float) -> Answer:
+        lines: list[bytes] = []
+        while len(lines) < _MOST_LINES:
+            code, mark = line[:3], line[3:4]
+            if not code.isdigit() or mark not in {b" ", b"-", b"\r", b""} or not _LOWEST <= int(code) <= _HIGHEST:
+                raise WireLost(f"unreadable reply: {line[:80]!r}")
+            lines.append(line[4:])
+            if mark != _HYPHEN:
+                return int(code), lines
+            line = self._line(timeout)
+        raise WireLost("the reply has no end")
+
+    def _line(self, timeout: float) -> bytes:
+        """Return the next line without its end; the carriage return stays, whoever reads the text strips it."""
+        end = self._buffer.find(b"\n", self._at)
+        if end < 0:
+            end = self._more(timeout)
+        line = self._buffer[self._at : end]
+        self._at = end + 1
+        return line
+
+    def _more(self, timeout: float) -> int:
+        """Read until there is an end of line and return its place."""
+        self._buffer, self._at = self._buffer[self._at :], 0
+        while (known := len(self._buffer)) < _LONGEST_LINE:
+            try:
+                self._limit(socket.SO_RCVTIMEO, timeout)
+                data = self._sock.recv(_READ)
+            except (OSError, ValueError) as trouble:
+                raise WireLost(_words(trouble, "read")) from trouble
+            if not data:
+                # Half a line tells nothing for certain: `250` without its line end may have been `250-`.
+                raise WireLost("the server closed the connection")
+            self._buffer = self._buffer + data if known else data
+            if (end := self._buffer.find(b"\n", known)) >= 0:
+                return end
+        raise WireLost("line too long")
+
+    def _limit(self, option: int, seconds: float) -> None:
+        """Set how long the next call may take, if that differs from the last one of its kind."""
+        if not self._kernel:
+            option = 0
+        if self._timeouts.get(option) == seconds:
+            return
+        if self._kernel:
+            # No time at all would mean for ever.
+            whole, rest = divmod(max(round(seconds * 1e6), 1), 1_000_000)
+            self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, rest))
+        else:
+            self._sock.settimeout(seconds)
+        self._timeouts[option] = seconds
+
+
+def _left_in(sock: socket.socket, reader: BufferedReader) -> bytes:
+    """Return what the reader holds already, and close it; the socket stays open."""
+    left = b""
+    with contextlib.suppress(OSError, ValueError):
+        sock.settimeout(0)
+        left = reader.peek(1)
+    with contextlib.suppress(OSError, ValueError):
+        reader.close()
+    return left
 
 
 def _words(trouble: Exception, doing: str) -> str:
-    if isinstance(trouble, TimeoutError):
+    if isinstance(trouble, TimeoutError | BlockingIOError):
         return f"time-out during {doing}"
     return f"connection lost during {doing}: {trouble}"

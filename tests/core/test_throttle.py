@@ -118,8 +118,8 @@ def test_a_lasting_strain_is_heeded_within_a_round() -> None:
 def test_a_connection_from_before_the_trouble_proves_nothing() -> None:
     """Only mail that is taken on a newer connection closes the breaker."""
     state = failed(start(3, now=0.0), 10.0)
-    assert recover(state, opened_at=9.0) == state
-    well = recover(state, opened_at=10.0)
+    assert recover(state, opened_at=10.0) == state
+    well = recover(state, opened_at=10.1)
     assert (well.well, well.strikes, well.plain) == (True, 0, "")
 
 

@@ -87,23 +87,46 @@ class Server:
 class ScriptedConnection:
     """One session of it."""
 
+    relay = "the scripted server"
+
     def __init__(self, server: Server) -> None:
         """Belong to a server."""
         self._server = server
         self._closed = False
+        self._reply: Reply | None = None
 
     @property
     def needs_recycling(self) -> bool:
         """True once closed."""
         return self._closed
 
-    def send(self, envelope: Envelope, *, before_data: Callable[[], None] | None = None) -> Reply:
-        """Answer as the script says; without a reply the connection is gone."""
+    def hand_over(
+        self,
+        envelope: Envelope,
+        *,
+        following: Envelope | None = None,
+        before_data: Callable[[], None] | None = None,
+    ) -> Reply | None:
+        """Take what the script refuses before the dot as refused, the rest as handed over."""
         assert not self._closed
+        assert self._reply is None
+        if before_data is not None:
+            before_data()
         reply = self._server.offer(envelope).reply
         if reply.code in {0, 421}:
             self._closed = True
+        self._reply = reply if reply.phase is Phase.DOT else None
+        return None if reply.phase is Phase.DOT else reply
+
+    def answer(self) -> Reply:
+        """Answer as the script says; without a reply the connection is gone."""
+        assert self._reply is not None
+        reply, self._reply = self._reply, None
         return reply
+
+    def send(self, envelope: Envelope, *, before_data: Callable[[], None] | None = None) -> Reply:
+        """Hand over and wait for the answer."""
+        return self.hand_over(envelope, before_data=before_data) or self.answer()
 
     def close(self) -> None:
         """Hang up."""

@@ -6,24 +6,31 @@ import base64
 import email
 import quopri
 import re
+from datetime import UTC, datetime, timedelta, timezone
 from email.header import decode_header, make_header
 from email.policy import default
+from email.utils import format_datetime
+from html import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from newsletter.core.message import plain_value
 from newsletter.render.encoding import (
     NAME_LENGTH,
     Base64Body,
+    any_mailbox,
+    common_value,
     header_text,
     mailbox,
     quoted_pieces,
     quoted_printable,
     quoted_value,
 )
+from newsletter.render.headers import date_time
 
+names = st.text(st.characters(codec="ascii") | st.characters(exclude_categories=["Cs"]), max_size=90)
 lines = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=200)
 spiky = st.lists(st.sampled_from(["From ", "--", ".", " ", "=", "\n", "\t", "ü", "字", "a" * 37]), max_size=60).map(
     "".join
@@ -112,3 +119,49 @@ def test_a_name_that_imitates_an_encoded_word_is_shown_as_it_is() -> None:
     """`=?utf-8?q?x?=` in a name is text, not something to decode."""
     name = "=?utf-8?q?ceo?="
     assert str(make_header(decode_header(mailbox(name, "a@example.org", header="To").split(" <")[0]))) == name
+
+
+@given(names, st.emails() | names)
+@example("Ann Example", "ann@example.org")
+@example("Ann  Example", "ann@example.org")
+@example(" Ann", "ann@example.org")
+@example("a" * 70, "ann@example.org")
+@example("=?utf-8?q?x?=", "ann@example.org")
+def test_a_common_mailbox_is_what_care_would_make_of_it(name: str, address: str) -> None:
+    """The short way for most people's names ends in the very bytes of the long one."""
+    assert mailbox(name, address, header="To") == any_mailbox(name, address, header="To")
+
+
+@given(names | st.text(st.sampled_from("aF.- &'=~"), max_size=160))
+def test_a_value_is_encoded_as_it_always_was(value: str) -> None:
+    """Values of harmless signs stand for themselves; what a frozen edition makes of the others never changes."""
+    expected = _quoted_value_of_the_first_version(value)
+    assert quoted_value(value) == expected
+    assert common_value(value) in {None, expected}
+    assert common_value(value) in {None, quoted_value(escape(value))}
+
+
+def _quoted_value_of_the_first_version(value: str) -> bytes:
+    data = value.encode()
+    if not re.fullmatch(rb"[A-Za-z0-9](?: ?[A-Za-z0-9@_+.,:;!?'()/&#%*-])*", data):
+        if len(data) > 24:
+            return quoted_printable(value)
+        data = b"".join(bytes((b,)) if 33 <= b <= 126 and b != 61 else b"=%02X" % b for b in data)
+    rows = [data[at : at + 72] for at in range(0, len(data), 72)]
+    return b"=\r\n".join(b"=%02X" % row[0] + row[1:] if row[0] in b".-F" else row for row in rows)
+
+
+@pytest.mark.parametrize("value", ["Ann", "ann@example.org", "Ann Example", "https://example.com/u/AbC-_1"])
+def test_most_values_are_common(value: str) -> None:
+    """A name, an address and a link take the short way; if they did not, nobody would see it but the clock."""
+    assert common_value(value) == value.encode()
+
+
+@given(
+    st.datetimes(
+        timezones=st.sampled_from([UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=-3, minutes=-30))])
+    ),
+)
+def test_a_date_is_written_as_the_standard_library_writes_it(moment: datetime) -> None:
+    """Every moment, in any zone."""
+    assert date_time(moment) == format_datetime(moment).encode()

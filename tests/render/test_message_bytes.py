@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP, default
@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.core.message import Publication, Recipient, plain_value
+from newsletter.core.message import Publication, Recipient, merge_fields, plain_value
 from newsletter.errors import InputError, Stop
 from newsletter.render.mime import CompiledMessage
 from newsletter.render.preview import preview_files
@@ -33,7 +33,11 @@ Dear {{ first_name|friend }} of `{{ field.company name|your company }}`,
 
 > [Your page](https://example.com/?who={{ first_name|friend }}&n={{ email }} "For {{ first_name|friend }}")
 """
+EVERY_FIELD = """
+{{ name|you }} {{ last_name| }} {{ field.name|none }} {{ field.email|none }} {{ field.first_name|none }} \\{{ x }}
+"""
 anything = st.text(st.characters(), max_size=80)
+common = st.text("aF.-@ &'=~<ü", max_size=80)
 
 
 def parsed(raw: bytes) -> EmailMessage:
@@ -162,6 +166,76 @@ def test_any_name_and_field_arrive_as_they_are(
     assert f'title="For {escape(who)}"' in html
     assert f"https://example.com/?who={quote(who, safe='')}&n=ann%40example.org" in text
     assert f"For {who}\n" in text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A person as a query returns one."""
+
+    email: str = "ann@example.org"
+    name: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@settings(deadline=None)
+@given(
+    person=st.builds(
+        Row,
+        email=st.emails() | anything,
+        name=common | anything,
+        first_name=common | anything,
+        last_name=common | anything,
+        fields=st.dictionaries(
+            st.sampled_from(["Company-Name", "company name", "name", "email", "x"]), common | anything
+        ),
+    ),
+    link=st.just("https://news.example.com/u/AbCd-EfGh_123") | common | anything,
+    more=st.just("") | st.just("朋友你好。" * 900),
+)
+def test_a_row_of_the_database_makes_the_same_message(edit: Edit, person: Row, link: str, more: str) -> None:
+    """The way of a million people, without a `Recipient`, ends in the bytes of the way of a preview, for any values."""
+    body = PERSONAL_BODY + EVERY_FIELD + more
+    compiled = edit(body, subject="{{ first_name|friend }}, a tip")
+    date = datetime(2026, 11, 24, 14, 0, 3, 250_000, tzinfo=UTC)
+    address = plain_value(person.email)
+    recipient = Recipient(
+        email=address,
+        name=person.name,
+        fields=merge_fields(person),
+        unsubscribe_url=link,
+        message_id="1.x@example.com",
+        date=date,
+    )
+    made = compiled.personal(person, address=address, unsubscribe_url=link, message_id="1.x@example.com", date=date)
+    assert made == compiled.splice(recipient)
+    assert part(made, "plain") == compiled.text(recipient)
+    assert part(made, "html") == compiled.html(recipient)
+
+
+@pytest.mark.parametrize("name", ["Ann Example", "Zoë, 朋友"])
+def test_nothing_is_rendered_or_asked_for_one_person(edit: Edit, name: str) -> None:
+    """A message is spliced without a template, an `EmailMessage` or a query: a million of them would take hours."""
+    compiled = edit(PERSONAL_BODY + EVERY_FIELD, subject="{{ first_name|friend }}, a tip")
+    person = Row(name=name, first_name=name, fields={"Company-Name": name})
+    called: set[str] = set()
+    sys.setprofile(lambda frame, *_: called.add(frame.f_code.co_filename))
+    try:
+        compiled.personal(
+            person,
+            address=person.email,
+            unsubscribe_url="https://example.com/u/x",
+            message_id="1.x@example.com",
+            date=datetime(2026, 11, 24, tzinfo=UTC),
+        )
+    finally:
+        sys.setprofile(None)
+    places = {Path(file).parent.name + "/" + Path(file).stem for file in called}
+    assert "render/mime" in places
+    assert not {place for place in places if place.split("/")[0] in {"jinja2", "premailer", "sqlalchemy", "lxml"}}
+    assert not {"email/message", "email/generator", "email/contentmanager"} & places
+    assert not {place for place in places if place.startswith(("store/", "engine/"))}
 
 
 def test_a_message_equals_its_stored_sample(edit: Edit, recipient: Recipient, tmp_path: Path) -> None:

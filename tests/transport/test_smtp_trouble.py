@@ -304,7 +304,7 @@ def test_a_connection_is_recycled_after_so_many_messages_or_seconds() -> None:
     """Relays limit both, and a balancer behind one name gets its chance."""
     now = [100.0]
     with ScriptedServer(*OPENING, *MESSAGE, *MESSAGE) as server:
-        relay = Relay(host="127.0.0.1", port=server.port, security=Security.NONE, max_messages=2, max_seconds=60)
+        relay = Relay(host="127.0.0.1", port=server.port, security=Security.NONE, max_messages=2, idle_seconds=600)
         connection = connect(relay, monotonic=lambda: now[0])
         assert not isinstance(connection, ConnectFailure)
         connection.send(LETTER)

@@ -1,0 +1,157 @@
+"""The circuit breaker of an edition: when so much is refused that going on would burn the list and our good name.
+
+In: what was counted of an edition so far, the last refusals in a row, the limits. Out: a `Trip` with the reason in
+words, or None. It pauses nothing itself. Sources: Amazon SES reviews senders at 5 % bounces and stops them at 10 %;
+deliverability people call 25 alike refusals in a row a block.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+AT_LEAST = 25
+"""Refusals below which a share says nothing: one of 40 people would be 2.5 %, and providers judge volumes, too. What a
+small list suffers is told when the edition ends (`flows/alert.py:report_refused`)."""
+
+FIRST = 1000
+"""Among so few, a run of old addresses is chance: `FIRST_FACTOR` times the share is borne."""
+FIRST_FACTOR = 2.5
+
+WORSE = 1.5
+"""A person who resumed an edition has accepted its share of refusals; it stops again when it gets clearly worse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerLimits:
+    """Where an edition is paused; 0 switches a limit off."""
+
+    hard_percent: float = 2.0
+    """Addresses that do not exist, after the first thousand; 5 % (2.5 times as much) among those."""
+    policy_percent: float = 2.0
+    """Refusals for what we are: blocked, or not believed (SPF, DKIM, DMARC)."""
+    content_percent: float = 1.0
+    """Refusals for what we send."""
+    refusals: int = 25
+    """Alike refusals in a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What was counted of an edition; every number only grows."""
+
+    accepted: int = 0
+    refused: int = 0
+    """Refused for good, whatever the class: the next three are part of it."""
+    hard: int = 0
+    """Class `hard`."""
+    policy: int = 0
+    """Classes `policy` and `authentication`."""
+    content: int = 0
+    """Class `content`."""
+
+    @property
+    def answered(self) -> int:
+        """Return how many people a server decided about."""
+        return self.accepted + self.refused
+
+    def since(self, before: Tally) -> Tally:
+        """Return what came after an earlier count."""
+        return Tally(
+            accepted=self.accepted - before.accepted,
+            refused=self.refused - before.refused,
+            hard=self.hard - before.hard,
+            policy=self.policy - before.policy,
+            content=self.content - before.content,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streak:
+    """The last refusals, as long as they are alike and nobody was accepted in between."""
+
+    count: int = 0
+    alike: str = ""
+    """What they have in common (`identity`)."""
+    said: str = ""
+    """The words of the last one, without an address, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trip:
+    """The edition is to be paused."""
+
+    why: str
+    """One or two sentences for the alert."""
+
+
+_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+_NUMBERED = re.compile(r"[\w.-]*\d[\w.-]*")
+
+
+def identity(code: int, enhanced: str, text: str) -> str:
+    """Return what is the same in refusals of the same kind: addresses, queue ids and numbers are left out."""
+    words = _NUMBERED.sub("#", _ADDRESS.sub("@", text)).casefold().split()
+    return " ".join((str(code), enhanced, *words))
+
+
+def refused(streak: Streak, *, code: int, enhanced: str, text: str) -> Streak:
+    """Add a refusal for good; one of another kind begins anew. A deferral is none: leave it out."""
+    alike = identity(code, enhanced, text)
+    said = " ".join(part for part in (str(code or ""), enhanced, _ADDRESS.sub("…", text)) if part)
+    return Streak(count=streak.count + 1 if streak.alike == alike else 1, alike=alike, said=said)
+
+
+def accepted(streak: Streak) -> Streak:
+    """Note that a server took a message: whatever was refused, it is not everybody."""
+    return NONE if streak.count else streak
+
+
+NONE = Streak()
+
+
+def judge_edition(
+    tally: Tally, limits: BreakerLimits, *, streak: Streak = NONE, resumed_at: Tally | None = None
+) -> Trip | None:
+    """Tell whether to pause an edition, from all that was counted of it by all workers together.
+
+    `resumed_at` is the tally as it stood when a person last resumed it, None when nobody did. Only what came after it
+    counts, and the share that was borne then is borne again; whoever resumes also begins a new `streak`.
+    """
+    if limits.refusals and streak.count >= limits.refusals:
+        return Trip(
+            why=f"{streak.count} people in a row were refused in the same words, and nobody was accepted: "
+            f'the mail server said "{streak.said}".'
+        )
+    before = resumed_at or Tally()
+    now = tally.since(before)
+    early = FIRST_FACTOR if now.answered <= FIRST else 1.0
+    for name, percent, what in (
+        ("hard", limits.hard_percent * early, _HARD),
+        ("policy", limits.policy_percent, _POLICY),
+        ("content", limits.content_percent, _CONTENT),
+    ):
+        count: int = getattr(now, name)
+        share, borne = _percent(count, now.answered), _percent(getattr(before, name), before.answered) * WORSE
+        if percent and count >= AT_LEAST and share > max(percent, borne):
+            again = " since it was resumed" if resumed_at else ""
+            return Trip(why=f"{count:,} of {now.answered:,} people ({share:.1f} %){again} {what}")
+    return None
+
+
+_HARD = (
+    "have an address that does not exist. Providers stop taking mail from whoever writes to many such: "
+    "is this an old list?"
+)
+_POLICY = (
+    "were refused because of us, not of them: the receiving servers block our mail, or do not believe who we are. "
+    "`newsletter delivery list --state rejected` shows their words."
+)
+_CONTENT = (
+    "were refused because of what is in the mail, or how it is built. "
+    "`newsletter delivery list --state rejected` shows the servers' words."
+)
+
+
+def _percent(count: int, of: int) -> float:
+    return 100 * count / of if of else 0.0

@@ -1,0 +1,77 @@
+"""Correcting: a further tip for those who got an edition, and for nobody else.
+
+In: the edition, long finished or not, and the tip. Out: `DATE.2`, opened in one transaction. Whoever left since is not
+in it. Who waits for another try of the edition has a row that goes out if that try succeeds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
+from newsletter.core.tip import Tip
+from newsletter.errors import InputError
+from newsletter.flows.follow_up import (
+    FollowUp,
+    Outlook,
+    look,
+    opened_before,
+    prepare,
+    refuse_changed,
+    refuse_unfit,
+    write,
+)
+from newsletter.flows.freeze import Kitchen
+from newsletter.store import audience as audiences
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import log as logs
+from newsletter.store.unit import Tx, Unit
+
+KIND = EditionKind.CORRECTION
+
+
+def plan_correction(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
+    """Tell what a correction would do; raise `InputError` when it cannot be done."""
+    of = editions.by_id(tx, wrong)
+    if (known := opened_before(tx, KIND, of, tip)) is not None:
+        return Outlook(of=of, known=known)
+    _refuse_under_way(tx, of)
+    refuse_unfit(tx, of, tip)
+    outlook = look(tx, KIND, of, now=now)
+    if not outlook.people:
+        raise InputError(f"nobody who got the edition of {of.name} is subscribed now; there is nobody to mail")
+    return outlook
+
+
+def correct_edition(
+    unit: Unit, kitchen: Kitchen, wrong: Edition, tip: Tip, *, who: str, why: str, now: datetime
+) -> FollowUp:
+    """Open a correction; done before, it changes nothing and returns what was opened."""
+    with unit.read() as tx:
+        outlook = plan_correction(tx, wrong.id, tip, now=now)
+        number = editions.next_number(tx, wrong.date)
+    if outlook.known is not None:
+        return FollowUp(edition=outlook.known, of=outlook.of, new=False)
+    draft = prepare(kitchen, KIND, outlook.of, tip, number=number)
+    with unit.write() as tx:
+        installations.lock(tx)
+        outlook = plan_correction(tx, wrong.id, tip, now=now)
+        if outlook.known is not None:
+            return FollowUp(edition=outlook.known, of=outlook.of, new=False)
+        refuse_changed(tx, draft)
+        # It has no slot's instant of its own: it goes out when it is asked for.
+        opened = write(tx, draft, sends_at=now, now=now)
+        said = f"{tip.slug}, {opened.edition.audience} people as {opened.edition.name}{': ' + why if why else ''}"
+        logs.add(tx, logs.Entry(at=now, who=who, what="edition correct", about=outlook.of.name, why=said))
+        return opened
+
+
+def _refuse_under_way(tx: Tx, of: Edition) -> None:
+    """Refuse while the wrong tip still goes out: each of those people would get it first, and then a correction."""
+    waiting = audiences.untried(tx, of.id)
+    if of.status is not EditionStatus.CANCELLED and waiting:
+        raise InputError(
+            f"the edition of {of.name} is {of.status} and {waiting:,} people are to get it yet; "
+            f"stop it first: `newsletter edition replace {of.name} --tip TIP`, or `newsletter edition cancel {of.name}`"
+        )

@@ -1,0 +1,142 @@
+"""What `edition replace` and `edition correct` share: a further edition of a date, for some people of an earlier one.
+
+In: the edition it is about, a tip, a kind. Out: `DATE.2`, with its content, its audience and its log, inside the
+caller's transaction. It never waits for what is on its way: `store/audience.py` says how those people are judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from newsletter.core.edition import Edition, EditionKind
+from newsletter.core.lineup import Source
+from newsletter.core.tip import Tip, TipStatus
+from newsletter.errors import InputError, NotNow
+from newsletter.flows.freeze import Kitchen, new_nonce, render
+from newsletter.store import audience as audiences
+from newsletter.store import edition as editions
+from newsletter.store import ledger, retention
+from newsletter.store import tip as tips
+from newsletter.store.ledger import LedgerKind
+from newsletter.store.unit import Tx
+
+WORDS = {EditionKind.REPLACEMENT: "replaces", EditionKind.CORRECTION: "corrects"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What opening a further edition would do."""
+
+    of: Edition
+    """The edition as it stands now."""
+    known: Edition | None = None
+    """The very edition that is asked for, when it was opened before; nothing is left to be done then."""
+    people: int = 0
+    """For how many it would be."""
+    pending: int = 0
+    """Of how many of them the outcome of the edition before is still open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A further edition, rendered; whether it still fits is looked at when it is written."""
+
+    kind: EditionKind
+    of: Edition
+    tip: Tip
+    number: int
+    content: str
+    nonce: str
+
+    @property
+    def name(self) -> str:
+        """Return the name that it will bear."""
+        return f"{self.of.date.isoformat()}.{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """What came of it."""
+
+    edition: Edition
+    of: Edition
+    new: bool
+    """False when it was opened before; nothing was changed then."""
+    unpinned: date | None = None
+    """The date for which the tip was planned; it has gone out now."""
+
+
+def prepare(kitchen: Kitchen, kind: EditionKind, of: Edition, tip: Tip, *, number: int) -> Draft:
+    """Render it, with no transaction open; raise `InputError` when a gate refuses the tip."""
+    nonce = new_nonce()
+    name = f"{of.date.isoformat()}.{number}"
+    content = render(kitchen, tip, of.date, nonce=nonce, name=name)
+    return Draft(kind=kind, of=of, tip=tip, number=number, content=content, nonce=nonce)
+
+
+def opened_before(tx: Tx, kind: EditionKind, of: Edition, tip: Tip) -> Edition | None:
+    """Return the edition that did this already: the same command given twice, or again after it was killed."""
+    found = [one for one in editions.about(tx, of.id) if one.kind is kind and one.tip_id == tip.id]
+    return found[-1] if found else None
+
+
+def refuse_unfit(tx: Tx, of: Edition, tip: Tip) -> None:
+    """Refuse a tip that cannot go out, and an edition of which it is not known any more who got it."""
+    if tip.id == of.tip_id:
+        raise InputError(f"{tip.slug!r} is the very tip of the edition of {of.name}; name another one")
+    if tip.status is TipStatus.DRAFT:
+        raise InputError(f"{tip.slug!r} is a draft; `newsletter tip approve {tip.slug}` first")
+    if tip.status is not TipStatus.APPROVED:
+        done = "was sent already" if tip.status is TipStatus.SENT else "is retired"
+        raise InputError(f"{tip.slug!r} {done}; name an approved tip (`newsletter tip list`)")
+    if not retention.is_whole(tx, of.id):
+        raise InputError(
+            f"who got the edition of {of.name} is not known any more: its rows were deleted "
+            "after NEWSLETTER_KEEP_DELIVERIES_DAYS"
+        )
+
+
+def look(tx: Tx, kind: EditionKind, of: Edition, *, now: datetime) -> Outlook:
+    """Count for whom it would be."""
+    people, pending = audiences.count(tx, kind, of.id, now=now)
+    return Outlook(of=of, people=people, pending=pending)
+
+
+def refuse_changed(tx: Tx, draft: Draft) -> None:
+    """Refuse what was rendered from a tip, or for a number, that is not that one any more."""
+    if tips.by_id(tx, draft.tip.id) != draft.tip or editions.next_number(tx, draft.of.date) != draft.number:
+        raise NotNow(f"{draft.tip.slug!r} or {draft.of.name} changed at this moment; nothing was done. Try again.")
+
+
+def write(tx: Tx, draft: Draft, *, sends_at: datetime, now: datetime) -> FollowUp:
+    """Open it: its rows, its tip used up, its line in the ledger. Raises `InputError` when it is for nobody."""
+    tip, of = draft.tip, draft.of
+    edition = editions.create(
+        tx,
+        editions.NewEdition(
+            date=of.date,
+            tip_id=tip.id,
+            tip_slug=tip.slug,
+            title=tip.title,
+            source=Source.CHOSEN,
+            why=f"{WORDS[draft.kind]} the edition of {of.name}",
+            content=draft.content,
+            nonce=draft.nonce,
+            sends_at=sends_at,
+            kind=draft.kind,
+            of_edition=of.id,
+        ),
+        now=now,
+    )
+    if not edition.audience:
+        # Leaving the transaction like this undoes all of it.
+        raise InputError("nobody is left to whom it could go; nothing was changed")
+    if tip.pin is not None:
+        # It has gone out: a pin that stayed would only wait for a date on which it does not go.
+        tips.set_pin(tx, tip, None, now=now)
+    if not tip.evergreen:
+        tips.set_status(tx, tip, TipStatus.SENT, now=now)
+    detail = {"tip": tip.slug, WORDS[draft.kind]: of.name}
+    ledger.note(tx, LedgerKind.EDITION, edition.name, now=now, detail=detail)
+    return FollowUp(edition=edition, of=of, new=True, unpinned=tip.pin)

@@ -1,0 +1,138 @@
+"""Replacing: a wrong tip is stopped on its way, and another one goes to whom it did not reach.
+
+In: the edition and the right tip. Out: the wrong edition cancelled and `DATE.2` opened, in one transaction: killed
+before it, nothing was done; killed after it, `DATE.2` is sent like any other edition. What is in flight at that moment
+is let finish; those people have a row in `DATE.2` that waits until it is known whether the wrong tip reached them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from newsletter.core.cadence import SlotState
+from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
+from newsletter.core.tip import Tip, TipStatus
+from newsletter.errors import InputError
+from newsletter.flows.follow_up import (
+    FollowUp,
+    Outlook,
+    look,
+    opened_before,
+    prepare,
+    refuse_changed,
+    refuse_unfit,
+    write,
+)
+from newsletter.flows.freeze import Kitchen
+from newsletter.flows.hold import stop
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import log as logs
+from newsletter.store import slot as slots
+from newsletter.store import tip as tips
+from newsletter.store.unit import Tx, Unit
+
+KIND = EditionKind.REPLACEMENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """What replacing came to."""
+
+    opened: FollowUp
+    drafted: bool = False
+    """True when nothing of the wrong tip was handed to a server: it is a draft again."""
+
+
+def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
+    """Tell what replacing would do; raise `InputError` when it cannot be done."""
+    of = editions.by_id(tx, wrong)
+    if (known := opened_before(tx, KIND, of, tip)) is not None:
+        return Outlook(of=of, known=known)
+    _refuse(tx, of)
+    refuse_unfit(tx, of, tip)
+    outlook = look(tx, KIND, of, now=now)
+    if not outlook.people:
+        raise InputError(
+            f"nobody is left whom the edition of {of.name} has not reached; "
+            f"`newsletter edition correct {of.name} --tip {tip.slug}` mails those whom it has"
+        )
+    return outlook
+
+
+def replace_edition(
+    unit: Unit, kitchen: Kitchen, wrong: Edition, tip: Tip, *, who: str, why: str, now: datetime
+) -> Replaced:
+    """Stop the wrong edition and open the right one; done before, it changes nothing and returns what was opened."""
+    with unit.read() as tx:
+        outlook = plan_replacement(tx, wrong.id, tip, now=now)
+        number = editions.next_number(tx, wrong.date)
+    if outlook.known is not None:
+        return Replaced(opened=FollowUp(edition=outlook.known, of=outlook.of, new=False))
+    draft = prepare(kitchen, KIND, outlook.of, tip, number=number)
+    with unit.write() as tx:
+        installations.lock(tx)
+        outlook = plan_replacement(tx, wrong.id, tip, now=now)
+        if outlook.known is not None:
+            return Replaced(opened=FollowUp(edition=outlook.known, of=outlook.of, new=False))
+        refuse_changed(tx, draft)
+        drafted = _stop(tx, outlook.of, by=draft.name, why=why, now=now)
+        opened = write(tx, draft, sends_at=outlook.of.sends_at, now=now)
+        made = opened.edition
+        slots.move(tx, made.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=made.why, now=now)
+        said = f"{tip.slug} instead of {outlook.of.tip_slug}, {made.audience} people as {made.name}"
+        said += f": {why}" if why else ""
+        logs.add(tx, logs.Entry(at=now, who=who, what="edition replace", about=outlook.of.name, why=said))
+        return Replaced(opened=opened, drafted=drafted)
+
+
+def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:
+    """Cancel the wrong edition; tell whether its tip is a draft again, since nothing of it was handed to a server.
+
+    A cancelled tip goes back to the queue. This one was called wrong: next in the queue, it would go out in a week.
+    """
+    if wrong.status is EditionStatus.CANCELLED:
+        # Somebody cancelled it first and thought then; what that did to its tip stands.
+        return False
+    because = f"replaced by {by}{': ' + why if why else ''}"
+    stopped = stop(tx, wrong, why=because, reason=f"the edition was replaced by {by}", now=now)
+    tip = tips.by_id(tx, wrong.tip_id) if wrong.tip_id is not None else None
+    if not stopped.untouched or tip is None:
+        return False
+    editions.give_tip_back(tx, wrong.id)
+    if tip.pin is not None:
+        tip = tips.set_pin(tx, tip, None, now=now)
+    tips.set_status(tx, tip, TipStatus.DRAFT, now=now)
+    return True
+
+
+def _refuse(tx: Tx, of: Edition) -> None:
+    by = next((one for one in editions.about(tx, of.id) if one.kind is KIND), None)
+    if by is not None:
+        raise InputError(
+            f"the edition of {of.name} was replaced by {by.name} already; "
+            f"`newsletter edition replace {by.name} --tip TIP` replaces that one"
+        )
+    if of.kind is EditionKind.CORRECTION:
+        raise InputError(
+            f"{of.name} is a correction. `newsletter edition cancel {of.name}` stops it, and another "
+            "`newsletter edition correct` mails everybody whom the first mail reached"
+        )
+    if of.status is EditionStatus.FINISHED:
+        raise InputError(
+            f"the edition of {of.name} has gone out, so nothing is left to stop; "
+            f"`newsletter edition correct {of.name} --tip TIP` mails those who got it"
+        )
+    if of.status is EditionStatus.CANCELLED and not editions.reached_anybody(tx, of.date):
+        raise InputError(f"the edition of {of.name} was cancelled before anybody got it, so nothing is left to replace")
+    _refuse_overtaken(tx, of.date, of.name)
+
+
+def _refuse_overtaken(tx: Tx, on: date, name: str) -> None:
+    newer = editions.begun_after(tx, on)
+    if newer is not None:
+        raise InputError(
+            f"the edition of {newer.name} has begun since, and an older one must not overtake it; "
+            f"`newsletter edition cancel {name}` stops the wrong one"
+        )

@@ -1,0 +1,354 @@
+"""The relays of this process: which one takes the next connection, and what they were heard to say.
+
+In: the relays in order of preference, and what came back over their connections. Out: a connection, or how long to wait
+for one. It never sends a message, and never takes one that a relay refused, or may have taken, to another relay.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from newsletter.clock import Clock
+from newsletter.core.reply import Effect, RelayAction, Reply, Verdict, judge
+from newsletter.core.throttle import (
+    CLEAN_SPAN,
+    Strain,
+    Throttle,
+    crowd,
+    fail,
+    grow,
+    recover,
+    slow_down,
+    start,
+)
+from newsletter.transport.base import ConnectFailure, Connection, Relay
+from newsletter.transport.lent import Lent
+
+BUSY_WAIT = 1.0
+"""Seconds until it pays to ask again when all connections are in use, or one is being tried out."""
+
+BARREN = 3
+"""Connections in a row that may be lost before they carried one message; then the relay counts as absent."""
+
+Dial = Callable[[Relay], Connection | ConnectFailure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """No relay may take a further connection right now."""
+
+    seconds: float
+    """When it pays to ask again."""
+    plain: str
+    """Why, in a sentence for people."""
+    trouble: bool = False
+    """True when no relay takes mail at all; False when those connections that stand go on."""
+    needs_person: bool = False
+    """True when waiting will not cure any of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayState:
+    """How one relay stands, for people."""
+
+    name: str
+    connections: int
+    """Open now."""
+    allowed: int
+    """At most so many at present …"""
+    most: int
+    """… and so many when all is well."""
+    since: datetime | None = None
+    """When the last complaint came; None while all is well."""
+    trouble: str = ""
+    """That complaint in words."""
+    again_at: datetime | None = None
+    """When a connection is tried again; None when nothing stands in the way."""
+    needs_person: bool = False
+
+
+class _Answer(Enum):
+    """What a relay says to somebody who wants a connection."""
+
+    GRANTED = auto()
+    WAIT = auto()
+    NEXT = auto()
+    """Try the next relay."""
+
+
+class _Line:
+    """One relay, with what is open to it; changed only under the lock of the pool."""
+
+    def __init__(self, relay: Relay, throttle: Throttle) -> None:
+        self.relay = relay
+        self.name = relay.name or f"{relay.host}:{relay.port}"
+        self.throttle = throttle
+        self.lent: list[Lent] = []
+        """Oldest first."""
+        self.opening = 0
+        self.proved = False
+        """True once a connection was to be had, until there is none to be had."""
+        self.failure: ConnectFailure | None = None
+        """Why there was none."""
+        self.barren = 0
+        """Connections in a row that were lost before they carried a message."""
+
+    @property
+    def uneasy(self) -> bool:
+        """Tell whether mail that is taken is news."""
+        return self.throttle.open or self.barren > 0
+
+    @property
+    def taken(self) -> int:
+        return len(self.lent) + self.opening
+
+    @property
+    def on_trial(self) -> bool:
+        """Tell whether somebody is finding out already if the relay is well again."""
+        return self.opening > 0 or any(one.opened_at > self.throttle.struck_at for one in self.lent)
+
+    @property
+    def turned_away(self) -> _Answer:
+        """Say what becomes of somebody for whom there is no place.
+
+        The next relay is not for those whom this one merely wants slower; but it helps one that recovers.
+        """
+        return _Answer.NEXT if self.throttle.limping else _Answer.WAIT
+
+    def recall(self, keep: int) -> None:
+        """Let all but the oldest so many finish what they hold and come home."""
+        for one in self.lent[max(0, keep) :]:
+            one.recall()
+
+
+class Pool:
+    """Opens connections over one or more relays; used by any number of threads."""
+
+    def __init__(
+        self, relays: Sequence[Relay], *, connections: int, clock: Clock, jitter: Callable[[], float], dial: Dial
+    ) -> None:
+        """Take the relays, the preferred one first, and how many connections each may have at most."""
+        self._clock = clock
+        self._jitter = jitter
+        self._dial = dial
+        self._turn = threading.Condition()
+        now = clock.monotonic()
+        self._lines = [_Line(relay, start(connections, now=now)) for relay in relays]
+
+    def connect(self) -> Connection | ConnectFailure | Later:
+        """Open a connection to the first relay that may have one; a failure only when every relay fails."""
+        tried = False
+        for line in self._lines:
+            answer: Lent | _Answer = self._reserve(line)
+            if answer is _Answer.GRANTED:
+                tried = True
+                answer = self._open(line)
+            if isinstance(answer, Lent):
+                return answer
+            if answer is _Answer.WAIT:
+                with self._turn:
+                    return self._later([line])
+        with self._turn:
+            failures = [line.failure for line in self._lines if line.failure is not None]
+            if tried and len(failures) == len(self._lines):
+                return _together(failures)
+            return self._later(self._lines)
+
+    def release(self, connection: Connection) -> None:
+        """Hear that a connection was closed; may be told twice."""
+        if not isinstance(connection, Lent):
+            return
+        with self._turn:
+            line = self._lines[connection.place]
+            if connection in line.lent:
+                line.lent.remove(connection)
+
+    def heard(self, connection: Connection, verdict: Verdict, reply: Reply | None = None) -> None:
+        """Hear what became of a message; `reply` adds the server's own words. Nearly free for mail that was taken."""
+        if not isinstance(connection, Lent):
+            return
+        if verdict.effect is Effect.ACCEPT:
+            connection.fruitful = True
+            if self._lines[connection.place].uneasy:
+                self._took_mail(connection)
+        elif verdict.relay is RelayAction.BACK_OFF:
+            self._complained(connection, verdict, reply)
+        elif verdict.relay is RelayAction.STOP:
+            self._shut(connection, verdict, reply)
+        elif verdict.relay is RelayAction.RECONNECT and not connection.fruitful:
+            self._lost(connection, verdict, reply)
+
+    def states(self) -> list[RelayState]:
+        """Return how each relay stands, in order of preference."""
+        with self._turn:
+            now, instant = self._clock.monotonic(), self._clock.now()
+            for line in self._lines:
+                line.throttle = grow(line.throttle, now=now)
+            return [_for_people(line, now, instant) for line in self._lines]
+
+    def _reserve(self, line: _Line) -> _Answer:
+        """Set a place aside for a connection that is about to be opened, if there is one."""
+        with self._turn:
+            # Until one connection has come through, the others wait for it: ten wrong logins at once lock an account.
+            self._turn.wait_for(lambda: line.proved or line.throttle.open or not line.opening)
+            now = self._clock.monotonic()
+            state = line.throttle = grow(line.throttle, now=now)
+            if state.open:
+                free = now >= state.retry_at and not line.on_trial
+            else:
+                free = now >= state.retry_at and line.taken < state.allowed
+            if not free:
+                return line.turned_away
+            line.opening += 1
+            return _Answer.GRANTED
+
+    def _open(self, line: _Line) -> Lent | _Answer:
+        """Open a connection in the place that was set aside."""
+        opened: Connection | ConnectFailure | None = None
+        try:
+            opened = self._dial(line.relay)
+        finally:
+            # Also when the program itself is at fault, nobody may wait for ever for this place.
+            with self._turn:
+                line.opening -= 1
+                answer = self._opened(line, opened) if opened is not None else _Answer.NEXT
+                self._turn.notify_all()
+        return answer
+
+    def _opened(self, line: _Line, opened: Connection | ConnectFailure) -> Lent | _Answer:
+        now = self._clock.monotonic()
+        if isinstance(opened, ConnectFailure):
+            return self._refused(line, opened, now)
+        line.proved = True
+        line.failure = None
+        lent = Lent(opened, place=self._lines.index(line), opened_at=now, on_close=self.release)
+        line.lent.append(lent)
+        return lent
+
+    def _refused(self, line: _Line, failure: ConnectFailure, now: float) -> _Answer:
+        reply, jitter = failure.reply, self._jitter()
+        if line.lent and 400 <= reply.code < 500:  # noqa: PLR2004 - a transient reply, RFC 5321 §4.2.1.
+            line.throttle = crowd(line.throttle, len(line.lent), now=now, jitter=jitter, plain=failure.plain)
+            return line.turned_away
+        person = judge(reply).relay is RelayAction.STOP
+        line.failure = failure
+        line.proved = False
+        line.throttle = fail(line.throttle, now=now, jitter=jitter, plain=failure.plain, needs_person=person)
+        return _Answer.NEXT
+
+    def _took_mail(self, connection: Lent) -> None:
+        with self._turn:
+            line = self._lines[connection.place]
+            line.barren = 0
+            if not line.throttle.open:
+                return
+            line.throttle = recover(line.throttle, opened_at=connection.opened_at)
+            if not line.throttle.open:
+                self._call_home(connection.place)
+
+    def _call_home(self, place: int) -> None:
+        """Bring back as many connections from the relays behind this one as it has room for again."""
+        line = self._lines[place]
+        room = line.throttle.allowed - line.taken
+        away = [one for other in self._lines[place + 1 :] for one in other.lent]
+        for one in away[: max(0, room)]:
+            one.recall()
+
+    def _complained(self, connection: Lent, verdict: Verdict, reply: Reply | None) -> None:
+        with self._turn:
+            line = self._lines[connection.place]
+            line.throttle = slow_down(
+                line.throttle,
+                _strain(verdict, reply),
+                now=self._clock.monotonic(),
+                jitter=self._jitter(),
+                plain=_words(verdict, reply),
+            )
+            line.recall(0 if line.throttle.open else line.throttle.allowed)
+
+    def _shut(self, connection: Lent, verdict: Verdict, reply: Reply | None) -> None:
+        with self._turn:
+            line = self._lines[connection.place]
+            self._fail(line, verdict, reply, needs_person=True)
+            line.recall(0)
+
+    def _lost(self, connection: Lent, verdict: Verdict, reply: Reply | None) -> None:
+        with self._turn:
+            line = self._lines[connection.place]
+            line.barren += 1
+            if line.barren >= BARREN:
+                line.barren = 0
+                self._fail(line, verdict, reply, needs_person=False)
+
+    def _fail(self, line: _Line, verdict: Verdict, reply: Reply | None, *, needs_person: bool) -> None:
+        words = _words(verdict, reply)
+        if reply is not None:
+            line.failure = ConnectFailure(reply=reply, plain=words)
+        line.proved = False
+        line.throttle = fail(
+            line.throttle, now=self._clock.monotonic(), jitter=self._jitter(), plain=words, needs_person=needs_person
+        )
+
+    def _later(self, lines: Sequence[_Line]) -> Later:
+        now = self._clock.monotonic()
+        states = [line.throttle for line in lines]
+        return Later(
+            seconds=min(_wait(line, now) for line in lines),
+            plain=" ".join(_why(line) for line in lines),
+            trouble=all(state.open for state in states),
+            needs_person=all(state.needs_person for state in states),
+        )
+
+
+def _wait(line: _Line, now: float) -> float:
+    state = line.throttle
+    if now < state.retry_at:
+        return state.retry_at - now
+    if not state.open and state.allowed < state.most:
+        return max(BUSY_WAIT, state.clean_since + CLEAN_SPAN - now)
+    return BUSY_WAIT
+
+
+def _why(line: _Line) -> str:
+    state = line.throttle
+    if state.plain:
+        return state.plain
+    return f"All {state.allowed} connections to {line.name} are in use."
+
+
+def _words(verdict: Verdict, reply: Reply | None) -> str:
+    if reply is None or not (reply.code or reply.text):
+        return verdict.plain
+    said = " ".join(part for part in (str(reply.code or ""), reply.enhanced, reply.text) if part)
+    return f'{verdict.plain} It said "{said}".' if reply.code else f"{verdict.plain} ({said})"
+
+
+def _strain(verdict: Verdict, reply: Reply | None) -> Strain:
+    if verdict.rule == "4.7.28" or (reply is not None and reply.enhanced == "4.7.28"):
+        return Strain.REPUTATION
+    return Strain.QUOTA if verdict.rule == "text:quota-day" else Strain.RATE
+
+
+def _together(failures: Sequence[ConnectFailure]) -> ConnectFailure:
+    """Make one failure of those of all relays: it is a person's matter only when each of them is."""
+    curable = [one for one in failures if judge(one.reply).relay is not RelayAction.STOP]
+    return ConnectFailure(reply=(curable or failures)[0].reply, plain=" ".join(one.plain for one in failures))
+
+
+def _for_people(line: _Line, now: float, instant: datetime) -> RelayState:
+    state = line.throttle
+    wrong = not state.well
+    return RelayState(
+        name=line.name,
+        connections=len(line.lent),
+        allowed=state.allowed,
+        most=state.most,
+        since=instant - timedelta(seconds=now - state.struck_at) if wrong else None,
+        trouble=state.plain if wrong else "",
+        again_at=instant + timedelta(seconds=state.retry_at - now) if now < state.retry_at else None,
+        needs_person=state.needs_person,
+    )
