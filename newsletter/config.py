@@ -34,7 +34,7 @@ __all__ = ["Settings", "load_settings"]
 HOME_NAME = f"{PREFIX}HOME"
 """Names the folder of the `.env`, so it cannot stand in it: known, and not a setting."""
 
-PATHS = ("smtp_ca_file", "templates_dir", "journal_dir")
+PATHS = ("smtp_ca_file", "fallback_smtp_ca_file", "templates_dir", "journal_dir")
 IMPLICIT_TLS_PORT = 465
 LONGEST_LINE = 400
 
@@ -188,19 +188,31 @@ def _sentence(key: str, kind: str, context: Mapping[str, Any], value: str | None
 
 def _contradictions(settings: Settings) -> Iterator[tuple[set[str], str]]:
     """Yield each pair of settings that cannot both be meant: the keys concerned, and the line about them."""
-    user, password = bool(settings.smtp_username), settings.smtp_password is not None
-    if user and not password:
-        line = "NEWSLETTER_SMTP_USERNAME: has no password; set NEWSLETTER_SMTP_PASSWORD as well, or neither"
-        yield {"smtp_username", "smtp_password"}, line
-    if password and not user:
-        line = "NEWSLETTER_SMTP_PASSWORD: has no login; set NEWSLETTER_SMTP_USERNAME as well, or neither"
-        yield {"smtp_username", "smtp_password"}, line
-    if settings.smtp_security == "none" and not (settings.smtp_allow_plaintext or is_loopback(settings.smtp_host)):
+    yield from _of_server(settings, "")
+    if settings.fallback_smtp_host:
+        yield from _of_server(settings, "fallback_")
+    elif settings.fallback_smtp_username or settings.fallback_smtp_password:
+        key = "fallback_smtp_username" if settings.fallback_smtp_username else "fallback_smtp_password"
+        line = f"{setting_name(key)}: there is no second mail server; set NEWSLETTER_FALLBACK_SMTP_HOST as well"
+        yield {key, "fallback_smtp_host"}, line
+
+
+def _of_server(settings: Settings, which: str) -> Iterator[tuple[set[str], str]]:
+    """Yield what cannot both be meant of one mail server; `which` is what its settings begin with."""
+    host, port, security, username, password = (
+        f"{which}smtp_{key}" for key in ("host", "port", "security", "username", "password")
+    )
+    given = {key: getattr(settings, key) for key in (host, port, security, username, password)}
+    for one, other, lacks in ((username, password, "password"), (password, username, "login")):
+        if given[one] and not given[other]:
+            line = f"{setting_name(one)}: has no {lacks}; set {setting_name(other)} as well, or neither"
+            yield {one, other}, line
+    if given[security] == "none" and not (settings.smtp_allow_plaintext or is_loopback(given[host])):
         line = (
-            "NEWSLETTER_SMTP_SECURITY: none would send mails and password in clear text to another machine; "
+            f"{setting_name(security)}: none would send mails and password in clear text to another machine; "
             "use starttls or tls, or set NEWSLETTER_SMTP_ALLOW_PLAINTEXT=true"
         )
-        yield {"smtp_security", "smtp_allow_plaintext", "smtp_host"}, line
-    if settings.smtp_security == "starttls" and settings.smtp_port == IMPLICIT_TLS_PORT:
-        line = "NEWSLETTER_SMTP_SECURITY: port 465 is encrypted from the first byte; set it to tls, or use port 587"
-        yield {"smtp_security", "smtp_port"}, line
+        yield {security, "smtp_allow_plaintext", host}, line
+    if given[security] == "starttls" and given[port] == IMPLICIT_TLS_PORT:
+        line = f"{setting_name(security)}: port 465 is encrypted from the first byte; set it to tls, or use port 587"
+        yield {security, port}, line

@@ -88,6 +88,14 @@ class Settings(BaseSettings):
     send_day: Weekday = Field("tuesday", description="The weekday of the weekly tip.")
     send_time: ClockTime = Field(time(9), description="The time of day it goes out, on the clock of the time zone.")
     time_zone: Zone = Field("America/New_York", description="The IANA time zone in which day and time are meant.")
+    send_locally: bool = Field(
+        default=False, description="Send at this time of each reader's own zone, and not to everybody at one instant."
+    )
+    passed_zones: Literal["at-once", "with-publication"] = Field(
+        "at-once",
+        description="With NEWSLETTER_SEND_LOCALLY, readers in whose zone the time is past as an edition begins get it "
+        "at once, or with the publication's own zone.",
+    )
     grace_hours: int = Field(
         36, ge=1, le=167, description="How many hours late a slot may still be sent after the machine was down."
     )

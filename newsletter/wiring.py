@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from jinja2 import Environment
 from sqlalchemy import Engine
@@ -27,6 +28,7 @@ from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.core.watch import Space
+from newsletter.core.wave import PassedZones, WaveRules
 from newsletter.engine.herald import Herald
 from newsletter.engine.outside import AlertCommand, Ping
 from newsletter.engine.purge import Purge
@@ -39,12 +41,14 @@ from newsletter.flows.freeze import Kitchen
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.proof import Office
 from newsletter.flows.queue_tip import Review
+from newsletter.render.dkim import Seal, Signer
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
-from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
+from newsletter.transport.base import DOT_TIMEOUT, ConnectFailure, Connection, Relay, Security
+from newsletter.transport.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,19 @@ class Application:
     def cadence(self) -> Cadence:
         """Which instants are slots."""
         settings = self.settings
-        return Cadence(weekday=WEEKDAYS.index(settings.send_day), at=settings.send_time, zone=settings.time_zone)
+        return Cadence(
+            weekday=WEEKDAYS.index(settings.send_day),
+            at=settings.send_time,
+            zone=settings.time_zone,
+            locally=settings.send_locally,
+        )
+
+    @property
+    def waves(self) -> WaveRules | None:
+        """How an edition goes out by each reader's own clock; None when all get it at one instant."""
+        if not self.settings.send_locally:
+            return None
+        return WaveRules(cadence=self.cadence, grace=self.grace, passed=PassedZones(self.settings.passed_zones))
 
     @cached_property
     def publication(self) -> Publication:
@@ -146,24 +162,47 @@ class Application:
 
     @property
     def relay(self) -> Relay:
-        """The mail server, and how to talk to it."""
-        settings = self.settings
-        return Relay(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            security=Security(settings.smtp_security),
-            username=settings.smtp_username,
-            password=settings.smtp_password.get_secret_value() if settings.smtp_password else "",
-            ca_file=str(settings.smtp_ca_file or ""),
-            ehlo_name=settings.smtp_ehlo_name,
-            timeout=float(settings.smtp_timeout_seconds),
-            dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+        """The mail server that is preferred, and how to talk to it."""
+        return self.relays[0]
+
+    @cached_property
+    def relays(self) -> tuple[Relay, ...]:
+        """The mail server, and the second one if there is one."""
+        which = ("", "fallback_") if self.settings.fallback_smtp_host else ("",)
+        return tuple(_relay(self.settings, one) for one in which)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The connections of this process to its relays, and what it knows of how they stand."""
+        clock = self.clock
+        return Pool(
+            self.relays,
+            connections=self.settings.smtp_connections,
+            clock=clock,
+            jitter=self.jitter,
+            dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
         )
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """What signs every mail; None: the mail server does. Raises `InputError` for a key that cannot be used."""
+        settings = self.settings
+        if settings.dkim_key_file is None:
+            return None
+        # It needs an extra that most installations do without.
+        from newsletter.render.dkim_key import read_ed25519, read_rsa  # noqa: PLC0415
+
+        domain = settings.dkim_domain or settings.from_email.rpartition("@")[2]
+        seals = [Seal(domain=domain, selector=settings.dkim_selector, key=read_rsa(settings.dkim_key_file))]
+        if settings.dkim_ed25519_key_file is not None:
+            second = read_ed25519(settings.dkim_ed25519_key_file)
+            seals.append(Seal(domain=domain, selector=settings.dkim_ed25519_selector, key=second))
+        return Signer(seals, now=self.clock.now)
 
     @property
     def kitchen(self) -> Kitchen:
         """What rendering needs besides a tip."""
-        return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules)
+        return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules, waves=self.waves)
 
     @property
     def plan_rules(self) -> PlanRules:
@@ -174,6 +213,7 @@ class Application:
             grace=self.grace,
             per_second=self.settings.rate_per_second or None,
             limits=self.limits,
+            passed_zones=PassedZones(self.settings.passed_zones),
         )
 
     def review(self, now: datetime) -> Review:
@@ -246,12 +286,13 @@ class Application:
         return Purge(unit=self.unit, keep_deliveries=timedelta(days=days), process=self.process)
 
     def sender(self) -> Sender:
-        """Return a sender; whoever lets it work holds `sender_lock` meanwhile."""
-        relay, clock, settings = self.relay, self.clock, self.settings
+        """Return a sender; whoever lets it work holds `right_to_send` meanwhile."""
+        settings = self.settings
         return Sender(
             unit=self.unit,
-            clock=clock,
-            connect=lambda: smtp.connect(relay, monotonic=clock.monotonic),
+            clock=self.clock,
+            pool=self.pool,
+            connect=self.connect,
             publication=self.publication,
             keyring=self.keyring,
             rules=SendRules(
@@ -263,17 +304,55 @@ class Application:
                 jitter=self.jitter,
             ),
             process=self.process,
+            machine=machine_id(),
+            journals=settings.journal_dir,
+            sole=sqlite_path(self.engine) is not None,
             held=self.held,
+            sign=self.signer,
         )
 
+    def connect(self) -> Connection | ConnectFailure:
+        """Open a connection beside those of the pool, to the first relay that takes it."""
+        for relay in self.relays:
+            opened = smtp.connect(relay, monotonic=self.clock.monotonic)
+            if not isinstance(opened, ConnectFailure):
+                break
+        return opened
+
     def sender_lock(self) -> AbstractContextManager[Callable[[], bool]]:
-        """Return the right to send, to be held; raises `NotNow` when another process has it."""
+        """Return the right to be the only one, to be held; raises `NotNow` when any process sends."""
         return sender_lock(self.engine)
+
+    def right_to_send(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Return the right to send, to be held: on SQLite one process has it, on PostgreSQL any number share it.
+
+        Raises `NotNow` when it is not to be had.
+        """
+        return sender_lock(self.engine, shared=True)
 
     @property
     def jitter(self) -> Callable[[], float]:
         """A source of numbers in [-1, 1] that spreads retries."""
         return lambda: random.uniform(-1, 1)  # noqa: S311 it spreads load, it guards nothing
+
+
+def _relay(settings: Settings, which: str) -> Relay:
+    """Read one mail server off the settings that begin with `which`."""
+
+    def given(key: str) -> Any:  # noqa: ANN401 - each setting is of a kind of its own.
+        return getattr(settings, f"{which}smtp_{key}")
+
+    return Relay(
+        host=given("host"),
+        port=given("port"),
+        security=Security(given("security")),
+        username=given("username"),
+        password=given("password").get_secret_value() if given("password") else "",
+        ca_file=str(given("ca_file") or ""),
+        ehlo_name=settings.smtp_ehlo_name,
+        timeout=float(settings.smtp_timeout_seconds),
+        dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+    )
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:

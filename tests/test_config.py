@@ -188,7 +188,14 @@ def test_secret_comes_from_a_file(tmp_path: Path, key: str) -> None:
     value = "postgresql://u:p@db.example.com/n" if key == "database_url" else KEY * 2
     (tmp_path / "secret").write_text(f"{value}\n")
     given = {f"NEWSLETTER_{key.upper()}_FILE": "secret"}
-    needed = {"NEWSLETTER_SMTP_USERNAME": "me"} if key == "smtp_password" else {}
+    logins = {
+        "smtp_password": {"NEWSLETTER_SMTP_USERNAME": "me"},
+        "fallback_smtp_password": {
+            "NEWSLETTER_FALLBACK_SMTP_HOST": "spare.example.com",
+            "NEWSLETTER_FALLBACK_SMTP_USERNAME": "me",
+        },
+    }
+    needed = logins.get(key, {})
     others = {name: text for name, text in REQUIRED.items() if name != f"NEWSLETTER_{key.upper()}"}
     found = getattr(load_settings(others | needed | given, tmp_path), key)
     secret = found[0] if isinstance(found, tuple) else found
@@ -321,6 +328,22 @@ def test_implicit_tls_port_with_starttls_is_refused(tmp_path: Path) -> None:
     """Port 465 never offers STARTTLS, so that pair would only ever time out."""
     assert "tls" in mistakes(tmp_path, SMTP_PORT="465")[0]
     assert load(tmp_path, SMTP_PORT="465", SMTP_SECURITY="tls").smtp_port == 465
+
+
+def test_a_second_mail_server_is_judged_like_the_first(tmp_path: Path) -> None:
+    """Its login, its encryption and its port must agree as well, and without a host it is not meant."""
+    assert load(tmp_path).fallback_smtp_host == ""
+    here = {"FALLBACK_SMTP_HOST": "spare.example.com"}
+    lines = mistakes(tmp_path, **here, FALLBACK_SMTP_PORT="465", FALLBACK_SMTP_USERNAME="me")
+    assert [line.partition(":")[0] for line in lines] == [
+        "NEWSLETTER_FALLBACK_SMTP_USERNAME",
+        "NEWSLETTER_FALLBACK_SMTP_SECURITY",
+    ]
+    assert "NEWSLETTER_SMTP_ALLOW_PLAINTEXT" in mistakes(tmp_path, **here, FALLBACK_SMTP_SECURITY="none")[0]
+    for key in ("USERNAME", "PASSWORD"):
+        line = mistakes(tmp_path, **{f"FALLBACK_SMTP_{key}": "x"})[0]
+        assert line.startswith(f"NEWSLETTER_FALLBACK_SMTP_{key}: ")
+        assert "NEWSLETTER_FALLBACK_SMTP_HOST" in line
 
 
 def test_contradiction_is_not_claimed_of_a_wrong_value(tmp_path: Path) -> None:

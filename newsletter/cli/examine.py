@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.preview import compile_tip
 from newsletter.setting_values import is_loopback
 from newsletter.store.database import sqlite_path
-from newsletter.transport.base import ConnectFailure, Security
+from newsletter.transport.base import ConnectFailure, Relay, Security
 from newsletter.transport.session import open_session
 from newsletter.transport.smtp import SmtpConnection
 from newsletter.wiring import Application
@@ -112,13 +112,21 @@ def folder(application: Application, home: Path) -> Iterator[Finding]:
 
 
 def mail_server(application: Application) -> Iterator[Finding]:
-    """Connect, encrypt and log in as for an edition, and hang up again."""
-    relay = replace(application.relay, timeout=min(application.relay.timeout, PATIENCE))
+    """Connect, encrypt and log in at every mail server as for an edition, and hang up again."""
+    first, *others = application.relays
+    yield _examined(application, first, "mail server", "NEWSLETTER_SMTP_*", fail)
+    for relay in others:
+        # Mail goes out without it; but it would be missed on the day it is needed.
+        yield _examined(application, relay, "second server", "NEWSLETTER_FALLBACK_SMTP_*", warn)
+
+
+def _examined(
+    application: Application, relay: Relay, about: str, names: str, bad: Callable[[str, str, str], Finding]
+) -> Finding:
+    relay = replace(relay, timeout=min(relay.timeout, PATIENCE))
     opened = open_session(relay)
     if isinstance(opened, ConnectFailure):
-        todo = "compare NEWSLETTER_SMTP_* with what your provider says"
-        yield fail("mail server", opened.plain, todo)
-        return
+        return bad(about, opened.plain, f"compare {names} with what your provider says")
     wire, features = opened
     SmtpConnection(wire, features, relay, application.clock.monotonic).close()
     how = {Security.TLS: "TLS", Security.STARTTLS: "STARTTLS", Security.NONE: "not encrypted"}[relay.security]
@@ -127,9 +135,8 @@ def mail_server(application: Application) -> Iterator[Finding]:
     utf8 = "addresses with any letters" if features.smtputf8 else "ASCII addresses only"
     text = ", ".join(part for part in (f"{relay.host}:{relay.port}", how, login, size, utf8) if part)
     if relay.security is Security.NONE and not is_loopback(relay.host):
-        yield warn("mail server", text, "set NEWSLETTER_SMTP_SECURITY to starttls or tls")
-    else:
-        yield ok("mail server", f"{text}; no mail was sent")
+        return warn(about, text, f"set {names.replace('*', 'SECURITY')} to starttls or tls")
+    return ok(about, f"{text}; no mail was sent")
 
 
 def dates(application: Application) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from newsletter.cli.finding import Finding, fail, ok, warn
 from newsletter.cli.output import plural
+from newsletter.cli.strange_journals import journals
 from newsletter.core.cadence import describe_instant, describe_span
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NewsletterError
@@ -46,6 +47,7 @@ def database(application: Application) -> Iterator[Finding]:
             yield ok("database", f"{where} answers; version {HEAD}")
             yield from _key(application, made)
             yield from _clock(application, made)
+            yield from journals(application, made)
             yield from _people(tx)
             yield from _stock(application, tx)
             yield from _life(application, tx)

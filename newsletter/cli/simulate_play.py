@@ -28,6 +28,7 @@ from newsletter.engine.tick import EMPTY, Bell
 from newsletter.engine.watch import Watch
 from newsletter.flows.plan import outlook
 from newsletter.store import alert as alerts
+from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
@@ -35,6 +36,7 @@ from newsletter.store import notice as notices
 from newsletter.store import report as reports
 from newsletter.store import slot as slots
 from newsletter.store.unit import Tx
+from newsletter.transport.pool import Pool
 from newsletter.wiring import Application
 
 RARELY = timedelta(days=2)
@@ -153,6 +155,13 @@ class Play:
         sender.connect = self.relay.connect
         # Chance would make two diaries of the same weeks differ.
         sender.rules = replace(sender.rules, jitter=lambda: 0.0)
+        sender.pool = Pool(
+            app.relays,
+            connections=sender.rules.connections,
+            clock=self.clock,
+            jitter=lambda: 0.0,
+            dial=lambda _: self.relay.connect(),
+        )
         sender.recover()
         posting = NoticeSender.beside(sender)
         posting.recover()
@@ -235,7 +244,7 @@ class Play:
             yield max(due, now + AT_ONCE)
         count = notices.counts(tx)
         waits = count[NoticeState.QUEUED] + count[NoticeState.DEFERRED]
-        if not waits and not any(editions.open_blocks(tx, one.id) for one in under_way):
+        if not waits and not any(blocks.any_open(tx, one.id) for one in under_way):
             self._waiting_since = None
             return
         self._waiting_since = self._waiting_since or now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,10 @@ _WIDEST = 100
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Tell what goes out next, what became of the last edition, and what needs you; exit code 1 if anything does."""
+    from newsletter.cli.strange_journals import strange_journals
     from newsletter.flows.adopt import look
     from newsletter.flows.overview import overview
+    from newsletter.store.installation import get
 
     app = state(context).app
     zone = app.cadence.zone
@@ -41,6 +44,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             alive_within=timedelta(seconds=ALIVE_SECONDS),
             held=gap.words(zone) if gap else "",
         )
+        made = get(tx)
+    found = replace(found, needs=[*found.needs, *strange_journals(app, made)])
     if as_json:
         print_json(_as_data(found))
     else:

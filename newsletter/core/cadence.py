@@ -23,6 +23,7 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 _WEEK = timedelta(days=7)
+_LOCALLY = "locally"
 _NOT_A_PLACE = ("localtime", "Factory", "posix/", "right/")
 """Keys that zoneinfo may open and that name no place: the first changes with the machine, the last has leap seconds."""
 
@@ -47,6 +48,20 @@ class Cadence:
     """Wall-clock time, naive."""
     zone: str
     """IANA name, such as `America/New_York`."""
+    locally: bool = False
+    """Whether each reader gets it at this time of their own zone."""
+    readers: tuple[ReaderZone, ...] = ()
+    """The zones of the readers, as far as they are known where this is used; without `locally` nobody asks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderZone:
+    """A zone in which readers live, as they or an import wrote it; empty for those who have none."""
+
+    zone: str
+    people: int
+    since: datetime
+    """The first of them came then. A slot whose time there was earlier does not begin because of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +71,19 @@ class Slot:
     date: date
     """Local date in the zone of the cadence: the key."""
     sends_at: datetime
-    """The instant, UTC."""
+    """The instant, UTC: when it is frozen, and the first mail goes out."""
+    home: datetime | None = None
+    """Where each reader gets it at their own time, the instant of the publication's zone; `sends_at` is never later."""
     extra: bool = False
     """An extra date, added by a person beside the weekly ones."""
     state: SlotState = SlotState.OPEN
     reason: str = ""
     """Why it was skipped, missed or empty, in words."""
+
+    @property
+    def at_home(self) -> datetime:
+        """Return the instant of its time in the publication's zone."""
+        return self.home or self.sends_at
 
 
 def instant(day: date, at: time, zone: str) -> datetime:
@@ -80,12 +102,29 @@ def slot_on(cadence: Cadence, day: date) -> Slot | None:
     """Return the weekly slot of this local date, or None when the date is another weekday."""
     if day.weekday() != cadence.weekday:
         return None
-    return Slot(date=day, sends_at=instant(day, cadence.at, cadence.zone))
+    return _slot(cadence, day, cadence.at)
 
 
 def extra_slot(cadence: Cadence, day: date, at: time | None = None) -> Slot:
     """Return an extra slot on any date, at the time of the cadence unless another is given."""
-    return Slot(date=day, sends_at=instant(day, at or cadence.at, cadence.zone), extra=True)
+    return replace(_slot(cadence, day, at or cadence.at), extra=True)
+
+
+def _slot(cadence: Cadence, day: date, at: time) -> Slot:
+    home = instant(day, at, cadence.zone)
+    if not cadence.locally:
+        return Slot(date=day, sends_at=home)
+    return Slot(date=day, sends_at=_first(cadence, day, at, home), home=home)
+
+
+def _first(cadence: Cadence, day: date, at: time, home: datetime) -> datetime:
+    """Return when a date begins for the first reader, at the latest at the publication's own time.
+
+    Whoever came to a zone in which the time of the date was past does not move it into the past: such a person gets
+    the edition later (`core/wave.py`), and nobody else gets it earlier because of them.
+    """
+    known = [(instant(day, at, one.zone), one.since) for one in cadence.readers if is_zone(one.zone)]
+    return min([home, *(begins for begins, since in known if begins > since)])
 
 
 def slots_between(cadence: Cadence, after: datetime, until: datetime) -> list[Slot]:
@@ -108,10 +147,7 @@ def nearest_slots(cadence: Cadence, day: date) -> tuple[Slot, Slot]:
     back = (day.weekday() - cadence.weekday - 1) % 7 + 1
     on = (cadence.weekday - day.weekday() - 1) % 7 + 1
     before, after = day - timedelta(days=back), day + timedelta(days=on)
-    return (
-        Slot(date=before, sends_at=instant(before, cadence.at, cadence.zone)),
-        Slot(date=after, sends_at=instant(after, cadence.at, cadence.zone)),
-    )
+    return _slot(cadence, before, cadence.at), _slot(cadence, after, cadence.at)
 
 
 def calendar(cadence: Cadence, stored: Iterable[Slot], *, after: datetime, until: datetime) -> list[Slot]:
@@ -133,10 +169,20 @@ def calendar(cadence: Cadence, stored: Iterable[Slot], *, after: datetime, until
 
 def retimed(cadence: Cadence, slot: Slot) -> Slot | None:
     """Return a stored slot with the instant it has under this cadence, or None when its date is foreign to it."""
-    if slot.extra or slot.state not in (SlotState.OPEN, SlotState.SKIPPED):
+    if slot.state not in (SlotState.OPEN, SlotState.SKIPPED):
         return slot
+    if slot.extra:
+        # An extra date that is still ahead is stored with the publication's own time.
+        home = slot.at_home
+        first = _first(cadence, slot.date, wall_time(slot, cadence.zone), home) if cadence.locally else home
+        return replace(slot, sends_at=first, home=home if cadence.locally else None)
     weekly = slot_on(cadence, slot.date)
-    return replace(slot, sends_at=weekly.sends_at) if weekly else None
+    return replace(slot, sends_at=weekly.sends_at, home=weekly.home) if weekly else None
+
+
+def wall_time(slot: Slot, zone: str) -> time:
+    """Return the time of day that a slot was given in the zone of the publication."""
+    return local(slot.at_home, zone).time()
 
 
 def _slots_from(cadence: Cadence, after: datetime) -> Iterator[Slot]:
@@ -144,9 +190,9 @@ def _slots_from(cadence: Cadence, after: datetime) -> Iterator[Slot]:
     day = local(after, cadence.zone).date() - timedelta(days=2)
     day += timedelta(days=(cadence.weekday - day.weekday()) % 7)
     while True:
-        sends_at = instant(day, cadence.at, cadence.zone)
-        if sends_at > after:
-            yield Slot(date=day, sends_at=sends_at)
+        slot = _slot(cadence, day, cadence.at)
+        if slot.sends_at > after:
+            yield slot
         day += _WEEK
 
 
@@ -176,6 +222,22 @@ def brief_instant(moment: datetime, zone: str) -> str:
     """Return `Tue 24 Nov 2026, 09:00 UTC+1`: the same for a column of a table, where each line bears one."""
     there = local(moment, zone)
     return f"{brief_date(there.date())}, {there:%H:%M} {_describe_offset(there.utcoffset() or timedelta())}"
+
+
+def describe_slot(slot: Slot, zone: str) -> str:
+    """Return when a slot goes out, in words; where each reader has their own hour, that and when it begins."""
+    if slot.home is None:
+        return describe_instant(slot.sends_at, zone)
+    time_there = local(slot.home, zone).strftime("%H:%M")
+    begins = describe_instant(slot.sends_at, zone)
+    return f"{describe_date(slot.date)}, {time_there} on each reader's own clock, beginning {begins}"
+
+
+def brief_slot(slot: Slot, zone: str) -> str:
+    """Return the same for a column of a table; the sign of the local hour is explained below such a table."""
+    if slot.home is None:
+        return brief_instant(slot.sends_at, zone)
+    return f"{brief_date(slot.date)}, {local(slot.home, zone):%H:%M} local"
 
 
 def brief_date(day: date) -> str:
@@ -212,7 +274,14 @@ def parse_cadence(day: str, at: str, zone: str) -> Cadence:
 
 def cadence_text(cadence: Cadence) -> str:
     """Return `tuesday 09:00 America/New_York`: stable, stored, and compared to find out that the schedule changed."""
-    return f"{WEEKDAYS[cadence.weekday]} {cadence.at:%H:%M} {cadence.zone}"
+    own = f" {_LOCALLY}" if cadence.locally else ""
+    return f"{WEEKDAYS[cadence.weekday]} {cadence.at:%H:%M} {cadence.zone}{own}"
+
+
+def parse_cadence_text(text: str) -> Cadence:
+    """Return the cadence that `cadence_text` wrote."""
+    day, at, zone, *own = text.split(" ")
+    return replace(parse_cadence(day, at, zone), locally=own == [_LOCALLY])
 
 
 def parse_local(day: str, at: str, zone: str) -> datetime:
@@ -246,14 +315,19 @@ def parse_date(text: str) -> date:
     raise ValueError(f"{text!r} is not a date: use year-month-day, such as 2026-11-24")
 
 
+def is_zone(text: str) -> bool:
+    """Tell whether a text names a zone of which this machine has the rules."""
+    try:
+        return not text.startswith(_NOT_A_PLACE) and bool(ZoneInfo(text).key)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False  # An absent name, one that is no relative path, and a folder such as `America`.
+
+
 def parse_zone(text: str) -> str:
     """Return the IANA name of a zone of which this machine has the rules."""
     name = text.strip()
-    try:
-        if not name.startswith(_NOT_A_PLACE):
-            return ZoneInfo(name).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        pass  # An absent name, one that is no relative path, and a folder such as `America`: told below.
+    if is_zone(name):
+        return name
     known = {zone.casefold(): zone for zone in available_timezones()}
     close = get_close_matches(name.casefold().replace(" ", "_"), known, n=1)
     hint = f" (did you mean {known[close[0]]}?)" if close else ""

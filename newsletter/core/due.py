@@ -39,6 +39,15 @@ class SlotJudgement:
         return self.lateness > LATE_AFTER
 
 
+def last_start(slot: Slot, grace: timedelta) -> datetime:
+    """Return from when on a slot is too late to begin: its grace is over, and the publication's own hour is past.
+
+    The grace counts from the first reader's hour. Where that is far ahead of the publication's own, a short grace ends
+    before most readers' time has come, and a date is not missed while they still wait for it.
+    """
+    return max(slot.sends_at + grace, slot.at_home)
+
+
 def judge_slots(
     slots: Iterable[Slot], *, now: datetime, not_before: datetime, grace: timedelta, zone: str = "UTC"
 ) -> SlotJudgement:
@@ -56,7 +65,7 @@ def judge_slots(
     late = [slot for slot in opened if slot.sends_at > not_before]
     gone_out = [slot for slot in every if slot.state is SlotState.FROZEN and slot.sends_at <= now]
     newest = max([*late, *gone_out], key=slot_order, default=None)
-    due = newest if newest is not None and newest in late and now - newest.sends_at < grace else None
+    due = newest if newest is not None and newest in late and now < last_start(newest, grace) else None
     reopen = [
         slot for slot in every if slot.state is SlotState.MISSED and slot.sends_at > now and slot.sends_at > not_before
     ]
@@ -72,7 +81,7 @@ def judge_slots(
 
 def _missed(slot: Slot, newest: Slot | None, *, now: datetime, grace: timedelta) -> Slot:
     age = now - slot.sends_at
-    if age >= grace or newest is None:
+    if now >= last_start(slot, grace) or newest is None:
         reason = f"not sent within {describe_span(grace)} of its time, which is {describe_span(age)} ago"
     elif newest.state is SlotState.FROZEN:
         reason = f"the later edition of {newest.date} has already gone out"

@@ -58,6 +58,8 @@ class Edition:
     kind: EditionKind = EditionKind.REGULAR
     of_edition: EditionId | None = None
     """The edition that it replaces or corrects."""
+    local: bool = False
+    """Whether it goes out in waves, by each reader's own clock."""
 
     @property
     def name(self) -> str:

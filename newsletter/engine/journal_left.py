@@ -31,6 +31,7 @@ from newsletter.engine.journal_file import (
     read_header,
     read_page,
 )
+from newsletter.store.ledger import machine_id
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +70,44 @@ class Adopted:
         os.close(self.handle)
 
 
-def adopt(folder: Path, identity: str, *, boot: str | None = None) -> list[Adopted]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """Where and when we are."""
+
+    identity: str
+    """Of the database."""
+    machine: str
+    boot: str
+
+    @classmethod
+    def now(cls, identity: str, *, machine: str | None = None, boot: str | None = None) -> Here:
+        """Ask the machine for what is not given."""
+        return cls(
+            identity=identity,
+            machine=machine_id() if machine is None else machine,
+            boot=boot_id() if boot is None else boot,
+        )
+
+    def is_near(self, header: Header) -> bool:
+        """Tell whether it was written here: by this run of the kernel, whatever a container is called, or before."""
+        return header.machine == self.machine or self.is_this_run(header)
+
+    def is_this_run(self, header: Header) -> bool:
+        """Tell whether the kernel still has all that was written; one that does not say may have stopped since."""
+        return bool(self.boot) and header.boot == self.boot
+
+
+def adopt(
+    folder: Path, identity: str, *, elsewhere: bool = False, machine: str | None = None, boot: str | None = None
+) -> list[Adopted]:
     """Return every journal of this database whose worker is dead, locked by this process from now on.
 
     Of two processes that ask at once exactly one gets each. Call it before a worker of this process is registered, and
-    now and then while others may die. Files that cannot be used stay where they are, and `strangers` tells of them.
+    now and then while others may die. Where machines share the folder each takes its own, which it can trust; with
+    `elsewhere` it takes the others' too, for when their machine does not come back. Files that cannot be used stay
+    where they are, and `strangers` tells of them.
     """
-    now = boot_id() if boot is None else boot
+    here = Here.now(identity, machine=machine, boot=boot)
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -85,17 +117,20 @@ def adopt(folder: Path, identity: str, *, boot: str | None = None) -> list[Adopt
     for path in paths:
         if path.name.endswith(SUFFIX + UNFINISHED):
             _tidy(path)
-    found = (_adopted(path, identity, now) for path in paths if path.suffix == SUFFIX)
+    found = (_adopted(path, here, elsewhere=elsewhere) for path in paths if path.suffix == SUFFIX)
     return [one for one in found if one is not None]
 
 
-def _adopted(path: Path, identity: str, boot: str) -> Adopted | None:
+def _adopted(path: Path, here: Here, *, elsewhere: bool) -> Adopted | None:
     handle = _open(path)
     if isinstance(handle, str):
         return None
     try:
         header = read_header(os.pread(handle, HEADER_SIZE, 0))
-        if isinstance(header, str) or header.identity != identity or not _lock(path, handle):
+        if isinstance(header, str) or header.identity != here.identity:
+            os.close(handle)
+            return None
+        if not (elsewhere or here.is_near(header)) or not _lock(path, handle):
             os.close(handle)
             return None
         readings = [_page(handle, begin) for track in pages(header.tracks) for begin in track]
@@ -111,8 +146,7 @@ def _adopted(path: Path, identity: str, boot: str) -> Adopted | None:
         worker=header.worker,
         machine=header.machine,
         fates=latest(record for reading in readings for record in reading.records),
-        # A machine that does not say which run of it this is may have lost its power in between.
-        trusted=bool(boot) and header.boot == boot and not damage,
+        trusted=here.is_this_run(header) and not damage,
         damage=damage,
         handle=handle,
     )
@@ -165,21 +199,22 @@ class Strange:
     """In words, for people: what it is, and what to do about it."""
 
 
-def strangers(folder: Path, identity: str) -> list[Strange]:
-    """Return the journals that are left and that nobody here can use: unreadable ones, and another database's."""
+def strangers(folder: Path, identity: str, *, machine: str | None = None, boot: str | None = None) -> list[Strange]:
+    """Return the journals that are left and not for us: unreadable ones, another database's, another machine's."""
+    here = Here.now(identity, machine=machine, boot=boot)
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
     except FileNotFoundError:
         return []
     except OSError as error:
         return [Strange(path=folder, why=f"it cannot be read ({error.strerror}); check who owns it")]
-    return list(_strange(paths, identity))
+    return list(_strange(paths, here))
 
 
-def _strange(paths: list[Path], identity: str) -> Iterator[Strange]:
+def _strange(paths: list[Path], here: Here) -> Iterator[Strange]:
     for path in paths:
         try:
-            why = _why_strange(path, identity)
+            why = _why_strange(path, here)
         except FileNotFoundError:
             # Its worker has just ended in order.
             continue
@@ -189,18 +224,18 @@ def _strange(paths: list[Path], identity: str) -> Iterator[Strange]:
             yield Strange(path=path, why=why)
 
 
-def _why_strange(path: Path, identity: str) -> str:
+def _why_strange(path: Path, here: Here) -> str:
     # Whatever bears such a name, a pipe say, must not hold up who looks.
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         header = read_header(os.pread(handle, HEADER_SIZE, 0))
-        if isinstance(header, Header) and header.identity == identity:
+        if isinstance(header, Header) and header.identity == here.identity and here.is_near(header):
             return ""
         try:
             # Shared, and for a moment: whoever looks must not keep anybody from adopting.
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            # Another newsletter keeps its journals here too, and that one is at work.
+            # Another newsletter or machine keeps its journals here too, and that one is at work.
             return ""
     finally:
         os.close(handle)
@@ -208,6 +243,11 @@ def _why_strange(path: Path, identity: str) -> str:
         return (
             f"{header}, so what it knew of messages in flight is lost: they are shown as uncertain after an hour; "
             "delete it, or keep a copy elsewhere"
+        )
+    if header.identity == here.identity:
+        return (
+            f"worker {header.worker} left it on another machine ({header.machine}); start the newsletter there, or "
+            "delete it if that machine is no more: what it knew of messages in flight is then lost"
         )
     return (
         f"it belongs to another database ({header.identity}, worker {header.worker} on {header.machine}); "

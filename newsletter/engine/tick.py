@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from structlog.contextvars import bound_contextvars
@@ -22,11 +22,11 @@ from newsletter.core.cadence import (
     calendar,
     describe_date,
     describe_span,
-    parse_cadence,
+    parse_cadence_text,
     retimed,
     slots_between,
 )
-from newsletter.core.due import judge_slots
+from newsletter.core.due import judge_slots, last_start
 from newsletter.core.edition import Edition
 from newsletter.core.forecast import stranded
 from newsletter.engine.purge import Purge
@@ -41,6 +41,7 @@ from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Bell:
 
     watch: Watch | None = None
     """Tells people what they should hear; None where nobody watches, as in a command."""
+    readers: ReaderZones = field(default_factory=ReaderZones)
 
     def tick(self) -> Edition | None:
         """Do what is due; return the edition that this tick froze, if it did."""
@@ -103,14 +105,15 @@ class Bell:
             known = slots.since(tx, not_before - timedelta(days=8))
             # Those that lie ahead too: a clock that was ahead may have marked them missed.
             ahead = [slot for slot in known if slot.sends_at > now]
-            every = [*calendar(self.cadence, known, after=not_before, until=now), *ahead]
+            cadence = self.readers.fill_in(tx, self.cadence, not_before=not_before, now=now)
+            every = [*calendar(cadence, known, after=not_before, until=now), *ahead]
             verdict = judge_slots(every, now=now, not_before=not_before, grace=self.grace, zone=self.cadence.zone)
             for slot in (*verdict.missed, *verdict.passed_over):
                 self._miss(tx, slot, now)
             for slot in verdict.reopen:
                 if slots.move(tx, slot.date, was=SlotState.MISSED, to=SlotState.OPEN, reason="", now=now):
                     settle_alert(tx, AlertKind.MISSED_SLOT, slot.date.isoformat(), now=now)
-            self._look_for_stranded(tx, verdict.due, now)
+            self._look_for_stranded(tx, verdict.due, cadence, now)
             installations.beat(tx, "bell", now=now, process=self.process)
         for warning in verdict.warnings:
             logger.warning("%s", warning)
@@ -139,8 +142,7 @@ class Bell:
         return now
 
     def _owed(self, tx: Tx, old: str, not_before: datetime, now: datetime) -> list[Slot]:
-        day, at, zone = old.split(" ")
-        was = parse_cadence(day, at, zone)
+        was = parse_cadence_text(old)
         known = {slot.date: slot for slot in slots.since(tx, not_before)}
         passed = [known.get(slot.date, slot) for slot in slots_between(was, not_before, now)]
         reason = "the schedule was changed before it was sent"
@@ -160,6 +162,7 @@ class Bell:
         state = SlotState.EMPTY if empty else SlotState.MISSED
         reason = known.reason if known is not None and empty else slot.reason
         slots.add(tx, replace(slot, state=SlotState.OPEN, reason=""), now=now)
+        slots.move_instant(tx, slot.date, sends_at=slot.sends_at, now=now)
         if not slots.move(tx, slot.date, was=SlotState.OPEN, to=state, reason=reason, now=now):
             return
         # What was wrong at its time ends with the slot; one alert about it stays.
@@ -173,11 +176,11 @@ class Bell:
         )
         report(tx, Alert(kind=AlertKind.MISSED_SLOT, about=slot.date.isoformat(), message=message, raised_at=now))
 
-    def _look_for_stranded(self, tx: Tx, due: Slot | None, now: datetime) -> None:
+    def _look_for_stranded(self, tx: Tx, due: Slot | None, cadence: Cadence, now: datetime) -> None:
         """Tell about tips that wait for a date on which nothing will go out, and say when that has passed."""
         # The slot that is due has no row before it is frozen, and is not past: its pinned tip goes out in a moment.
         dates = [*slots.since(tx, None), *([due] if due is not None else [])]
-        waiting = stranded(tips.all_tips(tx), dates, editions.history(tx), cadence=self.cadence, now=now)
+        waiting = stranded(tips.all_tips(tx), dates, editions.history(tx), cadence=cadence, now=now)
         names = {one.tip.slug for one in waiting}
         for known in alerts.open_alerts(tx):
             if known.kind is AlertKind.STRANDED_PIN and known.about not in names:
@@ -207,7 +210,7 @@ class Bell:
         return frozen.edition
 
     def _empty_words(self, due: Slot, why: str) -> str:
-        until = describe_span(due.sends_at + self.grace - self.clock.now())
+        until = describe_span(last_start(due, self.grace) - self.clock.now())
         day = describe_date(due.date)
         return f"Nothing can be sent for {day}: {why}. If that changes within {until}, it goes out late."
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from newsletter.core.cadence import describe_date, describe_instant
+from newsletter.core.cadence import describe_date, describe_slot
 from newsletter.core.delivery import OPEN_STATES, DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.tip import TipId
@@ -47,7 +47,7 @@ def ask_link(unit: Unit, action: ActionToken, rules: PlanRules, review: Review) 
     day = date.fromordinal(action.target)
     if action.kind is ActionKind.SWAP:
         swap = plan_swap(unit, day, TipId(action.guard), review)
-        when = describe_instant(swap.slot.sends_at, rules.cadence.zone)
+        when = describe_slot(swap.slot, rules.cadence.zone)
         return LinkWords(
             title="Send another tip instead?",
             text=f"On {when}, “{swap.instead.title}” goes out instead of “{swap.out.title}”, which waits for the "
@@ -100,7 +100,7 @@ def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: Revie
     now = review.now
     if action.kind is ActionKind.SWAP:
         swap = swap_tip(unit, date.fromordinal(action.target), TipId(action.guard), review, who=WHO)
-        when = describe_instant(swap.slot.sends_at, rules.cadence.zone)
+        when = describe_slot(swap.slot, rules.cadence.zone)
         return LinkWords(title="Done", text=f"“{swap.instead.title}” goes out on {when}. A new proof is on its way.")
     if action.kind is ActionKind.SKIP:
         day = date.fromordinal(action.target)

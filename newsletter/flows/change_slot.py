@@ -15,7 +15,7 @@ from newsletter.core.cadence import (
     Slot,
     SlotState,
     describe_date,
-    describe_instant,
+    describe_slot,
     extra_slot,
     nearest_slots,
     retimed,
@@ -33,6 +33,7 @@ from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.alert import AlertKind
+from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
 
@@ -51,7 +52,7 @@ def skip_slot(unit: Unit, day: date, rules: PlanRules, *, who: str, because: str
     """Send nothing on a date, on purpose; a tip of the queue waits for the next one."""
     with unit.write() as tx:
         installations.lock(tx)
-        slot = _slot_of(tx, day, rules.cadence, now)
+        slot = _slot_of(tx, day, with_readers(tx, rules.cadence), now)
         holder = tips.pinned_to(tx, day)
         if slot.state is SlotState.SKIPPED:
             return Changed(slot=slot, tip=holder, new=False)
@@ -75,6 +76,7 @@ def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
     """Send on a date after all, as long as its time has not come."""
     with unit.write() as tx:
         installations.lock(tx)
+        cadence = with_readers(tx, cadence)
         slot = _slot_of(tx, day, cadence, now)
         name = describe_date(day)
         if slot.state is SlotState.OPEN and slot.sends_at > now:
@@ -84,26 +86,26 @@ def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
         if slot.state is not SlotState.SKIPPED:
             raise InputError(f"{name} is not skipped: it is {slot.state}")
         if slot.sends_at <= now:
-            at = describe_instant(slot.sends_at, cadence.zone)
+            at = describe_slot(slot, cadence.zone)
             raise InputError(
                 f"its time, {at}, is past, so nothing would go out; `newsletter slot add` makes a new date"
             )
         if editions.by_date(tx, day) is not None:
             raise InputError(f"the edition of {name} was cancelled, and a date has one; add another date for its tip")
         slots.move(tx, day, was=SlotState.SKIPPED, to=SlotState.OPEN, reason="", now=now)
-        slots.move_instant(tx, day, sends_at=slot.sends_at, now=now)
+        slots.move_instant(tx, day, sends_at=slot.at_home if slot.extra else slot.sends_at, now=now)
         logs.add(tx, logs.Entry(at=now, who=who, what="slot unskip", about=day.isoformat()))
         return Changed(slot=slots.get(tx, day) or slot, tip=tips.pinned_to(tx, day), new=True)
 
 
 def add_slot(unit: Unit, day: date, at: time | None, review: Review, *, tip: Tip | None, who: str) -> Changed:
     """Add a date beside the weekly ones, with the tip that shall go out on it."""
-    new = extra_slot(review.cadence, day, at)
-    said = describe_instant(new.sends_at, review.cadence.zone)
-    if new.sends_at <= review.now:
-        raise InputError(f"{said} is past; choose a later date or time")
     with unit.write() as tx:
         installations.lock(tx)
+        new = extra_slot(with_readers(tx, review.cadence), day, at)
+        said = describe_slot(new, review.cadence.zone)
+        if new.sends_at <= review.now:
+            raise InputError(f"{said} is past; choose a later date or time")
         _clear_foreign(tx, day, review)
         _refuse_taken(tx, day, review)
         slots.add(tx, new, now=review.now)

@@ -7,6 +7,7 @@ again.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -17,6 +18,7 @@ from newsletter.core.edition import Edition
 from newsletter.core.lineup import Choice, LineupRules, lineup
 from newsletter.core.message import Publication
 from newsletter.core.tip import Tip, TipStatus
+from newsletter.core.wave import Wave, WaveRules, waves
 from newsletter.errors import NotNow
 from newsletter.flows.alert import report_expired
 from newsletter.render.edition import render_edition
@@ -30,6 +32,7 @@ from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
 from newsletter.store.ledger import LedgerKind
+from newsletter.store.reader_zone import reader_zones
 from newsletter.store.unit import Tx, Unit
 
 TRIES = 5
@@ -43,6 +46,8 @@ class Kitchen:
     publication: Publication
     templates: Environment
     rules: LineupRules
+    waves: WaveRules | None = None
+    """How it goes out by each reader's own clock; None where all get it at one instant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,16 @@ def render(kitchen: Kitchen, tip: Tip, on: date, *, nonce: str, name: str = "") 
     return compile_message(rendered, kitchen.publication).to_json()
 
 
+def waves_of(tx: Tx, kitchen: Kitchen, slot: Slot, *, now: datetime) -> Sequence[Wave]:
+    """Return the waves in which an edition goes out that is frozen now; none when all of it goes out at once.
+
+    Whoever sends a date before its time means everybody.
+    """
+    if kitchen.waves is None or now < slot.sends_at:
+        return ()
+    return waves(kitchen.waves, slot, reader_zones(tx), now=now)
+
+
 def new_nonce() -> str:
     """Return what makes the Message-IDs and placeholders of an edition its own: 80 bits, letters and digits."""
     return secrets.token_hex(10)
@@ -115,6 +130,7 @@ def _write(
         if (current.tip, current.source) != (tip, choice.source):
             return None
         slots.add(tx, slot, now=now)
+        slots.move_instant(tx, slot.date, sends_at=slot.sends_at, now=now)
         if not slots.move(tx, slot.date, was=SlotState.OPEN, to=SlotState.FROZEN, reason=choice.why, now=now):
             stands = slots.get(tx, slot.date)
             reason = f"the slot is {stands.state} ({stands.reason})" if stands else "the slot is gone"
@@ -132,6 +148,7 @@ def _write(
                 nonce=nonce,
                 sends_at=slot.sends_at,
             ),
+            waves=waves_of(tx, kitchen, slot, now=now),
             now=now,
         )
         if not tip.evergreen:
@@ -154,7 +171,7 @@ def _expire_untried(tx: Tx, fresh: Edition, *, now: datetime) -> None:
         if one.id == fresh.id:
             continue
         count = deliveries.expire_untried(
-            tx, of=one.id, reason=f"not tried before the next edition, {fresh.name}, began"
+            tx, of=one.id, reason=f"not tried before the next edition, {fresh.name}, began", now=now
         )
         if count:
             # At once: an edition that is paused may not be closed for weeks.

@@ -10,12 +10,13 @@ from datetime import date, datetime
 from newsletter.core.cadence import Cadence, SlotState, describe_date, retimed
 from newsletter.core.pin import check_pin
 from newsletter.store import slot as slots
+from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx
 
 
 def pin_faults(tx: Tx, day: date, *, cadence: Cadence, now: datetime) -> list[str]:
     """Return why nothing can be pinned to a date; whether another tip has it is asked elsewhere."""
-    stored = slots.get(tx, day)
+    stored, cadence = slots.get(tx, day), with_readers(tx, cadence)
     current = retimed(cadence, stored) if stored is not None else None
     extra = [day] if current is not None and current.extra else []
     faults = check_pin(day, cadence, now=now, extra_dates=extra)

@@ -7,7 +7,7 @@ long that would take, and what is wrong with it. It changes nothing, and freezes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from newsletter.core.cadence import (
@@ -24,15 +24,19 @@ from newsletter.core.edition import EditionStatus
 from newsletter.core.forecast import Stranded, forecast_warnings, stock_weeks, stranded
 from newsletter.core.lineup import Choice, LineupRules, Source, lineup
 from newsletter.core.pace import Limits
+from newsletter.core.wave import PassedZones, Wave, WaveRules, forecast_waves
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
+from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
 _REMEMBERED = 10
 """Past editions whose speed is looked at."""
+_WIDEST = timedelta(days=2)
+"""More than lies between the first clock of the world that shows an hour and the last."""
 _EDITION_SHARE = 0.95
 """An edition leaves 5 % of each quota to notices (`core/pace.py`)."""
 
@@ -46,6 +50,7 @@ class PlanRules:
     grace: timedelta
     per_second: int | None = None
     limits: Limits = field(default_factory=Limits)
+    passed_zones: PassedZones = PassedZones.AT_ONCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +69,17 @@ class Outlook:
     """Weeks in a row that have a tip, as far as was looked."""
     stranded: Sequence[Stranded]
     warnings: Sequence[str]
+    waves: Sequence[Wave] = ()
+    """How the next edition goes out by the readers' own clocks; empty where all get it at one instant."""
 
     def audience_of(self, choice: Choice) -> int:
         """Return how many people are expected on a date."""
         return self.audience if choice.source not in {Source.NONE, Source.SKIPPED} else 0
+
+    def waves_of(self, choice: Choice) -> Sequence[Wave]:
+        """Return the waves of a date, which are worked out for the next edition only."""
+        coming = next((one for one in self.choices if one.tip is not None), None)
+        return self.waves if coming is not None and coming.slot.date == choice.slot.date else ()
 
 
 def outlook(unit: Unit, rules: PlanRules, *, weeks: int, now: datetime) -> Outlook:
@@ -78,6 +90,7 @@ def outlook(unit: Unit, rules: PlanRules, *, weeks: int, now: datetime) -> Outlo
 
 def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outlook:
     """Do the same within a transaction that is open already."""
+    rules = replace(rules, cadence=with_readers(tx, rules.cadence))
     every, history, stored = tips.all_tips(tx), editions.history(tx), slots.since(tx, None)
     # Stock is judged over the weeks the operator cares about, even when fewer are shown.
     far = max(weeks, rules.lineup.low_stock_weeks, 1)
@@ -95,7 +108,16 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
         # The slot that is due may have no row yet; the tip that is pinned to it goes out with it.
         stranded=stranded(every, [*stored, *([due] if due else [])], history, cadence=rules.cadence, now=now),
         warnings=[*nobody, *forecast_warnings(choices, rules.lineup)],
+        waves=_waves(rules, choices, now),
     )
+
+
+def _waves(rules: PlanRules, choices: Sequence[Choice], now: datetime) -> Sequence[Wave]:
+    coming = next((choice.slot for choice in choices if choice.tip is not None), None)
+    if coming is None or not rules.cadence.locally:
+        return ()
+    wanted = WaveRules(cadence=rules.cadence, grace=rules.grace, passed=rules.passed_zones)
+    return forecast_waves(wanted, coming, rules.cadence.readers, now=now)
 
 
 def _coming(
@@ -104,7 +126,9 @@ def _coming(
     """Return the slot that is due, if any, and those ahead, in order."""
     not_before = _not_before(tx, rules.cadence, now)
     until = next_slots(rules.cadence, now, weeks)[-1].sends_at
-    known = calendar(rules.cadence, stored, after=now - rules.grace, until=until)
+    # Of a date that began by the readers' clocks the publication's own hour may lie further ahead than a short grace.
+    back = max(rules.grace, _WIDEST) if rules.cadence.locally else rules.grace
+    known = calendar(rules.cadence, stored, after=now - back, until=until)
     due = judge_slots(known, now=now, not_before=not_before, grace=rules.grace, zone=rules.cadence.zone).due
     ahead = [slot for slot in known if slot.sends_at > max(now, not_before)]
     return sorted([*([due] if due else []), *ahead], key=slot_order), due
@@ -122,6 +146,7 @@ def judged(tx: Tx, rules: PlanRules, slot: Slot, *, now: datetime) -> bool:
     """Tell whether a slot may still go out: it lies ahead, or is due within its grace."""
     if slot.state is not SlotState.OPEN:
         return False
+    rules = replace(rules, cadence=with_readers(tx, rules.cadence))
     due = _coming(tx, rules, slots.since(tx, None), weeks=1, now=now)[1]
     return slot.sends_at > now or (due is not None and due.date == slot.date)
 

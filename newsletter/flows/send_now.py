@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from newsletter.core.cadence import Cadence, Slot, SlotState, describe_date, extra_slot, next_slots, slot_on
+from newsletter.core.cadence import (
+    Cadence,
+    Slot,
+    SlotState,
+    describe_date,
+    extra_slot,
+    next_slots,
+    retimed,
+    slot_on,
+)
 from newsletter.core.lineup import Choice
 from newsletter.errors import InputError
 from newsletter.flows.freeze import Kitchen, choose
 from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
+from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
 
@@ -39,16 +49,20 @@ def early_slot(unit: Unit, cadence: Cadence, on: date | None, *, now: datetime) 
 
 def early_slot_in(tx: Tx, cadence: Cadence, on: date | None, *, now: datetime) -> Slot:
     """Return the same as `early_slot`, as a transaction sees it that looks at more."""
+    cadence = with_readers(tx, cadence)
     if on is not None:
         return _open(_named(tx, cadence, on), now)
-    stored = {slot.date: slot for slot in slots.since(tx, now)}
+    stored = {slot.date: retimed(cadence, slot) or slot for slot in slots.since(tx, now)}
+    # An extra date whose first reader's hour has come is due, and not early.
+    stored = {day: slot for day, slot in stored.items() if slot.sends_at > now}
     ahead = {slot.date: slot for slot in next_slots(cadence, now, len(stored) + 1)} | stored
     coming = sorted((s for s in ahead.values() if s.state is SlotState.OPEN), key=lambda slot: slot.sends_at)
     return coming[0]
 
 
 def _named(tx: Tx, cadence: Cadence, on: date) -> Slot:
-    slot = slots.get(tx, on) or slot_on(cadence, on)
+    stored = slots.get(tx, on)
+    slot = (retimed(cadence, stored) or stored) if stored is not None else slot_on(cadence, on)
     if slot is None:
         when = extra_slot(cadence, on)
         raise InputError(

@@ -21,6 +21,7 @@ from newsletter.store import installation as installations
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
+from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
 
@@ -73,8 +74,8 @@ def _choice(tx: Tx, slot: Slot, every: Sequence[Tip], rules: LineupRules) -> Cho
 
 
 def _open_slot(tx: Tx, day: date, review: Review) -> Slot:
-    stored = slots.get(tx, day)
-    slot = retimed(review.cadence, stored) if stored is not None else slot_on(review.cadence, day)
+    stored, cadence = slots.get(tx, day), with_readers(tx, review.cadence)
+    slot = retimed(cadence, stored) if stored is not None else slot_on(cadence, day)
     if slot is None:
         raise InputError(f"nothing goes out on {describe_date(day)}")
     if slot.state is SlotState.FROZEN:

@@ -96,6 +96,12 @@ def extend(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta) -> int:
     return done.rowcount
 
 
+def any_open(tx: Tx, of: EditionId) -> bool:
+    """Tell whether any block of an edition still holds work."""
+    query = select(block.c.number).where(block.c.edition_id == of, block.c.state == "open").limit(1)
+    return tx.execute(query).first() is not None
+
+
 def release(tx: Tx, who: WorkerId) -> int:
     """Give back every block a worker had, for whoever asks next; return how many."""
     done = tx.execute(

@@ -20,6 +20,7 @@ from newsletter.store.audience import settle_waiting
 from newsletter.store.block import BLOCK_SIZE
 from newsletter.store.schema import delivery, edition
 from newsletter.store.unit import Tx
+from newsletter.store.wave import waits_for_wave
 
 
 def skip_person(tx: Tx, who: SubscriberId, reason: str) -> int:
@@ -133,14 +134,18 @@ def expire(tx: Tx, *, first_before: datetime, reason: str) -> Sequence[tuple[Edi
     )
 
 
-def expire_untried(tx: Tx, *, of: EditionId, reason: str) -> int:
-    """Give up on deliveries that were never tried, when the next edition's time has come."""
+def expire_untried(tx: Tx, *, of: EditionId, reason: str, now: datetime) -> int:
+    """Give up on deliveries that were never tried, when the next edition's time has come.
+
+    Whoever waits for the hour of their own zone is not late: the next edition reaches them later, too.
+    """
     found = _expire_where(
         tx,
         delivery.c.edition_id == of,
         # Deferred without an attempt are those who wait for the outcome of another edition.
         delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
         delivery.c.first_attempt_at.is_(None),
+        ~waits_for_wave(now),
         reason=reason,
     )
     return sum(count for _, count in found)

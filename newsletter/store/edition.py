@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Row, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, func, insert, literal, select, update
 
 from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
 from newsletter.core.lineup import Sending, Source
 from newsletter.core.tip import TipId
+from newsletter.core.wave import Wave
+from newsletter.store import wave as wave_rows
 from newsletter.store.audience import audience
 from newsletter.store.block import BLOCK_SIZE
 from newsletter.store.schema import block, delivery, edition, subscriber
@@ -58,13 +60,15 @@ def _from_row(row: Row) -> Edition:  # type: ignore[type-arg]
         finished_at=row.finished_at,
         kind=EditionKind(row.kind),
         of_edition=None if row.of_edition is None else EditionId(row.of_edition),
+        local=row.local,
     )
 
 
-def create(tx: Tx, new: NewEdition, *, now: datetime) -> Edition:
+def create(tx: Tx, new: NewEdition, *, waves: Sequence[Wave] = (), now: datetime) -> Edition:
     """Write the edition with one delivery per active subscriber whom it is for, in blocks, and return it.
 
-    The rows are made inside the database: a million people never pass through this process.
+    The rows are made inside the database: a million people never pass through this process. With `waves`, each
+    person's block waits for the hour of their zone.
     """
     made = tx.execute(
         insert(edition)
@@ -85,19 +89,24 @@ def create(tx: Tx, new: NewEdition, *, now: datetime) -> Edition:
             tip_used=True,
             kind=new.kind.value,
             of_edition=new.of_edition,
+            local=bool(waves),
         )
         .returning(edition.c.id),
     ).scalar_one()
-    people = _fill(tx, EditionId(made), new, now=now)
+    people = _fill(tx, EditionId(made), new, waves, now=now)
     tx.execute(update(edition).where(edition.c.id == made).values(audience=people))
     return by_id(tx, EditionId(made))
 
 
-def _fill(tx: Tx, wanted: EditionId, new: NewEdition, *, now: datetime) -> int:
-    place = (func.row_number().over(order_by=subscriber.c.id) - 1) // BLOCK_SIZE
+def _fill(tx: Tx, wanted: EditionId, new: NewEdition, waves: Sequence[Wave], *, now: datetime) -> int:
+    place: ColumnElement[int] = (func.row_number().over(order_by=subscriber.c.id) - 1) // BLOCK_SIZE
+    tables: FromClause = subscriber
+    if waves:
+        place, tables = wave_rows.place(waves, BLOCK_SIZE)
     given = audience(tx, new.kind, new.of_edition, now=now)
     people = (
         select(literal(int(wanted)), subscriber.c.id, place, given.state, given.reason, given.due)
+        .select_from(tables)
         .where(*given.who)
         .order_by(subscriber.c.id)
     )
@@ -105,12 +114,16 @@ def _fill(tx: Tx, wanted: EditionId, new: NewEdition, *, now: datetime) -> int:
     fill = insert(delivery).from_select(columns, people)
     # Without the option SQLAlchemy does not keep the count of an INSERT on PostgreSQL.
     done = tx.execute(fill, execution_options={"preserve_rowcount": True})
-    blocks = -(-done.rowcount // BLOCK_SIZE)
-    if blocks:
-        tx.execute(
-            insert(block),
-            [{"edition_id": wanted, "number": number, "state": "open"} for number in range(blocks)],
-        )
+    made = (
+        wave_rows.blocks(tx, wanted, waves)
+        if waves
+        else [
+            {"edition_id": wanted, "number": number, "state": "open"}
+            for number in range(-(-done.rowcount // BLOCK_SIZE))
+        ]
+    )
+    if made:
+        tx.execute(insert(block), made)
     return done.rowcount
 
 

@@ -25,7 +25,8 @@ def add(tx: Tx, new: Slot, *, now: datetime) -> bool:
         make(slot)
         .values(
             date=new.date,
-            sends_at=new.sends_at,
+            # Of an extra date that is ahead the row alone knows its hour, which is that of the publication's zone.
+            sends_at=new.at_home if new.extra else new.sends_at,
             extra=new.extra,
             state=new.state.value,
             reason=new.reason,

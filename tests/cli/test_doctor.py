@@ -141,6 +141,19 @@ def test_a_wrong_password_is_told_but_not_shown(doctor: Callable[..., Diagnosis]
     assert "another-wrong-one" not in found.said
 
 
+def test_a_second_mail_server_is_tried_as_well(doctor: Callable[..., Diagnosis], server: Catcher) -> None:
+    """It is logged in to like the first one; one that does not work is a warning, since mail goes out without it."""
+    assert doctor().of("second server") == []
+    spare = {"FALLBACK_SMTP_HOST": server.host, "FALLBACK_SMTP_PORT": str(server.port)}
+    login = {"FALLBACK_SMTP_USERNAME": "me", "FALLBACK_SMTP_PASSWORD": PASSWORD}
+    found = doctor(**spare, **login, FALLBACK_SMTP_SECURITY="none")
+    assert "logged in as me" in found.of("second server", "ok")[0]
+    found = doctor(FALLBACK_SMTP_PASSWORD="wrong")
+    assert found.code == 0
+    assert "refuses the login of me" in found.of("second server", "warn")[0]
+    assert "NEWSLETTER_FALLBACK_SMTP_*" in found.of("second server", "warn")[0]
+
+
 def test_a_mail_server_that_is_not_there_is_told(doctor: Callable[..., Diagnosis]) -> None:
     """The rest is looked at all the same."""
     found = doctor(SMTP_PORT="1")

@@ -61,6 +61,22 @@ def test_a_good_morning(home: Home) -> None:
     assert "stock     tips for 1 week; you want to hear of it below 4" in ran.out
 
 
+def test_a_journal_that_nobody_can_read(home: Home) -> None:
+    """It needs a person, who is told which file, what it means, and what to do; the doctor says the same."""
+    furnish(home)
+    folder = home.folder / "data" / "journal"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "0-1.journal").write_bytes(b"")
+    ran = home.run("status")
+    assert ran.code == 1
+    told = f"The journal {folder}/0-1.journal is left over: it is empty, so what it knew of messages in flight is lost"
+    assert told in ran.out
+    assert told in home.run("doctor").out
+    (folder / "0-1.journal").unlink()
+    assert home.run("status").code == 0
+    assert "nothing strange is left in" in home.run("doctor").out
+
+
 def test_what_a_terminal_must_not_be_told(home: Home) -> None:
     """A title or a reason cannot steer the terminal, and every line of the output is its own."""
     furnish(home)

@@ -58,7 +58,7 @@ def die(journal: Journal) -> None:
 
 def fates(folder: Path, *, boot: str = "now") -> dict[DeliveryId, Fate]:
     """Return what the one journal that is left says, and leave it there."""
-    (one,) = adopt(folder, "one", boot=boot)
+    (one,) = adopt(folder, "one", machine="here", boot=boot)
     one.let_go()
     return dict(one.fates)
 
@@ -279,7 +279,7 @@ def test_a_number_that_comes_again(tmp_path: Path) -> None:
         journal = open_one(tmp_path)
         journal.tracks[0].handed(number(delivery), 1)
         die(journal)
-    found = adopt(tmp_path, "one", boot="now")
+    found = adopt(tmp_path, "one", machine="here", boot="now")
     assert sorted(list(one.fates) for one in found) == [[1], [2]]
     assert {one.worker for one in found} == {1}
     for one in found:
@@ -319,7 +319,7 @@ def test_the_kernel_may_not_say_which_run_it_is(tmp_path: Path) -> None:
     journal = open_one(tmp_path, boot="")
     journal.tracks[0].handed(number(1), 1)
     die(journal)
-    (one,) = adopt(tmp_path, "one", boot="")
+    (one,) = adopt(tmp_path, "one", machine="here", boot="")
     assert not one.trusted
     one.let_go()
 

@@ -23,7 +23,7 @@ from newsletter.engine.journal_file import (
     read_page,
     seal,
 )
-from newsletter.engine.journal_left import Strange, adopt, strangers
+from newsletter.engine.journal_left import Adopted, Strange, adopt, strangers
 from tests.engine.journal_writers import AT, reply_to
 
 
@@ -46,6 +46,16 @@ def left(folder: Path, *, worker: int = 1, identity: str = "one", boot: str = "n
     return journal.path
 
 
+def take(folder: Path, *, machine: str = "here", boot: str = "now", elsewhere: bool = False) -> list[Adopted]:
+    """Adopt as a process of this machine and this boot does."""
+    return adopt(folder, "one", machine=machine, boot=boot, elsewhere=elsewhere)
+
+
+def tell(folder: Path, *, machine: str = "here", boot: str = "now") -> list[Strange]:
+    """Look for strange files as a process of this machine and this boot does."""
+    return strangers(folder, "one", machine=machine, boot=boot)
+
+
 def why(found: list[Strange]) -> str:
     """Return the one sentence."""
     (one,) = found
@@ -55,46 +65,66 @@ def why(found: list[Strange]) -> str:
 def test_a_dead_worker_of_ours(tmp_path: Path) -> None:
     """Who it was and what it had in hand; adopted it belongs to nobody else until it is let go, and then is gone."""
     path = left(tmp_path, worker=7)
-    (one,) = adopt(tmp_path, "one", boot="now")
+    (one,) = take(tmp_path)
     assert (one.worker, one.machine, one.trusted, one.damage) == (7, "here", True, "")
     assert one.fates == {1: Answered(attempt=1, reply=reply_to(1), at=AT), 99: Handed(attempt=2)}
-    assert adopt(tmp_path, "one", boot="now") == []
+    assert take(tmp_path) == []
     one.let_go()
-    (again,) = adopt(tmp_path, "one", boot="now")
+    (again,) = take(tmp_path)
     assert again.fates == one.fates
     again.forget()
     assert not path.exists()
-    assert adopt(tmp_path, "one", boot="now") == []
-    assert strangers(tmp_path, "one") == []
+    assert take(tmp_path) == []
+    assert tell(tmp_path) == []
 
 
 def test_a_live_worker_is_left_alone(tmp_path: Path) -> None:
     """As long as its process lives, nobody takes its journal."""
     with write(tmp_path):
-        assert adopt(tmp_path, "one", boot="now") == []
-        assert strangers(tmp_path, "one") == []
+        assert take(tmp_path) == []
+        assert tell(tmp_path) == []
 
 
 def test_after_a_power_loss_only_answers_count(tmp_path: Path) -> None:
     """A journal from before the machine stopped still says what it says, but proves nothing by what it lacks."""
     left(tmp_path, boot="before")
-    (one,) = adopt(tmp_path, "one", boot="now")
+    (one,) = take(tmp_path)
     assert not one.trusted
     assert one.fates[DeliveryId(1)] == Answered(attempt=1, reply=reply_to(1), at=AT)
+    one.let_go()
+
+
+def test_each_machine_takes_its_own(tmp_path: Path) -> None:
+    """In a folder that machines share, another one's is told, and taken without trust only when asked for."""
+    left(tmp_path)
+    assert take(tmp_path, machine="there", boot="another") == []
+    said = why(tell(tmp_path, machine="there", boot="another"))
+    assert "worker 1 left it on another machine (here); start the newsletter there" in said
+    (one,) = take(tmp_path, machine="there", boot="another", elsewhere=True)
+    assert (one.trusted, one.machine, set(one.fates)) == (False, "here", {1, 99})
+    one.let_go()
+
+
+def test_a_container_that_was_made_anew(tmp_path: Path) -> None:
+    """Under another name, but the same kernel, nothing was lost: it is the same machine."""
+    left(tmp_path)
+    assert tell(tmp_path, machine="new name") == []
+    (one,) = take(tmp_path, machine="new name")
+    assert one.trusted
     one.let_go()
 
 
 def test_another_database_is_a_stranger(tmp_path: Path) -> None:
     """Its journal is not touched, and the sentence says whose it is; while it is at work nothing is said."""
     path = left(tmp_path, identity="other", worker=4)
-    assert adopt(tmp_path, "one", boot="now") == []
-    said = why(strangers(tmp_path, "one"))
+    assert take(tmp_path) == []
+    said = why(tell(tmp_path))
     assert "another database (other, worker 4 on here)" in said
     assert "start the newsletter it belongs to, or delete it" in said
     assert path.exists()
     path.unlink()
     with write(tmp_path, identity="other"):
-        assert strangers(tmp_path, "one") == []
+        assert tell(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -110,8 +140,8 @@ def test_what_nobody_can_read(tmp_path: Path, content: bytes, said: str) -> None
     """It is left where it is, with a sentence on what it is, what that means and what to do."""
     path = tmp_path / "one-1.journal"
     path.write_bytes(content)
-    assert adopt(tmp_path, "one", boot="now") == []
-    told = why(strangers(tmp_path, "one"))
+    assert take(tmp_path) == []
+    told = why(tell(tmp_path))
     assert told.startswith(said)
     assert "delete it, or keep a copy elsewhere" in told
     assert path.read_bytes() == content
@@ -133,8 +163,8 @@ def test_another_version(tmp_path: Path) -> None:
     path = left(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"NLJRNL01", b"NLJRNL02", 1))
-    assert adopt(tmp_path, "one", boot="now") == []
-    assert why(strangers(tmp_path, "one")).startswith("another version of this program wrote it")
+    assert take(tmp_path) == []
+    assert why(tell(tmp_path)).startswith("another version of this program wrote it")
 
 
 @pytest.mark.parametrize("size", [HEADER_SIZE, HEADER_SIZE + 40, HEADER_SIZE + 100, HEADER_SIZE + PAGE_SIZE])
@@ -143,7 +173,7 @@ def test_a_truncated_file(tmp_path: Path, size: int, caplog: pytest.LogCaptureFi
     path = left(tmp_path)
     os.truncate(path, size)
     with caplog.at_level(logging.WARNING):
-        (one,) = adopt(tmp_path, "one", boot="now")
+        (one,) = take(tmp_path)
     assert not one.trusted
     assert "cut off" in one.damage
     assert "is damaged" in caplog.text
@@ -157,7 +187,7 @@ def test_a_file_overwritten_in_the_middle(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[HEADER_SIZE + 500 : HEADER_SIZE + 900] = b"garbage!" * 50
     path.write_bytes(content)
-    (one,) = adopt(tmp_path, "one", boot="now")
+    (one,) = take(tmp_path)
     assert one.damage == "1 of its 2 pages end in something that cannot be read"
     assert not one.trusted
     assert 1 <= len(one.fates) < 20
@@ -178,28 +208,28 @@ def test_things_that_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.journal")
     (tmp_path / "c.journal").symlink_to(tmp_path / "nowhere")
     path = left(tmp_path)
-    (one,) = adopt(tmp_path, "one", boot="now")
+    (one,) = take(tmp_path)
     assert one.path == path
-    assert [found.path.name for found in strangers(tmp_path, "one")] == ["a.journal", "b.journal"]
+    assert [found.path.name for found in tell(tmp_path)] == ["a.journal", "b.journal"]
     one.let_go()
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Before the first edition there is nothing to adopt and nothing strange; a file in its place is told."""
-    assert adopt(tmp_path / "none", "one", boot="now") == []
-    assert strangers(tmp_path / "none", "one") == []
+    assert take(tmp_path / "none") == []
+    assert tell(tmp_path / "none") == []
     assert caplog.text == ""
     (tmp_path / "file").write_text("")
-    assert adopt(tmp_path / "file", "one", boot="now") == []
+    assert take(tmp_path / "file") == []
     assert "cannot be read" in caplog.text
-    assert "check who owns it" in why(strangers(tmp_path / "file", "one"))
+    assert "check who owns it" in why(tell(tmp_path / "file"))
 
 
 def test_what_was_never_finished_is_tidied_away(tmp_path: Path) -> None:
     """A journal whose worker died while making it has nothing in it and goes; the ledger beside it stays."""
     (tmp_path / "one-3.journal.new").write_bytes(b"half")
     (tmp_path / "ledger.jsonl").write_text("{}\n")
-    assert adopt(tmp_path, "one", boot="now") == []
+    assert take(tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["ledger.jsonl"]
 
 
@@ -207,6 +237,6 @@ def test_a_new_journal_takes_the_place_of_an_unfinished_one(tmp_path: Path) -> N
     """The leftover of a number that comes again is no hindrance, however long it is."""
     (tmp_path / "one-1.journal.new").write_bytes(b"x" * 5_000_000)
     path = left(tmp_path)
-    (one,) = adopt(tmp_path, "one", boot="now")
+    (one,) = take(tmp_path)
     assert (one.path, set(one.fates), one.damage) == (path, {1, 99}, "")
     one.let_go()

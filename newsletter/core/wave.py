@@ -1,0 +1,131 @@
+"""Waves: one edition at the publication's hour in each reader's own zone.
+
+In: a slot, the zones of its readers with their numbers, and the present instant. Out: waves, each with the instant
+before which nothing of it goes out. Who is in which is written down at the freeze (`store/wave.py`); the audience is
+frozen once. All local time is computed by `core/cadence.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+
+from newsletter.core.cadence import Cadence, ReaderZone, Slot, instant, is_zone, local, wall_time
+from newsletter.core.due import LATE_AFTER, last_start
+
+MORNING, EVENING = time(7), time(21)
+"""What is late waits for these hours of the reader's day: nobody's telephone rings at night for a tip."""
+
+
+class PassedZones(StrEnum):
+    """When those get an edition in whose zone its hour is past as it is frozen."""
+
+    AT_ONCE = "at-once"
+    WITH_PUBLICATION = "with-publication"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveRules:
+    """What the operator decided about waves."""
+
+    cadence: Cadence
+    grace: timedelta
+    passed: PassedZones = PassedZones.AT_ONCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """Readers who get an edition at one instant, all with the same time on their clocks."""
+
+    not_before: datetime
+    """UTC; a past one is due."""
+    zones: tuple[str, ...]
+    """As they stand with the readers, the most frequent first; '' is no zone, and an unknown one is as good as none."""
+    people: int
+    clock: str
+    """The zone by whose clock this wave goes: that of most of its readers, the publication's for those without one."""
+
+    @property
+    def label(self) -> str:
+        """Return `Europe/Berlin`, or `Europe/Berlin +3` when three further zones go with it."""
+        further = sum(zone != self.clock and is_zone(zone) for zone in self.zones)
+        return f"{self.clock} +{further}" if further else self.clock
+
+
+def zone_of(label: str) -> str:
+    """Return the zone by whose clock a wave of this label goes."""
+    return label.partition(" ")[0]
+
+
+def waves(rules: WaveRules, slot: Slot, readers: Iterable[ReaderZone], *, now: datetime) -> list[Wave]:
+    """Return the waves of an edition that is frozen now, in order of time; zones of one instant and clock go together.
+
+    A zone whose hour has not come yet gets it then. One whose hour is past gets it at once, or at the publication's
+    hour, as the operator decided. If all of it begins late (the machine was down), what would go out at once waits for
+    the hours from 07:00 to 21:00 of the reader's own clock, as far as the grace reaches; where it does not, the edition
+    comes at once rather than never. A clock that repeats or leaves out the hour follows `cadence.instant`, and so does
+    a date that a zone left out.
+    """
+    found: dict[tuple[datetime, str], list[tuple[ReaderZone, str]]] = {}
+    for one in readers:
+        clock = one.zone if is_zone(one.zone) else rules.cadence.zone
+        begins = _begins(rules, slot, clock, now)
+        # Readers whose clocks differ may share an instant, as when all that is past goes out at once.
+        found.setdefault((begins, local(begins, clock).strftime("%z")), []).append((one, clock))
+    return [_wave(begins, members) for (begins, _), members in sorted(found.items())]
+
+
+def forecast_waves(rules: WaveRules, slot: Slot, readers: Iterable[ReaderZone], *, now: datetime) -> list[Wave]:
+    """Return the waves of a slot that still lies ahead, as its freeze would make them of the readers of today."""
+    return waves(rules, slot, readers, now=max(now, slot.sends_at))
+
+
+def waking_hour(moment: datetime, zone: str) -> datetime:
+    """Return the first instant from a moment on that lies between 07:00 and 21:00 on the clocks of a zone."""
+    there = local(moment, zone)
+    if MORNING <= there.time() < EVENING:
+        return moment
+    day = there.date() if there.time() < MORNING else there.date() + timedelta(days=1)
+    return instant(day, MORNING, zone)
+
+
+def rested(moment: datetime, zone: str, *, until: datetime) -> datetime:
+    """Return when what is late goes out: in the reader's day, if that begins before `until`; else at once."""
+    awake = waking_hour(moment, zone)
+    return awake if awake < until else moment
+
+
+def _begins(rules: WaveRules, slot: Slot, clock: str, now: datetime) -> datetime:
+    own = instant(slot.date, wall_time(slot, rules.cadence.zone), clock)
+    if now - own <= LATE_AFTER:
+        return own
+    if rules.passed is PassedZones.WITH_PUBLICATION and slot.at_home > now:
+        return slot.at_home
+    if now - slot.sends_at <= LATE_AFTER:
+        return now
+    return rested(now, clock, until=last_start(slot, rules.grace))
+
+
+def _wave(begins: datetime, members: list[tuple[ReaderZone, str]]) -> Wave:
+    by_size = sorted(members, key=lambda member: (-member[0].people, member[0].zone))
+    return Wave(
+        not_before=begins,
+        zones=tuple(one.zone for one, _ in by_size),
+        people=sum(one.people for one, _ in by_size),
+        clock=_loudest(by_size),
+    )
+
+
+def _loudest(members: Iterable[tuple[ReaderZone, str]]) -> str:
+    people: dict[str, int] = {}
+    for one, clock in members:
+        people[clock] = people.get(clock, 0) + one.people
+    return min(people, key=lambda clock: (-people[clock], clock))
+
+
+def spread(found: Iterable[Wave]) -> Iterator[tuple[str, int]]:
+    """Give each zone with the number of its wave, counted from 0; what is not among them goes with the publication."""
+    for number, wave in enumerate(found):
+        yield from ((zone, number) for zone in wave.zones)

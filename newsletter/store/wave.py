@@ -1,0 +1,188 @@
+"""Waves in the database: blocks that wait for their hour, and which delivery is in which.
+
+In: the waves of `core/wave.py`. Out: the places of an edition's deliveries, and how far each wave is. A wave is a label
+and an instant on its blocks; people are put into blocks inside the database, by their zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Integer, Text, and_, case, column, func, select, update, values
+
+from newsletter.core.delivery import OPEN_STATES
+from newsletter.core.edition import EditionId, EditionStatus
+from newsletter.core.wave import Wave, spread
+from newsletter.store.schema import block, delivery, edition, subscriber
+from newsletter.store.unit import Tx
+
+STRIDE = 100_000
+"""Numbers of blocks from one wave to the next: enough for fifty million people in each, whoever joins meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveStanding:
+    """One wave of an edition, as far as it is."""
+
+    label: str
+    not_before: datetime
+    people: int
+    """Of a wave that is under way without those who are tried again: they are in blocks of their own."""
+    waiting: int
+    """Of them, people without an outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """The next wave of an edition that waits for its hour."""
+
+    edition_id: EditionId
+    label: str
+    not_before: datetime
+    people: int
+
+
+def place(found: Sequence[Wave], size: int) -> tuple[ColumnElement[int], FromClause]:
+    """Return the block number of each subscriber, and the tables it is made from.
+
+    Whose zone is in no wave (it came between two statements) goes with those who have none, or last.
+    """
+    listed = values(column("zone", Text), column("number", Integer), name="placed").data(list(spread(found)))
+    placed = listed.cte("placed")
+    otherwise = next((number for number, wave in enumerate(found) if "" in wave.zones), len(found) - 1)
+    number = func.coalesce(placed.c.number, otherwise)
+    row = func.row_number().over(partition_by=number, order_by=subscriber.c.id) - 1
+    return number * STRIDE + row // size, subscriber.outerjoin(placed, placed.c.zone == subscriber.c.time_zone)
+
+
+def blocks(tx: Tx, of: EditionId, found: Sequence[Wave]) -> list[dict[str, object]]:
+    """Return the blocks of the deliveries that were placed, each with the instant of its wave."""
+    numbers = tx.execute(select(delivery.c.block).where(delivery.c.edition_id == of).distinct()).scalars()
+    return [
+        {
+            "edition_id": of,
+            "number": number,
+            "state": "open",
+            "not_before": found[number // STRIDE].not_before,
+            "wave": found[number // STRIDE].label,
+        }
+        for number in sorted(numbers)
+    ]
+
+
+def standings(tx: Tx, of: EditionId) -> Sequence[WaveStanding]:
+    """Return the waves of an edition in order of time; none where all get it at one instant."""
+    # Added up block by block first, which the index serves.
+    one = (
+        select(
+            delivery.c.block,
+            func.count().label("people"),
+            func.sum(case((_is_open(), 1), else_=0)).label("waiting"),
+        )
+        .where(delivery.c.edition_id == of)
+        .group_by(delivery.c.block)
+        .subquery()
+    )
+    query = (
+        # A quota may put a block off further; its wave began with the first of its blocks.
+        select(block.c.wave, func.min(block.c.not_before), func.sum(one.c.people), func.sum(one.c.waiting))
+        .join(one, one.c.block == block.c.number)
+        .where(block.c.edition_id == of, block.c.wave != "", block.c.not_before.is_not(None))
+        .group_by(block.c.wave)
+        .order_by(func.min(block.c.not_before), block.c.wave)
+    )
+    return [
+        WaveStanding(label=label, not_before=at, people=int(people), waiting=int(waiting))
+        for label, at, people, waiting in tx.execute(query)
+    ]
+
+
+def coming(tx: Tx, *, now: datetime) -> Coming | None:
+    """Return the next wave, of whichever edition that is being sent, whose hour has not come."""
+    waits = (
+        block.c.state == "open",
+        block.c.wave != "",
+        block.c.not_before > now,
+        block.c.edition_id.in_(_sending()),
+    )
+    query = (
+        select(block.c.edition_id, block.c.wave, block.c.not_before)
+        .where(*waits)
+        .order_by(block.c.not_before, block.c.edition_id, block.c.wave)
+        .limit(1)
+    )
+    row = tx.execute(query).first()
+    if row is None:
+        return None
+    people = tx.execute(
+        select(func.count())
+        .select_from(delivery.join(block, _in_block()))
+        .where(
+            block.c.edition_id == row.edition_id,
+            block.c.wave == row.wave,
+            _is_open(),
+        ),
+    ).scalar_one()
+    return Coming(edition_id=EditionId(row.edition_id), label=row.wave, not_before=row.not_before, people=people)
+
+
+def waits_for_wave(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a delivery is in a block whose wave has not come; its time is not over then."""
+    return select(block.c.number).where(_in_block(), block.c.wave != "", block.c.not_before > now).exists()
+
+
+def overdue(tx: Tx, *, before: datetime) -> Sequence[tuple[EditionId, str]]:
+    """Return the waves that should have begun before an instant, and of which nothing was tried yet."""
+    query = (
+        select(block.c.edition_id, block.c.wave)
+        .where(
+            block.c.state == "open",
+            block.c.wave != "",
+            block.c.not_before < before,
+            block.c.edition_id.in_(_sending()),
+        )
+        .distinct()
+        .order_by(block.c.edition_id, block.c.wave)
+    )
+    found = [(EditionId(row.edition_id), row.wave) for row in tx.execute(query)]
+    return [one for one in found if not _begun(tx, *one)]
+
+
+def _begun(tx: Tx, of: EditionId, label: str) -> bool:
+    tried = (
+        select(delivery.c.id)
+        .select_from(delivery.join(block, _in_block()))
+        .where(block.c.edition_id == of, block.c.wave == label, delivery.c.attempts > 0)
+    )
+    return tx.execute(tried.limit(1)).first() is not None
+
+
+def put_off(tx: Tx, of: EditionId, label: str, *, to: datetime) -> int:
+    """Let a wave begin later; a block that somebody works on by now stays as it is. Return how many blocks wait."""
+    done = tx.execute(
+        update(block)
+        .where(
+            block.c.edition_id == of,
+            block.c.wave == label,
+            block.c.not_before < to,
+            block.c.state == "open",
+            block.c.owner.is_(None),
+        )
+        .values(not_before=to),
+    )
+    return done.rowcount
+
+
+def _in_block() -> ColumnElement[bool]:
+    return and_(delivery.c.edition_id == block.c.edition_id, delivery.c.block == block.c.number)
+
+
+def _is_open() -> ColumnElement[bool]:
+    return delivery.c.state.in_([one.value for one in OPEN_STATES])
+
+
+def _sending() -> Any:  # noqa: ANN401 - a subquery, whose type has no name worth writing
+    return select(edition.c.id).where(edition.c.status == EditionStatus.SENDING.value)
