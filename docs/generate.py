@@ -62,6 +62,7 @@ SECTIONS = {
         "Bounces and complaints",
         "What goes into the mails; the mailboxes themselves are yours to read.",
     ),
+    "dkim_domain": ("Signing", "Optional; see [DKIM](dkim.md)."),
     "admin_emails": ("People who run it", "See [notices](notices.md)."),
     "journal_dir": ("What is kept", "Beside the database, and in it."),
     "keep_deliveries_days": ("How long things are kept", "See [privacy](privacy.md)."),

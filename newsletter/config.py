@@ -16,7 +16,7 @@ from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from newsletter.errors import InputError
-from newsletter.setting_values import SHORTEST_SECRET, did_you_mean, is_loopback
+from newsletter.setting_values import SHORTEST_SECRET, did_you_mean, is_aligned, is_loopback
 from newsletter.settings import (
     FILE_SUFFIX,
     KEY_COMMAND,
@@ -34,7 +34,14 @@ __all__ = ["Settings", "load_settings"]
 HOME_NAME = f"{PREFIX}HOME"
 """Names the folder of the `.env`, so it cannot stand in it: known, and not a setting."""
 
-PATHS = ("smtp_ca_file", "fallback_smtp_ca_file", "templates_dir", "journal_dir")
+PATHS = (
+    "smtp_ca_file",
+    "fallback_smtp_ca_file",
+    "dkim_key_file",
+    "dkim_ed25519_key_file",
+    "templates_dir",
+    "journal_dir",
+)
 IMPLICIT_TLS_PORT = 465
 LONGEST_LINE = 400
 
@@ -188,6 +195,7 @@ def _sentence(key: str, kind: str, context: Mapping[str, Any], value: str | None
 
 def _contradictions(settings: Settings) -> Iterator[tuple[set[str], str]]:
     """Yield each pair of settings that cannot both be meant: the keys concerned, and the line about them."""
+    yield from _of_signing(settings)
     yield from _of_server(settings, "")
     if settings.fallback_smtp_host:
         yield from _of_server(settings, "fallback_")
@@ -195,6 +203,28 @@ def _contradictions(settings: Settings) -> Iterator[tuple[set[str], str]]:
         key = "fallback_smtp_username" if settings.fallback_smtp_username else "fallback_smtp_password"
         line = f"{setting_name(key)}: there is no second mail server; set NEWSLETTER_FALLBACK_SMTP_HOST as well"
         yield {key, "fallback_smtp_host"}, line
+
+
+def _of_signing(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    """Yield what would make signatures that nobody can verify, or that vouch for nobody the reader sees."""
+    for kind in ("dkim", "dkim_ed25519"):
+        selector, key = f"{kind}_selector", f"{kind}_key_file"
+        if bool(getattr(settings, selector)) != bool(getattr(settings, key)):
+            have, lack = (selector, key) if getattr(settings, selector) else (key, selector)
+            line = f"{setting_name(have)}: needs {setting_name(lack)} as well; `newsletter dkim keygen` tells both"
+            yield {selector, key}, line
+    if settings.dkim_ed25519_key_file and settings.dkim_ed25519_selector and not settings.dkim_key_file:
+        line = "NEWSLETTER_DKIM_ED25519_KEY_FILE: many cannot verify Ed25519; set NEWSLETTER_DKIM_KEY_FILE as well"
+        yield {"dkim_key_file", "dkim_selector", "dkim_ed25519_key_file"}, line
+    if settings.dkim_selector and settings.dkim_selector == settings.dkim_ed25519_selector:
+        line = "NEWSLETTER_DKIM_ED25519_SELECTOR: is that of the RSA key; each key is published under a name of its own"
+        yield {"dkim_selector", "dkim_ed25519_selector"}, line
+    if settings.dkim_domain and not is_aligned(settings.dkim_domain, settings.from_email.rpartition("@")[2]):
+        line = (
+            f"NEWSLETTER_DKIM_DOMAIN: {settings.dkim_domain} has nothing to do with {settings.from_email}; "
+            "write the domain behind its @, or the one above that"
+        )
+        yield {"dkim_domain", "from"}, line
 
 
 def _of_server(settings: Settings, which: str) -> Iterator[tuple[set[str], str]]:

@@ -23,8 +23,11 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 """In the order of `date.weekday()`: the place of a name is its number."""
 
 SHORTEST_SECRET = 32
+LONGEST_SELECTOR = 63
+"""A longer one would leave too little room for the domain in a name of DNS."""
 DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 
+_SELECTOR_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _CLOCK_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
@@ -46,6 +49,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(bare).is_loopback
     except ValueError:
         return False
+
+
+def is_aligned(signer: str, sender: str) -> bool:
+    """Tell whether the DKIM signature of one domain speaks for a sender in another: equal, or one holds the other.
+
+    DMARC (RFC 9989) compares organisational domains, which only DNS can tell. This rule needs no network, refuses two
+    siblings, and takes `co.uk` for an organisation.
+    """
+    signer, sender = signer.lower(), sender.lower()
+    inner, outer = (signer, sender) if len(signer) > len(sender) else (sender, signer)
+    return "." in outer and (inner == outer or inner.endswith(f".{outer}"))
 
 
 def _one_line(text: str) -> str:
@@ -80,6 +94,14 @@ def _mail_domain(text: str) -> str:
     except EmailNotValidError as error:
         message = f"'{text}' is not a full domain name"
         raise ValueError(message) from error
+
+
+def _selector(text: str) -> str:
+    # RFC 6376 section 3.1: labels of a domain name; DNS ignores their capitals.
+    if len(text) > LONGEST_SELECTOR or not all(_SELECTOR_LABEL.fullmatch(label) for label in text.split(".")):
+        message = f"'{text}' is not a selector; write letters, digits and hyphens, such as s202611"
+        raise ValueError(message)
+    return text.lower()
 
 
 def _host(text: str) -> str:
@@ -209,6 +231,7 @@ Lines = Annotated[str, AfterValidator(_lines)]
 Email = Annotated[str, AfterValidator(_email)]
 Emails = Annotated[tuple[Email, ...], BeforeValidator(_split_commas)]
 MailDomain = Annotated[str, AfterValidator(_mail_domain)]
+Selector = Annotated[str, AfterValidator(_selector)]
 Host = Annotated[str, AfterValidator(_host)]
 Link = Annotated[str, AfterValidator(_link)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

@@ -42,6 +42,7 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
 def _examine(here: State) -> Iterator[Finding]:
     from newsletter.cli import examine
     from newsletter.cli.examine_database import database
+    from newsletter.cli.examine_signing import signing
 
     try:
         application = here.app
@@ -56,6 +57,7 @@ def _examine(here: State) -> Iterator[Finding]:
     yield from database(application)
     yield from examine.dates(application)
     yield from examine.templates(application)
+    yield from signing(application)
     # Last, since it may take a while.
     yield from examine.mail_server(application)
 

@@ -18,6 +18,7 @@ from newsletter.cli import (
     db,
     delivery,
     demo,
+    dkim,
     doctor,
     edition,
     init,
@@ -65,6 +66,7 @@ edition.app.command("watch")(sending.watch)
 edition.app.command("proof")(proof.proof)
 app.add_typer(delivery.app, name="delivery")
 app.add_typer(db.app, name="db")
+app.add_typer(dkim.app, name="dkim")
 app.command("log")(log.log)
 app.command("run")(service.run)
 

@@ -174,15 +174,18 @@ def retimed(cadence: Cadence, slot: Slot) -> Slot | None:
     if slot.extra:
         # An extra date that is still ahead is stored with the publication's own time.
         home = slot.at_home
-        first = _first(cadence, slot.date, wall_time(slot, cadence.zone), home) if cadence.locally else home
+        first = _first(cadence, slot.date, wall_time(cadence, slot), home) if cadence.locally else home
         return replace(slot, sends_at=first, home=home if cadence.locally else None)
     weekly = slot_on(cadence, slot.date)
     return replace(slot, sends_at=weekly.sends_at, home=weekly.home) if weekly else None
 
 
-def wall_time(slot: Slot, zone: str) -> time:
-    """Return the time of day that a slot was given in the zone of the publication."""
-    return local(slot.at_home, zone).time()
+def wall_time(cadence: Cadence, slot: Slot) -> time:
+    """Return the time of day at which each reader of a slot gets it: that of the cadence, or an extra date's own."""
+    if not slot.extra or instant(slot.date, cadence.at, cadence.zone) == slot.at_home:
+        # Not read off the clock at home, which may have left this hour out on this day.
+        return cadence.at
+    return local(slot.at_home, cadence.zone).time()
 
 
 def _slots_from(cadence: Cadence, after: datetime) -> Iterator[Slot]:

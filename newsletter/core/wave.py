@@ -98,7 +98,7 @@ def rested(moment: datetime, zone: str, *, until: datetime) -> datetime:
 
 
 def _begins(rules: WaveRules, slot: Slot, clock: str, now: datetime) -> datetime:
-    own = instant(slot.date, wall_time(slot, rules.cadence.zone), clock)
+    own = instant(slot.date, wall_time(rules.cadence, slot), clock)
     if now - own <= LATE_AFTER:
         return own
     if rules.passed is PassedZones.WITH_PUBLICATION and slot.at_home > now:

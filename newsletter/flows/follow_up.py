@@ -90,7 +90,7 @@ def refuse_unfit(tx: Tx, of: Edition, tip: Tip) -> None:
     if tip.status is not TipStatus.APPROVED:
         done = "was sent already" if tip.status is TipStatus.SENT else "is retired"
         raise InputError(f"{tip.slug!r} {done}; name an approved tip (`newsletter tip list`)")
-    if not retention.is_whole(tx, of.id):
+    if not retention.seems_whole(tx, of.id):
         raise InputError(
             f"who got the edition of {of.name} is not known any more: its rows were deleted "
             "after NEWSLETTER_KEEP_DELIVERIES_DAYS"
@@ -105,7 +105,8 @@ def look(tx: Tx, kind: EditionKind, of: Edition, *, now: datetime) -> Outlook:
 
 def refuse_changed(tx: Tx, draft: Draft) -> None:
     """Refuse what was rendered from a tip, or for a number, that is not that one any more."""
-    if tips.by_id(tx, draft.tip.id) != draft.tip or editions.next_number(tx, draft.of.date) != draft.number:
+    unchanged = tips.by_id(tx, draft.tip.id) == draft.tip and retention.is_whole(tx, draft.of.id)
+    if not unchanged or editions.next_number(tx, draft.of.date) != draft.number:
         raise NotNow(f"{draft.tip.slug!r} or {draft.of.name} changed at this moment; nothing was done. Try again.")
 
 

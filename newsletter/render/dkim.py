@@ -60,8 +60,17 @@ class Key(Protocol):
         """The `a=` of its signatures."""
         ...
 
+    @property
+    def plain(self) -> str:
+        """Its kind and size, for a person."""
+        ...
+
     def sign(self, digest: bytes) -> bytes:
         """Return the signature of a SHA-256 digest."""
+        ...
+
+    def record(self) -> str:
+        """Return what is published of it, as the text of a DNS record."""
         ...
 
 

@@ -64,9 +64,9 @@ def audience(tx: Tx, kind: EditionKind, of: EditionId | None, *, now: datetime) 
 def count(tx: Tx, kind: EditionKind, of: EditionId, *, now: datetime) -> tuple[int, int]:
     """Return for how many an edition of this kind would be, and of how many the earlier outcome is still open."""
     given = audience(tx, kind, of, now=now)
-    found = dict(
-        tx.execute(select(given.state.label("state"), func.count()).where(*given.who).group_by("state")).tuples().all()
-    )
+    people = select(given.state.label("is_in")).where(*given.who).subquery()
+    query = select(people.c.is_in, func.count()).group_by(people.c.is_in)
+    found = {str(state): people for state, people in tx.execute(query)}
     waiting = found.get(DeliveryState.DEFERRED.value, 0)
     return waiting + found.get(DeliveryState.QUEUED.value, 0), waiting
 

@@ -134,6 +134,12 @@ def drop_notices(tx: Tx, *, written_before: datetime, limit: int) -> int:
 
 def is_whole(tx: Tx, of: EditionId) -> bool:
     """Tell whether an edition still has a row for everybody; the edition stays as it is until the transaction ends."""
-    audience = tx.execute(select(edition.c.audience).where(edition.c.id == of).with_for_update()).scalar_one()
+    tx.execute(select(edition.c.id).where(edition.c.id == of).with_for_update())
+    return seems_whole(tx, of)
+
+
+def seems_whole(tx: Tx, of: EditionId) -> bool:
+    """Tell the same at this moment, for a transaction that only reads."""
+    audience = tx.execute(select(edition.c.audience).where(edition.c.id == of)).scalar_one()
     rows = tx.execute(select(func.count()).where(delivery.c.edition_id == of)).scalar_one()
     return bool(rows >= audience)

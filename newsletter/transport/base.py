@@ -56,6 +56,8 @@ class Relay:
     username: str = ""
     """Empty: no login."""
     password: str = field(default="", repr=False)
+    token_command: str = ""
+    """A command that prints an access token; the login is then XOAUTH2, and there is no password."""
     ca_file: str = ""
     """Certificates to trust instead of the system's, for a relay with a private authority."""
     ehlo_name: str = ""

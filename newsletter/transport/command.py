@@ -32,8 +32,8 @@ def unfit(envelope: Envelope, features: Features) -> Reply | None:
         return _refusal(Phase.RCPT, "5.6.7", "the relay does not offer SMTPUTF8, which this address needs")
     content = envelope.content
     # A line that begins with a dot would lose it, and a lone dot would end the message there; the rest of the content
-    # would then be read as commands. The writer of the content sees to it; here it costs 4 µs to be sure: searching from
-    # the end, for which CPython has a loop that is four times as fast (measured with 20 KB, 3.11) as that of `in`.
+    # would then be read as commands. The writer of the content sees to it; here it costs 4 µs to be sure, by searching
+    # from the end: CPython's loop for that is four times as fast as the one of `in` (measured with 20 KB, 3.11).
     if not content.endswith(b"\r\n") or content.startswith(b".") or content.rfind(b"\n.") >= 0:
         return _refusal(Phase.DATA, "5.6.0", "the content is not ready for the wire")
     if features.size_limit and len(content) > features.size_limit:

@@ -10,12 +10,13 @@ import functools
 import smtplib
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from newsletter.core.reply import Phase, Reply, parse_reply
 from newsletter.transport.base import ConnectFailure, Relay, Security
+from newsletter.transport.token_command import TokenFailure, fetch_token
 from newsletter.transport.wire import Wire
 
 _DONE = 250
@@ -68,6 +69,8 @@ def open_session(relay: Relay) -> tuple[Wire, Features] | ConnectFailure:
     """Connect, greet, secure and log in."""
     smtp: smtplib.SMTP | None = None
     try:
+        # Before anybody waits for us: it may take longer than a server's patience.
+        token = _token(relay)
         context = None if relay.security is Security.NONE else _context(relay)
         smtp = _greeting(relay, context)
         _ehlo(smtp, relay)
@@ -76,7 +79,7 @@ def open_session(relay: Relay) -> tuple[Wire, Features] | ConnectFailure:
             # What was offered before TLS may have been put there by somebody in the middle (RFC 3207 §4.2).
             _ehlo(smtp, relay)
         if relay.username:
-            _login(smtp, relay)
+            _login(smtp, relay, token)
     except _Refused as refused:
         if smtp is not None:
             smtp.close()
@@ -85,6 +88,18 @@ def open_session(relay: Relay) -> tuple[Wire, Features] | ConnectFailure:
         reply = Reply(phase=Phase.EHLO, text="the connection is closed")
         return ConnectFailure(reply=reply, plain=f"{_where(relay)} hung up.")
     return Wire(smtp.sock, smtp.file), _features(smtp.esmtp_features)
+
+
+def _token(relay: Relay) -> str:
+    """Fetch the token for the login, where one takes the place of a password."""
+    if not relay.token_command:
+        return ""
+    try:
+        return fetch_token(relay.token_command)
+    except TokenFailure as failure:
+        reply = Reply(phase=Phase.AUTH, enhanced="5.7.8" if failure.lasting else "", text=f"token command: {failure}")
+        plain = f"The command that prints the token for {_where(relay, begin=False)} does not work: {failure}."
+        raise _Refused(reply, plain) from failure
 
 
 def _context(relay: Relay) -> ssl.SSLContext:
@@ -148,9 +163,9 @@ def _starttls(smtp: smtplib.SMTP, relay: Relay, context: ssl.SSLContext) -> None
         raise _Refused(reply, f"{_where(relay)} hung up while TLS was being set up: {trouble}.") from trouble
 
 
-def _login(smtp: smtplib.SMTP, relay: Relay) -> None:
+def _login(smtp: smtplib.SMTP, relay: Relay, token: str) -> None:
     try:
-        _authenticate(smtp, relay)
+        _authenticate(smtp, relay, token)
     except smtplib.SMTPAuthenticationError as refused:
         reply = _reply(Phase.AUTH, refused.smtp_code, refused.smtp_error)
         raise _Refused(reply, _login_words(relay, reply)) from refused
@@ -165,7 +180,7 @@ def _login(smtp: smtplib.SMTP, relay: Relay) -> None:
         raise _Refused(reply, f"{_where(relay)} offers no login that we can use: {trouble}.") from trouble
 
 
-def _authenticate(smtp: smtplib.SMTP, relay: Relay) -> None:
+def _authenticate(smtp: smtplib.SMTP, relay: Relay, token: str) -> None:
     """Log in with the first mechanism that both sides know.
 
     `smtplib.SMTP.login` tries the others too after a refusal. A wrong password is wrong in each of them, and relays
@@ -173,6 +188,8 @@ def _authenticate(smtp: smtplib.SMTP, relay: Relay) -> None:
     """
     offered = smtp.esmtp_features.get("auth", "").upper().split()
     mechanisms: dict[str, Any] = {"CRAM-MD5": smtp.auth_cram_md5, "PLAIN": smtp.auth_plain, "LOGIN": smtp.auth_login}
+    if token:
+        mechanisms = {"XOAUTH2": _xoauth2(relay.username, token)}
     common = [name for name in mechanisms if name in offered]
     if not common:
         raise smtplib.SMTPNotSupportedError("AUTH offers " + (" ".join(offered) or "nothing"))
@@ -185,6 +202,18 @@ def _authenticate(smtp: smtplib.SMTP, relay: Relay) -> None:
                 raise
         else:
             return
+
+
+def _xoauth2(username: str, token: str) -> Callable[[bytes | None], str]:
+    """Return what `smtplib` asks for each line of the dialogue, as Google and Microsoft describe it.
+
+    To a refusal they send a challenge with the reason, and want an empty line before they say 535.
+    """
+
+    def respond(challenge: bytes | None = None) -> str:
+        return f"user={username}\x01auth=Bearer {token}\x01\x01" if challenge is None else ""
+
+    return respond
 
 
 def _login_words(relay: Relay, reply: Reply) -> str:
@@ -238,8 +267,8 @@ def _reply(phase: Phase, code: int, text: bytes | str) -> Reply:
     return parse_reply(max(code, 0), words.splitlines(), phase=phase)
 
 
-def _where(relay: Relay) -> str:
-    return f"The mail server {relay.host}:{relay.port}"
+def _where(relay: Relay, *, begin: bool = True) -> str:
+    return f"{'The' if begin else 'the'} mail server {relay.host}:{relay.port}"
 
 
 def _absent(relay: Relay, why: str) -> str:

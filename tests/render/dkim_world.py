@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import dkim
@@ -13,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from newsletter.render.dkim import Seal, Signer
-from newsletter.render.dkim_key import make_ed25519, make_rsa
+from newsletter.render.dkim_key import Ed25519Key, RsaKey, make_ed25519, make_rsa, write_key
 
 AT = datetime(2024, 1, 2, 14, 0, 5, tzinfo=UTC)
 """Long ago: dkimpy takes no signature from the future, whatever the clock of the machine says."""
@@ -54,6 +55,12 @@ def records() -> Callable[..., bytes | None]:
     """Return a name server that knows the records of both, as dkimpy asks one."""
     published = {f"{seal.name}.".encode(): seal.key.record().encode() for seal in seals()}
     return lambda name, timeout=5: published.get(name)
+
+
+def keep(seal: Seal, path: Path) -> None:
+    """Write the private key of a seal to a file of its own, where it does not stand yet."""
+    assert isinstance(seal.key, RsaKey | Ed25519Key)
+    write_key(seal.key, path)
 
 
 def signer() -> Signer:

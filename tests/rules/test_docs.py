@@ -260,10 +260,10 @@ def test_settings_in_the_docs_exist(name: str) -> None:
     known |= {one.name + FILE_SUFFIX for one in settings_help() if one.secret}
     families = {
         one
-        for one in re.findall(rf"({PREFIX}[A-Z_]+_)\*", text_of(name))
+        for one in re.findall(rf"({PREFIX}[A-Z0-9_]+_)\*", text_of(name))
         if any(have.startswith(one) for have in known)
     }
-    assert sorted(set(re.findall(rf"{PREFIX}[A-Z_]+", text_of(name))) - known - families) == []
+    assert sorted(set(re.findall(rf"{PREFIX}[A-Z0-9_]+", text_of(name))) - known - families) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

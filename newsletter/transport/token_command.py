@@ -1,0 +1,55 @@
+"""Access tokens for a login without a password (XOAUTH2), from a command of the operator's.
+
+In: a command line. Out: the token that it prints, or a `TokenFailure` that says what went wrong. No shell is involved,
+and the token is neither kept nor logged.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+
+COMMAND_SECONDS = 30.0
+_LONGEST_WORDS = 200
+_TOKEN = re.compile(r"[!-~]{1,16384}")
+"""RFC 6750 §2.1 allows less; what matters is that nothing in it ends the line or the field."""
+
+
+class TokenFailure(Exception):  # noqa: N818 - it carries words to `open_session`, and ends there.
+    """There is no token."""
+
+    def __init__(self, words: str, *, lasting: bool = False) -> None:
+        """Say why; `lasting` when trying again would not help."""
+        super().__init__(words)
+        self.lasting = lasting
+
+
+def fetch_token(line: str, *, timeout: float = COMMAND_SECONDS) -> str:
+    """Run the command and return what it prints on its standard output, without the white space around it."""
+    # The secrets of the newsletter are none of the command's business; everything else is as any child has it.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}  # noqa: TID251
+    try:
+        done = subprocess.run(  # noqa: S603 - the operator's own command, split without a shell
+            shlex.split(line),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=inherited,
+            timeout=timeout,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except subprocess.TimeoutExpired:
+        # Not chained: the exception holds what was printed so far, which may be the token.
+        raise TokenFailure(f"it took longer than {timeout:g} s and was ended") from None
+    except (OSError, ValueError) as error:
+        raise TokenFailure(f"it cannot be run ({error})", lasting=True) from error
+    if done.returncode:
+        said = " ".join(done.stderr.split())[-_LONGEST_WORDS:]
+        raise TokenFailure(f"it failed with exit code {done.returncode}{f': {said}' if said else ''}")
+    token = done.stdout.strip()
+    if not _TOKEN.fullmatch(token):
+        raise TokenFailure("it printed no token" if not token else "what it printed is not a token", lasting=True)
+    return token

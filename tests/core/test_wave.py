@@ -1,0 +1,413 @@
+"""Waves: who gets an edition at which instant, on every kind of clock there is."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.core.cadence import (
+    Cadence,
+    ReaderZone,
+    Slot,
+    SlotState,
+    cadence_text,
+    describe_slot,
+    extra_slot,
+    instant,
+    next_slots,
+    parse_cadence_text,
+    retimed,
+    slot_on,
+)
+from newsletter.core.due import judge_slots, last_start
+from newsletter.core.wave import (
+    PassedZones,
+    Wave,
+    WaveRules,
+    forecast_waves,
+    rested,
+    spread,
+    waking_hour,
+    waves,
+    zone_of,
+)
+
+TUESDAY = date(2026, 11, 24)
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+GRACE = timedelta(hours=36)
+NOON = time(12)
+
+
+def readers(*zones: str, since: datetime = LONG_AGO) -> tuple[ReaderZone, ...]:
+    """Return two people of each zone."""
+    return tuple(ReaderZone(zone=zone, people=2, since=since) for zone in zones)
+
+
+def rules(*zones: str, home: str = "America/New_York", passed: PassedZones = PassedZones.AT_ONCE) -> WaveRules:
+    """Return the rules of a newsletter that goes out on Tuesdays at nine, with these readers."""
+    cadence = Cadence(weekday=1, at=time(9), zone=home, locally=True, readers=readers(*zones))
+    return WaveRules(cadence=cadence, grace=GRACE, passed=passed)
+
+
+def slot(of: WaveRules, on: date = TUESDAY) -> Slot:
+    """Return the slot of a date."""
+    found = slot_on(of.cadence, on)
+    return found if found is not None else extra_slot(of.cadence, on)
+
+
+def plan(of: WaveRules, on: date = TUESDAY, *, now: datetime | None = None) -> dict[str, datetime]:
+    """Return when each zone gets the edition of a date, frozen at a moment, else at its very time."""
+    one = slot(of, on)
+    found = waves(of, one, of.cadence.readers, now=now or one.sends_at)
+    return {zone: wave.not_before for wave in found for zone in wave.zones}
+
+
+def utc(*parts: int) -> datetime:
+    """Return an instant."""
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
+
+
+def test_each_reader_has_nine_o_clock_of_their_own_tuesday() -> None:
+    """Five zones of the world get it within 24 hours, each at its own nine."""
+    found = plan(rules("Pacific/Auckland", "Europe/Berlin", "America/New_York", "Pacific/Honolulu", ""))
+
+    assert found == {
+        "Pacific/Auckland": utc(2026, 11, 23, 20),
+        "Europe/Berlin": utc(2026, 11, 24, 8),
+        "America/New_York": utc(2026, 11, 24, 14),
+        "": utc(2026, 11, 24, 14),
+        "Pacific/Honolulu": utc(2026, 11, 24, 19),
+    }
+
+
+def test_a_slot_begins_with_its_first_reader() -> None:
+    """The slot keeps its local date, and its instant is that of the easternmost reader."""
+    found = slot(rules("Europe/Berlin", "Asia/Tokyo"))
+
+    assert (found.date, found.sends_at, found.home) == (TUESDAY, utc(2026, 11, 24, 0), utc(2026, 11, 24, 14))
+
+
+def test_a_slot_begins_at_home_at_the_latest() -> None:
+    """Where every reader lives further west, the edition is frozen at the publication's own hour."""
+    one = rules("America/Los_Angeles")
+
+    assert slot(one).sends_at == utc(2026, 11, 24, 14)
+    assert plan(one) == {"America/Los_Angeles": utc(2026, 11, 24, 17)}
+
+
+def test_without_locally_nothing_changes() -> None:
+    """A cadence that does not go by the readers' clocks ignores their zones."""
+    plain = Cadence(weekday=1, at=time(9), zone="America/New_York", readers=readers("Pacific/Auckland"))
+
+    assert slot_on(plain, TUESDAY) == Slot(date=TUESDAY, sends_at=utc(2026, 11, 24, 14))
+
+
+def test_zones_of_one_instant_go_together() -> None:
+    """Berlin, Paris and Rome are one wave, named by the most frequent of them."""
+    one = rules()
+    found = waves(
+        one,
+        slot(one),
+        [
+            *readers("Europe/Rome", "Europe/Paris"),
+            ReaderZone(zone="Europe/Berlin", people=7, since=LONG_AGO),
+        ],
+        now=utc(2026, 11, 24, 8),
+    )
+
+    assert found == [
+        Wave(
+            not_before=utc(2026, 11, 24, 8),
+            zones=("Europe/Berlin", "Europe/Paris", "Europe/Rome"),
+            people=11,
+            clock="Europe/Berlin",
+        )
+    ]
+    assert found[0].label == "Europe/Berlin +2"
+    assert zone_of(found[0].label) == "Europe/Berlin"
+
+
+@pytest.mark.parametrize("unknown", ["", "Mars/Olympus", "America", "localtime", "posix/Europe/Berlin", "../etc"])
+def test_whose_zone_is_unknown_gets_it_with_the_publication(unknown: str) -> None:
+    """An unknown zone is as good as none, and goes by the clock of the publication."""
+    one = rules("Europe/Berlin", unknown)
+    found = waves(one, slot(one), one.cadence.readers, now=slot(one).sends_at)
+
+    assert [wave.label for wave in found] == ["Europe/Berlin", "America/New_York"]
+    assert plan(one)[unknown] == utc(2026, 11, 24, 14)
+
+
+def test_zones_with_half_hours() -> None:
+    """Zones with odd offsets have their own waves: India, Nepal, the Chatham Islands, Newfoundland."""
+    found = plan(rules("Asia/Kolkata", "Asia/Kathmandu", "Pacific/Chatham", "America/St_Johns"))
+
+    assert found == {
+        "Pacific/Chatham": utc(2026, 11, 23, 19, 15),
+        "Asia/Kathmandu": utc(2026, 11, 24, 3, 15),
+        "Asia/Kolkata": utc(2026, 11, 24, 3, 30),
+        "America/St_Johns": utc(2026, 11, 24, 12, 30),
+    }
+
+
+def test_the_two_ends_of_the_world_are_26_hours_apart() -> None:
+    """From UTC+14 to UTC-12 a date lasts longer than a day, and both ends get it."""
+    found = plan(rules("Pacific/Kiritimati", "Etc/GMT+12"))
+
+    assert found["Etc/GMT+12"] - found["Pacific/Kiritimati"] == timedelta(hours=26)
+
+
+@pytest.mark.parametrize(
+    ("on", "berlin", "new_york"),
+    [
+        (date(2026, 3, 3), utc(2026, 3, 3, 8), utc(2026, 3, 3, 14)),
+        (date(2026, 3, 10), utc(2026, 3, 10, 8), utc(2026, 3, 10, 13)),  # New York has changed, Berlin has not.
+        (date(2026, 3, 31), utc(2026, 3, 31, 7), utc(2026, 3, 31, 13)),
+        (date(2026, 10, 27), utc(2026, 10, 27, 8), utc(2026, 10, 27, 13)),  # Berlin has changed, New York has not.
+        (date(2026, 11, 3), utc(2026, 11, 3, 8), utc(2026, 11, 3, 14)),
+    ],
+)
+def test_the_weeks_of_the_changes_of_the_hour(on: date, berlin: datetime, new_york: datetime) -> None:
+    """Through both changes on both sides of an ocean it is nine o'clock for everybody."""
+    assert plan(rules("Europe/Berlin", "America/New_York"), on) == {
+        "Europe/Berlin": berlin,
+        "America/New_York": new_york,
+    }
+
+
+@pytest.mark.parametrize(
+    ("home", "reader"),
+    [("America/New_York", "Europe/Berlin"), ("Europe/Berlin", "America/New_York")],
+    ids=["the reader's day", "the publication's day"],
+)
+@pytest.mark.parametrize(
+    ("on", "berlin"),
+    [
+        (date(2026, 3, 29), utc(2026, 3, 29, 1, 30)),  # 02:30 does not exist in Berlin: 03:30 CEST.
+        (date(2026, 10, 25), utc(2026, 10, 25, 0, 30)),  # 02:30 comes twice in Berlin: the first.
+    ],
+)
+def test_both_days_of_the_change(home: str, reader: str, on: date, berlin: datetime) -> None:
+    """An hour that is left out or comes twice on the day of the change gives one wave, in either role of the zone."""
+    cadence = Cadence(weekday=6, at=time(2, 30), zone=home, locally=True, readers=readers(reader, home))
+    found = plan(WaveRules(cadence=cadence, grace=GRACE), on)
+
+    assert found["Europe/Berlin"] == berlin
+    assert found["America/New_York"] == instant(on, time(2, 30), "America/New_York")
+
+
+@pytest.mark.parametrize("on", [date(2026, 3, 8), date(2026, 11, 1)], ids=["spring", "autumn"])
+def test_both_days_of_the_change_at_home(on: date) -> None:
+    """On the days on which New York changes its clocks, readers without a zone get it once, by New York's rule."""
+    cadence = Cadence(
+        weekday=6, at=time(2, 30), zone="America/New_York", locally=True, readers=readers("", "Asia/Tokyo")
+    )
+    found = plan(WaveRules(cadence=cadence, grace=GRACE), on)
+
+    assert found[""] == instant(on, time(2, 30), "America/New_York")
+    assert found["Asia/Tokyo"] == datetime.combine(on, time(2, 30), ZoneInfo("Asia/Tokyo"))
+
+
+def test_a_date_that_a_zone_left_out() -> None:
+    """Samoa had no 30 December 2011: its readers get the edition of that date at the same hour of the 31st."""
+    cadence = Cadence(
+        weekday=4,
+        at=time(9),
+        zone="Pacific/Auckland",
+        locally=True,
+        readers=readers("Pacific/Apia", since=utc(2011, 1, 1)),
+    )
+    found = plan(WaveRules(cadence=cadence, grace=GRACE), date(2011, 12, 30))
+
+    assert found == {"Pacific/Apia": utc(2011, 12, 30, 19)}
+    assert found["Pacific/Apia"].astimezone(ZoneInfo("Pacific/Apia")).isoformat() == "2011-12-31T09:00:00+14:00"
+
+
+# Who comes late, and what is late
+
+
+def test_who_came_after_their_hour_moves_nothing_into_the_past() -> None:
+    """A reader who joins in Auckland when it is Tuesday noon there does not make the edition begin yesterday."""
+    came = utc(2026, 11, 23, 23)
+    cadence = Cadence(
+        weekday=1,
+        at=time(9),
+        zone="America/New_York",
+        locally=True,
+        readers=(*readers("Europe/Berlin"), *readers("Pacific/Auckland", since=came)),
+    )
+
+    assert slot_on(cadence, TUESDAY) == Slot(date=TUESDAY, sends_at=utc(2026, 11, 24, 8), home=utc(2026, 11, 24, 14))
+    assert slot_on(cadence, date(2026, 12, 1)).sends_at == utc(2026, 11, 30, 20)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("passed", "auckland"),
+    [(PassedZones.AT_ONCE, utc(2026, 11, 24, 8)), (PassedZones.WITH_PUBLICATION, utc(2026, 11, 24, 14))],
+)
+def test_zones_that_are_past_at_the_freeze(passed: PassedZones, auckland: datetime) -> None:
+    """Whose hour is past as the edition begins gets it at once, or with the publication, as the setting says."""
+    one = rules("Europe/Berlin", passed=passed)
+    found = waves(one, slot(one), readers("Europe/Berlin", "Pacific/Auckland"), now=utc(2026, 11, 24, 8))
+
+    assert {zone: wave.not_before for wave in found for zone in wave.zones} == {
+        "Europe/Berlin": utc(2026, 11, 24, 8),
+        "Pacific/Auckland": auckland,
+    }
+
+
+def test_a_late_start_waits_for_the_day() -> None:
+    """After a night of downtime, whoever sleeps gets it at seven, who is awake at once, and others at their hour."""
+    one = rules("Pacific/Auckland", "Asia/Tokyo", "Europe/Berlin", "America/New_York")
+    now = utc(2026, 11, 24, 9)  # 22:00 in Auckland, 18:00 in Tokyo, 10:00 in Berlin, 04:00 in New York.
+
+    assert plan(one, now=now) == {
+        "Pacific/Auckland": utc(2026, 11, 24, 18),
+        "Asia/Tokyo": now,
+        "Europe/Berlin": now,
+        "America/New_York": utc(2026, 11, 24, 14),
+    }
+
+
+def test_a_late_start_with_the_publication() -> None:
+    """With the other setting those who are past get it at the publication's hour, as long as that lies ahead."""
+    one = rules("Pacific/Auckland", "America/New_York", passed=PassedZones.WITH_PUBLICATION)
+
+    assert plan(one, now=utc(2026, 11, 24, 9))["Pacific/Auckland"] == utc(2026, 11, 24, 14)
+    assert plan(one, now=utc(2026, 11, 24, 15))["Pacific/Auckland"] == utc(2026, 11, 24, 18)
+
+
+def test_what_is_late_does_not_wait_beyond_the_grace() -> None:
+    """Where the reader's day begins after the end of the grace, the edition comes at night rather than never."""
+    one = rules("Pacific/Auckland", "America/New_York")
+    now = utc(2026, 11, 25, 7, 30)  # Half an hour before the end of the grace: 20:30 in Auckland, 02:30 in New York.
+
+    assert plan(one, now=now) == {"Pacific/Auckland": now, "America/New_York": now}
+
+
+@pytest.mark.parametrize(
+    ("hour", "expected"),
+    [
+        (time(6, 59), (0, time(7))),
+        (time(7), (0, time(7))),
+        (time(20, 59), (0, time(20, 59))),
+        (time(21), (1, time(7))),
+        (time(0), (0, time(7))),
+    ],
+)
+def test_waking_hours(hour: time, expected: tuple[int, time]) -> None:
+    """From 07:00 up to 21:00 is day; everything else waits for the next 07:00."""
+    zone = ZoneInfo("Europe/Berlin")
+    at = datetime.combine(TUESDAY, hour, zone).astimezone(UTC)
+    days, then = expected
+
+    assert waking_hour(at, "Europe/Berlin") == datetime.combine(TUESDAY + timedelta(days=days), then, zone)
+
+
+def test_a_short_grace_does_not_miss_a_date_before_its_hour() -> None:
+    """With two hours of grace and a first reader in Auckland, a start at New York's eight o'clock is not too late."""
+    one = slot(rules("Pacific/Auckland"))
+    grace = timedelta(hours=2)
+
+    def judged(now: datetime) -> Slot | None:
+        return judge_slots([one], now=now, not_before=LONG_AGO, grace=grace).due
+
+    assert last_start(one, grace) == one.home
+    assert judged(utc(2026, 11, 24, 13)) == one
+    assert judged(utc(2026, 11, 24, 14)) is None
+    assert last_start(one, GRACE) == one.sends_at + GRACE
+
+
+# What stays as it was
+
+
+def test_an_extra_date_keeps_its_hour() -> None:
+    """An extra date at noon is stored with noon at home, and begins at noon of the first reader."""
+    one = rules("Europe/Berlin")
+    extra = extra_slot(one.cadence, date(2026, 11, 26), NOON)
+    stored = Slot(date=extra.date, sends_at=extra.at_home, extra=True)
+
+    assert (extra.sends_at, extra.home) == (utc(2026, 11, 26, 11), utc(2026, 11, 26, 17))
+    assert retimed(one.cadence, stored) == extra
+    assert plan(one, now=None) != {}
+    assert waves(one, extra, one.cadence.readers, now=extra.sends_at)[0].not_before == utc(2026, 11, 26, 11)
+
+
+def test_a_frozen_date_keeps_its_instant() -> None:
+    """What was frozen is history: a further reader does not move it."""
+    frozen = Slot(date=TUESDAY, sends_at=utc(2026, 11, 24, 8), state=SlotState.FROZEN)
+
+    assert retimed(rules("Pacific/Auckland").cadence, frozen) == frozen
+
+
+def test_the_setting_is_part_of_the_schedule() -> None:
+    """Turning it on or off is a changed schedule, and the stored text is read back."""
+    one = rules().cadence
+
+    assert cadence_text(one) == "tuesday 09:00 America/New_York locally"
+    assert parse_cadence_text(cadence_text(one)) == one
+    assert not parse_cadence_text("tuesday 09:00 America/New_York").locally
+
+
+def test_a_slot_in_words() -> None:
+    """People read the date, the hour on their own clock, and when it begins."""
+    said = describe_slot(slot(rules("Pacific/Auckland")), "America/New_York")
+
+    assert said == (
+        "Tuesday 24 November 2026, 09:00 on each reader's own clock, "
+        "beginning Monday 23 November 2026, 15:00 EST (UTC\N{MINUS SIGN}5)"
+    )
+
+
+def test_the_forecast_is_what_the_freeze_will_do() -> None:
+    """Days ahead the forecast shows the same waves as a freeze at the right time."""
+    one = rules("Pacific/Auckland", "Europe/Berlin", "")
+    ahead = slot(one)
+
+    assert forecast_waves(one, ahead, one.cadence.readers, now=utc(2026, 11, 20)) == waves(
+        one, ahead, one.cadence.readers, now=ahead.sends_at
+    )
+
+
+ZONES = st.sampled_from(sorted(available_timezones() - {"localtime", "Factory"}))
+
+
+@given(
+    home=ZONES,
+    zones=st.lists(ZONES | st.sampled_from(["", "Mars/Olympus"]), min_size=1, unique=True),
+    at=st.times().map(lambda one: one.replace(second=0, microsecond=0)),
+    week=st.integers(0, 500),
+    late=st.integers(0, 60 * 60),
+    passed=st.sampled_from(PassedZones),
+)
+def test_everybody_is_in_one_wave(
+    *, home: str, zones: list[str], at: time, week: int, late: int, passed: PassedZones
+) -> None:
+    """Whatever the clocks, each zone is in exactly one wave, none is before its own hour, and none after the day."""
+    cadence = Cadence(weekday=1, at=at, zone=home, locally=True, readers=readers(*zones, since=utc(1990, 1, 1)))
+    one = WaveRules(cadence=cadence, grace=GRACE, passed=passed)
+    [ahead] = next_slots(cadence, utc(2020, 1, 1) + timedelta(weeks=week), 1)
+    now = ahead.sends_at + timedelta(minutes=late % (60 * 36))
+    found = waves(one, ahead, cadence.readers, now=now)
+
+    assert sorted(zone for zone, _ in spread(found)) == sorted(zones)
+    assert sum(wave.people for wave in found) == 2 * len(zones)
+    assert [wave.not_before for wave in found] == sorted(wave.not_before for wave in found)
+    assert len({wave.clock for wave in found}) == len(found)
+    for wave in found:
+        for zone in wave.zones:
+            own = instant(ahead.date, at, zone if zone not in {"", "Mars/Olympus"} else home)
+            assert own <= wave.not_before <= max(own, last_start(ahead, GRACE))
+
+
+@given(zone=ZONES, at=st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - the bounds of a strategy are naive
+def test_resting_ends_in_the_day(zone: str, at: datetime) -> None:
+    """What rests goes out in the reader's day and never earlier than asked; without time to rest it goes at once."""
+    woken = waking_hour(at, zone).astimezone(ZoneInfo(zone)).time()
+
+    assert waking_hour(at, zone) >= at
+    assert time(7) <= woken < time(21)
+    assert rested(at, zone, until=at) == at
