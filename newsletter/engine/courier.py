@@ -150,7 +150,11 @@ class Courier:
         return None
 
     def _may(self, job: Job) -> bool:
-        return job.person.id not in self.revoked and self.desk.clock.monotonic() < self.desk.lease_until
+        return (
+            job.person.id not in self.revoked
+            and job.person.edition not in self.crew.paused
+            and self.desk.clock.monotonic() < self.desk.lease_until
+        )
 
     def _drop(self, ready: Ready) -> None:
         """Give back what must not go out; where the server has its envelope already, the line is useless."""
@@ -191,8 +195,8 @@ class Courier:
         connection = self._connection
         assert connection is not None  # noqa: S101 `_is_connected` was asked before
         job = current.job
-        if job.not_before and not self._announced:
-            self._keep_pace(job)
+        if self.desk.rate:
+            self._keep_pace(job, self.desk.rate)
         self._announced = False
         following = None if last else self._following()
         person = job.person
@@ -213,24 +217,28 @@ class Courier:
         # Only what was cut off behind the dot is in doubt; before it the message goes back to the queue.
         self._unanswered += int(self._aborted and reply.may_be_delivered)
         verdict = judge(reply)
+        # What was refused at once left no time to settle the one before.
+        self._settle_last()
         self._last = (job, reply, verdict)
         self._sent += 1
         self._react(job, reply, verdict)
 
     def _following(self) -> Ready | None:
-        """Return the message whose envelope may ride along: spliced, allowed, due, and while nobody asks us to stop."""
+        """Return the message whose envelope may ride along: spliced, allowed, and while nobody asks us to stop.
+
+        Under a rate per second nothing does: there is time for each to be decided on at its own moment.
+        """
         self._splice_ahead(1)
-        if not self._ready or self.crew.ended:
+        if not self._ready or self.crew.ended or self.desk.rate:
             return None
         ready = self._ready[0]
-        job = ready.job
-        due = not job.not_before or job.not_before <= self.desk.clock.monotonic()
-        return ready if due and self._may(job) else None
+        return ready if self._may(ready.job) else None
 
-    def _keep_pace(self, job: Job) -> None:
+    def _keep_pace(self, job: Job, rate: float) -> None:
         clock = self.desk.clock
-        if job.not_before > clock.monotonic():
-            clock.wait(self.crew.stop, job.not_before - clock.monotonic())
+        start = self.crew.moment(rate, job.not_before, clock.monotonic())
+        if start > clock.monotonic():
+            clock.wait(self.crew.stop, start - clock.monotonic())
 
     def _meanwhile(self) -> None:
         """Use the time in which the server works."""
@@ -254,7 +262,7 @@ class Courier:
         self.pool.heard(self._connection, verdict, reply)
         self._note(job, reply, verdict)
         if verdict.relay is RelayAction.PAUSE_EDITION:
-            pause_for_trouble(self.post.unit, job.person.edition, why=verdict.plain, now=self.desk.clock.now())
+            self._pause(job, verdict.plain)
         elif verdict.relay is RelayAction.STOP:
             self.crew.end(verdict.plain, needs_person=True)
         if verdict.relay in {RelayAction.RECONNECT, RelayAction.BACK_OFF, RelayAction.STOP}:
@@ -263,11 +271,11 @@ class Courier:
             self.crew.end(f"The mail server took {DOUBTS} messages in a row and did not answer.")
 
     def _note(self, job: Job, reply: Reply, verdict: Verdict) -> None:
-        def pause() -> None:
-            why = _refuses_all(reply, job)
-            pause_for_trouble(self.post.unit, job.person.edition, why=why, now=self.desk.clock.now())
+        self.crew.note(verdict, lambda: self._pause(job, _refuses_all(reply, job)))
 
-        self.crew.note(verdict, pause)
+    def _pause(self, job: Job, why: str) -> None:
+        self.crew.paused.add(job.person.edition)
+        pause_for_trouble(self.post.unit, job.person.edition, why=why, now=self.desk.clock.now())
 
     # Runs.
 
@@ -325,10 +333,14 @@ class Courier:
     def _go_home(self) -> None:
         """Hang up, hand in what is known and give back what was not begun."""
         self._hang_up()
+        self.crew.count_idle(1)
         try:
             if self._ticket is not None:
                 self._ticket.done.wait()
                 self._receive()
+            if self.torn:
+                # The journal has what the database lacks; the next start settles it.
+                return
             self._settle_last()
             self._unused += self.held()
             self.hand.clear()
@@ -367,13 +379,18 @@ class Courier:
     def _nap(self, later: Later) -> bool:
         """Wait until the relay may take another connection, as long as others are at work; False ends the pass."""
         self._give_back_hand()
-        if self.crew.dry.is_set():
-            return False
-        if later.trouble and self.crew.connected == 0:
-            self.crew.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
-            return False
-        # Real time: what is waited for happens in other threads, not on a clock.
-        return not self.crew.over.wait(NAP) and not self.crew.ended
+        idle = self.crew.count_idle(1)
+        try:
+            if self.crew.dry.is_set():
+                return False
+            if idle == self.crew.size:
+                # Nobody is left who could bring a change.
+                self.crew.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
+                return False
+            # Real time: what is waited for happens in other threads, not on a clock.
+            return not self.crew.over.wait(NAP) and not self.crew.ended
+        finally:
+            self.crew.count_idle(-1)
 
     def _give_back_hand(self) -> None:
         if self.held():

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from newsletter.core.edition import EditionId
+from newsletter.core.pace import next_send_at
 from newsletter.core.reply import Effect, ReplyClass, Verdict
 
 REFUSALS = 20
@@ -23,6 +25,8 @@ class Crew:
     """What the couriers of one pass share."""
 
     stop: threading.Event
+    size: int
+    """How many couriers there are."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     over: threading.Event = field(default_factory=threading.Event)
     """Set when one of them found that going on makes no sense, or that there is nothing more to do."""
@@ -33,6 +37,12 @@ class Crew:
     wait: float = 0.0
     connected: int = 0
     """How many have a connection at this moment."""
+    idle: int = 0
+    """How many wait for the relay to take another connection, or have gone home."""
+    free_at: float = 0.0
+    """When the rate per second allows the next message of this process, on the monotonic clock."""
+    paused: set[EditionId] = field(default_factory=set)
+    """Editions that one of them paused: nobody need wait for the look to hear of it."""
     refusing: threading.Lock = field(default_factory=threading.Lock)
     refused: int = 0
     """People refused for what is ours since the server last took a message."""
@@ -50,11 +60,23 @@ class Crew:
             self.wait = max(self.wait, wait)
         self.over.set()
 
+    def count_idle(self, change: int) -> int:
+        """Note that a courier began or ceased to wait, or went home; return how many do."""
+        with self.lock:
+            self.idle += change
+            return self.idle
+
     def count_connected(self, change: int) -> int:
         """Note that a connection was opened or is gone; return how many there are."""
         with self.lock:
             self.connected += change
             return self.connected
+
+    def moment(self, rate: float, not_before: float, now: float) -> float:
+        """Return when the next message may go under a rate per second, and take that moment."""
+        with self.lock:
+            start, self.free_at = next_send_at(max(self.free_at, not_before), rate, now)
+            return start
 
     def note(self, verdict: Verdict, pause: Callable[[], None]) -> None:
         """Count refusals that may be meant for us; at the last one that is bearable, `pause`.

@@ -22,7 +22,7 @@ from newsletter.core.reply import ReplyClass
 from newsletter.core.subscriber import SubscriberId
 from newsletter.engine.feed import Feed
 from newsletter.engine.journal import Page
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, Stop
 from newsletter.flows.bounce import suppress
 from newsletter.store import installation as installations
 from newsletter.store import run as runs
@@ -155,6 +155,7 @@ class Desk:
         """Hand a ticket in and go on; its `done` is set when it was worked."""
         with self._called:
             if self._ended:
+                ticket.error = Stop("the desk is closed")
                 ticket.done.set()
             else:
                 self._waiting.append(ticket)
@@ -173,6 +174,7 @@ class Desk:
             with self._called:
                 self._ended = True
                 for ticket in self._waiting:
+                    ticket.error = Stop("a fault in this program")
                     ticket.done.set()
 
     def close(self) -> None:
@@ -191,13 +193,15 @@ class Desk:
             return group
 
     def _work(self, group: list[Ticket]) -> None:
+        error: NewsletterError | None = Stop("a fault in this program")
         try:
             self._commit_patiently(group)
-        except NewsletterError as error:
-            for ticket in group:
-                ticket.error = error
+            error = None
+        except NewsletterError as failure:
+            error = failure
         finally:
             for ticket in group:
+                ticket.error = error
                 ticket.done.set()
 
     def _commit_patiently(self, group: list[Ticket]) -> None:

@@ -170,7 +170,7 @@ class Sender:
             expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
             self._expire_at = self.clock.monotonic()
         gather_due(self.unit, now=now)
-        crew = Crew(stop=stop)
+        crew = Crew(stop=stop, size=self.rules.connections)
         desk = self._desk(worker, crew, progress)
         unanswered = self._run(worker, desk, crew) if self._anything() else 0
         finished = close_finished(self.unit, now=self.clock.now())

@@ -26,6 +26,9 @@ BACK_OFF = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 IDLE = 1.0
 """Seconds between two looks at an empty queue."""
 
+LONGEST_PAUSE = 60.0
+"""How long a foreground run waits for a relay that had enough."""
+
 PATIENCE = 5.0
 """A foreground run waits this long for what is nearly due (design, `edition send`)."""
 
@@ -84,7 +87,8 @@ def _pause(sender: Sender, done: Pass, fruitless: int, *, untouched: bool) -> fl
     """Return how long to wait before the next pass, None to end the run."""
     if done.trouble:
         # A server that was never reached is told at once; one that had enough for now gets its time.
-        return None if untouched or fruitless >= FOREGROUND_TRIES else BACK_OFF[fruitless]
+        pause = max(done.wait, BACK_OFF[fruitless])
+        return None if untouched or fruitless >= FOREGROUND_TRIES or pause > LONGEST_PAUSE else pause
     if done.wait > PATIENCE:
         return None
     if done.counts:
