@@ -6,6 +6,8 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	command -v $$python; break; fi; done)
 
+KILLS ?= 200
+
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --no-input --disable-pip-version-check
 APP_READY := $(VENV)/.app-ready
@@ -17,11 +19,11 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test check bench format docs lock setup $(STEPS:%=step-%)
+.PHONY: help demo run test check bench torture format docs lock setup $(STEPS:%=step-%)
 
 help: ## List the targets.
 	@echo "Targets:"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
 
 demo: $(APP_READY) ## Everything once, on throwaway data: sample tips, one edition, its report.
 	$(BIN)/newsletter demo
@@ -42,8 +44,17 @@ test: $(DEV_READY) ## All checks, all tests, and a trial of the built wheel.
 check: $(DEV_READY) ## The quick part of test: format, lint, types, imports.
 	@$(MAKE) --no-print-directory step-format step-lint step-types step-contracts
 
-bench: $(APP_READY) ## How fast a whole edition is, beside smtplib and Postfix's smtp-source; some ten minutes.
-	$(BIN)/python benchmarks/send.py
+bench: $(DEV_READY) ## How fast everything is, each beside its peer, such as Postfix's smtp-source; some ten minutes.
+	$(BIN)/python benchmarks/run.py
+
+bench-million: $(DEV_READY) ## What grows with the list, up to a million subscribers; half an hour.
+	$(BIN)/python benchmarks/run.py --million --rows growth,freezing,importing
+
+torture: $(DEV_READY) ## Kill the sender 200 times and count who got what; KILLS=1000 SEED=7 torture as you say.
+	@seed=$(or $(SEED),$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')); \
+		echo "$(KILLS) kills; once more the same: make torture KILLS=$(KILLS) SEED=$$seed"; \
+		TORTURE_KILLS=$(KILLS) TORTURE_SEED=$$seed $(BIN)/python -m pytest -v --durations=0 --durations-min=1 \
+		tests/path/test_sudden_death.py tests/path/test_interruptions.py
 
 format: $(DEV_READY) ## Put the code into its one form, and mend what can be mended.
 	$(BIN)/ruff format

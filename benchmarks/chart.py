@@ -1,10 +1,11 @@
-"""Bars as an SVG file: what is longer is faster. No library, no script inside; its own white ground, for dark pages."""
+"""Bars and lines as SVG files. No library, no script inside; their own white ground, for dark pages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from math import log10
 from pathlib import Path
 
 WIDTH = 760
@@ -43,3 +44,61 @@ def draw(path: Path, title: str, bars: Sequence[Bar]) -> None:
             f'<text x="{LEFT + length + 8:.1f}" y="{y + 17}" fill="#232a31">{bar.value:.2f}</text>',
         ]
     path.write_text("\n".join([*lines, "</svg>", ""]))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a chart of growth."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    """How many, and what it cost."""
+
+
+GROUND = 260
+RIGHT = 610
+COLOURS = ("#17604f", "#8a4b08", "#3b4cc0")
+
+
+def draw_growth(path: Path, title: str, lines: Sequence[Line]) -> None:
+    """Write a chart with logarithmic axes, so that what grows as its audience does is a straight slope."""
+    points = [point for line in lines for point in line.points]
+    if not points:
+        return
+    low_x, high_x = (log10(pick(x for x, _ in points)) for pick in (min, max))
+    low_y, high_y = (log10(pick(y for _, y in points)) for pick in (min, max))
+    low_y, high_y = low_y - 0.15, max(high_y, low_y + 0.5) + 0.15
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = 90 + (RIGHT - 90) * (log10(x) - low_x) / max(high_x - low_x, 0.1)
+        return across, GROUND - (GROUND - 60) * (log10(y) - low_y) / (high_y - low_y)
+
+    label = escape(title, quote=True)
+    drawn = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} 310" role="img" aria-label="{label}"',
+        ' font-family="system-ui, sans-serif" font-size="14">',
+        f'<rect width="{WIDTH}" height="310" fill="#ffffff"/>',
+        f'<text x="16" y="28" fill="#14191e" font-weight="600">{escape(title)}</text>',
+        f'<line x1="70" y1="{GROUND + 8}" x2="{RIGHT + 20}" y2="{GROUND + 8}" stroke="#8b98a5"/>',
+    ]
+    for x in sorted({x for x, _ in points}):
+        across = place(x, 10**low_y)[0]
+        drawn.append(f'<text x="{across:.0f}" y="{GROUND + 28}" text-anchor="middle" fill="#232a31">{x:,.0f}</text>')
+    for number, line in enumerate(lines):
+        drawn += _drawn(line, [place(*point) for point in line.points], COLOURS[number % len(COLOURS)], number)
+    path.write_text("\n".join([*drawn, "</svg>", ""]))
+
+
+def _drawn(line: Line, places: Sequence[tuple[float, float]], colour: str, number: int) -> list[str]:
+    trace = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    drawn = [f'<polyline points="{trace}" fill="none" stroke="{colour}" stroke-width="2"/>']
+    above = -10 if number == 0 else 20
+    for (x, y), (_, value) in zip(places, line.points, strict=True):
+        words = f"{value:,.0f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004 - more digits say nothing.
+        drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
+        drawn.append(f'<text x="{x:.1f}" y="{y + above:.1f}" text-anchor="middle" fill="{colour}">{words}</text>')
+    end_x, end_y = places[-1]
+    drawn.append(
+        f'<text x="{end_x + 30:.1f}" y="{end_y + 5 + 16 * number:.1f}" fill="{colour}">{escape(line.label)}</text>'
+    )
+    return drawn

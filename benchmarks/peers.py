@@ -6,15 +6,19 @@ personalise nothing.
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import shutil
 import smtplib
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
+from functools import partial
 
+import sink
 from world import HOST
 
 from newsletter.core.tip import Tip
@@ -80,6 +84,17 @@ def classic_loop(port: int, app: Application, *, count: int) -> dict[str, float]
             smtp.send_message(_classic_message(tip, app, number))
     seconds = time.perf_counter() - began
     return {"rate": count / seconds, "cpu_ms": (time.process_time() - cpu) / count * 1000}
+
+
+def small_sink(port: int, ready: Callable[[], None], took: Callable[[], None]) -> None:
+    """Be a mail server that tells of each message it took, until the process ends."""
+
+    async def serve() -> None:
+        server = await asyncio.start_server(partial(sink.converse, took=took), HOST, port, limit=2**24)
+        ready()
+        await server.serve_forever()
+
+    asyncio.run(serve())
 
 
 def _classic_message(tip: Tip, app: Application, number: int) -> EmailMessage:

@@ -7,13 +7,15 @@ slower, and a benchmark that used it says so.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -29,30 +31,37 @@ class Sink:
 
 
 @contextmanager
-def running() -> Iterator[Sink]:
-    """Start a sink, and end it afterwards."""
-    port = _free_port()
+def running(*, pipelining: bool = True) -> Iterator[Sink]:
+    """Start a sink, and end it afterwards; without `pipelining` it does not offer that."""
+    port = free_port()
     program = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin")
     if program:
-        name, command = "Postfix smtp-sink", [program, "-u", "nobody", f"{HOST}:{port}", "1000"]
+        name, command = (
+            "Postfix smtp-sink",
+            [program, *_user(), *([] if pipelining else ["-p"]), f"{HOST}:{port}", "1000"],
+        )
     else:
-        name, command = "the sink of this script (smtp-sink is not installed)", [sys.executable, __file__, str(port)]
+        offer = "pipelining" if pipelining else "nothing"
+        name = "the sink of this script (smtp-sink is not installed)"
+        command = [sys.executable, __file__, str(port), offer]
     process = subprocess.Popen(command, cwd=Path(__file__).parent)
     try:
-        _wait_for(port)
+        wait_for(port)
         yield Sink(name, port)
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Wait until somebody listens."""
     for _ in range(TRIES):
         with socket.socket() as probe:
             probe.settimeout(0.1)
@@ -69,17 +78,29 @@ def _wait_for(port: int) -> None:
     raise SystemExit("the sink does not start")
 
 
-async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say yes to everything."""
+def _user() -> list[str]:
+    # As root it must be told whom to become.
+    return ["-u", "nobody"] if os.geteuid() == 0 else []
+
+
+Took = Callable[[], None]
+
+
+async def converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, pipelining: bool = True, took: Took = lambda: None
+) -> None:
+    """Say yes to everything; `took` is called for each message."""
     writer.write(b"220 sink ESMTP\r\n")
     try:
         while line := await reader.readline():
             verb = line[:4].upper()
             if verb == b"DATA":
                 writer.write(b"354 go on\r\n")
+                await writer.drain()
                 await reader.readuntil(b"\r\n.\r\n")
+                took()
             elif verb == b"EHLO":
-                writer.write(b"250-sink\r\n250-PIPELINING\r\n")
+                writer.write(b"250-sink\r\n250-PIPELINING\r\n" if pipelining else b"250-sink\r\n")
             elif verb == b"QUIT":
                 writer.write(b"221 bye\r\n")
                 return
@@ -90,10 +111,10 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
         writer.close()
 
 
-async def _serve(port: int) -> None:
-    server = await asyncio.start_server(_converse, HOST, port, limit=2**24)
+async def _serve(port: int, offer: str) -> None:
+    server = await asyncio.start_server(partial(converse, pipelining=offer == "pipelining"), HOST, port, limit=2**24)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
+    asyncio.run(_serve(int(sys.argv[1]), sys.argv[2]))

@@ -176,7 +176,7 @@ def _argument_row(argument: TyperArgument) -> str:
 
 
 def _option_row(option: TyperOption) -> str:
-    value = "" if option.is_flag else f" {option.metavar or _kind(option)}"
+    value = "" if option.is_flag or option.count else f" {option.metavar or _kind(option)}"
     names = ", ".join(f"`{name}{_barred(value)}`" for name in option.opts)
     notes = [option.help or ""]
     if option.required:

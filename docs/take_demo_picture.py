@@ -30,7 +30,7 @@ def main() -> None:
     """Take the picture."""
     with tempfile.TemporaryDirectory() as folder:
         home = str(Path(folder, "demo"))
-        shown = _on_terminal([sys.executable, "-m", "newsletter", "demo", "--keep", home]).replace(home, SHOWN_AS)
+        shown = on_terminal([sys.executable, "-m", "newsletter", "demo", "--keep", home]).replace(home, SHOWN_AS)
     # Of each line that was drawn several times, such as the bar, the last drawing counts.
     lines = [re.sub(r".*\r(?=.)", "", line.rstrip("\r")) for line in shown.split("\n")]
     lines = [re.sub(r"\x1b\[\?25[hl]|\x1b\[2K", "", line) for line in lines]
@@ -45,7 +45,8 @@ def main() -> None:
     print(PICTURE)  # noqa: T201
 
 
-def _on_terminal(command: list[str]) -> str:
+def on_terminal(command: list[str], *, may_fail: bool = False) -> str:
+    """Run a command on a terminal of its own, and return what it showed."""
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, COLUMNS, 0, 0))
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)  # noqa: S603 our own command
@@ -56,7 +57,7 @@ def _on_terminal(command: list[str]) -> str:
             shown += data
     except OSError:
         pass  # Linux says so when the other end is closed.
-    if process.wait() != 0:
+    if process.wait() != 0 and not may_fail:
         raise SystemExit(shown.decode())
     return shown.decode()
 

@@ -233,10 +233,18 @@ def _of_server(settings: Settings, which: str) -> Iterator[tuple[set[str], str]]
         f"{which}smtp_{key}" for key in ("host", "port", "security", "username", "password")
     )
     given = {key: getattr(settings, key) for key in (host, port, security, username, password)}
-    for one, other, lacks in ((username, password, "password"), (password, username, "login")):
-        if given[one] and not given[other]:
-            line = f"{setting_name(one)}: has no {lacks}; set {setting_name(other)} as well, or neither"
-            yield {one, other}, line
+    token = f"{which}smtp_token_command"
+    command = getattr(settings, token, "")
+    if given[username] and not (given[password] or command):
+        line = f"{setting_name(username)}: has no password; set {setting_name(password)} as well, or neither"
+        yield {username, password}, line
+    for secret in (password, token):
+        if getattr(settings, secret, "") and not given[username]:
+            line = f"{setting_name(secret)}: has no login; set {setting_name(username)} as well, or neither"
+            yield {secret, username}, line
+    if command and given[password]:
+        line = f"{setting_name(token)}: its token takes the place of {setting_name(password)}; remove one of them"
+        yield {token, password}, line
     if given[security] == "none" and not (settings.smtp_allow_plaintext or is_loopback(given[host])):
         line = (
             f"{setting_name(security)}: none would send mails and password in clear text to another machine; "

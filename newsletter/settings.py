@@ -48,6 +48,8 @@ SECRETS = (
 )
 """Keys that may also be given as `NAME_FILE`, a file that holds the value, as containers hand out secrets."""
 
+RelayKind = Literal["none", "postfix", "exim", "ses", "sendgrid", "mailgun", "socketlabs", "gmail", "office365"]
+
 KEY_COMMAND = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
@@ -122,7 +124,24 @@ class Settings(BaseSettings):
     )
     smtp_username: Line = Field("", description="The login at the mail server; unset, no login.")
     smtp_password: SecretStr | None = Field(None, description="The password of that login.")
-    smtp_connections: int = Field(4, ge=1, le=50, description="How many connections are used at the same time.")
+    smtp_token_command: Line = Field(
+        "",
+        description="A command that prints an access token, for a server that wants XOAUTH2 and no password.",
+    )
+    smtp_preset: RelayKind = Field(
+        "none",
+        description="What kind of server it is, for the three settings below: none, postfix, exim, ses, sendgrid, "
+        "mailgun, socketlabs, gmail or office365.",
+    )
+    smtp_connections: int = Field(
+        4, ge=1, le=50, description="How many connections are used at the same time; unset, the preset's."
+    )
+    smtp_max_messages: int = Field(
+        100, ge=1, le=100_000, description="A connection is replaced after this many mails; unset, the preset's."
+    )
+    smtp_max_seconds: int = Field(
+        60, ge=1, le=3600, description="A connection is replaced after this many seconds; unset, the preset's."
+    )
     smtp_timeout_seconds: int = Field(
         60, ge=1, le=3600, description="How long a reply may take; the one to a whole message gets at least 600 s."
     )
@@ -139,6 +158,9 @@ class Settings(BaseSettings):
     )
     fallback_smtp_username: Line = Field("", description="The login at the second mail server; unset, no login.")
     fallback_smtp_password: SecretStr | None = Field(None, description="The password of that second login.")
+    fallback_smtp_preset: RelayKind = Field(
+        "none", description="What kind of server the second one is, as in NEWSLETTER_SMTP_PRESET."
+    )
     rate_per_second: int = Field(0, ge=0, description="At most this many mails a second; 0 is no limit.")
     rate_per_hour: int = Field(0, ge=0, description="At most this many mails in any hour; 0 is no limit.")
     rate_per_day: int = Field(0, ge=0, description="At most this many mails in any 24 hours; 0 is no limit.")
@@ -202,7 +224,9 @@ class Settings(BaseSettings):
     )
 
     journal_dir: Path = Field(
-        Path("data/journal"), description="A folder on this machine for the ledger, which outlives a restored database."
+        Path("data/journal"),
+        description="A folder on this machine for the ledger, which outlives a restored database, and the journals, "
+        "which outlive a killed sender.",
     )
     keep_deliveries_days: int = Field(
         730,

@@ -11,7 +11,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 
 from newsletter.clock import Clock, SystemClock
 from newsletter.config import Settings
+from newsletter.core.breaker import BreakerLimits
 from newsletter.core.cadence import WEEKDAYS, Cadence
 from newsletter.core.delivery import UncertainPolicy
 from newsletter.core.lineup import LineupRules
@@ -41,14 +42,18 @@ from newsletter.flows.freeze import Kitchen
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.proof import Office
 from newsletter.flows.queue_tip import Review
+from newsletter.flows.ramp import RampRules
 from newsletter.render.dkim import Seal, Signer
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
+from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
 from newsletter.transport.base import DOT_TIMEOUT, ConnectFailure, Connection, Relay, Security
 from newsletter.transport.pool import Pool
+from newsletter.transport.presets import PRESETS, Preset
+from newsletter.transport.token_command import TokenCommand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +100,11 @@ class Application:
             zone=settings.time_zone,
             locally=settings.send_locally,
         )
+
+    @cached_property
+    def readers(self) -> ReaderZones:
+        """The zones of the readers, looked at once a minute by all that ask every few seconds."""
+        return ReaderZones()
 
     @property
     def waves(self) -> WaveRules | None:
@@ -168,8 +178,7 @@ class Application:
     @cached_property
     def relays(self) -> tuple[Relay, ...]:
         """The mail server, and the second one if there is one."""
-        which = ("", "fallback_") if self.settings.fallback_smtp_host else ("",)
-        return tuple(_relay(self.settings, one) for one in which)
+        return tuple(_relay(self.settings, which, self.clock) for which in _servers(self.settings))
 
     @cached_property
     def pool(self) -> Pool:
@@ -177,7 +186,7 @@ class Application:
         clock = self.clock
         return Pool(
             self.relays,
-            connections=self.settings.smtp_connections,
+            connections=[_terms(self.settings, which).connections for which in _servers(self.settings)],
             clock=clock,
             jitter=self.jitter,
             dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
@@ -205,6 +214,22 @@ class Application:
         return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules, waves=self.waves)
 
     @property
+    def ramp_rules(self) -> RampRules:
+        """How a fresh list grows."""
+        return RampRules(start=self.settings.ramp_start, hard_percent=self.settings.pause_hard_percent)
+
+    @property
+    def breaker_limits(self) -> BreakerLimits:
+        """Where an edition is paused."""
+        settings = self.settings
+        return BreakerLimits(
+            hard_percent=settings.pause_hard_percent,
+            policy_percent=settings.pause_policy_percent,
+            content_percent=settings.pause_content_percent,
+            refusals=settings.pause_refusals,
+        )
+
+    @property
     def plan_rules(self) -> PlanRules:
         """What the forecast of the coming dates rests on."""
         return PlanRules(
@@ -213,6 +238,7 @@ class Application:
             grace=self.grace,
             per_second=self.settings.rate_per_second or None,
             limits=self.limits,
+            ramp=self.ramp_rules,
             passed_zones=PassedZones(self.settings.passed_zones),
         )
 
@@ -238,6 +264,7 @@ class Application:
             held=self.held,
             purge=self.purge,
             watch=self.watch(),
+            readers=self.readers,
         )
 
     @cached_property
@@ -296,7 +323,7 @@ class Application:
             publication=self.publication,
             keyring=self.keyring,
             rules=SendRules(
-                connections=settings.smtp_connections,
+                connections=_terms(settings, "").connections,
                 rate_per_second=float(settings.rate_per_second) or None,
                 limits=self.limits,
                 expire_after=self.expire_after,
@@ -336,23 +363,40 @@ class Application:
         return lambda: random.uniform(-1, 1)  # noqa: S311 it spreads load, it guards nothing
 
 
-def _relay(settings: Settings, which: str) -> Relay:
+def _servers(settings: Settings) -> tuple[str, ...]:
+    """Return what the settings of each mail server begin with, those of the preferred one first."""
+    return ("", "fallback_") if settings.fallback_smtp_host else ("",)
+
+
+def _relay(settings: Settings, which: str, clock: Clock) -> Relay:
     """Read one mail server off the settings that begin with `which`."""
 
     def given(key: str) -> Any:  # noqa: ANN401 - each setting is of a kind of its own.
         return getattr(settings, f"{which}smtp_{key}")
 
+    terms = _terms(settings, which)
+    command = "" if which else settings.smtp_token_command
     return Relay(
         host=given("host"),
         port=given("port"),
         security=Security(given("security")),
         username=given("username"),
         password=given("password").get_secret_value() if given("password") else "",
+        tokens=TokenCommand(command, monotonic=clock.monotonic) if command else None,
         ca_file=str(given("ca_file") or ""),
         ehlo_name=settings.smtp_ehlo_name,
         timeout=float(settings.smtp_timeout_seconds),
         dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+        max_messages=terms.messages,
+        max_seconds=float(terms.seconds),
     )
+
+
+def _terms(settings: Settings, which: str) -> Preset:
+    """Return how much one mail server bears: as its preset says, unless the operator says otherwise."""
+    own = {"connections": "smtp_connections", "messages": "smtp_max_messages", "seconds": "smtp_max_seconds"}
+    given = {name: getattr(settings, key) for name, key in own.items() if key in settings.model_fields_set}
+    return replace(PRESETS[getattr(settings, f"{which}smtp_preset")], **given)
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:

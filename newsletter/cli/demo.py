@@ -198,14 +198,14 @@ class _Play:
 
     def _work(self, people: int) -> float:
         """Send what is due now; return how long it really took."""
-        from newsletter.cli.sending import progress
+        from newsletter.cli.live import bar
         from newsletter.core.delivery import DeliveryState
         from newsletter.engine.service import send_until_idle
 
         # A bar for one person, or a line for each tenth of a blink, would only be noise.
         quiet = people == 1 or not sys.stdout.isatty()
         began = self.clock.monotonic()
-        with self.application.right_to_send(), progress(people, quiet=quiet) as show:
+        with self.application.right_to_send(), bar(people, quiet=quiet) as show:
             done = send_until_idle(
                 self.application.sender(),
                 threading.Event(),

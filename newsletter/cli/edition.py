@@ -14,8 +14,12 @@ from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
+    from newsletter.core.wave import WaveStanding
     from newsletter.wiring import Application
 
 app = typer.Typer(help="Editions: list, show, send, hold, settle.", no_args_is_help=True, rich_markup_mode=None)
@@ -61,10 +65,11 @@ def list_editions(
         return
     # Most editions have nobody in most of these: a column of zeros tells nothing and takes the room of the title.
     told = [one for one in _COUNTS if any(getattr(receipt, one) for _, receipt in receipts)]
+    kinds = ["kind"] if any(receipt.about for _, receipt in receipts) else []
     table(
-        ["date", "tip", "state", "audience", "accepted", *told],
+        ["date", *kinds, "tip", "state", "audience", "accepted", *told],
         [
-            [receipt.name, edition.title, receipt.status.value]
+            [receipt.name, *([receipt.kind.value] if kinds else []), edition.title, receipt.status.value]
             + [f"{getattr(receipt, one):,}" for one in ("audience", "accepted", *told)]
             for edition, receipt in receipts
         ],
@@ -97,6 +102,8 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
 
     say(f"Delivery report: edition of {receipt.name}, “{edition.title}” ({receipt.tip})")
     say(f"  {receipt.status.value}{': ' + edition.status_why if edition.status_why else ''}; tip: {edition.why}")
+    for further in _further(application, edition):
+        say(f"  {further.kind.value}: {further.name}, “{further.title}” ({further.tip_slug})")
     say(f"  began {when(receipt.started_at)}")
     if receipt.finished_at is not None:
         say(f"  ended {when(receipt.finished_at)}")
@@ -104,8 +111,44 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
     rows = [[one.value, f"{receipt.count(one):,}"] for one in DeliveryState if receipt.count(one)]
     table(["state", "people"], [*rows, ["audience", f"{receipt.audience:,}"]])
     say()
+    if receipt.waves:
+        show_waves(receipt, zone, now=application.clock.now())
     for sentence in receipt.sentences(when):
         say(sentence)
+
+
+def show_waves(receipt: Receipt, zone: str, *, now: datetime) -> None:
+    """Print how far each wave is of an edition that goes out by each reader's own clock."""
+    from newsletter.core.cadence import brief_instant
+    from newsletter.core.wave import zone_of
+
+    def stands(one: WaveStanding) -> str:
+        if not one.waiting:
+            return "done"
+        if receipt.status.value == "sending":
+            return f"{one.waiting:,} wait for their hour" if one.not_before > now else f"{one.waiting:,} to go"
+        return f"{one.waiting:,} wait; it is {receipt.status.value}"
+
+    rows = [
+        [
+            one.label,
+            brief_instant(one.not_before, zone_of(one.label)),
+            brief_instant(one.not_before, zone),
+            f"{one.people:,}",
+            stands(one),
+        ]
+        for one in receipt.waves
+    ]
+    table(["wave", "their time", "your time", "people", "state"], rows)
+    say()
+
+
+def _further(application: Application, edition: Edition) -> Sequence[Edition]:
+    """Return the editions that replace or correct this one."""
+    from newsletter.store import edition as editions
+
+    with application.unit.read() as tx:
+        return editions.about(tx, edition.id)
 
 
 @app.command()

@@ -133,7 +133,8 @@ def _examined(
     login = f"logged in as {relay.username}" if relay.username else "no login"
     size = f"messages up to {features.size_limit / 1e6:,.0f} MB" if features.size_limit else ""
     utf8 = "addresses with any letters" if features.smtputf8 else "ASCII addresses only"
-    text = ", ".join(part for part in (f"{relay.host}:{relay.port}", how, login, size, utf8) if part)
+    pace = "PIPELINING" if features.pipelining else "no PIPELINING"
+    text = ", ".join(part for part in (f"{relay.host}:{relay.port}", how, login, size, utf8, pace) if part)
     if relay.security is Security.NONE and not is_loopback(relay.host):
         return warn(about, text, f"set {names.replace('*', 'SECURITY')} to starttls or tls")
     return ok(about, f"{text}; no mail was sent")
@@ -144,9 +145,10 @@ def dates(application: Application) -> Iterator[Finding]:
     cadence, now = application.cadence, application.clock.now()
     yield ok("time", f"it is {describe_instant(now, cadence.zone)}")
     for slot in next_slots(cadence, now, SLOTS_SHOWN):
-        machine = slot.sends_at.astimezone()
+        machine = slot.at_home.astimezone()
         here = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
-        yield ok("slot", f"{describe_instant(slot.sends_at, cadence.zone)}; {here}")
+        own = "; readers elsewhere get it at this time of their own zone" if cadence.locally else ""
+        yield ok("slot", f"{describe_instant(slot.at_home, cadence.zone)}; {here}{own}")
 
 
 def templates(application: Application) -> Iterator[Finding]:

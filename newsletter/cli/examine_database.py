@@ -12,7 +12,7 @@ from datetime import timedelta
 from newsletter.cli.finding import Finding, fail, ok, warn
 from newsletter.cli.output import plural
 from newsletter.cli.strange_journals import journals
-from newsletter.core.cadence import describe_instant, describe_span
+from newsletter.core.cadence import describe_instant, describe_span, is_zone
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.check_key import KeyStanding, key_standing, unknown_key
@@ -24,11 +24,15 @@ from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
 from newsletter.store.database import HEAD, open_unit, sqlite_path
 from newsletter.store.installation import Installation
+from newsletter.store.reader_zone import reader_zones
 from newsletter.store.unit import Tx
 from newsletter.wiring import Application
 
 ALIVE_SECONDS = 60
 """Bell and sender write a sign of life every five seconds; after a minute without one they are taken for dead."""
+
+MANY_WITHOUT_ZONE = 0.2
+"""From a fifth on, sending by each reader's own clock is not what the operator thinks it is."""
 
 FURTHER = 12
 """Weeks to look beyond the ones that the operator wants stock for; some of them may be skipped or sent already."""
@@ -49,6 +53,7 @@ def database(application: Application) -> Iterator[Finding]:
             yield from _clock(application, made)
             yield from journals(application, made)
             yield from _people(tx)
+            yield from _zones(application, tx)
             yield from _stock(application, tx)
             yield from _life(application, tx)
             yield from _alerts(tx)
@@ -109,6 +114,28 @@ def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
         )
     else:
         yield ok("next tip", f"“{coming.tip.title}” on {coming.slot.date} passes every check")
+
+
+def _zones(application: Application, tx: Tx) -> Iterator[Finding]:
+    """Tell how many readers can be sent to at their own hour, where that is asked for."""
+    if not application.cadence.locally:
+        return
+    found = reader_zones(tx)
+    everybody = sum(one.people for one in found)
+    without = sum(one.people for one in found if not is_zone(one.zone))
+    places = sum(is_zone(one.zone) for one in found)
+    if not everybody:
+        return
+    known = f"{plural(everybody - without, 'reader lives', 'readers live')} in {plural(places, 'time zone')}"
+    if not without:
+        yield ok("time zones", f"{known}, all of them known")
+        return
+    text = f"{known}; {without:,} of {everybody:,} have none and get it at the publication's hour"
+    if without > everybody * MANY_WITHOUT_ZONE:
+        todo = "import a file with a column time_zone: it fills in what is missing (newsletter subscriber import)"
+        yield warn("time zones", text, todo)
+    else:
+        yield ok("time zones", text)
 
 
 def _life(application: Application, tx: Tx) -> Iterator[Finding]:

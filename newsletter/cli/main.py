@@ -15,12 +15,14 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    bounce,
     db,
     delivery,
     demo,
     dkim,
     doctor,
     edition,
+    follow_up,
     init,
     log,
     proof,
@@ -63,8 +65,11 @@ app.add_typer(subscriber.app, name="subscriber")
 app.add_typer(edition.app, name="edition")
 edition.app.command("send")(sending.send)
 edition.app.command("watch")(sending.watch)
+edition.app.command("replace")(follow_up.replace)
+edition.app.command("correct")(follow_up.correct)
 edition.app.command("proof")(proof.proof)
 app.add_typer(delivery.app, name="delivery")
+app.add_typer(bounce.app, name="bounce")
 app.add_typer(db.app, name="db")
 app.add_typer(dkim.app, name="dkim")
 app.command("log")(log.log)

@@ -11,6 +11,7 @@ from newsletter.cli.context import state
 from newsletter.cli.output import Json, plural, print_json, say, table
 
 if TYPE_CHECKING:
+    from newsletter.core.lineup import Choice
     from newsletter.flows.plan import Outlook
 
 LONGEST_WEEKS = 520
@@ -27,9 +28,10 @@ def queue(
     app = state(context).app
     ahead = outlook(app.unit, app.plan_rules, weeks=weeks, now=app.clock.now())
     if json:
-        print_json(_as_data(ahead))
+        print_json(_as_data(ahead, app.cadence.zone))
         return
     _print_table(ahead, app.cadence.zone)
+    _print_waves(ahead, app.cadence.zone)
     if ahead.due is not None:
         has_tip = any(one.slot.date == ahead.due.date and one.tip is not None for one in ahead.choices)
         wanted = "the service runs" if has_tip else "it has a tip and the service runs"
@@ -43,7 +45,7 @@ def queue(
         say(f"Stranded: {one.tip.slug!r} will not go out, {one.why}; pin it to another date, unpin it, or retire it.")
 
 
-def _as_data(ahead: Outlook) -> list[dict[str, object]]:
+def _as_data(ahead: Outlook, zone: str) -> list[dict[str, object]]:
     return [
         {
             "date": choice.slot.date.isoformat(),
@@ -55,16 +57,59 @@ def _as_data(ahead: Outlook) -> list[dict[str, object]]:
             "extra": choice.slot.extra,
             "warnings": list(choice.warnings),
         }
+        | _waves_data(ahead, choice, zone)
         for choice in ahead.choices
     ]
 
 
+def _waves_data(ahead: Outlook, choice: Choice, zone: str) -> dict[str, object]:
+    """Return what is known of the waves of a date; nothing where all get it at one instant."""
+    from newsletter.core.cadence import local
+
+    if choice.slot.home is None:
+        return {}
+    return {
+        "sends_at_home": choice.slot.home.isoformat(),
+        "waves": [
+            {
+                "not_before": wave.not_before.isoformat(),
+                "local": local(wave.not_before, wave.clock).isoformat(),
+                "at_home": local(wave.not_before, zone).isoformat(),
+                "zones": [one or None for one in wave.zones],
+                "people": wave.people,
+            }
+            for wave in ahead.waves_of(choice)
+        ],
+    }
+
+
+def _print_waves(ahead: Outlook, zone: str) -> None:
+    """Show how the next edition goes round the world."""
+    from newsletter.core.cadence import brief_instant, describe_slot
+
+    coming = next((choice for choice in ahead.choices if ahead.waves_of(choice)), None)
+    if coming is None:
+        return
+    say(f"The next edition goes out {describe_slot(coming.slot, zone)}:")
+    rows = [
+        (
+            wave.label,
+            brief_instant(wave.not_before, wave.clock),
+            brief_instant(wave.not_before, zone),
+            f"{wave.people:,}",
+        )
+        for wave in ahead.waves
+    ]
+    table(("zone", "their time", "your time", "people"), rows)
+    say()
+
+
 def _print_table(ahead: Outlook, zone: str) -> None:
-    from newsletter.core.cadence import brief_instant
+    from newsletter.core.cadence import brief_slot
 
     rows = [
         (
-            brief_instant(choice.slot.sends_at, zone) + (" (extra)" if choice.slot.extra else ""),
+            brief_slot(choice.slot, zone) + (" (extra)" if choice.slot.extra else ""),
             choice.tip.slug if choice.tip is not None else "",
             choice.why,
             f"{ahead.audience_of(choice):,}",

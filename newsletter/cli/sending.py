@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -16,13 +14,13 @@ import typer
 from newsletter.cli.context import State, state
 from newsletter.cli.edition import show_receipt
 from newsletter.cli.edition_names import find_edition, parse_name
+from newsletter.cli.live import screen, watch_until_quiet, watching
 from newsletter.cli.liveness import service_alive
 from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, warn
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 
 if TYPE_CHECKING:
     from newsletter.core.cadence import Cadence, Slot
-    from newsletter.core.delivery import DeliveryState
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.engine.send import Pass
@@ -30,13 +28,7 @@ if TYPE_CHECKING:
     from newsletter.store.unit import Tx
     from newsletter.wiring import Application
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at what another process sends."""
-
 RECENT = timedelta(days=6)
-
-QUIET_LOOKS = 10
-"""Looks without any change after which nothing is due and the watching ends."""
 
 
 def send(
@@ -64,7 +56,7 @@ def send(
     elif dry_run:
         _tell_begun(here.app, edition, as_json=as_json)
         return
-    _work(here.app, edition, as_json=as_json)
+    work(here.app, edition, as_json=as_json)
 
 
 def _tell_begun(application: Application, edition: Edition, *, as_json: bool) -> None:
@@ -122,7 +114,7 @@ def _under_way(tx: Tx, due: Slot | None, *, early: bool) -> Edition | None:
 
 def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool, now: datetime) -> Slot:
     """Return the slot to freeze, or say which is next."""
-    from newsletter.core.cadence import describe_instant
+    from newsletter.core.cadence import describe_slot
     from newsletter.flows.send_now import early_slot_in
 
     on = None if name in {"", "next"} else parse_name(name)[0]
@@ -130,7 +122,7 @@ def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool,
         return due
     slot = early_slot_in(tx, cadence, on, now=now)
     if not early:
-        when = describe_instant(slot.sends_at, cadence.zone)
+        when = describe_slot(slot, cadence.zone)
         raise InputError(f"Nothing is due. The slot of {slot.date} sends on {when}; `--now` sends it early.")
     return slot
 
@@ -194,7 +186,7 @@ def _freeze(here: State, slot: Slot) -> Edition:
     return frozen.edition
 
 
-def _work(application: Application, edition: Edition, *, as_json: bool) -> None:
+def work(application: Application, edition: Edition, *, as_json: bool) -> None:
     """Send until nothing is due, then report; raise what needs a person."""
     from newsletter.core.edition import EditionStatus
 
@@ -218,55 +210,23 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
     from newsletter.engine.service import send_until_idle
 
     stop = threading.Event()
-    with stopping(stop), progress(edition.audience, quiet=quiet) as show:
+    with stopping(stop), screen(application, quiet=quiet) as show:
         while True:
             with ExitStack() as held:
                 try:
                     held.enter_context(application.right_to_send())
                 except NotNow:
                     # Another process sends; what is left to do here is to look on, and to step in should it die.
-                    if _watch_until_quiet(application, edition, stop, show):
+                    if watch_until_quiet(application, edition, stop, show):
                         return None
                     continue
-                counting = _count_on(_settled(_look(application, edition)[1]), show)
-                done = send_until_idle(application.sender(), stop, progress=counting, tell=application.tell)
+                if not quiet:
+                    held.enter_context(watching(application, edition, show))
+                done = send_until_idle(application.sender(), stop, tell=application.tell)
             if not done.trouble and not stop.is_set() and _look(application, edition)[1].sending:
                 # Another worker has the rest in hand.
-                _watch_until_quiet(application, edition, stop, show)
+                watch_until_quiet(application, edition, stop, show)
             return done
-
-
-def _count_on(already: int, show: Callable[[int], None]) -> Callable[[Counter[DeliveryState]], None]:
-    """Show what this run settles on top of what was settled before it."""
-    from newsletter.core.delivery import DeliveryState
-
-    return lambda counts: show(already + counts.total() - counts[DeliveryState.QUEUED])
-
-
-def _watch_until_quiet(
-    application: Application, edition: Edition, stop: threading.Event, show: Callable[[int], None]
-) -> bool:
-    """Look on until the edition is done or nothing moves; False when the sender seems to be gone."""
-    quiet, last = 0, -1
-    while not stop.is_set():
-        _, receipt = _look(application, edition)
-        settled = _settled(receipt)
-        show(settled)
-        if receipt.finished_at is not None:
-            return True
-        quiet = quiet + 1 if settled == last else 0
-        last = settled
-        if quiet >= QUIET_LOOKS:
-            if not service_alive(application):
-                return not (receipt.queued or receipt.sending)
-            if not receipt.sending:
-                return True
-        application.clock.wait(stop, LOOK_EVERY)
-    return True
-
-
-def _settled(receipt: Receipt) -> int:
-    return receipt.audience - receipt.queued - receipt.sending
 
 
 def _look(application: Application, edition: Edition) -> tuple[Edition, Receipt]:
@@ -282,14 +242,20 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
     """Say what still waits, and for what; `quota` is the seconds until the mail provider's quota allows more."""
     from newsletter.core.cadence import describe_instant
     from newsletter.core.edition import EditionStatus
+    from newsletter.core.wave import next_wave, zone_of
 
     if edition.status is EditionStatus.PAUSED:
         say(f"It is paused: `newsletter edition resume {edition.name}` goes on.")
     elif receipt.open:
         zone = application.cadence.zone
+        now = application.clock.now()
+        wave = next_wave(receipt.waves, now)
         until = f" until {describe_instant(receipt.next_attempt_at, zone)}" if receipt.next_attempt_at else ""
+        if wave is not None:
+            hour = describe_instant(wave.not_before, zone_of(wave.label))
+            until += f"{', and' if until else ''} for their own hour (next {hour}, {wave.label}: {wave.people:,})"
         if quota and receipt.queued:
-            until = f" until {describe_instant(application.clock.now() + timedelta(seconds=quota), zone)}: a quota"
+            until = f" until {describe_instant(now + timedelta(seconds=quota), zone)}: a quota"
         alive = service_alive(application)
         service = "the service goes on with them" if alive else "the service is not running: `newsletter run`"
         say(f"{receipt.open:,} still waiting{until}; {service}.")
@@ -318,15 +284,18 @@ def _complain(edition: Edition, receipt: Receipt, done: Pass | None) -> None:
 def watch(
     context: typer.Context,
     date: Annotated[str, typer.Argument(metavar="DATE", help="The edition, or `last`.")] = "last",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, twice a second.")] = False,
 ) -> None:
-    """Show the progress of an edition that another process sends."""
+    """Show how an edition goes that is being sent, by whichever process: pace, mail servers, workers, who waits."""
     application = state(context).app
     with application.unit.read() as tx:
         edition = find_edition(tx, date)
     stop = threading.Event()
-    with stopping(stop), progress(edition.audience) as show:
-        if not _watch_until_quiet(application, edition, stop, show):
+    with stopping(stop), screen(application, as_json=as_json) as show:
+        if not watch_until_quiet(application, edition, stop, show, patiently=True):
             warn("Nothing moves, and no service gives a sign of life: `newsletter run` or `edition send` goes on.")
+    if as_json:
+        return
     edition, receipt = _look(application, edition)
     show_receipt(application, edition, receipt)
     _what_waits(application, edition, receipt)
@@ -341,33 +310,3 @@ def stopping(stop: threading.Event) -> Iterator[None]:
     finally:
         for one, handler in kept.items():
             signal.signal(one, handler)
-
-
-@contextmanager
-def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show how far an edition is: a bar on a terminal, a line for each tenth elsewhere."""
-    if quiet:
-        yield lambda _: None
-    elif sys.stdout.isatty():
-        with _bar(total) as show:
-            yield show
-    else:
-        said: Counter[int] = Counter()
-
-        def tell(settled: int) -> None:
-            tenth = settled * 10 // max(total, 1)
-            if not said[tenth]:
-                said[tenth] += 1
-                say(f"{settled:,} of {total:,}")
-
-        yield tell
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as shown:
-        task = shown.add_task("sending", total=total)
-        yield lambda settled: shown.update(task, completed=settled)

@@ -197,26 +197,28 @@ def _as_part(part: str, work: Callable[[], object]) -> Callable[[], None]:
 
 def _status(application: Application) -> str:
     """Return what the service is at, in a line."""
-    from newsletter.core.cadence import describe_instant
-    from newsletter.flows.send_now import early_slot
+    from newsletter.core.cadence import describe_slot
+    from newsletter.flows.send_now import early_slot_in
     from newsletter.store import edition as editions
 
+    moment = application.clock.now()
     with application.unit.read() as tx:
         running = [one.name for one in editions.unfinished(tx)]
-    following = early_slot(application.unit, application.cadence, None, now=application.clock.now())
+        cadence = application.readers.fill_in(tx, application.cadence, now=moment)
+        following = early_slot_in(tx, cadence, None, now=moment)
     now = f"sending {', '.join(running)}; " if running else ""
-    return f"{now}next slot {describe_instant(following.sends_at, application.cadence.zone)}"
+    return f"{now}next slot {describe_slot(following, application.cadence.zone)}"
 
 
 def _announce(application: Application, parts: tuple[str, ...]) -> None:
-    from newsletter.core.cadence import describe_instant
+    from newsletter.core.cadence import describe_slot
     from newsletter.flows.send_now import early_slot
 
     settings = application.settings
     logger.info("running: %s (process %s)", ", ".join(parts), application.process)
     if "bell" in parts:
         following = early_slot(application.unit, application.cadence, None, now=application.clock.now())
-        logger.info("the next slot is %s", describe_instant(following.sends_at, application.cadence.zone))
+        logger.info("the next slot is %s", describe_slot(following, application.cadence.zone))
     if "sender" in parts:
         logger.info("mail goes through %s:%s", settings.smtp_host, settings.smtp_port)
     if not settings.admin_emails:

@@ -15,9 +15,9 @@ from datetime import date, datetime, timedelta
 from newsletter.cli.simulate_diary import Day, Diary, Kind, told
 from newsletter.cli.simulate_stage import JumpingClock, MemoryRelay, Script
 from newsletter.core.alert import COMMAND_AFTER, EVENT_STANDS, PASSED_AFTER, PATIENCE
-from newsletter.core.cadence import Slot, SlotState, describe_date, describe_span, local, next_slots
+from newsletter.core.cadence import Slot, SlotState, describe_date, describe_span, local, next_slots, retimed
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.due import LATE_AFTER
+from newsletter.core.due import LATE_AFTER, last_start
 from newsletter.core.notice import NoticeState
 from newsletter.core.proof import PROOF_AHEAD
 from newsletter.core.watch import EMPTY_AHEAD, REPORT_AFTER, SENDING_AFTER, SETTLING_IN
@@ -28,13 +28,14 @@ from newsletter.engine.tick import EMPTY, Bell
 from newsletter.engine.watch import Watch
 from newsletter.flows.plan import outlook
 from newsletter.store import alert as alerts
-from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import notice as notices
 from newsletter.store import report as reports
 from newsletter.store import slot as slots
+from newsletter.store import wave as waves
+from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx
 from newsletter.transport.pool import Pool
 from newsletter.wiring import Application
@@ -222,9 +223,12 @@ class Play:
 
     def _of_slots(self, tx: Tx, now: datetime) -> Iterator[datetime]:
         grace = self.application.grace
-        weekly = next_slots(self.application.cadence, now - grace, 3)
-        for slot in (*weekly, *(one for one in slots.since(tx, now - grace) if one.extra)):
-            yield from (slot.sends_at - EMPTY_AHEAD, slot.sends_at - PROOF_AHEAD, slot.sends_at, slot.sends_at + grace)
+        cadence = with_readers(tx, self.application.cadence)
+        weekly = next_slots(cadence, now - grace, 3)
+        extra = [retimed(cadence, one) or one for one in slots.since(tx, now - grace) if one.extra]
+        for slot in (*weekly, *extra):
+            ends = last_start(slot, grace)
+            yield from (slot.sends_at - EMPTY_AHEAD, slot.sends_at - PROOF_AHEAD, slot.sends_at, ends)
 
     def _of_alerts(self, tx: Tx) -> Iterator[datetime]:
         for one in alerts.unclosed(tx):
@@ -242,9 +246,11 @@ class Play:
         due = deliveries.next_due(tx)
         if due is not None:
             yield max(due, now + AT_ONCE)
+        if (wave := waves.coming(tx, now=now)) is not None:
+            yield wave.not_before
         count = notices.counts(tx)
         waits = count[NoticeState.QUEUED] + count[NoticeState.DEFERRED]
-        if not waits and not any(blocks.any_open(tx, one.id) for one in under_way):
+        if not waits and not waves.any_ready(tx, [one.id for one in under_way], now=now):
             self._waiting_since = None
             return
         self._waiting_since = self._waiting_since or now

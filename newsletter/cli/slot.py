@@ -86,6 +86,7 @@ def add(
 def list_slots(context: typer.Context, json: Json = False) -> None:
     """List the dates of which something is recorded: sent, skipped, missed, empty, added."""
     from newsletter.core.cadence import SlotState, slot_order
+    from newsletter.core.edition import EditionKind
     from newsletter.store import edition as editions
     from newsletter.store import slot as slots
 
@@ -93,8 +94,9 @@ def list_slots(context: typer.Context, json: Json = False) -> None:
     with app_.unit.read() as tx:
         stored = sorted(slots.since(tx, None), key=slot_order)
         frozen = [one.date for one in stored if one.state is SlotState.FROZEN]
-        # The newest of a date comes first, and tells how the date stands.
-        made = {one.date: one.status for one in reversed(editions.latest(tx, count=2 * len(frozen)))} if frozen else {}
+        # The newest of a date comes first, and tells how the date stands; a correction is beside the date's own mail.
+        newest = reversed(editions.latest(tx, count=3 * len(frozen))) if frozen else ()
+        made = {one.date: one.status for one in newest if one.kind is not EditionKind.CORRECTION}
     if json:
         print_json(
             [
@@ -138,9 +140,9 @@ def _brief(app_: Application, slot: Slot) -> str:
 
 
 def _described(app_: Application, slot: Slot) -> str:
-    from newsletter.core.cadence import describe_instant
+    from newsletter.core.cadence import describe_slot
 
-    return describe_instant(slot.sends_at, app_.cadence.zone)
+    return describe_slot(slot, app_.cadence.zone)
 
 
 def _time(text: str | None) -> time | None:

@@ -92,7 +92,7 @@ def _wrapped(head: str, text: str) -> None:
 
 
 def _next(found: Overview, zone: str) -> Iterator[str]:
-    from newsletter.core.cadence import describe_date, describe_instant, describe_span
+    from newsletter.core.cadence import describe_date, describe_slot, describe_span
 
     for skipped in found.skipped:
         why = f": {skipped.slot.reason}" if skipped.slot.reason else ""
@@ -101,7 +101,7 @@ def _next(found: Overview, zone: str) -> Iterator[str]:
     if coming is None:
         yield "no date is near"
         return
-    when = describe_instant(coming.slot.sends_at, zone)
+    when = describe_slot(coming.slot, zone)
     extra = " (an extra date)" if coming.slot.extra else ""
     if found.outlook.due is not None and coming.slot.date == found.outlook.due.date:
         yield f"{when}{extra}: due now"
@@ -118,6 +118,7 @@ def _next(found: Overview, zone: str) -> Iterator[str]:
 
 def _running(found: Overview, zone: str) -> Iterator[str]:
     from newsletter.core.cadence import describe_instant
+    from newsletter.core.wave import zone_of
 
     for one in found.running:
         receipt = one.receipt
@@ -129,6 +130,11 @@ def _running(found: Overview, zone: str) -> Iterator[str]:
         if receipt.deferred:
             due = f", the next {describe_instant(receipt.next_attempt_at, zone)}" if receipt.next_attempt_at else ""
             yield f"{plural(receipt.deferred, 'person waits', 'people wait')} for another try{due}"
+        if (wave := one.next_wave(found.now)) is not None:
+            hour, own = describe_instant(wave.not_before, zone), zone_of(wave.label)
+            theirs = "" if own == zone else f", {describe_instant(wave.not_before, own)} there"
+            people = plural(wave.people, "person", "people")
+            yield f"the next wave, {wave.label}, goes out to {people} on {hour}{theirs}"
 
 
 def _last(found: Overview) -> Iterator[str]:
@@ -251,6 +257,7 @@ def _story_data(one: Story, now: datetime) -> dict[str, object]:
         **one.receipt.to_dict(),
         "settled": one.settled,
         "seconds_left": round(left.total_seconds()) if left else None,
+        "next_wave": wave.to_dict() if (wave := one.next_wave(now)) else None,
     }
 
 

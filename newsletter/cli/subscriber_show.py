@@ -153,7 +153,7 @@ def _print_editions(received: Sequence[Received], zone: str) -> None:
             one.delivery.state.value,
             describe_instant(one.delivery.last_attempt_at, zone) if one.delivery.last_attempt_at else "",
             one.delivery.reason,
-            _server_words(one),
+            "; ".join(filter(None, (_server_words(one), _later_words(one)))),
         )
         for one in received
     ]
@@ -164,6 +164,19 @@ def _print_editions(received: Sequence[Received], zone: str) -> None:
 def _server_words(one: Received) -> str:
     code = str(one.delivery.reply_code or "")
     return " ".join(filter(None, (code, one.delivery.reply_enhanced, one.delivery.reply_text)))
+
+
+_LATER = {
+    "delayed": "delayed on the way",
+    "held": "came back, held for your decision",
+    "bounced": "came back",
+    "complained": "called unwanted",
+}
+
+
+def _later_words(one: Received) -> str:
+    words = _LATER.get(one.later, one.later)
+    return f"{words}: {one.later_text}" if words and one.later_text else words
 
 
 def _plain(text: str) -> str:
@@ -195,4 +208,7 @@ def _received_json(one: Received) -> dict[str, Any]:
         "reply_code": found.reply_code,
         "reply_enhanced": found.reply_enhanced,
         "reply_text": found.reply_text,
+        "later": one.later,
+        "later_at": one.later_at.isoformat() if one.later_at else None,
+        "later_text": one.later_text,
     }

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from newsletter.cli.output import plural, say
-from newsletter.core.cadence import describe_instant, describe_span, parse_date
+from newsletter.core.cadence import describe_instant, describe_slot, describe_span, parse_date
+from newsletter.core.due import last_start
 from newsletter.core.tip import Tip, resolve_slug
 from newsletter.errors import InputError
 from newsletter.flows.plan import Outlook, outlook
@@ -41,7 +42,7 @@ def when(app: Application, ahead: Outlook, tip: Tip) -> str:
     """Return when a tip goes out as things stand, in words, or why it does not."""
     for choice in ahead.choices:
         if choice.tip is not None and choice.tip.id == tip.id:
-            return f"goes out {describe_instant(choice.slot.sends_at, app.cadence.zone)}"
+            return f"goes out {describe_slot(choice.slot, app.cadence.zone)}"
     why = next((one.why for one in ahead.stranded if one.tip.id == tip.id), "")
     return f"will not go out: {why}" if why else "no date in sight takes it, see `newsletter queue`"
 
@@ -59,7 +60,7 @@ def tell_due(app: Application, now: datetime) -> None:
     if not ahead.audience:
         say(f"Due since {at}, but nobody is subscribed, so nothing goes out.")
         return
-    left = describe_span(due.sends_at + app.grace - now)
+    left = describe_span(last_start(due, app.grace) - now)
     people = plural(ahead.audience, "person", "people")
     say(
         f"Due since {at}: {choice.tip.slug!r} goes out late, to {people}, as soon as the service "

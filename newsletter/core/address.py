@@ -22,6 +22,7 @@ _LONGEST_LOCAL = 64
 """RFC 5321 §4.5.3.1.1."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_PLAIN = re.compile(rf"({_DOT_ATOM.pattern})@([A-Za-z0-9.-]+)")
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060"
 """What a copied address may bring along at its ends without anybody seeing it."""
 _REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029<>(),;:\"\\\[\]\s]")
@@ -44,12 +45,16 @@ class Address:
 
 def parse_address(text: str) -> Address:
     """Read one address; it may have blanks around it, and nothing else."""
-    email = text.strip().strip(_INVISIBLE).strip()
-    local, domain = _halves(email)
+    email = text.strip()
+    if not email.isascii():
+        email = email.strip(_INVISIBLE).strip()
+    # One look is enough for nearly all of a list; what does not fit is looked at closely, to say what is wrong with it.
+    plain = _PLAIN.fullmatch(email)
+    local, domain = (plain[1], plain[2]) if plain and len(email) <= _LONGEST else _halves(email)
     a_label = _a_label(domain)
     if isinstance(a_label, _Refusal):
         raise InputError(a_label.reason)
-    if _DOT_ATOM.fullmatch(local) and len(local) <= _LONGEST_LOCAL:
+    if (plain or _DOT_ATOM.fullmatch(local)) and len(local) <= _LONGEST_LOCAL:
         address = Address(
             email=email, canonical=f"{local.lower()}@{a_label}", smtp=f"{local}@{a_label}", needs_smtputf8=False
         )

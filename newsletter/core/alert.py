@@ -27,6 +27,8 @@ class AlertKind(StrEnum):
     EXPIRED_PEOPLE = "expired-people"
     REFUSED_PEOPLE = "refused-people"
     EDITION_PAUSED = "edition-paused"
+    BOUNCES_HELD = "bounces-held"
+    COMPLAINTS = "complaints"
     RELAY = "relay"
     SENDER_SILENT = "sender-silent"
     BELL_SILENT = "bell-silent"
@@ -46,6 +48,8 @@ HEADLINES = {
     AlertKind.EXPIRED_PEOPLE: "people did not get their mail",
     AlertKind.REFUSED_PEOPLE: "most people were refused by the mail server",
     AlertKind.EDITION_PAUSED: "an edition is paused",
+    AlertKind.BOUNCES_HELD: "too many mails came back at once",
+    AlertKind.COMPLAINTS: "readers call an edition spam",
     AlertKind.RELAY: "mail cannot be sent",
     AlertKind.SENDER_SILENT: "the sender gives no sign of life",
     AlertKind.BELL_SILENT: "the scheduler gives no sign of life",
@@ -55,7 +59,7 @@ HEADLINES = {
 }
 """What the subject of the mail says, for a person who reads no further."""
 
-EVENTS = frozenset({AlertKind.MISSED_SLOT, AlertKind.EXPIRED_PEOPLE, AlertKind.REFUSED_PEOPLE})
+EVENTS = frozenset({AlertKind.MISSED_SLOT, AlertKind.EXPIRED_PEOPLE, AlertKind.REFUSED_PEOPLE, AlertKind.COMPLAINTS})
 """What happened and cannot un-happen: it never passes, it is only told, and after a week laid aside."""
 
 EVENT_STANDS = timedelta(days=7)

@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from newsletter.core.address import Address, parse_address
 from newsletter.core.subscriber import SubscriberState, stronger
@@ -40,6 +41,7 @@ _MAILCHIMP_EVIDENCE = frozenset(
 )
 _OUR_EVIDENCE = frozenset({"state_since", "state_why", "created_at"})
 _STATES = frozenset(SubscriberState)
+_TEXTS = frozenset({"name", "first_name", "last_name", "time_zone"})
 _MOST_COLUMNS = 200
 _LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_TAG, _MOST_TAGS = 200, 2000, 100, 100
 
@@ -176,9 +178,7 @@ def _good_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[st
     columns = layout.columns
     address = parse_address(cells[columns["email"]])
     texts = {
-        target: _bounded(cells[columns[target]], target, _LONGEST_TEXT)
-        for target in ("name", "first_name", "last_name", "time_zone")
-        if target in columns
+        target: _bounded(cells[index], target, _LONGEST_TEXT) for target, index in columns.items() if target in _TEXTS
     }
     notes: tuple[str, ...] = ()
     if zone := texts.get("time_zone"):
@@ -203,6 +203,8 @@ def _good_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[st
 
 def _fitted(layout: Layout, cells: Sequence[str]) -> Sequence[str]:
     wanted = len(layout.headings)
+    if len(cells) == wanted and not layout.ours:
+        return cells
     if len(cells) < wanted:
         raise InputError(f"{len(cells)} cells instead of {wanted}; is a delimiter missing, or a quotation mark?")
     # Spreadsheets add empty cells at the end; anything else there means that the columns have shifted.
@@ -228,12 +230,18 @@ def _row_state(layout: Layout, cells: Sequence[str]) -> SubscriberState | None:
     return None
 
 
-def _values(columns: Iterable[tuple[int, str]], cells: Sequence[str]) -> dict[str, str]:
+def _values(columns: Sequence[tuple[int, str]], cells: Sequence[str]) -> dict[str, str]:
+    if not columns:
+        return {}
     return {name: _bounded(cells[index], name, _LONGEST_FIELD) for index, name in columns if cells[index].strip()}
 
 
+@lru_cache(maxsize=1_024)
 def _tags(cell: str) -> tuple[str, ...]:
-    """Split `a, b; c`, or Mailchimp's `"a","b, too"`, in which each tag has quotation marks of its own."""
+    """Split `a, b; c`, or Mailchimp's `"a","b, too"`, in which each tag has quotation marks of its own.
+
+    A list of a million people has few sets of tags.
+    """
     if not cell:
         return ()
     quoted = '"' in cell
@@ -245,7 +253,7 @@ def _tags(cell: str) -> tuple[str, ...]:
 
 
 def _bounded(cell: str, name: str, longest: int) -> str:
-    text = clean(cell)
+    text = cell.strip() if cell.isascii() and cell.isprintable() else clean(cell)
     if len(text) > longest:
         raise InputError(f"{name} is longer than {longest} characters")
     return text

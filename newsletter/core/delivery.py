@@ -111,14 +111,24 @@ def settle(
         raise ValueError(f"delivery {delivery.id} is {delivery.state}: there is nothing to settle")
     if verdict.effect is Effect.REQUEUE:
         return _outcome(delivery, reply, state=DeliveryState.QUEUED, reason=verdict.plain)
+    if verdict.effect is Effect.ACCEPT:
+        # A million in a row take this way: nothing is made but what is recorded.
+        return Outcome(
+            state=DeliveryState.ACCEPTED,
+            reason=verdict.plain,
+            attempts=delivery.attempts + 1,
+            first_attempt_at=delivery.first_attempt_at or now,
+            last_attempt_at=now,
+            reply_code=reply.code or None,
+            reply_enhanced=reply.enhanced,
+            reply_text=reply.text,
+        )
     tried = replace(
         delivery,
         attempts=delivery.attempts + 1,
         first_attempt_at=delivery.first_attempt_at or now,
         last_attempt_at=now,
     )
-    if verdict.effect is Effect.ACCEPT:
-        return _outcome(tried, reply, state=DeliveryState.ACCEPTED, reason=verdict.plain)
     if verdict.effect is Effect.REJECT:
         return _outcome(tried, reply, state=DeliveryState.REJECTED, reason=verdict.plain, suppress=verdict.suppress)
     next_attempt_at = _next_attempt(tried, now=now, jitter=jitter, expire_after=expire_after)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from newsletter.core.cadence import Cadence, Slot, SlotState, describe_date, local, nearest_slots, slot_on
 from newsletter.core.lineup import Choice, LineupRules, Sending, Source, last_sent
@@ -91,6 +91,36 @@ def forecast_warnings(choices: Sequence[Choice], rules: LineupRules) -> list[str
     """Return what a person should know about a lineup, the most urgent first, then the warnings of each date."""
     warnings = [f"{choice.slot.date}: {warning}" for choice in choices for warning in choice.warnings]
     return _about_stock(choices, rules) + _about_evergreens(choices) + warnings
+
+
+def pace_warnings(choices: Sequence[Choice], *, audience: int, takes: timedelta | None, ramp: int | None) -> list[str]:
+    """Return what a person should know about how long an edition takes: the ramp in force, and one that is too long.
+
+    `ramp` is the cap of 24 hours while a fresh list grows, None when there is none.
+    """
+    warnings = []
+    if ramp is not None and takes is not None:
+        warnings.append(
+            f"the list grows slowly (NEWSLETTER_RAMP_START): {ramp:,} mails in 24 hours now, twice as many after "
+            f"a clean edition; one to {audience:,} people takes {_days(takes)}"
+        )
+    dates = [choice.slot.sends_at for choice in choices if choice.tip is not None][:2]
+    if takes is not None and len(dates) > 1 and takes > dates[1] - dates[0]:
+        warnings.append(
+            f"an edition takes {_days(takes)}, and the next begins {_days(dates[1] - dates[0])} after it: "
+            "whoever was not reached by then is given up"
+        )
+    return warnings
+
+
+def _days(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    if hours < _DAY_AND_HALF:
+        return f"about {max(1, round(hours))} {'hour' if round(hours) <= 1 else 'hours'}"
+    return f"about {round(hours / 24)} days"
+
+
+_DAY_AND_HALF = 36
 
 
 def _about_stock(choices: Sequence[Choice], rules: LineupRules) -> list[str]:

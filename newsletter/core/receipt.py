@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from newsletter.core.delivery import OPEN_STATES, DeliveryState
-from newsletter.core.edition import EditionStatus
+from newsletter.core.edition import EditionKind, EditionStatus
 from newsletter.core.lineup import Source
+from newsletter.core.wave import WaveStanding
 
 
 def clock_time_utc(instant: dt.datetime) -> str:
@@ -51,10 +53,20 @@ class Receipt:
     uncertain: int = 0
     expired: int = 0
     skipped: int = 0
+    came_back: int = 0
+    """Mails that bounced after a server had taken them; no state, so not part of the balance."""
+    held: int = 0
+    """Bounces that wait for a person."""
+    complained: int = 0
     started_at: dt.datetime
     finished_at: dt.datetime | None = None
     next_attempt_at: dt.datetime | None = None
     """When the first of the deferred ones is due."""
+    kind: EditionKind = EditionKind.REGULAR
+    about: str = ""
+    """The name of the edition that it replaces or corrects."""
+    waves: tuple[WaveStanding, ...] = ()
+    """How far each wave is, where it goes out by each reader's own clock."""
 
     @property
     def name(self) -> str:
@@ -81,20 +93,25 @@ class Receipt:
         """Return for how many people the outcome is still to come; the edition is over when it is 0."""
         return sum(self.count(state) for state in OPEN_STATES)
 
-    def to_dict(self) -> dict[str, str | int | list[str] | None]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what `edition show --json` prints; times are ISO 8601 in UTC."""
         return {
             "date": self.name,
             "tip": self.tip,
             "source": self.source.value,
             "status": self.status.value,
+            "kind": self.kind.value,
+            "about": self.about or None,
             "audience": self.audience,
             **{state.value: self.count(state) for state in DeliveryState},
+            "came_back": self.came_back,
+            "held": self.held,
+            "complained": self.complained,
             "started_at": _iso(self.started_at),
             "finished_at": _iso(self.finished_at) if self.finished_at else None,
             "gap": self.gap,
             "sentences": list(self.sentences()),
-        }
+        } | ({"waves": [one.to_dict() for one in self.waves]} if self.waves else {})
 
     def sentences(self, when: Callable[[dt.datetime], str] = clock_time_utc) -> tuple[str, ...]:
         """Tell the whole receipt in plain words, one sentence for each count that is not zero.
@@ -119,8 +136,28 @@ class Receipt:
             lines.append(_people(self.expired, "was", "were") + " given up: the time for trying again ran out.")
         if self.skipped:
             lines.append(_people(self.skipped, "was", "were") + " left out after the audience was fixed.")
+        lines.extend(self._later_sentences())
         lines.extend(self._gap_sentence())
         return tuple(lines)
+
+    def _later_sentences(self) -> list[str]:
+        lines = []
+        if self.came_back:
+            what = "1 mail" if self.came_back == 1 else f"{self.came_back:,} mails"
+            it = "it" if self.came_back == 1 else "them"
+            lines.append(
+                f"{what} came back after the mail server had taken {it}; "
+                f"`newsletter bounce list {self.name}` tells why."
+            )
+        if self.held:
+            what = "1 bounce waits" if self.held == 1 else f"{self.held:,} bounces wait"
+            lines.append(f"{what} for you, as very many came at once; see `newsletter bounce list {self.name}`.")
+        if self.complained:
+            share = 100 * self.complained / self.audience if self.audience else 0.0
+            lines.append(
+                _people(self.complained, "called", "called") + f" it unwanted ({share:.2f} % of the audience)."
+            )
+        return lines
 
     def _gap_sentence(self) -> list[str]:
         if self.gap > 0:

@@ -10,8 +10,8 @@ import functools
 import re
 from collections.abc import Sequence
 
-from newsletter.core.reply_rules import RULES, Rule
-from newsletter.core.reply_value import Effect, Phase, RelayAction, Reply, ReplyClass, Verdict
+from newsletter.core.reply_rules import RULES
+from newsletter.core.reply_value import Effect, Phase, RelayAction, Reply, ReplyClass, Rule, Verdict
 
 __all__ = [
     "RULES",
@@ -25,6 +25,7 @@ __all__ = [
     "Verdict",
     "judge",
     "parse_reply",
+    "tame",
 ]
 
 TEXT_LIMIT = 1000
@@ -42,9 +43,12 @@ def parse_reply(code: int, lines: Sequence[str], *, phase: Phase) -> Reply:
         if found:
             enhanced = enhanced or found[1]
         texts.append(line.strip()[found.end() :] if found else line.strip())
-    # The text goes into logs and onto terminals: a server must not be able to draw there.
-    text = _CONTROLS.sub(" ", " ".join(texts)).strip()
-    return Reply(phase=phase, code=code, enhanced=enhanced, text=text[:TEXT_LIMIT])
+    return Reply(phase=phase, code=code, enhanced=enhanced, text=tame(" ".join(texts)).strip()[:TEXT_LIMIT])
+
+
+def tame(text: str) -> str:
+    """Take out what could draw on a terminal, begin a line of a log, or not be stored at all."""
+    return _CONTROLS.sub(" ", text)
 
 
 _TAKEN = Verdict(effect=Effect.ACCEPT, kind=ReplyClass.OK, rule=RULES[0].name, plain=RULES[0].plain)

@@ -8,53 +8,7 @@ the pages of Gmail, Yahoo, Microsoft and Amazon about the codes they send.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
-from newsletter.core.reply_value import Effect, Phase, RelayAction, Reply, ReplyClass
-
-_SESSION = frozenset({Phase.CONNECT, Phase.EHLO, Phase.STARTTLS, Phase.AUTH})
-_MESSAGE = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT})
-_PERSON = frozenset({Phase.RCPT, Phase.DATA, Phase.DOT})
-_ALL = _SESSION | _MESSAGE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One line of the table: every condition that is given must hold."""
-
-    name: str
-    phases: frozenset[Phase] = _PERSON
-    codes: str = ".*"
-    """Pattern for the whole reply code; `000` is no reply."""
-    enhanced: str = ""
-    """Enhanced codes, separated by blanks; `x` stands for any number, `none` for no enhanced code."""
-    text: str = ""
-    """Pattern searched in the text, in any case of letters."""
-    may_be_delivered: bool | None = None
-    kind: ReplyClass
-    effect: Effect | None = None
-    """None: 4yz defers, anything else rejects."""
-    relay: RelayAction = RelayAction.GO_ON
-    plain: str
-    suppress: bool = False
-
-    def fits(self, reply: Reply) -> bool:
-        """Tell whether the rest holds too: what is known of the dot, the enhanced code and the text."""
-        return (
-            (self.may_be_delivered is None or self.may_be_delivered == reply.may_be_delivered)
-            and (not self.enhanced or _listed(reply.enhanced or "none", self.enhanced))
-            and (not self.text or re.search(self.text, reply.text, re.IGNORECASE) is not None)
-        )
-
-
-def _listed(code: str, wanted: str) -> bool:
-    parts = code.split(".")
-    return any(
-        len(parts) == len(want) and all(b in ("x", a) for a, b in zip(parts, want, strict=True))
-        for want in (entry.split(".") for entry in wanted.split())
-    )
-
+from newsletter.core.reply_value import ALL, MESSAGE, SESSION, Effect, Phase, RelayAction, ReplyClass, Rule
 
 # A table is read by its lines.
 # fmt: off
@@ -71,7 +25,7 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.OK, effect=Effect.ACCEPT, plain="Handed to the mail provider."),
 
     # No reply: what is unknown, and what is certainly not delivered.
-    Rule(name="lost:after-dot", phases=_ALL, may_be_delivered=True,
+    Rule(name="lost:after-dot", phases=ALL, may_be_delivered=True,
          kind=ReplyClass.UNKNOWN, effect=Effect.UNKNOWN, relay=_RECONNECT,
          plain="The connection was lost after the whole message was written: it may or may not have arrived."),
 
@@ -93,9 +47,9 @@ RULES: tuple[Rule, ...] = (
     Rule(name="own:login", codes="000", enhanced="5.7.4 5.7.8", phases=frozenset({Phase.AUTH}),
          kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP,
          plain="The relay offers no login that we can use."),
-    Rule(name="lost:session", codes="000", phases=_SESSION,
+    Rule(name="lost:session", codes="000", phases=SESSION,
          kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_BACK_OFF, plain="The relay cannot be reached."),
-    Rule(name="lost:before-dot", codes="000", phases=_MESSAGE - {Phase.DOT},
+    Rule(name="lost:before-dot", codes="000", phases=MESSAGE - {Phase.DOT},
          kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_RECONNECT,
          plain="The connection was lost before the message was complete: it was not delivered."),
 
@@ -104,24 +58,24 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses our login."),
     Rule(name="phase:starttls-5yz", codes="5..", phases=frozenset({Phase.STARTTLS}),
          kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses encryption."),
-    Rule(name="phase:session", phases=_SESSION,
+    Rule(name="phase:session", phases=SESSION,
          kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_BACK_OFF, plain="The relay does not take our connection now."),
 
     # Quotas and rates: ours with the relay, then the mailbox's. They defer, even where a server says 5yz.
-    Rule(name="text:quota-day", codes="[45]..", phases=_MESSAGE,
+    Rule(name="text:quota-day", codes="[45]..", phases=MESSAGE,
          text=r"daily (message|user|sending)\b.*(quota|limit)|\b(quota|limit) for the day|per.day (quota|limit)",
          kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF, plain="The day's quota at the relay is used up."),
-    Rule(name="text:quota-rate", codes="[45]..", phases=_MESSAGE,
+    Rule(name="text:quota-rate", codes="[45]..", phases=MESSAGE,
          text=r"maximum sending rate|throttling failure",
          kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF, plain="We send faster than the relay allows."),
-    Rule(name="text:messages-per-connection", codes="4..", phases=_MESSAGE,
+    Rule(name="text:messages-per-connection", codes="4..", phases=MESSAGE,
          text=r"(messages|transactions|mails|e-?mails) (in|on|over|per|for) (this |one |a |each |the )?(smtp )?"
               r"(connection|session)",
          kind=ReplyClass.RATE, relay=_RECONNECT, plain="The relay wants a new connection after so many messages."),
     Rule(name="text:mailbox-rate", codes="[45]..",
          text=r"receiving (e?-?mails?|messages?) (at a rate|too (quickly|fast))",
          kind=ReplyClass.RATE, effect=Effect.DEFER, plain="The mailbox is getting too much mail at the moment."),
-    Rule(name="text:idle", codes="4..", phases=_MESSAGE, text=r"timeout waiting for (data|client)|idle time-?out",
+    Rule(name="text:idle", codes="4..", phases=MESSAGE, text=r"timeout waiting for (data|client)|idle time-?out",
          kind=ReplyClass.RELAY, relay=_RECONNECT, plain="The relay tired of an idle connection."),
     # One recipient a transaction: what is too many is what came before on this session, so a new one is opened.
     Rule(name="x.5.3", codes="[45]..", enhanced="4.5.3 5.5.3",
@@ -136,9 +90,9 @@ RULES: tuple[Rule, ...] = (
     Rule(name="text:gmail-spf", codes="5..", enhanced="5.7.27", text=r"\bSPF\b|not passed|authenticat",
          kind=ReplyClass.AUTHENTICATION,
          plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
-    Rule(name="530", codes="53[058]", phases=_MESSAGE,
+    Rule(name="530", codes="53[058]", phases=MESSAGE,
          kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay wants another login or TLS."),
-    Rule(name="5.7.8", codes="5..", enhanced="5.7.8", phases=_MESSAGE,
+    Rule(name="5.7.8", codes="5..", enhanced="5.7.8", phases=MESSAGE,
          kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses our login."),
     Rule(name="phase:mail-5yz", codes="5..", phases=_MAIL,
          kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE,
@@ -175,15 +129,16 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.MAILBOX_FULL, effect=Effect.DEFER, plain="The mailbox is full."),
 
     # Transient replies: greylisting, throttling, and servers in trouble. All defer; the class says why.
-    Rule(name="text:greylisted", codes="4..", text=r"gr[ae]y.?list", phases=_MESSAGE,
+    Rule(name="text:greylisted", codes="4..", text=r"gr[ae]y.?list", phases=MESSAGE,
          kind=ReplyClass.GREYLISTED, plain="The server asks unknown senders to come again later (greylisting)."),
-    Rule(name="text:rate", codes="4..", phases=_MESSAGE,
+    Rule(name="text:rate", codes="4..", phases=MESSAGE,
          text=r"\brate\b|rate.?limit|throttl|too (fast|many (connections|messages|e?-?mails|concurrent))|concurrent"
-              r"|\[?\bTSS?\d\d\b|\bRP-00\d|\b4\.7\.65[01]\b|unusual (rate|amount)",
+              r"|\[?\bTSS?\d\d\b|\bRP-00\d|\b4\.7\.65[01]\b|unusual (rate|amount)"
+              r"|thread limit",
          kind=ReplyClass.RATE, relay=_BACK_OFF, plain="The server wants our mail more slowly."),
-    Rule(name="4.7.28", codes="4..", enhanced="4.7.28 4.7.650 4.7.651", phases=_MESSAGE,
+    Rule(name="4.7.28", codes="4..", enhanced="4.7.28 4.7.650 4.7.651", phases=MESSAGE,
          kind=ReplyClass.RATE, relay=_BACK_OFF, plain="The server wants our mail more slowly."),
-    Rule(name="4.7.23-32", codes="4..", phases=_MESSAGE,
+    Rule(name="4.7.23-32", codes="4..", phases=MESSAGE,
          enhanced="4.7.9 4.7.15 4.7.20 4.7.21 4.7.22 4.7.23 4.7.24 4.7.25 4.7.26 4.7.27 4.7.29 4.7.30 4.7.31 4.7.32"
                   " 4.7.40",
          kind=ReplyClass.AUTHENTICATION,
@@ -193,22 +148,27 @@ RULES: tuple[Rule, ...] = (
     Rule(name="text:no-storage", codes="4..", phases=_MAIL | _CONTENT,
          text=r"insufficient (system )?(storage|resources)",
          kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The server has no room at the moment."),
-    Rule(name="4.3.x", codes="4..", enhanced="4.3.x 4.4.x", phases=_MESSAGE,
+    Rule(name="4.3.x", codes="4..", enhanced="4.3.x 4.4.x", phases=MESSAGE,
          kind=ReplyClass.SYSTEM, plain="The server is busy or cannot be reached at the moment."),
     Rule(name="4.2.1", codes="4..", enhanced="4.2.0 4.2.1",
          kind=ReplyClass.SOFT, plain="The mailbox takes no mail at the moment."),
     Rule(name="4.7.0", codes="4..", enhanced="4.7.0 4.7.1",
          kind=ReplyClass.GREYLISTED, plain="The server asks us to come again later."),
-    Rule(name="421", codes="421", phases=_MESSAGE,
+    Rule(name="421", codes="421", phases=MESSAGE,
          kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The server is closing the connection."),
-    Rule(name="454", codes="454", phases=_MESSAGE,
+    Rule(name="454", codes="454", phases=MESSAGE,
          kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The relay cannot take mail at the moment."),
     Rule(name="phase:rcpt-450", codes="45[01]", enhanced="none", phases=_RCPT,
          kind=ReplyClass.GREYLISTED, plain="The server asks us to come again later."),
-    Rule(name="phase:any-4yz", codes="4..", phases=_MESSAGE,
+    Rule(name="phase:any-4yz", codes="4..", phases=MESSAGE,
          kind=ReplyClass.SOFT, plain="The server cannot take the message at the moment."),
 
     # Blocks, before anything that ends a subscription: nobody loses it because we, or our relay, are on a list.
+    Rule(name="5.7.26", codes="5..",
+         enhanced="5.7.9 5.7.15 5.7.20 5.7.21 5.7.22 5.7.23 5.7.24 5.7.25 5.7.26 5.7.29 5.7.30 5.7.31 5.7.32 5.7.40"
+                  " 5.7.515",
+         kind=ReplyClass.AUTHENTICATION,
+         plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
     Rule(name="text:blocked", codes="5..",
          text=r"\bspam|spamhaus|block.?list|black.?list|deny.?list|\bblocked\b|\bbanned\b|\blisted\b|reputation"
               r"|unsolicited|\b(SC|OU|DY)-\d{3}|\[(BL|HM|CS)\d{2}\]",
@@ -220,15 +180,10 @@ RULES: tuple[Rule, ...] = (
     Rule(name="text:sender-refused", codes="5..", enhanced="none x.0.0 5.7.1",
          text=r"sender (verif|address (rejected|verif)|domain)|verify (your |the )?sender",
          kind=ReplyClass.POLICY, plain="The server does not believe our sender address."),
-    Rule(name="text:format", codes="5..", enhanced="none x.0.0 5.7.1 5.7.9",
+    Rule(name="text:format", codes="5..", enhanced="none x.0.0 5.7.1",
          text=r"(invalid|missing|duplicate|malformed|multiple|encoded-word).{0,40}headers?\b"
               r"|not RFC.?(5322|2822|822) compliant",
          kind=ReplyClass.CONTENT, plain="The server objects to how the message is built."),
-    Rule(name="5.7.26", codes="5..",
-         enhanced="5.7.9 5.7.15 5.7.20 5.7.21 5.7.22 5.7.23 5.7.24 5.7.25 5.7.26 5.7.29 5.7.30 5.7.31 5.7.32 5.7.40"
-                  " 5.7.515",
-         kind=ReplyClass.AUTHENTICATION,
-         plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
 
     # The mailbox is gone: the only rules that end a subscription.
     Rule(name="5.1.1", codes="5..", enhanced="5.1.1", suppress=True,
@@ -294,7 +249,7 @@ RULES: tuple[Rule, ...] = (
     Rule(name="phase:dot-nonsense", phases=frozenset({Phase.DOT}),
          kind=ReplyClass.UNKNOWN, effect=Effect.UNKNOWN, relay=_BACK_OFF,
          plain="The server's answer to the whole message makes no sense: it may or may not have arrived."),
-    Rule(name="phase:nonsense", phases=_MESSAGE,
+    Rule(name="phase:nonsense", phases=MESSAGE,
          kind=ReplyClass.RELAY, effect=Effect.DEFER, relay=_RECONNECT,
          plain="The server's answer makes no sense: the message was not delivered."),
 )

@@ -1,10 +1,11 @@
-"""The values around a reply of an SMTP server: the reply, the rules' words for it, and the verdict.
+"""The values around a reply of an SMTP server: the reply, what a rule says of it, and the verdict.
 
 In: nothing. Out: the types that `core/reply.py` judges with and `core/reply_rules.py` is written in.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -101,3 +102,46 @@ class Verdict:
     """The same in plain language, for people: `The mailbox does not exist.`"""
     suppress: bool = False
     """True when the address must not be mailed again (the subscriber becomes `bounced`)."""
+
+
+SESSION = frozenset({Phase.CONNECT, Phase.EHLO, Phase.STARTTLS, Phase.AUTH})
+MESSAGE = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.DOT})
+PERSON = frozenset({Phase.RCPT, Phase.DATA, Phase.DOT})
+ALL = SESSION | MESSAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One line of the table: every condition that is given must hold."""
+
+    name: str
+    phases: frozenset[Phase] = PERSON
+    codes: str = ".*"
+    """Pattern for the whole reply code; `000` is no reply."""
+    enhanced: str = ""
+    """Enhanced codes, separated by blanks; `x` stands for any number, `none` for no enhanced code."""
+    text: str = ""
+    """Pattern searched in the text, in any case of letters."""
+    may_be_delivered: bool | None = None
+    kind: ReplyClass
+    effect: Effect | None = None
+    """None: 4yz defers, anything else rejects."""
+    relay: RelayAction = RelayAction.GO_ON
+    plain: str
+    suppress: bool = False
+
+    def fits(self, reply: Reply) -> bool:
+        """Tell whether the rest holds too: what is known of the dot, the enhanced code and the text."""
+        return (
+            (self.may_be_delivered is None or self.may_be_delivered == reply.may_be_delivered)
+            and (not self.enhanced or _listed(reply.enhanced or "none", self.enhanced))
+            and (not self.text or re.search(self.text, reply.text, re.IGNORECASE) is not None)
+        )
+
+
+def _listed(code: str, wanted: str) -> bool:
+    parts = code.split(".")
+    return any(
+        len(parts) == len(want) and all(b in ("x", a) for a, b in zip(parts, want, strict=True))
+        for want in (entry.split(".") for entry in wanted.split())
+    )

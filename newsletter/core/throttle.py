@@ -26,7 +26,10 @@ REPUTATION_PAUSE = 600.0
 """Seconds of silence after 4.7.28: this receiver doubts who we are, and each try makes it worse."""
 
 QUOTA_PAUSE = 1200.0
-"""Seconds of silence after the day's quota: the last step of what Amazon SES advises for it."""
+"""Seconds of silence after the day's quota: the last step of what Amazon SES advises for it …"""
+
+QUOTA_PAUSES = (QUOTA_PAUSE, 3600.0)
+"""… and an hour when it is still spent."""
 
 _NEVER = float("-inf")
 
@@ -42,7 +45,8 @@ class Strain(StrEnum):
     """The day's quota is used up."""
 
 
-_LONG = {Strain.REPUTATION: REPUTATION_PAUSE, Strain.QUOTA: QUOTA_PAUSE}
+_LADDERS = {Strain.RATE: PAUSES, Strain.REPUTATION: (REPUTATION_PAUSE,), Strain.QUOTA: QUOTA_PAUSES}
+"""The pauses for each strain; only those for the rate are shortened by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,8 @@ class Throttle:
     """Failures in a row; they choose the pause."""
     retry_at: float = _NEVER
     """No new connection before this."""
+    struck_by: Strain | None = None
+    """What opened the breaker; None when it was no complaint."""
     struck_at: float = _NEVER
     """When the last complaint or failure came."""
     limping: bool = False
@@ -95,11 +101,12 @@ def fail(state: Throttle, *, now: float, jitter: float, plain: str, needs_person
     """Open the breaker: there is no connection to be had. What only a person can cure is tried at the longest pause."""
     strikes = len(PAUSES) if needs_person else min(state.strikes + 1, len(PAUSES))
     # It was not the number of connections that was wrong; so that stays, and a pause earns no minute.
-    retry_at = max(state.retry_at, now + _pause(strikes, jitter))
+    retry_at = max(state.retry_at, now + _shortened(PAUSES[strikes - 1], jitter))
     return replace(
         state,
         open=True,
         strikes=strikes,
+        struck_by=None,
         retry_at=retry_at,
         clean_since=max(state.clean_since, retry_at),
         struck_at=now,
@@ -114,29 +121,45 @@ def slow_down(state: Throttle, strain: Strain, *, now: float, jitter: float, pla
 
     Whatever is heard before `retry_at` comes from connections that were open already: the same round, no new reason.
     """
-    if strain in _LONG:
-        return _open(state, now + _LONG[strain], now=now, plain=plain)
-    if now < state.retry_at:
+    if now < state.retry_at and (strain is Strain.RATE or state.struck_by is strain):
         return replace(state, plain=plain)
-    if state.allowed > 1 and not state.open:
+    if strain is Strain.RATE and state.allowed > 1 and not state.open:
         return _less(state, state.allowed // 2, now=now, jitter=jitter, plain=plain)
-    strikes = min(state.strikes + 1, len(PAUSES))
-    return replace(_open(state, now + _pause(strikes, jitter), now=now, plain=plain), strikes=strikes)
+    ladder = _LADDERS[strain]
+    # A relay that now cannot be reached and now throttles climbs one ladder; other strains begin their own.
+    strikes = state.strikes + 1 if state.struck_by in {strain, None} else 1
+    pause = ladder[min(strikes, len(ladder)) - 1]
+    if strain is Strain.RATE:
+        pause = _shortened(pause, jitter)
+    # Left alone until then, it begins again with one connection.
+    retry_at = max(state.retry_at, now + pause)
+    return replace(
+        state,
+        allowed=1,
+        open=True,
+        strikes=strikes,
+        struck_by=strain,
+        struck_at=now,
+        retry_at=retry_at,
+        clean_since=retry_at,
+        limping=True,
+        plain=plain,
+    )
 
 
 def crowd(state: Throttle, connections: int, *, now: float, jitter: float, plain: str) -> Throttle:
     """Heed a relay that refuses one more connection beside those that stand: it has told how many it takes."""
     if now < state.retry_at:
         return replace(state, plain=plain)
-    return _less(state, min(connections, state.allowed), now=now, jitter=jitter, plain=plain)
+    return _less(state, min(connections, state.allowed - 1), now=now, jitter=jitter, plain=plain)
 
 
 def recover(state: Throttle, *, opened_at: float) -> Throttle:
-    """Close the breaker: mail was taken on a connection of `opened_at`. One from before the trouble proves nothing."""
-    if not state.open or opened_at <= state.struck_at:
+    """Close the breaker: mail was taken on a connection of `opened_at`. One from before the trial proves nothing."""
+    if not state.open or opened_at < state.retry_at:
         return state
     clean_since = max(state.clean_since, opened_at)
-    state = replace(state, open=False, strikes=0, needs_person=False, clean_since=clean_since)
+    state = replace(state, open=False, strikes=0, struck_by=None, needs_person=False, clean_since=clean_since)
     return replace(state, plain="", limping=False) if state.well else state
 
 
@@ -152,21 +175,6 @@ def _less(state: Throttle, allowed: int, *, now: float, jitter: float, plain: st
     )
 
 
-def _open(state: Throttle, until: float, *, now: float, plain: str) -> Throttle:
-    """Leave the relay alone until then, and begin again with one connection."""
-    retry_at = max(state.retry_at, until)
-    return replace(
-        state,
-        allowed=1,
-        open=True,
-        retry_at=retry_at,
-        clean_since=retry_at,
-        struck_at=now,
-        limping=True,
-        plain=plain,
-    )
-
-
-def _pause(strikes: int, jitter: float) -> float:
+def _shortened(pause: float, jitter: float) -> float:
     """Return a part of the pause by chance ("full jitter"), so that many senders do not come back together."""
-    return max(SHORTEST_PAUSE, PAUSES[strikes - 1] * (1 + jitter) / 2)
+    return max(SHORTEST_PAUSE, pause * (1 + jitter) / 2)

@@ -13,7 +13,10 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 
 from newsletter.core.cadence import Cadence, ReaderZone, Slot, instant, is_zone, local, wall_time
-from newsletter.core.due import LATE_AFTER, last_start
+from newsletter.core.due import LATE_AFTER
+
+WORLD = timedelta(hours=26)
+"""From the first clock that shows an hour of a date, at UTC+14, to the last, at UTC-12."""
 
 MORNING, EVENING = time(7), time(21)
 """What is late waits for these hours of the reader's day: nobody's telephone rings at night for a tip."""
@@ -54,6 +57,34 @@ class Wave:
         return f"{self.clock} +{further}" if further else self.clock
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveStanding:
+    """One wave of an edition, as far as it is."""
+
+    label: str
+    not_before: datetime
+    people: int
+    """Without those who are tried again: they are in blocks of their own."""
+    waiting: int
+    """Of them, people without an outcome."""
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return what `edition show --json` prints of it."""
+        return {
+            "wave": self.label,
+            "not_before": self.not_before.isoformat(timespec="milliseconds"),
+            "local": local(self.not_before, zone_of(self.label)).isoformat(),
+            "people": self.people,
+            "waiting": self.waiting,
+        }
+
+
+def next_wave(found: Iterable[WaveStanding], now: datetime) -> WaveStanding | None:
+    """Return the wave that goes out next, None when the hour of all has come."""
+    ahead = [one for one in found if one.waiting and one.not_before > now]
+    return min(ahead, key=lambda one: one.not_before, default=None)
+
+
 def zone_of(label: str) -> str:
     """Return the zone by whose clock a wave of this label goes."""
     return label.partition(" ")[0]
@@ -64,9 +95,9 @@ def waves(rules: WaveRules, slot: Slot, readers: Iterable[ReaderZone], *, now: d
 
     A zone whose hour has not come yet gets it then. One whose hour is past gets it at once, or at the publication's
     hour, as the operator decided. If all of it begins late (the machine was down), what would go out at once waits for
-    the hours from 07:00 to 21:00 of the reader's own clock, as far as the grace reaches; where it does not, the edition
-    comes at once rather than never. A clock that repeats or leaves out the hour follows `cadence.instant`, and so does
-    a date that a zone left out.
+    07:00 to 21:00 on the reader's own clock, as far as the grace reaches from their hour on; where it does not, the
+    edition comes at once rather than never. A clock that repeats or leaves out the hour follows `cadence.instant`, and
+    so does a date that a zone left out.
     """
     found: dict[tuple[datetime, str], list[tuple[ReaderZone, str]]] = {}
     for one in readers:
@@ -105,7 +136,7 @@ def _begins(rules: WaveRules, slot: Slot, clock: str, now: datetime) -> datetime
         return slot.at_home
     if now - slot.sends_at <= LATE_AFTER:
         return now
-    return rested(now, clock, until=last_start(slot, rules.grace))
+    return rested(now, clock, until=own + rules.grace)
 
 
 def _wave(begins: datetime, members: list[tuple[ReaderZone, str]]) -> Wave:

@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.flows.alert import report_expired, report_refused
+from newsletter.flows.hold import left_out
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store.unit import Tx, Unit
@@ -76,7 +77,7 @@ def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
     edition = editions.by_id(tx, edition_id)
     if edition.status is EditionStatus.CANCELLED:
         # Who was on the way at that moment and came back unsent is left out like everybody else.
-        deliveries.skip_edition(tx, edition_id, "the edition was cancelled")
+        deliveries.skip_edition(tx, edition_id, left_out(tx, edition))
     if edition.status is EditionStatus.PAUSED or deliveries.has_open(tx, edition_id):
         return []
     counts = deliveries.counts(tx, edition_id)

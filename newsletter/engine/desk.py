@@ -281,7 +281,7 @@ class Desk:
         return jobs, None
 
     def _pace(self, tx: Tx, count: int, wait: timedelta) -> tuple[int, float, timedelta]:
-        """Hold to the rate per second that all workers share: how many may be marked, from when on, or how long to wait.
+        """Hold to the rate per second of all workers: how many may be marked, from when on, or how long to wait.
 
         What is marked goes out within a moment: whoever must wait for longer is not marked before.
         """

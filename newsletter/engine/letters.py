@@ -17,6 +17,7 @@ from newsletter.core.notice import NoticeKind
 from newsletter.core.proof import Change
 from newsletter.core.receipt import Receipt
 from newsletter.core.token import ActionKind
+from newsletter.core.wave import next_wave
 from newsletter.flows.proof import Office
 from newsletter.render.notice import Action, Command, Fact, Letter, Words
 from newsletter.store.alert import Alert
@@ -94,6 +95,7 @@ def sending_letter(office: Office, edition: Edition, receipt: Receipt, *, now: d
         facts=[
             Fact(label="So far", value=Words(f"{done:,} of {receipt.audience:,} people")),
             Fact(label="Began", value=Words(describe_instant(edition.started_at, office.plan.cadence.zone))),
+            *_next_wave(receipt, office.plan.cadence.zone, now),
             Fact(label="Why this tip", value=Words(edition.why)),
         ],
         actions=[
@@ -114,6 +116,15 @@ def sending_letter(office: Office, edition: Edition, receipt: Receipt, *, now: d
             Command(purpose="Cancel it for good", line=f"newsletter edition cancel {edition.name}"),
         ],
     )
+
+
+def _next_wave(receipt: Receipt, zone: str, now: datetime) -> list[Fact]:
+    wave = next_wave(receipt.waves, now)
+    if wave is None:
+        return []
+    people = "1 person" if wave.people == 1 else f"{wave.people:,} people"
+    said = f"{wave.label}: {people}, {describe_instant(wave.not_before, zone)}"
+    return [Fact(label="Next wave", value=Words(said))]
 
 
 def report_letter(office: Office, edition: Edition, receipt: Receipt) -> Letter:

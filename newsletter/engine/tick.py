@@ -105,7 +105,7 @@ class Bell:
             known = slots.since(tx, not_before - timedelta(days=8))
             # Those that lie ahead too: a clock that was ahead may have marked them missed.
             ahead = [slot for slot in known if slot.sends_at > now]
-            cadence = self.readers.fill_in(tx, self.cadence, not_before=not_before, now=now)
+            cadence = self.readers.fill_in(tx, self.cadence, now=now)
             every = [*calendar(cadence, known, after=not_before, until=now), *ahead]
             verdict = judge_slots(every, now=now, not_before=not_before, grace=self.grace, zone=self.cadence.zone)
             for slot in (*verdict.missed, *verdict.passed_over):

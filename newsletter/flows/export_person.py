@@ -79,6 +79,9 @@ def _editions(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
             "last_attempt_at": _iso(row.last_attempt_at),
             "next_attempt_at": _iso(row.next_attempt_at),
             "server_said": row.reply,
+            "later": row.later,
+            "later_at": _iso(row.later_at),
+            "later_said": row.later_text,
         }
         for row in report.rows(tx, who=who)
     ]

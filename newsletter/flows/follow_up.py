@@ -6,12 +6,14 @@ caller's transaction. It never waits for what is on its way: `store/audience.py`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from newsletter.core.edition import Edition, EditionKind
 from newsletter.core.lineup import Source
 from newsletter.core.tip import Tip, TipStatus
+from newsletter.core.wave import Wave
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.freeze import Kitchen, new_nonce, render
 from newsletter.store import audience as audiences
@@ -110,7 +112,7 @@ def refuse_changed(tx: Tx, draft: Draft) -> None:
         raise NotNow(f"{draft.tip.slug!r} or {draft.of.name} changed at this moment; nothing was done. Try again.")
 
 
-def write(tx: Tx, draft: Draft, *, sends_at: datetime, now: datetime) -> FollowUp:
+def write(tx: Tx, draft: Draft, *, sends_at: datetime, now: datetime, waves: Sequence[Wave] = ()) -> FollowUp:
     """Open it: its rows, its tip used up, its line in the ledger. Raises `InputError` when it is for nobody."""
     tip, of = draft.tip, draft.of
     edition = editions.create(
@@ -128,6 +130,7 @@ def write(tx: Tx, draft: Draft, *, sends_at: datetime, now: datetime) -> FollowU
             kind=draft.kind,
             of_edition=of.id,
         ),
+        waves=waves,
         now=now,
     )
     if not edition.audience:

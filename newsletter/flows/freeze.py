@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
 
 from jinja2 import Environment
 
-from newsletter.core.cadence import Slot, SlotState
+from newsletter.core.cadence import Slot, SlotState, instant, local, wall_time
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import Choice, LineupRules, lineup
 from newsletter.core.message import Publication
 from newsletter.core.tip import Tip, TipStatus
-from newsletter.core.wave import Wave, WaveRules, waves
+from newsletter.core.wave import Wave, WaveRules, waves, zone_of
 from newsletter.errors import NotNow
 from newsletter.flows.alert import report_expired
 from newsletter.render.edition import render_edition
@@ -31,6 +31,7 @@ from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
+from newsletter.store import wave as wave_rows
 from newsletter.store.ledger import LedgerKind
 from newsletter.store.reader_zone import reader_zones
 from newsletter.store.unit import Tx, Unit
@@ -108,6 +109,23 @@ def waves_of(tx: Tx, kitchen: Kitchen, slot: Slot, *, now: datetime) -> Sequence
     if kitchen.waves is None or now < slot.sends_at:
         return ()
     return waves(kitchen.waves, slot, reader_zones(tx), now=now)
+
+
+def waves_again(tx: Tx, kitchen: Kitchen, of: Edition, *, now: datetime) -> Sequence[Wave]:
+    """Return the waves of what takes an edition's place: whose hour has not come keeps it, the rest is late."""
+    slot = slots.get(tx, of.date)
+    if kitchen.waves is None or not of.local or slot is None:
+        return ()
+    cadence = kitchen.waves.cadence
+    at = wall_time(cadence, slot) if not slot.extra else _hour_of(tx, of)
+    home = instant(of.date, at, cadence.zone)
+    return waves(kitchen.waves, replace(slot, sends_at=of.sends_at, home=home), reader_zones(tx), now=now)
+
+
+def _hour_of(tx: Tx, of: Edition) -> time:
+    """Return the hour of an extra date, which its waves alone show once it is frozen; the last one was on time."""
+    last = wave_rows.standings(tx, of.id)[-1]
+    return local(last.not_before, zone_of(last.label)).time()
 
 
 def new_nonce() -> str:

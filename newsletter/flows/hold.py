@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from newsletter.core.cadence import SlotState
-from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
@@ -17,6 +17,9 @@ from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Tx, Unit
+
+CANCELLED = "the edition was cancelled"
+REPLACED = "the edition was replaced by {}"
 
 
 def pause(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -> bool:
@@ -77,7 +80,13 @@ class Stopped:
     """True when nothing of it was handed to a server."""
 
 
-def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = "the edition was cancelled") -> Stopped:
+def left_out(tx: Tx, edition: Edition) -> str:
+    """Return what the row of somebody says whom a cancelled edition did not reach."""
+    by = next((one for one in editions.about(tx, edition.id) if one.kind is EditionKind.REPLACEMENT), None)
+    return CANCELLED if by is None else REPLACED.format(by.name)
+
+
+def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = CANCELLED) -> Stopped:
     """Cancel an edition and leave out who waits; close it, unless something of it is on its way at this moment.
 
     `reason` is what the rows of those who are left out say.

@@ -218,20 +218,16 @@ def _take(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
         while waiting:
             entries = _decide(run, tx, waiting, lock=True)
             before, waiting = waiting, []
-            ids = batches.add_new(tx, [entry.person for entry in entries if _is_new(entry) and entry.person])
+            ids = batches.add_new(tx, [entry.person for entry in entries if entry.fate is Fate.ADDED and entry.person])
             done = []
             for row, entry in zip(before, entries, strict=True):
-                if _is_new(entry) and row.address.canonical not in ids:
+                if entry.fate is Fate.ADDED and row.address.canonical not in ids:
                     # Somebody else added this address since we looked; look again.
                     waiting.append(row)
                 else:
                     done.append((row, entry))
                     tally.count(row, entry.fate)
             _save(run, tx, done, ids, tally)
-
-
-def _is_new(entry: Entry) -> bool:
-    return entry.fate is Fate.ADDED
 
 
 def _decide(run: _Import, tx: Tx, rows: list[GoodRow], *, lock: bool) -> list[Entry]:
@@ -258,13 +254,14 @@ def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], ids: dict[str
     said: list[tuple[SubscriberId, Consent]] = []
     for row, entry in done:
         person = entry.person
-        if person is None or entry.fate in {Fate.UNCHANGED, Fate.LEFT}:
-            continue
-        if entry.fate is Fate.ADDED:
+        fate = entry.fate
+        if fate is Fate.ADDED and person:
             said.append((ids[person.canonical], _evidence(run, row)))
             continue
+        if person is None or fate in {Fate.UNCHANGED, Fate.LEFT}:
+            continue
         changed.append(person)
-        if entry.fate is Fate.STRONGER:
+        if fate is Fate.STRONGER:
             said.append((person.id, _evidence(run, row)))
             if not eligible(person.state):
                 lost.append(person.id)

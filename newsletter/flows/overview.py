@@ -16,6 +16,7 @@ from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.lineup import Choice, Source
 from newsletter.core.receipt import Receipt, uncertain_sentence
 from newsletter.core.tip import TipStatus
+from newsletter.core.wave import WaveStanding, next_wave
 from newsletter.flows.plan import Outlook, PlanRules, look_ahead
 from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
@@ -60,8 +61,14 @@ class Story:
         """Return for how many people the outcome is known."""
         return self.receipt.audience - self.receipt.open
 
+    def next_wave(self, now: datetime) -> WaveStanding | None:
+        """Return the wave for whose hour it waits, if it does."""
+        return next_wave(self.receipt.waves, now) if self.edition.status is EditionStatus.SENDING else None
+
     def left(self, now: datetime) -> timedelta | None:
-        """Return how long it will take at its own pace; None when it does not move or only waits for later tries."""
+        """Return how long it will take at its own pace; None when it does not move, or waits for something."""
+        if self.next_wave(now) is not None:
+            return None
         moving = self.receipt.queued + self.receipt.sending
         took = (now - self.receipt.started_at).total_seconds()
         if self.edition.status is not EditionStatus.SENDING or not (self.settled and moving and took > 0):

@@ -21,10 +21,12 @@ from newsletter.core.cadence import (
 )
 from newsletter.core.due import judge_slots
 from newsletter.core.edition import EditionStatus
-from newsletter.core.forecast import Stranded, forecast_warnings, stock_weeks, stranded
+from newsletter.core.forecast import Stranded, forecast_warnings, pace_warnings, stock_weeks, stranded
 from newsletter.core.lineup import Choice, LineupRules, Source, lineup
 from newsletter.core.pace import Limits
+from newsletter.core.ramp import smaller
 from newsletter.core.wave import PassedZones, Wave, WaveRules, forecast_waves
+from newsletter.flows.ramp import RampRules, day_limit
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import slot as slots
@@ -50,6 +52,7 @@ class PlanRules:
     grace: timedelta
     per_second: int | None = None
     limits: Limits = field(default_factory=Limits)
+    ramp: RampRules = field(default_factory=RampRules)
     passed_zones: PassedZones = PassedZones.AT_ONCE
 
 
@@ -98,16 +101,23 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
     choices = lineup(coming, every, history, rules.lineup)
     last = next_slots(rules.cadence, now, weeks)[-1].sends_at
     audience = subscribers.count_active(tx)
+    cap = day_limit(tx, rules.ramp)
+    rules = replace(rules, limits=replace(rules.limits, per_day=smaller(rules.limits.per_day, cap)))
+    takes = expected_time(audience, rules, _speed(tx))
     nobody = [] if audience else ["nobody is subscribed, so nothing would go out"]
     return Outlook(
         choices=[choice for choice in choices if choice.slot.sends_at <= last],
         due=due,
         audience=audience,
-        takes=expected_time(audience, rules, _speed(tx)),
+        takes=takes,
         stock=stock_weeks(choices),
         # The slot that is due may have no row yet; the tip that is pinned to it goes out with it.
         stranded=stranded(every, [*stored, *([due] if due else [])], history, cadence=rules.cadence, now=now),
-        warnings=[*nobody, *forecast_warnings(choices, rules.lineup)],
+        warnings=[
+            *nobody,
+            *pace_warnings(choices, audience=audience, takes=takes, ramp=cap),
+            *forecast_warnings(choices, rules.lineup),
+        ],
         waves=_waves(rules, choices, now),
     )
 

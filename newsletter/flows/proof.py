@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from newsletter.core.address import parse_address
-from newsletter.core.cadence import Slot, describe_date, describe_instant, describe_span
+from newsletter.core.cadence import Slot, brief_instant, describe_date, describe_instant, describe_slot, describe_span
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import Choice
 from newsletter.core.message import Recipient
@@ -123,13 +123,14 @@ def _recipient(office: Office, reader: Subscriber | None, email: str, now: datet
 
 def _letter(office: Office, choice: Choice, tip: Tip, outlook: Outlook, *, change: Change, now: datetime) -> Letter:
     slot, zone = choice.slot, office.plan.cadence.zone
-    when = describe_instant(slot.sends_at, zone)
+    when = describe_slot(slot, zone)
     changed = CHANGED.get(change, "")
     lead = "If all is well, there is nothing to do."
     facts = [
         *([Fact(label="Changed", value=Words(changed))] if changed else []),
         Fact(label="When", value=Words(f"{when} ({_from_now(slot, now)})")),
         Fact(label="To", value=Words(_audience(outlook))),
+        *_waves(outlook, choice, zone),
         Fact(label="Why this tip", value=Words(choice.why)),
         *_stock(outlook, office, slot),
     ]
@@ -160,6 +161,21 @@ def _audience(outlook: Outlook) -> str:
     people = "1 person" if outlook.audience == 1 else f"{outlook.audience:,} people"
     takes = f"; it takes about {describe_span(outlook.takes)}" if outlook.takes else ""
     return f"{people}, as of now{takes}"
+
+
+def _waves(outlook: Outlook, choice: Choice, zone: str) -> list[Fact]:
+    """Tell how the mail goes round the world; a row for each wave would push everything else out of sight."""
+    found = outlook.waves_of(choice)
+    if not found:
+        return []
+    said = [f"{wave.people:,} in {wave.label} ({brief_instant(wave.not_before, zone)})" for wave in found[:WAVES_SHOWN]]
+    rest = found[WAVES_SHOWN:]
+    if rest:
+        said.append(f"{sum(wave.people for wave in rest):,} in {len(rest)} further waves (`newsletter queue`)")
+    return [Fact(label="In waves", value=Words("; ".join(said)))]
+
+
+WAVES_SHOWN = 6
 
 
 def _stock(outlook: Outlook, office: Office, slot: Slot) -> list[Fact]:

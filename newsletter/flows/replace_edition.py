@@ -24,8 +24,8 @@ from newsletter.flows.follow_up import (
     refuse_unfit,
     write,
 )
-from newsletter.flows.freeze import Kitchen
-from newsletter.flows.hold import stop
+from newsletter.flows.freeze import Kitchen, waves_again
+from newsletter.flows.hold import REPLACED, stop
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import log as logs
@@ -78,7 +78,9 @@ def replace_edition(
             return Replaced(opened=FollowUp(edition=outlook.known, of=outlook.of, new=False))
         refuse_changed(tx, draft)
         drafted = _stop(tx, outlook.of, by=draft.name, why=why, now=now)
-        opened = write(tx, draft, sends_at=outlook.of.sends_at, now=now)
+        # Whose hour has not come waits for it, as they would have for the wrong tip.
+        waves = waves_again(tx, kitchen, outlook.of, now=now)
+        opened = write(tx, draft, sends_at=outlook.of.sends_at, waves=waves, now=now)
         made = opened.edition
         slots.move(tx, made.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=made.why, now=now)
         said = f"{tip.slug} instead of {outlook.of.tip_slug}, {made.audience} people as {made.name}"
@@ -96,7 +98,7 @@ def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:
         # Somebody cancelled it first and thought then; what that did to its tip stands.
         return False
     because = f"replaced by {by}{': ' + why if why else ''}"
-    stopped = stop(tx, wrong, why=because, reason=f"the edition was replaced by {by}", now=now)
+    stopped = stop(tx, wrong, why=because, reason=REPLACED.format(by), now=now)
     tip = tips.by_id(tx, wrong.tip_id) if wrong.tip_id is not None else None
     if not stopped.untouched or tip is None:
         return False

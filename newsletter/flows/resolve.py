@@ -49,7 +49,7 @@ def settle_uncertain(
     words = "It arrived" if to is DeliveryState.ACCEPTED else "It did not arrive"
     with unit.write() as tx:
         count = deliveries.resolve(tx, edition.id, to, reason=f"{words}: {because.strip()}", only=only)
-        _move_totals(tx, edition, count, to)
+        move_totals(tx, edition, count, to)
         _log(tx, edition, f"{to.value}: {because.strip()}", count, who=who, now=now)
         return count
 
@@ -66,7 +66,7 @@ def _requeue(tx: Tx, edition: Edition, states: tuple[DeliveryState, ...], *, onl
     return count
 
 
-def _move_totals(tx: Tx, edition: Edition, count: int, to: DeliveryState) -> None:
+def move_totals(tx: Tx, edition: Edition, count: int, to: DeliveryState) -> None:
     """Move people within stored totals; they are not counted anew, since old rows are deleted after years."""
     stored = editions.totals(tx, edition.id)
     if stored is None or not count:

@@ -27,8 +27,8 @@ from newsletter.store.unit import Tx
 REACHED = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN)
 """Who has an edition, or may have it."""
 
-WAIT = {EditionKind.REPLACEMENT: timedelta(seconds=10), EditionKind.CORRECTION: timedelta(minutes=2)}
-"""How often it is looked whether an earlier outcome is known: what is in flight is soon, what is deferred is not."""
+WAIT = {EditionKind.REPLACEMENT: timedelta(seconds=3), EditionKind.CORRECTION: timedelta(minutes=2)}
+"""How often it is looked whether an earlier outcome is known: of what is in flight soon, of what is deferred later."""
 
 UNKNOWN_YET = "The outcome of the edition before is waited for."
 

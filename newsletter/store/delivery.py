@@ -47,7 +47,7 @@ def blank_person(tx: Tx, who: SubscriberId) -> int:
     done = tx.execute(
         update(delivery)
         .where(delivery.c.edition_id.in_(select(edition.c.id)), delivery.c.subscriber_id == who)
-        .values(subscriber_id=None, reply_text=""),
+        .values(subscriber_id=None, reply_text="", later_text=""),
     )
     return done.rowcount
 

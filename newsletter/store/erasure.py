@@ -31,7 +31,7 @@ _WORDS = (
 def scrub_replies(tx: Tx, who: SubscriberId, addresses: Iterable[str]) -> None:
     """Take out of a person's deliveries what servers said of them, and the address where a reason names it."""
     mine = (delivery.c.edition_id.in_(select(edition.c.id)), delivery.c.subscriber_id == who)
-    tx.execute(update(delivery).where(*mine).values(reply_text=""))
+    tx.execute(update(delivery).where(*mine).values(reply_text="", later_text=""))
     _scrub(tx, delivery, ("reason",), list(addresses), *mine)
 
 

@@ -54,10 +54,10 @@ class ReaderZones:
     _found: Sequence[ReaderZone] = ()
     _at: datetime | None = None
 
-    def fill_in(self, tx: Tx, cadence: Cadence, *, not_before: datetime, now: datetime) -> Cadence:
+    def fill_in(self, tx: Tx, cadence: Cadence, *, now: datetime) -> Cadence:
         """Return a cadence that knows when a date begins for its first reader."""
         if not cadence.locally:
             return cadence
         if self._at is None or not timedelta() <= now - self._at < LOOK_EVERY:
             self._found, self._at = reader_zones(tx), now
-        return _known_from(cadence, self._found, not_before)
+        return _known_from(cadence, self._found, installations.get(tx).not_before)

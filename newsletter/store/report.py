@@ -13,10 +13,13 @@ from sqlalchemy import func, select
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionId
+from newsletter.core.evidence import Later
 from newsletter.core.receipt import Receipt
 from newsletter.core.subscriber import SubscriberId
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
+from newsletter.store import evidence
+from newsletter.store import wave as waves
 from newsletter.store.schema import delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
@@ -37,6 +40,10 @@ class Row:
     next_attempt_at: datetime | None
     reply: str
     """The server's words, with their codes."""
+    later: str = ""
+    """What came to light after a server took it, such as `bounced`."""
+    later_at: datetime | None = None
+    later_text: str = ""
 
 
 def receipt(tx: Tx, of: Edition) -> Receipt:
@@ -46,6 +53,7 @@ def receipt(tx: Tx, of: Edition) -> Receipt:
         counts = {state.value: count for state, count in deliveries.counts(tx, of.id).items()}
     else:
         counts = {state.value: stored.get(state.value, 0) for state in DeliveryState}
+    later = evidence.counts(tx, of.id)
     return Receipt(
         date=of.date,
         number=of.number,
@@ -56,6 +64,12 @@ def receipt(tx: Tx, of: Edition) -> Receipt:
         started_at=of.started_at,
         finished_at=of.finished_at,
         next_attempt_at=_next_attempt(tx, of.id),
+        came_back=later.get(Later.BOUNCED, 0),
+        held=later.get(Later.HELD, 0),
+        complained=later.get(Later.COMPLAINED, 0),
+        kind=of.kind,
+        waves=tuple(waves.standings(tx, of.id)) if of.local else (),
+        about=editions.by_id(tx, of.of_edition).name if of.of_edition is not None else "",
         **counts,
     )
 
@@ -106,5 +120,8 @@ def rows(
             first_attempt_at=row.first_attempt_at,
             last_attempt_at=row.last_attempt_at,
             next_attempt_at=row.next_attempt_at,
+            later=row.later,
+            later_at=row.later_at,
+            later_text=row.later_text,
             reply=" ".join(part for part in (code, row.reply_enhanced, row.reply_text) if part),
         )

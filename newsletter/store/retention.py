@@ -91,11 +91,11 @@ def blank_replies(tx: Tx, of: EditionId, *, first: int, last: int, tried_before:
         .where(
             delivery.c.id.between(first, last),
             delivery.c.edition_id == of,
-            delivery.c.reply_text != "",
+            or_(delivery.c.reply_text != "", delivery.c.later_text != ""),
             delivery.c.state.not_in(_OPEN),
             or_(delivery.c.last_attempt_at.is_(None), delivery.c.last_attempt_at < tried_before),
         )
-        .values(reply_text=""),
+        .values(reply_text="", later_text=""),
     )
     return done.rowcount
 

@@ -280,6 +280,13 @@ delivery = Table(
         sqlite_where=text("state = 'sending'"),
         postgresql_where=text("state = 'sending'"),
     ),
+    Index(
+        "ix_delivery_later",
+        "edition_id",
+        "later",
+        sqlite_where=text("later <> ''"),
+        postgresql_where=text("later <> ''"),
+    ),
     _one_of("state", "queued", "sending", "deferred", "accepted", "rejected", "uncertain", "expired", "skipped"),
     sqlite_autoincrement=True,  # Message-IDs and bounce addresses bear the id.
 )

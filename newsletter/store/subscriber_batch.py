@@ -151,6 +151,12 @@ def _unfold(tx: Tx, rows: Sequence[Sequence[object]]) -> _Rows:
 def _grouped(values: Iterable[_T], *, key: Callable[[_T], tuple[Any, ...]]) -> dict[tuple[Any, ...], list[_T]]:
     """Collect values with the same key; in an import that is all of them."""
     groups: dict[tuple[Any, ...], list[_T]] = {}
+    last: tuple[Any, ...] | None = None
     for value in values:
-        groups.setdefault(key(value), []).append(value)
+        # Most have the key of the one before, and to compare is cheaper than to hash.
+        this = key(value)
+        if this != last:
+            group = groups.setdefault(this, [])
+            last = this
+        group.append(value)
     return groups

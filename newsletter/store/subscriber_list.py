@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import SequenceMatcher
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -42,6 +43,10 @@ class Received:
     """Its name, such as `2026-11-24`."""
     title: str
     delivery: Delivery
+    later: str = ""
+    """What came to light after a server took it, such as `bounced`."""
+    later_at: datetime | None = None
+    later_text: str = ""
 
 
 def find(tx: Tx, wanted: Wanted, *, limit: int | None = None) -> Sequence[Subscriber]:
@@ -86,6 +91,9 @@ def last_editions(tx: Tx, who: SubscriberId, *, limit: int) -> Sequence[Received
             edition=f"{row.date}" if row.number == 1 else f"{row.date}.{row.number}",
             title=row.title,
             delivery=delivery_from_row(row),
+            later=row.later,
+            later_at=row.later_at,
+            later_text=row.later_text,
         )
         for row in tx.execute(query)
     ]

@@ -11,28 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Text, and_, case, column, func, select, update, values
+from sqlalchemy import ColumnElement, FromClause, Integer, Text, and_, case, column, func, or_, select, update, values
 
 from newsletter.core.delivery import OPEN_STATES
 from newsletter.core.edition import EditionId, EditionStatus
-from newsletter.core.wave import Wave, spread
+from newsletter.core.wave import Wave, WaveStanding, spread
 from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
 STRIDE = 100_000
 """Numbers of blocks from one wave to the next: enough for fifty million people in each, whoever joins meanwhile."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaveStanding:
-    """One wave of an edition, as far as it is."""
-
-    label: str
-    not_before: datetime
-    people: int
-    """Of a wave that is under way without those who are tried again: they are in blocks of their own."""
-    waiting: int
-    """Of them, people without an outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +31,17 @@ class Coming:
     label: str
     not_before: datetime
     people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """A wave whose hour passed while nobody sent."""
+
+    edition_id: EditionId
+    label: str
+    not_before: datetime
+    edition_began: datetime
+    """The instant of the slot, which is that of the first wave."""
 
 
 def place(found: Sequence[Wave], size: int) -> tuple[ColumnElement[int], FromClause]:
@@ -58,10 +57,14 @@ def place(found: Sequence[Wave], size: int) -> tuple[ColumnElement[int], FromCla
     return number * STRIDE + row // size, subscriber.outerjoin(placed, placed.c.zone == subscriber.c.time_zone)
 
 
-def blocks(tx: Tx, of: EditionId, found: Sequence[Wave]) -> list[dict[str, object]]:
-    """Return the blocks of the deliveries that were placed, each with the instant of its wave."""
-    numbers = tx.execute(select(delivery.c.block).where(delivery.c.edition_id == of).distinct()).scalars()
-    return [
+def blocks(tx: Tx, of: EditionId, found: Sequence[Wave]) -> tuple[list[dict[str, object]], int]:
+    """Return the blocks of the deliveries that were placed, each with the instant of its wave, and how many those are.
+
+    Counted here, since SQLite's driver does not tell how many rows a statement wrote that begins with WITH.
+    """
+    query = select(delivery.c.block, func.count()).where(delivery.c.edition_id == of).group_by(delivery.c.block)
+    sizes = {int(number): int(people) for number, people in tx.execute(query)}
+    made: list[dict[str, object]] = [
         {
             "edition_id": of,
             "number": number,
@@ -69,8 +72,9 @@ def blocks(tx: Tx, of: EditionId, found: Sequence[Wave]) -> list[dict[str, objec
             "not_before": found[number // STRIDE].not_before,
             "wave": found[number // STRIDE].label,
         }
-        for number in sorted(numbers)
+        for number in sorted(sizes)
     ]
+    return made, sum(sizes.values())
 
 
 def standings(tx: Tx, of: EditionId) -> Sequence[WaveStanding]:
@@ -129,33 +133,55 @@ def coming(tx: Tx, *, now: datetime) -> Coming | None:
     return Coming(edition_id=EditionId(row.edition_id), label=row.wave, not_before=row.not_before, people=people)
 
 
+def any_ready(tx: Tx, of: Sequence[EditionId], *, now: datetime) -> bool:
+    """Tell whether these editions hold work whose hour has come."""
+    ready = select(block.c.number).where(
+        block.c.edition_id.in_([int(one) for one in of]),
+        block.c.state == "open",
+        or_(block.c.not_before.is_(None), block.c.not_before <= now),
+    )
+    return tx.execute(ready.limit(1)).first() is not None
+
+
 def waits_for_wave(now: datetime) -> ColumnElement[bool]:
     """Return the condition that a delivery is in a block whose wave has not come; its time is not over then."""
     return select(block.c.number).where(_in_block(), block.c.wave != "", block.c.not_before > now).exists()
 
 
-def overdue(tx: Tx, *, before: datetime) -> Sequence[tuple[EditionId, str]]:
+def overdue(tx: Tx, *, before: datetime) -> Sequence[Overdue]:
     """Return the waves that should have begun before an instant, and of which nothing was tried yet."""
     query = (
-        select(block.c.edition_id, block.c.wave)
+        select(block.c.edition_id, block.c.wave, func.min(block.c.not_before).label("not_before"), edition.c.sends_at)
+        .join(edition, edition.c.id == block.c.edition_id)
         .where(
             block.c.state == "open",
             block.c.wave != "",
             block.c.not_before < before,
-            block.c.edition_id.in_(_sending()),
+            edition.c.status == EditionStatus.SENDING.value,
         )
-        .distinct()
+        .group_by(block.c.edition_id, block.c.wave, edition.c.sends_at)
         .order_by(block.c.edition_id, block.c.wave)
     )
-    found = [(EditionId(row.edition_id), row.wave) for row in tx.execute(query)]
-    return [one for one in found if not _begun(tx, *one)]
+    found = [
+        Overdue(
+            edition_id=EditionId(row.edition_id),
+            label=row.wave,
+            not_before=row.not_before,
+            edition_began=row.sends_at,
+        )
+        for row in tx.execute(query)
+    ]
+    return [one for one in found if not _begun(tx, one.edition_id, one.label)]
 
 
 def _begun(tx: Tx, of: EditionId, label: str) -> bool:
-    tried = (
-        select(delivery.c.id)
-        .select_from(delivery.join(block, _in_block()))
-        .where(block.c.edition_id == of, block.c.wave == label, delivery.c.attempts > 0)
+    # Blocks are taken in order, so that of a large wave the first one tells, and nobody reads a million rows for it.
+    first = select(block.c.number, block.c.state).where(block.c.edition_id == of, block.c.wave == label)
+    found = tx.execute(first.order_by(block.c.number).limit(1)).one()
+    if found.state != "open":
+        return True
+    tried = select(delivery.c.id).where(
+        delivery.c.edition_id == of, delivery.c.block == found.number, delivery.c.attempts > 0
     )
     return tx.execute(tried.limit(1)).first() is not None
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from newsletter.core.reply import Reply
+from newsletter.transport.token_command import TokenCommand
 
 COMMAND_TIMEOUT = 60.0
 """Seconds for the greeting and for each command; RFC 5321 §4.5.3.2 asks for more, of unknown servers."""
@@ -56,8 +57,8 @@ class Relay:
     username: str = ""
     """Empty: no login."""
     password: str = field(default="", repr=False)
-    token_command: str = ""
-    """A command that prints an access token; the login is then XOAUTH2, and there is no password."""
+    tokens: TokenCommand | None = None
+    """Where access tokens come from; the login is then XOAUTH2, and there is no password."""
     ca_file: str = ""
     """Certificates to trust instead of the system's, for a relay with a private authority."""
     ehlo_name: str = ""

@@ -53,7 +53,9 @@ def mail(envelope: Envelope, features: Features) -> str:
         line += " SMTPUTF8"
     if features.dsn and envelope.envelope_id:
         # A report needs no more of the message than its header: ours is known by the id.
-        line += f" RET=HDRS ENVID={_xtext(envelope.envelope_id)[:_LONGEST_ID]}"
+        line += " RET=HDRS"
+        if len(name := _xtext(envelope.envelope_id)) <= _LONGEST_ID:
+            line += f" ENVID={name}"
     return line
 
 

@@ -34,6 +34,9 @@ BUSY_WAIT = 1.0
 BARREN = 3
 """Connections in a row that may be lost before they carried one message; then the relay counts as absent."""
 
+_REPUTATION = frozenset({"4.7.28", "4.7.650", "4.7.651"})
+"""Too much mail for a sender of our standing: Gmail's code, and those of Microsoft's consumer mail."""
+
 Dial = Callable[[Relay], Connection | ConnectFailure]
 
 
@@ -46,7 +49,7 @@ class Later:
     plain: str
     """Why, in a sentence for people."""
     trouble: bool = False
-    """True when no relay takes mail at all; False when those connections that stand go on."""
+    """True when nothing goes out at all; False while connections stand, or one is being tried out."""
     needs_person: bool = False
     """True when waiting will not cure any of them."""
 
@@ -109,7 +112,7 @@ class _Line:
     @property
     def on_trial(self) -> bool:
         """Tell whether somebody is finding out already if the relay is well again."""
-        return self.opening > 0 or any(one.opened_at > self.throttle.struck_at for one in self.lent)
+        return self.opening > 0 or any(one.opened_at >= self.throttle.retry_at for one in self.lent)
 
     @property
     def turned_away(self) -> _Answer:
@@ -129,18 +132,31 @@ class Pool:
     """Opens connections over one or more relays; used by any number of threads."""
 
     def __init__(
-        self, relays: Sequence[Relay], *, connections: int, clock: Clock, jitter: Callable[[], float], dial: Dial
+        self,
+        relays: Sequence[Relay],
+        *,
+        connections: int | Sequence[int],
+        clock: Clock,
+        jitter: Callable[[], float],
+        dial: Dial,
     ) -> None:
-        """Take the relays, the preferred one first, and how many connections each may have at most."""
+        """Take the relays, the preferred one first, and the most connections: for each of them, or one number for all.
+
+        `jitter` gives numbers in [-1, 1]; `dial` opens a connection, and never raises for what a server does.
+        """
         self._clock = clock
         self._jitter = jitter
         self._dial = dial
         self._turn = threading.Condition()
         now = clock.monotonic()
-        self._lines = [_Line(relay, start(connections, now=now)) for relay in relays]
+        most = [connections] * len(relays) if isinstance(connections, int) else connections
+        self._lines = [_Line(relay, start(count, now=now)) for relay, count in zip(relays, most, strict=True)]
 
     def connect(self) -> Connection | ConnectFailure | Later:
-        """Open a connection to the first relay that may have one; a failure only when every relay fails."""
+        """Open a connection to the first relay that may have one; a failure only when every relay fails.
+
+        While other connections stand it is no failure that there is not one more of them.
+        """
         tried = False
         for line in self._lines:
             answer: Lent | _Answer = self._reserve(line)
@@ -154,7 +170,7 @@ class Pool:
                     return self._later([line])
         with self._turn:
             failures = [line.failure for line in self._lines if line.failure is not None]
-            if tried and len(failures) == len(self._lines):
+            if tried and len(failures) == len(self._lines) and not any(line.taken for line in self._lines):
                 return _together(failures)
             return self._later(self._lines)
 
@@ -299,7 +315,8 @@ class Pool:
         return Later(
             seconds=min(_wait(line, now) for line in lines),
             plain=" ".join(_why(line) for line in lines),
-            trouble=all(state.open for state in states),
+            # Those who have a connection, or are trying one out, will find out how it stands.
+            trouble=not any(line.taken for line in self._lines) and all(state.open for state in states),
             needs_person=all(state.needs_person for state in states),
         )
 
@@ -328,7 +345,8 @@ def _words(verdict: Verdict, reply: Reply | None) -> str:
 
 
 def _strain(verdict: Verdict, reply: Reply | None) -> Strain:
-    if verdict.rule == "4.7.28" or (reply is not None and reply.enhanced == "4.7.28"):
+    # The words may have been judged before the code, as in Gmail's "4.7.28 … unusual rate".
+    if verdict.rule == "4.7.28" or (reply is not None and reply.enhanced in _REPUTATION):
         return Strain.REPUTATION
     return Strain.QUOTA if verdict.rule == "text:quota-day" else Strain.RATE
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from newsletter.core.reply import Phase, Reply, parse_reply
 from newsletter.transport.base import ConnectFailure, Relay, Security
-from newsletter.transport.token_command import TokenFailure, fetch_token
+from newsletter.transport.token_command import TokenFailure
 from newsletter.transport.wire import Wire
 
 _DONE = 250
@@ -67,6 +67,16 @@ class _Refused(Exception):  # noqa: N818 - it carries a value to `open_session`,
 
 def open_session(relay: Relay) -> tuple[Wire, Features] | ConnectFailure:
     """Connect, greet, secure and log in."""
+    opened = _open(relay)
+    if isinstance(opened, ConnectFailure) and relay.tokens is not None:
+        refused = opened.reply.phase is Phase.AUTH and opened.reply.code // 100 == 5  # noqa: PLR2004 - 5yz, permanent.
+        # A token may have ended within the minute in which it is used again.
+        if refused and relay.tokens.forget():
+            return _open(relay)
+    return opened
+
+
+def _open(relay: Relay) -> tuple[Wire, Features] | ConnectFailure:
     smtp: smtplib.SMTP | None = None
     try:
         # Before anybody waits for us: it may take longer than a server's patience.
@@ -92,10 +102,10 @@ def open_session(relay: Relay) -> tuple[Wire, Features] | ConnectFailure:
 
 def _token(relay: Relay) -> str:
     """Fetch the token for the login, where one takes the place of a password."""
-    if not relay.token_command:
+    if relay.tokens is None:
         return ""
     try:
-        return fetch_token(relay.token_command)
+        return relay.tokens.fetch()
     except TokenFailure as failure:
         reply = Reply(phase=Phase.AUTH, enhanced="5.7.8" if failure.lasting else "", text=f"token command: {failure}")
         plain = f"The command that prints the token for {_where(relay, begin=False)} does not work: {failure}."

@@ -47,7 +47,7 @@ class Wire:
         # A socket with a time-out in Python polls before each call, and each call then gives up the interpreter lock
         # twice. Time-outs in the kernel cost nothing while all is well. TLS cannot use them: it would try for ever.
         self._tls = isinstance(sock, ssl.SSLSocket)
-        self._kernel = not self._tls and sys.platform != "win32"
+        self._kernel = not self._tls and _keeps_time(sock)
         self._timeouts: dict[int, float] = {}
         if self._kernel:
             sock.settimeout(None)
@@ -158,12 +158,27 @@ class Wire:
         if self._timeouts.get(option) == seconds:
             return
         if self._kernel:
-            # No time at all would mean for ever.
-            whole, rest = divmod(max(round(seconds * 1e6), 1), 1_000_000)
-            self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, rest))
+            self._sock.setsockopt(socket.SOL_SOCKET, option, _timeval(seconds))
         else:
             self._sock.settimeout(seconds)
         self._timeouts[option] = seconds
+
+
+def _timeval(seconds: float) -> bytes:
+    # No time at all would mean for ever.
+    return struct.pack("@ll", *divmod(max(round(seconds * 1e6), 1), 1_000_000))
+
+
+def _keeps_time(sock: socket.socket) -> bool:
+    """Tell whether the kernel understands our time-outs: there are systems with another idea of a `timeval`."""
+    if sys.platform == "win32":
+        return False
+    wanted = _timeval(1)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wanted)
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 64) == wanted
+    except OSError:
+        return False
 
 
 def _left_in(sock: socket.socket, reader: BufferedReader) -> bytes:

@@ -6,14 +6,22 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from newsletter.cli.main import main
+from newsletter.core.cadence import Slot
+from newsletter.core.lineup import LineupRules
+from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
+from newsletter.transport.catcher import Catcher
 from tests.conftest import SECRET
+from tests.engine.conftest import PUBLICATION, add_people, add_tip
+from tests.flows.follow_up_world import World
 
 SETTINGS = f"""
 NEWSLETTER_FROM=tips@example.com
@@ -21,6 +29,8 @@ NEWSLETTER_POSTAL_ADDRESS='Example Society, 1 Example Street, Springfield'
 NEWSLETTER_BASE_URL=https://news.example.com
 NEWSLETTER_SECRET_KEY='{SECRET}'
 """
+
+PEOPLE = range(6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +74,27 @@ def home(
     engine = connect(sqlite_url)
     yield Home(folder=tmp_path, unit=open_unit(engine), call=call)
     engine.dispose()
+
+
+@pytest.fixture
+def mail() -> Iterator[Catcher]:
+    """Return a mail server that takes everything."""
+    with Catcher() as server:
+        yield server
+
+
+@pytest.fixture
+def world(home: Home, mail: Catcher) -> World:
+    """Return an edition that began half an hour ago, with a wrong tip, for six people."""
+    with (home.folder / ".env").open("a") as settings:
+        settings.write(
+            f"NEWSLETTER_SMTP_HOST=127.0.0.1\nNEWSLETTER_SMTP_PORT={mail.port}\nNEWSLETTER_SMTP_SECURITY=none\n"
+        )
+    add_people(home.unit, len(PEOPLE))
+    for slug in ("wrong", "right", "other"):
+        add_tip(home.unit, slug)
+    now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+    kitchen = Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+    made = freeze(home.unit, kitchen, Slot(date=now.date(), sends_at=now), now=now).edition
+    assert made is not None
+    return World(unit=home.unit, kitchen=kitchen, wrong=made)

@@ -98,6 +98,7 @@ def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server
     found = doctor()
     assert found.code == 0, found.said
     assert "logged in as me" in found.of("mail server", "ok")[0]
+    assert "no PIPELINING" in found.of("mail server", "ok")[0]
     assert len(found.of("slot", "ok")) == 3
     assert all("Tuesday" in slot and "on this machine" in slot for slot in found.of("slot"))
     assert found.of("templates", "ok")

@@ -99,8 +99,9 @@ def test_the_json_keys() -> None:
     receipt = replace(FULL, number=2, finished_at=datetime(2026, 11, 24, 14, 1, 2, 345678, tzinfo=UTC))
     written = json.loads(json.dumps(receipt.to_dict()))
     assert list(written) == [
-        *("date", "tip", "source", "status", "audience"),
+        *("date", "tip", "source", "status", "kind", "about", "audience"),
         *("queued", "sending", "deferred", "accepted", "rejected", "uncertain", "expired", "skipped"),
+        *("came_back", "held", "complained"),
         *("started_at", "finished_at", "gap", "sentences"),
     ]
     assert written["date"] == "2026-11-24.2"
@@ -108,3 +109,15 @@ def test_the_json_keys() -> None:
     assert written["started_at"] == "2026-11-24T14:00:00.000+00:00"
     assert written["finished_at"] == "2026-11-24T14:01:02.345+00:00"
     assert FULL.to_dict()["finished_at"] is None
+
+
+def test_what_came_to_light_later_is_told_and_not_counted() -> None:
+    """Bounces and complaints that come by mail change no state, so the balance stays."""
+    later = replace(FULL, came_back=2, held=1, complained=3)
+    assert later.gap == FULL.gap
+    said = set(later.sentences()) - set(FULL.sentences())
+    assert sorted(line.split(";")[0] for line in said) == [
+        "1 bounce waits for you, as very many came at once",
+        "2 mails came back after the mail server had taken them",
+        f"3 people called it unwanted ({300 / FULL.audience:.2f} % of the audience).",
+    ]

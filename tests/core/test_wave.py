@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -23,52 +23,16 @@ from newsletter.core.cadence import (
     retimed,
     slot_on,
 )
-from newsletter.core.due import judge_slots, last_start
 from newsletter.core.wave import (
     PassedZones,
     Wave,
     WaveRules,
     forecast_waves,
-    rested,
     spread,
-    waking_hour,
     waves,
     zone_of,
 )
-
-TUESDAY = date(2026, 11, 24)
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-GRACE = timedelta(hours=36)
-NOON = time(12)
-
-
-def readers(*zones: str, since: datetime = LONG_AGO) -> tuple[ReaderZone, ...]:
-    """Return two people of each zone."""
-    return tuple(ReaderZone(zone=zone, people=2, since=since) for zone in zones)
-
-
-def rules(*zones: str, home: str = "America/New_York", passed: PassedZones = PassedZones.AT_ONCE) -> WaveRules:
-    """Return the rules of a newsletter that goes out on Tuesdays at nine, with these readers."""
-    cadence = Cadence(weekday=1, at=time(9), zone=home, locally=True, readers=readers(*zones))
-    return WaveRules(cadence=cadence, grace=GRACE, passed=passed)
-
-
-def slot(of: WaveRules, on: date = TUESDAY) -> Slot:
-    """Return the slot of a date."""
-    found = slot_on(of.cadence, on)
-    return found if found is not None else extra_slot(of.cadence, on)
-
-
-def plan(of: WaveRules, on: date = TUESDAY, *, now: datetime | None = None) -> dict[str, datetime]:
-    """Return when each zone gets the edition of a date, frozen at a moment, else at its very time."""
-    one = slot(of, on)
-    found = waves(of, one, of.cadence.readers, now=now or one.sends_at)
-    return {zone: wave.not_before for wave in found for zone in wave.zones}
-
-
-def utc(*parts: int) -> datetime:
-    """Return an instant."""
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
+from tests.core.wave_rules import GRACE, LONG_AGO, NOON, TUESDAY, plan, readers, rules, slot, utc
 
 
 def test_each_reader_has_nine_o_clock_of_their_own_tuesday() -> None:
@@ -226,104 +190,6 @@ def test_a_date_that_a_zone_left_out() -> None:
     assert found["Pacific/Apia"].astimezone(ZoneInfo("Pacific/Apia")).isoformat() == "2011-12-31T09:00:00+14:00"
 
 
-# Who comes late, and what is late
-
-
-def test_who_came_after_their_hour_moves_nothing_into_the_past() -> None:
-    """A reader who joins in Auckland when it is Tuesday noon there does not make the edition begin yesterday."""
-    came = utc(2026, 11, 23, 23)
-    cadence = Cadence(
-        weekday=1,
-        at=time(9),
-        zone="America/New_York",
-        locally=True,
-        readers=(*readers("Europe/Berlin"), *readers("Pacific/Auckland", since=came)),
-    )
-
-    assert slot_on(cadence, TUESDAY) == Slot(date=TUESDAY, sends_at=utc(2026, 11, 24, 8), home=utc(2026, 11, 24, 14))
-    assert slot_on(cadence, date(2026, 12, 1)).sends_at == utc(2026, 11, 30, 20)  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("passed", "auckland"),
-    [(PassedZones.AT_ONCE, utc(2026, 11, 24, 8)), (PassedZones.WITH_PUBLICATION, utc(2026, 11, 24, 14))],
-)
-def test_zones_that_are_past_at_the_freeze(passed: PassedZones, auckland: datetime) -> None:
-    """Whose hour is past as the edition begins gets it at once, or with the publication, as the setting says."""
-    one = rules("Europe/Berlin", passed=passed)
-    found = waves(one, slot(one), readers("Europe/Berlin", "Pacific/Auckland"), now=utc(2026, 11, 24, 8))
-
-    assert {zone: wave.not_before for wave in found for zone in wave.zones} == {
-        "Europe/Berlin": utc(2026, 11, 24, 8),
-        "Pacific/Auckland": auckland,
-    }
-
-
-def test_a_late_start_waits_for_the_day() -> None:
-    """After a night of downtime, whoever sleeps gets it at seven, who is awake at once, and others at their hour."""
-    one = rules("Pacific/Auckland", "Asia/Tokyo", "Europe/Berlin", "America/New_York")
-    now = utc(2026, 11, 24, 9)  # 22:00 in Auckland, 18:00 in Tokyo, 10:00 in Berlin, 04:00 in New York.
-
-    assert plan(one, now=now) == {
-        "Pacific/Auckland": utc(2026, 11, 24, 18),
-        "Asia/Tokyo": now,
-        "Europe/Berlin": now,
-        "America/New_York": utc(2026, 11, 24, 14),
-    }
-
-
-def test_a_late_start_with_the_publication() -> None:
-    """With the other setting those who are past get it at the publication's hour, as long as that lies ahead."""
-    one = rules("Pacific/Auckland", "America/New_York", passed=PassedZones.WITH_PUBLICATION)
-
-    assert plan(one, now=utc(2026, 11, 24, 9))["Pacific/Auckland"] == utc(2026, 11, 24, 14)
-    assert plan(one, now=utc(2026, 11, 24, 15))["Pacific/Auckland"] == utc(2026, 11, 24, 18)
-
-
-def test_what_is_late_does_not_wait_beyond_the_grace() -> None:
-    """Where the reader's day begins after the end of the grace, the edition comes at night rather than never."""
-    one = rules("Pacific/Auckland", "America/New_York")
-    now = utc(2026, 11, 25, 7, 30)  # Half an hour before the end of the grace: 20:30 in Auckland, 02:30 in New York.
-
-    assert plan(one, now=now) == {"Pacific/Auckland": now, "America/New_York": now}
-
-
-@pytest.mark.parametrize(
-    ("hour", "expected"),
-    [
-        (time(6, 59), (0, time(7))),
-        (time(7), (0, time(7))),
-        (time(20, 59), (0, time(20, 59))),
-        (time(21), (1, time(7))),
-        (time(0), (0, time(7))),
-    ],
-)
-def test_waking_hours(hour: time, expected: tuple[int, time]) -> None:
-    """From 07:00 up to 21:00 is day; everything else waits for the next 07:00."""
-    zone = ZoneInfo("Europe/Berlin")
-    at = datetime.combine(TUESDAY, hour, zone).astimezone(UTC)
-    days, then = expected
-
-    assert waking_hour(at, "Europe/Berlin") == datetime.combine(TUESDAY + timedelta(days=days), then, zone)
-
-
-def test_a_short_grace_does_not_miss_a_date_before_its_hour() -> None:
-    """With two hours of grace and a first reader in Auckland, a start at New York's eight o'clock is not too late."""
-    one = slot(rules("Pacific/Auckland"))
-    grace = timedelta(hours=2)
-
-    def judged(now: datetime) -> Slot | None:
-        return judge_slots([one], now=now, not_before=LONG_AGO, grace=grace).due
-
-    assert last_start(one, grace) == one.home
-    assert judged(utc(2026, 11, 24, 13)) == one
-    assert judged(utc(2026, 11, 24, 14)) is None
-    assert last_start(one, GRACE) == one.sends_at + GRACE
-
-
-# What stays as it was
-
-
 def test_an_extra_date_keeps_its_hour() -> None:
     """An extra date at noon is stored with noon at home, and begins at noon of the first reader."""
     one = rules("Europe/Berlin")
@@ -400,14 +266,4 @@ def test_everybody_is_in_one_wave(
     for wave in found:
         for zone in wave.zones:
             own = instant(ahead.date, at, zone if zone not in {"", "Mars/Olympus"} else home)
-            assert own <= wave.not_before <= max(own, last_start(ahead, GRACE))
-
-
-@given(zone=ZONES, at=st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - the bounds of a strategy are naive
-def test_resting_ends_in_the_day(zone: str, at: datetime) -> None:
-    """What rests goes out in the reader's day and never earlier than asked; without time to rest it goes at once."""
-    woken = waking_hour(at, zone).astimezone(ZoneInfo(zone)).time()
-
-    assert waking_hour(at, zone) >= at
-    assert time(7) <= woken < time(21)
-    assert rested(at, zone, until=at) == at
+            assert own <= wave.not_before <= max(now, own + GRACE)

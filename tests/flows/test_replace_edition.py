@@ -12,6 +12,7 @@ from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionKind, EditionStatus
 from newsletter.core.lineup import LineupRules
 from newsletter.core.tip import TipStatus
+from newsletter.engine.books import close_finished
 from newsletter.errors import InputError
 from newsletter.flows import hold
 from newsletter.flows.freeze import Kitchen, freeze
@@ -136,6 +137,18 @@ def test_in_flight(world: World, outcome: DeliveryState, then: str) -> None:
         gathered = deliveries.gather(tx, made.id, now=LATER + timedelta(minutes=1))
     assert gathered == (1 if then == "queued" else 0)
     assert world.states(made)[7] == then
+
+
+def test_back_unsent(world: World) -> None:
+    """Who was in flight and came back unsent is left out of the wrong edition like the others, and it closes."""
+    world.settle(world.wrong, DeliveryState.SENDING, 7)
+    replaced(world)
+    world.settle(world.wrong, DeliveryState.QUEUED, 7)
+    assert [one.name for one in close_finished(world.unit, now=SOON)] == ["2026-11-03"]
+    assert world.states(world.edition()) == dict.fromkeys(range(10), "skipped")
+    with world.unit.read() as tx:
+        reasons = set(tx.execute(select(delivery.c.reason).where(delivery.c.state == "skipped")).scalars())
+    assert reasons == {"the edition was replaced by 2026-11-03.2"}
 
 
 def test_trying_again_at_once_does_not_hasten(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,19 +18,22 @@ MakeHome = Callable[..., Home]
 @pytest.fixture
 def make_home(database_url: str, tmp_path: Path) -> Iterator[MakeHome]:
     """Return a function that makes a home for so many people, once for each kind of database."""
-    yield from _maker(database_url, tmp_path)
+    with make_in(database_url, tmp_path) as make:
+        yield make
 
 
 @pytest.fixture
 def make_sqlite_home(sqlite_url: str, tmp_path: Path) -> Iterator[MakeHome]:
     """Return a function that makes a home on SQLite, for what does not differ between databases."""
-    yield from _maker(sqlite_url, tmp_path)
+    with make_in(sqlite_url, tmp_path) as make:
+        yield make
 
 
 @pytest.fixture
 def make_postgres_home(postgres_url: str, tmp_path: Path) -> Iterator[MakeHome]:
     """Return a function that makes a home on PostgreSQL."""
-    yield from _maker(postgres_url, tmp_path)
+    with make_in(postgres_url, tmp_path) as make:
+        yield make
 
 
 @pytest.fixture
@@ -39,7 +43,9 @@ def make(request: pytest.FixtureRequest) -> MakeHome:
     return maker
 
 
-def _maker(url: str, folder: Path) -> Iterator[MakeHome]:
+@contextmanager
+def make_in(url: str, folder: Path) -> Iterator[MakeHome]:
+    """Give a function that makes homes on a database."""
     made: list[Unit] = []
 
     def make(port: int, people: int, **more: object) -> Home:

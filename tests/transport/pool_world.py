@@ -36,6 +36,11 @@ class Wire:
         """True once closed."""
         return self.closed
 
+    @property
+    def announces(self) -> bool:
+        """True while something was announced and not handed over."""
+        return bool(self.announced) and self.announced[-1] is not None
+
     def hand_over(
         self,
         envelope: Envelope,
@@ -74,7 +79,7 @@ WRONG_LOGIN = ConnectFailure(
 class World:
     """Relays by name, whose trouble a test sets; and the pool over them."""
 
-    def __init__(self, *names: str, connections: int = 4) -> None:
+    def __init__(self, *names: str, connections: int | list[int] = 4) -> None:
         self.clock = FixedClock()
         self.trouble: dict[str, ConnectFailure] = {}
         self.most: dict[str, int] = {}

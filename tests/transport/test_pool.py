@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.core.reply import Reply, judge
-from newsletter.core.throttle import CLEAN_SPAN, PAUSES, QUOTA_PAUSE, REPUTATION_PAUSE
+from newsletter.core.throttle import CLEAN_SPAN, PAUSES, QUOTA_PAUSE, QUOTA_PAUSES, REPUTATION_PAUSE
 from newsletter.transport.base import ConnectFailure, Connection, Relay
 from newsletter.transport.lent import Lent
 from newsletter.transport.pool import BARREN, Later, Pool
@@ -104,6 +104,22 @@ def test_a_failure_is_told_only_when_all_fail() -> None:
     assert (wait.trouble, wait.needs_person, wait.seconds) == (True, False, PAUSES[0])
 
 
+def test_those_who_have_a_connection_go_on() -> None:
+    """That one more cannot be opened is no failure while others work, nor while one is being tried out."""
+    world = World("only")
+    lent = world.get()
+    world.trouble["only"] = ABSENT
+    assert world.later() == Later(seconds=PAUSES[0], plain="Nobody is there.")
+    lent.close()
+    assert world.later().trouble
+    world.trouble.clear()
+    world.clock.turn(seconds=PAUSES[0])
+    trial = world.get()
+    assert not world.later().trouble
+    world.hear(trial, TOO_FAST)
+    assert world.later().trouble
+
+
 def test_a_person_is_asked_for_when_nothing_else_helps() -> None:
     """When every relay refuses our login the failure says so, and so does everything until it is tried again."""
     world = World("first", "second")
@@ -132,6 +148,15 @@ def test_one_complaint_heard_ten_times_halves_once() -> None:
     assert world.get().relay == "only"
     assert isinstance(world.pool.connect(), Later)
     assert world.dialled["spare"] == 0
+
+
+def test_each_relay_has_a_number_of_its_own() -> None:
+    """The most connections may differ from relay to relay."""
+    world = World("first", "second", connections=[2, 1])
+    world.trouble["first"] = ABSENT
+    assert world.get().relay == "second"
+    assert world.later().trouble is False
+    assert [state.most for state in world.pool.states()] == [2, 1]
 
 
 def test_the_newest_connections_make_room() -> None:
@@ -322,7 +347,7 @@ def test_any_history_keeps_the_limits_and_ends_well(data: st.DataObject) -> None
     assert sum(state.connections for state in world.pool.states()) == len(held)
     world.trouble.clear()
     for _ in range(20):
-        world.clock.turn(seconds=QUOTA_PAUSE)
+        world.clock.turn(seconds=max(QUOTA_PAUSES))
         ask(world, held)
         for one in held:
             world.hear(one, TAKEN)

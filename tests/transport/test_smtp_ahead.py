@@ -178,6 +178,34 @@ def test_content_is_asked_for_after_a_refused_recipient() -> None:
     assert server.pieces[2] == b".\r\n"
 
 
+@pytest.mark.parametrize(
+    ("replies", "phase"),
+    [
+        (b"354 What?\r\n" + OK + GO_ON, Phase.MAIL),
+        (OK + b"354 What?\r\n" + GO_ON, Phase.RCPT),
+        (OK + OK + OK, Phase.DATA),
+    ],
+)
+def test_a_server_out_of_step_gets_no_content(replies: bytes, phase: Phase) -> None:
+    """What its next reply would answer is anybody's guess, so the session ends there."""
+    with WholeWrites((DATA, replies)) as server:
+        connection = opened(server)
+        refusal = connection.hand_over(ONE)
+        assert refusal is not None
+        assert (refusal.phase, connection.needs_recycling) == (phase, True)
+    assert server.pieces[2:] == [b""]
+
+
+def test_an_answer_to_the_dot_that_is_none_leaves_the_outcome_unknown() -> None:
+    """A second 354 says nothing about the message: it may have been taken."""
+    with WholeWrites((DATA, GROUP), (DATA, GO_ON + GROUP)) as server:
+        connection = opened(server)
+        assert connection.hand_over(ONE, following=TWO) is None
+        reply = connection.answer()
+        assert (reply.code, reply.may_be_delivered, connection.needs_recycling) == (354, True, True)
+    assert judge(reply).effect is Effect.UNKNOWN
+
+
 def test_an_empty_mail_is_never_sent_to_somebody_whom_the_server_took() -> None:
     """It refused the sender, took the recipient and asks for content: even a lone dot might be delivered."""
     with WholeWrites((DATA, b"550 5.1.8 Sender?\r\n" + OK + GO_ON)) as server:

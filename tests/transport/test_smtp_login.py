@@ -13,7 +13,7 @@ import pytest
 from newsletter.core.reply import Phase, RelayAction, judge
 from newsletter.transport.base import ConnectFailure, Connection, Relay, Security
 from newsletter.transport.smtp import connect
-from newsletter.transport.token_command import TokenFailure, fetch_token
+from newsletter.transport.token_command import TokenCommand, TokenFailure
 from tests.transport.scripted_server import GREETING, Act, ScriptedServer
 
 EHLO = b"250-relay.example.org\r\n250 AUTH PLAIN LOGIN XOAUTH2\r\n"
@@ -26,7 +26,12 @@ def python(code: str) -> str:
     return shlex.join([sys.executable, "-S", "-c", code])
 
 
-def dial(server: ScriptedServer, command: str) -> Connection | ConnectFailure:
+def command(line: str, **changes: float) -> TokenCommand:
+    """Return the command with a clock that stands still."""
+    return TokenCommand(line, monotonic=lambda: 0.0, **changes)
+
+
+def dial(server: ScriptedServer, line: str) -> Connection | ConnectFailure:
     """Connect with a token in the place of a password."""
     relay = Relay(
         host="127.0.0.1",
@@ -34,7 +39,7 @@ def dial(server: ScriptedServer, command: str) -> Connection | ConnectFailure:
         security=Security.NONE,
         timeout=2.0,
         username="postman@example.org",
-        token_command=command,
+        tokens=command(line),
     )
     return connect(relay, monotonic=lambda: 0.0)
 
@@ -70,7 +75,7 @@ def test_a_server_without_xoauth2_gets_no_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "words", "relay"),
+    ("line", "words", "relay"),
     [
         ("no-such-command-anywhere", "cannot be run", RelayAction.STOP),
         ("'unbalanced", "cannot be run", RelayAction.STOP),
@@ -79,10 +84,10 @@ def test_a_server_without_xoauth2_gets_no_token() -> None:
         (python("import sys; print('ya29.x'); sys.exit('invalid_grant')"), "invalid_grant", RelayAction.BACK_OFF),
     ],
 )
-def test_a_command_that_gives_no_token_is_named(command: str, words: str, relay: RelayAction) -> None:
+def test_a_command_that_gives_no_token_is_named(line: str, words: str, relay: RelayAction) -> None:
     """Nobody is called before there is a token, and what was printed stays secret."""
     with ScriptedServer(GREETING, EHLO) as server:
-        failure = dial(server, command)
+        failure = dial(server, line)
     assert isinstance(failure, ConnectFailure)
     assert failure.plain.startswith(f"The command that prints the token for the mail server 127.0.0.1:{server.port} ")
     assert words in failure.plain
@@ -91,13 +96,35 @@ def test_a_command_that_gives_no_token_is_named(command: str, words: str, relay:
     assert not server.lines
 
 
+def test_a_token_is_used_for_a_minute(tmp_path: Path) -> None:
+    """Connections come and go in fractions of a second; whoever issues tokens is asked once."""
+    now = [0.0]
+    count = tmp_path / "count"
+    code = f"f = open({str(count)!r}, 'a'); f.write('x'); print('token', f.tell(), sep='')"
+    tokens = TokenCommand(python(code), monotonic=lambda: now[0])
+    assert [tokens.fetch(), tokens.fetch()] == ["token1", "token1"]
+    now[0] = 61.0
+    assert tokens.fetch() == "token2"
+
+
+def test_a_token_that_ended_within_that_minute_is_replaced(tmp_path: Path) -> None:
+    """Its refusal stops nobody: a new one is fetched, once, and only if the old one was not new itself."""
+    count = tmp_path / "count"
+    code = f"f = open({str(count)!r}, 'a'); f.write('x'); print('token', f.tell(), sep='')"
+    tokens = command(python(code))
+    with ScriptedServer(GREETING, EHLO, b"535 5.7.8 Token expired\r\n") as server:
+        relay = Relay(host="127.0.0.1", port=server.port, security=Security.NONE, username="me", tokens=tokens)
+        assert isinstance(connect(relay, monotonic=lambda: 0.0), ConnectFailure)
+        assert count.read_text() == "x"
+        tokens.fetch()
+        assert isinstance(connect(relay, monotonic=lambda: 0.0), ConnectFailure)
+        assert count.read_text() == "xxx"
+
+
 def test_a_command_that_hangs_is_ended() -> None:
     """A login may not hang for ever, and what the command had printed by then stays secret."""
     with pytest.raises(TokenFailure, match="took longer than") as caught:
-        fetch_token(
-            python("import signal; print('ya29.x', flush=True); signal.pause()"),
-            timeout=0.5,
-        )
+        command(python("import signal; print('ya29.x', flush=True); signal.pause()"), timeout=0.5).fetch()
     assert caught.value.__cause__ is None
 
 
@@ -106,4 +133,4 @@ def test_the_command_sees_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("NEWSLETTER_SMTP_PASSWORD", "open-sesame")
     monkeypatch.setenv("WHERE_TO_LOOK", str(tmp_path))
     code = "import os; print(os.environ['WHERE_TO_LOOK'], *(n for n in os.environ if n.startswith('NEWS')), sep='')"
-    assert fetch_token(python(code)) == str(tmp_path)
+    assert command(python(code)).fetch() == str(tmp_path)

@@ -50,6 +50,14 @@ def upgrade() -> None:
     op.add_column("delivery", sa.Column("later", sa.Text(), server_default="", nullable=False))
     op.add_column("delivery", sa.Column("later_at", UTC, nullable=True))
     op.add_column("delivery", sa.Column("later_text", sa.Text(), server_default="", nullable=False))
+    op.create_index(
+        "ix_delivery_later",
+        "delivery",
+        ["edition_id", "later"],
+        unique=False,
+        sqlite_where=sa.text("later <> ''"),
+        postgresql_where=sa.text("later <> ''"),
+    )
     op.add_column("edition", sa.Column("kind", sa.Text(), server_default="regular", nullable=False))
     op.add_column("edition", sa.Column("of_edition", sa.Integer(), nullable=True))
     op.add_column("edition", sa.Column("local", sa.Boolean(), server_default=sa.false(), nullable=False))

@@ -1,0 +1,160 @@
+"""What was measured, for people: the tables of `docs/performance.md`, and its charts.
+
+In: the figures of `run.py`, whole or in part. Out: Markdown, and SVG files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from chart import Bar, Line, draw, draw_growth
+
+Figures = dict[str, Any]
+
+MILLION = 1_000_000
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def write_into(page: Path, figures: Figures) -> None:
+    """Put the tables between the marks of a page."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n\n{table(figures)}\n\n{END}{after}")
+
+
+def table(figures: Figures) -> str:
+    """Return all that is there as Markdown."""
+    about = figures["about"]
+    kinds = ", ".join(f"{name} {version}" for name, version in about["databases"].items())
+    machine = f"{about['system']}, Python {about['python']}, {kinds}; mail server: {about['sink']} on the same machine"
+    lines = [f"{machine}; one message: {figures['message_bytes']:,} bytes; {_when(figures)}."]
+    lines += ["", "| what | goal | reached |", "|---|---|---|"]
+    lines += [f"| {what} | {goal} | {reached} |" for what, goal, reached in _rows(figures)]
+    for one in _found(figures, "shares"):
+        people = one["people"]
+        what = f"CPU time, {one['database']}, {people:,} people, {one['connections']} connections"
+        lines += ["", f"| {what} | share | µs a message |", "|---|---|---|"]
+        whole = sum(one["seconds"].values())
+        for name, value in sorted(one["seconds"].items(), key=lambda item: -item[1]):
+            lines.append(f"| {name} | {value / whole:.0%} | {value / people * 1e6:.0f} |")
+    return "\n".join(lines)
+
+
+def _when(figures: Figures) -> str:
+    """Say when it was measured, and how busy the machine was."""
+    runs = [one for one in figures.values() if isinstance(one, dict) and "load_before" in one]
+    days = sorted({one["at"][:10] for one in runs})
+    loads = [one["load_before"] for one in runs]
+    return f"measured on {' and '.join(days)} (load before a row {min(loads):.1f} to {max(loads):.1f})" if runs else ""
+
+
+def _rows(figures: Figures) -> Iterator[tuple[str, str, str]]:
+    for one in _found(figures, "editions"):
+        connections = one["connections"]
+        goal = f"{'1.0' if connections > 1 else '2.0'} x smtp-source -s {connections}"
+        yield (
+            f"{one['database']}: an edition, {one['people']:,} people, {connections} connections",
+            goal,
+            f"{_ratio(one)}; {one['rate']:,.0f} messages/s, {one['cpu_ms']:.2f} ms CPU",
+        )
+    yield from _small(figures)
+    for one in _found(figures, "growth"):
+        yield (
+            f"{one['database']}: an edition, {one['people']:,} people, {one['connections']} connections",
+            "the same memory within 20 %, ≤ 200 MB",
+            f"{_ratio(one)}; {one['rate']:,.0f} messages/s, peak {one['rss_mb']:.0f} MB",
+        )
+    for one in _found(figures, "freezing"):
+        goal = "" if one["people"] < MILLION else {"SQLite": "≤ 5 s", "PostgreSQL": "≤ 15 s"}[one["database"]]
+        yield f"{one['database']}: freezing {one['people']:,} people", goal, f"{one['seconds']:.2f} s"
+    for one in _found(figures, "importing"):
+        yield (
+            f"{one['database']}: importing {one['rows']:,} rows",
+            "≥ 20,000 rows/s",
+            f"{one['rate']:,.0f} rows/s, peak {one['rss_mb']:.0f} MB",
+        )
+
+
+def _small(figures: Figures) -> Iterator[tuple[str, str, str]]:
+    if "loop" in figures:
+        loop = figures["loop"]["found"]["rate"]
+        best = [one["rate"] / loop for one in _found(figures, "editions") if one["connections"] > 1]
+        times = " and ".join(f"{one:,.0f}" for one in best)
+        yield "against the loop per person", "50 x", f"{times} x (the loop: {loop:.0f} messages/s)"
+    for kind in _found(figures, "far"):
+        for one in kind["found"]:
+            yield (
+                f"{kind['database']}: a relay {one['round_trip'] * 1000:.0f} ms away, {one['connections']} connections",
+                "≥ 0.9 message per round trip and connection",
+                f"{one['per_trip']:.2f}",
+            )
+    for connections, one in figures.get("lockstep", {}).get("found", {}).items():
+        yield (
+            f"a relay without PIPELINING, {connections} connections",
+            "",
+            f"{one['of_smtplib']:.2f} x bare smtplib; {one['rate']:,.0f} messages/s",
+        )
+    for one in _found(figures, "notice"):
+        yield (
+            f"{one['database']}: a notice during a large edition",
+            "≤ 2 s",
+            f"{one['median']:.2f} s, at most {one['longest']:.2f} s",
+        )
+    for one in _found(figures, "restart"):
+        yield f"{one['database']}: first message after kill -9 and restart", "≤ 3 s", f"{one['seconds']:.2f} s"
+    if "start" in figures:
+        one = figures["start"]["found"]
+        yield (
+            "newsletter --help",
+            "≤ 0.3 s",
+            f"{one['help_seconds']:.2f} s (an empty Python: {one['python_seconds']:.2f} s)",
+        )
+
+
+def _found(figures: Figures, name: str) -> list[Figures]:
+    found: list[Figures] = figures.get(name, {}).get("found", [])
+    return found
+
+
+def _ratio(one: Figures) -> str:
+    if one["of_smtp_source"] is None:
+        return "no smtp-source here"
+    low, high = one["range"]
+    return f"{one['of_smtp_source']:.2f} x" + (f" ({low:.2f} to {high:.2f})" if high > low else "")
+
+
+def charts(figures: Figures, folder: Path) -> None:
+    """Draw what the page shows."""
+    bars = [Bar("Postfix smtp-source, in C, 10 connections", 1.0)]
+    bars += [
+        Bar(f"newsletter, {one['database']}, 10 connections", one["of_smtp_source"], ours=True)
+        for one in _found(figures, "editions")
+        if one["connections"] > 1
+    ]
+    first = next((one for one in _found(figures, "editions") if one["connections"] > 1), None)
+    if first and "loop" in figures:
+        loop = figures["loop"]["found"]["rate"] / first["rate"] * first["of_smtp_source"]
+        bars.append(Bar("Jinja + premailer + smtplib per person", loop))
+    draw(folder / "performance.svg", "Messages a second; smtp-source over 10 connections = 1", bars)
+    bars = [Bar("Postfix smtp-source, in C, 1 connection", 1.0)]
+    bars += [
+        Bar(f"newsletter, {one['database']}, 1 connection", one["of_smtp_source"], ours=True)
+        for one in _found(figures, "editions")
+        if one["connections"] == 1
+    ]
+    draw(folder / "performance-one-connection.svg", "Messages a second; smtp-source over 1 connection = 1", bars)
+    for name, title, of in (
+        ("seconds", "Seconds for a whole edition, by people", lambda one: (one["people"], one["people"] / one["rate"])),
+        ("memory", "Peak memory of a whole edition in MB, by people", lambda one: (one["people"], one["rss_mb"])),
+    ):
+        lines = _lines(_found(figures, "growth"), of)
+        draw_growth(folder / f"growth-{name}.svg", title, lines)
+    lines = _lines(_found(figures, "freezing"), lambda one: (one["people"], one["seconds"]))
+    draw_growth(folder / "growth-freeze.svg", "Seconds to freeze an audience, by people", lines)
+
+
+def _lines(found: list[Figures], point: Callable[[Figures], tuple[float, float]]) -> list[Line]:
+    kinds = dict.fromkeys(one["database"] for one in found)
+    return [Line(kind, [point(one) for one in found if one["database"] == kind]) for kind in kinds]

@@ -1,0 +1,154 @@
+"""`newsletter bounce`: mails that came back after the mail server had taken them, and complaints."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from newsletter.cli.context import state
+from newsletter.cli.edition_names import find_edition
+from newsletter.cli.output import Json, Yes, confirm, one_line, plural, print_json, say, table, warn
+from newsletter.errors import NewsletterError
+
+if TYPE_CHECKING:
+    from newsletter.cli.context import State
+    from newsletter.core.edition import Edition
+    from newsletter.flows.read_bounce import Handled
+
+app = typer.Typer(help="Bounces and complaints: what came back by mail.", no_args_is_help=True, rich_markup_mode=None)
+
+TRY_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h: the mail server keeps the mail and runs the command again later."""
+
+_MOST = 1_000_001
+"""One byte more than is looked at, to know that there is more."""
+
+Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Bounces and complaints: what came back by mail."""
+
+
+@app.command()
+def read(
+    context: typer.Context,
+    recipient: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Where the mail came to; unset, what the mail server says or the mail itself."
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Read one bounce or complaint from standard input, as a mail server's pipe hands it over."""
+    here = state(context)
+    # Whatever goes wrong here is no fault of the mail: the mail server must keep it and come again.
+    try:
+        handled = _handle(
+            here, recipient or here.environ.get("ORIGINAL_RECIPIENT") or here.environ.get("RECIPIENT", "")
+        )
+    except NewsletterError as error:
+        warn(f"newsletter: {error} The mail server should try again later.")
+        raise typer.Exit(TRY_AGAIN) from error
+    except Exception as error:
+        logging.getLogger(__name__).exception("the mail could not be read; the mail server should try again later")
+        raise typer.Exit(TRY_AGAIN) from error
+    if as_json:
+        print_json({name: getattr(handled, name) for name in ("kind", "done", "edition", "words")})
+    else:
+        say(_sentence(handled))
+
+
+def _handle(here: State, recipient: str) -> Handled:
+    from newsletter.flows.read_bounce import read_bounce
+
+    raw = sys.stdin.buffer.read(_MOST)
+    # To the end, or the mail server takes the rest for a failure; beyond a megabyte nothing is looked at.
+    while sys.stdin.buffer.read(_MOST):
+        pass
+    application = here.app
+    return read_bounce(application.unit, application.keyring, raw, recipient=recipient, now=application.clock.now())
+
+
+_DONE = {
+    "noted": "noted",
+    "stopped": "the subscription is ended",
+    "held": "held for a person's decision: too many came back at once",
+    "known": "nothing new",
+    "ignored": "not heeded",
+    "unknown": "not heeded: it bears no genuine token of ours",
+}
+
+
+def _sentence(handled: Handled) -> str:
+    about = f" of {handled.edition}" if handled.edition else ""
+    words = f" ({one_line(handled.words)})" if handled.words else ""
+    return f"{handled.kind.value}{about}: {_DONE[handled.done.value]}{words}."
+
+
+@app.command("list")
+def list_bounces(context: typer.Context, date: Name = "last", as_json: Json = False) -> None:
+    """List what came to light about an edition after the mail server had taken it, the latest first."""
+    from newsletter.core.cadence import describe_instant
+    from newsletter.store import evidence
+
+    here = state(context)
+    with here.app.unit.read() as tx:
+        edition = find_edition(tx, date)
+        found = list(evidence.rows(tx, edition.id))
+    if as_json:
+        print_json(
+            [
+                {"email": one.email, "later": one.later, "at": one.at and one.at.isoformat(), "text": one.text}
+                for one in found
+            ]
+        )
+        return
+    if not found:
+        say(f"Nothing of the edition of {edition.name} came back, as far as is known.")
+        return
+    zone = here.app.cadence.zone
+    table(
+        ("address", "what", "when", "words"),
+        [
+            (one.email or "(erased)", one.later.value, describe_instant(one.at, zone) if one.at else "", one.text)
+            for one in found
+        ],
+    )
+
+
+@app.command()
+def release(context: typer.Context, date: Name, yes: Yes = False) -> None:
+    """End the subscriptions whose bounces were held, after you looked at them."""
+    _settle(context, date, stop=True, yes=yes)
+
+
+@app.command()
+def dismiss(context: typer.Context, date: Name, yes: Yes = False) -> None:
+    """Let the people go on whose bounces were held: it was a mistake of a mail server."""
+    _settle(context, date, stop=False, yes=yes)
+
+
+def _settle(context: typer.Context, date: str, *, stop: bool, yes: bool) -> None:
+    from newsletter.core.evidence import Later
+    from newsletter.flows.read_bounce import settle_held
+    from newsletter.store import evidence
+
+    here = state(context)
+    edition: Edition
+    with here.app.unit.read() as tx:
+        edition = find_edition(tx, date)
+        waiting = evidence.counts(tx, edition.id).get(Later.HELD, 0)
+    if not waiting:
+        say(f"No bounce of the edition of {edition.name} is held; nothing was changed.")
+        return
+    people = plural(waiting, "person", "people")
+    confirm(f"{'Take' if stop else 'Keep'} {people} {'off' if stop else 'on'} the list?", yes=yes)
+    count = settle_held(here.app.unit, edition, stop=stop, who=here.who, now=here.app.clock.now())
+    done = "taken off the list" if stop else "kept on the list"
+    say(f"{plural(count, 'person is', 'people are')} {done}.")

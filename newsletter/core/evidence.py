@@ -1,0 +1,87 @@
+"""What comes to light after a server took a mail: it came back, it is delayed, the reader complained.
+
+In: a delivery as it stands, and a report about it. Out: how it stands then. The state of a delivery says what the
+server answered and stays, but for `uncertain`, which evidence turns into `accepted` or `rejected`, never the other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.mail_report import ReportKind
+from newsletter.core.reply import Phase, Reply, parse_reply
+
+
+class Later(StrEnum):
+    """What came to light, the weakest first."""
+
+    NOTHING = ""
+    DELAYED = "delayed"
+    """A server on the way still tries: information only."""
+    HELD = "held"
+    """It came back together with so many others that a person must look before subscriptions end."""
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+
+_RANK = {later: rank for rank, later in enumerate(Later)}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A delivery, as far as evidence can change it."""
+
+    state: DeliveryState
+    later: Later = Later.NOTHING
+
+
+def stands_after(now: Standing, kind: ReportKind) -> Standing:
+    """Return how a delivery stands after a genuine report; the same value when it tells nothing new."""
+    match kind:
+        case ReportKind.FAILED:
+            return _moved(now, Later.BOUNCED, DeliveryState.REJECTED)
+        case ReportKind.COMPLAINT:
+            # Whoever complains of it has it.
+            return _moved(now, Later.COMPLAINED, DeliveryState.ACCEPTED)
+        case ReportKind.DELAYED:
+            return _moved(now, Later.DELAYED, now.state)
+        case ReportKind.ARRIVED:
+            return _moved(now, Later.NOTHING, DeliveryState.ACCEPTED)
+        case _:
+            return now
+
+
+def _moved(now: Standing, later: Later, state: DeliveryState) -> Standing:
+    stronger = max(now.later, later, key=_RANK.__getitem__)
+    return replace(now, later=stronger, state=state if now.state is DeliveryState.UNCERTAIN else now.state)
+
+
+def written(reply: Reply) -> str:
+    """Return a server's words as they are stored beside a delivery: code, enhanced code, text."""
+    return " ".join(part for part in (str(reply.code), reply.enhanced, reply.text) if part)
+
+
+def read_back(text: str) -> Reply:
+    """Return what `written` stored, to be judged by today's table."""
+    code, _, rest = text.partition(" ")
+    return parse_reply(int(code) if code.isascii() and code.isdigit() else 0, [rest], phase=Phase.RCPT)
+
+
+HOLD_WINDOW = timedelta(minutes=10)
+HOLD_PERCENT = 5
+HOLD_AT_LEAST = 20
+"""Bounces of an edition within the window from which on nobody is suppressed before a person has looked: more than 5 %
+of its people, but at least 20, as one of ten people proves nothing. A provider's mistake, or forged reports, must not
+end a whole list."""
+
+
+def may_suppress(recent: Sequence[datetime], *, now: datetime, audience: int) -> tuple[tuple[datetime, ...], bool]:
+    """Add one bounce to those of an edition; return those to remember, and whether it may still end a subscription."""
+    kept = (*(at for at in recent if now - HOLD_WINDOW < at <= now + HOLD_WINDOW), now)
+    most = max(HOLD_AT_LEAST, audience * HOLD_PERCENT // 100)
+    # More need not be remembered to know that it is too many.
+    return kept[-(most + 1) :], len(kept) <= most

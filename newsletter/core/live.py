@@ -1,0 +1,207 @@
+"""An edition on its way, as people watch it: how far it is, how fast it goes, and who waits for what.
+
+In: what was counted at one moment, and what the workers say of themselves. Out: a rate, the time left, and sentences.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from newsletter.core.edition import EditionStatus
+from newsletter.core.worker_view import RelayView, WorkerView, clock_words, rate_words, span_words, together
+
+SPAN = 10.0
+"""Seconds over which the rate is taken: less would dance with each commit, more would hide a throttling."""
+
+
+class Cause(StrEnum):
+    """What people of an edition wait for."""
+
+    PAUSED = "paused"
+    RETRY = "retry"
+    WAVE = "wave"
+    QUOTA = "quota"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """People who are not being sent to at this moment, and until when."""
+
+    cause: Cause
+    people: int
+    until: datetime | None = None
+    label: str = ""
+    """The zone of a wave."""
+
+    def words(self, zone: str, now: datetime) -> str:
+        """Say it in a sentence; times are of the publication's zone."""
+        who = "1 person waits" if self.people == 1 else f"{self.people:,} people wait"
+        at = f" {clock_words(self.until, zone, now)}" if self.until else ""
+        match self.cause:
+            case Cause.PAUSED:
+                return f"{who} until it is resumed."
+            case Cause.RETRY:
+                return f"{who} for another try" + (f", the next at{at}." if at else ".")
+            case Cause.WAVE:
+                label = f" ({self.label})" if self.label else ""
+                return f"{who} for the hour of their own zone" + (f", the next at{at}{label}." if at else ".")
+        return f"{who} for a quota" + (f" until{at}." if at else ".")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """An edition at one moment."""
+
+    at: datetime
+    name: str
+    title: str
+    status: EditionStatus
+    status_why: str = ""
+    ended: bool = False
+    """True once its totals are stored."""
+    audience: int
+    accepted: int = 0
+    refused: int = 0
+    uncertain: int = 0
+    skipped: int = 0
+    """Left out, and given up."""
+    deferred: int = 0
+    left: int = 0
+    """Queued or under way: who may be sent to without waiting for another try."""
+    waiting: tuple[Waiting, ...] = ()
+    workers: tuple[WorkerView, ...] = ()
+
+    @property
+    def settled(self) -> int:
+        """Return for how many there is an outcome."""
+        return max(0, self.audience - self.left - self.deferred)
+
+    @property
+    def going(self) -> int:
+        """Return how many are to be sent to as fast as it goes: neither a wave nor a quota holds them."""
+        held = sum(one.people for one in self.waiting if one.cause in {Cause.WAVE, Cause.QUOTA, Cause.PAUSED})
+        return max(0, self.left - held)
+
+    @property
+    def relays(self) -> tuple[RelayView, ...]:
+        """Return each mail server once, all workers taken together."""
+        return together(relay for worker in self.workers if not worker.silent(self.at) for relay in worker.relays)
+
+
+@dataclass(slots=True)
+class Speed:
+    """How fast it goes, by what was settled over the last seconds."""
+
+    _seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def note(self, monotonic: float, settled: int) -> None:
+        """Take one look into account."""
+        self._seen.append((monotonic, settled))
+        while len(self._seen) > 2 and monotonic - self._seen[1][0] >= SPAN:  # noqa: PLR2004 a rate needs two looks
+            self._seen.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        """Return messages a second; None before there were two looks."""
+        if len(self._seen) < 2:  # noqa: PLR2004 a rate needs two looks
+            return None
+        (began, before), (ended, after) = self._seen[0], self._seen[-1]
+        # People who are put back to the queue make it go backwards for a while.
+        return max(0, after - before) / (ended - began) if ended > began else None
+
+    def seconds_left(self, look: Look) -> float | None:
+        """Return how long it takes at this rate for those who wait for nothing; None when that cannot be told."""
+        rate = self.per_second
+        return look.going / rate if rate and look.going else None
+
+
+def progress_words(look: Look, speed: Speed) -> str:
+    """Return one line: how far, how fast, how long yet."""
+    share = f" ({look.settled * 100 // look.audience} %)" if look.audience else ""
+    parts = [f"{look.settled:,} of {look.audience:,}{share}"]
+    if look.status is not EditionStatus.SENDING:
+        parts.append(look.status.value)
+    elif (rate := speed.per_second) is not None and look.left:
+        parts.append(rate_words(rate))
+        left = speed.seconds_left(look)
+        if left is not None:
+            parts.append(f"{span_words(left)} left")
+    return ", ".join(parts)
+
+
+def counts_words(look: Look) -> str:
+    """Return how many have which outcome, the accepted always; who waits is told by `waits`."""
+    named = (
+        ("refused", look.refused),
+        ("uncertain", look.uncertain),
+        ("left out", look.skipped),
+        ("to go", look.left),
+    )
+    return ", ".join([f"{look.accepted:,} accepted", *(f"{count:,} {name}" for name, count in named if count)])
+
+
+def troubles(look: Look, zone: str) -> tuple[str, ...]:
+    """Say what is wrong: why it stands still, what mail servers complain of, and who has fallen silent."""
+    said = [f"{look.status.value}: {look.status_why}"] if look.status_why else []
+    said += [f"{relay.name}: {relay.words(zone, look.at)}" for relay in look.relays if relay.trouble]
+    said += [f"{one.name} on {one.machine}: {one.words(look.at)}" for one in look.workers if one.silent(look.at)]
+    return tuple(said)
+
+
+def waits(look: Look, zone: str) -> tuple[str, ...]:
+    """Say who waits for what, and until when."""
+    return tuple(one.words(zone, look.at) for one in look.waiting)
+
+
+def lines(look: Look, zone: str) -> tuple[str, ...]:
+    """Say what is to be known beside the progress."""
+    return (*troubles(look, zone), *waits(look, zone))
+
+
+def to_dict(look: Look, speed: Speed) -> dict[str, object]:
+    """Return one line of `edition watch --json`; times are ISO 8601 in UTC."""
+    return {
+        "at": look.at.isoformat(timespec="milliseconds"),
+        "date": look.name,
+        "status": look.status.value,
+        "why": look.status_why,
+        "audience": look.audience,
+        "settled": look.settled,
+        **{name: getattr(look, name) for name in ("accepted", "refused", "uncertain", "skipped", "deferred", "left")},
+        "per_second": None if speed.per_second is None else round(speed.per_second, 2),
+        "seconds_left": None if (left := speed.seconds_left(look)) is None else round(left, 1),
+        "waiting": [
+            {"cause": one.cause.value, "people": one.people, "until": _iso(one.until), "label": one.label}
+            for one in look.waiting
+        ],
+        "relays": [_relay_dict(one) for one in look.relays],
+        "workers": [
+            {
+                "name": one.name,
+                "machine": one.machine,
+                "seen_at": _iso(one.seen_at),
+                "silent": one.silent(look.at),
+                "connections": one.connections,
+                "per_second": one.per_second,
+            }
+            for one in look.workers
+        ],
+    }
+
+
+def _relay_dict(one: RelayView) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "connections": one.connections,
+        "allowed": one.allowed,
+        "most": one.most,
+        "trouble": one.trouble,
+        "again_at": _iso(one.again_at),
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat(timespec="milliseconds")

@@ -1,0 +1,285 @@
+"""What came back to the bounce address: a bounce, a delay, a complaint, an automatic answer, or anything else.
+
+In: the mail as bytes, and the address it came to. Out: a `Report`: what it says, in the words of `core/reply.py`, and
+the traces by which the delivery may be found, best first. It believes nothing: whose delivery it is, and whether that
+is genuine, is settled by the keys in `flows/read_bounce.py`. Sources: RFC 3464 and RFC 6522 (delivery reports), RFC
+5965 and RFC 6650 (complaints), RFC 3834 (automatic answers).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import unquote
+
+from newsletter.core.mail_parts import Headers, Mail, Part, every, fields, first, split, take_apart, words
+from newsletter.core.reply import Phase, Reply, parse_reply, tame
+
+
+class ReportKind(StrEnum):
+    """What a mail to the bounce address is."""
+
+    FAILED = "failed"
+    """It did not arrive, for good: a bounce."""
+    DELAYED = "delayed"
+    """It has not arrived yet; the server goes on trying."""
+    ARRIVED = "arrived"
+    """A report of success, or of a list that handed it on."""
+    COMPLAINT = "complaint"
+    """A reader, through the provider, calls it unwanted."""
+    LEFT = "left"
+    """A reader, through the provider, wants no more of it."""
+    OTHER_FEEDBACK = "other-feedback"
+    """Feedback that is no complaint: `not-spam`, or about authentication."""
+    AUTO_REPLY = "auto-reply"
+    """A holiday notice, a read receipt, a challenge."""
+    STRANGE = "strange"
+    """Anything else: a person's letter, or spam."""
+
+
+class TraceKind(StrEnum):
+    """What a trace is; the order is that of trust."""
+
+    VERP = "return address"
+    ENVELOPE_ID = "envelope id"
+    UNSUBSCRIBE = "opt-out link"
+    MESSAGE_ID = "Message-ID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One text that may name the delivery."""
+
+    kind: TraceKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a mail says."""
+
+    kind: ReportKind
+    reply: Reply | None = None
+    """What the server said that gave up or waits; None when it is about no such thing."""
+    traces: tuple[Trace, ...] = ()
+    said: str = ""
+    """In a few words what it was: the type of a complaint, the subject of an answer."""
+
+
+def read_report(raw: bytes, *, recipient: str = "") -> Report:
+    """Read one mail; whatever the bytes, there is a report. `recipient` is where it came to, when that is known."""
+    mail = take_apart(raw)
+    traces = tuple(dict.fromkeys(_traces(mail, recipient)))
+    feedback = mail.find("message/feedback-report")
+    if feedback is not None:
+        return _feedback(feedback, traces)
+    status = mail.find("message/delivery-status", "message/global-delivery-status")
+    if status is not None:
+        return _delivery_status(status, mail, traces)
+    if _is_bounce(mail):
+        return _plain_bounce(mail, traces)
+    kind = ReportKind.AUTO_REPLY if _is_automatic(mail) else ReportKind.STRANGE
+    return Report(kind=kind, traces=traces, said=_subject(mail))
+
+
+# Whose it is.
+
+_VERP = re.compile(r"(?<![\w.+-])b[+-][0-9a-z]{21}(?![\w.+-])", re.IGNORECASE | re.ASCII)
+_OPT_OUT = re.compile(r"/u/([A-Za-z0-9_-]{36})(?![A-Za-z0-9_-])")
+_MESSAGE_ID = re.compile(r"<?\s*(\d{1,10}\.[0-9a-z]{24}@[\w.-]{1,255})", re.IGNORECASE | re.ASCII)
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+_ARRIVED_AT = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
+_LATELY = 20
+"""Traces of one kind that are looked at: a mail may name our addresses a thousand times to keep us busy."""
+
+
+def _traces(mail: Mail, recipient: str) -> Iterator[Trace]:
+    returned = _returned(mail)
+    feedback = _block(mail.find("message/feedback-report"))
+    status = _block(mail.find("message/delivery-status", "message/global-delivery-status"))
+    came_to = [recipient, *every(mail.headers, *_ARRIVED_AT)]
+    came_from = [*every(feedback, "original-mail-from"), *every(returned, "return-path", "x-original-from")]
+    for text in _found(_VERP, [*came_to, *came_from]):
+        yield Trace(kind=TraceKind.VERP, text=text)
+    for value in list(every((*status, *feedback), "original-envelope-id"))[:_LATELY]:
+        # Printed as it was given, or still as xtext (RFC 3461 §4).
+        for text in dict.fromkeys((value, _XTEXT.sub(lambda one: chr(int(one[1], 16)), value))):
+            yield Trace(kind=TraceKind.ENVELOPE_ID, text=text.strip())
+    for text in _found(_OPT_OUT, map(unquote, every(returned, "list-unsubscribe"))):
+        yield Trace(kind=TraceKind.UNSUBSCRIBE, text=text)
+    ids = every(returned, "message-id", "cfbl-feedback-id", "x-ms-exchange-parent-message-id")
+    for text in _found(_MESSAGE_ID, [*every(feedback, "cfbl-feedback-id"), *ids]):
+        yield Trace(kind=TraceKind.MESSAGE_ID, text=text)
+
+
+def _found(pattern: re.Pattern[str], texts: Iterable[str]) -> list[str]:
+    found = (match for text in texts for match in pattern.finditer(text))
+    return [match[match.lastindex or 0] for match, _ in zip(found, range(_LATELY), strict=False)]
+
+
+def _returned(mail: Mail) -> Headers:
+    """Return the headers of our own mail, as far as they came back: attached, or quoted in the text."""
+    part = mail.find("message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers")
+    if part is not None:
+        return split(part.text.encode("utf-8", "replace"))[0]
+    return fields("\n".join(line.removeprefix("> ") for line in _words_of(mail).splitlines()))
+
+
+def _block(part: Part | None) -> Headers:
+    return () if part is None else fields("\n".join(line for line in part.text.splitlines() if line.strip()))
+
+
+def _words_of(mail: Mail) -> str:
+    plain = [part.text for part in mail.parts[:3] if part.kind == "text/plain"]
+    return "\n".join(plain or [_TAG.sub(" ", part.text) for part in mail.parts[:3] if part.kind == "text/html"])
+
+
+_TAG = re.compile(r"<(style|script)\b[^<]*</\1>|<[^<>]*>", re.IGNORECASE)
+
+
+def _subject(mail: Mail) -> str:
+    return tame(words(first(mail.headers, "subject")))[:200]
+
+
+# Complaints (RFC 5965).
+
+_HARMLESS = {"not-spam", "auth-failure", "dmarc"}
+
+
+def _feedback(part: Part, traces: tuple[Trace, ...]) -> Report:
+    kind = tame(first(_block(part), "feedback-type")).strip().lower()[:40] or "abuse"
+    if kind in _HARMLESS:
+        report = ReportKind.OTHER_FEEDBACK
+    elif kind.startswith("opt-out"):
+        report = ReportKind.LEFT
+    else:
+        report = ReportKind.COMPLAINT
+    return Report(kind=report, traces=traces, said=kind)
+
+
+# Delivery reports (RFC 3464).
+
+_ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
+_VAGUE = re.compile(r"\d\.0\.0")
+_CODE = re.compile(r"(?<![\d.#-])([45][0-5]\d)(?=[ \t-]|$)", re.ASCII)
+_TYPED = re.compile(r"\s*[\w.+-]{1,40}\s*;")
+
+
+def _delivery_status(part: Part, mail: Mail, traces: tuple[Trace, ...]) -> Report:
+    blocks = [fields(block) for block in re.split(r"\n[ \t]*\n", part.text.replace("\r\n", "\n"))]
+    people = [block for block in blocks if any(name in {"action", "status", "final-recipient"} for name, _ in block)]
+    if not people:
+        return _plain_bounce(mail, traces)
+    actions = [_action(block) for block in people]
+    # One mail went to one address. Where a list or a forwarding made several of it, one that arrived is enough.
+    for kind in (ReportKind.ARRIVED, ReportKind.DELAYED, ReportKind.FAILED):
+        if kind in actions:
+            block = people[actions.index(kind)]
+            break
+    return Report(kind=kind, reply=_status_reply(block, mail), traces=traces, said=tame(first(block, "action"))[:40])
+
+
+def _action(block: Headers) -> ReportKind:
+    action = first(block, "action").strip().lower()
+    if action.startswith(("deliver", "relay", "expand")):
+        return ReportKind.ARRIVED
+    if action.startswith("delay"):
+        return ReportKind.DELAYED
+    if action.startswith("fail"):
+        return ReportKind.FAILED
+    # `Action` is required, and left out all the same. What then says 4 may still be trying.
+    return {"2": ReportKind.ARRIVED, "4": ReportKind.DELAYED}.get(first(block, "status")[:1], ReportKind.FAILED)
+
+
+def _status_reply(block: Headers, mail: Mail) -> Reply:
+    """Return what was said, as if it had been said to us: a vague status gives way to the words of the server."""
+    diagnostic = _TYPED.sub("", first(block, "diagnostic-code"), count=1).strip()
+    status = _ENHANCED.search(first(block, "status"))
+    enhanced = status[1] if status else ""
+    inner = _ENHANCED.search(diagnostic)
+    if inner and inner[1][0] != "2" and (not enhanced or _VAGUE.fullmatch(enhanced)):
+        enhanced = inner[1]
+    if not diagnostic and (not enhanced or _VAGUE.fullmatch(enhanced)):
+        return _reply_in(_words_of(mail), status=enhanced)
+    return _reply_in(diagnostic, status=enhanced)
+
+
+def _reply_in(text: str, *, status: str = "") -> Reply:
+    """Return the reply that a text quotes: its code, else the one that its enhanced code stands for."""
+    line = " ".join(text.split())
+    code = _CODE.search(line)
+    inner = _ENHANCED.search(line)
+    enhanced = status or (inner[1] if inner and inner[1][0] != "2" else "")
+    number = int(code[1]) if code else 0
+    if not number or (enhanced and enhanced[0] != str(number)[0]):
+        number = 450 if enhanced.startswith("4") else 550
+    said = line[code.end() :] if code and (code.start() == 0 or len(line) > _LONG) else line
+    reply = parse_reply(number, [said.lstrip(" -")], phase=Phase.RCPT)
+    return Reply(phase=Phase.RCPT, code=number, enhanced=enhanced or reply.enhanced, text=reply.text[:500])
+
+
+_LONG = 300
+"""A longer text is a letter that quotes the reply; what stands before it is greeting."""
+
+
+# Bounces in words alone (qmail, old Exim, and whatever else).
+
+_DAEMON = re.compile(r"\b(mailer-?daemon|postmaster|mail delivery (sub)?system|double-bounce)\b", re.IGNORECASE)
+_FAILURE = re.compile(
+    r"undeliver|not (be )?delivered|delivery (has )?(failed|failure|status)|failure notice|returned mail"
+    r"|unzustellbar|nicht zugestellt|non remis|no entregado|non recapitat",
+    re.IGNORECASE,
+)
+_QMAIL = "This is the qmail-send program"
+_WAITING = re.compile(
+    r"\b(delay(ed)?|still (trying|undelivered)|will (be retried|keep trying|retry)|not yet been delivered"
+    r"|warning only)\b",
+    re.IGNORECASE,
+)
+_ORIGINAL = re.compile(
+    r"^[ >]{0,9}(-{2,80} ?(below|this is|original|returned|the (original|returned)|forwarded)|original message"
+    r"|return-path:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _is_bounce(mail: Mail) -> bool:
+    if first(mail.headers, "x-failed-recipients") or _QMAIL in _words_of(mail)[:2_000]:
+        return True
+    sender = f"{first(mail.headers, 'from')} {first(mail.headers, 'sender')}"
+    return bool(_DAEMON.search(sender)) and bool(_FAILURE.search(f"{_subject(mail)} {_words_of(mail)[:2_000]}"))
+
+
+def _plain_bounce(mail: Mail, traces: tuple[Trace, ...]) -> Report:
+    text = _words_of(mail)
+    # Not what the returned mail says: a tip may well be about the number 550.
+    cut = _ORIGINAL.search(text)
+    text = text[: cut.start()] if cut else text
+    waiting = _WAITING.search(f"{_subject(mail)} {text}") and not _FAILURE.search(_subject(mail))
+    kind = ReportKind.DELAYED if waiting else ReportKind.FAILED
+    return Report(kind=kind, reply=_reply_in(text[:8_000]), traces=traces, said=_subject(mail))
+
+
+# Automatic answers (RFC 3834, and what programs really send).
+
+_AWAY = re.compile(
+    r"^\s*(re: ?)?(out of (the )?office|automatic reply|auto(matic)?[- ]?(reply|response|answer)|vacation|away from"
+    r"|abwesen|automatische antwort|r[ée]ponse automatique|absence|respuesta autom|fuera de|risposta automatica"
+    r"|autosvar)",
+    re.IGNORECASE,
+)
+_AUTOMATIC = ("x-autoreply", "x-autorespond", "x-auto-response-suppress", "x-mail-autoreply", "x-vacation")
+
+
+def _is_automatic(mail: Mail) -> bool:
+    submitted = first(mail.headers, "auto-submitted").partition(";")[0].strip().lower()
+    return (
+        submitted not in {"", "no"}
+        or any(first(mail.headers, name) for name in _AUTOMATIC)
+        or first(mail.headers, "precedence").strip().lower() in {"auto_reply", "auto-reply"}
+        or first(mail.headers, "x-apple-action").strip().lower() == "vacation"
+        or mail.find("message/disposition-notification") is not None
+        or bool(_AWAY.match(_subject(mail)))
+    )

@@ -1,0 +1,270 @@
+"""Reading one mail that came to the bounce address, and doing what it says if it is genuine.
+
+In: the mail as bytes. Out: what was done, in words. Anybody can write to that address, so only our own keys decide
+whose delivery it is; what bears none of our tokens changes nothing. One transaction; twice is as good as once.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from newsletter.core.bounce_count import FAILED, POINTS
+from newsletter.core.breaker import AT_LEAST
+from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.edition import Edition
+from newsletter.core.evidence import Later, Standing, may_suppress, read_back, stands_after, written
+from newsletter.core.mail_report import Report, ReportKind, Trace, TraceKind, read_report
+from newsletter.core.reply import ReplyClass, Verdict, judge
+from newsletter.core.subscriber import SubscriberState, complain, stronger, unsubscribe
+from newsletter.core.token import Keyring, read_unsubscribe_token, read_verp_token
+from newsletter.flows.alert import report as alert
+from newsletter.flows.alert import settle_alert
+from newsletter.flows.bounce import reason_to_stop, suppress
+from newsletter.flows.change_subscriber import move_on
+from newsletter.flows.resolve import move_totals
+from newsletter.store import edition as editions
+from newsletter.store import evidence
+from newsletter.store import log as logs
+from newsletter.store import subscriber as subscribers
+from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.evidence import Found
+from newsletter.store.subscriber import Consent
+from newsletter.store.unit import Tx, Unit
+
+logger = logging.getLogger(__name__)
+
+BOUNCE_MAIL = "bounce mail"
+FEEDBACK = "feedback report"
+"""By which way something is known of a person (`Consent.channel`)."""
+
+COMPLAINTS_AT_LEAST, COMPLAINTS_PER_MILLE = 3, 3
+"""Gmail and Yahoo stop trusting a sender at 0.3 % complaints; of a few people one says nothing."""
+
+BLOCKS_PERCENT = 2
+"""Share of an edition that may come back because of us before somebody is told; never for fewer than `AT_LEAST`."""
+
+_LONGEST = 500
+
+
+class Done(StrEnum):
+    """What came of a mail."""
+
+    NOTED = "noted"
+    """It is kept beside the delivery; the subscription goes on."""
+    STOPPED = "stopped"
+    """The subscription ended."""
+    HELD = "held"
+    """It would have ended the subscription; too many did at once, so a person looks first."""
+    KNOWN = "known"
+    """Nothing new."""
+    IGNORED = "ignored"
+    """It is about nothing that we keep: a holiday notice, a letter, feedback that is no complaint."""
+    UNKNOWN = "unknown"
+    """It bears no genuine token of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """What a mail was, and what was done."""
+
+    kind: ReportKind
+    done: Done
+    edition: str = ""
+    """The name of the edition that it is about."""
+    words: str = ""
+    """What the server said, or what kind of mail it was."""
+
+
+_ABOUT_DELIVERIES = {
+    ReportKind.FAILED,
+    ReportKind.DELAYED,
+    ReportKind.ARRIVED,
+    ReportKind.COMPLAINT,
+    ReportKind.LEFT,
+}
+
+
+def read_bounce(unit: Unit, keyring: Keyring, raw: bytes, *, recipient: str = "", now: datetime) -> Handled:
+    """Do what one mail says; `recipient` is the address it came to, as the mail server names it."""
+    mail = read_report(raw, recipient=recipient)
+    if mail.kind not in _ABOUT_DELIVERIES:
+        return Handled(kind=mail.kind, done=Done.IGNORED, words=mail.said)
+    with unit.write() as tx:
+        found = _find(tx, keyring, mail.traces)
+        if found is None:
+            # Its words are not repeated: a stranger wrote them.
+            logger.warning(
+                "a mail of kind %r came back that bears no genuine token of ours: not heeded", mail.kind.value
+            )
+            return Handled(kind=mail.kind, done=Done.UNKNOWN)
+        edition = editions.by_id(tx, found.edition_id)
+        done = _act(tx, found, edition, mail, now=now)
+    words = written(mail.reply) if mail.reply else mail.said
+    return Handled(kind=mail.kind, done=done, edition=edition.name, words=words)
+
+
+def _find(tx: Tx, keyring: Keyring, traces: tuple[Trace, ...]) -> Found | None:
+    """Return the delivery that the first genuine trace names."""
+    for trace in traces:
+        one = _delivery(tx, keyring, trace)
+        found = evidence.find(tx, one) if one is not None else None
+        if found is not None:
+            return found
+    return None
+
+
+def _delivery(tx: Tx, keyring: Keyring, trace: Trace) -> DeliveryId | None:
+    match trace.kind:
+        case TraceKind.VERP | TraceKind.ENVELOPE_ID:
+            return read_verp_token(keyring, trace.text)
+        case TraceKind.UNSUBSCRIBE:
+            link = read_unsubscribe_token(keyring, trace.text)
+            if link is None or link.edition_id is None:
+                return None
+            return evidence.of_person(tx, link.edition_id, link.subscriber_id)
+        case TraceKind.MESSAGE_ID:
+            return evidence.of_message(tx, trace.text)
+
+
+def _act(tx: Tx, found: Found, edition: Edition, mail: Report, *, now: datetime) -> Done:
+    if mail.kind is ReportKind.LEFT:
+        return _leave(tx, found, mail, now=now)
+    after = stands_after(found.standing, mail.kind)
+    verdict = judge(mail.reply) if mail.kind is ReportKind.FAILED and mail.reply else None
+    if verdict is not None and found.standing.later is Later.HELD:
+        return Done.HELD
+    again = after == found.standing
+    # The same no a second time says nothing, above all not to one who was brought back since.
+    if again and not (verdict and verdict.suppress and not judge(read_back(found.text)).suppress):
+        return Done.KNOWN
+    text = written(mail.reply)[:_LONGEST] if mail.reply else mail.said
+    done = Done.NOTED
+    why = ""
+    if verdict is not None and found.subscriber_id is not None:
+        # A refusal that is sure ends it whenever it comes; the rest counts once an edition, and not if it did already.
+        fresh = not again and found.standing.state not in FAILED
+        _write(tx, found, after, edition, text=text, words=verdict.plain, now=now)
+        if not again:
+            evidence.add_to_tally(tx, edition.id, verdict.kind, now=now)
+            _alert_of_blocks(tx, edition, verdict, text, now=now)
+        if verdict.suppress:
+            why = verdict.plain
+        elif fresh and verdict.kind in POINTS:
+            why = reason_to_stop(tx, found.subscriber_id, now=now)
+    else:
+        _write(tx, found, after, edition, text=text, words=_SETTLED.get(mail.kind, ""), now=now)
+    if why:
+        done = _stop(tx, found, after, edition, why=why, text=text, now=now)
+    if mail.kind is ReportKind.COMPLAINT:
+        done = _complain(tx, found, edition, mail, now=now)
+    return done
+
+
+_SETTLED = {
+    ReportKind.FAILED: "it came back",
+    ReportKind.COMPLAINT: "the reader complained of it",
+    ReportKind.ARRIVED: "the mail server reported it",
+}
+
+
+def _write(tx: Tx, found: Found, after: Standing, edition: Edition, *, text: str, words: str, now: datetime) -> None:
+    arrived = after.state is DeliveryState.ACCEPTED
+    reason = f"{'It arrived' if arrived else 'It did not arrive'}: {words}"
+    evidence.note(tx, found, after, text=text, reason=reason, now=now)
+    if after.state is not found.standing.state:
+        move_totals(tx, edition, 1, after.state)
+
+
+def _stop(tx: Tx, found: Found, after: Standing, edition: Edition, *, why: str, text: str, now: datetime) -> Done:
+    """End the subscription, unless so many would end at once that a person must look first."""
+    assert found.subscriber_id is not None  # noqa: S101 - whoever was erased has no subscription
+    person = subscribers.by_id(tx, found.subscriber_id)
+    if person is None or stronger(person.state, SubscriberState.BOUNCED) is person.state:
+        return Done.NOTED
+    times, may = may_suppress(evidence.recent(tx, edition.id), now=now, audience=edition.audience)
+    evidence.save_recent(tx, edition.id, times)
+    if may:
+        suppress(tx, found.subscriber_id, why=f"It came back: {why}", now=now, channel=BOUNCE_MAIL, of=edition.id)
+        return Done.STOPPED
+    held = Standing(state=after.state, later=Later.HELD)
+    settled = Found(id=found.id, edition_id=edition.id, subscriber_id=found.subscriber_id, standing=after)
+    evidence.note(tx, settled, held, text=text, reason="", now=now)
+    message = (
+        f"Very many mails of the edition of {edition.name} came back within ten minutes; from here on nobody is taken "
+        f"off the list for it. Look at them with `newsletter bounce list {edition.name}`, then decide with "
+        f"`newsletter bounce release {edition.name}` or `newsletter bounce dismiss {edition.name}`."
+    )
+    alert(tx, Alert(kind=AlertKind.BOUNCES_HELD, about=edition.name, message=message, raised_at=now))
+    return Done.HELD
+
+
+def _complain(tx: Tx, found: Found, edition: Edition, mail: Report, *, now: datetime) -> Done:
+    _alert_of_complaints(tx, edition, now=now)
+    before = subscribers.locked(tx, found.subscriber_id) if found.subscriber_id is not None else None
+    if before is None:
+        return Done.NOTED
+    after = complain(before, now=now, why=f"called the edition of {edition.name} unwanted ({mail.said})")
+    said = Consent(at=now, action="complained", channel=FEEDBACK, source=mail.said, edition_id=edition.id)
+    move_on(tx, before, after, said, reason="complained")
+    return Done.STOPPED if after != before else Done.NOTED
+
+
+def _alert_of_blocks(tx: Tx, edition: Edition, verdict: Verdict, text: str, *, now: datetime) -> None:
+    """Behind a relay a block of our mail shows here alone."""
+    if verdict.kind not in {ReplyClass.POLICY, ReplyClass.AUTHENTICATION}:
+        return
+    count = evidence.refused_for_us(tx, edition.id)
+    if count < AT_LEAST or count * 100 <= BLOCKS_PERCENT * edition.audience:
+        return
+    said = _ADDRESS.sub("…", text)[:300]
+    message = (
+        f"{count:,} of {edition.audience:,} mails of the edition of {edition.name} came back because of us, not of the "
+        f'readers: the last server said "{said}". `newsletter bounce list {edition.name}` shows them all.'
+    )
+    alert(tx, Alert(kind=AlertKind.REFUSED_PEOPLE, about=edition.name, message=message, raised_at=now))
+
+
+_ADDRESS = re.compile(r"[^\s<>@]{1,64}@[^\s<>@]{1,255}")
+
+
+def _alert_of_complaints(tx: Tx, edition: Edition, *, now: datetime) -> None:
+    count = evidence.counts(tx, edition.id).get(Later.COMPLAINED, 0)
+    if count < COMPLAINTS_AT_LEAST or count * 1000 < COMPLAINTS_PER_MILLE * edition.audience:
+        return
+    message = (
+        f"{count:,} of {edition.audience:,} readers called the edition of {edition.name} unwanted. From 0.3 % on, "
+        "Gmail and Yahoo put a sender's mail into the spam folder: does everybody on the list know why they are on it?"
+    )
+    alert(tx, Alert(kind=AlertKind.COMPLAINTS, about=edition.name, message=message, raised_at=now))
+
+
+def _leave(tx: Tx, found: Found, mail: Report, *, now: datetime) -> Done:
+    before = subscribers.locked(tx, found.subscriber_id) if found.subscriber_id is not None else None
+    if before is None:
+        return Done.KNOWN
+    after = unsubscribe(before, now=now, why=f"opted out by the mail provider ({mail.said})")
+    said = Consent(at=now, action="unsubscribed", channel=FEEDBACK, source=mail.said, edition_id=found.edition_id)
+    move_on(tx, before, after, said, reason="unsubscribed")
+    return Done.STOPPED if after != before else Done.KNOWN
+
+
+def settle_held(unit: Unit, edition: Edition, *, stop: bool, who: str, now: datetime) -> int:
+    """Decide about the bounces of an edition that were held: end those subscriptions, or let them go on."""
+    count = 0
+    with unit.write() as tx:
+        for found in evidence.held(tx, edition.id):
+            count += 1
+            after = Standing(state=found.standing.state, later=Later.BOUNCED if stop else Later.NOTHING)
+            evidence.note(tx, found, after, text=found.text if stop else "", reason="", now=now)
+            if stop and found.subscriber_id is not None:
+                why = f"It came back: {found.text}"
+                suppress(tx, found.subscriber_id, why=why, now=now, channel=BOUNCE_MAIL, of=edition.id)
+        settle_alert(tx, AlertKind.BOUNCES_HELD, edition.name, now=now)
+        if count:
+            what = "bounce release" if stop else "bounce dismiss"
+            logs.add(tx, logs.Entry(at=now, who=who, what=what, about=edition.name, why=f"{count} people"))
+    return count

@@ -1,0 +1,236 @@
+"""What came to light about deliveries after a server took them, and the history that failures are counted from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from newsletter.core.bounce_count import POINTS, Past
+from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.edition import EditionId
+from newsletter.core.evidence import Later, Standing, read_back
+from newsletter.core.reply import ReplyClass, judge
+from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.core.token import message_id
+from newsletter.store import installation as installations
+from newsletter.store.schema import delivery, edition, subscriber, tally
+from newsletter.store.unit import Tx
+
+_REMEMBERED = 16
+"""Editions back that failures are counted over; more than the longest count needs."""
+
+_LARGEST = 2**31 - 1
+"""The largest id of an edition; PostgreSQL refuses to compare with more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A delivery that a report is about."""
+
+    id: DeliveryId
+    edition_id: EditionId
+    subscriber_id: SubscriberId | None
+    """None once the person was erased."""
+    standing: Standing
+    text: str = ""
+    """What the last report said."""
+
+
+def find(tx: Tx, wanted: DeliveryId) -> Found | None:
+    """Return a delivery, which stays as it is until the transaction ends; None when there is none, or none any more."""
+    row = tx.execute(select(delivery).where(delivery.c.id == wanted).with_for_update()).first()
+    if row is None:
+        return None
+    return Found(
+        id=DeliveryId(row.id),
+        edition_id=EditionId(row.edition_id),
+        subscriber_id=None if row.subscriber_id is None else SubscriberId(row.subscriber_id),
+        standing=Standing(state=DeliveryState(row.state), later=Later(row.later)),
+        text=row.later_text,
+    )
+
+
+def of_person(tx: Tx, of: EditionId, who: SubscriberId) -> DeliveryId | None:
+    """Return the delivery of a person in an edition."""
+    query = select(delivery.c.id).where(delivery.c.edition_id == of, delivery.c.subscriber_id == who)
+    found = tx.execute(query).scalar()
+    return None if found is None else DeliveryId(found)
+
+
+def of_message(tx: Tx, text: str) -> DeliveryId | None:
+    """Return the delivery that bears a Message-ID.
+
+    It is a hash, so this walks through the edition that it names: two seconds for a million people, and only for the
+    rare mail that bears nothing better.
+    """
+    number, _, rest = text.partition(".")
+    domain = rest.rpartition("@")[2]
+    of = EditionId(int(number))
+    if of > _LARGEST:
+        return None
+    nonce = tx.execute(select(edition.c.nonce).where(edition.c.id == of)).scalar()
+    if nonce is None:
+        return None
+    wanted = text.casefold()
+    query = select(delivery.c.id).where(delivery.c.edition_id == of)
+    ids = tx.execute(query, execution_options={"yield_per": 10_000})
+    try:
+        found = (DeliveryId(row.id) for row in ids)
+        return next((one for one in found if message_id(of, one, nonce, domain).casefold() == wanted), None)
+    finally:
+        # PostgreSQL keeps a cursor open for what was not read.
+        ids.close()
+
+
+def note(tx: Tx, one: Found, after: Standing, *, text: str, reason: str, now: datetime) -> None:
+    """Write how a delivery stands after a report; `reason` is why an uncertain one is settled."""
+    changed: dict[str, object] = {
+        "later": after.later.value,
+        "later_at": now,
+        # Of an erased person nothing is kept that may name the address.
+        "later_text": text if one.subscriber_id is not None else "",
+    }
+    if after.state is not one.standing.state:
+        changed |= {"state": after.state.value, "reason": reason}
+    tx.execute(update(delivery).where(delivery.c.id == one.id).values(**changed))
+
+
+def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
+    """Return what became of the last editions for a person, newest first; open ones are left out."""
+    # Named by edition too, so that the index on (edition, subscriber) serves.
+    last = select(edition.c.id).order_by(edition.c.id.desc()).limit(_REMEMBERED)
+    query = (
+        select(delivery, edition.c.started_at)
+        .join(edition, edition.c.id == delivery.c.edition_id)
+        .where(delivery.c.edition_id.in_(last), delivery.c.subscriber_id == who)
+        .order_by(delivery.c.edition_id.desc())
+    )
+    found = []
+    for row in tx.execute(query):
+        back = row.later in {Later.BOUNCED, Later.HELD}
+        found.append(
+            Past(
+                at=(row.later_at if back else None) or row.last_attempt_at or row.started_at,
+                state=DeliveryState(row.state),
+                # What the server said when it came back, not what it said when it took it.
+                kind=judge(read_back(row.later_text)).kind if back else row.kind,
+                bounced=back,
+            )
+        )
+    return found
+
+
+BY_MAIL = 0
+"""What bears, in place of a worker, the tally of what came back by mail; no worker has this id."""
+
+_TALLIED = {
+    ReplyClass.HARD: "hard",
+    ReplyClass.POLICY: "policy",
+    ReplyClass.AUTHENTICATION: "policy",
+    ReplyClass.CONTENT: "content",
+}
+
+
+def add_to_tally(tx: Tx, of: EditionId, kind: ReplyClass, *, now: datetime) -> None:
+    """Count a mail that came back, so that whoever adds up the tally of an edition hears of it too.
+
+    The server had accepted it: `refused` stays as it is, and so does every sum of outcomes.
+    """
+    column = _TALLIED.get(kind)
+    if column is None:
+        return
+    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    tx.execute(
+        insert(tally)
+        .values({"edition_id": of, "worker_id": BY_MAIL, column: 1, "since": now, "at": now})
+        .on_conflict_do_update(
+            index_elements=["edition_id", "worker_id"], set_={column: tally.c[column] + 1, "at": now}
+        )
+    )
+
+
+def refused_for_us(tx: Tx, of: EditionId) -> int:
+    """Return how many mails of an edition came back because of us: blocked, or not believed."""
+    query = select(tally.c.policy).where(tally.c.edition_id == of, tally.c.worker_id == BY_MAIL)
+    return tx.execute(query).scalar() or 0
+
+
+def expired_people(tx: Tx, of: EditionId, *, after: int, limit: int) -> Sequence[tuple[DeliveryId, SubscriberId]]:
+    """Return active people who were given up for a reason that counts, in order; `after` is the last one seen."""
+    query = (
+        select(delivery.c.id, delivery.c.subscriber_id)
+        .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .where(
+            delivery.c.edition_id == of,
+            delivery.c.id > after,
+            delivery.c.state == DeliveryState.EXPIRED.value,
+            delivery.c.kind.in_(list(POINTS)),
+            subscriber.c.state == SubscriberState.ACTIVE.value,
+        )
+        .order_by(delivery.c.id)
+        .limit(limit)
+    )
+    return [(DeliveryId(row.id), SubscriberId(row.subscriber_id)) for row in tx.execute(query)]
+
+
+def counts(tx: Tx, of: EditionId) -> dict[Later, int]:
+    """Return how much came to light about an edition."""
+    query = (
+        select(delivery.c.later, func.count())
+        .where(delivery.c.edition_id == of, delivery.c.later != "")
+        .group_by(delivery.c.later)
+    )
+    return {Later(later): count for later, count in tx.execute(query)}
+
+
+def held(tx: Tx, of: EditionId) -> Iterator[Found]:
+    """Give the deliveries of an edition whose bounces wait for a person."""
+    query = select(delivery.c.id).where(delivery.c.edition_id == of, delivery.c.later == Later.HELD.value)
+    for one in list(tx.execute(query.order_by(delivery.c.id)).scalars()):
+        found = find(tx, DeliveryId(one))
+        if found is not None:
+            yield found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One delivery about which something came to light, as people see it."""
+
+    email: str
+    """Empty once the person was erased."""
+    later: Later
+    at: datetime | None
+    text: str
+
+
+def rows(tx: Tx, of: EditionId) -> Iterator[Row]:
+    """Give what came to light about an edition, the latest first."""
+    query = (
+        select(delivery.c.later, delivery.c.later_at, delivery.c.later_text, subscriber.c.email)
+        .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+        .where(delivery.c.edition_id == of, delivery.c.later != "")
+        .order_by(delivery.c.later_at.desc(), delivery.c.id.desc())
+    )
+    for row in tx.execute(query, execution_options={"yield_per": 500}):
+        yield Row(email=row.email or "", later=Later(row.later), at=row.later_at, text=row.later_text)
+
+
+def recent(tx: Tx, of: EditionId) -> list[datetime]:
+    """Return when the last bounces of an edition came that would have ended a subscription."""
+    stored = installations.load_quota(tx, _window(of))
+    return [datetime.fromisoformat(one) for one in json.loads(stored)] if stored else []
+
+
+def save_recent(tx: Tx, of: EditionId, times: Sequence[datetime]) -> None:
+    """Store them."""
+    installations.save_quota(tx, _window(of), json.dumps([at.isoformat() for at in times]))
+
+
+def _window(of: EditionId) -> str:
+    return f"bounces {of}"

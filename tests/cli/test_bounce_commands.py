@@ -1,0 +1,122 @@
+"""`newsletter bounce`: what a mail server's pipe hands over, and the exit codes that it lives by."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.edition import Edition
+from newsletter.core.subscriber import Subscriber, SubscriberState
+from newsletter.core.token import make_verp_sender
+from newsletter.store.schema import delivery
+from tests.cli.conftest import Home
+from tests.core.bounce_corpus import POSTFIX, Sample
+from tests.flows.people_world import KEYRING, begin_edition, get, put, set_delivery
+
+TRY_AGAIN = 75
+
+
+def sent(home: Home) -> tuple[Subscriber, Edition, str]:
+    """Return a person, the edition that a server took for her, and the bounce address it bore."""
+    person = put(home.unit, "ann@example.org")
+    of = begin_edition(home.unit)
+    set_delivery(home.unit, of, person, DeliveryState.ACCEPTED, kind="ok")
+    with home.unit.read() as tx:
+        one = tx.execute(select(delivery.c.id)).scalar_one()
+    return person, of, make_verp_sender(KEYRING, DeliveryId(one), "bounces.example.com")
+
+
+def mail(verp: str) -> str:
+    """Return a hard bounce."""
+    return Sample(name="", kind="failed", text=POSTFIX).raw(verp=verp).decode()
+
+
+def test_a_bounce_through_a_pipe(home: Home) -> None:
+    """It is done with code 0, and again with code 0; the report, the list and the person tell of it."""
+    person, of, verp = sent(home)
+    ran = home.run("bounce", "read", stdin=mail(verp))
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == (
+        f"failed of {of.name}: the subscription is ended (550 5.1.1 <ann@example.org>: Recipient address "
+        "rejected: User unknown in virtual mailbox table).\n"
+    )
+    assert get(home.unit, person.id).state is SubscriberState.BOUNCED
+    assert "nothing new" in home.run("bounce", "read", stdin=mail(verp)).out
+    assert "1 mail came back after the mail server had taken it" in home.run("edition", "show", of.name).out
+    assert json.loads(home.run("edition", "show", of.name, "--json").out)["came_back"] == 1
+    assert "came back: 550 5.1.1" in home.run("subscriber", "show", "ann@example.org").out
+    shown = json.loads(home.run("subscriber", "show", "ann@example.org", "--json").out)["editions"]
+    assert (shown[0]["outcome"], shown[0]["later"]) == ("accepted", "bounced")
+    listed = json.loads(home.run("bounce", "list", "--json").out)
+    assert [(one["email"], one["later"]) for one in listed] == [("ann@example.org", "bounced")]
+    assert "User unknown" in home.run("bounce", "list").out
+
+
+def test_the_address_it_came_to(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mail server names it in an option or in the environment, when the mail itself does not."""
+    _, _, verp = sent(home)
+    lost = mail("somebody@example.com")
+    assert "no genuine token" in home.run("bounce", "read", stdin=lost).out
+    monkeypatch.setenv("ORIGINAL_RECIPIENT", verp)
+    assert "the subscription is ended" in home.run("bounce", "read", stdin=lost).out
+    monkeypatch.delenv("ORIGINAL_RECIPIENT")
+    ran = home.run("bounce", "read", "--recipient", verp, "--json", stdin=lost)
+    assert json.loads(ran.out)["done"] == "known"
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "Subject: hello\n\nhi", "x" * 3_000_000])
+def test_anything_else_is_let_go(home: Home, text: str) -> None:
+    """The mail server must not send a bounce about it: code 0."""
+    sent(home)
+    ran = home.run("bounce", "read", stdin=text)
+    assert ran.code == 0
+    assert "not heeded" in ran.out
+
+
+def test_without_a_database_it_is_tried_again(home: Home) -> None:
+    """What is not the mail's fault is EX_TEMPFAIL, so that the mail server keeps the mail."""
+    _, _, verp = sent(home)
+    (home.folder / "newsletter.db").rename(home.folder / "elsewhere.db")
+    ran = home.run("bounce", "read", stdin=mail(verp))
+    assert ran.code == TRY_AGAIN
+    assert "should try again later" in ran.err
+
+
+def test_with_a_broken_database_it_is_tried_again(home: Home) -> None:
+    """Nor is what nobody foresaw."""
+    _, _, verp = sent(home)
+    with sqlite3.connect(home.folder / "newsletter.db") as connection:
+        connection.execute("ALTER TABLE delivery RENAME COLUMN later TO sooner")
+    connection.close()
+    assert home.run("bounce", "read", stdin=mail(verp)).code == TRY_AGAIN
+
+
+def test_with_wrong_settings_it_is_tried_again(home: Home) -> None:
+    """An operator who mistypes a setting loses no bounce."""
+    _, _, verp = sent(home)
+    env: Path = home.folder / ".env"
+    env.write_text(f"{env.read_text()}NEWSLETTER_SEND_DAY=tosday\n")
+    assert home.run("bounce", "read", stdin=mail(verp)).code == TRY_AGAIN
+
+
+@pytest.mark.parametrize("verb", ["release", "dismiss"])
+def test_nothing_is_held(home: Home, verb: str) -> None:
+    """A decision about nothing changes nothing."""
+    sent(home)
+    ran = home.run("bounce", verb, "last")
+    assert (ran.code, "nothing was changed" in ran.out) == (0, True)
+    assert "Nothing of the edition" in home.run("bounce", "list").out
+
+
+def test_held_bounces_are_settled(home: Home) -> None:
+    """Releasing ends the subscriptions, and says how many."""
+    person, of, _ = sent(home)
+    set_delivery(home.unit, of, person, DeliveryState.ACCEPTED, later="held", later_text="550 5.1.1 gone")
+    assert "1 bounce waits for you" in home.run("edition", "show", of.name).out
+    assert home.run("bounce", "release", "last", "--yes").out == "1 person is taken off the list.\n"
+    assert get(home.unit, person.id).state is SubscriberState.BOUNCED

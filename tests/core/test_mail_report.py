@@ -1,0 +1,161 @@
+"""What came back: real shapes of bounces and complaints are understood, and nothing at all makes us stumble."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newsletter.core.mail_parts import DEPTH_LIMIT, PARTS_LIMIT, SIZE_LIMIT, take_apart
+from newsletter.core.mail_report import ReportKind, TraceKind, read_report
+from newsletter.core.reply import judge
+from tests.core.bounce_corpus import MESSAGE_ID, OPT_OUT, RETURNED, SAMPLES, VERP, Sample
+
+NAMES = [sample.name for sample in SAMPLES]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=NAMES)
+def test_what_it_is(sample: Sample) -> None:
+    """The kind of the mail, and for a bounce the server's code, words and what the table of replies makes of them."""
+    report = read_report(sample.raw())
+    assert report.kind == sample.kind
+    if sample.kind == ReportKind.FAILED:
+        assert report.reply is not None
+        assert (report.reply.code, report.reply.enhanced) == (sample.code, sample.enhanced)
+        assert sample.words in report.reply.text
+    if sample.rule_kind:
+        assert report.reply is not None
+        assert judge(report.reply).kind == sample.rule_kind
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=NAMES)
+def test_whose_it_is(sample: Sample) -> None:
+    """The bounce address is found wherever it stands; by any line end, too."""
+    for raw in (sample.raw(), sample.raw().replace(b"\r\n", b"\n")):
+        verp = [trace.text for trace in read_report(raw).traces if trace.kind is TraceKind.VERP]
+        assert verp == ([VERP.partition("@")[0]] if sample.traced else [])
+
+
+def by_name(name: str) -> Sample:
+    """Return a sample."""
+    return next(sample for sample in SAMPLES if sample.name == name)
+
+
+def test_traces_stand_in_the_order_of_trust() -> None:
+    """The address it came to goes before what the returned mail says, and each is named once."""
+    other = "b-zzzzzzzzzzzzzzzzzzzzz@bounces.example.com"
+    traces = read_report(by_name("postfix").raw(), recipient=other).traces
+    assert [(trace.kind, trace.text) for trace in traces] == [
+        (TraceKind.VERP, other.partition("@")[0]),
+        (TraceKind.VERP, VERP.partition("@")[0]),
+        (TraceKind.UNSUBSCRIBE, OPT_OUT),
+        (TraceKind.MESSAGE_ID, MESSAGE_ID),
+    ]
+    assert [trace.text for trace in read_report(by_name("traced by the envelope id alone").raw()).traces] == [
+        VERP.partition("@")[0].removeprefix("b+")
+    ]
+    assert [trace.kind for trace in read_report(by_name("complaint without anybody's address").raw()).traces] == [
+        TraceKind.UNSUBSCRIBE
+    ]
+    assert [trace.kind for trace in read_report(by_name("complaint by its Message-ID").raw()).traces] == [
+        TraceKind.MESSAGE_ID
+    ]
+
+
+def test_the_returned_mail_is_not_what_the_server_said() -> None:
+    """A tip about the number 550 5.1.1 does not make a bounce hard."""
+    text = (
+        "From: MAILER-DAEMON@mx.example.net\nTo: {verp}\nSubject: Undelivered mail\n\nThe mailbox is full.\n\n"
+        "--- Below this line is a copy of the message.\n\n" + RETURNED + "\n550 5.1.1 user unknown\n"
+    )
+    report = read_report(Sample(name="", kind="", text=text).raw())
+    assert report.reply is not None
+    assert judge(report.reply).kind == "mailbox-full"
+
+
+@given(st.data())
+@settings(max_examples=300)
+def test_garbled_mails(data: st.DataObject) -> None:
+    """Cut, doubled, overwritten and glued mails are read as something."""
+    raw = bytearray(data.draw(st.sampled_from(SAMPLES)).raw())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw)))
+        match data.draw(st.sampled_from(["cut", "insert", "overwrite", "double"])):
+            case "cut":
+                del raw[at : at + data.draw(st.integers(0, 400))]
+            case "insert":
+                raw[at:at] = data.draw(st.binary(max_size=40) | st.sampled_from(ODDITIES))
+            case "overwrite":
+                raw[at : at + 8] = data.draw(st.binary(min_size=8, max_size=8))
+            case _:
+                raw[at:at] = raw[: data.draw(st.integers(0, 400))]
+    report = read_report(bytes(raw))
+    assert isinstance(report.kind, ReportKind)
+    if report.reply is not None:
+        assert judge(report.reply).plain
+        assert len(report.reply.text) <= 500
+
+
+ODDITIES = [
+    b"\n\n",
+    b"Content-Type: multipart/mixed; boundary=x\n\n--x\n",
+    b"Content-Type: text/plain; charset=idna\n",
+    b"Content-Type: text/plain; charset=undefined\n",
+    b"Content-Transfer-Encoding: base64\n",
+    b"=?utf-16?b?AAA?=",
+    b"=?unknown-8bit?q?=FF?=",
+    b"Diagnostic-Code: smtp;\n",
+    b"Status: 9.9.9\nAction: \n",
+    b"\x00" * 30,
+    "Ünï \u2028".encode(),
+    b"--AB.1/mx\n",
+]
+
+
+@given(st.binary(max_size=2_000))
+def test_any_bytes(raw: bytes) -> None:
+    """What is no mail at all is strange, and that is all."""
+    assert isinstance(read_report(raw).kind, ReportKind)
+
+
+DEAR = b"From: mailer-daemon@x\nSubject: undelivered\n\n"
+BOMBS = {
+    "deep": "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(20_000)).encode(),
+    "wide": b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 100_000,
+    "headers": b"X-A: b\n" * 140_000 + b"\nbody",
+    "folded": b"Subject: a\n" + b" b\n" * 330_000 + b"\nbody",
+    "long line": b"Subject: " + b"=?utf-8?q?" * 100_000 + b"\n\nbody",
+    "return addresses": b"From: MAILER-DAEMON\nTo: " + VERP.encode() * 20_000 + b"\n\n",
+    "words": DEAR + b"user mailbox inbox full quota 4 5 " * 30_000,
+    "blanks": DEAR + b" " * 500_000 + b"<" * 400_000,
+    "tags": DEAR.rstrip() + b"\nContent-Type: text/html\n\n" + b"<style " * 140_000,
+    "dashes": DEAR + b"-" * 900_000,
+    "huge": by_name("postfix").raw() + b"x" * 20 * SIZE_LIMIT,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs(name: str) -> None:
+    """A mail made to harm costs a moment."""
+    raw = BOMBS[name]
+    began = time.process_time()
+    report = read_report(raw)
+    mail = take_apart(raw)
+    assert time.process_time() - began < 2
+    assert len(mail.parts) <= PARTS_LIMIT
+    assert len(report.traces) < 100
+    if name == "huge":
+        assert report.kind is ReportKind.FAILED
+
+
+def test_depth_has_an_end() -> None:
+    """What is nested too deep is left in its wrapping; what is within is read."""
+
+    def nested(levels: int) -> bytes:
+        head = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(levels))
+        return f"{head}Content-Type: message/feedback-report\n\nFeedback-Type: abuse\n".encode()
+
+    assert read_report(nested(DEPTH_LIMIT)).kind is ReportKind.COMPLAINT
+    assert read_report(nested(DEPTH_LIMIT + 1)).kind is ReportKind.STRANGE

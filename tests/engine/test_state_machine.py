@@ -1,0 +1,270 @@
+"""Any sequence of replies, drops and silences on a real wire, with people leaving and editions stopped meanwhile.
+
+After every pass the books balance, and each row says what the server knows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from newsletter.core.delivery import DeliveryState, UncertainPolicy
+from newsletter.core.edition import Edition, EditionStatus
+from newsletter.core.token import Keyring, make_unsubscribe_token
+from newsletter.engine.send import Sender
+from newsletter.errors import InputError
+from newsletter.flows import hold
+from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.flows.opt_out import opt_out
+from newsletter.store import delivery as deliveries
+from newsletter.store import edition as editions
+from newsletter.store import report
+from newsletter.store import subscriber as subscribers
+from newsletter.store.database import connect, open_unit
+from newsletter.store.report import Row
+from newsletter.store.unit import Unit
+from newsletter.transport.base import Relay, Security
+from newsletter.transport.smtp import connect as dial
+from tests.conftest import SECRET, FixedClock
+from tests.engine.conftest import TUESDAY, add_people, add_tip, first_slot, make_sender, work
+from tests.engine.model_server import ModelServer, Move, Opening, Turn
+
+PEOPLE = 8
+ROUNDS = 150
+"""Far more passes than an edition can take once all goes well."""
+SILENCE = 0.4
+"""Seconds after which the sender gives up on a silent server."""
+HANGS = {Move.KEEP_AND_HANG, Move.HANG_AT_RCPT}
+CLOSED = {EditionStatus.FINISHED, EditionStatus.CANCELLED}
+
+PLANS = st.lists(
+    st.tuples(
+        st.sampled_from([*Move, *[Move.TAKE] * 4]),
+        st.sampled_from(["", "", "", "", "leave", "pause", "cancel"]),
+        st.integers(0, PEOPLE - 1),
+    ),
+    max_size=12,
+)
+OPENINGS = st.lists(st.sampled_from([*Opening, Opening.AHEAD, Opening.IN_STEP]), max_size=5)
+
+
+@pytest.fixture(scope="module")
+def prepared(sqlite_template: Path, kitchen: Kitchen, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database with a frozen edition, which is copied for each example."""
+    path = tmp_path_factory.mktemp("frozen") / "newsletter.db"
+    shutil.copy(sqlite_template, path)
+    engine = connect(f"sqlite:///{path}")
+    unit = open_unit(engine)
+    add_people(unit, PEOPLE)
+    add_tip(unit)
+    assert freeze(unit, kitchen, first_slot(), now=TUESDAY).new
+    engine.dispose()
+    return path
+
+
+def address(number: int) -> str:
+    """Return the address of a reader."""
+    return f"p{number}@example.com"
+
+
+class Mailing(RuleBasedStateMachine):
+    """One edition to a few people, and all that may happen to it."""
+
+    template: Path
+
+    def __init__(self) -> None:
+        """Copy the database and start the server."""
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        path = shutil.copy(self.template, Path(self.folder.name) / "newsletter.db")
+        self.engine = connect(f"sqlite:///{path}")
+        self.unit: Unit = open_unit(self.engine)
+        self.clock = FixedClock(TUESDAY)
+        self.server = ModelServer()
+        self.server.__enter__()
+        self.hangs = 2
+        self.sound = False
+        """Nothing was found wrong so far; if something was, the end would only hide it."""
+        self.left: set[str] = set()
+        with self.unit.read() as tx:
+            [edition] = editions.latest(tx)
+        self.edition: Edition = edition
+
+    @initialize(connections=st.integers(1, 3), policy=st.sampled_from(UncertainPolicy))
+    def begin(self, connections: int, policy: UncertainPolicy) -> None:
+        """Decide how many connections there are, and what is done about doubt."""
+        self.connections, self.policy = connections, policy
+        self.sender = self.another()
+        self.sound = True
+
+    @rule()
+    def restart(self) -> None:
+        """End the process in order, and start another."""
+        self.sender = self.another()
+
+    @rule(openings=OPENINGS, plan=PLANS)
+    def send(self, openings: list[Opening], plan: list[tuple[Move, str, int]]) -> None:
+        """Work off what is due while the server plays a plan."""
+        turns = [Turn(self.bearable(move), self.meanwhile(act, who)) for move, act, who in plan]
+        self.pass_over(openings, turns)
+
+    @rule(who=st.integers(0, PEOPLE - 1))
+    def leave(self, who: int) -> None:
+        """Let somebody opt out."""
+        self.opt_out(who)
+
+    @rule()
+    def pause(self) -> None:
+        """Pause the edition."""
+        self.hold(hold.pause)
+
+    @rule()
+    def resume(self) -> None:
+        """Go on with it."""
+        if self.status() is EditionStatus.PAUSED:
+            hold.resume(self.unit, self.edition, who="ann", now=self.clock.now())
+
+    @rule(minutes=st.sampled_from([6, 40, 300]))
+    def wait(self, minutes: int) -> None:
+        """Let time pass."""
+        self.clock.turn(minutes=minutes)
+
+    def teardown(self) -> None:
+        """Let all go well from now on: in the end everybody is accounted for."""
+        try:
+            if self.sound:
+                self.finish()
+        finally:
+            self.server.__exit__(None, None, None)
+            self.engine.dispose()
+            self.folder.cleanup()
+
+    def finish(self) -> None:
+        """Run passes in which all goes well until the edition is closed."""
+        for _ in range(ROUNDS):
+            self.resume()
+            self.pass_over([], [])
+            if self.status() in CLOSED:
+                break
+            self.clock.turn(minutes=40)
+        with self.unit.read() as tx:
+            totals = editions.totals(tx, self.edition.id)
+            counts = deliveries.counts(tx, self.edition.id)
+        assert self.status() in CLOSED
+        assert totals == {state.value: count for state, count in counts.items()}
+        assert not {DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED} & set(+Counter(counts))
+
+    def another(self) -> Sender:
+        """Return the sender of another process."""
+        relay = Relay(
+            host="127.0.0.1", port=self.server.port, security=Security.NONE, timeout=SILENCE, dot_timeout=SILENCE
+        )
+        sender = make_sender(
+            self.unit,
+            self.clock,
+            lambda: dial(relay, monotonic=self.clock.monotonic),
+            connections=self.connections,
+            uncertain_policy=self.policy,
+        )
+        sender.recover()
+        return sender
+
+    def bearable(self, move: Move) -> Move:
+        """Take a silence for a hang-up once there were two: each costs real time."""
+        if move in HANGS:
+            self.hangs -= 1
+            if self.hangs < 0:
+                return Move.KEEP_AND_DROP if move is Move.KEEP_AND_HANG else Move.DROP_AT_RCPT
+        return move
+
+    def meanwhile(self, act: str, who: int) -> Callable[[], None] | None:
+        """Return what somebody does in the midst of the pass."""
+        acts: dict[str, Callable[[], None]] = {
+            "leave": lambda: self.opt_out(who),
+            "pause": lambda: self.hold(hold.pause),
+            # One in eight: after it there is nothing left to try.
+            "cancel": (lambda: self.hold(hold.cancel)) if who == 0 else lambda: None,
+        }
+        return acts.get(act)
+
+    def opt_out(self, who: int) -> None:
+        """Let somebody leave by the link of the mail."""
+        with self.unit.read() as tx:
+            person = subscribers.by_canonical(tx, address(who))
+        assert person is not None
+        token = make_unsubscribe_token(Keyring(current=SECRET), person.id, self.edition.id)
+        assert opt_out(self.unit, Keyring(current=SECRET), token, channel="page", now=self.clock.now()).genuine
+        self.left.add(address(who))
+
+    def hold(self, act: Callable[..., object]) -> None:
+        """Pause or cancel, if there is still something to stop."""
+        try:
+            act(self.unit, self.edition, who="ann", why="", now=self.clock.now())
+        except InputError:
+            assert self.status() in CLOSED
+
+    def status(self) -> EditionStatus:
+        """Return where the edition stands."""
+        with self.unit.read() as tx:
+            return editions.by_id(tx, self.edition.id).status
+
+    def pass_over(self, openings: list[Opening], turns: list[Turn]) -> None:
+        """Run one pass; nobody who had left, and nothing of what was stopped, may be offered in it."""
+        before = Counter(self.server.truth.offered)
+        left, status = set(self.left), self.status()
+        self.sound = False
+        self.server.deal(openings, turns)
+        work(self.sender)
+        offered = Counter(self.server.truth.offered)
+        assert not [who for who in left if offered[who] > before[who]], "somebody who had left"
+        assert status is EditionStatus.SENDING or offered == before, "of an edition that was stopped"
+        self.check()
+        self.sound = True
+
+    def check(self) -> None:
+        """Compare the rows with what the server knows."""
+        with self.unit.read() as tx:
+            current = editions.by_id(tx, self.edition.id)
+            receipt = report.receipt(tx, current)
+            rows = {row.email: row for row in report.rows(tx, of=self.edition.id)}
+        assert receipt.balances
+        assert receipt.audience == len(rows) == PEOPLE
+        for email, row in rows.items():
+            self.check_row(email, row)
+
+    def check_row(self, email: str, row: Row) -> None:
+        """Compare one row with what the server kept and said."""
+        truth = self.server.truth
+        timed_out = "time-out" in f"{row.reason} {row.reply}"
+        assert row.state is not DeliveryState.SENDING
+        assert (row.next_attempt_at is not None) == (row.state is DeliveryState.DEFERRED)
+        assert len(truth.ids.get(email, [b""])) == 1, "a second try is another message"
+        if row.state is DeliveryState.ACCEPTED:
+            assert truth.said[email] >= 1, (row, truth)
+        if self.policy is UncertainPolicy.RETRY:
+            return
+        assert truth.kept[email] <= 1, (row, truth)
+        if row.state is DeliveryState.UNCERTAIN:
+            assert truth.doubtful[email] or timed_out, ("needless doubt", row, truth)
+        elif truth.said[email]:
+            assert row.state is DeliveryState.ACCEPTED, (row, truth)
+        else:
+            assert truth.kept[email] == 0, (row, truth)
+
+
+@pytest.mark.slow
+def test_whatever_happens_on_the_wire_the_books_are_right(prepared: Path) -> None:
+    """Accepted is whom the server said 250 for; under `hold` nobody gets it twice, and doubt is never needless."""
+
+    class Prepared(Mailing):
+        template = prepared
+
+    run_state_machine_as_test(Prepared, settings=settings(max_examples=25, stateful_step_count=10))

@@ -1,0 +1,128 @@
+"""The wrong tip goes out: stopped, replaced and corrected by real processes; what each person received is the judge."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+
+import pytest
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import EditionStatus
+from newsletter.store import edition as editions
+from newsletter.store import report
+from newsletter.transport.catcher import Catcher, Step
+from tests.engine.conftest import add_tip
+from tests.path.conftest import MakeHome
+from tests.path.home import Home, Watch
+
+SEND = ("edition", "send", "--now", "--yes")
+WRONG, RIGHT, NOTE = "Name your branches", "The right one", "A correction"
+PEOPLE = 300
+NEVER = threading.Event()
+
+
+def received(catcher: Catcher) -> dict[str, list[str]]:
+    """Return the subjects that each person has, in order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in catcher.caught:
+        [subject] = [line[9:] for line in one.content.decode().splitlines() if line.startswith("Subject: ")]
+        if one.accepted:
+            found[one.rcpt_to].append(subject)
+    return found
+
+
+def add_tips(home: Home) -> None:
+    """Put the right tip and the correction beside the wrong one."""
+    add_tip(home.unit, "the-right-one")
+    add_tip(home.unit, "a-correction")
+
+
+def slow(step: Step, _address: str, _nth: int) -> None:
+    """Take a moment for each message; there is one server, so that makes fifty a second at most."""
+    if step is Step.DOT:
+        NEVER.wait(0.02)
+
+
+def balanced(home: Home, count: int) -> list[report.Receipt]:
+    """Return the reports of the date's editions, each of which adds up, the first one first."""
+    with home.unit.read() as tx:
+        found = [report.receipt(tx, one) for one in reversed(editions.latest(tx))]
+    assert len(found) == count
+    assert all(one.balances for one in found)
+    return found
+
+
+def test_stopped_replaced_and_corrected(make_home: MakeHome) -> None:
+    """Beside a running sender: nobody gets both tips, nobody gets none, and those with the wrong one are told."""
+    watch = Watch()
+    with Catcher(script=watch) as catcher:
+        home = make_home(catcher.port, PEOPLE, RATE_PER_SECOND=60)
+        add_tips(home)
+        sender = home.start(*SEND)
+        watch.wait_for(20)
+        code, words = home.run("edition", "replace", "last", "--tip", "the-right", "--because", "a mix-up", "--yes")
+        assert code == 0, words
+        assert sender.wait() == 0, sender.words
+        have = received(catcher)
+        assert len(have) == PEOPLE
+        assert {tuple(one) for one in have.values()} == {(WRONG,), (RIGHT,)}
+        wrong, right = balanced(home, 2)
+        assert (wrong.status, right.status) == (EditionStatus.CANCELLED, EditionStatus.FINISHED)
+        assert wrong.accepted + right.accepted == PEOPLE
+        assert wrong.uncertain == right.uncertain == 0
+
+        code, words = home.run("edition", "correct", wrong.name, "--tip", "a-corr", "--yes", "--yes")
+        assert code == 0, words
+        have = received(catcher)
+        assert {tuple(one) for one in have.values()} == {(WRONG, NOTE), (RIGHT,)}
+        assert balanced(home, 3)[2].accepted == wrong.accepted
+    assert home.run("db", "check")[0] == 0
+
+
+def test_killed_in_the_middle(make_sqlite_home: MakeHome) -> None:
+    """A `replace` that is killed while it sends is finished by giving it again; who is uncertain is named."""
+    watch = Watch()
+    with Catcher(script=watch) as catcher:
+        home = make_sqlite_home(catcher.port, PEOPLE, RATE_PER_SECOND=60)
+        add_tips(home)
+        first = home.start(*SEND)
+        watch.wait_for(20)
+        first.kill()
+        replace = ("edition", "replace", "last", "--tip", "the-right-one", "--yes")
+        second = home.start(*replace)
+        watch.wait_for(watch.count + 30)
+        second.kill()
+        code, words = home.run(*("edition", "replace", home.edition().date.isoformat(), "--tip", "the-right-one"))
+        assert code == 0, words
+        have = received(catcher)
+        assert max(len(one) for one in have.values()) == 1
+        wrong, right = balanced(home, 2)
+        assert len(have) + wrong.uncertain + right.uncertain >= PEOPLE
+        # Four connections, killed twice.
+        assert wrong.uncertain + right.uncertain <= 8
+    assert right.status is EditionStatus.FINISHED
+
+
+@pytest.mark.parametrize("act", [("pause", "last"), ("cancel", "last", "--yes")], ids=["pause", "cancel"])
+def test_a_slow_server(make_home: MakeHome, act: tuple[str, ...]) -> None:
+    """On a slow server a pause or a cancel stops the mail within moments: nothing is uncertain, and nobody is lost."""
+    watch = Watch(script=slow)
+    with Catcher(script=watch) as catcher:
+        home = make_home(catcher.port, PEOPLE * 4)
+        sender = home.start(*SEND)
+        watch.wait_for(20)
+        assert home.run("edition", *act)[0] == 0
+        began, before = time.monotonic(), watch.count
+        code = sender.wait()
+        took, after = time.monotonic() - began, watch.count - before
+        assert code == (1 if act[0] == "pause" else 0), sender.words
+        # At fifty messages a second; a busy machine is given its time.
+        assert took < 8
+        assert after < 200
+        states = list(home.states().values())
+        assert states.count(DeliveryState.ACCEPTED) == catcher.accepted.total() == watch.count
+        rest = DeliveryState.QUEUED if act[0] == "pause" else DeliveryState.SKIPPED
+        assert states.count(rest) == PEOPLE * 4 - watch.count
+        assert balanced(home, 1)[0].uncertain == 0
