@@ -50,7 +50,7 @@ from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
-from newsletter.transport.base import DOT_TIMEOUT, Relay, Security
+from newsletter.transport.base import DOT_TIMEOUT, ConnectFailure, Connection, Relay, Security
 from newsletter.transport.pool import Pool
 from newsletter.transport.presets import PRESETS, Preset
 from newsletter.transport.token_command import TokenCommand
@@ -313,12 +313,13 @@ class Application:
         return Purge(unit=self.unit, keep_deliveries=timedelta(days=days), process=self.process)
 
     def sender(self) -> Sender:
-        """Return a sender; whoever lets it work holds `sender_lock` meanwhile."""
-        relay, clock, settings = self.relay, self.clock, self.settings
+        """Return a sender; whoever lets it work holds `right_to_send` meanwhile."""
+        settings = self.settings
         return Sender(
             unit=self.unit,
-            clock=clock,
-            connect=lambda: smtp.connect(relay, monotonic=clock.monotonic),
+            clock=self.clock,
+            pool=self.pool,
+            connect=self.connect,
             publication=self.publication,
             keyring=self.keyring,
             rules=SendRules(
@@ -330,13 +331,31 @@ class Application:
                 jitter=self.jitter,
             ),
             process=self.process,
+            machine=machine_id(),
+            journals=settings.journal_dir,
+            sole=sqlite_path(self.engine) is not None,
             held=self.held,
             sign=self.signer,
         )
 
+    def connect(self) -> Connection | ConnectFailure:
+        """Open a connection beside those of the pool, to the first relay that takes it."""
+        for relay in self.relays:
+            opened = smtp.connect(relay, monotonic=self.clock.monotonic)
+            if not isinstance(opened, ConnectFailure):
+                break
+        return opened
+
     def sender_lock(self) -> AbstractContextManager[Callable[[], bool]]:
-        """Return the right to send, to be held; raises `NotNow` when another process has it."""
+        """Return the right to be the only one, to be held; raises `NotNow` when any process sends."""
         return sender_lock(self.engine)
+
+    def right_to_send(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Return the right to send, to be held: on SQLite one process has it, on PostgreSQL any number share it.
+
+        Raises `NotNow` when it is not to be had.
+        """
+        return sender_lock(self.engine, shared=True)
 
     @property
     def jitter(self) -> Callable[[], float]:

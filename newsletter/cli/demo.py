@@ -205,7 +205,7 @@ class _Play:
         # A bar for one person, or a line for each tenth of a blink, would only be noise.
         quiet = people == 1 or not sys.stdout.isatty()
         began = self.clock.monotonic()
-        with self.application.sender_lock(), bar(people, quiet=quiet) as show:
+        with self.application.right_to_send(), bar(people, quiet=quiet) as show:
             done = send_until_idle(
                 self.application.sender(),
                 threading.Event(),

@@ -214,7 +214,7 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
         while True:
             with ExitStack() as held:
                 try:
-                    still_mine = held.enter_context(application.sender_lock())
+                    held.enter_context(application.right_to_send())
                 except NotNow:
                     # Another process sends; what is left to do here is to look on, and to step in should it die.
                     if watch_until_quiet(application, edition, stop, show):
@@ -222,9 +222,11 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
                     continue
                 if not quiet:
                     held.enter_context(watching(application, edition, show))
-                sender = application.sender()
-                sender.still_mine = still_mine
-                return send_until_idle(sender, stop, tell=application.tell)
+                done = send_until_idle(application.sender(), stop, tell=application.tell)
+            if not done.trouble and not stop.is_set() and _look(application, edition)[1].sending:
+                # Another worker has the rest in hand.
+                watch_until_quiet(application, edition, stop, show)
+            return done
 
 
 def _look(application: Application, edition: Edition) -> tuple[Edition, Receipt]:

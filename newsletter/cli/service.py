@@ -145,7 +145,7 @@ def _start_sender(
     def listen() -> None:
         watch.listen(application.clock.now())
 
-    loop = _Loop(SenderLoop(sender=application.sender(), lock=application.sender_lock, stop=stop, also=listen))
+    loop = _Loop(SenderLoop(sender=application.sender(), lock=application.right_to_send, stop=stop, also=listen))
     stack.callback(loop.join)
     alive["sender"] = loop.is_alive
     return loop

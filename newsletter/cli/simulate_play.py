@@ -37,6 +37,7 @@ from newsletter.store import slot as slots
 from newsletter.store import wave as waves
 from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx
+from newsletter.transport.pool import Pool
 from newsletter.wiring import Application
 
 RARELY = timedelta(days=2)
@@ -155,6 +156,13 @@ class Play:
         sender.connect = self.relay.connect
         # Chance would make two diaries of the same weeks differ.
         sender.rules = replace(sender.rules, jitter=lambda: 0.0)
+        sender.pool = Pool(
+            app.relays,
+            connections=sender.rules.connections,
+            clock=self.clock,
+            jitter=lambda: 0.0,
+            dial=lambda _: self.relay.connect(),
+        )
         sender.recover()
         posting = NoticeSender.beside(sender)
         posting.recover()

@@ -137,6 +137,7 @@ class _Session:
 
     relay = "the simulated mail server"
     needs_recycling = False
+    announces = False
 
     def __init__(self, relay: MemoryRelay) -> None:
         self._memory = relay

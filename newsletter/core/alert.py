@@ -59,9 +59,7 @@ HEADLINES = {
 }
 """What the subject of the mail says, for a person who reads no further."""
 
-EVENTS = frozenset(
-    {AlertKind.MISSED_SLOT, AlertKind.EXPIRED_PEOPLE, AlertKind.REFUSED_PEOPLE, AlertKind.COMPLAINTS}
-)
+EVENTS = frozenset({AlertKind.MISSED_SLOT, AlertKind.EXPIRED_PEOPLE, AlertKind.REFUSED_PEOPLE, AlertKind.COMPLAINTS})
 """What happened and cannot un-happen: it never passes, it is only told, and after a week laid aside."""
 
 EVENT_STANDS = timedelta(days=7)

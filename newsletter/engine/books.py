@@ -1,4 +1,6 @@
-"""The books: what is done to deliveries besides sending them. Orphans are judged, the overdue expire, editions close.
+"""The books: what is done to deliveries besides sending them.
+
+The overdue expire, those due again are gathered, editions close.
 
 In: the database and the time. Out: rows moved on, and alerts where a person should know.
 """
@@ -6,15 +8,13 @@ In: the database and the time. Out: rows moved on, and alerts where a person sho
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from structlog.contextvars import bound_contextvars
 
-from newsletter.core.delivery import DeliveryState, UncertainPolicy, settle
+from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionStatus
-from newsletter.core.reply import Phase, Reply, judge
 from newsletter.flows.alert import report_expired, report_refused
 from newsletter.flows.hold import left_out
 from newsletter.store import delivery as deliveries
@@ -27,48 +27,6 @@ LAST_TRY = timedelta(hours=1)
 
 REFUSED_AT_LEAST = 3
 """One or two refused people are no sign of anything, however few there are in all."""
-
-STOPPED_AT = "The sender was stopped at this message: it may or may not have gone out."
-
-ORPHANED = Reply(
-    phase=Phase.DOT,
-    text="the sender was stopped in the middle of this message",
-    may_be_delivered=True,
-)
-
-
-def judge_orphans(
-    unit: Unit,
-    *,
-    now: datetime,
-    jitter: Callable[[], float],
-    expire_after: timedelta,
-    uncertain_policy: UncertainPolicy,
-) -> int:
-    """Settle what a dead sender had marked: it may or may not have been delivered. Needs the sender lock."""
-    with unit.write() as tx:
-        orphans = deliveries.orphans(tx)
-        verdict = replace(judge(ORPHANED), plain=STOPPED_AT)
-        settled = [
-            (
-                one.id,
-                settle(
-                    # The mark counted this attempt already; `settle` counts it too.
-                    replace(one, attempts=one.attempts - 1),
-                    verdict,
-                    reply=ORPHANED,
-                    now=now,
-                    jitter=jitter(),
-                    expire_after=expire_after,
-                    uncertain_policy=uncertain_policy,
-                ),
-            )
-            for one in orphans
-        ]
-        deliveries.record(tx, settled)
-    if orphans:
-        logger.warning("%s deliveries were under way when the last sender died", len(orphans))
-    return len(orphans)
 
 
 def expire_overdue(unit: Unit, *, now: datetime, expire_after: timedelta) -> None:

@@ -1,35 +1,28 @@
-"""A courier: one thread, one connection, one message at a time.
+"""A courier: one thread, one connection, one message in flight and the next one's envelope behind it.
 
-In: jobs from the desk. Out: settled outcomes to the desk. The message is spliced here; what a reply means is judged
-in the core.
+In: runs from the desk. Out: outcomes to the desk, and to the journal as they happen. While the server works on a
+message, the outcome of the one before is settled, the one after next is spliced, and the next run is ordered; so the
+server is never waited for idly. What a reply means is judged in the core.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import threading
-from collections import Counter
-from collections.abc import Callable
+from collections import deque
 from dataclasses import dataclass, field
-from datetime import timedelta
+from typing import NamedTuple
 
-from newsletter.clock import Clock
-from newsletter.core.address import parse_address
-from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, UncertainPolicy, settle
-from newsletter.core.edition import EditionId
-from newsletter.core.message import Publication, Recipient
-from newsletter.core.pace import next_send_at
+from newsletter.core.delivery import DeliveryId
 from newsletter.core.reply import Effect, Phase, RelayAction, Reply, ReplyClass, Verdict, judge
-from newsletter.core.token import Keyring, make_unsubscribe_token, make_verp_sender, message_id
-from newsletter.engine.desk import Desk, Job, Settled, Wait
+from newsletter.engine.crew import REFUSALS, Crew
+from newsletter.engine.desk import Desk, Job, Settled, Ticket
+from newsletter.engine.journal import Track
+from newsletter.engine.post import Post
 from newsletter.errors import NewsletterError
 from newsletter.flows.hold import pause_for_trouble
-from newsletter.render.mime import CompiledMessage
-from newsletter.store import edition as editions
-from newsletter.store.delivery import Marked
-from newsletter.store.unit import Unit
 from newsletter.transport.base import ConnectFailure, Connection, Envelope
+from newsletter.transport.pool import Later, Pool
 
 logger = logging.getLogger(__name__)
 
@@ -39,174 +32,25 @@ PATIENCE = 10
 DOUBTS = 3
 """Messages in a row without an answer after the last dot; then going on would only make more people uncertain."""
 
-RETURNS = 3
-"""How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
+LARGEST_RUN = 32
+"""Marked at a time. With what is left of the last run, what is spliced and what is in flight it stays under fifty."""
 
-REFUSALS = 20
-"""People in a row whom the server refuses for what we are or send; deliverability people call 25 alike a block."""
-
-OURS = frozenset({ReplyClass.POLICY, ReplyClass.CONTENT, ReplyClass.AUTHENTICATION, ReplyClass.CONFIGURATION})
-"""Refusals that may concern us and not the person."""
+FIRST_RUN = 4
+RUN_SECONDS = 0.5
+"""A run holds about what a connection sends in this time, so that little is marked where little goes out."""
 
 SHORT_WAIT = 5.0
 """Seconds of quota that a courier waits out; for longer it goes home, and what waits is said."""
 
-
-@dataclass(slots=True, kw_only=True)
-class Shared:
-    """What the couriers of one pass tell one another."""
-
-    stop: threading.Event
-    free_at: float
-    """When the rate per second allows the next message, on the monotonic clock."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    over: threading.Event = field(default_factory=threading.Event)
-    """Set when one of them found that going on makes no sense."""
-    trouble: str = ""
-    needs_person: bool = False
-    wait: float = 0.0
-    refusing: threading.Lock = field(default_factory=threading.Lock)
-    refused: int = 0
-    """People refused for what is ours since the server last took a message."""
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether no courier should take another job."""
-        return self.stop.is_set() or self.over.is_set()
-
-    def end(self, trouble: str, *, needs_person: bool = False) -> None:
-        """Let everybody finish what they hold and go home."""
-        with self.lock:
-            self.trouble = self.trouble or trouble
-            self.needs_person = self.needs_person or needs_person
-        self.over.set()
-
-    def note(self, verdict: Verdict, pause: Callable[[], None]) -> None:
-        """Count refusals that may be meant for us; at the last one that is bearable, `pause`.
-
-        The others wait here meanwhile, so that nobody takes another job before the edition is paused.
-        """
-        with self.refusing:
-            if verdict.effect is Effect.ACCEPT:
-                self.refused = 0
-            elif verdict.effect is Effect.REJECT and verdict.kind in OURS:
-                self.refused += 1
-                if self.refused >= REFUSALS:
-                    pause()
-                    self.refused = 0
+NAP = 0.5
+"""Seconds between two looks whether the relay takes another connection."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Post:
-    """How a job becomes an envelope, and a reply an outcome; shared, and the same for every connection."""
+class Ready(NamedTuple):
+    """A message as it goes over the wire."""
 
-    unit: Unit
-    clock: Clock
-    publication: Publication
-    keyring: Keyring
-    expire_after: timedelta
-    uncertain_policy: UncertainPolicy
-    jitter: Callable[[], float]
-    rate: float | None
-    returns: Counter[DeliveryId]
-    """How often each message went straight back to the queue."""
-    sign: Callable[[bytes], bytes] | None = None
-    """What puts a DKIM signature in front of each message; None: the relay does."""
-    _compiled: dict[EditionId, tuple[CompiledMessage, str]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def envelope(self, job: Job) -> Envelope:
-        """Splice the message of one person."""
-        compiled, nonce = self.compiled(job.edition)
-        person = job.person
-        # Almost every address is ASCII already; the others need their domain as the wire writes it.
-        address = person.email if person.email.isascii() else parse_address(person.email).smtp
-        domain = self.publication.from_email.rpartition("@")[2]
-        content = compiled.splice(
-            Recipient(
-                email=address,
-                name=person.name,
-                fields=_fields(person),
-                unsubscribe_url=f"{self.publication.base_url}/u/"
-                + make_unsubscribe_token(self.keyring, person.subscriber_id, job.edition),
-                message_id=message_id(job.edition, person.id, nonce, domain),
-                date=person.first_attempt_at,
-            ),
-        )
-        if self.sign is not None:
-            content = self.sign(content)
-        bounces = self.publication.bounce_domain
-        sender = make_verp_sender(self.keyring, person.id, bounces) if bounces else self.publication.from_email
-        return Envelope(mail_from=sender, rcpt_to=address, content=content, smtputf8=not address.isascii())
-
-    def compiled(self, edition: EditionId) -> tuple[CompiledMessage, str]:
-        """Return the frozen message of an edition, encoded once per pass, and its nonce."""
-        with self._lock:
-            if edition not in self._compiled:
-                with self.unit.read() as tx:
-                    content = editions.content(tx, edition)
-                    nonce = editions.by_id(tx, edition).nonce
-                self._compiled[edition] = (CompiledMessage.from_json(content), nonce)
-            return self._compiled[edition]
-
-    def settled(self, job: Job, reply: Reply, verdict: Verdict) -> Settled:
-        """Turn what was said into what is recorded."""
-        person = job.person
-        verdict = self._once_more(person.id, verdict)
-        outcome = settle(
-            Delivery(
-                id=person.id,
-                edition_id=job.edition,
-                subscriber_id=person.subscriber_id,
-                state=DeliveryState.SENDING,
-                # The mark has counted this attempt already; `settle` counts it too.
-                attempts=person.attempts - 1,
-                first_attempt_at=person.first_attempt_at,
-            ),
-            verdict,
-            reply=reply,
-            now=self.clock.now(),
-            jitter=self.jitter(),
-            expire_after=self.expire_after,
-            uncertain_policy=self.uncertain_policy,
-        )
-        return Settled(delivery=person.id, outcome=outcome, subscriber=person.subscriber_id, why=verdict.plain)
-
-    def _once_more(self, delivery: DeliveryId, verdict: Verdict) -> Verdict:
-        """Let a message whose connections keep being lost wait its turn, so that it cannot hold up the others."""
-        if verdict.effect is not Effect.REQUEUE:
-            return verdict
-        with self._lock:
-            self.returns[delivery] += 1
-            if self.returns[delivery] < RETURNS:
-                return verdict
-        return Verdict(
-            effect=Effect.DEFER,
-            kind=ReplyClass.SYSTEM,
-            relay=verdict.relay,
-            rule="lost-again",
-            plain=f"The connection was lost {RETURNS} times in a row at this message.",
-        )
-
-
-def _fields(person: Marked) -> dict[str, str]:
-    # Own fields bear their bare heading: `field.` is how an author writes them (`core/message.py`).
-    return {
-        **person.fields,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "name": person.name,
-        "email": person.email,
-    }
-
-
-def _refuses_all(reply: Reply, job: Job) -> str:
-    # It is about everybody: whose turn it happened to be is left out.
-    said = re.sub(re.escape(job.person.email), "…", reply.text, flags=re.IGNORECASE)
-    if not reply.code:
-        return f"{REFUSALS} people in a row were refused and nobody was accepted: {said}."
-    words = " ".join(part for part in (str(reply.code), reply.enhanced, said) if part)
-    return f'The mail server refused {REFUSALS} people in a row and accepted nobody: it said "{words}".'
+    job: Job
+    envelope: Envelope
 
 
 @dataclass(slots=True, kw_only=True)
@@ -215,12 +59,32 @@ class Courier:
 
     desk: Desk
     post: Post
-    shared: Shared
-    connect: Callable[[], Connection | ConnectFailure]
+    crew: Crew
+    pool: Pool
+    track: Track
+    hand: deque[Job] = field(default_factory=deque)
+    """Marked for this connection and not begun. The look may take from it at any moment."""
+    revoked: set[DeliveryId] = field(default_factory=set)
+    """What the look found that it must not go out any more; one set for all."""
+    waiting_since: float | None = None
+    """Since when a reply is waited for, on the monotonic clock."""
     bug: Exception | None = None
     """What should never have been raised; the sender raises it again."""
     torn: bool = False
-    """True when the database failed it: an outcome may be in the log only, and its row still marked."""
+    """True when the database failed it: an outcome may be in the log and the journal only, and its row still marked."""
+    _ready: deque[Ready] = field(default_factory=deque)
+    """Spliced: at most the next, whose envelope may be with the server already, and the one after it."""
+    _announced: bool = False
+    """The envelope of the first of `_ready` is with the server."""
+    _last: tuple[Job, Reply, Verdict] | None = None
+    _settled: list[Settled] = field(default_factory=list)
+    _unused: list[DeliveryId] = field(default_factory=list)
+    _ticket: Ticket | None = None
+    _dry: bool = False
+    """The desk had nothing the last time it was asked."""
+    _run: int = FIRST_RUN
+    _run_began: float = 0.0
+    _sent: int = 0
     _connection: Connection | None = None
     _lost: int = 0
     _doubts: int = 0
@@ -231,16 +95,23 @@ class Courier:
     def run(self) -> None:
         """Work until there is nothing to do, the relay is in trouble, or a stop is asked for."""
         try:
-            self._work()
+            while not self.crew.ended and self._is_connected():
+                current = self._take()
+                if current is not None:
+                    self._deliver(current)
+                elif not self._restock():
+                    break
+            if self._announced and not self._aborted and self._may(self._ready[0].job):
+                # The server has its envelope: to break off now would cost the connection its good end.
+                self._deliver(self._ready.popleft(), last=True)
         except NewsletterError as error:
             self.torn = True
-            self.shared.end(str(error))
+            self.crew.end(str(error))
         except Exception as error:  # noqa: BLE001 it is raised again in the thread that waits for this one
             self.bug = error
-            self.shared.end("a fault in this program")
+            self.crew.end("a fault in this program")
         finally:
-            if self._connection is not None:
-                self._connection.close()
+            self._go_home()
 
     def abort(self) -> None:
         """Hang up from another thread."""
@@ -253,66 +124,59 @@ class Courier:
         """Return how many messages may or may not have arrived because of an abort."""
         return self._unanswered + int(self._in_flight)
 
-    def _work(self) -> None:
-        settled: Settled | None = None
-        while True:
-            if self.post.rate:
-                # With a rate the outcome is handed in first: it must not wait for the next turn.
-                self._hand_in(settled)
-                settled = None
-                self._keep_pace()
-            ready = not self.shared.ended and self._is_connected()
-            answer = self.desk.exchange(settled, wants=ready) if ready or settled else None
-            settled = None
-            if isinstance(answer, Wait):
-                if not self._wait_out(answer.seconds):
-                    return
-            elif answer is None:
-                return
-            else:
-                settled = self._deliver(answer)
+    def held(self) -> list[DeliveryId]:
+        """Return what is marked for this connection and not begun; from any thread."""
+        return [one.person.id for one in (*self.hand.copy(), *(ready.job for ready in self._ready.copy()))]
 
-    def _hand_in(self, settled: Settled | None) -> None:
-        if settled is not None:
-            self.desk.exchange(settled, wants=False)
-
-    def _keep_pace(self) -> None:
-        clock = self.post.clock
-        with self.shared.lock:
-            start, self.shared.free_at = next_send_at(self.shared.free_at, self.post.rate, clock.monotonic())
-        if start > clock.monotonic():
-            clock.wait(self.shared.stop, start - clock.monotonic())
-
-    def _wait_out(self, seconds: float) -> bool:
-        if seconds > SHORT_WAIT:
-            with self.shared.lock:
-                self.shared.wait = max(self.shared.wait, seconds)
-            return False
-        self.post.clock.wait(self.shared.stop, seconds)
-        return True
-
-    def _is_connected(self) -> bool:
-        """Open a connection, or a fresh one, before a job is taken: a job in hand is a mark in the database."""
-        if self._connection is not None and not self._connection.needs_recycling:
-            return True
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if self._lost >= PATIENCE:
-            self.shared.end(f"The mail server hung up {self._lost} times in a row.")
-            return False
-        opened = self.connect()
-        if isinstance(opened, ConnectFailure):
-            verdict = judge(opened.reply)
-            self.shared.end(opened.plain, needs_person=verdict.relay is RelayAction.STOP)
-            return False
-        self._connection = opened
-        return True
-
-    def _deliver(self, job: Job) -> Settled:
-        assert self._connection is not None  # noqa: S101 `_is_connected` was asked before the job was taken
+    def let_go(self, job: Job) -> bool:
+        """Take a job out of the hand; from any thread, and exactly one of several gets it."""
         try:
-            envelope = self.post.envelope(job)
+            self.hand.remove(job)
+        except ValueError:
+            return False
+        return True
+
+    # One message.
+
+    def _take(self) -> Ready | None:
+        """Return the next message that may go out; None when there is none in hand."""
+        self._splice_ahead(1)
+        while self._ready:
+            ready = self._ready.popleft()
+            if self._may(ready.job):
+                return ready
+            self._drop(ready)
+            self._splice_ahead(1)
+        return None
+
+    def _may(self, job: Job) -> bool:
+        return (
+            job.person.id not in self.revoked
+            and job.person.edition not in self.crew.paused
+            and self.desk.clock.monotonic() < self.desk.lease_until
+        )
+
+    def _drop(self, ready: Ready) -> None:
+        """Give back what must not go out; where the server has its envelope already, the line is useless."""
+        self._unused.append(ready.job.person.id)
+        if self._announced:
+            self._hang_up()
+
+    def _splice_ahead(self, wanted: int) -> None:
+        while len(self._ready) < wanted:
+            try:
+                job = self.hand.popleft()
+            except IndexError:
+                return
+            envelope = self._spliced(job)
+            if envelope is not None:
+                self._ready.append(Ready(job, envelope))
+
+    def _spliced(self, job: Job) -> Envelope | None:
+        try:
+            return self.post.envelope(job.person)
+        except NewsletterError:
+            raise
         except Exception as error:
             # One person's odd data must not stop everybody else's mail; nothing was sent, and the log has the trace.
             logger.exception("the message of delivery %s cannot be made", job.person.id)
@@ -324,43 +188,235 @@ class Courier:
                 plain="The message could not be made; see the log of the program.",
             )
             self._note(job, reply, verdict)
-            return self.post.settled(job, reply, verdict)
-        self._in_flight = True
-        reply = self._connection.send(envelope)
-        self._in_flight = False
+            self._settled.append(self.post.settled(job.person, reply, verdict))
+            return None
+
+    def _deliver(self, current: Ready, *, last: bool = False) -> None:
+        connection = self._connection
+        assert connection is not None  # noqa: S101 `_is_connected` was asked before
+        job = current.job
+        if self.desk.rate:
+            self._keep_pace(job, self.desk.rate)
+        self._announced = False
+        following = None if last else self._following()
+        person = job.person
+        reply = connection.hand_over(
+            current.envelope,
+            following=following.envelope if following else None,
+            before_data=lambda: self.track.handed(person.id, person.attempts),
+        )
+        if reply is None:
+            self._in_flight = True
+            self._announced = connection.announces
+            self.waiting_since = self.desk.clock.monotonic()
+            self._meanwhile()
+            reply = connection.answer()
+            self.waiting_since = None
+            self._in_flight = False
+        self.track.answered(person.id, person.attempts, reply, self.desk.clock.now())
         # Only what was cut off behind the dot is in doubt; before it the message goes back to the queue.
         self._unanswered += int(self._aborted and reply.may_be_delivered)
         verdict = judge(reply)
-        self._react(job, verdict)
-        self._note(job, reply, verdict)
+        # What was refused at once left no time to settle the one before.
+        self._settle_last()
+        self._last = (job, reply, verdict)
+        self._sent += 1
+        self._react(job, reply, verdict)
+
+    def _following(self) -> Ready | None:
+        """Return the message whose envelope may ride along: spliced, allowed, and while nobody asks us to stop.
+
+        Under a rate per second nothing does: there is time for each to be decided on at its own moment.
+        """
+        self._splice_ahead(1)
+        if not self._ready or self.crew.ended or self.desk.rate:
+            return None
+        ready = self._ready[0]
+        return ready if self._may(ready.job) else None
+
+    def _keep_pace(self, job: Job, rate: float) -> None:
+        clock = self.desk.clock
+        start = self.crew.moment(rate, job.not_before, clock.monotonic())
+        if start > clock.monotonic():
+            clock.wait(self.crew.stop, start - clock.monotonic())
+
+    def _meanwhile(self) -> None:
+        """Use the time in which the server works."""
+        self._settle_last()
+        self._splice_ahead(2)
+        if self._ticket is not None and self._ticket.done.is_set():
+            self._receive()
+        if self._ticket is None and not self._dry and len(self.hand) <= self._run // 2 and not self.crew.ended:
+            self._order()
+
+    def _settle_last(self) -> None:
+        if self._last is not None:
+            job, reply, verdict = self._last
+            self._last = None
+            self._settled.append(self.post.settled(job.person, reply, verdict))
+
+    def _react(self, job: Job, reply: Reply, verdict: Verdict) -> None:
+        assert self._connection is not None  # noqa: S101 it just answered
         self._lost = 0 if reply.code else self._lost + 1
         self._doubts = self._doubts + 1 if reply.may_be_delivered else 0
+        self.pool.heard(self._connection, verdict, reply)
+        self._note(job, reply, verdict)
+        if verdict.relay is RelayAction.PAUSE_EDITION:
+            self._pause(job, verdict.plain)
+        elif verdict.relay is RelayAction.STOP:
+            self.crew.end(verdict.plain, needs_person=True)
+        if verdict.relay in {RelayAction.RECONNECT, RelayAction.BACK_OFF, RelayAction.STOP}:
+            self._hang_up()
         if self._doubts >= DOUBTS:
-            self.shared.end(f"The mail server took {DOUBTS} messages in a row and did not answer.")
-        return self.post.settled(job, reply, verdict)
-
-    def _react(self, job: Job, verdict: Verdict) -> None:
-        match verdict.relay:
-            case RelayAction.GO_ON:
-                return
-            case RelayAction.RECONNECT:
-                self._hang_up()
-            case RelayAction.BACK_OFF:
-                self._hang_up()
-                self.shared.end(verdict.plain)
-            case RelayAction.STOP:
-                self._hang_up()
-                self.shared.end(verdict.plain, needs_person=True)
-            case RelayAction.PAUSE_EDITION:
-                pause_for_trouble(self.post.unit, job.edition, why=verdict.plain, now=self.post.clock.now())
+            self.crew.end(f"The mail server took {DOUBTS} messages in a row and did not answer.")
 
     def _note(self, job: Job, reply: Reply, verdict: Verdict) -> None:
-        def pause() -> None:
-            pause_for_trouble(self.post.unit, job.edition, why=_refuses_all(reply, job), now=self.post.clock.now())
+        self.crew.note(verdict, lambda: self._pause(job, _refuses_all(reply, job)))
 
-        self.shared.note(verdict, pause)
+    def _pause(self, job: Job, why: str) -> None:
+        self.crew.paused.add(job.person.edition)
+        pause_for_trouble(self.post.unit, job.person.edition, why=why, now=self.desk.clock.now())
+
+    # Runs.
+
+    def _order(self) -> None:
+        """Hand in what is settled and order the next run, without waiting for either."""
+        self._settle_last()
+        now = self.desk.clock.monotonic()
+        seconds = now - self._run_began
+        if self._sent:
+            fast = self._sent / seconds * RUN_SECONDS if seconds > 0 else LARGEST_RUN
+            self._run = max(2, min(LARGEST_RUN, int(fast), self._run * 2))
+        self._run_began, self._sent = now, 0
+        self._hand_in(wants=self._run)
+
+    def _hand_in(self, *, wants: int) -> None:
+        page = self.track.turn()
+        settled, self._settled = self._settled, []
+        unused, self._unused = self._unused, []
+        self._ticket = self.desk.submit(Ticket(settled=settled, unused=unused, wants=wants, page=page))
+
+    def _receive(self) -> None:
+        """Take what the desk gave for the last ticket."""
+        ticket, self._ticket = self._ticket, None
+        assert ticket is not None  # noqa: S101 it is asked only for one that was handed in
+        if ticket.error is not None:
+            raise ticket.error
+        # What was given back and is marked anew may go out.
+        self.revoked.difference_update([job.person.id for job in ticket.jobs])
+        self.hand.extend(ticket.jobs)
+        self._dry = ticket.wants > 0 and not ticket.jobs
+
+    def _restock(self) -> bool:
+        """Wait for a run; False when there is nothing more to do for this connection."""
+        if self._ticket is None:
+            self._order()
+        ticket = self._ticket
+        assert ticket is not None  # noqa: S101 `_order` made it
+        ticket.done.wait()
+        wait = ticket.wait
+        self._receive()
+        if wait is not None and not ticket.jobs:
+            return self._wait_out(wait.seconds)
+        if self._dry:
+            self.crew.dry.set()
+        return not self._dry
+
+    def _wait_out(self, seconds: float) -> bool:
+        if seconds > SHORT_WAIT:
+            with self.crew.lock:
+                self.crew.wait = max(self.crew.wait, seconds)
+            return False
+        self.desk.clock.wait(self.crew.stop, seconds)
+        return True
+
+    def _go_home(self) -> None:
+        """Hang up, hand in what is known and give back what was not begun."""
+        self._hang_up()
+        self.crew.count_idle(1)
+        try:
+            if self._ticket is not None:
+                self._ticket.done.wait()
+                self._receive()
+            if self.torn:
+                # The journal has what the database lacks; the next start settles it.
+                return
+            self._settle_last()
+            self._unused += self.held()
+            self.hand.clear()
+            self._ready.clear()
+            if self._settled or self._unused:
+                self._hand_in(wants=0)
+                assert self._ticket is not None  # noqa: S101 just made
+                self._ticket.done.wait()
+                self._receive()
+        except NewsletterError as error:
+            self.torn = True
+            self.crew.end(str(error))
+
+    # The connection.
+
+    def _is_connected(self) -> bool:
+        """Open a connection, or a fresh one, before a run is taken; where none may be opened now, wait or go home."""
+        while self._connection is None or self._connection.needs_recycling:
+            self._hang_up()
+            if self._lost >= PATIENCE:
+                self.crew.end(f"The mail server hung up {self._lost} times in a row.")
+                return False
+            opened = self.pool.connect()
+            if isinstance(opened, ConnectFailure):
+                verdict = judge(opened.reply)
+                self.crew.end(opened.plain, needs_person=verdict.relay is RelayAction.STOP)
+                return False
+            if isinstance(opened, Later):
+                if not self._nap(opened):
+                    return False
+                continue
+            self._connection = opened
+            self.crew.count_connected(1)
+        return True
+
+    def _nap(self, later: Later) -> bool:
+        """Wait until the relay may take another connection, as long as others are at work; False ends the pass."""
+        self._give_back_hand()
+        idle = self.crew.count_idle(1)
+        try:
+            if self.crew.dry.is_set():
+                return False
+            if idle == self.crew.size:
+                # Nobody is left who could bring a change.
+                self.crew.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
+                return False
+            # Real time: what is waited for happens in other threads, not on a clock.
+            return not self.crew.over.wait(NAP) and not self.crew.ended
+        finally:
+            self.crew.count_idle(-1)
+
+    def _give_back_hand(self) -> None:
+        if self.held():
+            self._unused += self.held()
+            self.hand.clear()
+            self._ready.clear()
+        if (self._unused or self._settled or self._last) and self._ticket is None:
+            self._settle_last()
+            self._hand_in(wants=0)
+        if self._ticket is not None:
+            self._ticket.done.wait()
+            self._receive()
 
     def _hang_up(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._announced = False
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            self.pool.release(connection)
+            self.crew.count_connected(-1)
+
+
+def _refuses_all(reply: Reply, job: Job) -> str:
+    # It is about everybody: whose turn it happened to be is left out.
+    said = re.sub(re.escape(job.person.email), "…", reply.text, flags=re.IGNORECASE)
+    if not reply.code:
+        return f"{REFUSALS} people in a row were refused and nobody was accepted: {said}."
+    words = " ".join(part for part in (str(reply.code), reply.enhanced, said) if part)
+    return f'The mail server refused {REFUSALS} people in a row and accepted nobody: it said "{words}".'

@@ -1,17 +1,16 @@
-"""The desk: where connections hand in outcomes and are handed the next delivery.
+"""The desk: where connections hand in outcomes and order the next run, in one thread with one transaction at a time.
 
-Marks and outcomes are committed in groups.
-
-In: what became of one message. Out: the next one, durably marked as going out before its data is written (promise 5).
-The first thread to come commits for all that came meanwhile, so that one disk flush serves every connection.
+In: what became of messages, what was not used of a run, how much is wanted. Out: runs, durably marked as going out
+before any of their data is written (promise 5). What waits while one transaction is committed shares the next one, and
+the connections go on sending meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,48 +18,86 @@ from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionId
 from newsletter.core.pace import Limits, Window, reserve
+from newsletter.core.reply import ReplyClass
 from newsletter.core.subscriber import SubscriberId
-from newsletter.engine.feed import Feed, Next
-from newsletter.errors import NewsletterError
+from newsletter.engine.feed import Feed
+from newsletter.engine.journal import Page
+from newsletter.errors import NewsletterError, Stop
 from newsletter.flows.bounce import suppress
-from newsletter.store import delivery as deliveries
 from newsletter.store import installation as installations
-from newsletter.store.delivery import Marked
+from newsletter.store import run as runs
+from newsletter.store import tally as tallies
+from newsletter.store import worker as workers
+from newsletter.store.run import Marked
 from newsletter.store.unit import Tx, Unit
+from newsletter.store.worker import WorkerId
 
 logger = logging.getLogger(__name__)
 
 QUOTA = "relay"
-BEAT_SECONDS = 5.0
+BEAT_SECONDS = 1.0
+AHEAD_SECONDS = 1.0
+"""How far ahead of its moment under a rate per second a message is marked."""
+
 PATIENCE = 60.0
 """Seconds for which a failing database is asked again, while outcomes that nobody else knows wait to be written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Settled:
     """What became of one message."""
 
     delivery: DeliveryId
-    outcome: Outcome
+    edition: EditionId
     subscriber: SubscriberId
+    outcome: Outcome
+    kind: ReplyClass
     why: str = ""
     """In plain words, for the person's own history."""
 
 
-def record(tx: Tx, settled: Sequence[Settled], *, now: datetime) -> None:
-    """Write what became of messages, and of the people whose address is no more."""
-    deliveries.record(tx, [(one.delivery, one.outcome) for one in settled])
+_OF_REJECTED = {
+    ReplyClass.HARD: "hard",
+    ReplyClass.HARD_DOMAIN: "hard",
+    ReplyClass.POLICY: "policy",
+    ReplyClass.AUTHENTICATION: "policy",
+    ReplyClass.CONFIGURATION: "policy",
+    ReplyClass.CONTENT: "content",
+}
+_OF_STATE = {
+    DeliveryState.ACCEPTED: "accepted",
+    DeliveryState.DEFERRED: "deferred",
+    DeliveryState.UNCERTAIN: "uncertain",
+}
+
+
+def record(tx: Tx, settled: Sequence[Settled], *, who: WorkerId, now: datetime) -> None:
+    """Write what became of messages, count it, and note the people whose address is no more."""
+    runs.record(tx, [(one.delivery, one.outcome, one.kind) for one in settled])
+    counts: defaultdict[EditionId, Counter[str]] = defaultdict(Counter)
     for one in settled:
         if one.outcome.suppress:
             suppress(tx, one.subscriber, why=one.why, now=now)
+        name = _tallied(one)
+        if name:
+            counts[one.edition][name] += 1
+    for edition, counted in sorted(counts.items()):
+        tallies.add(tx, edition, who, counted, now=now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _tallied(one: Settled) -> str:
+    if one.outcome.state is DeliveryState.REJECTED:
+        return _OF_REJECTED.get(one.kind, "refused")
+    return _OF_STATE.get(one.outcome.state, "")
+
+
+@dataclass(slots=True, eq=False)
 class Job:
-    """One delivery, marked: it may go out now."""
+    """One delivery, marked: it may go out, unless the look finds that it must not any more."""
 
-    edition: EditionId
     person: Marked
+    not_before: float
+    """On the monotonic clock: when the rate per second allows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,84 +107,104 @@ class Wait:
     seconds: float
 
 
-@dataclass(slots=True)
-class _Ticket:
-    settled: Settled | None
-    wants: bool
-    answer: Job | Wait | None = None
-    done: bool = False
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """What a connection hands in and orders at once, and what it gets for it."""
+
+    settled: Sequence[Settled] = ()
+    unused: Sequence[DeliveryId] = ()
+    """Marked, and never handed to a server."""
+    wants: int = 0
+    page: Page | None = None
+    """Where the journal has these outcomes; cleared once they are committed."""
+    jobs: Sequence[Job] = ()
+    wait: Wait | None = None
     error: NewsletterError | None = None
-    called: threading.Lock = field(default_factory=threading.Lock)
-    """Held until there is an answer, or until it is this one's turn to commit for all that wait."""
-
-    def __post_init__(self) -> None:
-        self.called.acquire()
+    done: threading.Event = field(default_factory=threading.Event)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Desk:
     """One pass of the sender; shared by its connections."""
 
     unit: Unit
     clock: Clock
     limits: Limits
+    rate: float | None
+    who: WorkerId
     process: str
+    feed: Feed
+    lease: timedelta
     on_commit: Callable[[Counter[DeliveryState]], None]
-    still_mine: Callable[[], bool] = lambda: True
-    """Whether the right to send is still held; asked every few seconds."""
-    lost: bool = False
-    """True once it was not: outcomes are recorded, and nothing more is handed out."""
-    feed: Feed = field(default_factory=Feed)
+    report: Callable[[], Mapping[str, object]] = dict
+    """What the worker is at, for people."""
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     """Outcomes of this pass."""
-    unrecorded: list[Settled] = field(default_factory=list)
-    """Outcomes that the database refused for a minute; they stand in the log file too."""
     busy_seconds: float = 0.0
     """Time spent in transactions."""
-    _waiting: list[_Ticket] = field(default_factory=list)
-    _led: bool = False
-    _turn: threading.Lock = field(default_factory=threading.Lock)
-    _beat_at: float = -BEAT_SECONDS
+    lease_until: float = 0.0
+    """On the monotonic clock: after this, what is reserved may be another worker's."""
+    bug: Exception | None = None
+    _waiting: list[Ticket] = field(default_factory=list)
+    _called: threading.Condition = field(default_factory=threading.Condition)
+    _over: bool = False
+    _ended: bool = False
+    _beat_at: float = float("-inf")
 
-    def exchange(self, settled: Settled | None, *, wants: bool) -> Job | Wait | None:
-        """Hand in an outcome and take the next delivery; None when there is none.
+    def submit(self, ticket: Ticket) -> Ticket:
+        """Hand a ticket in and go on; its `done` is set when it was worked."""
+        with self._called:
+            if self._ended:
+                ticket.error = Stop("the desk is closed")
+                ticket.done.set()
+            else:
+                self._waiting.append(ticket)
+                self._called.notify()
+        return ticket
 
-        Raises what the database raises once it has failed for a minute; the outcomes are then in the log file.
-        """
-        ticket = _Ticket(settled, wants)
-        with self._turn:
-            self._waiting.append(ticket)
-            leads = not self._led
-            self._led = True
-        if not leads:
-            ticket.called.acquire()
-        if not ticket.done:
-            self._lead()
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.answer
+    def run(self) -> None:
+        """Work tickets until `close`."""
+        try:
+            while (group := self._next_group()) is not None:
+                self._work(group)
+        except Exception as bug:  # noqa: BLE001 it is raised again in the thread that waits for this one
+            self.bug = bug
+        finally:
+            # Nobody must wait for an answer that never comes.
+            with self._called:
+                self._ended = True
+                for ticket in self._waiting:
+                    ticket.error = Stop("a fault in this program")
+                    ticket.done.set()
 
-    def _lead(self) -> None:
-        """Commit for all that wait, then call the first of those that came meanwhile to do the same."""
-        with self._turn:
+    def close(self) -> None:
+        """Let `run` return once all that was handed in is worked."""
+        with self._called:
+            self._over = True
+            self._called.notify()
+
+    def _next_group(self) -> list[Ticket] | None:
+        with self._called:
+            while not self._waiting:
+                if self._over:
+                    return None
+                self._called.wait()
             group, self._waiting = self._waiting, []
-        failure: NewsletterError | None = None
+            return group
+
+    def _work(self, group: list[Ticket]) -> None:
+        error: NewsletterError | None = Stop("a fault in this program")
         try:
             self._commit_patiently(group)
-        except NewsletterError as error:
-            failure = error
+            error = None
+        except NewsletterError as failure:
+            error = failure
         finally:
-            with self._turn:
-                heir = self._waiting[0] if self._waiting else None
-                self._led = heir is not None
-            if heir is not None:
-                heir.called.release()
             for ticket in group:
-                ticket.error = failure
-                ticket.done = True
-                ticket.called.release()
+                ticket.error = error
+                ticket.done.set()
 
-    def _commit_patiently(self, group: list[_Ticket]) -> None:
+    def _commit_patiently(self, group: list[Ticket]) -> None:
         """Commit; where the database fails and there are outcomes to lose, ask again for a minute."""
         began = self.clock.monotonic()
         never = threading.Event()
@@ -155,65 +212,87 @@ class Desk:
             try:
                 self._commit(group)
             except NewsletterError as error:
-                outcomes = [ticket.settled for ticket in group if ticket.settled is not None]
+                outcomes = [one for ticket in group for one in ticket.settled]
                 if not outcomes or self.clock.monotonic() - began > PATIENCE:
-                    for one in outcomes:
-                        logger.exception(
-                            "not recorded: delivery %s is %s (%s)",
-                            one.delivery,
-                            one.outcome.state,
-                            one.outcome.reply_text,
-                        )
-                    self.unrecorded += outcomes
+                    _lament(outcomes)
                     raise
                 logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 - no bug, so no trace
                 self.clock.wait(never, 2.0)
             else:
                 return
 
-    def _commit(self, group: list[_Ticket]) -> None:
+    def _commit(self, group: list[Ticket]) -> None:
         began = self.clock.monotonic()
         now = self.clock.now()
-        settled = [ticket.settled for ticket in group if ticket.settled is not None]
-        wanting = [ticket for ticket in group if ticket.wants]
+        settled = [one for ticket in group for one in ticket.settled]
+        wanted = sum(ticket.wants for ticket in group)
         beats = began - self._beat_at >= BEAT_SECONDS
-        self.lost = self.lost or (beats and not self.still_mine())
         with self.unit.write() as tx:
-            record(tx, settled, now=now)
-            answers = self._next(tx, len(wanting)) if wanting and not self.lost else []
+            runs.give_back(tx, [one for ticket in group for one in ticket.unused], who=self.who)
+            record(tx, settled, who=self.who, now=now)
+            if began >= self.lease_until:
+                # Whoever slept so long may have lost what it had reserved; what is free is taken anew.
+                self.feed.leave(tx)
             if beats:
                 installations.beat(tx, "sender", now=now, process=self.process)
-        # Only what is committed is told: a job whose mark was rolled back must not go out.
-        for ticket, answer in zip(wanting, answers, strict=False):
-            ticket.answer = answer
-        if beats:
+                workers.beat(tx, self.who, now=now, report=self.report())
+                self.feed.extend(tx)
+            jobs, wait = self._next(tx, wanted) if wanted else ([], None)
+        if beats or began >= self.lease_until:
             self._beat_at = began
+            self.lease_until = began + self.lease.total_seconds()
+        # Only what is committed is told: a job whose mark was rolled back must not go out.
+        self._share_out(group, jobs, wait)
         self.counts.update(one.outcome.state for one in settled)
         self.busy_seconds += self.clock.monotonic() - began
         self.on_commit(self.counts)
 
-    def _next(self, tx: Tx, count: int) -> list[Job | Wait]:
-        jobs: list[Job | Wait] = []
+    def _share_out(self, group: list[Ticket], jobs: list[Job], wait: Wait | None) -> None:
+        """Deal the jobs to those that asked: to each its share, in the order of the queue."""
+        asking = [ticket for ticket in group if ticket.wants]
+        wanted = sum(ticket.wants for ticket in asking)
+        begin = 0
+        so_far = 0
+        for ticket in asking:
+            so_far += ticket.wants
+            end = len(jobs) * so_far // wanted
+            ticket.jobs = jobs[begin:end]
+            ticket.wait = None if ticket.jobs else wait
+            begin = end
+        for ticket in group:
+            if ticket.page is not None:
+                ticket.page.clear()
+
+    def _next(self, tx: Tx, count: int) -> tuple[list[Job], Wait | None]:
+        jobs: list[Job] = []
         while len(jobs) < count:
             taken = self.feed.take(tx, count - len(jobs))
             if not taken:
                 break
             granted, wait = self._reserve(tx, len(taken))
-            self.feed.give_back(taken[granted:])
-            marked = self._mark(tx, taken[:granted])
+            granted, first, wait = self._pace(tx, granted, wait)
+            self.feed.put_back(taken[granted:])
+            marked = runs.mark(tx, taken[:granted], who=self.who, now=self.clock.now()) if granted else []
             if len(marked) < granted:
                 self.feed.look_again(tx)
-            jobs += marked
+            jobs += [Job(one, first + place / self.rate if self.rate else 0.0) for place, one in enumerate(marked)]
             if granted < len(taken):
-                jobs += [Wait(wait.total_seconds())] * (count - len(jobs))
-        return jobs
+                return jobs, Wait(wait.total_seconds())
+        return jobs, None
 
-    def _mark(self, tx: Tx, taken: list[Next]) -> list[Job]:
-        if not taken:
-            return []
-        edition_of = {one.delivery: one.edition for one in taken}
-        marked = deliveries.mark(tx, list(edition_of), now=self.clock.now())
-        return [Job(edition=edition_of[one.id], person=one) for one in marked]
+    def _pace(self, tx: Tx, count: int, wait: timedelta) -> tuple[int, float, timedelta]:
+        """Hold to the rate per second of all workers: how many may be marked, from when on, or how long to wait.
+
+        What is marked goes out within a moment: whoever must wait for longer is not marked before.
+        """
+        if not self.rate or not count:
+            return count, 0.0, wait
+        granted = min(count, max(1, int(self.rate * AHEAD_SECONDS)))
+        seconds = installations.reserve_pace(tx, granted, rate=self.rate, now=self.clock.now(), at_most=AHEAD_SECONDS)
+        if seconds > AHEAD_SECONDS:
+            return 0, 0.0, timedelta(seconds=seconds - AHEAD_SECONDS)
+        more = timedelta(seconds=seconds + granted / self.rate)
+        return granted, self.clock.monotonic() + seconds, more if granted < count else wait
 
     def _reserve(self, tx: Tx, count: int) -> tuple[int, timedelta]:
         if self.limits.per_hour is None and self.limits.per_day is None:
@@ -223,3 +302,9 @@ class Desk:
         reserved = reserve(window, count, self.clock.now(), limits=self.limits)
         installations.save_quota(tx, QUOTA, reserved.window.to_json())
         return reserved.granted, reserved.wait
+
+
+def _lament(outcomes: list[Settled]) -> None:
+    # The journal has them too, and the next start finds them there.
+    for one in outcomes:
+        logger.error("not recorded: delivery %s is %s (%s)", one.delivery, one.outcome.state, one.outcome.reply_text)

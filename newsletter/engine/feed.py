@@ -1,84 +1,81 @@
-"""The feed: which deliveries are next, edition by edition and block by block.
+"""The feed: which deliveries are next, block by block.
 
-In: a transaction. Out: ids, each handed out once per pass. It holds one block of ids at a time, however large the
-edition.
+In: a transaction. Out: ids, each handed out once while its block is held. It holds one block of ids at a time, however
+large the edition. A block stays reserved until all of it is settled, or until `leave` gives it back.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from newsletter.core.delivery import DeliveryId
 from newsletter.core.edition import EditionId, EditionStatus
-from newsletter.store import delivery as deliveries
+from newsletter.store import block as blocks
 from newsletter.store import edition as editions
+from newsletter.store import run as runs
+from newsletter.store.block import BlockId
 from newsletter.store.unit import Tx
+from newsletter.store.worker import WorkerId
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
-    """One delivery to mark and send."""
-
-    edition: EditionId
-    delivery: DeliveryId
-
-
+@dataclass(slots=True, kw_only=True)
 class Feed:
-    """One pass over everything that is queued now; not safe to share between threads without a lock."""
+    """What one worker takes from the queue; used by one thread at a time."""
 
-    def __init__(self) -> None:
-        self._editions: deque[EditionId] | None = None
-        self._edition: EditionId | None = None
-        self._blocks: deque[int] = deque()
-        self._ids: deque[DeliveryId] = deque()
-        self._worked: list[tuple[EditionId, int]] = []
+    who: WorkerId
+    lease: timedelta
+    now: Callable[[], datetime]
+    _held: BlockId | None = None
+    _ids: deque[DeliveryId] = field(default_factory=deque)
+    _worked: list[BlockId] = field(default_factory=list)
 
-    def take(self, tx: Tx, count: int) -> list[Next]:
-        """Return up to `count` next deliveries; fewer only when nothing more is queued."""
-        taken: list[Next] = []
-        while len(taken) < count:
-            if not self._ids and not self._advance(tx):
-                break
-            assert self._edition is not None  # noqa: S101 ids are there, so their edition is
-            taken.append(Next(self._edition, self._ids.popleft()))
+    def take(self, tx: Tx, count: int) -> list[DeliveryId]:
+        """Return up to `count` next deliveries; fewer only when nothing more is free."""
+        taken: list[DeliveryId] = []
+        while len(taken) < count and (self._ids or self._advance(tx)):
+            taken.append(self._ids.popleft())
         return taken
 
-    def give_back(self, unused: list[Next]) -> None:
-        """Take back what could not be used now; the most recent first."""
-        for one in reversed(unused):
-            if one.edition == self._edition:
-                self._ids.appendleft(one.delivery)
+    def put_back(self, unused: list[DeliveryId]) -> None:
+        """Take back what could not be used now."""
+        self._ids.extendleft(reversed(unused))
 
     def look_again(self, tx: Tx) -> None:
         """Leave an edition that was paused or cancelled from elsewhere; asked when some of its rows cannot go out."""
-        if self._edition is not None and editions.status(tx, self._edition) is not EditionStatus.SENDING:
-            self._leave()
+        if self._held is not None and not self._is_sending(tx, self._held.edition):
+            self._ids.clear()
+            self._held = None
 
-    def _leave(self) -> None:
-        self._edition = None
-        self._blocks.clear()
+    def extend(self, tx: Tx) -> None:
+        """Reserve for longer what is held, and close what is done."""
+        blocks.extend(tx, self.who, now=self.now(), lease=self.lease)
+        self._close_worked(tx)
+
+    def leave(self, tx: Tx) -> None:
+        """Close what is done and give back all else: somebody else may go on with it."""
+        self._close_worked(tx)
+        blocks.release(tx, self.who)
+        self._worked.clear()
         self._ids.clear()
+        self._held = None
 
     def _advance(self, tx: Tx) -> bool:
-        """Load the next block that holds anything; close the ones in which all is settled."""
+        """Reserve the next block that holds anything."""
         self._close_worked(tx)
-        while True:
-            while self._edition is not None and self._blocks:
-                number = self._blocks.popleft()
-                self._ids.extend(deliveries.queued(tx, self._edition, number))
-                self._worked.append((self._edition, number))
-                if self._ids:
-                    return True
-            if self._editions is None:
-                self._editions = deque(one.id for one in editions.unfinished(tx) if one.status is EditionStatus.SENDING)
-            if not self._editions:
-                self._leave()
-                return False
-            following = self._editions.popleft()
-            if editions.status(tx, following) is EditionStatus.SENDING:
-                self._edition = following
-                self._blocks = deque(editions.open_blocks(tx, following))
+        while (found := blocks.claim(tx, self.who, now=self.now(), lease=self.lease)) is not None:
+            self._held = found
+            self._worked.append(found)
+            self._ids.extend(runs.queued(tx, found))
+            if self._ids:
+                return True
+        return False
 
     def _close_worked(self, tx: Tx) -> None:
-        self._worked = [one for one in self._worked if not editions.close_block(tx, *one)]
+        blocks.close_done(tx, self._worked)
+        self._worked = list(blocks.still_open(tx, self._worked))
+
+    def _is_sending(self, tx: Tx, edition: EditionId) -> bool:
+        return editions.status(tx, edition) is EditionStatus.SENDING

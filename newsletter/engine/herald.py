@@ -24,6 +24,7 @@ from newsletter.flows.plan import Outlook
 from newsletter.flows.proof import Office, make_proof, proof_for
 from newsletter.render.notice import Letter, Stamp, compose, compose_plainly
 from newsletter.store import alert as alerts
+from newsletter.store import block as blocks
 from newsletter.store import edition as editions
 from newsletter.store import notice as notices
 from newsletter.store import report as reports
@@ -122,7 +123,7 @@ class Herald:
         if now - edition.started_at >= OLD_NEWS:
             return []
         # Blocks tell whether anybody waits for a first try; counting the people would read a million rows a tick.
-        waiting = bool(editions.open_blocks(tx, edition.id))
+        waiting = blocks.any_open(tx, edition.id)
         asked = ((NoticeKind.SENDING, says_sending), (NoticeKind.REPORT, says_report))
         return [
             kind

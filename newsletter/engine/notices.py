@@ -46,6 +46,8 @@ ALSO_EVERY = 30.0
 LAST_SECONDS = 10.0
 """How long the end of a run waits for a notice that is on its way."""
 AT_ONCE = 50
+GIVEN_UP_AFTER = timedelta(minutes=15)
+"""Longer than any answer is waited for: by then the sender that marked a notice is dead."""
 RETURNS = 3
 """How often a notice goes straight back to the queue because the connection was lost; then it waits its turn."""
 
@@ -63,8 +65,10 @@ class NoticeSender:
     jitter: Callable[[], float]
     held: Callable[[], str] = lambda: ""
     """Why nothing may be sent, in words; empty when all is well."""
+    sole: bool = True
+    """Whether no other sender can be alive."""
     sign: Callable[[bytes], bytes] | None = None
-    """What puts a DKIM signature in front of each message; None: the relay does."""
+    """Puts a DKIM signature in front of a message."""
     _returns: Counter[NoticeId] = field(default_factory=Counter)
     _connection: Connection | None = None
 
@@ -80,13 +84,15 @@ class NoticeSender:
             expire_after=sender.rules.expire_after,
             jitter=sender.rules.jitter,
             held=sender.held,
+            sole=sender.sole,
             sign=sender.sign,
         )
 
     def recover(self) -> None:
         """Queue again what a dead sender had under way."""
+        before = None if self.sole else self.clock.now() - GIVEN_UP_AFTER
         with self.unit.write() as tx:
-            notices.requeue_orphans(tx)
+            notices.requeue_orphans(tx, marked_before=before)
 
     def work(self, stop: threading.Event) -> str:
         """Send every notice that is due; return what is wrong with the relay, empty when nothing is."""
@@ -186,9 +192,8 @@ class NoticeSender:
 
     def _envelope(self, message: str, recipient: str) -> Envelope:
         content = message.encode("ascii")
-        if self.sign is not None:
-            content = self.sign(content)
-        return Envelope(mail_from=self.mail_from, rcpt_to=recipient, content=content)
+        signed = content if self.sign is None else self.sign(content)
+        return Envelope(mail_from=self.mail_from, rcpt_to=recipient, content=signed)
 
     def _verdict(self, one: Notice, reply: Reply) -> Verdict:
         verdict = judge(reply)

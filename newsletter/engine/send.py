@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryId, DeliveryState, UncertainPolicy
@@ -20,15 +21,25 @@ from newsletter.core.edition import Edition
 from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring
-from newsletter.engine.books import close_finished, expire_overdue, gather_due, judge_orphans
-from newsletter.engine.courier import Courier, Post, Shared
-from newsletter.engine.desk import BEAT_SECONDS, Desk, Settled, record
+from newsletter.engine.books import close_finished, expire_overdue, gather_due
+from newsletter.engine.courier import Courier
+from newsletter.engine.crew import Crew
+from newsletter.engine.desk import BEAT_SECONDS, Desk
 from newsletter.engine.feed import Feed
-from newsletter.errors import NotNow, Stop
+from newsletter.engine.journal import Journal
+from newsletter.engine.lookout import Lookout
+from newsletter.engine.post import Post
+from newsletter.engine.recovery import Recovery
+from newsletter.errors import Stop
 from newsletter.flows.alert import report, settle_alert
+from newsletter.store import block as blocks
+from newsletter.store import installation as installations
+from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
+from newsletter.store.worker import WorkerId
 from newsletter.transport.base import ConnectFailure, Connection
+from newsletter.transport.pool import Pool, RelayState
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +50,10 @@ LAST_SECONDS = 10.0
 """How long all connections together may take to come back once they were hung up."""
 
 EXPIRE_EVERY = 60.0
+LEASE = timedelta(seconds=30)
+ADOPT_EVERY = 5.0
+"""Seconds between two looks for workers that died."""
+
 RELAY = "mail server"
 
 Progress = Callable[[Counter[DeliveryState]], None]
@@ -54,6 +69,8 @@ class SendRules:
     expire_after: timedelta
     uncertain_policy: UncertainPolicy
     jitter: Callable[[], float]
+    lease: timedelta = LEASE
+    """How long a block stays reserved without a sign of life."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,95 +92,127 @@ class Pass:
     """Time spent in transactions, all connections together."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Enlisted:
+    """This process as a worker."""
+
+    id: WorkerId
+    journal: Journal
+
+
 @dataclass(kw_only=True)
 class Sender:
-    """The one sending process of a database; whoever makes it holds the sender lock."""
+    """A sending process. On SQLite there is one, which holds the sender lock; on PostgreSQL there are any number."""
 
     unit: Unit
     clock: Clock
+    pool: Pool
     connect: Callable[[], Connection | ConnectFailure]
+    """A connection beside those of the pool, for notices."""
     publication: Publication
     keyring: Keyring
     rules: SendRules
     process: str
+    machine: str
+    journals: Path
+    """The folder of the journals."""
+    sole: bool = True
+    """Whether no other worker can be alive while this one is."""
     held: Callable[[], str] = lambda: ""
     """Why nothing may be sent, in words; empty when all is well."""
     sign: Callable[[bytes], bytes] | None = None
-    """What puts a DKIM signature in front of each message; None: the relay does."""
+    """Puts a DKIM signature in front of a message."""
     drain_seconds: float = DRAIN_SECONDS
+    _worker: _Enlisted | None = None
     _expire_at: float = float("-inf")
+    _adopt_at: float = float("-inf")
     _beat_at: float = float("-inf")
     _returns: Counter[DeliveryId] = field(default_factory=Counter)
-    still_mine: Callable[[], bool] = lambda: True
-    """Whether the right to send is still held."""
-    _torn: bool = False
-    _unrecorded: list[Settled] = field(default_factory=list)
 
-    def beat_due(self) -> bool:
-        """Tell whether it is time for a sign of life; true once every five seconds."""
+    def beat(self) -> None:
+        """Give a sign of life between passes, once in a while."""
         now = self.clock.monotonic()
         if now - self._beat_at < BEAT_SECONDS:
-            return False
+            return
         self._beat_at = now
-        return True
+        with self.unit.write() as tx:
+            installations.beat(tx, "sender", now=self.clock.now(), process=self.process)
+            if self._worker is not None:
+                workers.beat(tx, self._worker.id, now=self.clock.now(), report=self._report(0))
 
     def recover(self) -> int:
-        """Judge what a dead process left marked; return how many deliveries that were.
+        """Settle what dead workers left marked; return how many deliveries that were.
 
         Raises `Stop` when this database is held until a person adopts it: not even that much is its business then.
         """
         held = self.held()
         if held:
             raise Stop(held)
-        if self._unrecorded:
-            # What we know for certain comes first; until it is written, nothing more goes out.
-            with self.unit.write() as tx:
-                record(tx, self._unrecorded, now=self.clock.now())
-            self._unrecorded.clear()
-        return judge_orphans(
-            self.unit,
-            now=self.clock.now(),
+        recovery = self._recovery()
+        mine = None if self._worker is None else self._worker.id
+        return recovery.adopt() + recovery.settle_lost(mine)
+
+    def retire(self) -> None:
+        """Be a worker no more: what is reserved is free; the journal goes unless it knows what the database lacks."""
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        worker.journal.close()
+        with self.unit.write() as tx:
+            blocks.release(tx, worker.id)
+            workers.end(tx, worker.id, now=self.clock.now())
+
+    def work(self, stop: threading.Event, *, progress: Progress = lambda _: None) -> Pass:
+        """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""
+        now = self.clock.now()
+        worker = self._enlisted()
+        if self.clock.monotonic() - self._expire_at >= EXPIRE_EVERY:
+            expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
+            self._expire_at = self.clock.monotonic()
+        gather_due(self.unit, now=now)
+        crew = Crew(stop=stop, size=self.rules.connections)
+        desk = self._desk(worker, crew, progress)
+        unanswered = self._run(worker, desk, crew) if self._anything() else 0
+        finished = close_finished(self.unit, now=self.clock.now())
+        if finished:
+            self._returns.clear()
+        self._tell(crew.trouble, well=desk.counts[DeliveryState.ACCEPTED] > 0)
+        return Pass(
+            counts=desk.counts,
+            trouble=crew.trouble,
+            needs_person=crew.needs_person,
+            wait=crew.wait,
+            unanswered=unanswered,
+            finished=tuple(finished),
+            book_seconds=desk.busy_seconds,
+        )
+
+    def _recovery(self) -> Recovery:
+        return Recovery(
+            unit=self.unit,
+            folder=self.journals,
+            sole=self.sole,
+            now=self.clock.now,
             jitter=self.rules.jitter,
             expire_after=self.rules.expire_after,
             uncertain_policy=self.rules.uncertain_policy,
         )
 
-    def work(self, stop: threading.Event, *, progress: Progress = lambda _: None) -> Pass:
-        """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""
-        now = self.clock.now()
-        if self._torn:
-            # No connection is at work yet, so whatever is still marked is left from a pass that the database failed.
+    def _enlisted(self) -> _Enlisted:
+        """Be a worker, after what the dead left is settled; now and then look whether another one died."""
+        due = self.clock.monotonic() - self._adopt_at >= ADOPT_EVERY
+        if self._worker is None or (due and not self.sole):
             self.recover()
-            self._torn = False
-        if self.clock.monotonic() - self._expire_at >= EXPIRE_EVERY:
-            expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
-            self._expire_at = self.clock.monotonic()
-        gather_due(self.unit, now=now)
-        desk = Desk(
-            unit=self.unit,
-            clock=self.clock,
-            limits=self.rules.limits,
-            process=self.process,
-            on_commit=progress,
-            still_mine=self.still_mine,
-        )
-        shared = Shared(stop=stop, free_at=self.clock.monotonic())
-        unanswered = self._run(desk, shared) if self._anything() else 0
-        if desk.lost:
-            raise NotNow("The connection that held the right to send was lost; it is taken anew.")
-        finished = close_finished(self.unit, now=self.clock.now())
-        if finished:
-            self._returns.clear()
-        self._tell(shared.trouble, well=desk.counts[DeliveryState.ACCEPTED] > 0)
-        return Pass(
-            counts=desk.counts,
-            trouble=shared.trouble,
-            needs_person=shared.needs_person,
-            wait=shared.wait,
-            unanswered=unanswered,
-            finished=tuple(finished),
-            book_seconds=desk.busy_seconds,
-        )
+            self._adopt_at = self.clock.monotonic()
+        if self._worker is None:
+            with self.unit.write() as tx:
+                who = workers.start(tx, name=self.process, machine=self.machine, now=self.clock.now())
+                identity = installations.get(tx).identity
+            journal = Journal.open(
+                self.journals, identity=identity, worker=who, tracks=self.rules.connections, machine=self.machine
+            )
+            self._worker = _Enlisted(who, journal)
+        return self._worker
 
     def _tell(self, trouble: str, *, well: bool) -> None:
         """Raise an alert when the relay is in trouble, and clear it once mail goes out again."""
@@ -180,9 +229,27 @@ class Sender:
     def _anything(self) -> bool:
         # A look at the queue first: without work there is no reason to disturb the relay.
         with self.unit.read() as tx:
-            return bool(Feed().take(tx, 1))
+            return blocks.any_claimable(tx, now=self.clock.now())
 
-    def _run(self, desk: Desk, shared: Shared) -> int:
+    def _desk(self, worker: _Enlisted, crew: Crew, progress: Progress) -> Desk:
+        return Desk(
+            unit=self.unit,
+            clock=self.clock,
+            limits=self.rules.limits,
+            rate=self.rules.rate_per_second,
+            who=worker.id,
+            process=self.process,
+            feed=Feed(who=worker.id, lease=self.rules.lease, now=self.clock.now),
+            lease=self.rules.lease,
+            on_commit=progress,
+            report=lambda: self._report(crew.connected),
+        )
+
+    def _report(self, connections: int) -> Mapping[str, object]:
+        """Say what this worker is at, for people."""
+        return {"connections": connections, "relays": [_told(one) for one in self.pool.states()]}
+
+    def _run(self, worker: _Enlisted, desk: Desk, crew: Crew) -> int:
         """Run the connections until nothing is queued; return how many messages stayed unanswered."""
         post = Post(
             unit=self.unit,
@@ -192,27 +259,41 @@ class Sender:
             expire_after=self.rules.expire_after,
             uncertain_policy=self.rules.uncertain_policy,
             jitter=self.rules.jitter,
-            rate=self.rules.rate_per_second,
             returns=self._returns,
             sign=self.sign,
         )
+        revoked: set[DeliveryId] = set()
         couriers = [
-            Courier(desk=desk, post=post, shared=shared, connect=self.connect) for _ in range(self.rules.connections)
+            Courier(desk=desk, post=post, crew=crew, pool=self.pool, track=track, revoked=revoked)
+            for track in worker.journal.tracks
         ]
-        threads = [
-            # Its lines of the log bear what this thread bound: the part of the service.
-            threading.Thread(target=copy_context().run, args=(courier.run,), name=f"connection-{number}", daemon=True)
-            for number, courier in enumerate(couriers, start=1)
-        ]
-        for thread in threads:
-            thread.start()
-        unanswered = self._join(threads, couriers, shared.stop)
-        self._torn = any(courier.torn for courier in couriers)
-        self._unrecorded += desk.unrecorded
-        for courier in couriers:
-            if courier.bug is not None:
-                raise courier.bug
+        lookout = Lookout(unit=self.unit, desk=desk, couriers=couriers, revoked=revoked)
+        home = threading.Event()
+        clerk = _thread("desk", desk.run)
+        watch = _thread("look", lambda: lookout.run(home))
+        threads = [_thread(f"connection-{number}", one.run) for number, one in enumerate(couriers, start=1)]
+        try:
+            unanswered = self._join(threads, couriers, crew.stop)
+        finally:
+            home.set()
+            watch.join()
+            desk.close()
+            clerk.join()
+        self._leave(worker, desk, torn=any(courier.torn for courier in couriers))
+        for bug in (desk.bug, *(courier.bug for courier in couriers)):
+            if bug is not None:
+                raise bug
         return unanswered
+
+    def _leave(self, worker: _Enlisted, desk: Desk, *, torn: bool) -> None:
+        """Give back what is reserved. Where the database failed us, the journal tells the rest at the next start."""
+        if torn or desk.bug is not None:
+            self._worker = None
+            worker.journal.close()
+            return
+        with self.unit.write() as tx:
+            desk.feed.leave(tx)
+            workers.beat(tx, worker.id, now=self.clock.now(), report=self._report(0))
 
     def _join(self, threads: list[threading.Thread], couriers: list[Courier], stop: threading.Event) -> int:
         """Wait for the threads; once a stop is asked for, no longer than messages in flight may take."""
@@ -231,3 +312,18 @@ class Sender:
                     thread.join(LAST_SECONDS / len(threads))
                 return sum(courier.unanswered for courier in couriers)
         return 0
+
+
+def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
+    """Start a thread; its lines of the log bear what this thread bound: the part of the service."""
+    thread = threading.Thread(target=copy_context().run, args=(work,), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _told(state: RelayState) -> Mapping[str, object]:
+    """Return how a relay stands as it is written into the row of the worker."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in ((one.name, getattr(state, one.name)) for one in fields(state))
+    }

@@ -17,7 +17,6 @@ from newsletter.engine.notices import NoticeSender, posting
 from newsletter.engine.send import Pass, Sender
 from newsletter.errors import NewsletterError, NotNow
 from newsletter.store import delivery as deliveries
-from newsletter.store import installation as installations
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +25,9 @@ BACK_OFF = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 IDLE = 1.0
 """Seconds between two looks at an empty queue."""
+
+LONGEST_PAUSE = 60.0
+"""How long a foreground run waits for a relay that had enough."""
 
 PATIENCE = 5.0
 """A foreground run waits this long for what is nearly due (design, `edition send`)."""
@@ -48,17 +50,19 @@ def send_until_idle(
     Needs the sender lock. The counts of the returned pass are those of the whole run. `tell` is called at its end, to
     write what people should hear of it.
     """
-    with posting(NoticeSender.beside(sender), stop):
-        result = _until_idle(sender, stop, progress)
-        tell()
-        return result
+    try:
+        with posting(NoticeSender.beside(sender), stop):
+            result = _until_idle(sender, stop, progress)
+            tell()
+            return result
+    finally:
+        sender.retire()
 
 
 def _until_idle(sender: Sender, stop: threading.Event, progress: Progress) -> Pass:
     total: Counter[DeliveryState] = Counter()
     seconds = 0.0
     fruitless = 0
-    sender.recover()
     while True:
         done = sender.work(stop, progress=_on_top_of(total, progress))
         total += done.counts
@@ -83,7 +87,8 @@ def _pause(sender: Sender, done: Pass, fruitless: int, *, untouched: bool) -> fl
     """Return how long to wait before the next pass, None to end the run."""
     if done.trouble:
         # A server that was never reached is told at once; one that had enough for now gets its time.
-        return None if untouched or fruitless >= FOREGROUND_TRIES else BACK_OFF[fruitless]
+        pause = max(done.wait, BACK_OFF[fruitless])
+        return None if untouched or fruitless >= FOREGROUND_TRIES or pause > LONGEST_PAUSE else pause
     if done.wait > PATIENCE:
         return None
     if done.counts:
@@ -105,6 +110,7 @@ class SenderLoop:
     stop: threading.Event
     also: Callable[[], None] = lambda: None
     """Called now and then, whatever the sender is at: it listens for the bell."""
+    _still: Callable[[], bool] = lambda: True
     unanswered: int = 0
     """Messages without an answer when the service had to end."""
 
@@ -125,7 +131,7 @@ class SenderLoop:
     def _take(self, held: ExitStack) -> bool:
         """Take the right to send; without it, stand by for a moment."""
         try:
-            self.sender.still_mine = held.enter_context(self.lock())
+            self._still = held.enter_context(self.lock())
         except NotNow:
             # Another process sends; should it die, the operating system frees the lock and we go on.
             self.sender.clock.wait(self.stop, BACK_OFF[0])
@@ -133,13 +139,15 @@ class SenderLoop:
         return True
 
     def _hold(self) -> None:
-        with posting(NoticeSender.beside(self.sender), self.stop, also=self.also):
-            self._work()
+        try:
+            with posting(NoticeSender.beside(self.sender), self.stop, also=self.also):
+                self._work()
+        finally:
+            self.sender.retire()
 
     def _work(self) -> None:
-        self.sender.recover()
         troubled = 0
-        while not self.stop.is_set():
+        while not self.stop.is_set() and self._still():
             done = self.sender.work(self.stop)
             self.unanswered += done.unanswered
             troubled = troubled + 1 if done.trouble and not done.counts[DeliveryState.ACCEPTED] else 0
@@ -155,10 +163,5 @@ class SenderLoop:
         clock = self.sender.clock
         until = clock.monotonic() + seconds
         while not self.stop.is_set() and clock.monotonic() < until:
-            self._beat()
+            self.sender.beat()
             clock.wait(self.stop, min(BACK_OFF[0], until - clock.monotonic()))
-
-    def _beat(self) -> None:
-        if self.sender.beat_due():
-            with self.sender.unit.write() as tx:
-                installations.beat(tx, "sender", now=self.sender.clock.now(), process=self.sender.process)

@@ -129,14 +129,15 @@ def sqlite_path(engine: Engine) -> Path | None:
 
 
 @contextmanager
-def sender_lock(engine: Engine) -> Iterator[Callable[[], bool]]:
-    """Hold the right to send: one process at a time per database; the operating system frees it when the process dies.
+def sender_lock(engine: Engine, *, shared: bool = False) -> Iterator[Callable[[], bool]]:
+    """Hold the right to send, or the right that nobody else does; it is free again when the process dies.
 
-    What it gives tells whether the right is still held: a PostgreSQL that restarts forgets its locks while we live.
-    Raises `NotNow` when another process holds it.
+    On SQLite one process at a time has it. On PostgreSQL senders share it, and without `shared` it is only to be had
+    while none is alive. What it gives tells whether it is still held: a server that restarts forgets its locks.
+    Raises `NotNow` when it is not to be had.
     """
     path = sqlite_path(engine)
-    with _file_lock(path) if path is not None else _advisory_lock(engine) as still:
+    with _file_lock(path) if path is not None else _advisory_lock(engine, "_shared" if shared else "") as still:
         yield still
 
 
@@ -160,21 +161,21 @@ def _file_lock(path: Path) -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _advisory_lock(engine: Engine) -> Iterator[Callable[[], bool]]:
+def _advisory_lock(engine: Engine, kind: str) -> Iterator[Callable[[], bool]]:
     # A session of its own: the lock lives exactly as long as the connection does.
     try:
         connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
     except DBAPIError as error:
         raise (translate(error) or error) from error
     with connection:
-        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": SENDER_LOCK}):
+        if not connection.scalar(text(f"SELECT pg_try_advisory_lock{kind}(:key)"), {"key": SENDER_LOCK}):
             raise _held()
         try:
             yield lambda: _answers(connection)
         finally:
             # A connection that is gone has taken its lock along.
             if _answers(connection):
-                connection.scalar(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDER_LOCK})
+                connection.scalar(text(f"SELECT pg_advisory_unlock{kind}(:key)"), {"key": SENDER_LOCK})
 
 
 def _answers(connection: Connection) -> bool:

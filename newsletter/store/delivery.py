@@ -1,158 +1,26 @@
-"""Deliveries as the sender works them: marked just before they go out, recorded when the server has answered.
+"""Deliveries besides their sending: put back, given up, left out, settled on evidence, counted.
 
 Every statement is guarded by the state it expects, so that a row which another process moved (an opt-out, a cancel)
-stays where that process put it. What people look at is read in `store/report.py`.
+stays where that process put it. How they are marked and recorded stands in `store/run.py`, what people look at in
+`store/report.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, Text, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 
-from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId, EditionStatus
-from newsletter.core.subscriber import SubscriberId, SubscriberState
-from newsletter.store.among import among
+from newsletter.core.subscriber import SubscriberId
+from newsletter.store import block as blocks
 from newsletter.store.audience import settle_waiting
-from newsletter.store.edition import BLOCK_SIZE, new_block
-from newsletter.store.schema import delivery, edition, subscriber
+from newsletter.store.block import BLOCK_SIZE
+from newsletter.store.schema import delivery, edition
 from newsletter.store.unit import Tx
 from newsletter.store.wave import waits_for_wave
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marked:
-    """A delivery that may be going out from now on, with the person as the database knows them at this moment."""
-
-    id: DeliveryId
-    subscriber_id: SubscriberId
-    attempts: int
-    """This one included."""
-    first_attempt_at: datetime
-    email: str
-    name: str
-    first_name: str
-    last_name: str
-    fields: dict[str, str]
-
-
-def queued(tx: Tx, of: EditionId, block: int) -> Sequence[DeliveryId]:
-    """Return the deliveries of a block that wait, in order; at most one block of ids."""
-    query = select(delivery.c.id).where(
-        delivery.c.edition_id == of,
-        delivery.c.block == block,
-        delivery.c.state == DeliveryState.QUEUED.value,
-    )
-    return [DeliveryId(one) for one in tx.execute(query.order_by(delivery.c.id)).scalars()]
-
-
-_IS_QUEUED = delivery.c.state == DeliveryState.QUEUED.value
-_IS_ACTIVE = exists().where(
-    subscriber.c.id == delivery.c.subscriber_id,
-    subscriber.c.state == SubscriberState.ACTIVE.value,
-)
-_IS_SENDING = exists().where(
-    edition.c.id == delivery.c.edition_id,
-    edition.c.status == EditionStatus.SENDING.value,
-)
-_OF_PERSON = [
-    select(column).where(subscriber.c.id == delivery.c.subscriber_id).scalar_subquery().label(column.name)
-    for column in (subscriber.c[name] for name in ("email", "name", "first_name", "last_name", "fields"))
-]
-_NOW = bindparam("now", type_=delivery.c.last_attempt_at.type)
-
-# The statements of each message are made once: to build one costs more than to run it. And this one does it all, so
-# that who the person is and whether the mail may go out are read at the same moment.
-_MARK = (
-    update(delivery)
-    .where(among(delivery.c.id, "ids"), _IS_QUEUED, _IS_ACTIVE, _IS_SENDING)
-    .values(
-        state=DeliveryState.SENDING.value,
-        reason="",
-        attempts=delivery.c.attempts + 1,
-        first_attempt_at=func.coalesce(delivery.c.first_attempt_at, _NOW),
-        last_attempt_at=_NOW,
-        next_attempt_at=None,
-    )
-    .returning(delivery.c.id, delivery.c.subscriber_id, delivery.c.attempts, delivery.c.first_attempt_at, *_OF_PERSON)
-)
-
-_SKIP_WHO_LEFT = (
-    update(delivery)
-    .where(among(delivery.c.id, "ids"), _IS_QUEUED, ~_IS_ACTIVE)
-    .values(state=DeliveryState.SKIPPED.value, reason="left before the mail went out")
-)
-
-
-def mark(tx: Tx, ids: Sequence[DeliveryId], *, now: datetime) -> Sequence[Marked]:
-    """Mark waiting deliveries as going out; return those that really may.
-
-    Left out are rows that moved in the meantime, those of an edition that is not sending any more, and people who
-    left: an opt-out, a pause or an erasure that was committed before this is honoured.
-    """
-    marked = [
-        Marked(
-            id=DeliveryId(row.id),
-            subscriber_id=SubscriberId(row.subscriber_id),
-            attempts=row.attempts,
-            first_attempt_at=row.first_attempt_at,
-            email=row.email,
-            name=row.name,
-            first_name=row.first_name,
-            last_name=row.last_name,
-            fields=row.fields,
-        )
-        for row in tx.execute(_MARK, {"ids": ids, "now": now}).all()
-    ]
-    if len(marked) < len(ids):
-        tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
-    return marked
-
-
-_RECORDED = (
-    "state",
-    "reason",
-    "attempts",
-    "first_attempt_at",
-    "next_attempt_at",
-    "reply_code",
-    "reply_enhanced",
-    "reply_text",
-)
-
-_RECORD = (
-    update(delivery)
-    # `uncertain` too: should another process have given this one up, the reply that did come is evidence.
-    .where(
-        delivery.c.id == bindparam("row"),
-        or_(
-            delivery.c.state == DeliveryState.SENDING.value,
-            delivery.c.state == DeliveryState.UNCERTAIN.value,
-        ),
-    )
-    .values(
-        {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED}
-        # An answer that comes after the person was erased may name the address.
-        | {"reply_text": case((delivery.c.subscriber_id.is_(None), ""), else_=bindparam("new_reply_text", type_=Text))}
-    )
-)
-
-
-def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome]]) -> None:
-    """Write what became of deliveries that were marked."""
-    if not outcomes:
-        return
-    tx.execute(
-        _RECORD,
-        [
-            {"row": row, **{f"new_{name}": getattr(outcome, name) for name in _RECORDED}}
-            | {"new_state": outcome.state.value}
-            for row, outcome in outcomes
-        ],
-    )
 
 
 def skip_person(tx: Tx, who: SubscriberId, reason: str) -> int:
@@ -215,12 +83,6 @@ def from_row(row: Row) -> Delivery:  # type: ignore[type-arg]
     )
 
 
-def orphans(tx: Tx) -> Sequence[Delivery]:
-    """Return the deliveries that a dead process had marked, for the holder of the sender lock to judge."""
-    query = select(delivery).where(delivery.c.state == DeliveryState.SENDING.value).order_by(delivery.c.id)
-    return [from_row(row) for row in tx.execute(query)]
-
-
 def due_editions(tx: Tx, *, now: datetime) -> Sequence[EditionId]:
     """Return the editions that have deferred deliveries which are due again."""
     query = (
@@ -248,6 +110,8 @@ def gather(tx: Tx, of: EditionId, *, now: datetime) -> int:
         )
         .order_by(delivery.c.next_attempt_at, delivery.c.id)
         .limit(BLOCK_SIZE)
+        # What another worker gathers at this moment is its business.
+        .with_for_update(skip_locked=True)
     )
     ids = list(tx.execute(due).scalars())
     if not ids:
@@ -255,7 +119,7 @@ def gather(tx: Tx, of: EditionId, *, now: datetime) -> int:
     done = tx.execute(
         update(delivery)
         .where(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.DEFERRED.value)
-        .values(state=DeliveryState.QUEUED.value, next_attempt_at=None, block=new_block(tx, of)),
+        .values(state=DeliveryState.QUEUED.value, next_attempt_at=None, block=blocks.add(tx, of)),
     )
     return done.rowcount
 
@@ -308,7 +172,7 @@ def requeue(tx: Tx, of: EditionId, states: Sequence[DeliveryState], *, only: Sub
 
     The first attempt is forgotten, so that they have their full time again; the Message-ID stays the same.
     """
-    block = new_block(tx, of)
+    block = blocks.add(tx, of)
     query = update(delivery).where(
         delivery.c.edition_id == of,
         delivery.c.state.in_([one.value for one in states]),

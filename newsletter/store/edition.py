@@ -6,20 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, FromClause, Row, and_, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, func, insert, literal, select, update
 
-from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
 from newsletter.core.lineup import Sending, Source
 from newsletter.core.tip import TipId
 from newsletter.core.wave import Wave
 from newsletter.store import wave as wave_rows
 from newsletter.store.audience import audience
+from newsletter.store.block import BLOCK_SIZE
 from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
-
-BLOCK_SIZE = 500
-"""Deliveries worked in one go; what a worker holds in memory."""
 
 # The content is tens of kilobytes and read once per run, so the other queries leave it out.
 _COLUMNS = [column for column in edition.c if column.name not in {"content", "totals", "tip_used"}]
@@ -247,36 +244,3 @@ def reached_anybody(tx: Tx, on: date) -> bool:
 def give_tip_back(tx: Tx, wanted: EditionId) -> None:
     """Let the lineup forget that this edition used its tip: nothing of it was handed to a server."""
     tx.execute(update(edition).where(edition.c.id == wanted).values(tip_used=False))
-
-
-def open_blocks(tx: Tx, wanted: EditionId) -> Sequence[int]:
-    """Return the numbers of the blocks that still hold work, in order."""
-    query = select(block.c.number).where(block.c.edition_id == wanted, block.c.state == "open")
-    return list(tx.execute(query.order_by(block.c.number)).scalars())
-
-
-def close_block(tx: Tx, wanted: EditionId, number: int) -> bool:
-    """Close a block in which nothing is queued or on its way any more; tell whether it could be."""
-    waiting = (
-        select(delivery.c.id)
-        .where(
-            delivery.c.edition_id == wanted,
-            delivery.c.block == number,
-            delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.SENDING.value]),
-        )
-        .exists()
-    )
-    done = tx.execute(
-        update(block)
-        .where(and_(block.c.edition_id == wanted, block.c.number == number, block.c.state == "open"), ~waiting)
-        .values(state="closed"),
-    )
-    return done.rowcount == 1
-
-
-def new_block(tx: Tx, wanted: EditionId) -> int:
-    """Make a further block, for deliveries that are due again, and return its number."""
-    last = tx.execute(select(func.max(block.c.number)).where(block.c.edition_id == wanted)).scalar()
-    number = 0 if last is None else int(last) + 1
-    tx.execute(insert(block).values(edition_id=wanted, number=number, state="open"))
-    return number

@@ -11,8 +11,10 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from newsletter.core.pace import next_send_at
 from newsletter.store.schema import heartbeat, installation, quota
 from newsletter.store.unit import Tx
+from newsletter.store.worker import moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,12 @@ def heartbeats(tx: Tx) -> Mapping[str, tuple[datetime, str]]:
     return {row.name: (row.at, row.process) for row in tx.execute(select(heartbeat))}
 
 
+_PACE = "pace"
+
+FARTHEST = 60.0
+"""Seconds ahead that the next free moment of a rate can lie; a single message under a very low one may take longer."""
+
+
 def load_quota(tx: Tx, name: str) -> str | None:
     """Return a stored sliding window, None when nothing was ever reserved."""
     return tx.execute(select(quota.c.window).where(quota.c.name == name).with_for_update()).scalar()
@@ -165,3 +173,20 @@ def save_quota(tx: Tx, name: str, window: str) -> None:
         .values(name=name, window=window)
         .on_conflict_do_update(index_elements=["name"], set_={"window": window}),
     )
+
+
+def reserve_pace(tx: Tx, count: int, *, rate: float, now: datetime, at_most: float) -> float:
+    """Reserve the next `count` moments of a rate per second, which all workers share; return the seconds until then.
+
+    Nothing is reserved when that is more than `at_most` seconds away.
+    """
+    stored = load_quota(tx, _PACE)
+    instant = moment(tx, now).timestamp()
+    free_at = float(stored) if stored else instant
+    if free_at > instant + max(FARTHEST, count / rate * 2):
+        # It was written by a clock that has since been set back.
+        free_at = instant
+    start, free_at = next_send_at(free_at, rate, instant, count)
+    if start - instant <= at_most:
+        save_quota(tx, _PACE, repr(free_at))
+    return start - instant

@@ -157,12 +157,16 @@ def record(tx: Tx, wanted: NoticeId, outcome: Outcome) -> None:
     )
 
 
-def requeue_orphans(tx: Tx) -> int:
-    """Queue again what a dead sender had marked: with the same Message-ID, better twice than not at all."""
+def requeue_orphans(tx: Tx, *, marked_before: datetime | None = None) -> int:
+    """Queue again what a dead sender had marked: with the same Message-ID, better twice than not at all.
+
+    Where others may be sending, only what was marked so long ago that nobody waits for its answer any more.
+    """
+    query = update(notice).where(notice.c.state == NoticeState.SENDING.value)
+    if marked_before is not None:
+        query = query.where(notice.c.last_attempt_at < marked_before)
     done = tx.execute(
-        update(notice)
-        .where(notice.c.state == NoticeState.SENDING.value)
-        .values(state=NoticeState.QUEUED.value, reason="the sender was stopped in the middle of this message"),
+        query.values(state=NoticeState.QUEUED.value, reason="the sender was stopped in the middle of this message")
     )
     return done.rowcount
 

@@ -103,6 +103,11 @@ class Connection(Protocol):
         """
         ...
 
+    @property
+    def announces(self) -> bool:
+        """True while the server has the envelope of a message that was not handed over."""
+        ...
+
     def hand_over(
         self,
         envelope: Envelope,

@@ -14,7 +14,7 @@ from newsletter.transport.base import Connection, Envelope
 class Lent:
     """One connection of a `Pool`; used by one thread, but for `recall` and `abort`."""
 
-    __slots__ = ("_announced", "_connection", "_on_close", "_recalled", "fruitful", "opened_at", "place")
+    __slots__ = ("_connection", "_on_close", "_recalled", "fruitful", "opened_at", "place")
 
     def __init__(
         self, connection: Connection, *, place: int, opened_at: float, on_close: Callable[[Connection], None]
@@ -23,7 +23,6 @@ class Lent:
         self._connection = connection
         self._on_close = on_close
         self._recalled = False
-        self._announced = False
         self.place = place
         self.opened_at = opened_at
         self.fruitful = False
@@ -37,7 +36,12 @@ class Lent:
     @property
     def needs_recycling(self) -> bool:
         """True when no more messages should go this way; never while a message is announced on a healthy session."""
-        return (self._recalled and not self._announced) or self._connection.needs_recycling
+        return (self._recalled and not self._connection.announces) or self._connection.needs_recycling
+
+    @property
+    def announces(self) -> bool:
+        """True while the server has the envelope of a message that was not handed over."""
+        return self._connection.announces
 
     def hand_over(
         self,
@@ -49,7 +53,6 @@ class Lent:
         """Agree on the envelope and write its content (see `Connection`); nothing more is announced once recalled."""
         if self._recalled:
             following = None
-        self._announced = following is not None
         return self._connection.hand_over(envelope, following=following, before_data=before_data)
 
     def answer(self) -> Reply:
@@ -58,7 +61,6 @@ class Lent:
 
     def send(self, envelope: Envelope, *, before_data: Callable[[], None] | None = None) -> Reply:
         """Hand over one message and return the reply that decided."""
-        self._announced = False
         return self._connection.send(envelope, before_data=before_data)
 
     def recall(self) -> None:

@@ -64,6 +64,11 @@ class SmtpConnection:
             return self._closed
         return not self._has_room() or self._monotonic() - self._active_at >= self._terms.idle_seconds
 
+    @property
+    def announces(self) -> bool:
+        """True while the server has the envelope of a message that was not handed over."""
+        return self._announced is not None and not self._closed
+
     def hand_over(
         self,
         envelope: Envelope,

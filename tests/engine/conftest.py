@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,7 @@ from newsletter.store.schema import subscriber
 from newsletter.store.unit import Unit
 from newsletter.transport.base import ConnectFailure, Connection, Relay, Security
 from newsletter.transport.catcher import Catcher
+from newsletter.transport.pool import Pool
 from newsletter.transport.smtp import connect
 from tests.conftest import SECRET, FixedClock
 
@@ -114,14 +118,27 @@ def make_sender(
         "uncertain_policy": UncertainPolicy.HOLD,
         "jitter": lambda: 0.0,
     } | rules
+    settled = SendRules(**decided)  # type: ignore[arg-type]
+    url = unit._engine.url
+    journals = Path(tempfile.gettempdir()) / f"newsletter-journals-{os.getpid()}" / Path(str(url.database)).name
     return Sender(
         unit=unit,
         clock=clock,
+        pool=Pool(
+            [Relay(host="mail.example.com", port=25)],
+            connections=settled.connections,
+            clock=clock,
+            jitter=settled.jitter,
+            dial=lambda _: opening(),
+        ),
         connect=opening,
         publication=PUBLICATION,
         keyring=Keyring(current=SECRET),
-        rules=SendRules(**decided),  # type: ignore[arg-type]
+        rules=settled,
         process="test 1",
+        machine="test machine",
+        journals=journals,
+        sole=url.get_backend_name() == "sqlite",
     )
 
 

@@ -95,6 +95,8 @@ class ScriptedConnection:
         self._closed = False
         self._reply: Reply | None = None
 
+    announces = False
+
     @property
     def needs_recycling(self) -> bool:
         """True once closed."""

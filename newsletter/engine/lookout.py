@@ -1,0 +1,70 @@
+"""The look: twice a second, whether what is marked for our connections may still go out.
+
+In: what the couriers hold. Out: what must not go out any more, taken from their hands and given back (promise 9), and
+signs of life in between. A connection that waits long for an answer loses what it holds to the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from newsletter.core.delivery import DeliveryId
+from newsletter.engine.courier import Courier
+from newsletter.engine.desk import Desk, Ticket
+from newsletter.errors import NewsletterError
+from newsletter.store import run as runs
+from newsletter.store.unit import Unit
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+STUCK_SECONDS = 3.0
+"""A connection that has waited for one answer for so long gives back what it has not begun."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Lookout:
+    """What watches over the runs of one pass."""
+
+    unit: Unit
+    desk: Desk
+    couriers: Sequence[Courier]
+    revoked: set[DeliveryId]
+
+    def run(self, over: threading.Event) -> None:
+        """Look until it is over. By real time: what it watches happens in other threads and other processes."""
+        while not over.wait(LOOK_SECONDS):
+            try:
+                self.look()
+            except NewsletterError as error:
+                # The desk has its own patience with a database in trouble.
+                logger.warning("the look at what is marked failed: %s", error)
+
+    def look(self) -> None:
+        """Take back what must not go out; the empty ticket lets the desk give a sign of life."""
+        held = [one for courier in self.couriers for one in courier.held()]
+        if held:
+            with self.unit.read() as tx:
+                good = runs.still_good(tx, held, who=self.desk.who)
+            self.revoked.update(one for one in held if one not in good)
+        self.desk.submit(Ticket(unused=[*self._taken_back(), *self._taken_from_stuck()]))
+
+    def _taken_back(self) -> list[DeliveryId]:
+        return [
+            job.person.id
+            for courier in self.couriers
+            for job in courier.hand.copy()
+            if job.person.id in self.revoked and courier.let_go(job)
+        ]
+
+    def _taken_from_stuck(self) -> list[DeliveryId]:
+        now = self.desk.clock.monotonic()
+        taken = []
+        for courier in self.couriers:
+            since = courier.waiting_since
+            if since is not None and now - since > STUCK_SECONDS:
+                taken += [job.person.id for job in courier.hand.copy() if courier.let_go(job)]
+        return taken

@@ -1,0 +1,126 @@
+"""The post: how a marked delivery becomes an envelope, and what was said of it an outcome.
+
+In: a person of an edition. Out: the message as it goes over the wire, spliced out of the frozen bytes: no template is
+called, no message object built, nothing asked of the database per person. One for all connections of a pass.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple
+
+from newsletter.clock import Clock
+from newsletter.core.address import parse_address
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, UncertainPolicy, settle
+from newsletter.core.edition import EditionId
+from newsletter.core.message import Publication
+from newsletter.core.postmark import Postmark
+from newsletter.core.reply import Effect, Reply, ReplyClass, Verdict
+from newsletter.core.token import Keyring
+from newsletter.engine.desk import Settled
+from newsletter.render.mime import CompiledMessage
+from newsletter.store import edition as editions
+from newsletter.store.run import Marked
+from newsletter.store.unit import Unit
+from newsletter.transport.base import Envelope
+
+RETURNS = 3
+"""How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
+
+
+class Frozen(NamedTuple):
+    """What is the same for everybody of an edition."""
+
+    compiled: CompiledMessage
+    postmark: Postmark
+
+
+@dataclass(slots=True, kw_only=True)
+class Post:
+    """How a job becomes an envelope, and a reply an outcome; shared, and the same for every connection."""
+
+    unit: Unit
+    clock: Clock
+    publication: Publication
+    keyring: Keyring
+    expire_after: timedelta
+    uncertain_policy: UncertainPolicy
+    jitter: Callable[[], float]
+    returns: Counter[DeliveryId]
+    """How often each message went straight back to the queue."""
+    sign: Callable[[bytes], bytes] | None = None
+    """Puts a DKIM signature in front of a message."""
+    _frozen: dict[EditionId, Frozen] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def envelope(self, person: Marked) -> Envelope:
+        """Splice the message of one person."""
+        frozen = self._frozen.get(person.edition) or self._load(person.edition)
+        # Almost every address is ASCII already; the others need their domain as the wire writes it.
+        address = person.email if person.email.isascii() else parse_address(person.email).smtp
+        content = frozen.compiled.personal(
+            person,
+            address=address,
+            unsubscribe_url=frozen.postmark.unsubscribe_url(person.subscriber_id),
+            message_id=frozen.postmark.message_id(person.id),
+            date=person.first_attempt_at,
+        )
+        return Envelope(
+            mail_from=frozen.postmark.sender(person.id),
+            rcpt_to=address,
+            content=content if self.sign is None else self.sign(content),
+            smtputf8=not address.isascii(),
+            envelope_id=str(person.id),
+        )
+
+    def _load(self, edition: EditionId) -> Frozen:
+        """Read the frozen message of an edition, once per pass."""
+        with self._lock:
+            if edition not in self._frozen:
+                with self.unit.read() as tx:
+                    content = editions.content(tx, edition)
+                    nonce = editions.by_id(tx, edition).nonce
+                postmark = Postmark(self.publication, self.keyring, edition, nonce)
+                self._frozen[edition] = Frozen(CompiledMessage.from_json(content), postmark)
+            return self._frozen[edition]
+
+    def settled(self, person: Marked, reply: Reply, verdict: Verdict) -> Settled:
+        """Turn what was said into what is recorded."""
+        if verdict.effect is Effect.REQUEUE:
+            verdict = self._once_more(person.id, verdict)
+        outcome = settle(
+            Delivery(
+                id=person.id,
+                edition_id=person.edition,
+                subscriber_id=person.subscriber_id,
+                state=DeliveryState.SENDING,
+                # The mark has counted this attempt already; `settle` counts it too.
+                attempts=person.attempts - 1,
+                first_attempt_at=person.first_attempt_at,
+            ),
+            verdict,
+            reply=reply,
+            now=self.clock.now(),
+            jitter=self.jitter(),
+            expire_after=self.expire_after,
+            uncertain_policy=self.uncertain_policy,
+        )
+        return Settled(person.id, person.edition, person.subscriber_id, outcome, verdict.kind, verdict.plain)
+
+    def _once_more(self, delivery: DeliveryId, verdict: Verdict) -> Verdict:
+        """Let a message whose connections keep being lost wait its turn, so that it cannot hold up the others."""
+        with self._lock:
+            self.returns[delivery] += 1
+            if self.returns[delivery] < RETURNS:
+                return verdict
+        return Verdict(
+            effect=Effect.DEFER,
+            kind=ReplyClass.SYSTEM,
+            relay=verdict.relay,
+            rule="lost-again",
+            plain=f"The connection was lost {RETURNS} times in a row at this message.",
+        )

@@ -1,0 +1,252 @@
+"""A run: some deliveries marked just ahead of a connection, and what became of them.
+
+Every statement is guarded by the state it expects, so that a row which another process moved (an opt-out, a cancel)
+stays where that process put it. The statements are made once: to build one costs more than to run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Text, and_, bindparam, case, exists, func, or_, select, update
+
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome
+from newsletter.core.edition import EditionId, EditionStatus
+from newsletter.core.reply import ReplyClass
+from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.store.among import among
+from newsletter.store.block import BlockId
+from newsletter.store.delivery import from_row
+from newsletter.store.schema import delivery, edition, subscriber
+from newsletter.store.unit import Tx
+from newsletter.store.worker import WorkerId
+
+LEFT = "left before the mail went out"
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A delivery that may be going out from now on, with the person as the database knows them at this moment."""
+
+    id: DeliveryId
+    edition: EditionId
+    subscriber_id: SubscriberId
+    attempts: int
+    """This one included."""
+    first_attempt_at: datetime
+    email: str
+    name: str
+    first_name: str
+    last_name: str
+    fields: dict[str, str]
+
+
+def queued(tx: Tx, of: BlockId) -> Sequence[DeliveryId]:
+    """Return the deliveries of a block that wait, in order; at most one block of ids."""
+    query = select(delivery.c.id).where(
+        delivery.c.edition_id == of.edition,
+        delivery.c.block == of.number,
+        delivery.c.state == DeliveryState.QUEUED.value,
+    )
+    return [DeliveryId(one) for one in tx.execute(query.order_by(delivery.c.id)).scalars()]
+
+
+_IS_QUEUED = delivery.c.state == DeliveryState.QUEUED.value
+_IS_ACTIVE = subscriber.c.state == SubscriberState.ACTIVE.value
+_NOW = bindparam("now", type_=delivery.c.last_attempt_at.type)
+_WHO = bindparam("who", type_=delivery.c.worker.type)
+
+_READ = (
+    select(
+        delivery.c.id,
+        delivery.c.edition_id,
+        delivery.c.subscriber_id,
+        delivery.c.attempts,
+        delivery.c.first_attempt_at,
+        subscriber.c.email,
+        subscriber.c.name,
+        subscriber.c.first_name,
+        subscriber.c.last_name,
+        subscriber.c.fields,
+    )
+    .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+    .join(edition, edition.c.id == delivery.c.edition_id)
+    .where(among(delivery.c.id, "ids"), _IS_QUEUED, _IS_ACTIVE, edition.c.status == EditionStatus.SENDING.value)
+    # Who reads the state of the person holds the row: an opt-out that comes meanwhile waits, and then finds it marked.
+    .with_for_update(of=delivery)
+)
+
+_MARK = (
+    update(delivery)
+    .where(among(delivery.c.id, "ids"), _IS_QUEUED)
+    .values(
+        state=DeliveryState.SENDING.value,
+        reason="",
+        worker=_WHO,
+        attempts=delivery.c.attempts + 1,
+        first_attempt_at=func.coalesce(delivery.c.first_attempt_at, _NOW),
+        last_attempt_at=_NOW,
+        next_attempt_at=None,
+    )
+)
+
+_SKIP_WHO_LEFT = (
+    update(delivery)
+    .where(
+        among(delivery.c.id, "ids"),
+        _IS_QUEUED,
+        ~exists().where(subscriber.c.id == delivery.c.subscriber_id, _IS_ACTIVE),
+    )
+    .values(state=DeliveryState.SKIPPED.value, reason=LEFT)
+)
+
+
+def mark(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId, now: datetime) -> Sequence[Marked]:
+    """Mark waiting deliveries as going out; return those that really may, in the order of their ids.
+
+    Left out are rows that moved in the meantime, those of an edition that is not sending any more, and people who
+    left: an opt-out, a pause or an erasure that was committed before this is honoured.
+    """
+    rows = tx.execute(_READ, {"ids": ids}).all()
+    if rows:
+        tx.execute(_MARK, {"ids": [row[0] for row in rows], "now": now, "who": who})
+    if len(rows) < len(ids):
+        tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
+    return sorted(
+        (Marked(id_, of, who_, tried + 1, first or now, *person) for id_, of, who_, tried, first, *person in rows),
+        key=lambda one: one.id,
+    )
+
+
+_GIVE_BACK = (
+    update(delivery)
+    .where(
+        among(delivery.c.id, "ids"),
+        delivery.c.state == DeliveryState.SENDING.value,
+        delivery.c.worker == _WHO,
+    )
+    .values(
+        state=DeliveryState.QUEUED.value,
+        worker=None,
+        attempts=delivery.c.attempts - 1,
+        first_attempt_at=case((delivery.c.attempts <= 1, None), else_=delivery.c.first_attempt_at),
+    )
+)
+
+
+def give_back(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId) -> None:
+    """Undo the mark of what was never handed to a server; who left meanwhile is skipped."""
+    if not ids:
+        return
+    tx.execute(_GIVE_BACK, {"ids": ids, "who": who})
+    tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
+
+
+_STILL_GOOD = (
+    select(delivery.c.id)
+    .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+    .join(edition, edition.c.id == delivery.c.edition_id)
+    .where(
+        among(delivery.c.id, "ids"),
+        delivery.c.state == DeliveryState.SENDING.value,
+        delivery.c.worker == _WHO,
+        _IS_ACTIVE,
+        edition.c.status == EditionStatus.SENDING.value,
+    )
+)
+
+
+def still_good(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId) -> set[DeliveryId]:
+    """Return which of a worker's marked deliveries may go out all the same at this moment."""
+    return {DeliveryId(one) for one in tx.execute(_STILL_GOOD, {"ids": ids, "who": who}).scalars()}
+
+
+_RECORDED = (
+    "state",
+    "reason",
+    "attempts",
+    "first_attempt_at",
+    "next_attempt_at",
+    "reply_code",
+    "reply_enhanced",
+    "reply_text",
+)
+
+_IS_OPEN = or_(
+    delivery.c.state == DeliveryState.SENDING.value,
+    # Should another process have given this one up, the reply that did come is evidence.
+    delivery.c.state == DeliveryState.UNCERTAIN.value,
+)
+
+# An answer that comes after the person was erased may name the address.
+_TEXT = {
+    "reply_text": case((delivery.c.subscriber_id.is_(None), ""), else_=bindparam("new_reply_text", type_=Text)),
+    "kind": bindparam("new_kind", type_=Text),
+}
+
+_RECORD = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("row"), _IS_OPEN)
+    .values({name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED} | _TEXT)
+)
+
+# The usual outcome, and with it most of the work: all else was written by the mark.
+_TAKEN = ("reply_code", "reply_enhanced")
+_RECORD_TAKEN = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("row"), _IS_OPEN)
+    .values(
+        {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _TAKEN}
+        | {"state": DeliveryState.ACCEPTED.value, "reason": bindparam("new_reason", type_=Text)}
+        | _TEXT
+    )
+)
+
+
+def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]]) -> None:
+    """Write what became of deliveries that were marked."""
+    taken = [one for one in outcomes if one[1].state is DeliveryState.ACCEPTED]
+    others = [one for one in outcomes if one[1].state is not DeliveryState.ACCEPTED]
+    if taken:
+        tx.execute(
+            _RECORD_TAKEN,
+            [
+                {
+                    "row": row,
+                    "new_reason": outcome.reason,
+                    "new_reply_code": outcome.reply_code,
+                    "new_reply_enhanced": outcome.reply_enhanced,
+                    "new_reply_text": outcome.reply_text,
+                    "new_kind": kind.value,
+                }
+                for row, outcome, kind in taken
+            ],
+        )
+    if others:
+        tx.execute(
+            _RECORD,
+            [
+                {"row": row, **{f"new_{name}": getattr(outcome, name) for name in _RECORDED}}
+                | {"new_state": outcome.state.value, "new_kind": kind.value}
+                for row, outcome, kind in others
+            ],
+        )
+
+
+def marked_by(tx: Tx, who: WorkerId) -> Sequence[Delivery]:
+    """Return what a worker had marked and nobody settled."""
+    query = select(delivery).where(delivery.c.state == DeliveryState.SENDING.value, delivery.c.worker == who)
+    return [from_row(row) for row in tx.execute(query.order_by(delivery.c.id))]
+
+
+def marked_by_none_of(tx: Tx, living: Sequence[WorkerId], *, before: datetime | None = None) -> Sequence[Delivery]:
+    """Return what is marked and belongs to none of the workers given; those marked before a time, if one is given."""
+    conditions = [delivery.c.state == DeliveryState.SENDING.value]
+    if living:
+        conditions.append(or_(delivery.c.worker.is_(None), delivery.c.worker.not_in(living)))
+    if before is not None:
+        conditions.append(delivery.c.last_attempt_at < before)
+    query = select(delivery).where(and_(*conditions)).order_by(delivery.c.id)
+    return [from_row(row) for row in tx.execute(query)]

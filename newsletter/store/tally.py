@@ -1,0 +1,61 @@
+"""What is counted of an edition as it goes: a row for each worker, so that nobody counts a million deliveries a second.
+
+In: outcomes as they are recorded. Out: sums for the circuit breakers and the live view. They count attempts, and a
+retry counts again; the books are kept by the deliveries alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from newsletter.core.edition import EditionId
+from newsletter.store.schema import TALLIED, tally
+from newsletter.store.unit import Tx
+from newsletter.store.worker import WorkerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How often each thing happened in one edition."""
+
+    accepted: int = 0
+    deferred: int = 0
+    hard: int = 0
+    """Refused for good because of the address."""
+    policy: int = 0
+    """Refused for what we are: reputation, authentication, permission."""
+    content: int = 0
+    """Refused for what we send."""
+    refused: int = 0
+    """Refused for any other reason."""
+    uncertain: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Return how many messages a server took or refused for good."""
+        return self.accepted + self.hard + self.policy + self.content + self.refused
+
+
+def add(tx: Tx, of: EditionId, who: WorkerId, counts: Mapping[str, int], *, now: datetime) -> None:
+    """Add to what one worker counted; the names are the fields of `Tally`."""
+    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    new = make(tally).values(edition_id=of, worker_id=who, since=now, at=now, **counts)
+    tx.execute(
+        new.on_conflict_do_update(
+            index_elements=["edition_id", "worker_id"],
+            set_={name: tally.c[name] + new.excluded[name] for name in counts} | {"at": now},
+        )
+    )
+
+
+def of_edition(tx: Tx, of: EditionId) -> Tally:
+    """Return the sums of all workers."""
+    sums = [func.coalesce(func.sum(tally.c[name]), 0).label(name) for name in TALLIED]
+    row = tx.execute(select(*sums).where(tally.c.edition_id == of)).one()
+    return Tally(**{name: int(row._mapping[name]) for name in TALLIED})  # noqa: SLF001 the public way to a row by name
