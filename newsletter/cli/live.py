@@ -207,7 +207,12 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
 
     head = Text.assemble((look.name, "bold"), f"  “{one_line(look.title)}”")
     bar = Table.grid(padding=(0, 2))
-    bar.add_row(ProgressBar(total=max(1, look.audience), completed=look.settled, width=30), progress_words(look, speed))
+    bar.add_row(
+        ProgressBar(
+            total=max(1, look.audience), completed=look.settled, width=30, complete_style="cyan", finished_style="green"
+        ),
+        progress_words(look, speed),
+    )
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
