@@ -16,7 +16,7 @@ from newsletter.errors import NewsletterError
 if TYPE_CHECKING:
     from newsletter.cli.context import State
     from newsletter.core.edition import Edition
-    from newsletter.flows.read_bounce import Handled
+    from newsletter.core.evidence import Handled
 
 app = typer.Typer(help="Bounces and complaints: what came back by mail.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -65,12 +65,19 @@ def read(
 
 
 def _handle(here: State, recipient: str) -> Handled:
-    from newsletter.flows.read_bounce import read_bounce
+    from newsletter.core.evidence import unheeded
+    from newsletter.core.mail_report import read_report
 
     raw = sys.stdin.buffer.read(_MOST)
     # To the end, or the mail server takes the rest for a failure; beyond a megabyte nothing is looked at.
     while sys.stdin.buffer.read(_MOST):
         pass
+    # Most of what comes to such an address are holiday notices: they need no database, nor the seconds to open it.
+    idle = unheeded(read_report(raw, recipient=recipient))
+    if idle is not None:
+        return idle
+    from newsletter.flows.read_bounce import read_bounce
+
     application = here.app
     return read_bounce(application.unit, application.keyring, raw, recipient=recipient, now=application.clock.now())
 

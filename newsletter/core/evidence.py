@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.mail_report import ReportKind
+from newsletter.core.mail_report import Report, ReportKind
 from newsletter.core.reply import Phase, Reply, parse_reply
 
 
@@ -85,3 +85,48 @@ def may_suppress(recent: Sequence[datetime], *, now: datetime, audience: int) ->
     most = max(HOLD_AT_LEAST, audience * HOLD_PERCENT // 100)
     # More need not be remembered to know that it is too many.
     return kept[-(most + 1) :], len(kept) <= most
+
+
+class Done(StrEnum):
+    """What came of a mail."""
+
+    NOTED = "noted"
+    """It is kept beside the delivery; the subscription goes on."""
+    STOPPED = "stopped"
+    """The subscription ended."""
+    HELD = "held"
+    """It would have ended the subscription; too many did at once, so a person looks first."""
+    KNOWN = "known"
+    """Nothing new."""
+    IGNORED = "ignored"
+    """It is about nothing that we keep: a holiday notice, a letter, feedback that is no complaint."""
+    UNKNOWN = "unknown"
+    """It bears no genuine token of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """What a mail was, and what was done."""
+
+    kind: ReportKind
+    done: Done
+    edition: str = ""
+    """The name of the edition that it is about."""
+    words: str = ""
+    """What the server said, or what kind of mail it was."""
+
+
+_ABOUT_DELIVERIES = {
+    ReportKind.FAILED,
+    ReportKind.DELAYED,
+    ReportKind.ARRIVED,
+    ReportKind.COMPLAINT,
+    ReportKind.LEFT,
+}
+
+
+def unheeded(mail: Report) -> Handled | None:
+    """Return what is said of a mail that is about nothing we keep, so that no database is needed to let it go."""
+    if mail.kind in _ABOUT_DELIVERIES:
+        return None
+    return Handled(kind=mail.kind, done=Done.IGNORED, words=mail.said)

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from newsletter.core.bounce_count import FAILED, POINTS
 from newsletter.core.breaker import AT_LEAST
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import Edition
-from newsletter.core.evidence import Later, Standing, may_suppress, read_back, stands_after, written
+from newsletter.core.evidence import (
+    Done,
+    Handled,
+    Later,
+    Standing,
+    may_suppress,
+    read_back,
+    stands_after,
+    unheeded,
+    written,
+)
 from newsletter.core.mail_report import Report, ReportKind, Trace, TraceKind, read_report
 from newsletter.core.reply import ReplyClass, Verdict, judge
 from newsletter.core.subscriber import SubscriberState, complain, stronger, unsubscribe
@@ -50,49 +58,12 @@ BLOCKS_PERCENT = 2
 _LONGEST = 500
 
 
-class Done(StrEnum):
-    """What came of a mail."""
-
-    NOTED = "noted"
-    """It is kept beside the delivery; the subscription goes on."""
-    STOPPED = "stopped"
-    """The subscription ended."""
-    HELD = "held"
-    """It would have ended the subscription; too many did at once, so a person looks first."""
-    KNOWN = "known"
-    """Nothing new."""
-    IGNORED = "ignored"
-    """It is about nothing that we keep: a holiday notice, a letter, feedback that is no complaint."""
-    UNKNOWN = "unknown"
-    """It bears no genuine token of ours."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handled:
-    """What a mail was, and what was done."""
-
-    kind: ReportKind
-    done: Done
-    edition: str = ""
-    """The name of the edition that it is about."""
-    words: str = ""
-    """What the server said, or what kind of mail it was."""
-
-
-_ABOUT_DELIVERIES = {
-    ReportKind.FAILED,
-    ReportKind.DELAYED,
-    ReportKind.ARRIVED,
-    ReportKind.COMPLAINT,
-    ReportKind.LEFT,
-}
-
-
 def read_bounce(unit: Unit, keyring: Keyring, raw: bytes, *, recipient: str = "", now: datetime) -> Handled:
     """Do what one mail says; `recipient` is the address it came to, as the mail server names it."""
     mail = read_report(raw, recipient=recipient)
-    if mail.kind not in _ABOUT_DELIVERIES:
-        return Handled(kind=mail.kind, done=Done.IGNORED, words=mail.said)
+    idle = unheeded(mail)
+    if idle is not None:
+        return idle
     with unit.write() as tx:
         found = _find(tx, keyring, mail.traces)
         if found is None:

@@ -120,3 +120,10 @@ def test_held_bounces_are_settled(home: Home) -> None:
     assert "1 bounce waits for you" in home.run("edition", "show", of.name).out
     assert home.run("bounce", "release", "last", "--yes").out == "1 person is taken off the list.\n"
     assert get(home.unit, person.id).state is SubscriberState.BOUNCED
+
+
+def test_a_holiday_notice_needs_no_database(home: Home) -> None:
+    """Most of what comes back is let go at once, whatever the database does."""
+    (home.folder / "newsletter.db").rename(home.folder / "elsewhere.db")
+    ran = home.run("bounce", "read", stdin="From: ann@example.org\nSubject: Out of office\n\nI am away.\n")
+    assert (ran.code, ran.out) == (0, "auto-reply: not heeded (Out of office).\n")
