@@ -59,6 +59,8 @@ class Move(enum.Enum):
     """250, and a reset that may overtake it."""
     KEEP_AND_HANG = enum.auto()
     HANG_AT_RCPT = enum.auto()
+    KEEP_AND_BABBLE = enum.auto()
+    """It has the message, and says what cannot stand there."""
 
 
 OK, LATER, NEVER, CLOSING = (
@@ -80,10 +82,11 @@ AT_DOT = {
     Move.CONTENT_LATER: LATER,
     Move.CONTENT_NEVER: b"554 5.6.0 Never\r\n",
     Move.CLOSING_AT_DOT: CLOSING,
+    Move.KEEP_AND_BABBLE: b"354 Go on, go on\r\n",
 }
 KEEPS = {Move.TAKE, Move.TAKE_IN_MANY_LINES, Move.TAKE_AND_CLOSE, Move.KEEP_AND_DROP, Move.KEEP_AND_RESET,
-         Move.KEEP_AND_HANG}  # fmt: skip
-DOUBTFUL = {Move.KEEP_AND_DROP, Move.LOSE_AND_DROP, Move.KEEP_AND_RESET, Move.KEEP_AND_HANG}
+         Move.KEEP_AND_HANG, Move.KEEP_AND_BABBLE}  # fmt: skip
+DOUBTFUL = {Move.LOSE_AND_DROP, *(KEEPS - {Move.TAKE, Move.TAKE_IN_MANY_LINES, Move.TAKE_AND_CLOSE})}
 """After these nobody but the server knows whether the message was kept."""
 
 
@@ -121,6 +124,8 @@ class Truth:
     kept: Counter[str] = field(default_factory=Counter)
     said: Counter[str] = field(default_factory=Counter)
     """How often 250 was written in answer to the whole message."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """How often the recipient or the whole message was refused for good."""
     doubtful: Counter[str] = field(default_factory=Counter)
     offered: Counter[str] = field(default_factory=Counter)
     """Whole messages that arrived."""
@@ -249,6 +254,8 @@ class _Session:
         reply = AT_RCPT.get(move)
         self.refused = reply is not None
         self.to = line.partition(b"<")[2].partition(b">")[0].decode()
+        with self.server.lock:
+            self.server.truth.refused[self.to] += reply is not None and reply.startswith(b"5")
         self.say(reply or OK)
         return reply != CLOSING
 
@@ -295,7 +302,7 @@ class _Session:
         reply = AT_DOT.get(move)
         if reply is None and move not in {Move.KEEP_AND_DROP, Move.LOSE_AND_DROP, Move.KEEP_AND_HANG}:
             reply = b"250-2.0.0 Ok,\r\n250 2.0.0 it is here\r\n" if move is Move.TAKE_IN_MANY_LINES else OK
-        self.note(content, said=reply is not None and reply.startswith(b"250"))
+        self.note(content, reply or b"")
         if move is Move.KEEP_AND_HANG:
             return self.hang()
         if reply is not None:
@@ -308,13 +315,14 @@ class _Session:
             raise ConnectionResetError
         return reply is not None and reply != CLOSING and move is not Move.TAKE_AND_CLOSE
 
-    def note(self, content: bytes, *, said: bool) -> None:
+    def note(self, content: bytes, reply: bytes) -> None:
         truth, move = self.server.truth, self.turn.move
         [number] = [line for line in content.split(b"\r\n") if line.startswith(b"Message-ID:")]
         with self.server.lock:
             truth.offered[self.to] += 1
             truth.kept[self.to] += move in KEEPS
-            truth.said[self.to] += said
+            truth.said[self.to] += reply.startswith(b"250")
+            truth.refused[self.to] += reply.startswith(b"5")
             truth.doubtful[self.to] += move in DOUBTFUL
             truth.ids.setdefault(self.to, set()).add(number)
 

@@ -40,6 +40,8 @@ from tests.engine.model_server import ModelServer, Move, Opening, Turn
 PEOPLE = 8
 ROUNDS = 150
 """Far more passes than an edition can take once all goes well."""
+PASSES = 5
+"""For one plan."""
 SILENCE = 0.4
 """Seconds after which the sender gives up on a silent server."""
 HANGS = {Move.KEEP_AND_HANG, Move.HANG_AT_RCPT}
@@ -51,7 +53,8 @@ PLANS = st.lists(
         st.sampled_from(["", "", "", "", "leave", "pause", "cancel"]),
         st.integers(0, PEOPLE - 1),
     ),
-    max_size=12,
+    min_size=2,
+    max_size=16,
 )
 OPENINGS = st.lists(st.sampled_from([*Opening, Opening.AHEAD, Opening.IN_STEP]), max_size=5)
 
@@ -112,9 +115,12 @@ class Mailing(RuleBasedStateMachine):
 
     @rule(openings=OPENINGS, plan=PLANS)
     def send(self, openings: list[Opening], plan: list[tuple[Move, str, int]]) -> None:
-        """Work off what is due while the server plays a plan."""
+        """Work off what is due while the server plays a plan; trouble ends a pass, and another one goes on with it."""
         turns = [Turn(self.bearable(move), self.meanwhile(act, who)) for move, act, who in plan]
-        self.pass_over(openings, turns)
+        self.server.deal(openings, turns)
+        for _ in range(PASSES):
+            self.pass_over()
+            self.clock.turn(minutes=6)
 
     @rule(who=st.integers(0, PEOPLE - 1))
     def leave(self, who: int) -> None:
@@ -151,7 +157,8 @@ class Mailing(RuleBasedStateMachine):
         """Run passes in which all goes well until the edition is closed."""
         for _ in range(ROUNDS):
             self.resume()
-            self.pass_over([], [])
+            self.server.deal([], [])
+            self.pass_over()
             if self.status() in CLOSED:
                 break
             self.clock.turn(minutes=40)
@@ -216,12 +223,11 @@ class Mailing(RuleBasedStateMachine):
         with self.unit.read() as tx:
             return editions.by_id(tx, self.edition.id).status
 
-    def pass_over(self, openings: list[Opening], turns: list[Turn]) -> None:
+    def pass_over(self) -> None:
         """Run one pass; nobody who had left, and nothing of what was stopped, may be offered in it."""
         before = Counter(self.server.truth.offered)
         left, status = set(self.left), self.status()
         self.sound = False
-        self.server.deal(openings, turns)
         work(self.sender)
         offered = Counter(self.server.truth.offered)
         assert not [who for who in left if offered[who] > before[who]], "somebody who had left"
@@ -249,6 +255,8 @@ class Mailing(RuleBasedStateMachine):
         assert len(truth.ids.get(email, [b""])) == 1, "a second try is another message"
         if row.state is DeliveryState.ACCEPTED:
             assert truth.said[email] >= 1, (row, truth)
+        if row.state is DeliveryState.REJECTED:
+            assert truth.refused[email] >= 1, ("somebody else's refusal", row, truth)
         if self.policy is UncertainPolicy.RETRY:
             return
         assert truth.kept[email] <= 1, (row, truth)
@@ -267,4 +275,4 @@ def test_whatever_happens_on_the_wire_the_books_are_right(prepared: Path) -> Non
     class Prepared(Mailing):
         template = prepared
 
-    run_state_machine_as_test(Prepared, settings=settings(max_examples=25, stateful_step_count=10))
+    run_state_machine_as_test(Prepared, settings=settings(max_examples=60, stateful_step_count=6))
