@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.flows.alert import report_expired, report_refused
+from newsletter.flows.bounce import count_expired
 from newsletter.flows.hold import left_out
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
@@ -70,6 +71,9 @@ def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
     for edition in ripe:
         with bound_contextvars(edition=edition.name), unit.write() as tx:
             closed += _close(tx, edition.id, now)
+    for edition in closed:
+        # Whoever could not be reached for weeks is not mailed for ever.
+        count_expired(unit, edition.id, now=now)
     return closed
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from newsletter.core.delivery import DeliveryId
 from newsletter.core.reply import Effect, Phase, RelayAction, Reply, ReplyClass, Verdict, judge
-from newsletter.engine.crew import REFUSALS, Crew
+from newsletter.engine.crew import Crew
 from newsletter.engine.desk import Desk, Job, Settled, Ticket
 from newsletter.engine.journal import Track
 from newsletter.engine.post import Post
@@ -168,6 +168,9 @@ class Courier:
                 job = self.hand.popleft()
             except IndexError:
                 return
+            if not self._may(job):
+                self._unused.append(job.person.id)
+                continue
             envelope = self._spliced(job)
             if envelope is not None:
                 self._ready.append(Ready(job, envelope))
@@ -271,7 +274,9 @@ class Courier:
             self.crew.end(f"The mail server took {DOUBTS} messages in a row and did not answer.")
 
     def _note(self, job: Job, reply: Reply, verdict: Verdict) -> None:
-        self.crew.note(verdict, lambda: self._pause(job, _refuses_all(reply, job)))
+        # It is about everybody: whose turn it happened to be is left out, whatever the server calls him.
+        said = reply if verdict.effect is Effect.ACCEPT else replace(reply, text=_without(reply.text, job))
+        self.crew.note(verdict, said, lambda why: self._pause(job, why))
 
     def _pause(self, job: Job, why: str) -> None:
         self.crew.paused.add(job.person.edition)
@@ -413,10 +418,5 @@ class Courier:
             self.crew.count_connected(-1)
 
 
-def _refuses_all(reply: Reply, job: Job) -> str:
-    # It is about everybody: whose turn it happened to be is left out.
-    said = re.sub(re.escape(job.person.email), "…", reply.text, flags=re.IGNORECASE)
-    if not reply.code:
-        return f"{REFUSALS} people in a row were refused and nobody was accepted: {said}."
-    words = " ".join(part for part in (str(reply.code), reply.enhanced, said) if part)
-    return f'The mail server refused {REFUSALS} people in a row and accepted nobody: it said "{words}".'
+def _without(text: str, job: Job) -> str:
+    return re.sub(re.escape(job.person.email), "…", text, flags=re.IGNORECASE)

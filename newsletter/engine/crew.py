@@ -9,15 +9,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from newsletter.core.breaker import NONE, BreakerLimits, Streak, Tally, accepted, judge_edition, refused
 from newsletter.core.edition import EditionId
 from newsletter.core.pace import next_send_at
-from newsletter.core.reply import Effect, ReplyClass, Verdict
-
-REFUSALS = 20
-"""People in a row whom the server refuses for what we are or send; deliverability people call 25 alike a block."""
-
-OURS = frozenset({ReplyClass.POLICY, ReplyClass.CONTENT, ReplyClass.AUTHENTICATION, ReplyClass.CONFIGURATION})
-"""Refusals that may concern us and not the person."""
+from newsletter.core.reply import Effect, Reply, Verdict
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,8 +39,9 @@ class Crew:
     paused: set[EditionId] = field(default_factory=set)
     """Editions that one of them paused: nobody need wait for the look to hear of it."""
     refusing: threading.Lock = field(default_factory=threading.Lock)
-    refused: int = 0
-    """People refused for what is ours since the server last took a message."""
+    limits: BreakerLimits = field(default_factory=BreakerLimits)
+    streak: Streak = NONE
+    """The last refusals in the same words, as long as nobody was accepted in between."""
 
     @property
     def ended(self) -> bool:
@@ -78,19 +74,18 @@ class Crew:
             start, self.free_at = next_send_at(max(self.free_at, not_before), rate, now)
             return start
 
-    def note(self, verdict: Verdict, pause: Callable[[], None]) -> None:
-        """Count refusals that may be meant for us; at the last one that is bearable, `pause`.
+    def note(self, verdict: Verdict, reply: Reply, pause: Callable[[str], None]) -> None:
+        """Count refusals in the same words; at the last one that is bearable, `pause` with the reason.
 
-        The others wait here meanwhile, so that nobody takes another job before the edition is paused.
+        The others wait here meanwhile, so that nobody takes another message before the edition is paused.
         """
         if verdict.effect is Effect.ACCEPT:
             # The usual case, without the lock: a count that is lost to a race would only be one refusal late.
-            self.refused = 0
-            return
-        if verdict.effect is not Effect.REJECT or verdict.kind not in OURS:
-            return
-        with self.refusing:
-            self.refused += 1
-            if self.refused >= REFUSALS:
-                pause()
-                self.refused = 0
+            self.streak = accepted(self.streak)
+        elif verdict.effect is Effect.REJECT:
+            with self.refusing:
+                self.streak = refused(self.streak, code=reply.code, enhanced=reply.enhanced, text=reply.text)
+                trip = judge_edition(Tally(), self.limits, streak=self.streak)
+                if trip is not None:
+                    pause(trip.why)
+                    self.streak = NONE

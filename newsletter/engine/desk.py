@@ -23,7 +23,7 @@ from newsletter.core.subscriber import SubscriberId
 from newsletter.engine.feed import Feed
 from newsletter.engine.journal import Page
 from newsletter.errors import NewsletterError, Stop
-from newsletter.flows.bounce import suppress
+from newsletter.flows.bounce import count_failure, suppress
 from newsletter.store import installation as installations
 from newsletter.store import run as runs
 from newsletter.store import tally as tallies
@@ -78,6 +78,8 @@ def record(tx: Tx, settled: Sequence[Settled], *, who: WorkerId, now: datetime) 
     for one in settled:
         if one.outcome.suppress:
             suppress(tx, one.subscriber, why=one.why, now=now)
+        elif one.outcome.state is not DeliveryState.ACCEPTED:
+            count_failure(tx, one.subscriber, state=one.outcome.state, kind=one.kind.value, now=now)
         name = _tallied(one)
         if name:
             counts[one.edition][name] += 1
@@ -130,6 +132,8 @@ class Desk:
     unit: Unit
     clock: Clock
     limits: Limits
+    breaker: Callable[[EditionId], None]
+    """Looks whether too much of an edition was refused."""
     rate: float | None
     who: WorkerId
     process: str
@@ -149,6 +153,8 @@ class Desk:
     _called: threading.Condition = field(default_factory=threading.Condition)
     _over: bool = False
     _ended: bool = False
+    _refused: set[EditionId] = field(default_factory=set)
+    """Editions of which somebody was refused since the last look at how many are."""
     _beat_at: float = float("-inf")
 
     def submit(self, ticket: Ticket) -> Ticket:
@@ -243,9 +249,16 @@ class Desk:
             self.lease_until = began + self.lease.total_seconds()
         # Only what is committed is told: a job whose mark was rolled back must not go out.
         self._share_out(group, jobs, wait)
+        self._refused.update(one.edition for one in settled if one.outcome.state is DeliveryState.REJECTED)
+        if beats:
+            self._look_at_refusals()
         self.counts.update(one.outcome.state for one in settled)
         self.busy_seconds += self.clock.monotonic() - began
         self.on_commit(self.counts)
+
+    def _look_at_refusals(self) -> None:
+        while self._refused:
+            self.breaker(self._refused.pop())
 
     def _share_out(self, group: list[Ticket], jobs: list[Job], wait: Wait | None) -> None:
         """Deal the jobs to those that asked: to each its share, in the order of the queue."""

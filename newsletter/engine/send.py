@@ -11,15 +11,17 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from newsletter.clock import Clock
+from newsletter.core.breaker import BreakerLimits
 from newsletter.core.delivery import DeliveryId, DeliveryState, UncertainPolicy
-from newsletter.core.edition import Edition
+from newsletter.core.edition import Edition, EditionId
 from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
+from newsletter.core.ramp import smaller
 from newsletter.core.token import Keyring
 from newsletter.engine.books import close_finished, expire_overdue, gather_due
 from newsletter.engine.courier import Courier
@@ -30,8 +32,11 @@ from newsletter.engine.journal import Journal
 from newsletter.engine.lookout import Lookout
 from newsletter.engine.post import Post
 from newsletter.engine.recovery import Recovery
+from newsletter.engine.waves import rest_late_waves
 from newsletter.errors import Stop
 from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.breaker import check
+from newsletter.flows.ramp import RampRules, day_limit
 from newsletter.store import block as blocks
 from newsletter.store import installation as installations
 from newsletter.store import worker as workers
@@ -69,8 +74,12 @@ class SendRules:
     expire_after: timedelta
     uncertain_policy: UncertainPolicy
     jitter: Callable[[], float]
+    breaker: BreakerLimits = field(default_factory=BreakerLimits)
+    ramp: RampRules = field(default_factory=RampRules)
     lease: timedelta = LEASE
     """How long a block stays reserved without a sign of life."""
+    local_grace: timedelta | None = None
+    """As far as this a wave that is late waits for its readers' day; None where all get it at one instant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +179,9 @@ class Sender:
             expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
             self._expire_at = self.clock.monotonic()
         gather_due(self.unit, now=now)
-        crew = Crew(stop=stop, size=self.rules.connections)
+        if self.rules.local_grace is not None:
+            rest_late_waves(self.unit, grace=self.rules.local_grace, now=now)
+        crew = Crew(stop=stop, size=self.rules.connections, limits=self.rules.breaker)
         desk = self._desk(worker, crew, progress)
         unanswered = self._run(worker, desk, crew) if self._anything() else 0
         finished = close_finished(self.unit, now=self.clock.now())
@@ -235,7 +246,8 @@ class Sender:
         return Desk(
             unit=self.unit,
             clock=self.clock,
-            limits=self.rules.limits,
+            limits=self._limits(),
+            breaker=lambda edition: self._check(edition, crew),
             rate=self.rules.rate_per_second,
             who=worker.id,
             process=self.process,
@@ -244,6 +256,18 @@ class Sender:
             on_commit=progress,
             report=lambda: self._report(crew.connected),
         )
+
+    def _limits(self) -> Limits:
+        """Return the provider's quotas, and below them what a fresh list may get in a day."""
+        limits = self.rules.limits
+        if not self.rules.ramp.start:
+            return limits
+        with self.unit.read() as tx:
+            return replace(limits, per_day=smaller(limits.per_day, day_limit(tx, self.rules.ramp)))
+
+    def _check(self, edition: EditionId, crew: Crew) -> None:
+        if check(self.unit, edition, self.rules.breaker, now=self.clock.now()):
+            crew.paused.add(edition)
 
     def _report(self, connections: int) -> Mapping[str, object]:
         """Say what this worker is at, for people."""

@@ -16,6 +16,7 @@ from newsletter.core.delivery import DeliveryState
 from newsletter.engine.notices import NoticeSender, posting
 from newsletter.engine.send import Pass, Sender
 from newsletter.errors import NewsletterError, NotNow
+from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
 
 logger = logging.getLogger(__name__)
@@ -93,11 +94,12 @@ def _pause(sender: Sender, done: Pass, fruitless: int, *, untouched: bool) -> fl
         return None
     if done.counts:
         return 0.0
+    now = sender.clock.now()
     with sender.unit.read() as tx:
-        due = deliveries.next_due(tx)
-    if due is None:
+        ahead = [at for at in (deliveries.next_due(tx), blocks.next_start(tx, now=now)) if at is not None]
+    if not ahead:
         return None
-    seconds = (due - sender.clock.now()).total_seconds()
+    seconds = (min(ahead) - now).total_seconds()
     return max(0.0, seconds) if seconds <= PATIENCE else None
 
 

@@ -14,6 +14,7 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
+from newsletter.store import tally as tallies
 from newsletter.store import tip as tips
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Tx, Unit
@@ -51,6 +52,7 @@ def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:
         _refuse_closed(editions.by_id(tx, edition.id))
         moved = editions.move(tx, edition.id, was=[EditionStatus.PAUSED], to=EditionStatus.SENDING)
         if moved:
+            tallies.bear(tx, edition.id)
             logs.add(tx, logs.Entry(at=now, who=who, what="edition resume", about=edition.name))
             settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
         return moved

@@ -201,6 +201,7 @@ edition = Table(
     Column("totals", JSON),  # Stored when it closes, so that purging rows after years cannot unbalance it.
     Column("kind", Text, nullable=False, server_default="regular"),  # Or a replacement or correction of another one.
     Column("of_edition", Integer),
+    Column("borne", JSON),  # What was counted when a person last resumed it: only what comes after pauses it again.
     Column("local", Boolean, nullable=False, server_default=false()),  # Sent in waves, by each reader's own clock.
     UniqueConstraint("date", "number"),  # One edition per slot: the database decides, not the scheduler.
     _one_of("status", "sending", "paused", "finished", "cancelled"),

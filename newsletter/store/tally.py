@@ -7,15 +7,15 @@ retry counts again; the books are kept by the deliveries alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.edition import EditionId
-from newsletter.store.schema import TALLIED, tally
+from newsletter.store.schema import TALLIED, edition, tally
 from newsletter.store.unit import Tx
 from newsletter.store.worker import WorkerId
 
@@ -37,9 +37,9 @@ class Tally:
     uncertain: int = 0
 
     @property
-    def judged(self) -> int:
-        """Return how many messages a server took or refused for good."""
-        return self.accepted + self.hard + self.policy + self.content + self.refused
+    def refused_in_all(self) -> int:
+        """Return how many messages a server refused for good."""
+        return self.hard + self.policy + self.content + self.refused
 
 
 def add(tx: Tx, of: EditionId, who: WorkerId, counts: Mapping[str, int], *, now: datetime) -> None:
@@ -59,3 +59,14 @@ def of_edition(tx: Tx, of: EditionId) -> Tally:
     sums = [func.coalesce(func.sum(tally.c[name]), 0).label(name) for name in TALLIED]
     row = tx.execute(select(*sums).where(tally.c.edition_id == of)).one()
     return Tally(**{name: int(row._mapping[name]) for name in TALLIED})  # noqa: SLF001 the public way to a row by name
+
+
+def bear(tx: Tx, of: EditionId) -> None:
+    """Keep what was counted up to now: a person knows it and goes on all the same."""
+    tx.execute(update(edition).where(edition.c.id == of).values(borne=asdict(of_edition(tx, of))))
+
+
+def borne(tx: Tx, of: EditionId) -> Tally | None:
+    """Return what was counted when a person last resumed an edition; None when nobody did."""
+    stored = tx.execute(select(edition.c.borne).where(edition.c.id == of)).scalar_one()
+    return None if stored is None else Tally(**stored)

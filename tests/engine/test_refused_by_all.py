@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from newsletter.core.breaker import BreakerLimits
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.reply import Phase, Reply
-from newsletter.engine.courier import REFUSALS, Post
+from newsletter.engine.post import Post
 from newsletter.engine.send import Sender
 from newsletter.engine.service import send_until_idle
 from newsletter.flows import hold
@@ -25,6 +26,7 @@ from tests.engine.conftest import TUESDAY, add_people, add_tip, first_slot, make
 from tests.engine.scripted import BLOCKED, TAKEN, UNKNOWN_USER, Answer, Server
 
 CONNECTIONS = 3
+REFUSALS = BreakerLimits().refusals
 NO_RELAY = Answer(Reply(phase=Phase.RCPT, code=554, enhanced="5.7.1", text="Relay access denied"))
 
 
@@ -63,14 +65,15 @@ def look(unit: Unit, edition: Edition) -> tuple[Edition, dict[str, int], dict[Al
 
 @pytest.mark.parametrize("answer", [BLOCKED, NO_RELAY], ids=["dot", "rcpt"])
 def test_everybody_is_refused(sqlite_unit: Unit, late: FixedClock, kitchen: Kitchen, answer: Answer) -> None:
-    """The edition is paused with the server's words after twenty; once it is mended, the rest and the refused go."""
+    """The edition is paused with the server's words after 25 alike; once it is mended, the rest and the refused go."""
     edition = make_edition(sqlite_unit, kitchen, 60)
     broken = Server(script=lambda *_: answer)
     run(sqlite_unit, late, broken)
     now, states, told = look(sqlite_unit, edition)
     assert now.status is EditionStatus.PAUSED
     assert now.status_why == (
-        f'The mail server refused 20 people in a row and accepted nobody: it said "554 5.7.1 {answer.reply.text}".'
+        f"{REFUSALS} people in a row were refused in the same words, and nobody was accepted: "
+        f'the mail server said "554 5.7.1 {answer.reply.text}".'
     )
     assert now.status_why in told[AlertKind.EDITION_PAUSED]
     assert REFUSALS <= states["rejected"] < REFUSALS + CONNECTIONS
@@ -142,17 +145,47 @@ def test_a_small_edition(
 
 
 def test_single_refusals(sqlite_unit: Unit, late: FixedClock, kitchen: Kitchen) -> None:
-    """Two of five refused, all over the edition, are those people's own; so are many mailboxes that are gone."""
+    """A few refused, all over the edition, are those people's own; so are mailboxes that are gone."""
     edition = make_edition(sqlite_unit, kitchen, 200)
 
     def script(address: str, _nth: int) -> Answer:
         number = int(address[1:].partition("@")[0])
         if 100 <= number < 120:
             return UNKNOWN_USER
-        return BLOCKED if number % 5 < 2 else TAKEN
+        return BLOCKED if number % 10 == 0 else TAKEN
 
     run(sqlite_unit, late, Server(script=script))
     now, states, told = look(sqlite_unit, edition)
     assert now.status is EditionStatus.FINISHED
-    assert states == {"rejected": 20 + 72, "accepted": 108}
+    assert states == {"rejected": 20 + 18, "accepted": 162}
     assert told == {}
+
+
+def test_too_many_over_the_edition(sqlite_unit: Unit, late: FixedClock, kitchen: Kitchen) -> None:
+    """A share of blocked mail that no list can bear pauses the edition; resumed, it bears that share and ends."""
+    edition = make_edition(sqlite_unit, kitchen, 400)
+    server = Server(script=lambda address, _: BLOCKED if int(address[1:].partition("@")[0]) % 4 == 0 else TAKEN)
+    slow = Patience(late)
+    run(sqlite_unit, slow, server)
+    now, states, told = look(sqlite_unit, edition)
+    assert now.status is EditionStatus.PAUSED
+    assert "were refused because of us" in told[AlertKind.EDITION_PAUSED]
+    assert 25 <= states["rejected"] < 100
+    assert hold.resume(sqlite_unit, now, who="ann", now=late.now())
+    run(sqlite_unit, slow, server)
+    now, states, _ = look(sqlite_unit, edition)
+    assert now.status is EditionStatus.FINISHED
+    assert states == {"rejected": 100, "accepted": 300}
+
+
+class Patience(FixedClock):
+    """A clock on which each look takes a second, so that the desk counts at every commit."""
+
+    def __init__(self, other: FixedClock) -> None:
+        """Begin where another one stands."""
+        super().__init__(other.now())
+
+    def monotonic(self) -> float:
+        """Return a later second each time."""
+        self.turn(seconds=0.05)
+        return super().monotonic()

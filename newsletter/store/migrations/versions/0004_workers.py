@@ -60,4 +60,5 @@ def upgrade() -> None:
     )
     op.add_column("edition", sa.Column("kind", sa.Text(), server_default="regular", nullable=False))
     op.add_column("edition", sa.Column("of_edition", sa.Integer(), nullable=True))
+    op.add_column("edition", sa.Column("borne", sa.JSON(), nullable=True))
     op.add_column("edition", sa.Column("local", sa.Boolean(), server_default=sa.false(), nullable=False))
