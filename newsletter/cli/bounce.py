@@ -79,7 +79,14 @@ def _handle(here: State, recipient: str) -> Handled:
     from newsletter.flows.read_bounce import read_bounce
 
     application = here.app
-    return read_bounce(application.unit, application.keyring, raw, recipient=recipient, now=application.clock.now())
+    return read_bounce(
+        application.unit,
+        application.keyring,
+        raw,
+        recipient=recipient,
+        limits=application.breaker_limits,
+        now=application.clock.now(),
+    )
 
 
 _DONE = {

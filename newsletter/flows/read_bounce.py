@@ -11,9 +11,9 @@ import re
 from datetime import datetime
 
 from newsletter.core.bounce_count import FAILED, POINTS
-from newsletter.core.breaker import AT_LEAST
+from newsletter.core.breaker import AT_LEAST, BreakerLimits
 from newsletter.core.delivery import DeliveryId, DeliveryState
-from newsletter.core.edition import Edition
+from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.evidence import (
     Done,
     Handled,
@@ -32,6 +32,7 @@ from newsletter.core.token import Keyring, read_unsubscribe_token, read_verp_tok
 from newsletter.flows.alert import report as alert
 from newsletter.flows.alert import settle_alert
 from newsletter.flows.bounce import reason_to_stop, suppress
+from newsletter.flows.breaker import check
 from newsletter.flows.change_subscriber import move_on
 from newsletter.flows.resolve import move_totals
 from newsletter.store import edition as editions
@@ -58,8 +59,19 @@ BLOCKS_PERCENT = 2
 _LONGEST = 500
 
 
-def read_bounce(unit: Unit, keyring: Keyring, raw: bytes, *, recipient: str = "", now: datetime) -> Handled:
-    """Do what one mail says; `recipient` is the address it came to, as the mail server names it."""
+def read_bounce(
+    unit: Unit,
+    keyring: Keyring,
+    raw: bytes,
+    *,
+    recipient: str = "",
+    limits: BreakerLimits | None = None,
+    now: datetime,
+) -> Handled:
+    """Do what one mail says; `recipient` is the address it came to, as the mail server names it.
+
+    With `limits` an edition that still goes out is paused when too much of it comes back.
+    """
     mail = read_report(raw, recipient=recipient)
     idle = unheeded(mail)
     if idle is not None:
@@ -74,6 +86,8 @@ def read_bounce(unit: Unit, keyring: Keyring, raw: bytes, *, recipient: str = ""
             return Handled(kind=mail.kind, done=Done.UNKNOWN)
         edition = editions.by_id(tx, found.edition_id)
         done = _act(tx, found, edition, mail, now=now)
+    if limits is not None and mail.kind is ReportKind.FAILED and edition.status is EditionStatus.SENDING:
+        check(unit, edition.id, limits, now=now)
     words = written(mail.reply) if mail.reply else mail.said
     return Handled(kind=mail.kind, done=done, edition=edition.name, words=words)
 

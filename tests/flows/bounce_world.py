@@ -47,9 +47,14 @@ def row(unit: Unit, of: Edition, who: Subscriber) -> Any:  # noqa: ANN401 a row 
         return tx.execute(query).one()
 
 
+def verp_of(unit: Unit, of: Edition, who: Subscriber) -> str:
+    """Return the bounce address that a delivery bore."""
+    return make_verp_sender(KEYRING, DeliveryId(row(unit, of, who).id), "bounces.example.com")
+
+
 def come(unit: Unit, of: Edition, who: Subscriber, mail: Sample, *, at: Any = NOW, **marks: str) -> Handled:  # noqa: ANN401 an instant
     """Let a mail come back about a delivery, to the address that the delivery bore."""
-    verp = make_verp_sender(KEYRING, DeliveryId(row(unit, of, who).id), "bounces.example.com")
+    verp = verp_of(unit, of, who)
     return read_bounce(unit, KEYRING, mail.raw(**({"verp": verp} | marks)), now=at)
 
 

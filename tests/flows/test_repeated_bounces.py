@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
+from newsletter.core.breaker import BreakerLimits
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.edition import Edition
+from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.evidence import HOLD_AT_LEAST, Later
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.flows.bounce import count_expired, count_failure
-from newsletter.flows.read_bounce import Done, settle_held
+from newsletter.flows.read_bounce import Done, read_bounce, settle_held
+from newsletter.store import edition as editions
 from newsletter.store import evidence
 from newsletter.store import log as logs
 from newsletter.store.alert import AlertKind
@@ -28,8 +30,9 @@ from tests.flows.bounce_world import (
     open_alerts,
     row,
     sample,
+    verp_of,
 )
-from tests.flows.people_world import begin_edition, get, put, set_delivery
+from tests.flows.people_world import KEYRING, begin_edition, get, put, set_delivery
 
 
 def weeks(unit: Unit, person: Subscriber, count: int) -> list[Edition]:
@@ -149,3 +152,19 @@ def test_five_per_cent_of_a_large_edition(sqlite_unit: Unit) -> None:
         tx.execute(update(edition).values(audience=1_000))
     done = [come(sqlite_unit, of, person, sample("postfix")).done for person in people]
     assert done == [Done.STOPPED] * 50 + [Done.HELD]
+
+
+def test_an_edition_that_comes_back_is_paused(sqlite_unit: Unit) -> None:
+    """Behind a relay that takes everything, only the bounces tell that going on would burn the list."""
+    people, of = [put(sqlite_unit, f"p{n}@example.org") for n in range(25)], begin_edition(sqlite_unit)
+    with sqlite_unit.write() as tx:
+        tx.execute(insert(tally).values(edition_id=of.id, worker_id=1, accepted=900, since=NOW, at=NOW))
+    raw = [bounce_with("5.7.1", words="blocked").raw(verp=verp_of(sqlite_unit, of, one)) for one in people]
+    for number, one in enumerate(raw):
+        with sqlite_unit.read() as tx:
+            assert editions.by_id(tx, of.id).status is EditionStatus.SENDING, number
+        read_bounce(sqlite_unit, KEYRING, one, limits=BreakerLimits(), now=NOW)
+    with sqlite_unit.read() as tx:
+        paused = editions.by_id(tx, of.id)
+    assert paused.status is EditionStatus.PAUSED
+    assert paused.status_why.startswith("25 of 925 people (2.7 %) were refused because of us")
