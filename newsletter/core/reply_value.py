@@ -5,6 +5,7 @@ In: nothing. Out: the types that `core/reply.py` judges with and `core/reply_rul
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -139,6 +140,7 @@ class Rule:
         )
 
 
+@functools.lru_cache(maxsize=4096)
 def _listed(code: str, wanted: str) -> bool:
     parts = code.split(".")
     return any(
