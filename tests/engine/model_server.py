@@ -140,6 +140,8 @@ class ModelServer:
         self.plan = Plan()
         self.truth = Truth()
         self.lock = threading.Lock()
+        self.dead = False
+        """Whoever speaks to it was killed at this moment: nothing more of theirs is heard."""
         self._over = threading.Event()
         self._peers: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -198,6 +200,8 @@ class _Session:
     """There is no transaction with a recipient."""
 
     def run(self) -> None:
+        if self.server.dead:
+            return
         opening = self.server.plan.opening()
         if opening is Opening.GONE:
             return
@@ -299,6 +303,11 @@ class _Session:
         move = self.turn.move
         if self.turn.meanwhile is not None:
             self.turn.meanwhile()
+        if self.server.dead:
+            self.note(content, b"")
+            with self.server.lock:
+                self.server.truth.doubtful[self.to] += 1
+            return False
         reply = AT_DOT.get(move)
         if reply is None and move not in {Move.KEEP_AND_DROP, Move.LOSE_AND_DROP, Move.KEEP_AND_HANG}:
             reply = b"250-2.0.0 Ok,\r\n250 2.0.0 it is here\r\n" if move is Move.TAKE_IN_MANY_LINES else OK

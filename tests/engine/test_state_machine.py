@@ -6,9 +6,11 @@ After every pass the books balance, and each row says what the server knows.
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ CLOSED = {EditionStatus.FINISHED, EditionStatus.CANCELLED}
 PLANS = st.lists(
     st.tuples(
         st.sampled_from([*Move, *[Move.TAKE] * 4]),
-        st.sampled_from(["", "", "", "", "leave", "pause", "cancel"]),
+        st.sampled_from(["", "", "", "", "leave", "pause", "cancel", "die", "die"]),
         st.integers(0, PEOPLE - 1),
     ),
     min_size=2,
@@ -87,9 +89,11 @@ class Mailing(RuleBasedStateMachine):
         """Copy the database and start the server."""
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        path = shutil.copy(self.template, Path(self.folder.name) / "newsletter.db")
-        self.engine = connect(f"sqlite:///{path}")
-        self.unit: Unit = open_unit(self.engine)
+        self.home = Path(self.folder.name) / "home"
+        self.home.mkdir()
+        (self.home / "journals").mkdir()
+        shutil.copy(self.template, self.home / "newsletter.db")
+        self.open()
         self.clock = FixedClock(TUESDAY)
         self.server = ModelServer()
         self.server.__enter__()
@@ -111,6 +115,7 @@ class Mailing(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """End the process in order, and start another."""
+        self.sender.retire()
         self.sender = self.another()
 
     @rule(openings=OPENINGS, plan=PLANS)
@@ -149,6 +154,8 @@ class Mailing(RuleBasedStateMachine):
             if self.sound:
                 self.finish()
         finally:
+            if hasattr(self, "sender"):
+                self.sender.retire()
             self.server.__exit__(None, None, None)
             self.engine.dispose()
             self.folder.cleanup()
@@ -181,6 +188,7 @@ class Mailing(RuleBasedStateMachine):
             connections=self.connections,
             uncertain_policy=self.policy,
         )
+        sender.journals = self.home / "journals"
         sender.recover()
         return sender
 
@@ -197,10 +205,41 @@ class Mailing(RuleBasedStateMachine):
         acts: dict[str, Callable[[], None]] = {
             "leave": lambda: self.opt_out(who),
             "pause": lambda: self.hold(hold.pause),
+            "die": self.die,
             # One in eight: after it there is nothing left to try.
             "cancel": (lambda: self.hold(hold.cancel)) if who == 0 else lambda: None,
         }
         return acts.get(act)
+
+    def die(self) -> None:
+        """Keep what `kill -9` would leave of the process at this moment, in which it waits for an answer."""
+        if self.connections > 1:
+            # The others would go on meanwhile: no moment could be kept.
+            return
+        left = self.home.with_name("left")
+        left.mkdir()
+        shutil.copytree(self.home / "journals", left / "journals")
+        with (
+            closing(sqlite3.connect(self.home / "newsletter.db")) as source,
+            closing(sqlite3.connect(left / "newsletter.db")) as target,
+        ):
+            source.backup(target)
+        self.server.dead = True
+
+    def rise(self) -> None:
+        """Start again with what was left; what the killed one did after its death never was."""
+        self.sender.retire()
+        self.engine.dispose()
+        shutil.rmtree(self.home)
+        self.home.with_name("left").rename(self.home)
+        self.open()
+        self.server.dead = False
+        self.sender = self.another()
+
+    def open(self) -> None:
+        """Open the database."""
+        self.engine = connect(f"sqlite:///{self.home / 'newsletter.db'}")
+        self.unit: Unit = open_unit(self.engine)
 
     def opt_out(self, who: int) -> None:
         """Let somebody leave by the link of the mail."""
@@ -229,6 +268,8 @@ class Mailing(RuleBasedStateMachine):
         left, status = set(self.left), self.status()
         self.sound = False
         work(self.sender)
+        if self.server.dead:
+            self.rise()
         offered = Counter(self.server.truth.offered)
         assert not [who for who in left if offered[who] > before[who]], "somebody who had left"
         assert status is EditionStatus.SENDING or offered == before, "of an edition that was stopped"
