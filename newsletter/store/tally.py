@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Executable, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -44,13 +45,20 @@ class Tally:
 
 def add(tx: Tx, of: EditionId, who: WorkerId, counts: Mapping[str, int], *, now: datetime) -> None:
     """Add to what one worker counted; the names are the fields of `Tally`."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    new = make(tally).values(edition_id=of, worker_id=who, since=now, at=now, **counts)
-    tx.execute(
-        new.on_conflict_do_update(
-            index_elements=["edition_id", "worker_id"],
-            set_={name: tally.c[name] + new.excluded[name] for name in counts} | {"at": now},
-        )
+    new = {f"new_{name}": counts.get(name, 0) for name in TALLIED}
+    tx.execute(_add(tx.dialect.name), {"of": of, "who": who, "now": now, **new})
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    """Return the statement, made once: it is run several times a second, and to build it costs more than to run it."""
+    make = sqlite_insert if dialect == "sqlite" else postgresql_insert
+    at = bindparam("now", type_=tally.c.at.type)
+    counts = {name: bindparam(f"new_{name}", type_=tally.c[name].type) for name in TALLIED}
+    new = make(tally).values(edition_id=bindparam("of"), worker_id=bindparam("who"), since=at, at=at, **counts)
+    return new.on_conflict_do_update(
+        index_elements=["edition_id", "worker_id"],
+        set_={name: tally.c[name] + new.excluded[name] for name in TALLIED} | {"at": at},
     )
 
 
