@@ -152,7 +152,7 @@ def _play(
     with app.unit.write() as tx:
         if known is not None:
             excerpt.plant(tx, known, fresh=fresh)
-        excerpt.plant_people(tx, people, now=clock.now())
+        excerpt.plant_people(tx, people, zones=known.zones if known is not None else (), now=clock.now())
     relay = MemoryRelay(clock=clock, script=script, staff=frozenset((*app.office.admins, *app.office.editors)))
     play = Play(
         application=app, clock=clock, relay=relay, script=script, until=until, diary=Diary(zone=app.cadence.zone)

@@ -13,9 +13,11 @@ from typing import Any
 
 from sqlalchemy import Table, func, insert, select, update
 
+from newsletter.core.cadence import ReaderZone
 from newsletter.core.edition import EditionStatus
 from newsletter.core.subscriber import SubscriberState
 from newsletter.store import subscriber as subscribers
+from newsletter.store.reader_zone import reader_zones
 from newsletter.store.schema import edition, installation, notice, slot, subscriber, tip
 from newsletter.store.unit import Tx
 
@@ -33,6 +35,8 @@ class Excerpt:
     told: _Rows
     """What was said about which date: kind, about, variant and time of notices."""
     active: int
+    zones: Sequence[ReaderZone]
+    """Where people live, and how many: who gets a rehearsed edition at which hour."""
     first_tick_at: datetime | None
     cadence: str | None
     cadence_since: datetime | None
@@ -48,6 +52,7 @@ def take(tx: Tx) -> Excerpt:
         rows={table.name: _rows(tx, table) for table in (tip, slot, edition)},
         told=[dict(one._mapping) for one in tx.execute(told)],  # noqa: SLF001 - its documented name
         active=subscribers.count_active(tx),
+        zones=reader_zones(tx),
         first_tick_at=row.first_tick_at,
         cadence=row.cadence,
         cadence_since=row.cadence_since,
@@ -79,13 +84,15 @@ def plant(tx: Tx, known: Excerpt, *, fresh: bool) -> None:
     )
 
 
-def plant_people(tx: Tx, count: int, *, now: datetime) -> None:
-    """Write stand-ins for the people."""
+def plant_people(tx: Tx, count: int, *, zones: Sequence[ReaderZone] = (), now: datetime) -> None:
+    """Write stand-ins for the people; with `zones`, someone in each of them, and the others where most live."""
+    homes = _homes(zones, count)
     rows = [
         {
             "email": f"reader-{number}@example.org",
             "canonical": f"reader-{number}@example.org",
             "first_name": f"Reader {number}",
+            "time_zone": homes[number - 1],
             "state": SubscriberState.ACTIVE.value,
             "state_since": now,
             "created_at": now,
@@ -94,6 +101,15 @@ def plant_people(tx: Tx, count: int, *, now: datetime) -> None:
     ]
     if rows:
         tx.execute(insert(subscriber), rows)
+
+
+def _homes(zones: Sequence[ReaderZone], count: int) -> list[str]:
+    """Return the zone of each stand-in."""
+    everybody = sum(one.people for one in zones)
+    each = [one.zone for one in zones]
+    shares = [one.zone for one in zones for _ in range((count - len(each)) * one.people // max(1, everybody))]
+    homes = [*each, *shares][:count]
+    return homes + [zones[0].zone if zones else ""] * (count - len(homes))
 
 
 def _rows(tx: Tx, table: Table) -> _Rows:
