@@ -53,8 +53,8 @@ def main() -> None:
             return None
         count += 1
         TAKES.wait(0.003)
-        if count in {1000, 1001}:
-            return "454 4.7.0 Temporary service failure, please slow down"
+        if count in {1000, 1200}:
+            return "454 Throttling failure: Maximum sending rate exceeded."
         return "450 4.2.1 Try again in a few minutes" if count % 97 == 0 and nth == 1 else None
 
     with tempfile.TemporaryDirectory() as folder, Catcher(script=script, keep=Keep.COUNTS) as server:
@@ -80,8 +80,9 @@ def _newsletter(folder: str) -> list[str]:
 def _moment(shown: str) -> str:
     """Return the frame that tells most, of those in the middle."""
     frames = re.split(r"(?:\x1b\[1A\x1b\[2K)+|\r\x1b\[2K", shown.replace("\x1b[?25l", "").replace("\x1b[?25h", ""))
-    middle = frames[len(frames) // 3 : -1]
-    return max(middle, key=lambda frame: (frame.count("\n"), len(frame)))
+    # Without those above which a line of the log came to stand.
+    middle = [frame for frame in frames[len(frames) // 4 : -len(frames) // 4] if frame.lstrip().startswith("\x1b[1m20")]
+    return max(middle, key=lambda frame: frame.count("\n"))
 
 
 def _keep(frame: str) -> None:

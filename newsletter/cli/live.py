@@ -222,7 +222,7 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
         facts.add_row("mail server", Text(one_line(f"{relay.name}: {relay.words(zone, look.at)}"), style=style))
     for one in look.workers:
         style = "red" if one.silent(look.at) else ""
-        facts.add_row("worker", Text(one_line(f"{one.name} on {one.machine}: {one.words(look.at)}"), style=style))
+        facts.add_row("worker", Text(one_line(f"{one.name}: {one.words(look.at)}"), style=style))
     for line in waits(look, zone):
         facts.add_row("waiting", Text(line))
     if look.status_why:

@@ -147,7 +147,7 @@ def troubles(look: Look, zone: str) -> tuple[str, ...]:
     """Say what is wrong: why it stands still, what mail servers complain of, and who has fallen silent."""
     said = [f"{look.status.value}: {look.status_why}"] if look.status_why else []
     said += [f"{relay.name}: {relay.words(zone, look.at)}" for relay in look.relays if relay.trouble]
-    said += [f"{one.name} on {one.machine}: {one.words(look.at)}" for one in look.workers if one.silent(look.at)]
+    said += [f"{one.name}: {one.words(look.at)}" for one in look.workers if one.silent(look.at)]
     return tuple(said)
 
 

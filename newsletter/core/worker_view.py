@@ -45,7 +45,9 @@ class WorkerView:
     """One process that sends."""
 
     name: str
+    """Host and process."""
     machine: str
+    """Its id, for programs."""
     seen_at: datetime
     connections: int = 0
     per_second: float | None = None

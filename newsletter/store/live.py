@@ -7,7 +7,7 @@ longer it takes; in between the tallies of the workers, a few rows, say how far 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, func, select
@@ -18,8 +18,10 @@ from newsletter.core.live import Cause, Look, Waiting
 from newsletter.core.worker_view import WorkerView, read_rate, read_relays
 from newsletter.store import edition as editions
 from newsletter.store import report
-from newsletter.store.schema import TALLIED, block, delivery, tally, worker
+from newsletter.store.schema import TALLIED, block, delivery, worker
+from newsletter.store.tally import of_edition
 from newsletter.store.unit import Tx
+from newsletter.store.worker import moment
 
 SILENT_SHOWN = timedelta(minutes=10)
 """A worker that fell silent without an end is shown so long: it may be the reason why nothing moves."""
@@ -86,6 +88,8 @@ def _queued(tx: Tx, of: EditionId, numbers: Sequence[int]) -> int:
 def look(tx: Tx, of: EditionId, counted: Counted, *, now: datetime) -> Look:
     """Return the edition as it is now: what was counted last, moved on by what the workers tallied since."""
     edition = editions.by_id(tx, of)
+    # The clock that dates the workers' signs of life: ours may be another.
+    now = moment(tx, now)
     since = tallies(tx, of)
     moved = {name: max(0, since.get(name, 0) - counted.tallied.get(name, 0)) for name in TALLIED}
     states = counted.states
@@ -116,9 +120,7 @@ def look(tx: Tx, of: EditionId, counted: Counted, *, now: datetime) -> Look:
 
 def tallies(tx: Tx, of: EditionId) -> Mapping[str, int]:
     """Return what the workers have tallied of an edition, all together."""
-    sums = [func.coalesce(func.sum(tally.c[name]), 0) for name in TALLIED]
-    row = tx.execute(select(*sums).where(tally.c.edition_id == of)).one()
-    return dict(zip(TALLIED, (int(one) for one in row), strict=True))
+    return asdict(of_edition(tx, of))
 
 
 def workers(tx: Tx, *, now: datetime) -> tuple[WorkerView, ...]:

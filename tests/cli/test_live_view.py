@@ -109,7 +109,7 @@ def test_the_picture() -> None:
         "2026-11-24  “Name your branches”",
         "20 of 100 (20 %), 2.0/s, 25 s left",
         "20 accepted, 80 to go",
-        "web-1 17 on web-1: silent for 1 min 10 s",
+        "web-1 17: silent for 1 min 10 s",
         "30 people wait for the hour of their own zone",
     ):
         assert words in shown

@@ -131,7 +131,7 @@ def test_workers_together() -> None:
     [relay] = look.relays
     assert (relay.connections, relay.allowed, relay.most, relay.again_at) == (6, 15, 20, SLOWED.again_at)
     assert relay.trouble == SLOWED.trouble
-    assert "web-2 9 on web-2: silent for 1 min 5 s" in troubles(look, ZONE)
+    assert "web-2 9: silent for 1 min 5 s" in troubles(look, ZONE)
     assert WORKER.words(NOW) == "4 connections, 120/s"
 
 

@@ -18,6 +18,7 @@ from newsletter.store import edition as editions
 from newsletter.store import live
 from newsletter.store.schema import block, delivery, tally, worker
 from newsletter.store.unit import Unit
+from newsletter.store.worker import moment
 from tests.engine.conftest import PUBLICATION
 from tests.flows.follow_up_world import LATER, SOON, World, make_world
 
@@ -106,17 +107,19 @@ def test_paused_and_closed(world: World) -> None:
 def test_workers(world: World) -> None:
     """Workers that are at it are shown, and one that fell silent a while ago; one that ended is not."""
     relay = {"name": "smtp.example.com:587", "connections": 3, "allowed": 4, "most": 4}
-    rows = [
-        {"name": "here 1", "seen_at": SOON, "report": {"rate": 20, "relays": [relay]}},
-        {"name": "here 2", "seen_at": SOON, "ended_at": SOON, "report": {}},
-        {"name": "here 3", "seen_at": SOON - timedelta(minutes=2), "report": {"connections": 7}},
-        {"name": "here 4", "seen_at": SOON - timedelta(hours=2), "report": {}},
-    ]
     with world.unit.write() as tx:
+        # The clock that dates them: on PostgreSQL the server's.
+        now = moment(tx, SOON)
+        rows = [
+            {"name": "here 1", "seen_at": now, "report": {"rate": 20, "relays": [relay]}},
+            {"name": "here 2", "seen_at": now, "ended_at": now, "report": {}},
+            {"name": "here 3", "seen_at": now - timedelta(minutes=2), "report": {"connections": 7}},
+            {"name": "here 4", "seen_at": now - timedelta(hours=2), "report": {}},
+        ]
         for row in rows:
-            tx.execute(worker.insert().values(machine="here", started_at=SOON, **row))
+            tx.execute(worker.insert().values(machine="here", started_at=now, **row))
     seen = look(world, count(world))
     first, third = seen.workers
-    assert (first.name, first.connections, first.per_second, first.silent(SOON)) == ("here 1", 3, 20.0, False)
-    assert (third.name, third.connections, third.silent(SOON)) == ("here 3", 7, True)
+    assert (first.name, first.connections, first.per_second, first.silent(seen.at)) == ("here 1", 3, 20.0, False)
+    assert (third.name, third.connections, third.silent(seen.at)) == ("here 3", 7, True)
     assert [one.name for one in seen.relays] == ["smtp.example.com:587"]
