@@ -66,13 +66,18 @@ class Postmark:
         digest = hashlib.sha256(self._nonce + b"%d" % delivery).digest()
         return f"{self._id_prefix}{_base32(digest[:15])}{self._id_suffix}"
 
-    def sender(self, delivery: DeliveryId) -> str:
-        """Return the envelope sender of a delivery as `make_verp_sender` does; without a domain for bounces, ours."""
+    def envelope(self, delivery: DeliveryId) -> tuple[str, str]:
+        """Return the envelope sender of a delivery, as `make_verp_sender` makes it, and its token alone.
+
+        The token is what a relay with DSN repeats in its report (RFC 3461 §4.4): a plain number could be forged. Without
+        a domain for bounces the sender is ours, and there is no token.
+        """
         if not self._bounces:
-            return self._from
+            return self._from, ""
         payload = delivery.to_bytes(5, "big")
         # 13 bytes and two of nothing: of their 24 signs the last three say nothing.
-        return f"b+{_base32(payload + self._sign_sender(payload)[:8] + _PADDING)[:21]}{self._bounces}"
+        token = _base32(payload + self._sign_sender(payload)[:8] + _PADDING)[:21]
+        return f"b+{token}{self._bounces}", token
 
 
 def _signer(key: bytes) -> Callable[[bytes], bytes]:

@@ -5,6 +5,7 @@ In: what one courier found. Out: when the others should go home, and why.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from newsletter.core.breaker import NONE, BreakerLimits, Streak, Tally, accepted
 from newsletter.core.edition import EditionId
 from newsletter.core.pace import next_send_at
 from newsletter.core.reply import Effect, Reply, Verdict
+from newsletter.store.run import Marked
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,6 +24,8 @@ class Crew:
     stop: threading.Event
     size: int
     """How many couriers there are."""
+    on_pause: Callable[[EditionId, str], None]
+    """Pauses an edition in the database and tells people why."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     over: threading.Event = field(default_factory=threading.Event)
     """Set when one of them found that going on makes no sense, or that there is nothing more to do."""
@@ -74,18 +78,30 @@ class Crew:
             start, self.free_at = next_send_at(max(self.free_at, not_before), rate, now)
             return start
 
-    def note(self, verdict: Verdict, reply: Reply, pause: Callable[[str], None]) -> None:
-        """Count refusals in the same words; at the last one that is bearable, `pause` with the reason.
+    def wait_for(self, seconds: float) -> None:
+        """Note that nothing may go out for so long."""
+        with self.lock:
+            self.wait = max(self.wait, seconds)
 
-        The others wait here meanwhile, so that nobody takes another message before the edition is paused.
+    def pause(self, edition: EditionId, why: str) -> None:
+        """Pause an edition, in the database and at once for all of us."""
+        self.paused.add(edition)
+        self.on_pause(edition, why)
+
+    def note(self, person: Marked, verdict: Verdict, reply: Reply) -> None:
+        """Count refusals in the same words; at the last one that is bearable, pause the edition.
+
+        The others wait here meanwhile, so that nobody takes another message before it is paused.
         """
         if verdict.effect is Effect.ACCEPT:
             # The usual case, without the lock: a count that is lost to a race would only be one refusal late.
             self.streak = accepted(self.streak)
         elif verdict.effect is Effect.REJECT:
+            # It is about everybody: whose turn it happened to be is left out, whatever the server calls him.
+            text = re.sub(re.escape(person.email), "…", reply.text, flags=re.IGNORECASE)
             with self.refusing:
-                self.streak = refused(self.streak, code=reply.code, enhanced=reply.enhanced, text=reply.text)
+                self.streak = refused(self.streak, code=reply.code, enhanced=reply.enhanced, text=text)
                 trip = judge_edition(Tally(), self.limits, streak=self.streak)
                 if trip is not None:
-                    pause(trip.why)
+                    self.pause(person.edition, trip.why)
                     self.streak = NONE

@@ -45,7 +45,7 @@ class Lookout:
 
     def look(self) -> None:
         """Take back what must not go out; the empty ticket lets the desk give a sign of life."""
-        held = [one for courier in self.couriers for one in courier.held()]
+        held = [one for courier in self.couriers for one in courier.hand.held()]
         if held:
             with self.unit.read() as tx:
                 good = runs.still_good(tx, held, who=self.desk.who)
@@ -53,18 +53,9 @@ class Lookout:
         self.desk.submit(Ticket(unused=[*self._taken_back(), *self._taken_from_stuck()]))
 
     def _taken_back(self) -> list[DeliveryId]:
-        return [
-            job.person.id
-            for courier in self.couriers
-            for job in courier.hand.copy()
-            if job.person.id in self.revoked and courier.let_go(job)
-        ]
+        return [one for courier in self.couriers for one in courier.hand.let_go(self.revoked)]
 
     def _taken_from_stuck(self) -> list[DeliveryId]:
         now = self.desk.clock.monotonic()
-        taken = []
-        for courier in self.couriers:
-            since = courier.waiting_since
-            if since is not None and now - since > STUCK_SECONDS:
-                taken += [job.person.id for job in courier.hand.copy() if courier.let_go(job)]
-        return taken
+        stuck = [one for one in self.couriers if (since := one.waiting_since) and now - since > STUCK_SECONDS]
+        return [one for courier in stuck for one in courier.hand.let_go()]

@@ -69,12 +69,13 @@ class Post:
             message_id=frozen.postmark.message_id(person.id),
             date=person.first_attempt_at,
         )
+        mail_from, token = frozen.postmark.envelope(person.id)
         return Envelope(
-            mail_from=frozen.postmark.sender(person.id),
+            mail_from=mail_from,
             rcpt_to=address,
             content=content if self.sign is None else self.sign(content),
             smtputf8=not address.isascii(),
-            envelope_id=str(person.id),
+            envelope_id=token,
         )
 
     def _load(self, edition: EditionId) -> Frozen:

@@ -28,6 +28,7 @@ from newsletter.engine.courier import Courier
 from newsletter.engine.crew import Crew
 from newsletter.engine.desk import BEAT_SECONDS, Desk
 from newsletter.engine.feed import Feed
+from newsletter.engine.hand import Hand
 from newsletter.engine.journal import Journal
 from newsletter.engine.lookout import Lookout
 from newsletter.engine.post import Post
@@ -36,6 +37,7 @@ from newsletter.engine.waves import rest_late_waves
 from newsletter.errors import Stop
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.breaker import check
+from newsletter.flows.hold import pause_for_trouble
 from newsletter.flows.ramp import RampRules, day_limit
 from newsletter.store import block as blocks
 from newsletter.store import installation as installations
@@ -181,7 +183,7 @@ class Sender:
         gather_due(self.unit, now=now)
         if self.rules.local_grace is not None:
             rest_late_waves(self.unit, grace=self.rules.local_grace, now=now)
-        crew = Crew(stop=stop, size=self.rules.connections, limits=self.rules.breaker)
+        crew = Crew(stop=stop, size=self.rules.connections, on_pause=self._pause, limits=self.rules.breaker)
         desk = self._desk(worker, crew, progress)
         unanswered = self._run(worker, desk, crew) if self._anything() else 0
         finished = close_finished(self.unit, now=self.clock.now())
@@ -265,6 +267,9 @@ class Sender:
         with self.unit.read() as tx:
             return replace(limits, per_day=smaller(limits.per_day, day_limit(tx, self.rules.ramp)))
 
+    def _pause(self, edition: EditionId, why: str) -> None:
+        pause_for_trouble(self.unit, edition, why=why, now=self.clock.now())
+
     def _check(self, edition: EditionId, crew: Crew) -> None:
         if check(self.unit, edition, self.rules.breaker, now=self.clock.now()):
             crew.paused.add(edition)
@@ -288,7 +293,14 @@ class Sender:
         )
         revoked: set[DeliveryId] = set()
         couriers = [
-            Courier(desk=desk, post=post, crew=crew, pool=self.pool, track=track, revoked=revoked)
+            Courier(
+                hand=Hand(desk=desk, post=post, crew=crew, track=track, revoked=revoked),
+                crew=crew,
+                pool=self.pool,
+                track=track,
+                clock=self.clock,
+                rate=self.rules.rate_per_second,
+            )
             for track in worker.journal.tracks
         ]
         lookout = Lookout(unit=self.unit, desk=desk, couriers=couriers, revoked=revoked)

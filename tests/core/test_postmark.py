@@ -41,7 +41,7 @@ def test_a_postmark_is_what_the_tokens_are(
     token = make_unsubscribe_token(ring, subscriber, edition)
     assert mark.unsubscribe_url(subscriber) == f"https://news.example.org/u/{token}"
     assert mark.message_id(delivery) == message_id(edition, delivery, nonce, "news.example.org")
-    assert mark.sender(delivery) == make_verp_sender(ring, delivery, "bounces.example.org")
+    assert mark.envelope(delivery)[0] == make_verp_sender(ring, delivery, "bounces.example.org")
 
 
 def test_a_postmark_is_frozen() -> None:
@@ -49,10 +49,10 @@ def test_a_postmark_is_frozen() -> None:
     mark = Postmark(PUBLICATION, RING, EditionId(48), "n0nce")
     assert mark.unsubscribe_url(SubscriberId(1204)).endswith("/u/AQzJAAAABLQAADAirNYkB6zljM65_03puMRx")
     assert mark.message_id(DeliveryId(1204)) == "48.5t53de1hwtrbdznee8xsv1x6@news.example.org"
-    assert mark.sender(DeliveryId(1204)) == "b+0000015m1zvpevzsb3rww@bounces.example.org"
+    assert mark.envelope(DeliveryId(1204))[0] == "b+0000015m1zvpevzsb3rww@bounces.example.org"
 
 
 def test_without_a_bounce_domain_all_share_one_sender() -> None:
     """Bounces then go to the address of the newsletter."""
     mark = Postmark(replace(PUBLICATION, bounce_domain=""), RING, EditionId(48), "n0nce")
-    assert mark.sender(DeliveryId(1204)) == PUBLICATION.from_email
+    assert mark.envelope(DeliveryId(1204))[0] == PUBLICATION.from_email

@@ -1,0 +1,236 @@
+"""The hand: what one connection holds, on its way from the desk and back to it.
+
+In: runs from the desk. Out: messages ready for the wire, one at a time; outcomes to the desk, and what was not used. It
+orders the next run before the last one is used up, so that the connection never waits for a transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from newsletter.core.delivery import DeliveryId
+from newsletter.core.reply import Effect, Phase, Reply, ReplyClass, Verdict
+from newsletter.engine.crew import Crew
+from newsletter.engine.desk import Desk, Job, Settled, Ticket
+from newsletter.engine.journal import Track
+from newsletter.engine.post import Post
+from newsletter.errors import NewsletterError
+from newsletter.transport.base import Envelope
+
+logger = logging.getLogger(__name__)
+
+LARGEST_RUN = 32
+"""Marked at a time. With what is left of the last run, what is spliced and what is in flight it stays under fifty."""
+
+FIRST_RUN = 4
+RUN_SECONDS = 0.5
+"""A run holds about what a connection sends in this time, so that little is marked where little goes out."""
+
+SHORT_WAIT = 5.0
+"""Seconds of quota that a courier waits out; for longer it goes home, and what waits is said."""
+
+UNMADE = Verdict(
+    effect=Effect.REJECT,
+    kind=ReplyClass.CONTENT,
+    rule="own:unmade",
+    plain="The message could not be made; see the log of the program.",
+)
+
+
+class Ready(NamedTuple):
+    """A message as it goes over the wire."""
+
+    job: Job
+    envelope: Envelope
+
+
+@dataclass(slots=True, kw_only=True)
+class Hand:
+    """What one connection holds. It belongs to one thread, but for `held` and `let_go`."""
+
+    desk: Desk
+    post: Post
+    crew: Crew
+    track: Track
+    revoked: set[DeliveryId]
+    """What the look found that it must not go out any more; one set for all connections."""
+    _jobs: deque[Job] = field(default_factory=deque)
+    """Marked for this connection and not begun. The look may take from it at any moment."""
+    _ready: deque[Ready] = field(default_factory=deque)
+    """Spliced: at most the next, whose envelope may be with the server already, and the one after it."""
+    _last: tuple[Job, Reply, Verdict] | None = None
+    """Answered, and not yet turned into an outcome: there will be time while the server works on the next."""
+    _settled: list[Settled] = field(default_factory=list)
+    _unused: list[DeliveryId] = field(default_factory=list)
+    _ticket: Ticket | None = None
+    _dry: bool = False
+    """The desk had nothing the last time it was asked."""
+    _run: int = FIRST_RUN
+    _run_began: float = 0.0
+    _answered: int = 0
+
+    def held(self) -> list[DeliveryId]:
+        """Return what is marked for this connection and not begun; from any thread."""
+        return [one.person.id for one in (*self._jobs.copy(), *(ready.job for ready in self._ready.copy()))]
+
+    def let_go(self, which: set[DeliveryId] | None = None) -> list[DeliveryId]:
+        """Take what is not spliced yet out of the hand, all of it or some; from any thread.
+
+        Each job is got by exactly one: by this, or by the connection.
+        """
+        return [
+            job.person.id
+            for job in self._jobs.copy()
+            if (which is None or job.person.id in which) and self._remove(job)
+        ]
+
+    def _remove(self, job: Job) -> bool:
+        try:
+            self._jobs.remove(job)
+        except ValueError:
+            return False
+        return True
+
+    def take(self) -> Ready | None:
+        """Return the next message that may go out; None when there is none in hand."""
+        self._splice_ahead(1)
+        while self._ready:
+            ready = self._ready.popleft()
+            if self.may(ready.job):
+                return ready
+            self._unused.append(ready.job.person.id)
+            self._splice_ahead(1)
+        return None
+
+    def following(self) -> Ready | None:
+        """Return the message whose envelope may ride along: spliced, allowed, and while nobody asks us to stop.
+
+        Under a rate per second nothing does: there is time for each to be decided on at its own moment.
+        """
+        if self.crew.ended or self.desk.rate:
+            return None
+        self._splice_ahead(1)
+        return self._ready[0] if self._ready and self.may(self._ready[0].job) else None
+
+    def put_back(self, ready: Ready) -> None:
+        """Hold a message for the next connection: this one took none of it."""
+        self._ready.appendleft(ready)
+
+    def may(self, job: Job) -> bool:
+        """Tell whether a marked message may go out at this moment."""
+        return (
+            job.person.id not in self.revoked
+            and job.person.edition not in self.crew.paused
+            and self.desk.clock.monotonic() < self.desk.lease_until
+        )
+
+    def answer(self, job: Job, reply: Reply, verdict: Verdict) -> None:
+        """Take what was said of a message."""
+        # What was refused at once left no time to settle the one before.
+        self._settle_last()
+        self._last = (job, reply, verdict)
+        self._answered += 1
+
+    def meanwhile(self) -> None:
+        """Use the time in which the server works."""
+        self._settle_last()
+        self._splice_ahead(2)
+        if self._ticket is not None and self._ticket.done.is_set():
+            self._receive()
+        if self._ticket is None and not self._dry and len(self._jobs) <= self._run // 2 and not self.crew.ended:
+            self._order()
+
+    def restock(self) -> bool:
+        """Wait for a run; False when there is nothing more to do for this connection."""
+        if self._ticket is None:
+            self._order()
+        ticket = self._receive()
+        if ticket.wait is not None and not ticket.jobs:
+            return self._wait_out(ticket.wait.seconds)
+        if self._dry:
+            self.crew.dry.set()
+        return not self._dry
+
+    def give_back(self) -> None:
+        """Hand in what is known and give back what was not begun."""
+        if self._ticket is not None:
+            self._receive()
+        self._settle_last()
+        self._unused += self.let_go()
+        while self._ready:
+            self._unused.append(self._ready.popleft().job.person.id)
+        if self._settled or self._unused:
+            self._hand_in(wants=0)
+            self._receive()
+
+    def _splice_ahead(self, wanted: int) -> None:
+        while len(self._ready) < wanted:
+            try:
+                job = self._jobs.popleft()
+            except IndexError:
+                return
+            if not self.may(job):
+                self._unused.append(job.person.id)
+                continue
+            envelope = self._spliced(job)
+            if envelope is not None:
+                self._ready.append(Ready(job, envelope))
+
+    def _spliced(self, job: Job) -> Envelope | None:
+        try:
+            return self.post.envelope(job.person)
+        except NewsletterError:
+            raise
+        except Exception as error:
+            # One person's odd data must not stop everybody else's mail; nothing was sent, and the log has the trace.
+            logger.exception("the message of delivery %s cannot be made", job.person.id)
+            reply = Reply(phase=Phase.MAIL, text=f"the message cannot be made: {error}"[:1000])
+            self.crew.note(job.person, UNMADE, reply)
+            self._settled.append(self.post.settled(job.person, reply, UNMADE))
+            return None
+
+    def _settle_last(self) -> None:
+        if self._last is not None:
+            job, reply, verdict = self._last
+            self._last = None
+            self._settled.append(self.post.settled(job.person, reply, verdict))
+
+    def _order(self) -> None:
+        """Hand in what is settled and order the next run, without waiting for either."""
+        self._settle_last()
+        now = self.desk.clock.monotonic()
+        seconds = now - self._run_began
+        if self._answered:
+            fast = self._answered / seconds * RUN_SECONDS if seconds > 0 else LARGEST_RUN
+            self._run = max(2, min(LARGEST_RUN, int(fast), self._run * 2))
+        self._run_began, self._answered = now, 0
+        self._hand_in(wants=self._run)
+
+    def _hand_in(self, *, wants: int) -> None:
+        page = self.track.turn()
+        settled, self._settled = self._settled, []
+        unused, self._unused = self._unused, []
+        self._ticket = self.desk.submit(Ticket(settled=settled, unused=unused, wants=wants, page=page))
+
+    def _receive(self) -> Ticket:
+        """Wait for what the desk gives for the last ticket, and take it."""
+        ticket, self._ticket = self._ticket, None
+        assert ticket is not None  # noqa: S101 it is asked only for one that was handed in
+        ticket.done.wait()
+        if ticket.error is not None:
+            raise ticket.error
+        # What was given back and is marked anew may go out.
+        self.revoked.difference_update([job.person.id for job in ticket.jobs])
+        self._jobs.extend(ticket.jobs)
+        self._dry = ticket.wants > 0 and not ticket.jobs
+        return ticket
+
+    def _wait_out(self, seconds: float) -> bool:
+        if seconds > SHORT_WAIT:
+            self.crew.wait_for(seconds)
+            return False
+        self.desk.clock.wait(self.crew.stop, seconds)
+        return True
