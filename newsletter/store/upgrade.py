@@ -1,6 +1,7 @@
 """Creating a database and bringing an older one to this version.
 
-All revisions run in one transaction: a failed upgrade leaves the database as it was.
+All revisions run in one transaction, on PostgreSQL with those of the job queue: a failed upgrade leaves the database as
+it was.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from newsletter.errors import Stop
+from newsletter.store import job_schema
 from newsletter.store.database import HEAD, current_revision, sqlite_path
 from newsletter.store.unit import translate
 
@@ -61,6 +63,7 @@ def _run(connection: Connection, target: str) -> None:
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = connection
             command.upgrade(config, target)
+            job_schema.apply(connection)
             if sqlite:
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
                 if broken:
