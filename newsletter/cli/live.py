@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from newsletter.core.edition import Edition
     from newsletter.core.live import Look, Speed
     from newsletter.store.live import Counted
+    from newsletter.store.unit import Tx
     from newsletter.wiring import Application
 
 LOOK_EVERY = 0.5
@@ -79,8 +81,31 @@ class Eyes:
                 self._counted = live.count(tx, editions.by_id(tx, self._edition.id), now=now)
                 look = live.look(tx, self._edition.id, self._counted, now=now)
             self._ended = look.ended
+            look = self._under_quota(tx, look)
         self.speed.note(began, look.settled)
         return look
+
+    def _under_quota(self, tx: Tx, look: Look) -> Look:
+        """Add who waits for a quota of an hour or a day, those of a fresh list included."""
+        from newsletter.core.edition import EditionStatus
+        from newsletter.core.live import Cause, Waiting
+        from newsletter.core.pace import Window, reserve
+        from newsletter.core.ramp import smaller
+        from newsletter.engine.desk import QUOTA
+        from newsletter.flows.ramp import day_limit
+        from newsletter.store import installation as installations
+
+        stored = installations.load_quota(tx, QUOTA)
+        if stored is None or look.status is not EditionStatus.SENDING or not look.going:
+            return look
+        limits, ramp = self._application.limits, self._application.ramp_rules
+        if ramp.start:
+            limits = replace(limits, per_day=smaller(limits.per_day, day_limit(tx, ramp)))
+        wait = reserve(Window.from_json(stored), 1, look.at, limits=limits).wait
+        if not wait:
+            return look
+        held = Waiting(cause=Cause.QUOTA, people=look.going, until=look.at + wait)
+        return replace(look, waiting=(*look.waiting, held))
 
 
 def watch_until_quiet(

@@ -11,14 +11,19 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from newsletter.cli.live import LINE_EVERY, draw, screen
+from newsletter.cli.live import LINE_EVERY, Eyes, draw, screen
+from newsletter.config import load_settings
 from newsletter.core.cadence import Cadence
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.core.live import Cause, Look, Speed, Waiting
+from newsletter.core.pace import Limits, Window, reserve
 from newsletter.core.worker_view import RelayView, WorkerView
+from newsletter.engine.desk import QUOTA
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.wiring import build
 from tests.cli.conftest import Home
 from tests.conftest import FixedClock
 from tests.engine.conftest import CADENCE
@@ -138,3 +143,20 @@ def test_watch_shows_the_report_at_the_end(home: Home, world: World) -> None:
     assert ran.code == 0
     assert "6 of 6 (100 %), finished" in ran.out
     assert "6 of 6 handed to your mail provider" in ran.out
+
+
+def test_a_quota_in_the_way(home: Home, world: World) -> None:
+    """An hour that is used up is said, with the time until which people wait; and what waits is told at the end."""
+    now = datetime.now(UTC)
+    with (home.folder / ".env").open("a") as settings:
+        settings.write("NEWSLETTER_RATE_PER_HOUR=100\n")
+    full = reserve(Window(), 95, now, limits=Limits(per_hour=100, per_day=None)).window
+    with world.unit.write() as tx:
+        installations.save_quota(tx, QUOTA, full.to_json())
+    application = build(load_settings({}, home.folder))
+    look = Eyes(application, world.wrong).look()
+    [wait] = look.waiting
+    assert (wait.cause, wait.people) == (Cause.QUOTA, 6)
+    assert wait.until is not None
+    assert timedelta(minutes=50) < wait.until - now <= timedelta(minutes=61)
+    assert look.going == 0

@@ -119,8 +119,8 @@ def test_a_slow_server(make_home: MakeHome, act: tuple[str, ...]) -> None:
         took, after = time.monotonic() - began, watch.count - before
         assert code == (1 if act[0] == "pause" else 0), sender.words
         # At fifty messages a second; a busy machine is given its time.
-        assert took < 8
-        assert after < 200
+        assert took < 5
+        assert after < 150
         states = list(home.states().values())
         assert states.count(DeliveryState.ACCEPTED) == catcher.accepted.total() == watch.count
         rest = DeliveryState.QUEUED if act[0] == "pause" else DeliveryState.SKIPPED
