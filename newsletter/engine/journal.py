@@ -167,10 +167,13 @@ class Journal:
             raise Stop(message) from error
         return cls(path, handle, file, tracks)
 
-    def close(self) -> None:
-        """End it: a journal of which the database has everything is deleted, any other waits for the next start."""
-        recorded = all(track.recorded for track in self.tracks)
-        if recorded:
+    def close(self, *, keep: bool = False) -> None:
+        """End it: a journal of which the database has everything is deleted, any other waits for the next start.
+
+        With `keep` an empty one waits too, where rows may be marked that nobody was given: it tells that none of them
+        was handed over.
+        """
+        if not keep and all(track.recorded for track in self.tracks):
             with suppress(OSError):
                 self.path.unlink()
         self._map.close()

@@ -27,6 +27,9 @@ _LEFT = "left for after the commit"
 _FLUSH_MS = 1_000
 """How long emptying the write-ahead log waits for readers and writers."""
 
+ASLEEP_SECONDS = 20
+"""A process that falls silent in the middle of a write loses it: its locks must not hold up the others for longer."""
+
 
 def after_commit(tx: Tx, what: object) -> None:
     """Leave something for the listener of `Unit`, who hears it once this transaction is committed, and else never."""
@@ -58,6 +61,9 @@ class Unit:
         left: list[object] = []
         with self._alone(), translated(), self._engine.begin() as connection:
             connection.info[_LEFT] = left
+            if connection.dialect.name == "postgresql":
+                # A machine that is paused, or cut off, keeps its locks for as long as the server lets it.
+                connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{ASLEEP_SECONDS}s'")
             yield connection
         if left and self._committed is not None:
             self._committed(left)
@@ -127,7 +133,7 @@ def translate(error: DBAPIError) -> NewsletterError | None:
             return Stop(message)
     if "database is locked" in words:
         return NotNow("The database is busy: another process has been writing for over 30 seconds. Try again.")
-    if isinstance(error, OperationalError) and (error.connection_invalidated or "connection" in words):
+    if error.connection_invalidated or (isinstance(error, OperationalError) and "connection" in words):
         first = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no answer"
         return NotNow(f"The database does not answer ({first}). Check that it runs and NEWSLETTER_DATABASE_URL.")
     return None

@@ -265,6 +265,14 @@ def test_an_ordered_end_leaves_nothing(tmp_path: Path) -> None:
     assert fates(tmp_path) == {1: Answered(attempt=1, reply=TAKEN, at=AT)}
 
 
+def test_an_empty_journal_may_be_evidence(tmp_path: Path) -> None:
+    """Where rows may be marked that nobody was given, one without a record says that none of them went out."""
+    open_one(tmp_path).close(keep=True)
+    (one,) = adopt(tmp_path, "one", machine="here", boot="now")
+    assert (one.trusted, one.fates) == (True, {})
+    one.forget()
+
+
 def test_a_file_of_the_owner_alone(tmp_path: Path) -> None:
     """The replies of servers may name people: only the owner reads the journal and its folder."""
     with open_one(tmp_path / "a" / "journal") as journal:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, NotNow
 from newsletter.store import log as logs
 from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import log
-from newsletter.store.unit import Tx, Unit
+from newsletter.store.unit import ASLEEP_SECONDS, Tx, Unit
 from tests.conftest import START
 
 ENTRY = logs.Entry(at=START, who="ann", what="test", about="nothing")
@@ -61,3 +63,24 @@ def test_a_transaction_inside_a_transaction_is_a_bug(unit: Unit) -> None:
     """It would wait for itself for ever on SQLite, so it is refused at once."""
     with unit.write(), pytest.raises(RuntimeError), unit.read():
         pass
+
+
+@pytest.mark.postgres
+def test_a_sleeper_loses_what_it_was_writing(postgres_url: str) -> None:
+    """PostgreSQL ends the write of a process that fell silent in it, whose locks would hold up all others."""
+    engine = connect(postgres_url)
+    unit = open_unit(engine)
+
+    def fall_asleep(tx: Tx) -> None:
+        assert tx.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == f"{ASLEEP_SECONDS}s"
+        logs.add(tx, ENTRY)
+        tx.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '20ms'")
+        threading.Event().wait(0.5)
+        logs.add(tx, ENTRY)
+
+    with pytest.raises(NotNow, match="does not answer"), unit.write() as tx:
+        fall_asleep(tx)
+    with unit.read() as tx:
+        assert count(tx) == 0
+        assert tx.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "0"
+    engine.dispose()
