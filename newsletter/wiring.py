@@ -11,10 +11,9 @@ import shutil
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 from jinja2 import Environment
 from sqlalchemy import Engine
@@ -43,6 +42,7 @@ from newsletter.flows.plan import PlanRules
 from newsletter.flows.proof import Office
 from newsletter.flows.queue_tip import Review
 from newsletter.flows.ramp import RampRules
+from newsletter.relays import relay_of, servers, terms
 from newsletter.render.dkim import Seal, Signer
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit, sender_lock, sqlite_path
@@ -50,10 +50,8 @@ from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
-from newsletter.transport.base import DOT_TIMEOUT, ConnectFailure, Connection, Relay, Security
+from newsletter.transport.base import ConnectFailure, Connection, Relay
 from newsletter.transport.pool import Pool
-from newsletter.transport.presets import PRESETS, Preset
-from newsletter.transport.token_command import TokenCommand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +176,7 @@ class Application:
     @cached_property
     def relays(self) -> tuple[Relay, ...]:
         """The mail server, and the second one if there is one."""
-        return tuple(_relay(self.settings, which, self.clock) for which in _servers(self.settings))
+        return tuple(relay_of(self.settings, which, self.clock) for which in servers(self.settings))
 
     @cached_property
     def pool(self) -> Pool:
@@ -186,7 +184,7 @@ class Application:
         clock = self.clock
         return Pool(
             self.relays,
-            connections=[_terms(self.settings, which).connections for which in _servers(self.settings)],
+            connections=[terms(self.settings, which).connections for which in servers(self.settings)],
             clock=clock,
             jitter=self.jitter,
             dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
@@ -323,7 +321,7 @@ class Application:
             publication=self.publication,
             keyring=self.keyring,
             rules=SendRules(
-                connections=max(_terms(settings, which).connections for which in _servers(settings)),
+                connections=max(terms(settings, which).connections for which in servers(settings)),
                 rate_per_second=float(settings.rate_per_second) or None,
                 limits=self.limits,
                 expire_after=self.expire_after,
@@ -364,42 +362,6 @@ class Application:
     def jitter(self) -> Callable[[], float]:
         """A source of numbers in [-1, 1] that spreads retries."""
         return lambda: random.uniform(-1, 1)  # noqa: S311 it spreads load, it guards nothing
-
-
-def _servers(settings: Settings) -> tuple[str, ...]:
-    """Return what the settings of each mail server begin with, those of the preferred one first."""
-    return ("", "fallback_") if settings.fallback_smtp_host else ("",)
-
-
-def _relay(settings: Settings, which: str, clock: Clock) -> Relay:
-    """Read one mail server off the settings that begin with `which`."""
-
-    def given(key: str) -> Any:  # noqa: ANN401 - each setting is of a kind of its own.
-        return getattr(settings, f"{which}smtp_{key}")
-
-    terms = _terms(settings, which)
-    command = "" if which else settings.smtp_token_command
-    return Relay(
-        host=given("host"),
-        port=given("port"),
-        security=Security(given("security")),
-        username=given("username"),
-        password=given("password").get_secret_value() if given("password") else "",
-        tokens=TokenCommand(command, monotonic=clock.monotonic) if command else None,
-        ca_file=str(given("ca_file") or ""),
-        ehlo_name=settings.smtp_ehlo_name,
-        timeout=float(settings.smtp_timeout_seconds),
-        dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
-        max_messages=terms.messages,
-        max_seconds=float(terms.seconds),
-    )
-
-
-def _terms(settings: Settings, which: str) -> Preset:
-    """Return how much one mail server bears: as its preset says, unless the operator says otherwise."""
-    own = {"connections": "smtp_connections", "messages": "smtp_max_messages", "seconds": "smtp_max_seconds"}
-    given = {name: getattr(settings, key) for name, key in own.items() if key in settings.model_fields_set}
-    return replace(PRESETS[getattr(settings, f"{which}smtp_preset")], **given)
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:

@@ -69,8 +69,8 @@ class Postmark:
     def envelope(self, delivery: DeliveryId) -> tuple[str, str]:
         """Return the envelope sender of a delivery, as `make_verp_sender` makes it, and its token alone.
 
-        The token is what a relay with DSN repeats in its report (RFC 3461 §4.4): a plain number could be forged. Without
-        a domain for bounces the sender is ours, and there is no token.
+        The token is what a relay with DSN repeats in its report (RFC 3461 §4.4), as a plain number could be forged.
+        Without a domain for bounces the sender is ours, and there is no token.
         """
         if not self._bounces:
             return self._from, ""

@@ -321,7 +321,7 @@ def test_links_in_the_docs_resolve(name: str) -> None:
 
 
 NOT_YET = {
-    "One process sends": "newsletter/engine/dispatch.py",
+    "No sign-up page": "newsletter/web/sign_up.py",
 }
 """What the README says is missing, and the file or the command with which it will have come."""
 
