@@ -36,6 +36,12 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 def parse_reply(code: int, lines: Sequence[str], *, phase: Phase) -> Reply:
     """Make a value of a reply: split off the enhanced code of its lines (RFC 2034 §4), join and tame the text."""
+    if len(lines) == 1 and (text := lines[0].strip()).isprintable() and len(text) <= TEXT_LIMIT:
+        # Nearly every reply is one such line, in which there is nothing to tame or to join.
+        found = _ENHANCED.match(text)
+        return Reply(
+            phase=phase, code=code, enhanced=found[1] if found else "", text=text[found.end() :] if found else text
+        )
     enhanced = ""
     texts = []
     for line in lines:

@@ -300,3 +300,12 @@ def test_a_rule_that_could_reject_never_covers_a_4yz_by_force() -> None:
     """`effect` may soften what a server says; it may harden nothing."""
     hardened = [rule.name for rule in RULES if rule.effect is Effect.REJECT and re.fullmatch(rule.codes, "450")]
     assert hardened == []
+
+
+@given(
+    st.text(st.characters(), max_size=60)
+    | st.from_regex(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}( [ -~]{0,40})?", fullmatch=True)
+)
+def test_a_reply_of_one_line_is_read_as_any_other(line: str) -> None:
+    """The short way for the usual reply ends where the long one does; an empty second line says nothing more."""
+    assert parse_reply(250, [line], phase=Phase.DOT) == parse_reply(250, [line, ""], phase=Phase.DOT)
