@@ -79,6 +79,11 @@ class Ordeal:
         self.kills += 1
 
     @property
+    def found(self) -> str:
+        """What the books say, and what the senders said, for whoever has to find out why."""
+        return f"{self.home.receipt()}\n" + "\n--\n".join(one.words for one in self.started)
+
+    @property
     def words(self) -> str:
         """What the last one said."""
         return self.started[-1].words if self.started else ""
@@ -135,14 +140,14 @@ class Ordeal:
         """Compare every row with what the server has: who has none is in a row that says so."""
         got, states = self.recorder.got, self.home.states()
         assert len(states) == self.people
-        assert max(got.values()) == 1, [one for one in self.recorder.mails if got[one.rcpt] > 1]
-        assert set(states.values()) <= {DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN}
+        assert max(got.values()) == 1, [one for one in self.recorder.mails if got[one.rcpt] > 1] + [self.found]
+        assert set(states.values()) <= {DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN}, self.found
         assert {email for email, state in states.items() if state is DeliveryState.ACCEPTED} <= got.keys()
         assert got.keys() <= states.keys()
         receipt = self.home.receipt()
         assert receipt.balances
-        assert receipt.status is EditionStatus.FINISHED
-        assert receipt.uncertain <= self.kills * self.connections
+        assert receipt.status is EditionStatus.FINISHED, self.found
+        assert receipt.uncertain <= self.kills * self.connections, self.found
 
     def everybody_and_repeats_alike(self) -> None:
         """Compare what the server has: nobody is left out, and whoever has two has the very same message twice."""
