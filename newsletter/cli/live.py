@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from newsletter.core.edition import Edition
     from newsletter.core.live import Look, Speed
+    from newsletter.core.pace import Limits
     from newsletter.store.live import Counted
     from newsletter.store.unit import Tx
     from newsletter.wiring import Application
@@ -60,6 +61,7 @@ class Eyes:
         self._edition = edition
         self._counted: Counted | None = None
         self._count_at = 0.0
+        self._limits = application.limits
         self._ended = False
         self.speed = Speed()
 
@@ -74,6 +76,7 @@ class Eyes:
             now = clock.now()
             if self._counted is None or began >= self._count_at:
                 self._counted = live.count(tx, editions.by_id(tx, self._edition.id), now=now)
+                self._limits = self._limits_now(tx)
                 self._count_at = began + COST * (clock.monotonic() - began)
             look = live.look(tx, self._edition.id, self._counted, now=now)
             if look.ended and not self._ended:
@@ -85,23 +88,26 @@ class Eyes:
         self.speed.note(began, look.settled)
         return look
 
+    def _limits_now(self, tx: Tx) -> Limits:
+        """Return the provider's quotas, and below them what a fresh list may get in a day."""
+        from newsletter.core.ramp import smaller
+        from newsletter.flows.ramp import day_limit
+
+        limits, ramp = self._application.limits, self._application.ramp_rules
+        return replace(limits, per_day=smaller(limits.per_day, day_limit(tx, ramp))) if ramp.start else limits
+
     def _under_quota(self, tx: Tx, look: Look) -> Look:
-        """Add who waits for a quota of an hour or a day, those of a fresh list included."""
+        """Add who waits for a quota of an hour or a day."""
         from newsletter.core.edition import EditionStatus
         from newsletter.core.live import Cause, Waiting
         from newsletter.core.pace import Window, reserve
-        from newsletter.core.ramp import smaller
         from newsletter.engine.desk import QUOTA
-        from newsletter.flows.ramp import day_limit
-        from newsletter.store import installation as installations
+        from newsletter.store import live
 
-        stored = installations.load_quota(tx, QUOTA)
+        stored = live.used(tx, QUOTA)
         if stored is None or look.status is not EditionStatus.SENDING or not look.going:
             return look
-        limits, ramp = self._application.limits, self._application.ramp_rules
-        if ramp.start:
-            limits = replace(limits, per_day=smaller(limits.per_day, day_limit(tx, ramp)))
-        wait = reserve(Window.from_json(stored), 1, look.at, limits=limits).wait
+        wait = reserve(Window.from_json(stored), 1, look.at, limits=self._limits).wait
         if not wait:
             return look
         held = Waiting(cause=Cause.QUOTA, people=look.going, until=look.at + wait)

@@ -123,6 +123,12 @@ def tallies(tx: Tx, of: EditionId) -> Mapping[str, int]:
     return asdict(of_edition(tx, of))
 
 
+def used(tx: Tx, name: str) -> str | None:
+    """Return what was sent lately under a quota, as it is stored; nothing is held up by the look."""
+    found: str | None = tx.execute(select(quota.c.window).where(quota.c.name == name)).scalar()
+    return found
+
+
 def workers(tx: Tx, *, now: datetime) -> tuple[WorkerView, ...]:
     """Return the processes that send, and those that fell silent a while ago."""
     query = select(worker).where(worker.c.ended_at.is_(None), worker.c.seen_at > now - SILENT_SHOWN)
