@@ -41,8 +41,10 @@ from newsletter.flows.hold import pause_for_trouble
 from newsletter.flows.ramp import RampRules, day_limit
 from newsletter.store import block as blocks
 from newsletter.store import installation as installations
+from newsletter.store import run as runs
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.block import BlockId
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from newsletter.transport.base import ConnectFailure, Connection
@@ -133,12 +135,19 @@ class Sender:
     """Why nothing may be sent, in words; empty when all is well."""
     sign: Callable[[bytes], bytes] | None = None
     """Puts a DKIM signature in front of a message."""
+    wished: Callable[[], BlockId | None] = lambda: None
+    """The blocks that jobs call this process for; they are taken before others."""
     drain_seconds: float = DRAIN_SECONDS
     _worker: _Enlisted | None = None
     _expire_at: float = float("-inf")
     _adopt_at: float = float("-inf")
     _beat_at: float = float("-inf")
     _returns: Counter[DeliveryId] = field(default_factory=Counter)
+
+    @property
+    def who(self) -> WorkerId | None:
+        """This process as a worker; None while it is none."""
+        return None if self._worker is None else self._worker.id
 
     def beat(self) -> None:
         """Give a sign of life between passes, once in a while."""
@@ -160,8 +169,7 @@ class Sender:
         if held:
             raise Stop(held)
         recovery = self._recovery()
-        mine = None if self._worker is None else self._worker.id
-        return recovery.adopt() + recovery.settle_lost(mine)
+        return recovery.adopt() + recovery.settle_lost(self.who)
 
     def retire(self) -> None:
         """Be a worker no more: what is reserved is free; the journal goes unless it knows what the database lacks."""
@@ -253,7 +261,7 @@ class Sender:
             rate=self.rules.rate_per_second,
             who=worker.id,
             process=self.process,
-            feed=Feed(who=worker.id, lease=self.rules.lease, now=self.clock.now),
+            feed=Feed(who=worker.id, lease=self.rules.lease, now=self.clock.now, wished=self.wished),
             lease=self.rules.lease,
             on_commit=progress,
             report=lambda: self._report(crew.connected),
@@ -315,19 +323,29 @@ class Sender:
             watch.join()
             desk.close()
             clerk.join()
-        self._leave(worker, desk, torn=any(courier.torn for courier in couriers))
+        self._leave(
+            worker,
+            desk,
+            torn=any(courier.torn for courier in couriers),
+            all_home=not any(thread.is_alive() for thread in threads),
+        )
         for bug in (desk.bug, *(courier.bug for courier in couriers)):
             if bug is not None:
                 raise bug
         return unanswered
 
-    def _leave(self, worker: _Enlisted, desk: Desk, *, torn: bool) -> None:
+    def _leave(self, worker: _Enlisted, desk: Desk, *, torn: bool, all_home: bool) -> None:
         """Give back what is reserved. Where the database failed us, the journal tells the rest at the next start."""
         if torn or desk.bug is not None:
             self._worker = None
-            worker.journal.close()
+            # An empty one too: of rows that are marked all the same it tells that they never went out.
+            worker.journal.close(keep=True)
             return
         with self.unit.write() as tx:
+            if all_home:
+                # Everything that anybody held is settled or given back. What is still marked was marked by a commit
+                # whose answer got lost with the database, and was never handed to anybody.
+                runs.give_back(tx, [row.id for row in runs.marked_by(tx, worker.id)], who=worker.id)
             desk.feed.leave(tx)
             workers.beat(tx, worker.id, now=self.clock.now(), report=self._report(0))
 
