@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from newsletter.core.tally import Tally
+
 AT_LEAST = 25
 """Refusals below which a share says nothing: one of 40 people would be 2.5 %, and providers judge volumes, too. What a
 small list suffers is told when the edition ends (`flows/alert.py:report_refused`)."""
@@ -34,36 +36,6 @@ class BreakerLimits:
     """Refusals for what we send."""
     refusals: int = 25
     """Alike refusals in a row."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What was counted of an edition; every number only grows."""
-
-    accepted: int = 0
-    refused: int = 0
-    """Refused for good, whatever the class: the next three are part of it."""
-    hard: int = 0
-    """Class `hard`."""
-    policy: int = 0
-    """Classes `policy` and `authentication`."""
-    content: int = 0
-    """Class `content`."""
-
-    @property
-    def answered(self) -> int:
-        """Return how many people a server decided about."""
-        return self.accepted + self.refused
-
-    def since(self, before: Tally) -> Tally:
-        """Return what came after an earlier count."""
-        return Tally(
-            accepted=self.accepted - before.accepted,
-            refused=self.refused - before.refused,
-            hard=self.hard - before.hard,
-            policy=self.policy - before.policy,
-            content=self.content - before.content,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from newsletter.core.breaker import NONE, BreakerLimits, Streak, Tally, accepted, judge_edition, refused
+from newsletter.core.breaker import NONE, BreakerLimits, Streak, accepted, judge_edition, refused
 from newsletter.core.edition import EditionId
 from newsletter.core.pace import next_send_at
 from newsletter.core.reply import Effect, Reply, Verdict
+from newsletter.core.tally import Tally
 from newsletter.store.run import Marked
 
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from newsletter.core import breaker
 from newsletter.core.breaker import BreakerLimits, judge_edition
 from newsletter.core.edition import EditionId
 from newsletter.flows.hold import pause_for_trouble
 from newsletter.store import tally as tallies
-from newsletter.store.tally import Tally
 from newsletter.store.unit import Unit
 
 
@@ -20,18 +18,8 @@ def check(unit: Unit, edition: EditionId, limits: BreakerLimits, *, now: datetim
     """Pause an edition of which too much was refused since it began or was last resumed; tell whether it was."""
     with unit.read() as tx:
         counted, borne = tallies.of_edition(tx, edition), tallies.borne(tx, edition)
-    trip = judge_edition(_told(counted), limits, resumed_at=None if borne is None else _told(borne))
+    trip = judge_edition(counted, limits, resumed_at=borne)
     if trip is None:
         return False
     pause_for_trouble(unit, edition, why=trip.why, now=now)
     return True
-
-
-def _told(counted: Tally) -> breaker.Tally:
-    return breaker.Tally(
-        accepted=counted.accepted,
-        refused=counted.refused_in_all,
-        hard=counted.hard,
-        policy=counted.policy,
-        content=counted.content,
-    )

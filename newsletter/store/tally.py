@@ -7,7 +7,7 @@ retry counts again; the books are kept by the deliveries alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 
@@ -16,31 +16,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.edition import EditionId
+from newsletter.core.tally import Tally
 from newsletter.store.schema import TALLIED, edition, tally
 from newsletter.store.unit import Tx
 from newsletter.store.worker import WorkerId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """How often each thing happened in one edition."""
-
-    accepted: int = 0
-    deferred: int = 0
-    hard: int = 0
-    """Refused for good because of the address."""
-    policy: int = 0
-    """Refused for what we are: reputation, authentication, permission."""
-    content: int = 0
-    """Refused for what we send."""
-    refused: int = 0
-    """Refused for any other reason."""
-    uncertain: int = 0
-
-    @property
-    def refused_in_all(self) -> int:
-        """Return how many messages a server refused for good."""
-        return self.hard + self.policy + self.content + self.refused
 
 
 def add(tx: Tx, of: EditionId, who: WorkerId, counts: Mapping[str, int], *, now: datetime) -> None:

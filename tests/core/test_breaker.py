@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.breaker import NONE, BreakerLimits, Streak, Tally, accepted, identity, judge_edition, refused
+from newsletter.core.breaker import NONE, BreakerLimits, Streak, accepted, identity, judge_edition, refused
+from newsletter.core.tally import Tally
 
 LIMITS = BreakerLimits()
 OFF = BreakerLimits(hard_percent=0, policy_percent=0, content_percent=0, refusals=0)
@@ -15,7 +16,7 @@ OFF = BreakerLimits(hard_percent=0, policy_percent=0, content_percent=0, refusal
 def tally(answered: int, *, hard: int = 0, policy: int = 0, content: int = 0) -> Tally:
     """Return a count of so many answers, of which so many were refusals."""
     gone = hard + policy + content
-    return Tally(accepted=answered - gone, refused=gone, hard=hard, policy=policy, content=content)
+    return Tally(accepted=answered - gone, hard=hard, policy=policy, content=content)
 
 
 @pytest.mark.parametrize(

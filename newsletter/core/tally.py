@@ -1,0 +1,35 @@
+"""A tally: how often each thing happened in one edition, as it goes.
+
+In: what the workers counted. Out: sums to judge by (`core/breaker.py`) and to show (`core/live.py`). They count
+attempts, and a retry counts again; the books are kept by the deliveries alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What was counted; every number only grows."""
+
+    accepted: int = 0
+    deferred: int = 0
+    hard: int = 0
+    """Refused for good because of the address."""
+    policy: int = 0
+    """Refused for what we are: reputation, authentication, permission."""
+    content: int = 0
+    """Refused for what we send."""
+    refused: int = 0
+    """Refused for good for any other reason."""
+    uncertain: int = 0
+
+    @property
+    def answered(self) -> int:
+        """Return about how many people a server decided."""
+        return self.accepted + self.hard + self.policy + self.content + self.refused
+
+    def since(self, before: Tally) -> Tally:
+        """Return what came after an earlier count."""
+        return Tally(**{one.name: getattr(self, one.name) - getattr(before, one.name) for one in fields(self)})
