@@ -228,6 +228,12 @@ class Settings(BaseSettings):
         description="A folder on this machine for the ledger, which outlives a restored database, and the journals, "
         "which outlive a killed sender.",
     )
+    lease_seconds: int = Field(
+        30,
+        ge=5,
+        le=3600,
+        description="On PostgreSQL: after how many seconds without a sign of life a sender's work goes to another one.",
+    )
     keep_deliveries_days: int = Field(
         730,
         ge=90,

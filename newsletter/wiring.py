@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -29,10 +30,12 @@ from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.core.watch import Space
 from newsletter.core.wave import PassedZones, WaveRules
+from newsletter.engine.calls import Calls
 from newsletter.engine.herald import Herald
 from newsletter.engine.outside import AlertCommand, Ping
 from newsletter.engine.purge import Purge
 from newsletter.engine.send import Sender, SendRules
+from newsletter.engine.service import SenderLoop
 from newsletter.engine.tick import Bell
 from newsletter.engine.watch import Watch
 from newsletter.flows.adopt import Home, hold
@@ -45,7 +48,7 @@ from newsletter.flows.ramp import RampRules
 from newsletter.relays import relay_of, servers, terms
 from newsletter.render.dkim import Seal, Signer
 from newsletter.render.environment import make_environment
-from newsletter.store.database import connect, open_unit, sender_lock, sqlite_path
+from newsletter.store.database import connect, driver_words, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
@@ -329,6 +332,7 @@ class Application:
                 jitter=self.jitter,
                 breaker=self.breaker_limits,
                 ramp=self.ramp_rules,
+                lease=timedelta(seconds=settings.lease_seconds),
                 local_grace=self.grace if settings.send_locally else None,
             ),
             process=self.process,
@@ -338,6 +342,20 @@ class Application:
             held=self.held,
             sign=self.signer,
         )
+
+    def sender_loop(self, stop: threading.Event, *, also: Callable[[], None] = lambda: None) -> SenderLoop:
+        """Return the sender of the service, which on PostgreSQL is called by jobs."""
+        loop = SenderLoop(sender=self.sender(), lock=self.right_to_send, stop=stop, also=also)
+        if sqlite_path(self.engine) is None:
+            # It needs an extra, and time to import.
+            from newsletter.engine.dispatch import Dispatch  # noqa: PLC0415
+
+            sender = loop.sender
+            calls = Calls(unit=self.unit, clock=self.clock, who=lambda: sender.who)
+            sender.wished = calls.wished
+            loop.calls = calls
+            loop.listening = Dispatch(calls=calls, database=driver_words(self.engine), process=self.process).listening
+        return loop
 
     def connect(self) -> Connection | ConnectFailure:
         """Open a connection beside those of the pool, to the first relay that takes it."""

@@ -138,14 +138,12 @@ def _start_web(application: Application, stop: threading.Event, stack: ExitStack
 def _start_sender(
     application: Application, stop: threading.Event, stack: ExitStack, alive: dict[str, Callable[[], bool]]
 ) -> _Loop:
-    from newsletter.engine.service import SenderLoop
-
     watch = application.watch()
 
     def listen() -> None:
         watch.listen(application.clock.now())
 
-    loop = _Loop(SenderLoop(sender=application.sender(), lock=application.right_to_send, stop=stop, also=listen))
+    loop = _Loop(application.sender_loop(stop, also=listen))
     stack.callback(loop.join)
     alive["sender"] = loop.is_alive
     return loop

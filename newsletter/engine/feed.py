@@ -28,6 +28,8 @@ class Feed:
     who: WorkerId
     lease: timedelta
     now: Callable[[], datetime]
+    wished: Callable[[], BlockId | None] = lambda: None
+    """A block that is wanted before the others, each named once; None when there is no more."""
     _held: BlockId | None = None
     _ids: deque[DeliveryId] = field(default_factory=deque)
     _worked: list[BlockId] = field(default_factory=list)
@@ -65,13 +67,20 @@ class Feed:
     def _advance(self, tx: Tx) -> bool:
         """Reserve the next block that holds anything."""
         self._close_worked(tx)
-        while (found := blocks.claim(tx, self.who, now=self.now(), lease=self.lease)) is not None:
+        while (found := self._claim(tx)) is not None:
             self._held = found
             self._worked.append(found)
             self._ids.extend(runs.queued(tx, found))
             if self._ids:
                 return True
         return False
+
+    def _claim(self, tx: Tx) -> BlockId | None:
+        while (wish := self.wished()) is not None:
+            found = blocks.claim(tx, self.who, now=self.now(), lease=self.lease, only=wish)
+            if found is not None:
+                return found
+        return blocks.claim(tx, self.who, now=self.now(), lease=self.lease)
 
     def _close_worked(self, tx: Tx) -> None:
         blocks.close_done(tx, self._worked)

@@ -9,10 +9,11 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 from newsletter.core.delivery import DeliveryState
+from newsletter.engine.calls import Calls
 from newsletter.engine.notices import NoticeSender, posting
 from newsletter.engine.send import Pass, Sender
 from newsletter.errors import NewsletterError, NotNow
@@ -25,7 +26,7 @@ BACK_OFF = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds before a relay in trouble is tried again."""
 
 IDLE = 1.0
-"""Seconds between two looks at an empty queue."""
+"""Seconds between two looks at an empty queue, where nobody calls."""
 
 LONGEST_PAUSE = 60.0
 """How long a foreground run waits for a relay that had enough."""
@@ -112,6 +113,10 @@ class SenderLoop:
     stop: threading.Event
     also: Callable[[], None] = lambda: None
     """Called now and then, whatever the sender is at: it listens for the bell."""
+    calls: Calls | None = None
+    """On PostgreSQL: who wakes the sender when there is something to do."""
+    listening: Callable[[threading.Event], AbstractContextManager[None]] = lambda _: nullcontext()
+    """Hears of jobs while it is entered, and calls."""
     _still: Callable[[], bool] = lambda: True
     unanswered: int = 0
     """Messages without an answer when the service had to end."""
@@ -142,7 +147,7 @@ class SenderLoop:
 
     def _hold(self) -> None:
         try:
-            with posting(NoticeSender.beside(self.sender), self.stop, also=self.also):
+            with posting(NoticeSender.beside(self.sender), self.stop, also=self.also), self.listening(self.stop):
                 self._work()
         finally:
             self.sender.retire()
@@ -155,11 +160,31 @@ class SenderLoop:
             troubled = troubled + 1 if done.trouble and not done.counts[DeliveryState.ACCEPTED] else 0
             if done.trouble:
                 logger.warning("%s (next try in %.0f s)", done.trouble, BACK_OFF[min(troubled, 5)])
-                self._wait(BACK_OFF[min(troubled, 5)])
+                self._rest(BACK_OFF[min(troubled, 5)])
             elif done.wait:
-                self._wait(min(done.wait, BACK_OFF[3]))
-            elif not done.counts:
+                self._rest(min(done.wait, BACK_OFF[3]))
+            else:
+                self._be_called(idle=not done.counts)
+
+    def _be_called(self, *, idle: bool) -> None:
+        """Wait for something to do, unless something was done just now."""
+        if self.calls is None:
+            if idle:
                 self._wait(IDLE)
+            return
+        self.calls.look_around()
+        if idle:
+            self.sender.beat()
+            self.calls.idle(self.stop)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, whatever is called for: jobs come again afterwards, or go to another process."""
+        if self.calls is None:
+            self._wait(seconds)
+            return
+        self.calls.rest(seconds)
+        self._wait(seconds)
+        self.calls.go_on()
 
     def _wait(self, seconds: float) -> None:
         clock = self.sender.clock

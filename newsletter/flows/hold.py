@@ -12,6 +12,7 @@ from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
+from newsletter.store import jobs
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import tally as tallies
@@ -53,6 +54,8 @@ def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:
         moved = editions.move(tx, edition.id, was=[EditionStatus.PAUSED], to=EditionStatus.SENDING)
         if moved:
             tallies.bear(tx, edition.id)
+            # A job that met the paused edition has gone home.
+            jobs.put_up_again(tx, edition.id)
             logs.add(tx, logs.Entry(at=now, who=who, what="edition resume", about=edition.name))
             settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
         return moved

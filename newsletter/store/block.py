@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, t
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionId, EditionStatus
+from newsletter.store import jobs
 from newsletter.store.schema import block, delivery, edition
 from newsletter.store.unit import Tx
 from newsletter.store.worker import WorkerId, moment
@@ -29,6 +30,15 @@ class BlockId:
 
     edition: EditionId
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands with a block in which somebody waits."""
+
+    owner: WorkerId | None
+    """Who has reserved it; None when nobody has, or has for too long."""
+    not_before: datetime | None
 
 
 _HAS_QUEUED = exists().where(
@@ -72,6 +82,21 @@ def claimable(tx: Tx, *, now: datetime) -> Sequence[BlockId]:
     query = query.where(_is_claimable(now, moment(tx, now)))
     rows = tx.execute(query.order_by(edition.c.sends_at, edition.c.id, block.c.number))
     return [BlockId(EditionId(row.edition_id), row.number) for row in rows]
+
+
+def standing(tx: Tx, one: BlockId, *, now: datetime) -> Standing | None:
+    """Return how it stands with a block; None when nothing of it is to be sent at this moment."""
+    leased = and_(block.c.owner.is_not(None), block.c.lease_until >= moment(tx, now))
+    query = (
+        select(block.c.owner, block.c.not_before, leased.label("leased"))
+        .join(edition, edition.c.id == block.c.edition_id)
+        .where(_is(one), edition.c.status == EditionStatus.SENDING.value, block.c.state == "open")
+        .where(or_(leased, _HAS_QUEUED))
+    )
+    found = tx.execute(query).first()
+    if found is None:
+        return None
+    return Standing(WorkerId(found.owner) if found.leased else None, found.not_before)
 
 
 def _is_claimable(now: datetime, at: datetime) -> ColumnElement[bool]:
@@ -162,6 +187,7 @@ def add(tx: Tx, of: EditionId, *, not_before: datetime | None = None, wave: str 
     number = 0 if last is None else int(last) + 1
     row: dict[str, Any] = {"edition_id": of, "number": number, "state": "open", "not_before": not_before, "wave": wave}
     tx.execute(insert(block).values(row))
+    jobs.put_up(tx, of, [(number, not_before)])
     return number
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
@@ -119,6 +120,12 @@ def open_unit(engine: Engine, *, committed: Committed | None = None) -> Unit:
         message = f"The database is of a newer version ({found}, this program knows {HEAD}); install the newer program."
         raise Stop(message)
     return Unit(engine, committed=committed)
+
+
+def driver_words(engine: Engine) -> Mapping[str, Any]:
+    """Return what PostgreSQL's driver is given to connect, for those who do so by themselves."""
+    words: Mapping[str, Any] = engine.dialect.create_connect_args(engine.url)[1]
+    return words
 
 
 def sqlite_path(engine: Engine) -> Path | None:

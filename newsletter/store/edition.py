@@ -12,6 +12,7 @@ from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStat
 from newsletter.core.lineup import Sending, Source
 from newsletter.core.tip import TipId
 from newsletter.core.wave import Wave
+from newsletter.store import jobs
 from newsletter.store import wave as wave_rows
 from newsletter.store.audience import audience
 from newsletter.store.block import BLOCK_SIZE
@@ -124,6 +125,7 @@ def _fill(tx: Tx, wanted: EditionId, new: NewEdition, waves: Sequence[Wave], *, 
         made, count = wave_rows.blocks(tx, wanted, waves)
     if made:
         tx.execute(insert(block), made)
+        jobs.put_up(tx, wanted, [(one["number"], one.get("not_before")) for one in made])  # type: ignore[misc]
     return count
 
 
