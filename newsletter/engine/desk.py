@@ -214,10 +214,12 @@ class Desk:
         """Commit; where the database fails and there are outcomes to lose, ask again for a minute."""
         began = self.clock.monotonic()
         never = threading.Event()
+        again = False
         while True:
             try:
-                self._commit(group)
+                self._commit(group, again=again)
             except NewsletterError as error:
+                again = True
                 outcomes = [one for ticket in group for one in ticket.settled]
                 if not outcomes or self.clock.monotonic() - began > PATIENCE:
                     _lament(outcomes)
@@ -227,7 +229,7 @@ class Desk:
             else:
                 return
 
-    def _commit(self, group: list[Ticket]) -> None:
+    def _commit(self, group: list[Ticket], *, again: bool = False) -> None:
         began = self.clock.monotonic()
         now = self.clock.now()
         settled = [one for ticket in group for one in ticket.settled]
@@ -235,7 +237,7 @@ class Desk:
         beats = began - self._beat_at >= BEAT_SECONDS
         with self.unit.write() as tx:
             runs.give_back(tx, [one for ticket in group for one in ticket.unused], who=self.who)
-            record(tx, settled, who=self.who, now=now)
+            record(tx, self._unwritten(tx, settled) if again else settled, who=self.who, now=now)
             if began >= self.lease_until:
                 # Whoever slept so long may have lost what it had reserved; what is free is taken anew.
                 self.feed.leave(tx)
@@ -255,6 +257,11 @@ class Desk:
         self.counts.update(one.outcome.state for one in settled)
         self.busy_seconds += self.clock.monotonic() - began
         self.on_commit(self.counts)
+
+    def _unwritten(self, tx: Tx, settled: Sequence[Settled]) -> Sequence[Settled]:
+        """Leave out what the database has: the commit before may have succeeded, and only its answer got lost."""
+        marked = {row.id for row in runs.marked_by(tx, self.who)}
+        return [one for one in settled if one.delivery in marked]
 
     def _look_at_refusals(self) -> None:
         while self._refused:
