@@ -13,7 +13,6 @@ from newsletter.clock import SystemClock
 from newsletter.config import load_settings
 from newsletter.core.cadence import slot_on
 from newsletter.core.edition import EditionStatus
-from newsletter.engine.courier import Courier
 from newsletter.flows.freeze import freeze
 from newsletter.wiring import Application, build
 from tests.conftest import FixedClock
@@ -25,10 +24,7 @@ PEOPLE = 250
 FASTER = 10.0
 CONNECTIONS = 5
 TUESDAY = datetime(2026, 11, 3, 14, tzinfo=UTC)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif("pool" not in Courier.__dataclass_fields__, reason="the couriers know no pool yet"),
-]
+pytestmark = pytest.mark.slow
 EVERYBODY = {f"p{number}@example.com": 1 for number in range(PEOPLE)}
 
 
@@ -91,7 +87,7 @@ def send(application: Application, home: Home, clock: FastClock, bearable: Beara
     """Let the sender work, pass after pass, until the edition is finished."""
     stop = threading.Event()
     sender = application.sender()
-    with application.sender_lock():
+    with application.right_to_send():
         while home.edition().status is not EditionStatus.FINISHED:
             assert clock.monotonic() < bearable.hours * 3600, home.receipt()
             waits = sender.work(stop).wait
