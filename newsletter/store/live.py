@@ -18,7 +18,7 @@ from newsletter.core.live import Cause, Look, Waiting
 from newsletter.core.worker_view import WorkerView, read_rate, read_relays
 from newsletter.store import edition as editions
 from newsletter.store import report
-from newsletter.store.schema import block, delivery, quota, worker
+from newsletter.store.schema import TALLIED, block, delivery, quota, worker
 from newsletter.store.tally import of_edition
 from newsletter.store.unit import Tx
 from newsletter.store.worker import moment
