@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from newsletter.core.delivery import DeliveryId
-from newsletter.core.message import MergeField, Recipient
+from newsletter.core.edition import EditionId
+from newsletter.core.message import MergeField
 from newsletter.core.subscriber import SubscriberId
-from newsletter.engine.courier import _fields
-from newsletter.store.delivery import Marked
+from newsletter.store.run import Marked
 from tests.conftest import START
 
 ADA = Marked(
     id=DeliveryId(1),
+    edition=EditionId(1),
     subscriber_id=SubscriberId(1),
     attempts=1,
     first_attempt_at=START,
@@ -37,7 +38,4 @@ ADA = Marked(
 )
 def test_each_merge_field_finds_its_value(name: str, value: str) -> None:
     """A column of an import fills its field in the mail, and none can take the place of a name."""
-    recipient = Recipient(
-        email=ADA.email, fields=_fields(ADA), unsubscribe_url="", message_id="1@example.com", date=START
-    )
-    assert MergeField(name=name, fallback="fallback").value(recipient) == value
+    assert MergeField(name=name, fallback="fallback").value_of(ADA, ADA.email, "https://example.org/u/1") == value
