@@ -1,4 +1,4 @@
-"""What a DKIM signature costs: milliseconds a message, and messages a second over one thread and two.
+"""What a DKIM signature costs: processor time a message, and messages a second over one thread and two.
 
 `python benchmarks/signing.py` signs a message of the usual size with RSA-2048, with Ed25519 and with both, and, for
 comparison, with dkimpy, which computes RSA in Python.
@@ -28,6 +28,16 @@ def message() -> bytes:
     sample = Path(__file__).parents[1] / "tests" / "render" / "samples" / "message.eml"
     head, empty_line, body = sample.read_bytes().partition(b"\r\n\r\n")
     return head + empty_line + body * (SIZE // len(body))
+
+
+def cost(sign: Callable[[], object]) -> float:
+    """Return the milliseconds of processor time that one takes, which other programs hardly change."""
+    count = 0
+    start = time.process_time()
+    while time.process_time() - start < SECONDS:
+        sign()
+        count += 1
+    return 1000 * (time.process_time() - start) / count
 
 
 def rate(sign: Callable[[], object], threads: int) -> float:
@@ -70,10 +80,9 @@ def main() -> None:
         ),
     }
     print(f"{len(raw):,} bytes a message")
-    print(f"{'':24}{'ms a message':>14}{'1 thread, /s':>14}{'2 threads, /s':>15}")
+    print(f"{'':24}{'CPU ms a message':>18}{'1 thread, /s':>14}{'2 threads, /s':>15}")
     for name, sign in ways.items():
-        one, two = rate(sign, 1), rate(sign, 2)
-        print(f"{name:24}{1000 / one:14.3f}{one:14,.0f}{two:15,.0f}")
+        print(f"{name:24}{cost(sign):18.3f}{rate(sign, 1):14,.0f}{rate(sign, 2):15,.0f}")
 
 
 if __name__ == "__main__":
