@@ -23,7 +23,7 @@ from newsletter.transport.base import Envelope
 logger = logging.getLogger(__name__)
 
 LARGEST_RUN = 31
-"""Marked at a time. With half a run that is left when it is ordered, two that are spliced and one in flight it is 49."""
+"""Marked at a time. With the half run that is left when it is ordered, two spliced and one in flight it makes 49."""
 
 FIRST_RUN = 4
 RUN_SECONDS = 0.5
