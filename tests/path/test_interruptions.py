@@ -48,11 +48,11 @@ def everybody_once(ordeal: Ordeal) -> None:
 )
 def test_sigterm_at_random_moments(make: MakeHome, tmp_path: Path, connections: int) -> None:
     """A sender that is told to stop finishes what is in flight: exit code 0, nothing uncertain, and it can go on."""
-    people = 200 + 150 * share(0.15)
+    people = 150 + 130 * share(0.1)
     with Recorder(tmp_path, slowness=SLOWNESS * connections / 4, seed=SEED) as recorder:
         home = make(recorder.port, people, SMTP_CONNECTIONS=connections)
         ordeal = Ordeal(home=home, recorder=recorder, people=people, connections=connections)
-        for _ in range(share(0.15)):
+        for _ in range(share(0.1)):
             sender = ordeal.start(*(GO_ON if ordeal.started else SEND))
             if not ordeal.wait_for_a_moment():
                 break
@@ -104,7 +104,7 @@ def send_on_a_stepped_clock(folder: str, out: str) -> None:
 )
 def test_the_clock_steps(make: MakeHome, tmp_path: Path) -> None:
     """Two hours on, four back and two on again in the midst of an edition: everybody gets it, once."""
-    people = 800
+    people = 600
     with Recorder(tmp_path, slowness=SLOWNESS) as recorder:
         home = make(recorder.port, people)
         ordeal = Ordeal(home=home, recorder=recorder, people=people)
@@ -172,7 +172,7 @@ def restartable(tmp_path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
 def test_postgresql_restarts(restartable: tuple[str, Callable[[], None]], tmp_path: Path) -> None:
     """A database that crashes and comes back in the midst of an edition costs nobody a mail, and doubles none."""
     url, restart = restartable
-    people = 1200
+    people = 900
     with Recorder(tmp_path, slowness=SLOWNESS) as recorder, make_in(url, tmp_path) as make:
         home = make(recorder.port, people)
         ordeal = Ordeal(home=home, recorder=recorder, people=people)
