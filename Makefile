@@ -54,7 +54,7 @@ torture: $(DEV_READY) ## Kill the sender 200 times and count who got what; KILLS
 	@seed=$(or $(SEED),$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')); \
 		echo "$(KILLS) kills; once more the same: make torture KILLS=$(KILLS) SEED=$$seed"; \
 		TORTURE_KILLS=$(KILLS) TORTURE_SEED=$$seed $(BIN)/python -m pytest -v --durations=0 --durations-min=1 \
-		tests/path/test_sudden_death.py tests/path/test_interruptions.py
+		tests/path/test_sudden_death.py tests/path/test_interruptions.py tests/path/test_sleeping_worker.py
 
 format: $(DEV_READY) ## Put the code into its one form, and mend what can be mended.
 	$(BIN)/ruff format
