@@ -136,7 +136,7 @@ def _named(url: str, name: str) -> str:
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """Return the URL of a PostgreSQL database of one's own."""
     name = f"t_{uuid.uuid4().hex[:12]}"
-    run = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    run = create_engine(postgres_server, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     with run.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template_newsletter"))
     yield _named(postgres_server, name)

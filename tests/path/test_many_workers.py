@@ -1,0 +1,175 @@
+"""Several sending processes on one PostgreSQL: woken by jobs, they share an edition, come and go, repeat nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from newsletter.clock import SystemClock
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import EditionStatus
+from newsletter.engine.calls import CALLED_SECONDS
+from newsletter.store import jobs
+from newsletter.store import worker as workers
+from newsletter.store.block import BLOCK_SIZE
+from newsletter.store.schema import tally
+from newsletter.store.worker import Worker
+from tests.path.conftest import MakeHome
+from tests.path.home import PATIENCE, Home, Running
+from tests.path.ordeal import freeze_next
+from tests.path.recorder import Recorder
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+WORK = ("run", "--only", "sender")
+CONNECTIONS = 4
+CLOCK = SystemClock()
+MARKED = 50
+"""Deliveries that one connection has in hand, at most."""
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[Recorder]:
+    """Return a server that takes a moment for each message, so that there is time to do something meanwhile."""
+    with Recorder(tmp_path, slowness=0.03) as server:
+        yield server
+
+
+def until(condition: Callable[[], bool], running: Running, what: str) -> None:
+    """Wait for something, as long as a process lives."""
+    for _ in range(int(PATIENCE * 20)):
+        if condition():
+            return
+        running.process.join(0.05)
+    raise AssertionError(f"{what}: {running.words}")
+
+
+def living(home: Home) -> list[Worker]:
+    """Return the workers that are alive."""
+    with home.unit.read() as tx:
+        return list(workers.alive(tx, now=CLOCK.now()))
+
+
+def start(home: Home, count: int) -> list[Running]:
+    """Start so many senders and wait until each has enlisted and hears of jobs."""
+    before = len(living(home))
+    started = [home.start(*WORK) for _ in range(count)]
+    until(lambda: len(living(home)) == before + count, started[0], "not enlisted")
+    until(lambda: listeners(home) >= before + count, started[0], "not listening")
+    return started
+
+
+def listeners(home: Home) -> int:
+    """Return how many processes take jobs."""
+    with home.unit.read() as tx:
+        return int(tx.exec_driver_sql("SELECT count(*) FROM procrastinate.procrastinate_workers").scalar_one())
+
+
+def shares(home: Home) -> list[int]:
+    """Return how many mails each worker got accepted."""
+    with home.unit.read() as tx:
+        query = select(func.sum(tally.c.accepted)).group_by(tally.c.worker_id)
+        return [int(one) for one in tx.execute(query.where(tally.c.accepted > 0)).scalars()]
+
+
+def finish(home: Home, running: list[Running]) -> None:
+    """Wait for the end of the edition and stop everybody in order."""
+    until(lambda: home.receipt().status is EditionStatus.FINISHED, running[0], f"not finished: {home.receipt()}")
+    for one in running:
+        one.process.terminate()
+    for one in running:
+        assert one.wait() == 0, one.words
+
+
+def everybody_once(home: Home, recorder: Recorder, people: int) -> None:
+    """Compare the books with what the server has."""
+    assert recorder.got == {f"p{number}@example.com": 1 for number in range(people)}
+    assert set(home.states().values()) == {DeliveryState.ACCEPTED}
+    assert home.receipt().balances
+
+
+def test_three_share_an_edition(make_postgres_home: MakeHome, recorder: Recorder) -> None:
+    """The freeze wakes all three within a second; each sends a part, and no job is left over."""
+    people = 6 * BLOCK_SIZE
+    home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=CONNECTIONS)
+    running = start(home, 3)
+    began = CLOCK.monotonic()
+    freeze_next(home)
+    assert recorder.wait_for(1)
+    took = CLOCK.monotonic() - began
+    finish(home, running)
+    everybody_once(home, recorder, people)
+    with home.unit.read() as tx:
+        assert jobs.waiting(tx) == 0
+    assert took < CALLED_SECONDS / 2
+    assert len(shares(home)) == 3
+
+
+def test_a_rolling_restart(make_postgres_home: MakeHome, recorder: Recorder) -> None:
+    """One after the other is told to stop and another one started: nothing is lost, unsure or repeated."""
+    people = 5 * BLOCK_SIZE
+    home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=CONNECTIONS)
+    running = start(home, 2)
+    freeze_next(home)
+    for step in range(1, 5):
+        assert recorder.wait_for(step * 400)
+        leaving = running.pop(0)
+        leaving.process.terminate()
+        running.append(home.start(*WORK))
+        assert leaving.wait() == 0, leaving.words
+    finish(home, running)
+    everybody_once(home, recorder, people)
+    assert home.receipt().uncertain == 0
+
+
+def test_a_worker_that_sleeps_longer_than_its_lease(make_postgres_home: MakeHome, recorder: Recorder) -> None:
+    """Its block moves to the other one; awake again, it sends nothing that the other took, and nobody is left out."""
+    people = 4 * BLOCK_SIZE
+    home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=CONNECTIONS, LEASE_SECONDS=5)
+    running = start(home, 2)
+    freeze_next(home)
+    assert recorder.wait_for(400)
+    sleeper = running[0].process.pid
+    assert sleeper is not None
+    os.kill(sleeper, signal.SIGSTOP)
+    try:
+        # All that the sleeper had not marked is sent by the other one, the rest of its own block with it.
+        until(lambda: home.receipt().queued == 0, running[1], "its block did not move")
+        until(lambda: home.receipt().sending <= MARKED * CONNECTIONS, running[1], f"{home.receipt()}")
+    finally:
+        os.kill(sleeper, signal.SIGCONT)
+    finish(home, running)
+    everybody_once(home, recorder, people)
+
+
+def test_postgresql_starts_anew(make_postgres_home: MakeHome, recorder: Recorder, postgres_server: str) -> None:
+    """In mid-edition it goes away and comes back: all go on by themselves, hear of jobs again, and repeat nothing."""
+    people = 4 * BLOCK_SIZE
+    home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=CONNECTIONS)
+    running = start(home, 2)
+    freeze_next(home)
+    assert recorder.wait_for(400)
+    with home.unit.read() as tx:
+        folder = tx.exec_driver_sql("SHOW data_directory").scalar_one()
+    restart(Path(str(folder)))
+    until(lambda: home.receipt().status is EditionStatus.FINISHED, running[0], f"not finished: {home.receipt()}")
+    everybody_once(home, recorder, people)
+    until(lambda: listeners(home) == 2, running[0], "nobody hears of jobs")
+    finish(home, running)
+
+
+def restart(data: Path) -> None:
+    """Restart the server, as an upgrade of its package does."""
+    server = (data / "postmaster.pid").read_text().split()[0]
+    tool = Path(f"/proc/{server}/exe").resolve().parent / "pg_ctl"
+    # It refuses to work for root.
+    owner = data.owner() if os.getuid() == 0 else None
+    log = data / "restart.log"
+    line = [tool, "restart", "--wait", "--mode=fast", f"--pgdata={data}", f"--log={log}"]
+    subprocess.run(line, user=owner, cwd="/", check=True, stdout=subprocess.DEVNULL)
