@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -100,6 +100,10 @@ class Job:
     person: Marked
     not_before: float
     """On the monotonic clock: when the rate per second allows it."""
+    term: int = 0
+    """The lease under which it was marked (`Desk.term`)."""
+    revoked: bool = False
+    """Set by the look, when it must not go out any more. Marked anew it is another job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +120,15 @@ class Ticket:
     settled: Sequence[Settled] = ()
     unused: Sequence[DeliveryId] = ()
     """Marked, and never handed to a server."""
+    for_others: bool = False
+    """Whether what is unused may go out over another connection at once."""
     wants: int = 0
     page: Page | None = None
     """Where the journal has these outcomes; cleared once they are committed."""
-    jobs: Sequence[Job] = ()
+    jobs: deque[Job] = field(default_factory=deque)
+    """Set before `done`. They wait here for the connection, and the look may take from them meanwhile."""
+    dry: bool = False
+    """True when something was wanted, and there was nothing."""
     wait: Wait | None = None
     error: NewsletterError | None = None
     done: threading.Event = field(default_factory=threading.Event)
@@ -148,6 +157,8 @@ class Desk:
     """Time spent in transactions."""
     lease_until: float = 0.0
     """On the monotonic clock: after this, what is reserved may be another worker's."""
+    term: int = 0
+    """Counts the leases that ran out: what was marked under an earlier one is given back, not sent."""
     bug: Exception | None = None
     _waiting: list[Ticket] = field(default_factory=list)
     _called: threading.Condition = field(default_factory=threading.Condition)
@@ -241,6 +252,8 @@ class Desk:
             if began >= self.lease_until:
                 # Whoever slept so long may have lost what it had reserved; what is free is taken anew.
                 self.feed.leave(tx)
+                self.term += 1
+            self.feed.put_back([one for ticket in group if ticket.for_others for one in ticket.unused])
             if beats:
                 installations.beat(tx, "sender", now=now, process=self.process)
                 workers.beat(tx, self.who, now=now, report=self.report())
@@ -276,8 +289,9 @@ class Desk:
         for ticket in asking:
             so_far += ticket.wants
             end = len(jobs) * so_far // wanted
-            ticket.jobs = jobs[begin:end]
-            ticket.wait = None if ticket.jobs else wait
+            ticket.jobs = deque(jobs[begin:end])
+            ticket.dry = not ticket.jobs
+            ticket.wait = wait if ticket.dry else None
             begin = end
         for ticket in group:
             if ticket.page is not None:
@@ -289,33 +303,35 @@ class Desk:
             taken = self.feed.take(tx, count - len(jobs))
             if not taken:
                 break
-            granted, wait = self._reserve(tx, len(taken))
-            granted, first, wait = self._pace(tx, granted, wait)
+            # The pace first: what it refuses must not use up the quota.
+            paced, first, pause = self._pace(tx, len(taken))
+            granted, wait = self._reserve(tx, paced)
             self.feed.put_back(taken[granted:])
             marked = runs.mark(tx, taken[:granted], who=self.who, now=self.clock.now()) if granted else []
             if len(marked) < granted:
                 self.feed.look_again(tx)
-            jobs += [Job(one, first + place / self.rate if self.rate else 0.0) for place, one in enumerate(marked)]
+            apart = 1 / self.rate if self.rate else 0.0
+            jobs += [Job(one, first + place * apart, self.term) for place, one in enumerate(marked)]
             if granted < len(taken):
-                return jobs, Wait(wait.total_seconds())
+                return jobs, Wait(max(wait, pause).total_seconds())
         return jobs, None
 
-    def _pace(self, tx: Tx, count: int, wait: timedelta) -> tuple[int, float, timedelta]:
+    def _pace(self, tx: Tx, count: int) -> tuple[int, float, timedelta]:
         """Hold to the rate per second of all workers: how many may be marked, from when on, or how long to wait.
 
         What is marked goes out within a moment: whoever must wait for longer is not marked before.
         """
-        if not self.rate or not count:
-            return count, 0.0, wait
+        if not self.rate:
+            return count, 0.0, timedelta()
         granted = min(count, max(1, int(self.rate * AHEAD_SECONDS)))
         seconds = installations.reserve_pace(tx, granted, rate=self.rate, now=self.clock.now(), at_most=AHEAD_SECONDS)
         if seconds > AHEAD_SECONDS:
             return 0, 0.0, timedelta(seconds=seconds - AHEAD_SECONDS)
         more = timedelta(seconds=seconds + granted / self.rate)
-        return granted, self.clock.monotonic() + seconds, more if granted < count else wait
+        return granted, self.clock.monotonic() + seconds, more if granted < count else timedelta()
 
     def _reserve(self, tx: Tx, count: int) -> tuple[int, timedelta]:
-        if self.limits.per_hour is None and self.limits.per_day is None:
+        if not count or (self.limits.per_hour is None and self.limits.per_day is None):
             return count, timedelta()
         stored = installations.load_quota(tx, QUOTA)
         window = Window() if stored is None else Window.from_json(stored)

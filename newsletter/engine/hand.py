@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -55,8 +56,6 @@ class Hand:
     post: Post
     crew: Crew
     track: Track
-    revoked: set[DeliveryId]
-    """What the look found that it must not go out any more; one set for all connections."""
     _jobs: deque[Job] = field(default_factory=deque)
     """Marked for this connection and not begun. The look may take from it at any moment."""
     _ready: deque[Ready] = field(default_factory=deque)
@@ -72,27 +71,26 @@ class Hand:
     _run_began: float = 0.0
     _answered: int = 0
 
-    def held(self) -> list[DeliveryId]:
+    def held(self) -> list[Job]:
         """Return what is marked for this connection and not begun; from any thread."""
-        return [one.person.id for one in (*self._jobs.copy(), *(ready.job for ready in self._ready.copy()))]
+        return [*(ready.job for ready in self._ready.copy()), *(job for pile in self._piles() for job in pile.copy())]
 
-    def let_go(self, which: set[DeliveryId] | None = None) -> list[DeliveryId]:
-        """Take what is not spliced yet out of the hand, all of it or some; from any thread.
+    def let_go(self, *, revoked: bool = False) -> list[DeliveryId]:
+        """Take what is not spliced yet out of the hand, all of it or what is revoked; from any thread.
 
         Each job is got by exactly one: by this, or by the connection.
         """
         return [
             job.person.id
-            for job in self._jobs.copy()
-            if (which is None or job.person.id in which) and self._remove(job)
+            for pile in self._piles()
+            for job in pile.copy()
+            if (job.revoked or not revoked) and _removed(pile, job)
         ]
 
-    def _remove(self, job: Job) -> bool:
-        try:
-            self._jobs.remove(job)
-        except ValueError:
-            return False
-        return True
+    def _piles(self) -> list[deque[Job]]:
+        """Return where jobs lie: while the server thinks, the last run may still wait in its ticket."""
+        ticket = self._ticket
+        return [self._jobs] if ticket is None else [self._jobs, ticket.jobs]
 
     def take(self) -> Ready | None:
         """Return the next message that may go out; None when there is none in hand."""
@@ -122,8 +120,9 @@ class Hand:
     def may(self, job: Job) -> bool:
         """Tell whether a marked message may go out at this moment."""
         return (
-            job.person.id not in self.revoked
+            not job.revoked
             and job.person.edition not in self.crew.paused
+            and job.term == self.desk.term
             and self.desk.clock.monotonic() < self.desk.lease_until
         )
 
@@ -148,7 +147,7 @@ class Hand:
         if self._ticket is None:
             self._order()
         ticket = self._receive()
-        if ticket.wait is not None and not ticket.jobs:
+        if ticket.wait is not None:
             return self._wait_out(ticket.wait.seconds)
         if self._dry:
             self.crew.dry.set()
@@ -217,15 +216,17 @@ class Hand:
 
     def _receive(self) -> Ticket:
         """Wait for what the desk gives for the last ticket, and take it."""
-        ticket, self._ticket = self._ticket, None
+        ticket = self._ticket
         assert ticket is not None  # noqa: S101 it is asked only for one that was handed in
         ticket.done.wait()
+        self._ticket = None
         if ticket.error is not None:
             raise ticket.error
-        # What was given back and is marked anew may go out.
-        self.revoked.difference_update([job.person.id for job in ticket.jobs])
-        self._jobs.extend(ticket.jobs)
-        self._dry = ticket.wants > 0 and not ticket.jobs
+        while ticket.jobs:
+            # One by one, since the look may take one of them first.
+            with suppress(IndexError):
+                self._jobs.append(ticket.jobs.popleft())
+        self._dry = ticket.dry
         return ticket
 
     def _wait_out(self, seconds: float) -> bool:
@@ -234,3 +235,11 @@ class Hand:
             return False
         self.desk.clock.wait(self.crew.stop, seconds)
         return True
+
+
+def _removed(pile: deque[Job], job: Job) -> bool:
+    try:
+        pile.remove(job)
+    except ValueError:
+        return False
+    return True

@@ -32,7 +32,6 @@ class Lookout:
     unit: Unit
     desk: Desk
     couriers: Sequence[Courier]
-    revoked: set[DeliveryId]
 
     def run(self, over: threading.Event) -> None:
         """Look until it is over. By real time: what it watches happens in other threads and other processes."""
@@ -48,14 +47,20 @@ class Lookout:
         held = [one for courier in self.couriers for one in courier.hand.held()]
         if held:
             with self.unit.read() as tx:
-                good = runs.still_good(tx, held, who=self.desk.who)
-            self.revoked.update(one for one in held if one not in good)
-        self.desk.submit(Ticket(unused=[*self._taken_back(), *self._taken_from_stuck()]))
+                good = runs.still_good(tx, [job.person.id for job in held], who=self.desk.who)
+            for job in held:
+                job.revoked = job.revoked or job.person.id not in good
+        self.desk.submit(Ticket(unused=self._taken_back()))
+        stuck = self._taken_from_stuck()
+        if stuck:
+            self.desk.submit(Ticket(unused=stuck, for_others=True))
 
     def _taken_back(self) -> list[DeliveryId]:
-        return [one for courier in self.couriers for one in courier.hand.let_go(self.revoked)]
+        return [one for courier in self.couriers for one in courier.hand.let_go(revoked=True)]
 
     def _taken_from_stuck(self) -> list[DeliveryId]:
         now = self.desk.clock.monotonic()
-        stuck = [one for one in self.couriers if (since := one.waiting_since) and now - since > STUCK_SECONDS]
+        stuck = [
+            one for one in self.couriers if (since := one.waiting_since) is not None and now - since > STUCK_SECONDS
+        ]
         return [one for courier in stuck for one in courier.hand.let_go()]

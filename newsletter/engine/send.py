@@ -299,10 +299,9 @@ class Sender:
             returns=self._returns,
             sign=self.sign,
         )
-        revoked: set[DeliveryId] = set()
         couriers = [
             Courier(
-                hand=Hand(desk=desk, post=post, crew=crew, track=track, revoked=revoked),
+                hand=Hand(desk=desk, post=post, crew=crew, track=track),
                 crew=crew,
                 pool=self.pool,
                 track=track,
@@ -311,7 +310,7 @@ class Sender:
             )
             for track in worker.journal.tracks
         ]
-        lookout = Lookout(unit=self.unit, desk=desk, couriers=couriers, revoked=revoked)
+        lookout = Lookout(unit=self.unit, desk=desk, couriers=couriers)
         home = threading.Event()
         clerk = _thread("desk", desk.run)
         watch = _thread("look", lambda: lookout.run(home))

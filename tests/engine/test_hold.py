@@ -1,4 +1,4 @@
-"""What other processes decide while an edition is on its way: it holds before the next message."""
+"""What other processes decide while an edition is on its way: it holds from the next look on (promise 9)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import func, select
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.tip import TipStatus
 from newsletter.core.token import Keyring, make_unsubscribe_token
+from newsletter.engine.desk import BEAT_SECONDS
 from newsletter.engine.send import Sender
 from newsletter.errors import InputError
 from newsletter.flows import hold, resolve
@@ -24,6 +26,7 @@ from newsletter.store import report
 from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
 from newsletter.store.database import connect, open_unit
+from newsletter.store.schema import delivery, worker
 from newsletter.store.unit import Unit
 from tests.conftest import SECRET, FixedClock
 from tests.engine.conftest import make_sender, work
@@ -51,8 +54,15 @@ def elsewhere(database_url: str) -> Iterator[Unit]:
     engine.dispose()
 
 
-def acting(act: Callable[[], object], *, at: int, answer: Answer = TAKEN) -> Server:
-    """Return a server during whose nth message something is decided elsewhere, and which then gives an answer."""
+LOOKS = 3
+"""Signs of life after which a look has surely begun and ended: one may have been ordered, another begun before."""
+
+
+def acting(unit: Unit, clock: FixedClock, act: Callable[[], object], *, at: int, answer: Answer = TAKEN) -> Server:
+    """Return a server during whose nth message something is decided elsewhere, and which then gives an answer.
+
+    No message is answered before the sender has looked at what was decided.
+    """
     server = Server()
     lock = threading.Lock()
 
@@ -60,11 +70,35 @@ def acting(act: Callable[[], object], *, at: int, answer: Answer = TAKEN) -> Ser
         with lock:
             if server.asked.total() == at:
                 act()
+                for _ in range(LOOKS):
+                    await_sign_of_life(unit, clock)
                 return answer
             return TAKEN
 
     server.script = script
     return server
+
+
+def await_sign_of_life(unit: Unit, clock: FixedClock) -> None:
+    """Turn the clock by a second, and wait until the worker has written that it lives, which it does at each look."""
+    with unit.read() as tx:
+        before = tx.execute(select(func.max(worker.c.seen_at))).scalar_one()
+    clock.turn(seconds=BEAT_SECONDS)
+    nothing = threading.Event()
+    for _ in range(3000):
+        with unit.read() as tx:
+            if tx.execute(select(func.max(worker.c.seen_at))).scalar_one() > before:
+                return
+        nothing.wait(0.01)
+    message = "the sender gave no sign of life"
+    raise AssertionError(message)
+
+
+def attempts(unit: Unit, state: str) -> set[tuple[int, bool]]:
+    """Return how often those in a state were tried, and whether the time of a first try is known."""
+    with unit.read() as tx:
+        rows = tx.execute(select(delivery.c.attempts, delivery.c.first_attempt_at).where(delivery.c.state == state))
+        return {(row.attempts, row.first_attempt_at is not None) for row in rows}
 
 
 def counts(unit: Unit, edition: Edition) -> dict[str, int]:
@@ -87,13 +121,16 @@ def address_of(number: int) -> str:
 
 
 def test_pause_and_resume(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen: Freeze) -> None:
-    """A pause takes effect before the next message, and a resumed edition reaches everybody once."""
+    """After a pause what was not begun is given back untried, and a resumed edition reaches everybody once."""
     edition = frozen(20)
-    server = acting(lambda: hold.pause(elsewhere, edition, who="ann", why="a typo", now=clock.now()), at=7)
+    server = acting(
+        elsewhere, clock, lambda: hold.pause(elsewhere, edition, who="ann", why="a typo", now=clock.now()), at=7
+    )
     sender = make_sender(unit, clock, server.connect, connections=1)
     work(sender)
     assert server.taken.total() == 7
     assert counts(unit, edition) == {"accepted": 7, "queued": 13}
+    assert attempts(unit, "queued") == {(0, False)}
     assert status(unit, edition) is EditionStatus.PAUSED
     work(sender)
     assert server.taken.total() == 7
@@ -104,9 +141,9 @@ def test_pause_and_resume(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen
 
 
 def test_pause_over_several_connections(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen: Freeze) -> None:
-    """After a pause no connection begins another message than the one that it had marked."""
+    """After a pause no connection begins another message than the one that it was at."""
     edition = frozen(60)
-    server = acting(lambda: hold.pause(elsewhere, edition, who="ann", why="", now=clock.now()), at=20)
+    server = acting(elsewhere, clock, lambda: hold.pause(elsewhere, edition, who="ann", why="", now=clock.now()), at=20)
     work(make_sender(unit, clock, server.connect, connections=4))
     assert 20 <= server.taken.total() <= 23
     assert counts(unit, edition) == {"accepted": server.taken.total(), "queued": 60 - server.taken.total()}
@@ -115,7 +152,7 @@ def test_pause_over_several_connections(unit: Unit, elsewhere: Unit, clock: Fixe
 def test_cancel_in_the_middle(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen: Freeze) -> None:
     """A cancelled edition goes to nobody else, its books are closed, and its tip stays used."""
     edition = frozen(20)
-    server = acting(lambda: hold.cancel(elsewhere, edition, who="ann", why="", now=clock.now()), at=7)
+    server = acting(elsewhere, clock, lambda: hold.cancel(elsewhere, edition, who="ann", why="", now=clock.now()), at=7)
     sender = make_sender(unit, clock, server.connect, connections=1)
     work(sender)
     assert server.taken.total() == 7
@@ -135,7 +172,13 @@ def test_cancel_while_one_is_deferred(
 ) -> None:
     """Whoever was on the way at a cancel and comes back unsent is skipped like the others, and the edition closes."""
     edition = frozen(5)
-    server = acting(lambda: hold.cancel(elsewhere, edition, who="ann", why="", now=clock.now()), at=2, answer=answer)
+    server = acting(
+        elsewhere,
+        clock,
+        lambda: hold.cancel(elsewhere, edition, who="ann", why="", now=clock.now()),
+        at=2,
+        answer=answer,
+    )
     work(make_sender(unit, clock, server.connect, connections=1))
     assert server.taken.total() == 1
     assert counts(unit, edition) == {"accepted": 1, "skipped": 4}
@@ -172,7 +215,7 @@ def test_leaving_in_the_middle(unit: Unit, elsewhere: Unit, clock: FixedClock, f
             token = make_unsubscribe_token(KEYRING, person.id, edition.id)
             opt_out(elsewhere, KEYRING, token, channel="one-click", now=clock.now())
 
-    server = acting(act, at=4)
+    server = acting(elsewhere, clock, act, at=4)
     work(make_sender(unit, clock, server.connect, connections=1))
     assert server.asked == {address_of(n): 1 for n in range(10) if n != 8}
     assert counts(unit, edition) == {"accepted": 9, "skipped": 1}
@@ -186,7 +229,7 @@ def test_leaving_while_deferred(unit: Unit, elsewhere: Unit, clock: FixedClock, 
         token = make_unsubscribe_token(KEYRING, SubscriberId(1), edition.id)
         opt_out(elsewhere, KEYRING, token, channel="one-click", now=clock.now())
 
-    server = acting(act, at=1, answer=GREYLISTED)
+    server = acting(elsewhere, clock, act, at=1, answer=GREYLISTED)
     sender = make_sender(unit, clock, server.connect)
     work(sender)
     clock.turn(hours=1)
@@ -203,7 +246,7 @@ def test_an_erased_address_does_not_come_back(unit: Unit, elsewhere: Unit, clock
     def act() -> None:
         erase_subscriber(elsewhere, KEYRING, SubscriberId(1), who="ann", now=clock.now())
 
-    work(make_sender(unit, clock, acting(act, at=1, answer=words).connect))
+    work(make_sender(unit, clock, acting(elsewhere, clock, act, at=1, answer=words).connect))
     with unit.read() as tx:
         [row] = report.rows(tx, of=edition.id)
     assert (row.state, row.email) == (DeliveryState.REJECTED, "")
