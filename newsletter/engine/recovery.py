@@ -60,7 +60,8 @@ class Recovery:
         """Settle what the journals of dead workers of this machine tell; return how many messages that were."""
         with self.unit.read() as tx:
             identity = installations.get(tx).identity
-        found = adopt(self.folder, identity)
+        # Whoever is the only one may use what another machine left in the folder that moved here.
+        found = adopt(self.folder, identity, elsewhere=self.sole)
         settled = 0
         for one in found:
             try:
