@@ -13,13 +13,13 @@ from collections import defaultdict
 from functools import wraps
 
 STEPS = (
-    ("newsletter.engine.courier", "Post.envelope", "splicing, links, Message-ID"),
-    ("newsletter.engine.courier", "Post.settled", "judging and settling"),
-    ("newsletter.engine.courier", "judge", "judging and settling"),
-    ("newsletter.engine.desk", "Desk.exchange", "desk: who is next, what came of it"),
-    ("newsletter.transport.smtp", "SmtpConnection.send", "SMTP"),
-    ("newsletter.transport.smtp", "SmtpConnection.hand_over", "SMTP"),
-    ("newsletter.transport.smtp", "SmtpConnection.answer", "SMTP"),
+    ("newsletter.engine.post", "Post.envelope", "splicing, links, Message-ID"),
+    ("newsletter.engine.post", "Post.settled", "judging and settling"),
+    ("newsletter.engine.journal", "Track.handed", "journal"),
+    ("newsletter.engine.journal", "Track.answered", "journal"),
+    ("newsletter.engine.desk", "Desk.run", "desk: runs dealt out, outcomes collected"),
+    ("newsletter.transport.smtp", "SmtpConnection.hand_over", "SMTP: content and envelopes out"),
+    ("newsletter.transport.smtp", "SmtpConnection.answer", "SMTP: answers in"),
     ("newsletter.flows.freeze", "freeze", "freeze"),
     ("newsletter.engine.courier", "Courier.run", "couriers: what ties it together"),
     ("sqlalchemy.engine", "Connection.execute", "database"),
