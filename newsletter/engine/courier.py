@@ -44,7 +44,7 @@ class Courier:
     bug: Exception | None = None
     """What should never have been raised; the sender raises it again."""
     torn: bool = False
-    """True when the database failed it: an outcome may be in the log and the journal only, and its row still marked."""
+    """True when it broke off: an outcome may be in the journal only, and its row still marked."""
     _announced: Ready | None = None
     """Whose envelope is with the server already."""
     _connection: Connection | None = None
@@ -73,6 +73,8 @@ class Courier:
             self.torn = True
             self.crew.end(str(error))
         except Exception as error:  # noqa: BLE001 it is raised again in the thread that waits for this one
+            # What was settled when it failed is anybody's guess; only the journal surely knows.
+            self.torn = True
             self.bug = error
             self.crew.end("a fault in this program")
         finally:
@@ -108,6 +110,7 @@ class Courier:
         self._announced = None
         following = self.hand.following()
         self.waiting_since = self.clock.monotonic()
+        trouble: Exception | None = None
         reply = connection.hand_over(
             current.envelope,
             following=following.envelope if following else None,
@@ -116,16 +119,26 @@ class Courier:
         if reply is None:
             self._in_flight = True
             self._announced = following if connection.announces else None
-            self.hand.meanwhile()
+            trouble = self._use_the_time()
             reply = connection.answer()
             self._in_flight = False
         self.waiting_since = None
         self.track.answered(person.id, person.attempts, reply, self.clock.now())
         # Only what was cut off behind the dot is in doubt; before it the message goes back to the queue.
         self._unanswered += int(self._aborted and reply.may_be_delivered)
+        if trouble is not None:
+            raise trouble
         verdict = judge(reply)
         self.hand.answer(job, reply, verdict)
         self._react(connection, job, reply, verdict)
+
+    def _use_the_time(self) -> Exception | None:
+        """Do what there is to do while the server works; what goes wrong there must not cost us its answer."""
+        try:
+            self.hand.meanwhile()
+        except Exception as trouble:  # noqa: BLE001 it is raised once the answer is in the journal
+            return trouble
+        return None
 
     def _keep_pace(self, job: Job, rate: float) -> None:
         start = self.crew.moment(rate, job.not_before, self.clock.monotonic())
