@@ -101,6 +101,8 @@ def test_no_connection(unit: Unit, clock: FixedClock, frozen: Freeze, failure: o
     assert counts(unit, edition) == {"queued": 5}
     assert AlertKind.RELAY in alerted(unit)
     broken.clear()
+    # The pool remembers a relay that failed, and leaves it alone for a while.
+    clock.turn(minutes=10)
     run(sender)
     assert server.taken == everybody(5)
     assert alerted(unit) == {}
@@ -235,7 +237,7 @@ def waiting_edition(sqlite_url: str, sqlite_unit: Unit, kitchen: Kitchen) -> Edi
 def test_a_database_that_somebody_else_locks(
     sqlite_url: str, sqlite_unit: Unit, waiting_edition: Edition, caplog: pytest.LogCaptureFixture, seconds: int
 ) -> None:
-    """An outcome waits a minute for the database; then it is in the log, the row is uncertain, and nobody gets two."""
+    """An outcome waits a minute for the database; then the journal tells it the next start, and nobody gets two."""
     path = sqlite_url.removeprefix("sqlite:///")
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     clock = Patient(lambda: other.execute("ROLLBACK"), at=seconds // 2)
@@ -259,11 +261,10 @@ def test_a_database_that_somebody_else_locks(
         other.execute("ROLLBACK")
     other.close()
     lost = [one for one in caplog.records if one.levelno == logging.ERROR and "not recorded" in one.getMessage()]
-    assert len(lost) == (0 if seconds == 10 else 1)
+    assert bool(lost) == (seconds == 300)
     run(make_sender(sqlite_unit, clock, server.connect, connections=1))
     assert server.taken == everybody(60)
-    want = {"accepted": 60} if seconds == 10 else {"accepted": 59, "uncertain": 1}
-    assert counts(sqlite_unit, waiting_edition) == want
+    assert counts(sqlite_unit, waiting_edition) == {"accepted": 60}
 
 
 def test_a_full_disk(
@@ -336,7 +337,8 @@ def test_the_service_writes_down_later_what_it_knows(
         return TAKEN
 
     server = Server(script=script)
-    given_up = Act(lambda: other.execute("ROLLBACK"), on="not recorded")
+    # Each outcome has a line of its own; the first one frees the database.
+    given_up = Act(lambda: other.in_transaction and other.execute("ROLLBACK"), on="not recorded")
     logging.getLogger("newsletter.engine.desk").addHandler(given_up)
     with fragile(sqlite_url) as (unit, engine):
         sender = make_sender(unit, FixedClock(TUESDAY), server.connect, connections=1)

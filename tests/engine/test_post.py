@@ -1,4 +1,4 @@
-"""The values of one person as her mail will show them."""
+"""The values of one person as her mail will show them, taken from the row that is marked for her."""
 
 from __future__ import annotations
 
@@ -38,4 +38,5 @@ ADA = Marked(
 )
 def test_each_merge_field_finds_its_value(name: str, value: str) -> None:
     """A column of an import fills its field in the mail, and none can take the place of a name."""
-    assert MergeField(name=name, fallback="fallback").value_of(ADA, ADA.email, "https://example.org/u/1") == value
+    field = MergeField(name=name, fallback="fallback")
+    assert field.value_of(ADA, address=ADA.email, unsubscribe_url="") == value
