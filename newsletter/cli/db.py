@@ -28,6 +28,8 @@ def upgrade_(context: typer.Context, *, as_json: Json = False) -> None:
         print_json({"before": done.before, "after": done.after, "backup": done.backup})
     elif done.before is None:
         say(f"Created the database (version {done.after}).")
+    elif done.queue:
+        say(f"Brought the job queue up; the database is of version {done.after}.")
     elif done.before == done.after:
         say(f"The database is of version {done.after} already; nothing was changed.")
     else:

@@ -16,14 +16,17 @@ from newsletter.core.cadence import describe_instant, describe_span, is_zone
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.check_key import KeyStanding, key_standing, unknown_key
+from newsletter.flows.overview import at_work
 from newsletter.flows.plan import look_ahead
 from newsletter.flows.preview import compile_tip
 from newsletter.store import alert as alerts
 from newsletter.store import installation as installations
+from newsletter.store import jobs
 from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
 from newsletter.store.database import HEAD, open_unit, sqlite_path
 from newsletter.store.installation import Installation
+from newsletter.store.job_schema import missing
 from newsletter.store.reader_zone import reader_zones
 from newsletter.store.unit import Tx
 from newsletter.wiring import Application
@@ -56,6 +59,7 @@ def database(application: Application) -> Iterator[Finding]:
             yield from _zones(application, tx)
             yield from _stock(application, tx)
             yield from _life(application, tx)
+            yield from _queue(tx)
             yield from _alerts(tx)
     except NewsletterError as error:
         yield fail("database", str(error))
@@ -152,6 +156,22 @@ def _life(application: Application, tx: Tx) -> Iterator[Finding]:
             yield warn(name, f"no sign of life since {describe_instant(at, zone)} ({work})", "newsletter run")
         else:
             yield ok(name, f"alive: process {process}")
+    for one in at_work(tx, now):
+        if not one.alive:
+            silence = describe_span(one.silent_for)
+            yield warn("sender", f"{one.name} fell silent {silence} ago without an end; others go on with its work")
+        elif one.name != beats.get("sender", (now, ""))[1]:
+            yield ok("sender", f"alive, too: process {one.name}")
+
+
+def _queue(tx: Tx) -> Iterator[Finding]:
+    waiting = jobs.waiting(tx)
+    if tx.dialect.name != "postgresql":
+        return
+    if missing(tx):
+        yield warn("job queue", "it is not of the installed version, and wakes nobody", "newsletter db upgrade")
+    else:
+        yield ok("job queue", f"{plural(waiting or 0, 'job')} waiting")
 
 
 def _alerts(tx: Tx) -> Iterator[Finding]:

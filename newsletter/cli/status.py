@@ -166,10 +166,13 @@ def _service(found: Overview) -> Iterator[str]:
     from newsletter.store.installation import STOPPED
 
     bell, sender = found.parts["bell"], found.parts["sender"]
-    if bell.alive and sender.alive and bell.process == sender.process:
+    shared = len(found.senders) > 1 or any(one.name != bell.process for one in found.senders)
+    if not shared and bell.alive and sender.alive and bell.process == sender.process:
         yield f"running: process {bell.process}, last sign of life {_ago(found.now, min(_seen(bell), _seen(sender)))}"
         return
     for name, part in found.parts.items():
+        if name == "sender" and shared:
+            continue
         if part.seen_at is None:
             yield f"the {name} has never run; `newsletter run` starts it"
         elif part.alive:
@@ -178,6 +181,19 @@ def _service(found: Overview) -> Iterator[str]:
             yield f"the {name} was stopped, {_ago(found.now, part.seen_at)}; `newsletter run` starts it"
         else:
             yield f"the {name} is silent: last sign of life {_ago(found.now, part.seen_at)}, process {part.process}"
+    if shared:
+        yield from _senders(found)
+
+
+def _senders(found: Overview) -> Iterator[str]:
+    """Tell of each process that sends, where there may be many."""
+    for one in found.senders:
+        if one.alive:
+            blocks = f"{plural(one.blocks, 'block')} over {plural(one.connections, 'connection')}"
+            since = _ago(found.now, one.since)
+            yield f"a sender is alive: process {one.name}, started {since}, " + (blocks if one.blocks else "idle")
+        else:
+            yield f"a sender is silent: process {one.name}, for {_span(one.silent_for)}; others go on with its work"
 
 
 def _seen(part: Part) -> datetime:
@@ -228,6 +244,19 @@ def _as_data(found: Overview) -> dict[str, object]:
         "skipped": [_choice_data(found, one) for one in found.skipped],
         "running": [_story_data(one, found.now) for one in found.running],
         "last": found.last.receipt.to_dict() if found.last else None,
+        "senders": [
+            {
+                "process": one.name,
+                "machine": one.machine,
+                "alive": one.alive,
+                "started_at": one.since.isoformat(),
+                "silent_seconds": round(one.silent_for.total_seconds(), 1),
+                "blocks": one.blocks,
+                "connections": one.connections,
+            }
+            for one in found.senders
+        ],
+        "jobs": found.jobs,
         "parts": {name: _part_data(part, found.now) for name, part in found.parts.items()},
         "stock": {
             "weeks": found.outlook.stock,

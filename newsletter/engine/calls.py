@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from newsletter.clock import Clock
+from newsletter.engine.recovery import GIVEN_UP_AFTER
 from newsletter.store import block as blocks
 from newsletter.store import jobs
+from newsletter.store import worker as workers
 from newsletter.store.block import BlockId
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
@@ -137,8 +139,9 @@ class Calls:
         self._woken.set()
 
     def put_in_order(self) -> None:
-        """Put up again what waits without a job, and what dead workers of the queue had begun."""
+        """Put up again what waits without a job, and what dead workers had begun; cease to wait for the long silent."""
         with self.unit.write() as tx:
+            workers.end_silent(tx, now=self.clock.now(), after=GIVEN_UP_AFTER)
             revived = jobs.revive(tx)
             again = jobs.put_up_again(tx)
         if revived or again:

@@ -19,10 +19,12 @@ from newsletter.core.tip import TipStatus
 from newsletter.core.wave import WaveStanding, next_wave
 from newsletter.flows.plan import Outlook, PlanRules, look_ahead
 from newsletter.store import alert as alerts
+from newsletter.store import block as blocks
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
-from newsletter.store import report
+from newsletter.store import jobs, report
 from newsletter.store import tip as tips
+from newsletter.store import worker as workers
 from newsletter.store.alert import Alert
 from newsletter.store.unit import Tx
 
@@ -47,6 +49,21 @@ class Part:
     """Its last sign of life; None when it never gave one."""
     process: str
     alive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtWork:
+    """One sending process among several, and what it has in hand."""
+
+    name: str
+    machine: str
+    since: datetime
+    silent_for: timedelta
+    """Since its last sign of life, by the clock of the database."""
+    alive: bool
+    blocks: int
+    """Parts of an edition that are reserved for it."""
+    connections: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +110,10 @@ class Overview:
     last: Story | None
     """The newest edition that is over."""
     parts: Mapping[str, Part]
+    senders: Sequence[AtWork]
+    """On PostgreSQL every process that sends, or fell silent without an end within the hour; on SQLite there is one."""
+    jobs: int | None
+    """How many jobs wait or are worked on; None where there is no job queue."""
     drafts: int
     stock_is_more: bool
     """True when the stock did not end as far as was looked."""
@@ -125,6 +146,8 @@ def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta
         running=running,
         last=next((one for one in known if one.edition.finished_at is not None), None),
         parts=parts,
+        senders=at_work(tx, now),
+        jobs=jobs.waiting(tx),
         drafts=sum(tip.status is TipStatus.DRAFT for tip in tips.all_tips(tx)),
         stock_is_more=all(one.tip is not None for one in ahead.choices if one.source is not Source.SKIPPED),
         needs=list(_needs(found, ahead, coming, known, parts, now=now, held=held)),
@@ -141,6 +164,26 @@ def _parts(tx: Tx, now: datetime, alive_within: timedelta) -> dict[str, Part]:
         alive = at is not None and not ended and abs(now - at) <= alive_within
         found[name] = Part(seen_at=at, process=process, alive=alive)
     return found
+
+
+def at_work(tx: Tx, now: datetime) -> Sequence[AtWork]:
+    """Return the sending processes of a database that many may share, the longest there first."""
+    if tx.dialect.name == "sqlite":
+        return []
+    at, held = workers.moment(tx, now), blocks.held(tx)
+    living = {one.id for one in workers.alive(tx, now=now)}
+    return [
+        AtWork(
+            name=one.name,
+            machine=one.machine,
+            since=one.started_at,
+            silent_for=at - one.seen_at,
+            alive=one.id in living,
+            blocks=held.get(one.id, 0),
+            connections=int(one.report.get("connections") or 0),
+        )
+        for one in (*workers.alive(tx, now=now), *workers.silent(tx, now=now))
+    ]
 
 
 def _needs(

@@ -15,7 +15,7 @@ from newsletter.flows.set_up import set_up
 from newsletter.store import log as logs
 from newsletter.store.backup import copy_sqlite
 from newsletter.store.database import HEAD, Database, current_revision, open_unit, sender_lock, sqlite_path
-from newsletter.store.upgrade import upgrade
+from newsletter.store.upgrade import queue_is_behind, upgrade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,8 @@ class Upgraded:
     """None when there was no database."""
     after: str
     backup: Path | None = None
+    queue: bool = False
+    """Whether the tables of the job queue were brought up."""
 
 
 def upgrade_database(database: Database, keyring: Keyring, *, who: str, now: datetime) -> Upgraded:
@@ -35,7 +37,9 @@ def upgrade_database(database: Database, keyring: Keyring, *, who: str, now: dat
     """
     before = current_revision(database)
     backup = None
-    if before is not None and before < HEAD:
+    queue = before == HEAD and queue_is_behind(database)
+    older = before is not None and (before < HEAD or queue)
+    if older:
         try:
             with sender_lock(database):
                 backup = _back_up(database, now)
@@ -45,11 +49,11 @@ def upgrade_database(database: Database, keyring: Keyring, *, who: str, now: dat
                 f"{error} Stop the service, then run `newsletter db upgrade` again; nothing was changed."
             ) from error
     done = set_up(database, keyring, who=who, now=now)
-    if before is not None and before < HEAD:
+    if older:
         with open_unit(database).write() as tx:
-            why = f"from version {before} to {done.revision}"
+            why = "the job queue" if queue else f"from version {before} to {done.revision}"
             logs.add(tx, logs.Entry(at=now, who=who, what="db upgrade", about="database", why=why))
-    return Upgraded(before=before, after=done.revision, backup=backup)
+    return Upgraded(before=before, after=done.revision, backup=backup, queue=queue)
 
 
 def _back_up(database: Database, now: datetime) -> Path | None:

@@ -6,7 +6,7 @@ decided by each delivery's own state, so that two who believe in the same block 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -125,6 +125,12 @@ def any_open(tx: Tx, of: EditionId) -> bool:
     """Tell whether any block of an edition still holds work."""
     query = select(block.c.number).where(block.c.edition_id == of, block.c.state == "open").limit(1)
     return tx.execute(query).first() is not None
+
+
+def held(tx: Tx) -> Mapping[WorkerId, int]:
+    """Return how many blocks each worker has reserved."""
+    query = select(block.c.owner, func.count()).where(block.c.owner.is_not(None), block.c.state == "open")
+    return {WorkerId(owner): count for owner, count in tx.execute(query.group_by(block.c.owner))}
 
 
 def release(tx: Tx, who: WorkerId) -> int:

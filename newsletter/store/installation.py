@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.pace import next_send_at
-from newsletter.store.schema import heartbeat, installation, quota
+from newsletter.store.schema import heartbeat, installation, quota, worker
 from newsletter.store.unit import Tx
 from newsletter.store.worker import moment
 
@@ -140,6 +140,9 @@ def beat(tx: Tx, name: str, *, now: datetime, process: str) -> None:
     )
 
 
+GONE = timedelta(seconds=60)
+"""A sender without a sign of life for so long is taken for dead."""
+
 STOPPED = " (stopped)"
 """How the process of a heartbeat ends that was ended in order: no sign of life is expected of it."""
 
@@ -151,7 +154,19 @@ def stopped(tx: Tx, process: str) -> None:
 
 def heartbeats(tx: Tx) -> Mapping[str, tuple[datetime, str]]:
     """Return, by name, when a part was last alive and in which process."""
-    return {row.name: (row.at, row.process) for row in tx.execute(select(heartbeat))}
+    found = {row.name: (row.at, row.process) for row in tx.execute(select(heartbeat))}
+    if tx.dialect.name == "postgresql" and "sender" in found:
+        found["sender"] = _of_any_sender(tx, *found["sender"])
+    return found
+
+
+def _of_any_sender(tx: Tx, at: datetime, process: str) -> tuple[datetime, str]:
+    """Return the sign of life of a sender that is alive, where the last one to give one has ended since."""
+    if not process.endswith(STOPPED):
+        return at, process
+    living = select(worker.c.seen_at, worker.c.name).where(worker.c.ended_at.is_(None), worker.c.seen_at > at - GONE)
+    other = tx.execute(living.order_by(worker.c.seen_at.desc()).limit(1)).first()
+    return (at, process) if other is None else (other.seen_at, other.name)
 
 
 _PACE = "pace"

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from newsletter.errors import InputError, Stop
 from newsletter.store.database import Database
+from newsletter.store.job_schema import SCHEMA
 from newsletter.store.schema import metadata
 from newsletter.store.unit import translate
 
@@ -62,7 +63,9 @@ def drop_ours(database: Database) -> None:
 
 
 def _dump_line(database: Database, to: Path) -> list[str]:
-    return ["pg_dump", "--format=custom", "--no-owner", f"--file={to}", f"--dbname={_address(database)}"]
+    # The job queue belongs to the installed version of its library, and knows nothing that our rows do not.
+    options = ["--format=custom", "--no-owner", f"--exclude-schema={SCHEMA}"]
+    return ["pg_dump", *options, f"--file={to}", f"--dbname={_address(database)}"]
 
 
 def _restore_line(database: Database, file: Path) -> list[str]:

@@ -50,6 +50,17 @@ def upgrade(engine: Engine, *, target: str = HEAD) -> tuple[str | None, str]:
     return before, target
 
 
+def queue_is_behind(engine: Engine) -> bool:
+    """Tell whether the job queue waits for an upgrade, as it does when its library got a newer version."""
+    if sqlite_path(engine) is not None:
+        return False
+    try:
+        with engine.connect() as connection:
+            return bool(job_schema.missing(connection))
+    except DBAPIError as error:
+        raise (translate(error) or error) from error
+
+
 def _run(connection: Connection, target: str) -> None:
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:

@@ -85,6 +85,13 @@ def silent(tx: Tx, *, now: datetime, within: timedelta = SILENT_AFTER) -> Sequen
     return [_from_row(row) for row in tx.execute(query)]
 
 
+def end_silent(tx: Tx, *, now: datetime, after: timedelta) -> int:
+    """Record as ended who has been silent for so long; whoever wakes after all lives again with its next sign."""
+    at = moment(tx, now)
+    query = update(worker).where(worker.c.ended_at.is_(None), worker.c.seen_at < at - after)
+    return tx.execute(query.values(ended_at=worker.c.seen_at)).rowcount
+
+
 def forget(tx: Tx, *, before: datetime) -> int:
     """Delete what is known of workers that ended long ago; return how many."""
     return tx.execute(delete(worker).where(worker.c.ended_at < before)).rowcount

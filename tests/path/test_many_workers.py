@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +16,11 @@ from newsletter.clock import SystemClock
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.engine.calls import CALLED_SECONDS
+from newsletter.errors import NotNow
 from newsletter.store import jobs
 from newsletter.store import worker as workers
 from newsletter.store.block import BLOCK_SIZE
+from newsletter.store.database import sender_lock
 from newsletter.store.schema import tally
 from newsletter.store.worker import Worker
 from tests.path.conftest import MakeHome
@@ -99,6 +102,12 @@ def test_three_share_an_edition(make_postgres_home: MakeHome, recorder: Recorder
     people = 6 * BLOCK_SIZE
     home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=CONNECTIONS)
     running = start(home, 3)
+    shown = json.loads(home.run("status", "--json")[1])
+    assert [one["alive"] for one in shown["senders"]] == [True] * 3
+    assert shown["parts"]["sender"]["alive"]
+    assert all(f"process {one['process']}" in home.run("status")[1] for one in shown["senders"])
+    with pytest.raises(NotNow), sender_lock(home.unit._engine):
+        pytest.fail("a restore or an upgrade would begin beside three that send")
     began = CLOCK.monotonic()
     freeze_next(home)
     assert recorder.wait_for(1)
