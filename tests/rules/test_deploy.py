@@ -79,7 +79,7 @@ def test_settings_that_the_files_name_exist() -> None:
 def test_an_end_has_the_time_it_needs() -> None:
     """Both systemd and Docker wait longer for the end than messages in flight and open requests may take."""
     assert int(unit()["TimeoutStopSec"][0]) > STOP_SECONDS
-    for name in ("newsletter", "newsletter-postgres"):
+    for name in ("newsletter", "newsletter-postgres", "second-sender"):
         assert int(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) > STOP_SECONDS
 
 
@@ -100,6 +100,16 @@ def test_a_new_container_is_the_same_machine(name: str) -> None:
     assert service["read_only"]
     assert [volume.rpartition(":")[2] for volume in service["volumes"]] == ["/data"]
     assert service["restart"] == "unless-stopped"
+
+
+def test_a_second_sender_has_journals_of_its_own() -> None:
+    """It reads the settings of the service and cannot change them, and writes where no other container does."""
+    service = COMPOSE["services"]["second-sender"]
+    assert service["command"] == ["run", "--only", "sender"]
+    assert service["environment"]["NEWSLETTER_JOURNAL_DIR"].startswith("/data/")
+    assert service["volumes"] == [f"home:{service['environment']['NEWSLETTER_HOME']}:ro", "second-sender:/data"]
+    assert service["hostname"] != COMPOSE["services"]["newsletter-postgres"]["hostname"]
+    assert service["healthcheck"] == {"disable": True}
 
 
 def test_volumes_and_secrets_are_declared() -> None:
