@@ -335,18 +335,27 @@ class Sender:
 
     def _leave(self, worker: _Enlisted, desk: Desk, *, torn: bool, all_home: bool) -> None:
         """Give back what is reserved. Where the database failed us, the journal tells the rest at the next start."""
-        if torn or desk.bug is not None:
-            self._worker = None
-            # An empty one too: of rows that are marked all the same it tells that they never went out.
-            worker.journal.close(keep=True)
+        if torn or desk.bug is not None or not all_home:
+            self._break_off(worker)
             return
-        with self.unit.write() as tx:
-            if all_home:
+        try:
+            with self.unit.write() as tx:
                 # Everything that anybody held is settled or given back. What is still marked was marked by a commit
                 # whose answer got lost with the database, and was never handed to anybody.
                 runs.give_back(tx, [row.id for row in runs.marked_by(tx, worker.id)], who=worker.id)
-            desk.feed.leave(tx)
-            workers.beat(tx, worker.id, now=self.clock.now(), report=self._report(0))
+                desk.feed.leave(tx)
+                workers.beat(tx, worker.id, now=self.clock.now(), report=self._report(0))
+        except BaseException:
+            self._break_off(worker)
+            raise
+
+    def _break_off(self, worker: _Enlisted) -> None:
+        """Be this worker no more, and leave the rest to the journal.
+
+        An empty one is kept too: of rows that are marked all the same it tells that they never went out.
+        """
+        self._worker = None
+        worker.journal.close(keep=True)
 
     def _join(self, threads: list[threading.Thread], couriers: list[Courier], stop: threading.Event) -> int:
         """Wait for the threads; once a stop is asked for, no longer than messages in flight may take."""

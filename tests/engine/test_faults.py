@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -12,10 +13,12 @@ import pytest
 from newsletter.core.edition import Edition
 from newsletter.engine.service import send_until_idle
 from newsletter.errors import NotNow
-from newsletter.store.unit import Unit
+from newsletter.store.unit import Tx, Unit
+from newsletter.transport.base import ConnectFailure, Connection
 from tests.conftest import FixedClock
 from tests.engine.conftest import make_sender
-from tests.engine.scripted import Server
+from tests.engine.scripted import ScriptedConnection, Server
+from tests.engine.test_lost_answers import Forgetful
 from tests.engine.test_trouble import counts, everybody
 
 
@@ -70,3 +73,74 @@ def test_a_database_that_fails_while_a_message_is_in_flight(
     send_until_idle(sender, threading.Event())
     assert server.taken == everybody(30)
     assert counts(unit, edition) == {"accepted": 30}
+
+
+def test_a_stop_while_a_connection_is_being_opened(
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is uncertain of those whose turn would have come over a connection that never opened."""
+    monkeypatch.setattr("newsletter.engine.send.LAST_SECONDS", 0.05)
+    edition = frozen(30)
+    stop, answered = threading.Event(), threading.Event()
+    server = Server()
+    opened: list[ScriptedConnection] = []
+
+    def connect() -> Connection | ConnectFailure:
+        # The second one is waited for, as one to a host that does not answer.
+        if opened:
+            stop.set()
+            answered.wait(60)
+        opened.append(ScriptedConnection(server))
+        return opened[-1]
+
+    def stale(_: object) -> None:
+        # It was idle for too long when the first run came.
+        opened[0].close()
+
+    sender = make_sender(unit, clock, connect, connections=1)
+    sender.drain_seconds = -1.0
+    send_until_idle(sender, stop, progress=stale)
+    answered.set()
+    send_until_idle(make_sender(unit, clock, server.connect), threading.Event())
+    assert server.taken == everybody(30)
+    assert counts(unit, edition) == {"accepted": 30}
+
+
+class Doubly(Forgetful):
+    """A door that denies one commit, and fails the first write of this thread that comes after it."""
+
+    def __init__(self, unit: Unit, *, nth: int) -> None:
+        """Take the database of another door, and which commit is denied."""
+        self._here = threading.current_thread()
+        self._denied = False
+        super().__init__(unit, fails=self._deny)
+        self._nth = nth
+
+    def _deny(self, count: int) -> bool:
+        self._denied = self._denied or count == self._nth
+        return count == self._nth
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Fail before anything is written, or behave like the other."""
+        if self._denied and threading.current_thread() is self._here:
+            self._denied = False
+            message = "The database does not answer."
+            raise NotNow(message)
+        with super().write() as tx:
+            yield tx
+
+
+@pytest.mark.parametrize("nth", range(5, 14))
+def test_a_database_that_fails_again_at_the_end_of_a_pass(
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], nth: int
+) -> None:
+    """Who was marked by a commit whose answer got lost is not uncertain because the last word was not heard either."""
+    edition = frozen(150)
+    server = Server()
+    sender = make_sender(Doubly(unit, nth=nth), clock, server.connect)
+    for _ in range(4):
+        with suppress(NotNow):
+            send_until_idle(sender, threading.Event())
+    assert server.taken == everybody(150)
+    assert counts(unit, edition) == {"accepted": 150}
