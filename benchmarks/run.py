@@ -37,7 +37,9 @@ def main() -> None:
         found = stack.enter_context(databases(asked.databases))
         server = stack.enter_context(sink.running())
         rows.say(f"mail server: {server.name}; {', '.join(f'{one.name} {one.version}' for one in found)}")
+        known = figures.get("about", {}).get("databases", {})
         figures["about"] = _about(server.name, found)
+        figures["about"]["databases"] = known | figures["about"]["databases"]
         size = rows.message_bytes(_sqlite(stack))
         figures["message_bytes"] = size
         for name, measure in _rows(asked, found, server.port, size, folder).items():
