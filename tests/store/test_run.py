@@ -1,0 +1,180 @@
+"""A run: what may be marked, by whom, and what becomes of the rows afterwards."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from newsletter.core.delivery import DeliveryState, Outcome
+from newsletter.core.edition import EditionStatus
+from newsletter.core.reply import ReplyClass
+from newsletter.flows import hold
+from newsletter.store import run as runs
+from newsletter.store.schema import delivery
+from newsletter.store.unit import Unit
+from tests.flows.follow_up_world import SOON
+from tests.store.delivery_world import Rows, make_rows
+
+TAKEN = Outcome(
+    state=DeliveryState.ACCEPTED,
+    reason="",
+    attempts=1,
+    first_attempt_at=SOON,
+    last_attempt_at=SOON,
+    reply_code=250,
+    reply_enhanced="2.0.0",
+    reply_text='Ok: "queued" as ä',
+)
+LATER = Outcome(
+    state=DeliveryState.DEFERRED,
+    reason="later",
+    attempts=1,
+    first_attempt_at=SOON,
+    last_attempt_at=SOON,
+    next_attempt_at=SOON + timedelta(minutes=5),
+    reply_code=451,
+    reply_text="come again",
+)
+
+
+@pytest.fixture
+def rows(unit: Unit) -> Rows:
+    """Return ten people in two blocks."""
+    return make_rows(unit)
+
+
+def test_what_is_marked_is_durable_and_counts_as_a_try(rows: Rows) -> None:
+    """A mark names the worker, counts the attempt and dates the first one, in the order of the queue."""
+    marked = rows.mark(rows.ann, 2, 0)
+    assert [(one.id, one.attempts, one.email) for one in marked] == [
+        (rows.ids[0], 1, "p0@example.com"),
+        (rows.ids[2], 1, "p2@example.com"),
+    ]
+    row = rows.row(0)
+    assert (row.state, row.attempts, row.first_attempt_at) == (DeliveryState.SENDING, 1, SOON)
+    with rows.unit.read() as tx:
+        assert [one.id for one in runs.marked_by(tx, rows.ann)] == [rows.ids[0], rows.ids[2]]
+        assert runs.marked_by(tx, rows.bob) == []
+
+
+def test_nobody_is_marked_twice(rows: Rows) -> None:
+    """Of two workers who believe in the same block each row goes to one."""
+    assert len(rows.mark(rows.ann, 0, 1, 2)) == 3
+    assert [one.id for one in rows.mark(rows.bob, 0, 1, 2, 3)] == [rows.ids[3]]
+
+
+def test_who_left_is_skipped_and_not_marked(rows: Rows) -> None:
+    """Whoever left before the mark is accounted for as skipped, and no try is counted."""
+    rows.leave(1)
+    assert [one.id for one in rows.mark(rows.ann, 0, 1)] == [rows.ids[0]]
+    row = rows.row(1)
+    assert (row.state, row.attempts, row.reason) == (DeliveryState.SKIPPED, 0, runs.LEFT)
+
+
+@pytest.mark.parametrize("act", [hold.pause, hold.cancel])
+def test_an_edition_that_is_held_is_not_marked(rows: Rows, act: object) -> None:
+    """Nothing of a paused or cancelled edition is marked."""
+    act(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)  # type: ignore[operator]
+    assert rows.mark(rows.ann, 0, 1) == []
+
+
+def test_giving_back_undoes_the_mark(rows: Rows) -> None:
+    """A first try that never began leaves no trace; a later one leaves those before it."""
+    rows.mark(rows.ann, 0, 1)
+    with rows.unit.write() as tx:
+        tx.execute(update(delivery).where(delivery.c.id == rows.ids[1]).values(attempts=3))
+        runs.give_back(tx, rows.ids[:2], who=rows.ann)
+        assert runs.queued(tx, rows.blocks[0]) == rows.ids[:5]
+    first, again = rows.row(0), rows.row(1)
+    assert (first.state, first.attempts, first.first_attempt_at) == (DeliveryState.QUEUED, 0, None)
+    assert (again.state, again.attempts, again.first_attempt_at) == (DeliveryState.QUEUED, 2, SOON)
+
+
+def test_nobody_gives_back_what_another_has(rows: Rows) -> None:
+    """A worker that believes in rows of another, or in settled ones, changes nothing of them."""
+    rows.mark(rows.ann, 0, 1)
+    with rows.unit.write() as tx:
+        runs.record(tx, [(rows.ids[1], TAKEN, ReplyClass.OK)])
+        runs.give_back(tx, rows.ids[:2], who=rows.bob)
+        runs.give_back(tx, rows.ids[1:2], who=rows.ann)
+    assert [rows.row(place).state for place in (0, 1)] == [DeliveryState.SENDING, DeliveryState.ACCEPTED]
+
+
+def test_who_left_meanwhile_is_not_queued_again(rows: Rows) -> None:
+    """What is given back of somebody who left is skipped."""
+    rows.mark(rows.ann, 0, 1)
+    rows.leave(1)
+    with rows.unit.write() as tx:
+        runs.give_back(tx, rows.ids[:2], who=rows.ann)
+    assert [rows.row(place).state for place in (0, 1)] == [DeliveryState.QUEUED, DeliveryState.SKIPPED]
+
+
+def test_what_may_still_go_out(rows: Rows) -> None:
+    """Of a worker's marked rows those stay good whose person is there and whose edition is sending."""
+    rows.mark(rows.ann, 0, 1, 2)
+    rows.mark(rows.bob, 3)
+    rows.leave(1)
+    with rows.unit.read() as tx:
+        assert runs.still_good(tx, rows.ids[:5], who=rows.ann) == {rows.ids[0], rows.ids[2]}
+    hold.pause(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)
+    assert rows.world.edition().status is EditionStatus.PAUSED
+    with rows.unit.read() as tx:
+        assert runs.still_good(tx, rows.ids, who=rows.ann) == set()
+
+
+def test_outcomes_are_written_together(rows: Rows) -> None:
+    """What was taken and what was not is written in one go, each with the words of the server."""
+    rows.mark(rows.ann, 0, 1, 2)
+    with rows.unit.write() as tx:
+        runs.record(
+            tx,
+            [
+                (rows.ids[0], TAKEN, ReplyClass.OK),
+                (rows.ids[1], LATER, ReplyClass.GREYLISTED),
+                (rows.ids[2], TAKEN, ReplyClass.OK),
+            ],
+        )
+    taken, later = rows.row(0), rows.row(1)
+    assert (taken.state, taken.reply_code, taken.reply_text) == (DeliveryState.ACCEPTED, 250, 'Ok: "queued" as ä')
+    assert (later.state, later.reply_code, later.next_attempt_at) == (
+        DeliveryState.DEFERRED,
+        451,
+        SOON + timedelta(minutes=5),
+    )
+    assert rows.row(2).state is DeliveryState.ACCEPTED
+
+
+@pytest.mark.parametrize("outcome", [TAKEN, LATER])
+def test_a_late_answer_settles_what_was_given_up(rows: Rows, outcome: Outcome) -> None:
+    """The reply that did come is evidence, also for a row that another process took for uncertain."""
+    rows.mark(rows.ann, 0)
+    with rows.unit.write() as tx:
+        tx.execute(update(delivery).where(delivery.c.id == rows.ids[0]).values(state="uncertain"))
+        runs.record(tx, [(rows.ids[0], outcome, ReplyClass.OK)])
+    assert rows.row(0).state is outcome.state
+
+
+@pytest.mark.parametrize("outcome", [TAKEN, LATER])
+@pytest.mark.parametrize("state", ["queued", "skipped", "accepted", "rejected", "expired"])
+def test_an_outcome_changes_nothing_that_is_settled(rows: Rows, state: str, outcome: Outcome) -> None:
+    """A row that somebody moved in the meantime stays where it was put."""
+    with rows.unit.write() as tx:
+        tx.execute(update(delivery).where(delivery.c.id == rows.ids[0]).values(state=state, reply_text="as it was"))
+        runs.record(tx, [(rows.ids[0], outcome, ReplyClass.OK)])
+    row = rows.row(0)
+    assert (row.state.value, row.reply_text) == (state, "as it was")
+
+
+def test_what_the_dead_left(rows: Rows) -> None:
+    """Rows of nobody who lives are found, on wish only those that were marked before a time."""
+    rows.mark(rows.ann, 0)
+    rows.mark(rows.bob, 1)
+    with rows.unit.write() as tx:
+        tx.execute(update(delivery).where(delivery.c.id == rows.ids[2]).values(state="sending", last_attempt_at=SOON))
+    with rows.unit.read() as tx:
+        assert [one.id for one in runs.marked_by_none_of(tx, [rows.ann])] == rows.ids[1:3]
+        assert len(runs.marked_by_none_of(tx, [])) == 3
+        assert runs.marked_by_none_of(tx, [rows.ann], before=SOON) == []
+        assert len(runs.marked_by_none_of(tx, [rows.ann], before=SOON + timedelta(seconds=1))) == 2
