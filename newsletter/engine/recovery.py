@@ -63,13 +63,15 @@ class Recovery:
         # Whoever is the only one may use what another machine left in the folder that moved here.
         found = adopt(self.folder, identity, elsewhere=self.sole)
         settled = 0
-        for one in found:
+        while found:
             try:
-                settled += self._settle_journal(one)
+                settled += self._settle_journal(found[0])
             except BaseException:
-                one.let_go()
+                # Kept locked they would pass for those of the living, and nobody would ever settle them.
+                for one in found:
+                    one.let_go()
                 raise
-            one.forget()
+            found.pop(0).forget()
         return settled
 
     def settle_lost(self, me: WorkerId | None = None) -> int:

@@ -9,10 +9,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from newsletter.core.edition import Edition
+from newsletter.engine.journal import Journal
 from newsletter.engine.service import send_until_idle
 from newsletter.errors import NotNow
+from newsletter.store import installation
+from newsletter.store import run as runs
+from newsletter.store import worker as workers
+from newsletter.store.schema import delivery
 from newsletter.store.unit import Tx, Unit
 from newsletter.transport.base import ConnectFailure, Connection
 from tests.conftest import FixedClock
@@ -144,3 +150,47 @@ def test_a_database_that_fails_again_at_the_end_of_a_pass(
             send_until_idle(sender, threading.Event())
     assert server.taken == everybody(150)
     assert counts(unit, edition) == {"accepted": 150}
+
+
+def test_a_database_that_fails_while_journals_are_adopted(
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]
+) -> None:
+    """The journals of several dead workers wait for the next try, in the same process too; nobody is uncertain."""
+    edition = frozen(3)
+    server = Server()
+    sender = make_sender(unit, clock, server.connect)
+    with unit.write() as tx:
+        identity = installation.get(tx).identity
+        for row in tx.execute(select(delivery.c.id)).scalars().all():
+            dead = workers.start(tx, name="dead", machine="test machine", now=clock.now())
+            runs.mark(tx, [row], who=dead, now=clock.now())
+            Journal.open(sender.journals, identity=identity, worker=dead, tracks=1, machine=sender.machine).close(
+                keep=True
+            )
+    lost = Lost(unit, nth=2)
+    sender.unit = lost
+    with pytest.raises(NotNow):
+        sender.recover()
+    assert sender.recover() == 2
+    sender.unit = unit
+    send_until_idle(sender, threading.Event())
+    assert counts(unit, edition) == {"accepted": 3}
+
+
+class Lost(Unit):
+    """A door at which one write fails before it has begun."""
+
+    def __init__(self, unit: Unit, *, nth: int) -> None:
+        """Take the database of another door, and which write fails."""
+        super().__init__(unit._engine)
+        self._left = nth
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Count."""
+        self._left -= 1
+        if self._left == 0:
+            message = "The database does not answer."
+            raise NotNow(message)
+        with super().write() as tx:
+            yield tx
