@@ -58,6 +58,7 @@ class World:
             "NEWSLETTER_SMTP_PORT": str(self.port),
             "NEWSLETTER_SMTP_SECURITY": "none",
             "NEWSLETTER_SMTP_CONNECTIONS": str(self.connections),
+            "NEWSLETTER_SMTP_PRESET": "postfix",
         }
 
     def application(self) -> Application:
