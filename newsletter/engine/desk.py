@@ -277,8 +277,14 @@ class Desk:
         return [one for one in settled if one.delivery in marked]
 
     def _look_at_refusals(self) -> None:
-        while self._refused:
-            self.breaker(self._refused.pop())
+        for edition in list(self._refused):
+            try:
+                self.breaker(edition)
+            except NewsletterError as error:
+                # The commit before stands, whatever comes of this; to do it again would mark another run for nobody.
+                logger.warning("%s (how many were refused is looked at again)", error)
+                return
+            self._refused.discard(edition)
 
     def _share_out(self, group: list[Ticket], jobs: list[Job], wait: Wait | None) -> None:
         """Deal the jobs to those that asked: to each its share, in the order of the queue."""

@@ -41,6 +41,9 @@ class Lookout:
             except NewsletterError as error:
                 # The desk has its own patience with a database in trouble.
                 logger.warning("the look at what is marked failed: %s", error)
+            except Exception:
+                # Who leaves from now on must be seen by the next look, so there is one.
+                logger.exception("the look at what is marked failed")
 
     def look(self) -> None:
         """Take back what must not go out; the empty ticket lets the desk give a sign of life."""

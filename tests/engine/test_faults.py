@@ -6,13 +6,15 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from sqlalchemy import select
 
-from newsletter.core.edition import Edition
+from newsletter.core.edition import Edition, EditionId
+from newsletter.engine.crew import Crew
 from newsletter.engine.journal import Journal
+from newsletter.engine.send import Sender
 from newsletter.engine.service import send_until_idle
 from newsletter.errors import NotNow
 from newsletter.store import installation
@@ -23,7 +25,7 @@ from newsletter.store.unit import Tx, Unit
 from newsletter.transport.base import ConnectFailure, Connection
 from tests.conftest import FixedClock
 from tests.engine.conftest import make_sender
-from tests.engine.scripted import ScriptedConnection, Server
+from tests.engine.scripted import TAKEN, UNKNOWN_USER, Answer, ScriptedConnection, Server
 from tests.engine.test_lost_answers import Forgetful
 from tests.engine.test_trouble import counts, everybody
 
@@ -194,3 +196,66 @@ class Lost(Unit):
             raise NotNow(message)
         with super().write() as tx:
             yield tx
+
+
+class Blind(Sender):
+    """A sender that cannot count once how many were refused."""
+
+    looks = 0
+
+    def _check(self, edition: EditionId, crew: Crew) -> None:
+        self.looks += 1
+        if self.looks == 1:
+            raise NotNow("The database is busy.")
+        super()._check(edition, crew)
+
+
+def test_a_look_at_refusals_that_fails(unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]) -> None:
+    """What was committed before it is not done again: every run that was marked goes out, and it is looked again."""
+    edition = frozen(60)
+
+    def script(address: str, _nth: int) -> Answer:
+        clock.turn(seconds=1)
+        return UNKNOWN_USER if address == "p1@example.com" else TAKEN
+
+    made = make_sender(unit, clock, Server(script=script).connect, connections=1)
+    sender = Blind(**{one.name: getattr(made, one.name) for one in fields(made) if one.init and one.name[0] != "_"})
+    sender.work(threading.Event())
+    assert sender.looks > 1
+    assert counts(unit, edition) == {"accepted": 59, "rejected": 1}
+
+
+class Puzzled(Unit):
+    """A door at which one read of the look ends in a fault that nobody thought of."""
+
+    seen = 0
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """Fail once."""
+        if threading.current_thread().name == "look":
+            self.seen += 1
+            if self.seen == 1:
+                raise ZeroDivisionError
+        with super().read() as tx:
+            yield tx
+
+
+def test_a_look_that_fails_is_followed_by_another(
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]
+) -> None:
+    """A fault of ours in one look does not end the looking."""
+    frozen(5)
+    puzzled = Puzzled(unit._engine)
+    looked = threading.Event()
+
+    def script(_address: str, _nth: int) -> Answer:
+        for _ in range(500):
+            if puzzled.seen > 1:
+                break
+            looked.wait(0.01)
+        return TAKEN
+
+    sender = make_sender(puzzled, clock, Server(script=script).connect, connections=1)
+    sender.work(threading.Event())
+    assert puzzled.seen > 1
