@@ -157,6 +157,31 @@ def test_a_worker_that_sleeps_longer_than_its_lease(make_postgres_home: MakeHome
     everybody_once(home, recorder, people)
 
 
+def test_machines_with_journals_of_their_own(make_postgres_home: MakeHome, recorder: Recorder, tmp_path: Path) -> None:
+    """What a worker killed elsewhere had marked waits for its machine, which knows it all; others send the rest."""
+    people = 3 * BLOCK_SIZE
+    home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=CONNECTIONS, LEASE_SECONDS=5)
+    url = home.unit._engine.url.render_as_string(hide_password=False)
+    other = Home.make(tmp_path / "other", url, recorder.port, SMTP_CONNECTIONS=CONNECTIONS, LEASE_SECONDS=5)
+    other.unit._engine.dispose()
+    [survivor] = start(home, 1)
+    victim = other.start(*WORK)
+    until(lambda: listeners(home) == 2, victim, "not listening")
+    freeze_next(home)
+    assert recorder.wait_for(300)
+    victim.kill()
+    until(lambda: home.receipt().queued == 0, survivor, "its block did not move")
+    until(lambda: home.receipt().sending <= MARKED * CONNECTIONS, survivor, "too much is kept")
+    assert home.receipt().sending > 0
+    back = other.start(*WORK)
+    finish(home, [survivor, back])
+    assert max(recorder.got.values()) == 1
+    receipt = home.receipt()
+    assert receipt.balances
+    assert receipt.accepted + receipt.uncertain == people
+    assert receipt.uncertain <= CONNECTIONS
+
+
 def test_postgresql_starts_anew(make_postgres_home: MakeHome, recorder: Recorder, postgres_server: str) -> None:
     """In mid-edition it goes away and comes back: all go on by themselves, hear of jobs again, and repeat nothing."""
     people = 4 * BLOCK_SIZE
