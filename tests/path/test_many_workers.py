@@ -120,6 +120,19 @@ def test_three_share_an_edition(make_postgres_home: MakeHome, recorder: Recorder
     assert len(shares(home)) == 3
 
 
+def test_sending_by_hand_beside_them(make_postgres_home: MakeHome, recorder: Recorder) -> None:
+    """`edition send` freezes, sends along with those that run, and ends with the whole report."""
+    people = 4 * BLOCK_SIZE
+    home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=CONNECTIONS)
+    running = start(home, 1)
+    code, words = home.run("edition", "send", "--now", "--yes")
+    assert code == 0, words
+    finish(home, running)
+    everybody_once(home, recorder, people)
+    assert len(shares(home)) == 2
+    assert f"{people:,}" in words
+
+
 def test_a_rolling_restart(make_postgres_home: MakeHome, recorder: Recorder) -> None:
     """One after the other is told to stop and another one started: nothing is lost, unsure or repeated."""
     people = 5 * BLOCK_SIZE
@@ -196,6 +209,7 @@ def test_postgresql_starts_anew(make_postgres_home: MakeHome, recorder: Recorder
     everybody_once(home, recorder, people)
     until(lambda: listeners(home) == 2, running[0], "nobody hears of jobs")
     finish(home, running)
+    assert not any("Traceback" in one.words for one in running), running[0].words
 
 
 def restart(data: Path) -> None:
