@@ -18,6 +18,7 @@ from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import report
+from newsletter.store import worker as workers
 from newsletter.store.unit import Unit
 
 WEEKS = 26
@@ -37,6 +38,8 @@ class Figures:
     audience: int
     beats: Mapping[str, datetime]
     """The last sign of life of each part; one that never ran is not there."""
+    senders: Mapping[str, int]
+    """How many sending processes are `alive`, and how many `silent` without having ended."""
     alerts: Mapping[AlertKind, int]
     editions: Sequence[Receipt]
     """Those that are not closed, and the last one."""
@@ -55,6 +58,7 @@ def look(unit: Unit, rules: PlanRules, *, now: datetime) -> Figures:
             low_stock=rules.lineup.low_stock_weeks,
             audience=outlook.audience,
             beats={name: at for name, (at, _process) in installations.heartbeats(tx).items() if name in PARTS},
+            senders={"alive": len(workers.alive(tx, now=now)), "silent": len(workers.silent(tx, now=now))},
             alerts=Counter(one.kind for one in alerts.open_alerts(tx)),
             editions=[report.receipt(tx, one) for one in shown.values()],
         )

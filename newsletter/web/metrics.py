@@ -99,6 +99,10 @@ class FiguresCollector(Collector):
         for part, at in sorted(seen.beats.items()):
             ages.add_metric([part], max(0.0, (self._now - at).total_seconds()))
         yield ages
+        senders = _family("senders", "Processes that send, by whether they are heard of.", "state")
+        for state, count in seen.senders.items():
+            senders.add_metric([state], count)
+        yield senders
         alerts = _family("open_alerts", "What needs a person, by kind.", "kind")
         for kind in AlertKind:
             alerts.add_metric([kind.value], seen.alerts.get(kind, 0))

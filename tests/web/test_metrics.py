@@ -19,8 +19,9 @@ from newsletter.core.lineup import LineupRules
 from newsletter.flows.freeze import Kitchen, freeze
 from newsletter.store import alert as alerts
 from newsletter.store import installation as installations
+from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
-from newsletter.store.schema import delivery
+from newsletter.store.schema import delivery, worker
 from newsletter.store.unit import Unit
 from newsletter.web.app import create_app
 from newsletter.web.metrics import KEPT_SECONDS
@@ -100,6 +101,18 @@ def test_a_running_edition(read: Read, unit: Unit, parts: WebParts, clock: Fixed
     assert found["edition_running", edition.name] == 1
     assert found["heartbeat_age_seconds", "sender"] == 2
     assert found["edition_start_timestamp_seconds", edition.name] == TUESDAY.timestamp()
+
+
+def test_senders_are_counted(read: Read, unit: Unit, clock: FixedClock) -> None:
+    """However many send, those that fell silent are told apart; one that ended is neither."""
+    with unit.write() as tx:
+        for name in ("one", "two", "three", "four"):
+            who = workers.start(tx, name=name, machine="a machine", now=clock.now())
+        workers.end(tx, who, now=clock.now())
+        silent = workers.moment(tx, clock.now()) - workers.SILENT_AFTER * 2
+        tx.execute(worker.update().where(worker.c.name == "three").values(seen_at=silent))
+    found = read()
+    assert (found["senders", "alive"], found["senders", "silent"]) == (2, 1)
 
 
 def test_open_alerts_are_counted_by_kind_without_a_word_of_them(read: Read, measured: Ask, unit: Unit) -> None:
