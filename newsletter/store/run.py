@@ -80,25 +80,24 @@ _IS_ACTIVE = subscriber.c.state == SubscriberState.ACTIVE.value
 _NOW = bindparam("now", type_=delivery.c.last_attempt_at.type)
 _WHO = bindparam("who", type_=delivery.c.worker.type)
 
-_READ = (
-    select(
-        delivery.c.id,
-        delivery.c.edition_id,
-        delivery.c.subscriber_id,
-        delivery.c.attempts,
-        delivery.c.first_attempt_at,
-        subscriber.c.email,
-        subscriber.c.name,
-        subscriber.c.first_name,
-        subscriber.c.last_name,
-        # As its text: most people have none, and to parse nothing costs as much as to read the rest of the row.
-        cast(subscriber.c.fields, Text),
-    )
-    .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-    .join(edition, edition.c.id == delivery.c.edition_id)
-    .where(among(delivery.c.id, "ids"), _IS_QUEUED, _IS_ACTIVE, edition.c.status == EditionStatus.SENDING.value)
-    # Who reads the state of the person holds the row: an opt-out that comes meanwhile waits, and then finds it marked.
-    .with_for_update(of=delivery)
+_WHO_AND_WHAT = (
+    delivery.c.id,
+    delivery.c.edition_id,
+    delivery.c.subscriber_id,
+    delivery.c.attempts,
+    delivery.c.first_attempt_at,
+    subscriber.c.email,
+    subscriber.c.name,
+    subscriber.c.first_name,
+    subscriber.c.last_name,
+    # As its text: most people have none, and to parse nothing costs as much as to read the rest of the row.
+    cast(subscriber.c.fields, Text),
+)
+_MAY_GO = (
+    subscriber.c.id == delivery.c.subscriber_id,
+    _IS_ACTIVE,
+    edition.c.id == delivery.c.edition_id,
+    edition.c.status == EditionStatus.SENDING.value,
 )
 
 _MARK = (
@@ -114,6 +113,11 @@ _MARK = (
         next_attempt_at=None,
     )
 )
+
+# PostgreSQL tells in one statement whom it marked. SQLite's RETURNING knows only the row itself, so there one reads
+# first; it has one writer at a time, so that nothing comes between the two.
+_MARK_AND_TELL = _MARK.where(*_MAY_GO).returning(*_WHO_AND_WHAT)
+_READ = select(*_WHO_AND_WHAT).where(among(delivery.c.id, "ids"), _IS_QUEUED, *_MAY_GO)
 
 _SKIP_WHO_LEFT = (
     update(delivery)
@@ -132,14 +136,19 @@ def mark(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId, now: datetime) -> 
     Left out are rows that moved in the meantime, those of an edition that is not sending any more, and people who
     left: an opt-out, a pause or an erasure that was committed before this is honoured.
     """
-    rows = tx.execute(_READ, {"ids": ids}).all()
-    if rows:
-        tx.execute(_MARK, {"ids": [row[0] for row in rows], "now": now, "who": who})
+    said = {"ids": ids, "now": now, "who": who}
+    if tx.dialect.name == "sqlite":
+        rows = tx.execute(_READ, said).all()
+        tx.execute(_MARK, said | {"ids": [row[0] for row in rows]})
+        once = 1
+    else:
+        rows = tx.execute(_MARK_AND_TELL, said).all()
+        once = 0  # What is told there is the row after the mark.
     if len(rows) < len(ids):
         tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
     return sorted(
         (
-            Marked(one, of, whose, tried + 1, first or now, email, name, given, family, _fields(fields))
+            Marked(one, of, whose, tried + once, first or now, email, name, given, family, _fields(fields))
             for one, of, whose, tried, first, email, name, given, family, fields in rows
         ),
         key=attrgetter("id"),
