@@ -28,6 +28,9 @@ DOUBTS = 3
 NAP = 0.5
 """Seconds between two looks whether the relay takes another connection."""
 
+LINGER = (0.02, 0.05, 0.1, 0.3)
+"""Seconds between the looks whether others still hold anything, until the desk is asked once more."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Courier:
@@ -40,7 +43,7 @@ class Courier:
     clock: Clock
     rate: float | None
     waiting_since: float | None = None
-    """Since when a reply is waited for, on the monotonic clock."""
+    """Since when a reply or a connection is waited for, on the monotonic clock."""
     bug: Exception | None = None
     """What should never have been raised; the sender raises it again."""
     torn: bool = False
@@ -60,7 +63,7 @@ class Courier:
             while not self.crew.ended and self._is_connected():
                 current = self.hand.take()
                 if current is None:
-                    if not self.hand.restock():
+                    if not self.hand.restock() and not self._linger():
                         break
                 elif self._announced not in (None, current):
                     # What the server waits for must not go out any more: without its content the line is useless.
@@ -177,7 +180,10 @@ class Courier:
             if self._lost >= PATIENCE:
                 self.crew.end(f"The mail server hung up {self._lost} times in a row.")
                 return False
+            # What is in hand meanwhile need not wait for a host that does not answer.
+            self.waiting_since = self.clock.monotonic()
             opened = self.pool.connect()
+            self.waiting_since = None
             if isinstance(opened, ConnectFailure):
                 verdict = judge(opened.reply)
                 self.crew.end(opened.plain, needs_person=verdict.relay is RelayAction.STOP)
@@ -189,6 +195,17 @@ class Courier:
             self._connection = opened
             self.crew.count_connected(1)
         return True
+
+    def _linger(self) -> bool:
+        """Stay while others hold what a connection without an answer gives back; False when it is time to go home."""
+        if not self.hand.dry:
+            return False
+        for pause in LINGER:
+            if self.crew.ended or not self.crew.holding():
+                return False
+            # Real time, as below.
+            self.crew.over.wait(pause)
+        return not self.crew.ended
 
     def _nap(self, later: Later) -> bool:
         """Wait until the relay may take another connection, as long as others are at work; False ends the pass."""

@@ -32,6 +32,8 @@ class Crew:
     """Set when one of them found that going on makes no sense, or that there is nothing more to do."""
     dry: threading.Event = field(default_factory=threading.Event)
     """Set when nothing more is queued; what others hold, they finish."""
+    holding: Callable[[], bool] = lambda: False
+    """Tells whether anybody holds what is not begun."""
     trouble: str = ""
     needs_person: bool = False
     wait: float = 0.0

@@ -92,6 +92,11 @@ class Hand:
         ticket = self._ticket
         return [self._jobs] if ticket is None else [self._jobs, ticket.jobs]
 
+    @property
+    def dry(self) -> bool:
+        """Tell whether the desk had nothing the last time it was asked, and no quota was in the way."""
+        return self._dry
+
     def take(self) -> Ready | None:
         """Return the next message that may go out; None when there is none in hand."""
         self._splice_ahead(1)
@@ -232,6 +237,7 @@ class Hand:
     def _wait_out(self, seconds: float) -> bool:
         if seconds > SHORT_WAIT:
             self.crew.wait_for(seconds)
+            self._dry = False
             return False
         self.desk.clock.wait(self.crew.stop, seconds)
         return True

@@ -34,7 +34,7 @@ from newsletter.engine.lookout import Lookout
 from newsletter.engine.post import Post
 from newsletter.engine.recovery import Recovery
 from newsletter.engine.waves import rest_late_waves
-from newsletter.errors import Stop
+from newsletter.errors import NewsletterError, Stop
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.breaker import check
 from newsletter.flows.hold import pause_for_trouble
@@ -310,6 +310,7 @@ class Sender:
             )
             for track in worker.journal.tracks
         ]
+        crew.holding = lambda: any(one.hand.held() for one in couriers)
         lookout = Lookout(unit=self.unit, desk=desk, couriers=couriers)
         home = threading.Event()
         clerk = _thread("desk", desk.run)
@@ -357,6 +358,19 @@ class Sender:
         self._worker = None
         worker.journal.close(keep=True)
 
+    def _keep_house(self) -> None:
+        """Do now and then in a long pass what else is done before one: settle what the dead left, gather who is due."""
+        if self.clock.monotonic() - self._adopt_at < ADOPT_EVERY:
+            return
+        self._adopt_at = self.clock.monotonic()
+        try:
+            if not self.sole:
+                self.recover()
+            gather_due(self.unit, now=self.clock.now())
+        except NewsletterError as error:
+            # The next pass does it, if not the next look.
+            logger.warning("%s", error)
+
     def _join(self, threads: list[threading.Thread], couriers: list[Courier], stop: threading.Event) -> int:
         """Wait for the threads; once a stop is asked for, no longer than messages in flight may take."""
         stopped_at: float | None = None
@@ -364,6 +378,7 @@ class Sender:
             for thread in threads:
                 thread.join(0.05)
             if not stop.is_set():
+                self._keep_house()
                 continue
             stopped_at = self.clock.monotonic() if stopped_at is None else stopped_at
             if self.clock.monotonic() - stopped_at > self.drain_seconds:

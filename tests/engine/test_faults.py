@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from newsletter.clock import SystemClock
 from newsletter.core.edition import Edition, EditionId
 from newsletter.engine.crew import Crew
 from newsletter.engine.journal import Journal
@@ -259,3 +260,74 @@ def test_a_look_that_fails_is_followed_by_another(
     sender = make_sender(puzzled, clock, Server(script=script).connect, connections=1)
     sender.work(threading.Event())
     assert puzzled.seen > 1
+
+
+def test_a_connection_that_is_stuck_at_the_end_holds_nobody_up(unit: Unit, frozen: Callable[[int], Edition]) -> None:
+    """What a connection without an answer holds goes out over another, though that one had nothing left to do."""
+    edition = frozen(4)
+    answered, first, others = threading.Event(), threading.Event(), threading.Event()
+    opened = itertools.count(1)
+
+    def opening() -> None:
+        # The second has nothing to do: the first took all there was.
+        if next(opened) == 2:
+            first.wait(60)
+
+    def script(_address: str, _nth: int) -> Answer:
+        if not first.is_set():
+            first.set()
+            answered.wait(60)
+        else:
+            others.set()
+        return TAKEN
+
+    server = Server(script=script, opening=opening)
+    sender = make_sender(unit, SystemClock(), server.connect, connections=2)
+    thread = threading.Thread(target=lambda: sender.work(threading.Event()))
+    thread.start()
+    try:
+        assert others.wait(10)
+    finally:
+        answered.set()
+        thread.join()
+    assert server.taken == everybody(4)
+    assert counts(unit, edition) == {"accepted": 4}
+
+
+def test_a_dead_worker_is_settled_during_a_long_pass(
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]
+) -> None:
+    """Another worker of the machine need not have sent everything before it goes on with what a dead one had marked."""
+    edition = frozen(8)
+    if unit._engine.dialect.name == "sqlite":
+        pytest.skip("there is one worker at a time")
+    with unit.write() as tx:
+        identity = installation.get(tx).identity
+        first = tx.execute(select(func.min(delivery.c.id))).scalar_one()
+        dead = workers.start(tx, name="dead", machine="test machine", now=clock.now())
+    settled = threading.Event()
+
+    def script(_address: str, nth: int) -> Answer:
+        if not settled.is_set():
+            with unit.write() as tx:
+                runs.mark(tx, [first + 7], who=dead, now=clock.now())
+            Journal.open(sender.journals, identity=identity, worker=dead, tracks=1, machine=sender.machine).close(
+                keep=True
+            )
+            clock.turn(seconds=10)
+            for _ in range(500):
+                with unit.read() as tx:
+                    if not runs.marked_by(tx, dead):
+                        break
+                settled.wait(0.01)
+            settled.set()
+        return TAKEN
+
+    server = Server(script=script)
+    sender = make_sender(unit, clock, server.connect, connections=1)
+    sender.work(threading.Event())
+    with unit.read() as tx:
+        assert not runs.marked_by(tx, dead)
+    sender.work(threading.Event())
+    assert server.taken == everybody(8)
+    assert counts(unit, edition) == {"accepted": 8}
