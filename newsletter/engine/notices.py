@@ -289,13 +289,15 @@ class _Round:
             waited += pause
             if waited >= ALSO_EVERY:
                 waited = 0.0
+                # At the start the dead may not have been silent for long enough, and a database may have failed since.
+                _try(lambda: _without_word(self.sender.recover))
                 _try(lambda: _without_word(self.also))
             self.over.wait(pause)
         if not self.stop.is_set():
             _try(lambda: self.sender.work(self.gone))
 
 
-def _without_word(act: Callable[[], None]) -> str:
+def _without_word(act: Callable[[], object]) -> str:
     act()
     return ""
 

@@ -240,3 +240,24 @@ def test_a_server_that_never_answers_does_not_hold_up_the_end(
             assert asked.wait(20)
             stop.set()
     assert states(unit) == {NoticeState.DEFERRED: 1}
+
+
+def test_what_a_dead_sender_left_lately_is_not_forgotten(
+    unit: Unit, clock: FixedClock, catcher: Catcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notice that was under way when a sender died goes out in time, though nobody starts again after that."""
+    monkeypatch.setattr(engine, "ALSO_EVERY", 0.5)
+    sender = make(unit, clock, catcher.port)
+    stop = threading.Event()
+    with posting(sender, stop):
+        queue(unit, clock)
+        with unit.write() as tx:
+            marked = notices.mark(tx, notices.due(tx, now=clock.now(), limit=1)[0], now=clock.now())
+            assert marked is not None
+        clock.turn(seconds=GIVEN_UP_AFTER.total_seconds() + 1)
+        for _ in range(500):
+            if catcher.accepted:
+                break
+            stop.wait(0.01)
+        assert catcher.accepted == {"ann@example.org": 1}
+    assert states(unit) == {NoticeState.ACCEPTED: 1}
