@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Text, and_, cast, column, exists, func, or_, select, table, text, update
+from sqlalchemy import BigInteger, Text, and_, cast, column, exists, func, or_, select, table, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from newsletter.core.delivery import DeliveryState
@@ -81,27 +81,29 @@ def put_up_again(tx: Tx, of: EditionId | None = None) -> int:
         delivery.c.block == block.c.number,
         delivery.c.state == DeliveryState.QUEUED.value,
     )
-    named = exists().where(
-        _JOB.c.queue_name == QUEUE,
-        cast(_JOB.c.status, Text).in_(["todo", "doing"]),
-        cast(_JOB.c.args["edition"].astext, Integer) == block.c.edition_id,
-        cast(_JOB.c.args["number"].astext, Integer) == block.c.number,
-    )
     free = or_(block.c.owner.is_(None), block.c.lease_until < func.clock_timestamp())
     query = (
         select(block.c.edition_id, block.c.number, block.c.not_before)
         .join(edition, edition.c.id == block.c.edition_id)
-        .where(edition.c.status == EditionStatus.SENDING.value, block.c.state == "open", free, waits, ~named)
+        .where(edition.c.status == EditionStatus.SENDING.value, block.c.state == "open", free, waits)
         .order_by(edition.c.sends_at, edition.c.id, block.c.number)
     )
     if of is not None:
         query = query.where(edition.c.id == of)
     found: defaultdict[EditionId, list[tuple[int, datetime | None]]] = defaultdict(list)
+    named = _named(tx)
     for row in tx.execute(query):
-        found[EditionId(row.edition_id)].append((row.number, row.not_before))
+        if (row.edition_id, row.number) not in named:
+            found[EditionId(row.edition_id)].append((row.number, row.not_before))
     for one, blocks in found.items():
         put_up(tx, one, blocks)
     return sum(len(blocks) for blocks in found.values())
+
+
+def _named(tx: Tx) -> set[tuple[int, int]]:
+    """Return edition and number of each block that has a job; compared here, since PostgreSQL has no index for it."""
+    query = select(_JOB.c.args).where(_JOB.c.task_name == SEND_BLOCK, cast(_JOB.c.status, Text).in_(["todo", "doing"]))
+    return {(args["edition"], args["number"]) for args in tx.execute(query).scalars()}
 
 
 def revive(tx: Tx) -> int:
