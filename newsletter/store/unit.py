@@ -133,6 +133,8 @@ def translate(error: DBAPIError) -> NewsletterError | None:
             return Stop(message)
     if "database is locked" in words:
         return NotNow("The database is busy: another process has been writing for over 30 seconds. Try again.")
+    if "deadlock detected" in words:
+        return NotNow("The database ended one of two changes that waited for each other. Try again.")
     if error.connection_invalidated or (isinstance(error, OperationalError) and "connection" in words):
         first = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no answer"
         return NotNow(f"The database does not answer ({first}). Check that it runs and NEWSLETTER_DATABASE_URL.")

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from newsletter.errors import NewsletterError, NotNow
+from newsletter.store import installation
 from newsletter.store import log as logs
 from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import log
@@ -84,3 +85,35 @@ def test_a_sleeper_loses_what_it_was_writing(postgres_url: str) -> None:
         assert count(tx) == 0
         assert tx.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "0"
     engine.dispose()
+
+
+@pytest.mark.postgres
+def test_two_that_wait_for_each_other(postgres_url: str) -> None:
+    """PostgreSQL ends one of two writes that hold what the other wants; it may be tried again, and is no fault."""
+    engine = connect(postgres_url)
+    unit = open_unit(engine)
+    with unit.write() as tx:
+        for name in ("one", "two"):
+            installation.beat(tx, name, now=START, process="test")
+    both = threading.Barrier(2)
+    ended: list[BaseException | None] = []
+
+    def write(*names: str) -> None:
+        try:
+            with unit.write() as tx:
+                for name in names:
+                    installation.beat(tx, name, now=START, process="test")
+                    if name == names[0]:
+                        both.wait(20)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is compared below
+            ended.append(error)
+        else:
+            ended.append(None)
+
+    threads = [threading.Thread(target=write, args=names) for names in (("one", "two"), ("two", "one"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine.dispose()
+    assert {type(one) for one in ended} == {NotNow, type(None)}
