@@ -42,6 +42,9 @@ AHEAD_SECONDS = 1.0
 PATIENCE = 60.0
 """Seconds for which a failing database is asked again, while outcomes that nobody else knows wait to be written."""
 
+LAST_PATIENCE = 5.0
+"""The same once a stop is asked for: the journal has the outcomes, and the next start is told by it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -149,6 +152,8 @@ class Desk:
     feed: Feed
     lease: timedelta
     on_commit: Callable[[Counter[DeliveryState]], None]
+    stopping: Callable[[], bool] = lambda: False
+    """Tells whether a stop was asked for."""
     report: Callable[[], Mapping[str, object]] = dict
     """What the worker is at, for people."""
     counts: Counter[DeliveryState] = field(default_factory=Counter)
@@ -232,7 +237,8 @@ class Desk:
             except NewsletterError as error:
                 again = True
                 outcomes = [one for ticket in group for one in ticket.settled]
-                if not outcomes or self.clock.monotonic() - began > PATIENCE:
+                patience = LAST_PATIENCE if self.stopping() else PATIENCE
+                if not outcomes or self.clock.monotonic() - began > patience:
                     _lament(outcomes)
                     raise
                 logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 - no bug, so no trace

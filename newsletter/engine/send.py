@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from newsletter.clock import Clock
-from newsletter.core.breaker import BreakerLimits
-from newsletter.core.delivery import DeliveryId, DeliveryState, UncertainPolicy
-from newsletter.core.edition import Edition, EditionId
+from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.edition import EditionId
 from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.ramp import smaller
@@ -33,12 +32,13 @@ from newsletter.engine.journal import Journal
 from newsletter.engine.lookout import Lookout
 from newsletter.engine.post import Post
 from newsletter.engine.recovery import Recovery
+from newsletter.engine.terms import Pass, SendRules
 from newsletter.engine.waves import rest_late_waves
 from newsletter.errors import NewsletterError, Stop
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.breaker import check
 from newsletter.flows.hold import pause_for_trouble
-from newsletter.flows.ramp import RampRules, day_limit
+from newsletter.flows.ramp import day_limit
 from newsletter.store import block as blocks
 from newsletter.store import installation as installations
 from newsletter.store import run as runs
@@ -59,50 +59,12 @@ LAST_SECONDS = 10.0
 """How long all connections together may take to come back once they were hung up."""
 
 EXPIRE_EVERY = 60.0
-LEASE = timedelta(seconds=30)
 ADOPT_EVERY = 5.0
 """Seconds between two looks for workers that died."""
 
 RELAY = "mail server"
 
 Progress = Callable[[Counter[DeliveryState]], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendRules:
-    """What the operator decided about sending."""
-
-    connections: int
-    rate_per_second: float | None
-    limits: Limits
-    expire_after: timedelta
-    uncertain_policy: UncertainPolicy
-    jitter: Callable[[], float]
-    breaker: BreakerLimits = field(default_factory=BreakerLimits)
-    ramp: RampRules = field(default_factory=RampRules)
-    lease: timedelta = LEASE
-    """How long a block stays reserved without a sign of life."""
-    local_grace: timedelta | None = None
-    """As far as this a wave that is late waits for its readers' day; None where all get it at one instant."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
-    """What one pass over the queue came to."""
-
-    counts: Counter[DeliveryState] = field(default_factory=Counter)
-    trouble: str = ""
-    """What is wrong with the relay or the database, in one sentence; empty when nothing is."""
-    needs_person: bool = False
-    """True when waiting will not cure the trouble."""
-    wait: float = 0.0
-    """Seconds until a quota allows more; 0 when none was in the way."""
-    unanswered: int = 0
-    """Messages that were still unanswered when the drain time was over."""
-    finished: tuple[Edition, ...] = ()
-    """Editions that were closed."""
-    book_seconds: float = 0.0
-    """Time spent in transactions, all connections together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +226,7 @@ class Sender:
             feed=Feed(who=worker.id, lease=self.rules.lease, now=self.clock.now, wished=self.wished),
             lease=self.rules.lease,
             on_commit=progress,
+            stopping=crew.stop.is_set,
             report=lambda: self._report(crew.connected),
         )
 

@@ -331,3 +331,42 @@ def test_a_dead_worker_is_settled_during_a_long_pass(
     sender.work(threading.Event())
     assert server.taken == everybody(8)
     assert counts(unit, edition) == {"accepted": 8}
+
+
+class Gone(Unit):
+    """A door to a database that is gone from some moment on."""
+
+    def __init__(self, unit: Unit, gone: threading.Event) -> None:
+        """Take the database of another door."""
+        super().__init__(unit._engine)
+        self._gone = gone
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """Fail before anything is written."""
+        if self._gone.is_set():
+            message = "The database does not answer."
+            raise NotNow(message)
+        with super().write() as tx:
+            yield tx
+
+
+def test_a_stop_while_the_database_is_gone(unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]) -> None:
+    """It takes no longer than a stop may: the journal tells what the database could not be told."""
+    edition = frozen(40)
+    stop = threading.Event()
+    stopped_at: list[float] = []
+
+    def script(address: str, _nth: int) -> Answer:
+        if address == "p20@example.com":
+            stop.set()
+            stopped_at.append(clock.monotonic())
+        return TAKEN
+
+    server = Server(script=script)
+    with suppress(NotNow):
+        send_until_idle(make_sender(Gone(unit, stop), clock, server.connect, connections=1), stop)
+    assert clock.monotonic() - stopped_at[0] < 30
+    send_until_idle(make_sender(unit, clock, server.connect), threading.Event())
+    assert server.taken == everybody(40)
+    assert counts(unit, edition) == {"accepted": 40}
