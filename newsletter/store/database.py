@@ -30,6 +30,16 @@ HEAD = "0004"
 BUSY_MS = 30_000
 """How long a SQLite write waits for another process's write."""
 
+PATIENCE = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+"""How long a PostgreSQL server that is cut off from us may keep a thread waiting, in libpq's words: some 20 seconds.
+Left to itself the system would wait for hours, and a stop with it. What the URL says of them wins."""
+
 SENDER_LOCK = 0x6E6C_7365_6E64
 """Key of the PostgreSQL advisory lock of the sending process: 'nlsend' in ASCII."""
 
@@ -48,7 +58,8 @@ def connect(url: str) -> Engine:
             engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000})
             _settle_sqlite(engine)
             return engine
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        patience = {name: value for name, value in PATIENCE.items() if name not in parsed.query}
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=patience)
     except ArgumentError as error:
         message = "NEWSLETTER_DATABASE_URL is not a database URL; an example is sqlite:///data/newsletter.db"
         raise InputError(message) from error

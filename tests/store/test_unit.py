@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, make_url, select
 from sqlalchemy.exc import DBAPIError
 
 from newsletter.errors import NewsletterError, NotNow
@@ -117,3 +117,21 @@ def test_two_that_wait_for_each_other(postgres_url: str) -> None:
         thread.join()
     engine.dispose()
     assert {type(one) for one in ended} == {NotNow, type(None)}
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_cut_off_is_given_up(postgres_url: str) -> None:
+    """A thread waits no longer for it than a stop may take, unless the URL says so."""
+    words = {"tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "connect_timeout"}
+    engine = connect(postgres_url)
+    own = connect(
+        make_url(postgres_url).update_query_dict({"keepalives_idle": "7"}).render_as_string(hide_password=False)
+    )
+    for one, idle in ((engine, "10"), (own, "7")):
+        with one.connect() as connection:
+            set_ = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+        one.dispose()
+        assert words <= set_.keys()
+        assert set_["keepalives_idle"] == idle
+        assert int(set_["tcp_user_timeout"]) <= 25_000
+        assert int(set_["keepalives_interval"]) * int(set_["keepalives_count"]) + int(idle) <= 25
