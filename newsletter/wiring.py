@@ -34,8 +34,9 @@ from newsletter.engine.calls import Calls
 from newsletter.engine.herald import Herald
 from newsletter.engine.outside import AlertCommand, Ping
 from newsletter.engine.purge import Purge
-from newsletter.engine.send import Sender, SendRules
+from newsletter.engine.send import Sender
 from newsletter.engine.service import SenderLoop
+from newsletter.engine.terms import SendRules
 from newsletter.engine.tick import Bell
 from newsletter.engine.watch import Watch
 from newsletter.flows.adopt import Home, hold

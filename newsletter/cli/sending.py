@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from newsletter.core.cadence import Cadence, Slot
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
-    from newsletter.engine.send import Pass
+    from newsletter.engine.terms import Pass
     from newsletter.flows.send_now import Plan
     from newsletter.store.unit import Tx
     from newsletter.wiring import Application

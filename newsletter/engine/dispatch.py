@@ -137,7 +137,9 @@ class Dispatch:
             raise ended
 
     def _app(self, stop: threading.Event) -> App:
-        connector = PsycopgConnector(kwargs=dict(self.database), min_size=1, max_size=3, configure=_settle)
+        given = str(self.database.get("options", ""))
+        words = dict(self.database) | {"options": f"{given} -c search_path={SCHEMA}".strip()}
+        connector = PsycopgConnector(kwargs=words, min_size=1, max_size=3)
         app = App(connector=connector)
 
         @app.task(name=SEND_BLOCK, queue=QUEUE, retry=Patience())
@@ -151,11 +153,6 @@ class Dispatch:
             self.calls.put_in_order()
 
         return app
-
-
-async def _settle(connection: Any) -> None:  # noqa: ANN401 - the driver's, which only the store knows
-    await connection.execute(f"SET search_path TO {SCHEMA}")
-    await connection.commit()
 
 
 def _tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from newsletter.core.delivery import DeliveryState
 from newsletter.engine.calls import Calls
 from newsletter.engine.notices import NoticeSender, posting
-from newsletter.engine.send import Pass, Sender
+from newsletter.engine.send import Sender
+from newsletter.engine.terms import Pass
 from newsletter.errors import NewsletterError, NotNow
 from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries

@@ -20,7 +20,8 @@ from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.tip import TipDraft, TipStatus
 from newsletter.core.token import Keyring
-from newsletter.engine.send import Pass, Sender, SendRules
+from newsletter.engine.send import Sender
+from newsletter.engine.terms import Pass, SendRules
 from newsletter.engine.tick import Bell
 from newsletter.flows.freeze import Kitchen, freeze
 from newsletter.render.environment import make_environment

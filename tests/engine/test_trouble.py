@@ -18,8 +18,9 @@ from newsletter.clock import SystemClock
 from newsletter.core.delivery import DeliveryState, UncertainPolicy
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.pace import Limits
-from newsletter.engine.send import Pass, Sender
+from newsletter.engine.send import Sender
 from newsletter.engine.service import SenderLoop, send_until_idle
+from newsletter.engine.terms import Pass
 from newsletter.engine.tick import Bell
 from newsletter.errors import NewsletterError
 from newsletter.flows import hold
