@@ -13,6 +13,7 @@ from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionStatus
 from newsletter.core.import_row import Fate
 from newsletter.core.notice import NoticeKey, NoticeKind
+from newsletter.core.reply import ReplyClass
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.errors import InputError
 from newsletter.flows.add_subscriber import add_subscriber, newcomer
@@ -24,6 +25,8 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store import notice as notices
+from newsletter.store import run as runs
+from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import consent, delivery, metadata, suppression
 from newsletter.store.unit import Unit
@@ -109,7 +112,8 @@ def test_an_answer_that_comes_after_the_erasure(unit: Unit, answered: DeliverySt
     edition = begin_edition(unit)
     with unit.write() as tx:
         [row] = tx.execute(select(delivery.c.id)).scalars()
-        assert deliveries.mark(tx, [DeliveryId(row)], now=START)
+        who = workers.start(tx, name="a", machine="a", now=START)
+        assert runs.mark(tx, [DeliveryId(row)], who=who, now=START)
     erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
     outcome = Outcome(
         state=answered,
@@ -122,13 +126,13 @@ def test_an_answer_that_comes_after_the_erasure(unit: Unit, answered: DeliverySt
         reply_text="<ada@example.org> unknown",
     )
     with unit.write() as tx:
-        deliveries.record(tx, [(DeliveryId(row), outcome)])
+        runs.record(tx, [(DeliveryId(row), outcome, ReplyClass.HARD)])
     assert outcomes(unit, edition) == [(None, answered.value, "The mailbox is unknown.", "")]
     with unit.write() as tx:
         if deliveries.gather(tx, edition.id, now=START):
-            assert deliveries.mark(tx, [DeliveryId(row)], now=START) == []
-    [(who, state, _, _)] = outcomes(unit, edition)
-    assert (who, state) == (None, "rejected" if answered is DeliveryState.REJECTED else "skipped")
+            assert runs.mark(tx, [DeliveryId(row)], who=who, now=START) == []
+    [(person, state, _, _)] = outcomes(unit, edition)
+    assert (person, state) == (None, "rejected" if answered is DeliveryState.REJECTED else "skipped")
 
 
 def test_an_erased_person_stays_out(unit: Unit) -> None:
