@@ -194,7 +194,8 @@ class Courier:
                 continue
             self._connection = opened
             self.crew.count_connected(1)
-        return True
+        # To open one may have taken long, and a stop may have come meanwhile.
+        return not self.crew.ended
 
     def _linger(self) -> bool:
         """Stay while others hold what a connection without an answer gives back; False when it is time to go home."""

@@ -191,11 +191,18 @@ class Sender:
             with self.unit.write() as tx:
                 who = workers.start(tx, name=self.process, machine=self.machine, now=self.clock.now())
                 identity = installations.get(tx).identity
-            journal = Journal.open(
+            self._worker = _Enlisted(who, self._journal(who, identity))
+        return self._worker
+
+    def _journal(self, who: WorkerId, identity: str) -> Journal:
+        try:
+            return Journal.open(
                 self.journals, identity=identity, worker=who, tracks=self.rules.connections, machine=self.machine
             )
-            self._worker = _Enlisted(who, journal)
-        return self._worker
+        except Stop:
+            with self.unit.write() as tx:
+                workers.end(tx, who, now=self.clock.now())
+            raise
 
     def _tell(self, trouble: str, *, well: bool) -> None:
         """Raise an alert when the relay is in trouble, and clear it once mail goes out again."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -17,7 +18,7 @@ from newsletter.engine.crew import Crew
 from newsletter.engine.journal import Journal
 from newsletter.engine.send import Sender
 from newsletter.engine.service import send_until_idle
-from newsletter.errors import NotNow
+from newsletter.errors import NotNow, Stop
 from newsletter.store import installation
 from newsletter.store import run as runs
 from newsletter.store import worker as workers
@@ -370,3 +371,41 @@ def test_a_stop_while_the_database_is_gone(unit: Unit, clock: FixedClock, frozen
     send_until_idle(make_sender(unit, clock, server.connect), threading.Event())
     assert server.taken == everybody(40)
     assert counts(unit, edition) == {"accepted": 40}
+
+
+def test_a_stop_that_comes_while_a_connection_is_opened(
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]
+) -> None:
+    """Nothing goes over it any more: who asked for the stop may have waited for long already."""
+    edition = frozen(30)
+    stop = threading.Event()
+    server = Server()
+    opened: list[ScriptedConnection] = []
+
+    def connect() -> Connection | ConnectFailure:
+        if opened:
+            stop.set()
+        opened.append(ScriptedConnection(server))
+        return opened[-1]
+
+    sender = make_sender(unit, clock, connect, connections=1)
+    # The first one is too old when it has its run.
+    send_until_idle(sender, stop, progress=lambda _: opened[0].close())
+    assert server.asked.total() == 0
+    assert counts(unit, edition) == {"queued": 30}
+
+
+def test_a_journal_that_cannot_be_made(
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], tmp_path: Path
+) -> None:
+    """Nothing is sent without it, and nobody passes for a worker who could not become one."""
+    frozen(1)
+    server = Server()
+    sender = make_sender(unit, clock, server.connect)
+    (tmp_path / "file").touch()
+    sender.journals = tmp_path / "file"
+    with pytest.raises(Stop, match="journal"):
+        send_until_idle(sender, threading.Event())
+    with unit.read() as tx:
+        assert not workers.alive(tx, now=clock.now())
+    assert server.asked.total() == 0
