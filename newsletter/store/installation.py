@@ -177,7 +177,14 @@ FARTHEST = 60.0
 
 def load_quota(tx: Tx, name: str) -> str | None:
     """Return a stored sliding window, None when nothing was ever reserved."""
-    return tx.execute(select(quota.c.window).where(quota.c.name == name).with_for_update()).scalar()
+    query = select(quota.c.window).where(quota.c.name == name).with_for_update()
+    found: str | None = tx.execute(query).scalar()
+    if found is None and tx.dialect.name == "postgresql":
+        # A row that is not there cannot be held: two workers that begin at once must not both find nothing.
+        made = postgresql_insert(quota).values(name=name, window="").on_conflict_do_nothing()
+        tx.execute(made)
+        found = tx.execute(query).scalar()
+    return found or None
 
 
 def save_quota(tx: Tx, name: str, window: str) -> None:

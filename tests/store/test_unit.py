@@ -135,3 +135,28 @@ def test_a_server_that_is_cut_off_is_given_up(postgres_url: str) -> None:
         assert set_["keepalives_idle"] == idle
         assert int(set_["tcp_user_timeout"]) <= 25_000
         assert int(set_["keepalives_interval"]) * int(set_["keepalives_count"]) + int(idle) <= 25
+
+
+def test_two_that_begin_a_quota(unit: Unit, database_url: str) -> None:
+    """The second one knows what the first one took, though there was no row yet when both looked."""
+    engine = connect(database_url)
+    other = open_unit(engine)
+    looked = threading.Event()
+    found: list[str | None] = []
+
+    def take() -> None:
+        with other.write() as tx:
+            found.append(installation.load_quota(tx, "relay"))
+            looked.set()
+            installation.save_quota(tx, "relay", "second")
+
+    thread = threading.Thread(target=take)
+    with unit.write() as tx:
+        assert installation.load_quota(tx, "relay") is None
+        thread.start()
+        # It does not get that far before this one has committed.
+        assert not looked.wait(0.5)
+        installation.save_quota(tx, "relay", "first")
+    thread.join()
+    engine.dispose()
+    assert found == ["first"]
