@@ -220,7 +220,7 @@ class Courier:
                 self.crew.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
                 return False
             # Real time: what is waited for happens in other threads, not on a clock.
-            return not self.crew.over.wait(NAP) and not self.crew.ended
+            return not self.crew.dry.wait(NAP) and not self.crew.ended
         finally:
             self.crew.count_idle(-1)
 

@@ -62,6 +62,8 @@ class Crew:
             self.needs_person = self.needs_person or needs_person
             self.wait = max(self.wait, wait)
         self.over.set()
+        # Nobody need wait any longer for a place, either.
+        self.dry.set()
 
     def count_idle(self, change: int) -> int:
         """Note that a courier began or ceased to wait, or went home; return how many do."""

@@ -51,10 +51,8 @@ class Round:
         self.clock.set(now)
         self.bell.tick()
         before = self._seen
-        with self.application.sender_lock() as mine:
-            sender = self.application.sender()
-            sender.still_mine = mine
-            send_until_idle(sender, threading.Event())
+        with self.application.right_to_send():
+            send_until_idle(self.application.sender(), threading.Event())
         for one in self.catcher.caught[before:]:
             self.got.setdefault(one.rcpt_to, []).append(now)
         self._seen = len(self.catcher.caught)
