@@ -18,9 +18,12 @@ from newsletter.core.edition import Edition, EditionStatus
 from newsletter.engine.send import Sender
 from newsletter.flows import hold
 from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import report
+from newsletter.store import run as runs
+from newsletter.store import worker as workers
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
 from newsletter.transport.base import ConnectFailure
@@ -74,11 +77,13 @@ def play(server: Server, steps: Iterator[Step]) -> None:
     server.opening, server.script = opening, script
 
 
-def die(unit: Unit, edition: Edition, sender: Sender) -> None:
-    """Mark somebody as a sender does, and leave it at that, as `kill -9` does; then start again."""
+def die(unit: Unit, sender: Sender) -> None:
+    """Mark somebody as a sender does whose journal is lost, and leave it at that; then start again."""
+    now = sender.clock.now()
     with unit.write() as tx:
-        for number in editions.open_blocks(tx, edition.id):
-            deliveries.mark(tx, deliveries.queued(tx, edition.id, number)[:1], now=sender.clock.now())
+        who = workers.start(tx, name="one that dies", machine="", now=now)
+        for one in blocks.claimable(tx, now=now):
+            runs.mark(tx, runs.queued(tx, one)[:1], who=who, now=now)
     sender.recover()
 
 
@@ -138,7 +143,7 @@ def run(unit: Unit, steps: list[Step], how: SimpleNamespace) -> None:
         if between:
             act = between.pop()
             if act == "die":
-                die(unit, edition, sender)
+                die(unit, sender)
             else:
                 hold.pause(unit, edition, who="ann", why="", now=clock.now())
         clock.turn(minutes=40)
