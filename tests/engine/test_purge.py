@@ -20,8 +20,9 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import notice as notices
+from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
-from newsletter.store.schema import alert, block, delivery, notice
+from newsletter.store.schema import alert, block, delivery, notice, worker
 from newsletter.store.unit import Unit
 from tests.conftest import START, FixedClock
 from tests.engine.conftest import add_people
@@ -251,3 +252,14 @@ def test_a_clock_that_leaps_for_a_moment_deletes_nothing(unit: Unit) -> None:
         assert deliveries.counts(tx, edition.id)[DeliveryState.ACCEPTED] == 1
     assert purge.work(wrong) == 0
     assert purge.work(wrong + EVERY) > 0
+
+
+def test_what_is_known_of_senders_of_long_ago_goes(sqlite_unit: Unit) -> None:
+    """A sender that ended over ninety days ago is forgotten, one that ended since is not."""
+    with sqlite_unit.write() as tx:
+        for name, days in (("old", 91), ("late", 89)):
+            who = workers.start(tx, name=name, machine="one", now=ENDED)
+            workers.end(tx, who, now=ENDED + EVERY - timedelta(days=days))
+    run(sqlite_unit, ENDED + EVERY)
+    with sqlite_unit.read() as tx:
+        assert [one for (one,) in tx.execute(select(worker.c.name))] == ["late"]
