@@ -76,7 +76,7 @@ _OF_STATE = {
 
 def record(tx: Tx, settled: Sequence[Settled], *, who: WorkerId, now: datetime) -> None:
     """Write what became of messages, count it, and note the people whose address is no more."""
-    runs.record(tx, [(one.delivery, one.outcome, one.kind) for one in settled])
+    runs.record(tx, [(one.delivery, one.outcome, one.kind) for one in settled], who=who)
     counts: defaultdict[EditionId, Counter[str]] = defaultdict(Counter)
     for one in settled:
         if one.outcome.suppress:

@@ -205,6 +205,8 @@ def still_good(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId) -> set[Deliv
     return {DeliveryId(one) for one in tx.execute(_STILL_GOOD, {"ids": ids, "who": who}).scalars()}
 
 
+_ANYBODY = WorkerId(0)
+
 _RECORDED = (
     "state",
     "reason",
@@ -230,7 +232,8 @@ _TEXT = {
 
 _RECORD = (
     update(delivery)
-    .where(delivery.c.id == bindparam("row"), _IS_OPEN)
+    # What another worker has by now is its business; only that a server took it is news whoever has it.
+    .where(delivery.c.id == bindparam("row"), _IS_OPEN, or_(_WHO == _ANYBODY, delivery.c.worker == _WHO))
     .values({name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED} | _TEXT)
 )
 
@@ -262,8 +265,8 @@ def _record_taken(dialect: str) -> Update:
     )
 
 
-def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]]) -> None:
-    """Write what became of deliveries that were marked."""
+def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *, who: WorkerId = _ANYBODY) -> None:
+    """Write what became of deliveries that were marked, by a certain worker if one is named."""
     taken = [one for one in outcomes if one[1].state is DeliveryState.ACCEPTED]
     others = [one for one in outcomes if one[1].state is not DeliveryState.ACCEPTED]
     if taken:
@@ -276,7 +279,7 @@ def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]]) -
         tx.execute(
             _RECORD,
             [
-                {"row": row, **{f"new_{name}": getattr(outcome, name) for name in _RECORDED}}
+                {"row": row, "who": who, **{f"new_{name}": getattr(outcome, name) for name in _RECORDED}}
                 | {"new_state": outcome.state.value, "new_kind": kind.value}
                 for row, outcome, kind in others
             ],

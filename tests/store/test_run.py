@@ -178,3 +178,21 @@ def test_what_the_dead_left(rows: Rows) -> None:
         assert len(runs.marked_by_none_of(tx, [])) == 3
         assert runs.marked_by_none_of(tx, [rows.ann], before=SOON) == []
         assert len(runs.marked_by_none_of(tx, [rows.ann], before=SOON + timedelta(seconds=1))) == 2
+
+
+def test_a_late_word_about_what_another_has(rows: Rows) -> None:
+    """What moved on to another worker stays there, whatever the first one heard; that it was taken is always news."""
+    for place, outcome, state in ((0, LATER, DeliveryState.SENDING), (1, TAKEN, DeliveryState.ACCEPTED)):
+        rows.mark(rows.ann, place)
+        with rows.unit.write() as tx:
+            # It was given up, and queued again at a person's word.
+            tx.execute(
+                update(delivery).where(delivery.c.id == rows.ids[place]).values(state=DeliveryState.QUEUED.value)
+            )
+        rows.mark(rows.bob, place)
+        with rows.unit.write() as tx:
+            runs.record(tx, [(rows.ids[place], outcome, ReplyClass.SYSTEM)], who=rows.ann)
+        assert rows.row(place).state is state
+    with rows.unit.write() as tx:
+        runs.record(tx, [(rows.ids[0], LATER, ReplyClass.SYSTEM)], who=rows.bob)
+    assert rows.row(0).state is DeliveryState.DEFERRED
