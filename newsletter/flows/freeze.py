@@ -117,15 +117,21 @@ def waves_again(tx: Tx, kitchen: Kitchen, of: Edition, *, now: datetime) -> Sequ
     if kitchen.waves is None or not of.local or slot is None:
         return ()
     cadence = kitchen.waves.cadence
-    at = wall_time(cadence, slot) if not slot.extra else _hour_of(tx, of)
+    at = wall_time(cadence, slot) if not slot.extra else _hour_of(tx, of, home=cadence.zone)
     home = instant(of.date, at, cadence.zone)
     return waves(kitchen.waves, replace(slot, sends_at=of.sends_at, home=home), reader_zones(tx), now=now)
 
 
-def _hour_of(tx: Tx, of: Edition) -> time:
-    """Return the hour of an extra date, which its waves alone show once it is frozen; the last one was on time."""
-    last = wave_rows.standings(tx, of.id)[-1]
-    return local(last.not_before, zone_of(last.label)).time()
+def _hour_of(tx: Tx, of: Edition, *, home: str) -> time:
+    """Return the hour of an extra date, which its waves alone show once it is frozen.
+
+    The first wave began at it if the edition was on time, else the last; but those in whose zone it was past may have
+    been put beside the publication's own zone.
+    """
+    begins = wave_rows.begins(tx, of.id)
+    last = max(begins, key=lambda one: (one[1], zone_of(one[0]) == home))
+    label, at = next((one for one in begins if one[1] == of.sends_at), last)
+    return local(at, zone_of(label)).time()
 
 
 def new_nonce() -> str:

@@ -104,6 +104,17 @@ def standings(tx: Tx, of: EditionId) -> Sequence[WaveStanding]:
     ]
 
 
+def begins(tx: Tx, of: EditionId) -> Sequence[tuple[str, datetime]]:
+    """Return label and instant of each wave in order of time, also of one whose people all wait for another try."""
+    query = (
+        select(block.c.wave, func.min(block.c.not_before).label("at"))
+        .where(block.c.edition_id == of, block.c.wave != "", block.c.not_before.is_not(None))
+        .group_by(block.c.wave)
+        .order_by(func.min(block.c.not_before), block.c.wave)
+    )
+    return [(row.wave, row.at) for row in tx.execute(query)]
+
+
 def coming(tx: Tx, *, now: datetime) -> Coming | None:
     """Return the next wave, of whichever edition that is being sent, whose hour has not come."""
     waits = (

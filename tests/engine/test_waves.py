@@ -21,6 +21,7 @@ from newsletter.flows.proof import Office, make_proof
 from newsletter.flows.queue_tip import Review
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.flows.send_now import early_slot
+from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
@@ -383,6 +384,45 @@ def test_what_replaces_an_edition_keeps_its_waves(world: Unit, clock: FixedClock
         ("America/New_York", NEW_YORK + at, 5),
         ("Pacific/Honolulu", HONOLULU + at, 5),
     ]
+
+
+def begun_on_an_extra_date(world: Unit, clock: FixedClock, *, passed: PassedZones = PassedZones.AT_ONCE) -> Edition:
+    """Freeze the extra Monday of 2 November at noon, on time, when it begins in Auckland."""
+    local_bell(world, clock, passed=passed).tick()
+    review = Review(kitchen=KITCHEN, cadence=CADENCE, now=clock.now())
+    add_slot(world, date(2026, 11, 2), time(12), review, tip=None, who="t")
+    return begun(world, clock, AUCKLAND - timedelta(hours=21), passed=passed)
+
+
+def test_what_replaces_an_extra_date_that_is_tried_again_everywhere(world: Unit, clock: FixedClock) -> None:
+    """The mail server put everybody off, so that nobody is in a wave any more: the right tip goes out at once."""
+    wrong = begun_on_an_extra_date(world, clock)
+    now = HONOLULU - timedelta(hours=20)
+    with world.write() as tx:
+        tx.execute(update(delivery).values(state="deferred", attempts=1, next_attempt_at=now))
+    with world.write() as tx:
+        deliveries.gather(tx, wrong.id, now=now)
+        [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
+    right = replace_edition(world, kitchen(), wrong, tip, who="t", why="a slip", now=now).opened.edition
+
+    assert right.audience == 15
+
+
+def test_the_hour_of_an_extra_date_is_not_that_of_zones_already_past(world: Unit, clock: FixedClock) -> None:
+    """Begun late, Kiritimati gets it with New York, at 07:00 there; what replaces it keeps to noon elsewhere."""
+    with world.write() as tx:
+        moved = update(subscriber).where(subscriber.c.time_zone == "Pacific/Honolulu")
+        tx.execute(moved.values(time_zone="Pacific/Kiritimati"))
+    wrong = begun_on_an_extra_date(world, clock, passed=PassedZones.WITH_PUBLICATION)
+    with world.read() as tx:
+        [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
+    before = standings(world, wrong)
+    served = kitchen(passed=PassedZones.WITH_PUBLICATION)
+    now = AUCKLAND - timedelta(hours=21)
+    right = replace_edition(world, served, wrong, tip, who="t", why="a slip", now=now).opened.edition
+
+    assert before[-1][0] == "Pacific/Kiritimati"
+    assert standings(world, right) == before
 
 
 def test_the_proof_tells_the_waves(world: Unit) -> None:
