@@ -23,9 +23,14 @@ def clock_time_utc(instant: dt.datetime) -> str:
     return f"{utc:%H:%M} UTC on {utc.day} {utc:%b %Y}"
 
 
-def uncertain_sentence(count: int, edition: str) -> str:
+def uncertain_sentence(count: int, edition: str, *, cancelled: bool = False) -> str:
     """Say what `uncertain` means for the edition of this name and what a person can do; it is never shown without."""
     who, she = ("1 person", "she") if count == 1 else (f"{count:,} people", "they")
+    if cancelled:
+        return (
+            f"{who} may or may not have it, and nothing of it is sent again. "
+            f"`edition resolve {edition}` with --accepted or --rejected settles it, should you find out."
+        )
     return (
         f"{who} may or may not have it. Do nothing: {she} may miss one. "
         f"`edition resolve {edition} --resend`: {she} may get two."
@@ -131,7 +136,8 @@ class Receipt:
         if self.rejected:
             lines.append(_people(self.rejected, "was", "were") + " refused by a mail server for good.")
         if self.uncertain:
-            lines.append(uncertain_sentence(self.uncertain, self.name))
+            cancelled = self.status is EditionStatus.CANCELLED
+            lines.append(uncertain_sentence(self.uncertain, self.name, cancelled=cancelled))
         if self.expired:
             lines.append(_people(self.expired, "was", "were") + " given up: the time for trying again ran out.")
         if self.skipped:

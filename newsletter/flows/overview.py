@@ -220,7 +220,8 @@ def _about_edition(one: Story, told: set[tuple[AlertKind, str]], now: datetime) 
         who = "1 person waits" if receipt.open == 1 else f"{receipt.open:,} people wait"
         yield f"The edition of {name} is paused{why}, and {who}. `newsletter edition resume {name}` goes on."
     if receipt.uncertain and now - one.edition.started_at < UNCERTAIN_STANDS:
-        yield f"In the edition of {name}: {uncertain_sentence(receipt.uncertain, name)}"
+        cancelled = one.edition.status is EditionStatus.CANCELLED
+        yield f"In the edition of {name}: {uncertain_sentence(receipt.uncertain, name, cancelled=cancelled)}"
 
 
 def _about_silence(

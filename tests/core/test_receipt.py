@@ -83,6 +83,13 @@ def test_the_uncertain_sentence() -> None:
     assert uncertain_sentence(3, "2026-11-24") in replace(FULL, uncertain=3, accepted=1198).sentences()
 
 
+def test_a_cancelled_edition_offers_nothing_that_is_refused() -> None:
+    """Nothing of a cancelled edition is sent again, so that the sentence names only what can be done."""
+    said = replace(FULL, uncertain=3, accepted=1198, status=EditionStatus.CANCELLED).sentences()
+    assert uncertain_sentence(3, "2026-11-24", cancelled=True) in said
+    assert not any("--resend" in one for one in said)
+
+
 def test_the_gap_in_words() -> None:
     """A report that does not add up names the gap, in either direction, and what to run."""
     assert replace(FULL, accepted=1200).sentences()[-1] == (
