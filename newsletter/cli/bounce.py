@@ -10,7 +10,7 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.output import Json, Yes, confirm, one_line, plural, print_json, say, table, warn
+from newsletter.cli.output import Json, Yes, confirm, one_line, plural, print_json, say, sentence, table, warn
 from newsletter.errors import NewsletterError
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def read(
             here, recipient or here.environ.get("ORIGINAL_RECIPIENT") or here.environ.get("RECIPIENT", "")
         )
     except NewsletterError as error:
-        warn(f"newsletter: {error} The mail server should try again later.")
+        # On one line: it ends up in the log of the mail server.
+        why = " ".join((sentence(str(error)), *map(sentence, error.details)))
+        warn(f"newsletter: {why} The mail server should try again later.")
         raise typer.Exit(TRY_AGAIN) from error
     except Exception as error:
         logging.getLogger(__name__).exception("the mail could not be read; the mail server should try again later")
