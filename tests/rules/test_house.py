@@ -36,7 +36,7 @@ def locked(name: str) -> dict[str, str]:
 ASKED = [text for group in (PROJECT["dependencies"], *EXTRAS.values()) for text in group]
 DIRECT = {
     "requirements.lock": names(PROJECT["dependencies"]),
-    "requirements-postgres.lock": names(PROJECT["dependencies"] + EXTRAS["postgres"]),
+    "requirements-postgres.lock": names(PROJECT["dependencies"] + EXTRAS["postgres"] + EXTRAS["dkim"]),
     "requirements-dev.lock": names(ASKED),
     "requirements-build.lock": {"hatchling"},
 }
