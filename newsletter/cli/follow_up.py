@@ -60,7 +60,7 @@ def replace(
     if done.drafted and not as_json:
         say(f"Nobody got “{wrong.title}”. It is a draft again: `newsletter tip approve {wrong.tip_slug}` queues it.")
     elif done.opened.new and not as_json:
-        _hint_correction(outlook)
+        _hint_correction(here, outlook)
     work(here.app, done.opened.edition, as_json=as_json)
 
 
@@ -130,7 +130,14 @@ def _tell(done: FollowUp, *, quiet: bool) -> None:
         say(f"It was pinned to {done.unpinned}; that date takes its tip from the queue now.")
 
 
-def _hint_correction(outlook: Outlook) -> None:
+def _hint_correction(here: State, outlook: Outlook) -> None:
+    from newsletter.store import report
+
+    with here.app.unit.read() as tx:
+        receipt = report.receipt(tx, outlook.of)
+    if not (receipt.accepted or receipt.uncertain or receipt.open):
+        # Tried, and taken from nobody.
+        return
     warn(
         f"Those who got “{outlook.of.title}” hear nothing more of it; "
         f"`newsletter edition correct {outlook.of.name} --tip TIP` mails them."

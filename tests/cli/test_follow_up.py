@@ -41,6 +41,14 @@ def test_replace(home: Home, world: World, mail: Catcher) -> None:
     assert "edition replace" in home.run("log").out
 
 
+def test_replace_what_reached_nobody(home: Home, world: World, mail: Catcher) -> None:
+    """Where the mail server put off or refused whoever was tried, nobody is to be written a correction."""
+    world.settle(world.wrong, DeliveryState.REJECTED, 0)
+    ran = home.run("edition", "replace", name(world), "--tip", "right")
+    assert ran.code == 0, ran.err
+    assert "edition correct" not in ran.err
+
+
 def test_replace_twice(home: Home, world: World, mail: Catcher) -> None:
     """Given again, the command opens nothing and mails nobody twice."""
     first = home.run("edition", "replace", "last", "--tip", "right")
