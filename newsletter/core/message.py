@@ -168,7 +168,8 @@ def plain_value(value: str) -> str:
     if value.isascii() and value.isprintable():
         return " ".join(value[:LONGEST_VALUE].split())
     kept = "".join(c for c in " ".join(value.split()) if unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"})
-    return unicodedata.normalize("NFC", _OVERRIDES.sub("", kept))[:LONGEST_VALUE].strip()
+    # Split once more: what was taken out may have stood between two blanks.
+    return " ".join(unicodedata.normalize("NFC", _OVERRIDES.sub("", kept))[:LONGEST_VALUE].split())
 
 
 def _raw_value(name: str, recipient: Recipient) -> str:

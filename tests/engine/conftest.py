@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -120,9 +119,7 @@ def make_sender(
         "jitter": lambda: 0.0,
     } | rules
     settled = SendRules(**decided)  # type: ignore[arg-type]
-    url = unit._engine.url
-    journals = Path(tempfile.gettempdir()) / f"newsletter-journals-{os.getpid()}" / Path(str(url.database)).name
-    return Sender(
+    made = Sender(
         unit=unit,
         clock=clock,
         pool=Pool(
@@ -138,9 +135,31 @@ def make_sender(
         rules=settled,
         process="test 1",
         machine="test machine",
-        journals=journals,
-        sole=url.get_backend_name() == "sqlite",
+        journals=journals_of(unit),
+        sole=unit._engine.dialect.name == "sqlite",
     )
+    MADE.append(made)
+    return made
+
+
+def journals_of(unit: Unit) -> Path:
+    """Return a folder of this database's own: all test databases bear the identity of one template."""
+    place = Path(str(unit._engine.url.database))
+    return place.parent / "journal" if place.is_absolute() else Path(JOURNALS.name) / place.name
+
+
+JOURNALS = tempfile.TemporaryDirectory(prefix="newsletter-journals-")
+MADE: list[Sender] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_journals() -> Iterator[None]:
+    """Let no journal of a sender outlive its test: thousands of tests would run out of open files."""
+    yield
+    for sender in MADE:
+        if sender._worker is not None:
+            sender._worker.journal.close(keep=True)
+    MADE.clear()
 
 
 def first_slot() -> Slot:

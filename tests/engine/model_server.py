@@ -267,9 +267,12 @@ class _Session:
         move = self.turn.move
         if move is Move.UNKNOWN_USER_BUT_GO_ON:
             self.say(b"354 Go on\r\n")
-            assert self.content() == b"", "content for nobody"
-            self.say(NO_RECIPIENT)
-            return True
+            content = self.content()
+            assert not content, "content for nobody"
+            # None: the sender hung up instead, since what it had announced must not go out any more.
+            if content is not None:
+                self.say(NO_RECIPIENT)
+            return content is not None
         if self.refused:
             self.say(NO_RECIPIENT)
             return True

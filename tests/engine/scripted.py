@@ -79,7 +79,9 @@ class Server:
         answer = self.script(envelope.rcpt_to, nth)
         with self.lock:
             self.taken[envelope.rcpt_to] += answer.took
-            self.contents.setdefault(envelope.rcpt_to, []).append(envelope.content)
+            # Only after the last dot is there anything that a reader could have got.
+            if answer.reply.phase is Phase.DOT:
+                self.contents.setdefault(envelope.rcpt_to, []).append(envelope.content)
             self.last[envelope.rcpt_to] = answer
         return answer
 

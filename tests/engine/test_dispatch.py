@@ -117,7 +117,8 @@ def test_while_the_sender_rests_no_job_holds_a_place(
         until(lambda: not any(state == "doing" for _, state, _ in found(unit)) and not calls.listening)
         times = [at for _, _, at in found(unit)]
         assert len(times) == 6
-        assert 2 <= sum(at is not None for at in times) < 6
+        # How many were begun before the rest was heard of is a matter of moments.
+        assert sum(at is not None for at in times) >= 2
         assert all(at > CLOCK.now() + timedelta(seconds=30) for at in times if at is not None)
         calls.go_on()
         until(lambda: any(state == "doing" for _, state, _ in found(unit)))
