@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import func, select, update
 
 from newsletter.core.cadence import SlotState, slot_on
-from newsletter.core.edition import Edition
 from newsletter.core.proof import Change
 from newsletter.core.token import Keyring
 from newsletter.core.wave import PassedZones
@@ -19,12 +18,9 @@ from newsletter.flows.freeze import freeze
 from newsletter.flows.plan import PlanRules, outlook
 from newsletter.flows.proof import Office, make_proof
 from newsletter.flows.queue_tip import Review
-from newsletter.flows.replace_edition import replace_edition
 from newsletter.flows.send_now import early_slot
-from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import slot as slots
-from newsletter.store import tip as tips
 from newsletter.store import wave as waves
 from newsletter.store.edition import BLOCK_SIZE
 from newsletter.store.schema import block, delivery, subscriber
@@ -37,13 +33,15 @@ from tests.engine.wave_world import (
     GRACE,
     HONOLULU,
     NEW_YORK,
+    WORLD,
     add_readers,
+    begun,
     kitchen,
     local_bell,
+    standings,
 )
 from tests.flows.tip_world import KITCHEN, queue, tip_file
 
-WORLD = {"Pacific/Auckland": 2, "Europe/Berlin": 3, "America/New_York": 4, "": 1, "Pacific/Honolulu": 5}
 TUESDAY = date(2026, 11, 3)
 RULES = PlanRules(cadence=CADENCE, lineup=KITCHEN.rules, grace=GRACE)
 
@@ -54,22 +52,6 @@ def world(unit: Unit) -> Unit:
     add_readers(unit, WORLD)
     queue(unit, tip_file("first"), tip_file("second"))
     return unit
-
-
-def standings(unit: Unit, edition: Edition) -> list[tuple[str, datetime, int]]:
-    """Return label, instant and people of each wave."""
-    with unit.read() as tx:
-        return [(one.label, one.not_before, one.people) for one in waves.standings(tx, edition.id)]
-
-
-def begun(unit: Unit, clock: FixedClock, at: datetime, *, passed: PassedZones = PassedZones.AT_ONCE) -> Edition:
-    """Let the service start at noon on 1 November, and tick at an instant; return the edition this froze."""
-    bell = local_bell(unit, clock, passed=passed)
-    assert bell.tick() is None
-    clock.set(at)
-    edition = bell.tick()
-    assert edition is not None
-    return edition
 
 
 def test_the_first_wave_freezes_the_edition(world: Unit, clock: FixedClock) -> None:
@@ -360,69 +342,6 @@ def test_many_zones_that_nobody_knows(unit: Unit, clock: FixedClock) -> None:
     assert [people for _, _, people in standings(unit, edition)] == [1, 600]
     with unit.read() as tx:
         assert editions.by_id(tx, edition.id).audience == 601
-
-
-@pytest.mark.parametrize("extra", [False, True], ids=["a weekly date", "an extra date"])
-def test_what_replaces_an_edition_keeps_its_waves(world: Unit, clock: FixedClock, *, extra: bool) -> None:
-    """A wrong tip is stopped after Auckland's wave: the right one goes to everybody else at their own hour."""
-    at = timedelta()
-    if extra:
-        at = timedelta(days=-1, hours=3)
-        local_bell(world, clock).tick()
-        review = Review(kitchen=KITCHEN, cadence=CADENCE, now=clock.now())
-        add_slot(world, date(2026, 11, 2), time(12), review, tip=None, who="t")
-    wrong = begun(world, clock, AUCKLAND + at)
-    with world.write() as tx:
-        tx.execute(update(delivery).where(delivery.c.block < waves.STRIDE).values(state="accepted", attempts=1))
-        [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
-    now = AUCKLAND + at + timedelta(hours=1)
-    right = replace_edition(world, kitchen(), wrong, tip, who="t", why="a slip", now=now).opened.edition
-
-    assert (right.name, right.local) == (f"{wrong.date}.2", True)
-    assert standings(world, right) == [
-        ("Europe/Berlin", BERLIN + at, 3),
-        ("America/New_York", NEW_YORK + at, 5),
-        ("Pacific/Honolulu", HONOLULU + at, 5),
-    ]
-
-
-def begun_on_an_extra_date(world: Unit, clock: FixedClock, *, passed: PassedZones = PassedZones.AT_ONCE) -> Edition:
-    """Freeze the extra Monday of 2 November at noon, on time, when it begins in Auckland."""
-    local_bell(world, clock, passed=passed).tick()
-    review = Review(kitchen=KITCHEN, cadence=CADENCE, now=clock.now())
-    add_slot(world, date(2026, 11, 2), time(12), review, tip=None, who="t")
-    return begun(world, clock, AUCKLAND - timedelta(hours=21), passed=passed)
-
-
-def test_what_replaces_an_extra_date_that_is_tried_again_everywhere(world: Unit, clock: FixedClock) -> None:
-    """The mail server put everybody off, so that nobody is in a wave any more: the right tip goes out at once."""
-    wrong = begun_on_an_extra_date(world, clock)
-    now = HONOLULU - timedelta(hours=20)
-    with world.write() as tx:
-        tx.execute(update(delivery).values(state="deferred", attempts=1, next_attempt_at=now))
-    with world.write() as tx:
-        deliveries.gather(tx, wrong.id, now=now)
-        [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
-    right = replace_edition(world, kitchen(), wrong, tip, who="t", why="a slip", now=now).opened.edition
-
-    assert right.audience == 15
-
-
-def test_the_hour_of_an_extra_date_is_not_that_of_zones_already_past(world: Unit, clock: FixedClock) -> None:
-    """Begun late, Kiritimati gets it with New York, at 07:00 there; what replaces it keeps to noon elsewhere."""
-    with world.write() as tx:
-        moved = update(subscriber).where(subscriber.c.time_zone == "Pacific/Honolulu")
-        tx.execute(moved.values(time_zone="Pacific/Kiritimati"))
-    wrong = begun_on_an_extra_date(world, clock, passed=PassedZones.WITH_PUBLICATION)
-    with world.read() as tx:
-        [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
-    before = standings(world, wrong)
-    served = kitchen(passed=PassedZones.WITH_PUBLICATION)
-    now = AUCKLAND - timedelta(hours=21)
-    right = replace_edition(world, served, wrong, tip, who="t", why="a slip", now=now).opened.edition
-
-    assert before[-1][0] == "Pacific/Kiritimati"
-    assert standings(world, right) == before
 
 
 def test_the_proof_tells_the_waves(world: Unit) -> None:

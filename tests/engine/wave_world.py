@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 from newsletter.core.cadence import Cadence
+from newsletter.core.edition import Edition
 from newsletter.core.wave import PassedZones, WaveRules
 from newsletter.engine.tick import Bell
 from newsletter.flows.freeze import Kitchen
+from newsletter.store import wave as waves
 from newsletter.store.schema import subscriber
 from newsletter.store.unit import Unit
 from tests.conftest import FixedClock
@@ -17,6 +19,7 @@ from tests.flows.tip_world import KITCHEN
 
 CADENCE = Cadence(weekday=1, at=time(9), zone="America/New_York", locally=True)
 GRACE = timedelta(hours=36)
+WORLD = {"Pacific/Auckland": 2, "Europe/Berlin": 3, "America/New_York": 4, "": 1, "Pacific/Honolulu": 5}
 BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 AUCKLAND = datetime(2026, 11, 2, 20, tzinfo=UTC)
 BERLIN = datetime(2026, 11, 3, 8, tzinfo=UTC)
@@ -48,3 +51,19 @@ def add_readers(unit: Unit, zones: Mapping[str, int], *, since: datetime = BEFOR
             )
     with unit.write() as tx:
         tx.execute(subscriber.insert(), rows)
+
+
+def standings(unit: Unit, edition: Edition) -> list[tuple[str, datetime, int]]:
+    """Return label, instant and people of each wave."""
+    with unit.read() as tx:
+        return [(one.label, one.not_before, one.people) for one in waves.standings(tx, edition.id)]
+
+
+def begun(unit: Unit, clock: FixedClock, at: datetime, *, passed: PassedZones = PassedZones.AT_ONCE) -> Edition:
+    """Let the service start at noon on 1 November, and tick at an instant; return the edition this froze."""
+    bell = local_bell(unit, clock, passed=passed)
+    assert bell.tick() is None
+    clock.set(at)
+    edition = bell.tick()
+    assert edition is not None
+    return edition
