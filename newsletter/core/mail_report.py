@@ -248,6 +248,9 @@ _ORIGINAL = re.compile(
 def _is_bounce(mail: Mail) -> bool:
     if first(mail.headers, "x-failed-recipients") or _QMAIL in _words_of(mail)[:2_000]:
         return True
+    if _AWAY.match(_subject(mail)):
+        # Also a postmaster has holidays, and may say in any words that nothing is read meanwhile.
+        return False
     sender = f"{first(mail.headers, 'from')} {first(mail.headers, 'sender')}"
     return bool(_DAEMON.search(sender)) and bool(_FAILURE.search(f"{_subject(mail)} {_words_of(mail)[:2_000]}"))
 

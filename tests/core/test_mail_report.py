@@ -64,6 +64,15 @@ def test_traces_stand_in_the_order_of_trust() -> None:
     ]
 
 
+def test_a_postmaster_who_is_away_is_no_bounce() -> None:
+    """The subject tells a holiday notice, whatever its words say of what is not delivered meanwhile."""
+    raw = (
+        b"From: postmaster@example.org\nSubject: Out of office\nAuto-Submitted: auto-replied\n\n"
+        b"Mail to me will not be delivered: 550 5.1.1 no such user until Monday.\n"
+    )
+    assert read_report(raw).kind is ReportKind.AUTO_REPLY
+
+
 def test_the_returned_mail_is_not_what_the_server_said() -> None:
     """A tip about the number 550 5.1.1 does not make a bounce hard."""
     text = (
