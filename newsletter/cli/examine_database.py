@@ -135,7 +135,7 @@ def _zones(application: Application, tx: Tx) -> Iterator[Finding]:
         yield ok("time zones", f"{known}, all of them known")
         return
     text = f"{known}; {without:,} of {everybody:,} have none and get it at the publication's hour"
-    if without > everybody * MANY_WITHOUT_ZONE:
+    if without >= everybody * MANY_WITHOUT_ZONE:
         todo = "import a file with a column time_zone: it fills in what is missing (newsletter subscriber import)"
         yield warn("time zones", text, todo)
     else:

@@ -142,6 +142,8 @@ class Sender:
         with self.unit.write() as tx:
             blocks.release(tx, worker.id)
             workers.end(tx, worker.id, now=self.clock.now())
+            # Else it would seem to run for another minute.
+            installations.stopped(tx, self.process, part="sender")
 
     def work(self, stop: threading.Event, *, progress: Progress = lambda _: None) -> Pass:
         """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""

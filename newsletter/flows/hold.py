@@ -29,7 +29,7 @@ def pause(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) ->
     with unit.write() as tx:
         _refuse_closed(editions.by_id(tx, edition.id))
         moved = editions.move(
-            tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why or f"paused by {who}"
+            tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why or f"by {who}"
         )
         if moved:
             logs.add(tx, logs.Entry(at=now, who=who, what="edition pause", about=edition.name, why=why))
@@ -68,7 +68,7 @@ def cancel(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -
     """
     with unit.write() as tx:
         _refuse_closed(editions.by_id(tx, edition.id))
-        stopped = stop(tx, edition, why=why or f"cancelled by {who}", now=now)
+        stopped = stop(tx, edition, why=why or f"by {who}", now=now)
         if stopped.untouched:
             _give_tip_back(tx, edition, now=now)
         logs.add(tx, logs.Entry(at=now, who=who, what="edition cancel", about=edition.name, why=why))

@@ -20,6 +20,7 @@ from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import message_id
 from newsletter.store import installation as installations
 from newsletter.store.schema import delivery, edition, subscriber, tally
+from newsletter.store.tally import BY_MAIL
 from newsletter.store.unit import Tx
 
 _REMEMBERED = 16
@@ -125,9 +126,6 @@ def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
         )
     return found
 
-
-BY_MAIL = 0
-"""What bears, in place of a worker, the tally of what came back by mail; no worker has this id."""
 
 _TALLIED = {
     ReplyClass.HARD: "hard",

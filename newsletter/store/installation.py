@@ -147,9 +147,12 @@ STOPPED = " (stopped)"
 """How the process of a heartbeat ends that was ended in order: no sign of life is expected of it."""
 
 
-def stopped(tx: Tx, process: str) -> None:
-    """Mark the signs of life of a process that ends in order; when it was last alive stays."""
-    tx.execute(update(heartbeat).where(heartbeat.c.process == process).values(process=process + STOPPED))
+def stopped(tx: Tx, process: str, *, part: str | None = None) -> None:
+    """Mark the signs of life of a process that ends in order, or of one part of it; when it was last alive stays."""
+    query = update(heartbeat).where(heartbeat.c.process == process)
+    if part is not None:
+        query = query.where(heartbeat.c.name == part)
+    tx.execute(query.values(process=process + STOPPED))
 
 
 def heartbeats(tx: Tx) -> Mapping[str, tuple[datetime, str]]:

@@ -120,7 +120,7 @@ def look(tx: Tx, of: EditionId, counted: Counted, *, now: datetime) -> Look:
 
 def tallies(tx: Tx, of: EditionId) -> Mapping[str, int]:
     """Return what the workers have tallied of an edition, all together."""
-    return asdict(of_edition(tx, of))
+    return asdict(of_edition(tx, of, by_mail=False))
 
 
 def used(tx: Tx, name: str) -> str | None:

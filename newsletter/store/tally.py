@@ -41,10 +41,15 @@ def _add(dialect: str) -> Executable:
     )
 
 
-def of_edition(tx: Tx, of: EditionId) -> Tally:
-    """Return the sums of all workers."""
+BY_MAIL = WorkerId(0)
+"""Counts what came back as a mail after it was accepted: no worker bears this number."""
+
+
+def of_edition(tx: Tx, of: EditionId, *, by_mail: bool = True) -> Tally:
+    """Return the sums of all workers, with what came back by mail or without."""
     sums = [func.coalesce(func.sum(tally.c[name]), 0).label(name) for name in TALLIED]
-    row = tx.execute(select(*sums).where(tally.c.edition_id == of)).one()
+    query = select(*sums).where(tally.c.edition_id == of)
+    row = tx.execute(query if by_mail else query.where(tally.c.worker_id != BY_MAIL)).one()
     return Tally(**{name: int(row._mapping[name]) for name in TALLIED})  # noqa: SLF001 the public way to a row by name
 
 

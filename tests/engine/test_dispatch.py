@@ -121,7 +121,7 @@ def test_while_the_sender_rests_no_job_holds_a_place(
         assert sum(at is not None for at in times) >= 2
         assert all(at > CLOCK.now() + timedelta(seconds=30) for at in times if at is not None)
         calls.go_on()
-        until(lambda: any(state == "doing" for _, state, _ in found(unit)))
+        until(lambda: calls.listening)
 
 
 def test_a_stop_hands_everything_back(
