@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,10 +61,15 @@ def read(
     except Exception as error:
         logging.getLogger(__name__).exception("the mail could not be read; the mail server should try again later")
         raise typer.Exit(TRY_AGAIN) from error
-    if as_json:
-        print_json({name: getattr(handled, name) for name in ("kind", "done", "edition", "words")})
-    else:
-        say(_sentence(handled))
+    try:
+        if as_json:
+            print_json({name: getattr(handled, name) for name in ("kind", "done", "edition", "words")})
+        else:
+            say(_sentence(handled))
+        sys.stdout.flush()
+    except OSError:
+        # The mail is dealt with. Nobody reads what is said of it, which must not make the mail server send it back.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _handle(here: State, recipient: str) -> Handled:

@@ -199,7 +199,9 @@ def _status_reply(block: Headers, mail: Mail) -> Reply:
     status = _ENHANCED.search(first(block, "status"))
     enhanced = status[1] if status else ""
     inner = _ENHANCED.search(diagnostic)
-    if inner and inner[1][0] != "2" and (not enhanced or _VAGUE.fullmatch(enhanced)):
+    # Where the server itself said 4, whoever reports it gave up by itself: that is no proof against the address.
+    gave_up = inner is not None and inner[1][0] == "4" and enhanced[:1] == "5"
+    if inner and inner[1][0] != "2" and (gave_up or not enhanced or _VAGUE.fullmatch(enhanced)):
         enhanced = inner[1]
     if not diagnostic and (not enhanced or _VAGUE.fullmatch(enhanced)):
         return _reply_in(_words_of(mail), status=enhanced)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,15 @@ def test_anything_else_is_let_go(home: Home, text: str) -> None:
     ran = home.run("bounce", "read", stdin=text)
     assert ran.code == 0
     assert "not heeded" in ran.out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no file that is always full")
+def test_nobody_need_read_what_is_said(tmp_path: Path) -> None:
+    """Once the mail is dealt with, an output that takes nothing is no reason to send it back."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "newsletter", "-C", str(tmp_path), "bounce", "read"]
+        ran = subprocess.run(command, input="Subject: hi\n\nhi", stdout=full, text=True, check=False)
+    assert ran.returncode == 0
 
 
 def test_without_a_database_it_is_tried_again(home: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -71,6 +72,17 @@ def test_a_postmaster_who_is_away_is_no_bounce() -> None:
         b"Mail to me will not be delivered: 550 5.1.1 no such user until Monday.\n"
     )
     assert read_report(raw).kind is ReportKind.AUTO_REPLY
+
+
+def test_who_gave_up_early_proves_nothing_about_the_address() -> None:
+    """A report that says 5 of what the server itself answered with 4 is judged by the server's own words."""
+    raw = by_name("postfix").raw()
+    said = re.search(rb"(?m)^Diagnostic-Code:.*\n(?:[ \t].*\n)*", raw)
+    assert said is not None
+    report = read_report(raw.replace(said[0], b"Diagnostic-Code: smtp; 421 4.7.0 Try again later\r\n"))
+    assert report.reply is not None
+    assert (report.reply.code, report.reply.enhanced) == (421, "4.7.0")
+    assert not judge(report.reply).suppress
 
 
 def test_the_returned_mail_is_not_what_the_server_said() -> None:
