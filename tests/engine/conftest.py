@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -145,10 +146,15 @@ def make_sender(
 def journals_of(unit: Unit) -> Path:
     """Return a folder of this database's own: all test databases bear the identity of one template."""
     place = Path(str(unit._engine.url.database))
-    return place.parent / "journal" if place.is_absolute() else Path(JOURNALS.name) / place.name
+    return place.parent / "journal" if place.is_absolute() else Path(_journals().name) / place.name
 
 
-JOURNALS = tempfile.TemporaryDirectory(prefix="newsletter-journals-")
+@cache
+def _journals() -> tempfile.TemporaryDirectory[str]:
+    # Made when it is first needed: whoever only imports this may be a process of another user.
+    return tempfile.TemporaryDirectory(prefix="newsletter-journals-")
+
+
 MADE: list[Sender] = []
 
 
