@@ -147,11 +147,6 @@ def release_all(tx: Tx) -> None:
     tx.execute(query.values(owner=None, lease_until=None))
 
 
-def release_one(tx: Tx, who: WorkerId, one: BlockId) -> None:
-    """Give one block back."""
-    tx.execute(update(block).where(_is(one), block.c.owner == who).values(owner=None, lease_until=None))
-
-
 def close_done(tx: Tx, ones: Sequence[BlockId]) -> None:
     """Close those blocks in which nothing is queued or on its way any more."""
     if not ones:

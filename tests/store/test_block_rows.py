@@ -65,7 +65,6 @@ def test_a_lease_ends(rows: Rows) -> None:
     with rows.unit.write() as tx:
         assert blocks.extend(tx, rows.ann, now=SOON, lease=LEASE) == 0
         assert blocks.release(tx, rows.ann) == 0
-        blocks.release_one(tx, rows.ann, rows.blocks[0])
         assert blocks.claim(tx, rows.ann, now=SOON, lease=LEASE, only=rows.blocks[0]) is None
 
 
