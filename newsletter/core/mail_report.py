@@ -164,6 +164,7 @@ def _feedback(part: Part, traces: tuple[Trace, ...]) -> Report:
 _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII)
 _VAGUE = re.compile(r"\d\.0\.0")
 _CODE = re.compile(r"(?<![\d.#-])([45][0-5]\d)(?=[ \t-]|$)", re.ASCII)
+_REFUSED = re.compile(rf"{_CODE.pattern}|(?<![\d.])[45]\.\d{{1,3}}\.\d{{1,3}}(?![\d.])", re.ASCII)
 _TYPED = re.compile(r"\s*[\w.+-]{1,40}\s*;")
 
 
@@ -194,10 +195,20 @@ def _action(block: Headers) -> ReportKind:
 
 
 def _status_reply(block: Headers, mail: Mail) -> Reply:
-    """Return what was said, as if it had been said to us: a vague status gives way to the words of the server."""
+    """Return what was said, as if it had been said to us.
+
+    A vague status, and one that contradicts a refusal, gives way to the words of the server.
+    """
     diagnostic = _TYPED.sub("", first(block, "diagnostic-code"), count=1).strip()
     status = _ENHANCED.search(first(block, "status"))
     enhanced = status[1] if status else ""
+    if enhanced.startswith("2"):
+        if not _REFUSED.search(diagnostic):
+            # That it came back is told by `Action` (RFC 3464 §2.3.3). A code of success beside it leaves open why, and
+            # what is not told proves nothing against the address.
+            text = tame(diagnostic).removeprefix("250 ").removeprefix(f"{enhanced} ")
+            return Reply(phase=Phase.RCPT, code=250, enhanced=enhanced, text=text[:500])
+        enhanced = ""
     inner = _ENHANCED.search(diagnostic)
     # Where the server itself said 4, whoever reports it gave up by itself: that is no proof against the address.
     gave_up = inner is not None and inner[1][0] == "4" and enhanced[:1] == "5"

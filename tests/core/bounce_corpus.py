@@ -94,7 +94,7 @@ BOUNCES = (
     Sample(
         name="relayed to a server without reports",
         kind="arrived",
-        code=550,
+        code=250,
         text=report(
             subject="Successful Mail Delivery Report",
             status="""\
@@ -220,7 +220,7 @@ BOUNCES = (
     Sample(
         name="several recipients, one arrived",
         kind="arrived",
-        code=550,
+        code=250,
         text=report(
             status="""\
             Reporting-MTA: dns; mx.example.net

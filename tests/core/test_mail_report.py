@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsletter.core.bounce_count import POINTS
+from newsletter.core.evidence import read_back, written
 from newsletter.core.mail_parts import DEPTH_LIMIT, PARTS_LIMIT, SIZE_LIMIT, take_apart
 from newsletter.core.mail_report import ReportKind, TraceKind, read_report
 from newsletter.core.reply import judge
 from tests.core.bounce_corpus import MESSAGE_ID, OPT_OUT, RETURNED, SAMPLES, VERP, Sample
+from tests.core.bounce_corpus import report as make_report
 
 NAMES = [sample.name for sample in SAMPLES]
 
@@ -83,6 +86,35 @@ def test_who_gave_up_early_proves_nothing_about_the_address() -> None:
     assert report.reply is not None
     assert (report.reply.code, report.reply.enhanced) == (421, "4.7.0")
     assert not judge(report.reply).suppress
+
+
+@pytest.mark.parametrize("diagnostic", ["", "smtp; 250 2.0.0 Ok: queued", "smtp; user unknown", "X-Unix; 2"])
+@pytest.mark.parametrize("status", ["2.0.0", "2.1.5"])
+def test_a_failure_with_a_status_of_success_is_undetermined(status: str, diagnostic: str) -> None:
+    """`Action` tells that it came back; what says at once that it arrived proves nothing against the address."""
+    report = read_report(bounce(status=status, diagnostic=diagnostic))
+    assert report.kind is ReportKind.FAILED
+    assert report.reply is not None
+    verdict = judge(report.reply)
+    assert (verdict.kind in POINTS, verdict.suppress) == (False, False)
+    # As it is judged again from what is stored.
+    again = judge(read_back(written(report.reply)))
+    assert (again.kind, again.suppress) == (verdict.kind, False)
+
+
+@pytest.mark.parametrize("status", ["2.0.0", "2.1.5"])
+def test_a_refusal_in_the_words_of_the_server_goes_before_the_status(status: str) -> None:
+    """What the last server said is quoted: a status that contradicts it is the reporter's own slip."""
+    report = read_report(bounce(status=status, diagnostic="smtp; 550 5.1.1 user unknown"))
+    assert report.reply is not None
+    assert (report.reply.code, report.reply.enhanced, judge(report.reply).kind) == (550, "5.1.1", "hard")
+
+
+def bounce(*, status: str, diagnostic: str) -> bytes:
+    """Return a report of a failure with this status, and these words of the server."""
+    said = f"Diagnostic-Code: {diagnostic}\n" if diagnostic else ""
+    block = f"Final-Recipient: rfc822; ann@example.org\nAction: failed\nStatus: {status}\n{said}"
+    return Sample(name="", kind="failed", text=make_report(status=block)).raw()
 
 
 def test_the_returned_mail_is_not_what_the_server_said() -> None:

@@ -56,6 +56,16 @@ def test_bounces_that_repeat(unit: Unit, status: str, times: int) -> None:
     assert done == [Done.NOTED] * (times - 1) + [Done.STOPPED]
 
 
+def test_bounces_that_contradict_themselves(unit: Unit) -> None:
+    """A failure with a status of success came back, but counts against nobody, however often it comes."""
+    person = put(unit, "ann@example.org")
+    for number, of in enumerate(weeks(unit, person, 5)):
+        at = START + timedelta(weeks=number, hours=1)
+        assert come(unit, of, person, bounce_with("2.0.0"), at=at).done is Done.NOTED
+        assert row(unit, of, person).later == "bounced"
+    assert get(unit, person.id).state is SubscriberState.ACTIVE
+
+
 def test_an_arrival_in_between_wipes_the_slate(unit: Unit) -> None:
     """Two soft bounces, one mail that stayed, two more: nobody is lost."""
     person = put(unit, "ann@example.org")
