@@ -6,7 +6,8 @@ server answered and stays, but for `uncertain`, which evidence turns into `accep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -79,12 +80,25 @@ of its people, but at least 20, as one of ten people proves nothing. A provider'
 end a whole list."""
 
 
-def may_suppress(recent: Sequence[datetime], *, now: datetime, audience: int) -> tuple[tuple[datetime, ...], bool]:
-    """Add one bounce to those of an edition; return those to remember, and whether it may still end a subscription."""
-    kept = (*(at for at in recent if now - HOLD_WINDOW < at <= now + HOLD_WINDOW), now)
-    most = max(HOLD_AT_LEAST, audience * HOLD_PERCENT // 100)
-    # More need not be remembered to know that it is too many.
-    return kept[-(most + 1) :], len(kept) <= most
+def may_suppress(recent: Mapping[int, int], *, now: datetime, audience: int) -> tuple[Mapping[int, int], bool]:
+    """Add one bounce to those of an edition; return those to remember, and whether it may still end a subscription.
+
+    They are counted by the minute since 1970: what is remembered of a flood stays as small as of one mail. A minute
+    that has begun within the window or reaches into it counts whole.
+    """
+    kept = Counter(remembered(recent, now=now))
+    kept[_minute(now)] += 1
+    return kept, kept.total() <= max(HOLD_AT_LEAST, audience * HOLD_PERCENT // 100)
+
+
+def remembered(recent: Mapping[int, int], *, now: datetime) -> Mapping[int, int]:
+    """Return what still counts; a clock that was set back makes nothing count for long."""
+    first, last = _minute(now - HOLD_WINDOW), _minute(now + HOLD_WINDOW)
+    return {minute: count for minute, count in recent.items() if first <= minute <= last}
+
+
+def _minute(at: datetime) -> int:
+    return int(at.timestamp()) // 60
 
 
 class Done(StrEnum):

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from newsletter.store import evidence, retention
 from newsletter.store import installation as installations
-from newsletter.store import retention
 from newsletter.store import worker as workers
 from newsletter.store.retention import Stretch
 from newsletter.store.unit import Tx, Unit
@@ -99,6 +99,7 @@ class Purge:
                 gone[name] += count
                 yield count
         with self.unit.write() as tx:
+            gone["bounces"] += evidence.forget_recent(tx, now=now)
             gone["senders"] += workers.forget(tx, before=now - KEEP_REPLIES)
             retention.ran(tx, now=now, process=self.process)
         self.unit.flush()

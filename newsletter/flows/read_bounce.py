@@ -170,8 +170,8 @@ def _stop(tx: Tx, found: Found, after: Standing, edition: Edition, *, why: str, 
     person = subscribers.by_id(tx, found.subscriber_id)
     if person is None or stronger(person.state, SubscriberState.BOUNCED) is person.state:
         return Done.NOTED
-    times, may = may_suppress(evidence.recent(tx, edition.id), now=now, audience=edition.audience)
-    evidence.save_recent(tx, edition.id, times)
+    counted, may = may_suppress(evidence.recent(tx, edition.id), now=now, audience=edition.audience)
+    evidence.save_recent(tx, edition.id, counted)
     if may:
         suppress(tx, found.subscriber_id, why=f"It came back: {why}", now=now, channel=BOUNCE_MAIL, of=edition.id)
         return Done.STOPPED

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.bounce_count import POINTS, Past
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId
-from newsletter.core.evidence import Later, Standing, read_back
+from newsletter.core.evidence import Later, Standing, read_back, remembered
 from newsletter.core.reply import ReplyClass, judge
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import message_id
 from newsletter.store import installation as installations
-from newsletter.store.schema import delivery, edition, subscriber, tally
+from newsletter.store.schema import delivery, edition, quota, subscriber, tally
 from newsletter.store.tally import BY_MAIL
 from newsletter.store.unit import Tx
 
@@ -219,16 +219,30 @@ def rows(tx: Tx, of: EditionId) -> Iterator[Row]:
         yield Row(email=row.email or "", later=Later(row.later), at=row.later_at, text=row.later_text)
 
 
-def recent(tx: Tx, of: EditionId) -> list[datetime]:
-    """Return when the last bounces of an edition came that would have ended a subscription."""
-    stored = installations.load_quota(tx, _window(of))
-    return [datetime.fromisoformat(one) for one in json.loads(stored)] if stored else []
+def recent(tx: Tx, of: EditionId) -> Mapping[int, int]:
+    """Return the last bounces of an edition that would have ended a subscription, counted as `may_suppress` does."""
+    return _read_recent(installations.load_quota(tx, f"{_RECENT}{of}"))
 
 
-def save_recent(tx: Tx, of: EditionId, times: Sequence[datetime]) -> None:
+def save_recent(tx: Tx, of: EditionId, counted: Mapping[int, int]) -> None:
     """Store them."""
-    installations.save_quota(tx, _window(of), json.dumps([at.isoformat() for at in times]))
+    installations.save_quota(tx, f"{_RECENT}{of}", json.dumps(counted))
 
 
-def _window(of: EditionId) -> str:
-    return f"bounces {of}"
+def forget_recent(tx: Tx, *, now: datetime) -> int:
+    """Forget those of editions of which nothing counts any more; return of how many."""
+    # What a bounce is being added to at this moment is not old.
+    query = select(quota).where(quota.c.name.startswith(_RECENT)).with_for_update(skip_locked=True)
+    old = [row.name for row in tx.execute(query) if not remembered(_read_recent(row.window), now=now)]
+    if old:
+        tx.execute(delete(quota).where(quota.c.name.in_(old)))
+    return len(old)
+
+
+_RECENT = "bounces "
+
+
+def _read_recent(stored: str | None) -> Mapping[int, int]:
+    found = json.loads(stored or "{}")
+    # A database that is a few weeks old may hold a list of instants: too many of them, and none that counts any more.
+    return {int(minute): count for minute, count in found.items()} if isinstance(found, dict) else {}

@@ -9,20 +9,21 @@ from sqlalchemy import func, select, update
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition
+from newsletter.core.evidence import may_suppress
 from newsletter.core.notice import NoticeKey, NoticeKind
 from newsletter.engine.purge import DOUBT, EVERY, KEEP_REPLIES, STEPS_A_TICK, Purge
 from newsletter.engine.tick import Bell
 from newsletter.errors import InputError
 from newsletter.flows import resolve
 from newsletter.store import alert as alerts
-from newsletter.store import check, report, retention
+from newsletter.store import check, evidence, report, retention
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import notice as notices
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
-from newsletter.store.schema import alert, block, delivery, notice, worker
+from newsletter.store.schema import alert, block, delivery, notice, quota, worker
 from newsletter.store.unit import Unit
 from tests.conftest import START, FixedClock
 from tests.engine.conftest import add_people
@@ -263,3 +264,15 @@ def test_what_is_known_of_senders_of_long_ago_goes(sqlite_unit: Unit) -> None:
     run(sqlite_unit, ENDED + EVERY)
     with sqlite_unit.read() as tx:
         assert [one for (one,) in tx.execute(select(worker.c.name))] == ["late"]
+
+
+def test_what_was_remembered_of_a_flood_of_bounces_goes(sqlite_unit: Unit) -> None:
+    """How many came back in the last minutes is asked for a few minutes, and kept for a day at the most."""
+    edition = closed_edition(sqlite_unit)
+    with sqlite_unit.write() as tx:
+        evidence.save_recent(tx, edition.id, may_suppress({}, now=ENDED, audience=1)[0])
+        assert evidence.recent(tx, edition.id)
+        installations.save_quota(tx, "bounces 9", '["2026-11-03T15:00:00+00:00"]')
+    run(sqlite_unit, ENDED + EVERY)
+    with sqlite_unit.read() as tx:
+        assert tx.execute(select(quota.c.name)).all() == []

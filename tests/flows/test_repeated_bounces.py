@@ -18,7 +18,7 @@ from newsletter.store import edition as editions
 from newsletter.store import evidence
 from newsletter.store import log as logs
 from newsletter.store.alert import AlertKind
-from newsletter.store.schema import edition, tally
+from newsletter.store.schema import edition, quota, tally
 from newsletter.store.unit import Unit
 from tests.conftest import START
 from tests.flows.bounce_world import (
@@ -153,6 +153,22 @@ def test_a_block_behind_a_relay_is_told(unit: Unit) -> None:
     told = open_alerts(unit)[AlertKind.REFUSED_PEOPLE]
     assert told.startswith("25 of 26 mails of the edition of 2026-11-03 came back because of us, not of the readers")
     assert "ann@example.org" not in told
+
+
+def test_what_is_remembered_of_a_flood_stays_small_and_goes(unit: Unit) -> None:
+    """A bounce costs as much as the one before it, and the day after nothing is left of any."""
+    people, of = [put(unit, f"p{n}@example.org") for n in range(9)], begin_edition(unit)
+    window = select(quota.c.window).where(quota.c.name.startswith("bounces"))
+    sizes = []
+    for person in people:
+        come(unit, of, person, sample("postfix"))
+        with unit.read() as tx:
+            sizes.append(len(tx.execute(window).scalar_one()))
+    assert sizes == sizes[:1] * len(people)
+    with unit.write() as tx:
+        assert evidence.forget_recent(tx, now=NOW + timedelta(minutes=9)) == 0
+        assert evidence.forget_recent(tx, now=NOW + timedelta(days=1)) == 1
+        assert tx.execute(window).scalars().all() == []
 
 
 def test_five_per_cent_of_a_large_edition(sqlite_unit: Unit) -> None:
