@@ -6,7 +6,10 @@ attempts, and a retry counts again; the books are kept by the deliveries alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+
+from newsletter.core.reply_value import ReplyClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +36,14 @@ class Tally:
     def since(self, before: Tally) -> Tally:
         """Return what came after an earlier count."""
         return Tally(**{one.name: getattr(self, one.name) - getattr(before, one.name) for one in fields(self)})
+
+
+REFUSED_AS: Mapping[ReplyClass, str] = {
+    ReplyClass.HARD: "hard",
+    ReplyClass.HARD_DOMAIN: "hard",
+    ReplyClass.POLICY: "policy",
+    ReplyClass.AUTHENTICATION: "policy",
+    ReplyClass.CONFIGURATION: "policy",
+    ReplyClass.CONTENT: "content",
+}
+"""By which field a refusal is counted; any other class is `refused` at our own door, and stays accepted by mail."""

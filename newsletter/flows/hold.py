@@ -53,7 +53,7 @@ def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:
         _refuse_closed(editions.by_id(tx, edition.id))
         moved = editions.move(tx, edition.id, was=[EditionStatus.PAUSED], to=EditionStatus.SENDING)
         if moved:
-            tallies.bear(tx, edition.id)
+            tallies.bear(tx, edition.id, now=now)
             # A job that met the paused edition has gone home.
             jobs.put_up_again(tx, edition.id)
             logs.add(tx, logs.Entry(at=now, who=who, what="edition resume", about=edition.name))

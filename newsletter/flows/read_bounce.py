@@ -26,8 +26,9 @@ from newsletter.core.evidence import (
     written,
 )
 from newsletter.core.mail_report import Report, ReportKind, Trace, TraceKind, read_report
-from newsletter.core.reply import ReplyClass, Verdict, judge
+from newsletter.core.reply import Verdict, judge
 from newsletter.core.subscriber import SubscriberState, complain, stronger, unsubscribe
+from newsletter.core.tally import REFUSED_AS
 from newsletter.core.token import Keyring, read_unsubscribe_token, read_verp_token
 from newsletter.flows.alert import report as alert
 from newsletter.flows.alert import settle_alert
@@ -134,7 +135,7 @@ def _act(tx: Tx, found: Found, edition: Edition, mail: Report, *, now: datetime)
         fresh = not again and found.standing.state not in FAILED
         _write(tx, found, after, edition, text=text, words=verdict.plain, now=now)
         if not again:
-            evidence.add_to_tally(tx, edition.id, verdict.kind, now=now)
+            evidence.add_to_tally(tx, found, verdict.kind, now=now)
             _alert_of_blocks(tx, edition, verdict, text, now=now)
         if verdict.suppress:
             why = verdict.plain
@@ -200,7 +201,7 @@ def _complain(tx: Tx, found: Found, edition: Edition, mail: Report, *, now: date
 
 def _alert_of_blocks(tx: Tx, edition: Edition, verdict: Verdict, text: str, *, now: datetime) -> None:
     """Behind a relay a block of our mail shows here alone."""
-    if verdict.kind not in {ReplyClass.POLICY, ReplyClass.AUTHENTICATION}:
+    if REFUSED_AS.get(verdict.kind) != "policy":
         return
     count = evidence.refused_for_us(tx, edition.id)
     if count < AT_LEAST or count * 100 <= BLOCKS_PERCENT * edition.audience:

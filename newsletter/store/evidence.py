@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.bounce_count import POINTS, Past
 from newsletter.core.delivery import DeliveryId, DeliveryState
@@ -17,8 +15,10 @@ from newsletter.core.edition import EditionId
 from newsletter.core.evidence import Later, Standing, read_back, remembered
 from newsletter.core.reply import ReplyClass, judge
 from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.core.tally import REFUSED_AS
 from newsletter.core.token import message_id
 from newsletter.store import installation as installations
+from newsletter.store import tally as tallies
 from newsletter.store.schema import delivery, edition, quota, subscriber, tally
 from newsletter.store.tally import BY_MAIL
 from newsletter.store.unit import Tx
@@ -41,6 +41,8 @@ class Found:
     standing: Standing
     text: str = ""
     """What the last report said."""
+    sent_at: datetime | None = None
+    """When it was last tried."""
 
 
 def find(tx: Tx, wanted: DeliveryId) -> Found | None:
@@ -54,6 +56,7 @@ def find(tx: Tx, wanted: DeliveryId) -> Found | None:
         subscriber_id=None if row.subscriber_id is None else SubscriberId(row.subscriber_id),
         standing=Standing(state=DeliveryState(row.state), later=Later(row.later)),
         text=row.later_text,
+        sent_at=row.last_attempt_at,
     )
 
 
@@ -127,30 +130,31 @@ def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
     return found
 
 
-_TALLIED = {
-    ReplyClass.HARD: "hard",
-    ReplyClass.POLICY: "policy",
-    ReplyClass.AUTHENTICATION: "policy",
-    ReplyClass.CONTENT: "content",
-}
-
-
-def add_to_tally(tx: Tx, of: EditionId, kind: ReplyClass, *, now: datetime) -> None:
+def add_to_tally(tx: Tx, one: Found, kind: ReplyClass, *, now: datetime) -> None:
     """Count a mail that came back, so that whoever adds up the tally of an edition hears of it too.
 
-    The server had accepted it: `refused` stays as it is, and so does every sum of outcomes.
+    A person counts once: who was accepted is so no more, and who was refused at our own door is counted there.
     """
-    column = _TALLIED.get(kind)
-    if column is None:
+    column = REFUSED_AS.get(kind)
+    if column is None or one.standing.state is DeliveryState.REJECTED:
         return
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    tx.execute(
-        insert(tally)
-        .values({"edition_id": of, "worker_id": BY_MAIL, column: 1, "since": now, "at": now})
-        .on_conflict_do_update(
-            index_elements=["edition_id", "worker_id"], set_={column: tally.c[column] + 1, "at": now}
-        )
-    )
+    # What comes back before we wrote that it was taken is accepted in a moment.
+    taken = one.standing.state in {DeliveryState.ACCEPTED, DeliveryState.SENDING}
+    if taken and one.sent_at is not None:
+        # First the edition, then its tally: the order in which every transaction holds them.
+        _count_since_resume(tx, one.edition_id, sent_at=one.sent_at)
+    tallies.add(tx, one.edition_id, BY_MAIL, {column: 1, "accepted": -1 if taken else 0}, now=now)
+
+
+def _count_since_resume(tx: Tx, of: EditionId, *, sent_at: datetime) -> None:
+    """Let one who was counted before a resume be counted after it: so many people are known since, and not one less."""
+    query = select(edition.c.borne).where(edition.c.id == of, edition.c.borne.is_not(None))
+    if tx.execute(query).first() is None:
+        return
+    borne = tx.execute(query.with_for_update()).scalar_one()
+    if "at" in borne and sent_at <= datetime.fromisoformat(borne["at"]):
+        fewer = {**borne, "accepted": borne["accepted"] - 1}
+        tx.execute(update(edition).where(edition.c.id == of).values(borne=fewer))
 
 
 def refused_for_us(tx: Tx, of: EditionId) -> int:

@@ -53,12 +53,13 @@ def of_edition(tx: Tx, of: EditionId, *, by_mail: bool = True) -> Tally:
     return Tally(**{name: int(row._mapping[name]) for name in TALLIED})  # noqa: SLF001 the public way to a row by name
 
 
-def bear(tx: Tx, of: EditionId) -> None:
+def bear(tx: Tx, of: EditionId, *, now: datetime) -> None:
     """Keep what was counted up to now: a person knows it and goes on all the same."""
-    tx.execute(update(edition).where(edition.c.id == of).values(borne=asdict(of_edition(tx, of))))
+    counted = asdict(of_edition(tx, of)) | {"at": now.isoformat()}
+    tx.execute(update(edition).where(edition.c.id == of).values(borne=counted))
 
 
 def borne(tx: Tx, of: EditionId) -> Tally | None:
     """Return what was counted when a person last resumed an edition; None when nobody did."""
     stored = tx.execute(select(edition.c.borne).where(edition.c.id == of)).scalar_one()
-    return None if stored is None else Tally(**stored)
+    return None if stored is None else Tally(**{name: stored[name] for name in TALLIED})

@@ -7,8 +7,9 @@ from datetime import date, timedelta
 
 from sqlalchemy import insert, update
 
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId
+from newsletter.core.evidence import Standing
 from newsletter.core.pace import Limits
 from newsletter.core.reply import ReplyClass
 from newsletter.flows.plan import outlook
@@ -60,6 +61,12 @@ def test_the_ramp_follows_the_editions(unit: Unit) -> None:
     assert limit(unit) is None
 
 
+def came_back(edition: int) -> evidence.Found:
+    """Return somebody whose mail a server took."""
+    standing = Standing(state=DeliveryState.ACCEPTED)
+    return evidence.Found(id=DeliveryId(1), edition_id=EditionId(edition), subscriber_id=None, standing=standing)
+
+
 def test_gone_addresses_hold_it_back(unit: Unit) -> None:
     """Those refused at once and those that came back count alike; what failed for now does not."""
     for number in range(9):
@@ -69,10 +76,10 @@ def test_gone_addresses_hold_it_back(unit: Unit) -> None:
         tx.execute(insert(tally).values(edition_id=refused, worker_id=1, hard=1, since=START, at=START))
     back = finish(unit, 1, accepted=2)
     with unit.write() as tx:
-        evidence.add_to_tally(tx, EditionId(back), ReplyClass.MAILBOX_FULL, now=START)
+        evidence.add_to_tally(tx, came_back(back), ReplyClass.MAILBOX_FULL, now=START)
     assert limit(unit) == 4
     with unit.write() as tx:
-        evidence.add_to_tally(tx, EditionId(back), ReplyClass.HARD, now=START)
+        evidence.add_to_tally(tx, came_back(back), ReplyClass.HARD, now=START)
     assert limit(unit) == 2
 
 

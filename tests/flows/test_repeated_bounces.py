@@ -12,19 +12,24 @@ from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.evidence import HOLD_AT_LEAST, Later
 from newsletter.core.subscriber import Subscriber, SubscriberState
+from newsletter.core.tally import Tally
 from newsletter.flows.bounce import count_expired, count_failure
+from newsletter.flows.hold import pause, resume
 from newsletter.flows.read_bounce import Done, read_bounce, settle_held
 from newsletter.store import edition as editions
-from newsletter.store import evidence
+from newsletter.store import evidence, report
 from newsletter.store import log as logs
+from newsletter.store import tally as tallies
 from newsletter.store.alert import AlertKind
 from newsletter.store.schema import edition, quota, tally
 from newsletter.store.unit import Unit
+from newsletter.store.worker import WorkerId
 from tests.conftest import START
 from tests.flows.bounce_world import (
     ACCEPTED,
     NOW,
     REJECTED,
+    UNCERTAIN,
     bounce_with,
     come,
     open_alerts,
@@ -185,6 +190,8 @@ def test_an_edition_that_comes_back_is_paused(sqlite_unit: Unit) -> None:
     people, of = [put(sqlite_unit, f"p{n}@example.org") for n in range(25)], begin_edition(sqlite_unit)
     with sqlite_unit.write() as tx:
         tx.execute(insert(tally).values(edition_id=of.id, worker_id=1, accepted=900, since=NOW, at=NOW))
+    for one in people:
+        set_delivery(sqlite_unit, of, one, ACCEPTED)
     raw = [bounce_with("5.7.1", words="blocked").raw(verp=verp_of(sqlite_unit, of, one)) for one in people]
     for number, one in enumerate(raw):
         with sqlite_unit.read() as tx:
@@ -193,4 +200,55 @@ def test_an_edition_that_comes_back_is_paused(sqlite_unit: Unit) -> None:
     with sqlite_unit.read() as tx:
         paused = editions.by_id(tx, of.id)
     assert paused.status is EditionStatus.PAUSED
-    assert paused.status_why.startswith("25 of 925 people (2.7 %) were refused because of us")
+    assert paused.status_why.startswith("25 of 900 people (2.8 %) were refused because of us")
+
+
+def counted_since(unit: Unit, of: Edition) -> Tally:
+    """Return what the breaker goes by."""
+    with unit.read() as tx:
+        return tallies.of_edition(tx, of.id).since(tallies.borne(tx, of.id) or Tally())
+
+
+def test_a_person_counts_once(unit: Unit) -> None:
+    """Who was accepted and came back is one person who was refused, in the share that pauses an edition."""
+    people, of = [put(unit, f"p{n}@example.org") for n in range(4)], begin_edition(unit)
+    with unit.write() as tx:
+        tallies.add(tx, of.id, WorkerId(1), {"accepted": 100, "hard": 1, "uncertain": 1}, now=NOW)
+    states = [ACCEPTED, DeliveryState.SENDING, REJECTED, UNCERTAIN]
+    for person, state in zip(people, states, strict=True):
+        set_delivery(unit, of, person, state)
+        come(unit, of, person, sample("postfix"))
+    counted = counted_since(unit, of)
+    # The one on its way is accepted in a moment; the refused one was counted at our own door.
+    assert (counted.accepted, counted.hard, counted.answered) == (98, 4, 102)
+    with unit.read() as tx:
+        receipt = report.receipt(tx, editions.by_id(tx, of.id))
+    assert (receipt.count(ACCEPTED), receipt.came_back, receipt.balances) == (1, 4, True)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_person_counts_once_after_a_resume(unit: Unit, *, later: bool) -> None:
+    """Whose mail comes back after a resume counts among the people since, whenever it was sent."""
+    people, of = [put(unit, f"p{n}@example.org") for n in range(3)], begin_edition(unit)
+    with unit.write() as tx:
+        tallies.add(tx, of.id, WorkerId(1), {"accepted": 100}, now=NOW)
+    assert pause(unit, of, who="ann", why="", now=NOW)
+    assert resume(unit, of, who="ann", now=NOW)
+    with unit.write() as tx:
+        tallies.add(tx, of.id, WorkerId(1), {"accepted": 10}, now=NOW)
+    at = NOW + timedelta(seconds=1 if later else -1)
+    for person in people:
+        set_delivery(unit, of, person, ACCEPTED, last_attempt_at=at)
+        come(unit, of, person, sample("postfix"), at=NOW + timedelta(hours=1))
+    counted = counted_since(unit, of)
+    assert (counted.hard, counted.answered) == (3, 10 if later else 13)
+    with unit.read() as tx:
+        assert tallies.of_edition(tx, of.id) == Tally(accepted=107, hard=3)
+
+
+def test_a_domain_that_is_lost_counts_as_an_address_that_is(sqlite_unit: Unit) -> None:
+    """By mail as at our own door: what the reply means decides, not the way it came."""
+    person, of = put(sqlite_unit, "ann@example.org"), begin_edition(sqlite_unit)
+    set_delivery(sqlite_unit, of, person, ACCEPTED)
+    come(sqlite_unit, of, person, bounce_with("5.4.4"))
+    assert counted_since(sqlite_unit, of).hard == 1
