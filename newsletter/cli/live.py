@@ -240,7 +240,7 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
     bar = Table.grid(padding=(0, 2))
     bar.add_row(
         ProgressBar(
-            total=max(1, look.audience), completed=look.settled, width=30, complete_style="cyan", finished_style="green"
+            total=max(1, look.audience), completed=look.reached, width=30, complete_style="cyan", finished_style="green"
         ),
         progress_words(look, speed),
     )

@@ -191,6 +191,7 @@ def work(application: Application, edition: Edition, *, as_json: bool) -> None:
     from newsletter.core.edition import EditionStatus
 
     done: Pass | None = None
+    was_sending = edition.status is EditionStatus.SENDING
     if edition.status not in {EditionStatus.FINISHED, EditionStatus.CANCELLED}:
         done = _send_or_watch(application, edition, quiet=as_json)
     elif not as_json:
@@ -198,12 +199,15 @@ def work(application: Application, edition: Edition, *, as_json: bool) -> None:
         say(f"The edition of {edition.name} {said}; nothing is sent again.")
         say()
     edition, receipt = _look(application, edition)
+    # Who pauses an edition while it is sent here has decided; who asks for one that stands paused got nothing done.
+    stuck = edition.status is EditionStatus.PAUSED and not (was_sending and _paused_by_person(application, edition))
     if as_json:
         print_json(receipt.to_dict())
     else:
         show_receipt(application, edition, receipt)
-        _what_waits(application, edition, receipt, quota=done.wait if done else 0.0)
-    _complain(edition, receipt, done)
+        if not stuck:
+            _what_waits(application, edition, receipt, quota=done.wait if done else 0.0)
+    _complain(edition, receipt, done, stuck=stuck)
 
 
 def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -> Pass | None:
@@ -238,6 +242,13 @@ def _look(application: Application, edition: Edition) -> tuple[Edition, Receipt]
         return current, report.receipt(tx, current)
 
 
+def _paused_by_person(application: Application, edition: Edition) -> bool:
+    from newsletter.flows.hold import paused_by_person
+
+    with application.unit.read() as tx:
+        return paused_by_person(tx, edition)
+
+
 def _what_waits(application: Application, edition: Edition, receipt: Receipt, *, quota: float = 0.0) -> None:
     """Say what still waits, and for what; `quota` is the seconds until the mail provider's quota allows more."""
     from newsletter.core.cadence import describe_instant
@@ -245,7 +256,8 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
     from newsletter.core.wave import next_wave, zone_of
 
     if edition.status is EditionStatus.PAUSED:
-        say(f"It is paused: `newsletter edition resume {edition.name}` goes on.")
+        who = plural(receipt.open, "person waits", "people wait")
+        say(f"The edition of {edition.name} is paused and {who}: `newsletter edition resume {edition.name}` goes on.")
     elif receipt.open:
         zone = application.cadence.zone
         now = application.clock.now()
@@ -261,15 +273,14 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
         say(f"{receipt.open:,} still waiting{until}; {service}.")
 
 
-def _complain(edition: Edition, receipt: Receipt, done: Pass | None) -> None:
-    from newsletter.core.edition import EditionStatus
-
+def _complain(edition: Edition, receipt: Receipt, done: Pass | None, *, stuck: bool) -> None:
     if not receipt.balances:
         raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
-    if edition.status is EditionStatus.PAUSED:
+    if stuck:
         waits = plural(receipt.open, "person waits", "people wait")
-        why = f": {edition.status_why}" if edition.status_why else ""
-        raise NewsletterError(f"The edition of {receipt.name} is paused and {waits}{why}")
+        why = f": {edition.status_why.rstrip('.')}" if edition.status_why else ""
+        go_on = f"`newsletter edition resume {receipt.name}` goes on."
+        raise NewsletterError(f"The edition of {receipt.name} is paused and {waits}{why}. {go_on}")
     if done is None:
         return
     if done.trouble:

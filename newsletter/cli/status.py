@@ -122,10 +122,10 @@ def _running(found: Overview, zone: str) -> Iterator[str]:
 
     for one in found.running:
         receipt = one.receipt
-        share = 100 * one.settled // receipt.audience if receipt.audience else 100
+        share = 100 * one.reached // receipt.audience if receipt.audience else 100
         left = one.left(found.now)
         soon = f"; about {_span(left)} left" if left else ""
-        people = f"{one.settled:,} of {plural(receipt.audience, 'person', 'people')}"
+        people = f"{one.reached:,} of {plural(receipt.audience, 'person', 'people')}"
         yield f"{receipt.name} “{one.edition.title}” is {one.edition.status.value}: {people} done ({share} %){soon}"
         if receipt.deferred:
             due = f", the next {describe_instant(receipt.next_attempt_at, zone)}" if receipt.next_attempt_at else ""

@@ -80,6 +80,11 @@ class Look:
         return max(0, self.audience - self.left - self.deferred)
 
     @property
+    def reached(self) -> int:
+        """Return how far it got: of a cancelled edition, those whom the cancel left out count for nothing."""
+        return max(0, self.settled - self.skipped) if self.status is EditionStatus.CANCELLED else self.settled
+
+    @property
     def going(self) -> int:
         """Return how many are to be sent to as fast as it goes: neither a wave nor a quota holds them."""
         held = sum(one.people for one in self.waiting if one.cause in {Cause.WAVE, Cause.QUOTA, Cause.PAUSED})
@@ -120,8 +125,8 @@ class Speed:
 
 def progress_words(look: Look, speed: Speed) -> str:
     """Return one line: how far, how fast, how long yet."""
-    share = f" ({look.settled * 100 // look.audience} %)" if look.audience else ""
-    parts = [f"{look.settled:,} of {look.audience:,}{share}"]
+    share = f" ({look.reached * 100 // look.audience} %)" if look.audience else ""
+    parts = [f"{look.reached:,} of {look.audience:,}{share}"]
     if look.status is not EditionStatus.SENDING:
         parts.append(look.status.value)
     elif (rate := speed.per_second) is not None and look.left:

@@ -10,6 +10,7 @@ from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStat
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
+from newsletter.store import alert as alerts
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import jobs
@@ -45,6 +46,12 @@ def pause_for_trouble(unit: Unit, edition_id: EditionId, *, why: str, now: datet
                 f"The edition of {edition.name} is paused: {why} `newsletter edition resume {edition.name}` goes on."
             )
             report(tx, Alert(kind=AlertKind.EDITION_PAUSED, about=edition.name, message=message, raised_at=now))
+
+
+def paused_by_person(tx: Tx, edition: Edition) -> bool:
+    """Tell whether a person paused an edition: what the machine pauses by itself stands as an alert."""
+    told = {(one.kind, one.about) for one in alerts.open_alerts(tx)}
+    return edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, edition.name) not in told
 
 
 def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:

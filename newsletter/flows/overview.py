@@ -78,6 +78,12 @@ class Story:
         """Return for how many people the outcome is known."""
         return self.receipt.audience - self.receipt.open
 
+    @property
+    def reached(self) -> int:
+        """Return how far it got: of a cancelled edition, those whom the cancel left out count for nothing."""
+        cancelled = self.edition.status is EditionStatus.CANCELLED
+        return self.settled - self.receipt.skipped if cancelled else self.settled
+
     def next_wave(self, now: datetime) -> WaveStanding | None:
         """Return the wave for whose hour it waits, if it does."""
         return next_wave(self.receipt.waves, now) if self.edition.status is EditionStatus.SENDING else None

@@ -71,6 +71,21 @@ def test_lines_are_few(clock: FixedClock, capsys: pytest.CaptureFixture[str]) ->
     assert said == ["20 of 100 (20 %)", "40 of 100 (40 %)", "60 of 100 (60 %)", "100 of 100 (100 %), finished"]
 
 
+def test_a_cancelled_edition_tells_how_far_it_got(clock: FixedClock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whom a cancel left out is not done: neither the line nor the bar says 100 % of an edition that was stopped."""
+    look = replace(LOOK, status=EditionStatus.CANCELLED, left=0, skipped=80, ended=True)
+    with screen(application(clock)) as show:  # type: ignore[arg-type]
+        show(look, Speed())
+    assert capsys.readouterr().out.splitlines() == ["20 of 100 (20 %), cancelled"]
+
+    def drawn(one: Look) -> str:
+        console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="truecolor")
+        console.print(draw(one, Speed(), "America/New_York"))
+        return console.file.getvalue().splitlines()[1].split("20 of")[0]  # type: ignore[attr-defined, no-any-return]
+
+    assert drawn(look) == drawn(LOOK)
+
+
 def test_trouble_is_told_at_once(clock: FixedClock, capsys: pytest.CaptureFixture[str]) -> None:
     """A complaint of the mail server is told as soon as it is heard, and once: another time in it is no news."""
     with screen(application(clock)) as show:  # type: ignore[arg-type]

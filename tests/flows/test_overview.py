@@ -144,6 +144,19 @@ def test_how_long_it_takes_still(well: Unit) -> None:
     assert story.left(edition.started_at) is None
 
 
+def test_a_cancelled_edition_with_a_message_in_flight(well: Unit) -> None:
+    """It has got as far as it came: whom the cancel left out is not done."""
+    ben, *others = [put(well, f"{name}@example.com") for name in ("ben", "cem", "dee")]
+    edition = begin_edition(well, date(2026, 11, 3))
+    set_delivery(well, edition, ben, DeliveryState.ACCEPTED)
+    for one in others:
+        set_delivery(well, edition, one, DeliveryState.SKIPPED)
+    with well.write() as tx:
+        editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.CANCELLED, why="a typo")
+    [story] = look(well).running
+    assert (story.settled, story.reached, story.receipt.audience) == (3, 1, 4)
+
+
 def test_a_paused_edition(well: Unit) -> None:
     """It needs a person, with the command that goes on."""
     edition = begin_edition(well, date(2026, 11, 3))

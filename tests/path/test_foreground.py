@@ -72,13 +72,18 @@ def test_pause_resume_and_cancel_from_other_processes(make_home: MakeHome) -> No
         watch.wait_for(10)
         assert home.run("edition", "pause", "last", "--because", "a typo")[0] == 0
         soon = watch.count + MOMENT
-        # Paused is not done: a person has to go on with it.
-        assert sender.wait() == 1, sender.words
-        assert "is paused" in sender.words
+        # Somebody decided that nothing more goes out now: no failure, and it is said how it goes on.
+        assert sender.wait() == 0, sender.words
+        assert "is paused and" in sender.words
+        assert f"`newsletter edition resume {home.edition().name}` goes on" in sender.words
         assert watch.count <= soon
         assert home.receipt().queued == 600 - catcher.accepted.total()
 
-        assert home.run(*GO_ON)[0] == 1
+        # Who asks for what stands paused gets nothing done, and must hear it.
+        code, words = home.run(*GO_ON)
+        assert code == 1
+        assert "newsletter: The edition of " in words
+        assert "a typo. `newsletter edition resume " in words
         assert home.run("edition", "resume", "last")[0] == 0
         sender = home.start(*GO_ON)
         watch.wait_for(soon + 10)
@@ -86,6 +91,9 @@ def test_pause_resume_and_cancel_from_other_processes(make_home: MakeHome) -> No
         soon = watch.count + MOMENT
         assert sender.wait() == 0, sender.words
         assert watch.count <= soon
+    told = [line for line in sender.words.splitlines() if " %), cancelled" in line][-1]
+    reached = int(told.split()[0])
+    assert reached == catcher.accepted.total() < 600, told
     receipt = home.receipt()
     assert receipt.status is EditionStatus.CANCELLED
     assert receipt.balances
