@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +30,15 @@ _MOST = 1_000_001
 """One byte more than is looked at, to know that there is more."""
 
 Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
+
+
+def pipes(words: Sequence[str]) -> bool:
+    """Tell whether a command line is one that a mail server runs with a mail in its hands.
+
+    Postfix gives a mail up for any code but 0, 71 and 75 (`pipe(8)`, `sysexits.h`): by a mistyped option of its
+    `master.cf` every bounce would be lost.
+    """
+    return ("bounce", "read") in pairwise(words)
 
 
 @app.callback()

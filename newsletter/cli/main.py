@@ -146,14 +146,15 @@ def _run() -> int:
         warn("newsletter: Nothing was done.")
         return INTERRUPTED
     except _USAGE_ERROR as error:
-        return _explain(error)
+        _explain(error)
+        return bounce.TRY_AGAIN if bounce.pipes(sys.argv) else error.exit_code
     if code == INTERRUPTED:
         # Each change is one transaction: what was under way has left no trace.
         warn("newsletter: Stopped. What was not finished was taken back.")
     return code if isinstance(code, int) else 0
 
 
-def _explain(error: typer.BadParameter) -> int:
+def _explain(error: typer.BadParameter) -> None:
     """Say what is wrong with the words of a command, as every other error is said; without any words, how it goes."""
     words = error.format_message()
     if words.startswith("Usage:"):
@@ -163,4 +164,3 @@ def _explain(error: typer.BadParameter) -> int:
         if error.ctx is not None:
             warn(f"  {error.ctx.get_usage().removeprefix('Usage: ')}")
             warn(f"  `{error.ctx.command_path} --help` says more.")
-    return error.exit_code

@@ -118,6 +118,29 @@ def test_with_wrong_settings_it_is_tried_again(home: Home) -> None:
     assert "NEWSLETTER_SEND_DAY: 'tosday'" in ran.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("bounce", "read", "--recipent", "b@example.com"),
+        ("bounce", "read", "--recipient"),
+        ("bounce", "read", "b@example.com"),
+        ("--hone", "elsewhere", "bounce", "read"),
+    ],
+)
+def test_with_a_mistyped_option_it_is_tried_again(home: Home, words: tuple[str, ...]) -> None:
+    """Postfix gives a mail up for nearly any other code; a slip in its `master.cf` loses no bounce."""
+    _, _, verp = sent(home)
+    ran = home.run(*words, stdin=mail(verp))
+    assert (ran.code, ran.out) == (TRY_AGAIN, "")
+    assert ran.err.startswith("newsletter: ")
+
+
+def test_a_mistyped_option_of_any_other_command_is_the_callers(home: Home) -> None:
+    """Only a mail server has a mail to lose."""
+    assert home.run("bounce", "list", "--nope").code == 2
+    assert home.run("bounce").code == 2
+
+
 @pytest.mark.parametrize("verb", ["release", "dismiss"])
 def test_nothing_is_held(home: Home, verb: str) -> None:
     """A decision about nothing changes nothing."""
