@@ -62,7 +62,7 @@ class Day:
     date: date
     extra: bool
     outcome: str
-    """`sent`, `late`, `skipped`, `missed`, `empty`, or `open` when it was still to come."""
+    """`sent`, `early`, `late`, `skipped`, `missed`, `empty`, or `open` when it was still to come."""
     tip: str | None
     audience: int
     counts: dict[str, int]
@@ -115,6 +115,7 @@ class Diary:
 
 OUTCOMES = {
     "sent": "sent on time",
+    "early": "sent early",
     "late": "sent late",
     "skipped": "skipped on purpose",
     "missed": "missed",

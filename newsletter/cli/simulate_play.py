@@ -18,6 +18,7 @@ from newsletter.core.alert import COMMAND_AFTER, EVENT_STANDS, PASSED_AFTER, PAT
 from newsletter.core.cadence import Slot, SlotState, describe_date, describe_span, local, next_slots, retimed
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.due import LATE_AFTER, last_start
+from newsletter.core.edition import Edition
 from newsletter.core.notice import NoticeState
 from newsletter.core.proof import PROOF_AHEAD
 from newsletter.core.watch import EMPTY_AHEAD, REPORT_AFTER, SENDING_AFTER, SETTLING_IN
@@ -174,6 +175,7 @@ class Play:
         with self.application.unit.read() as tx:
             fresh = [one for one in editions.latest(tx, count=3) if f"edition {one.name}" not in self._seen]
             known = [one for one in slots.since(tx, now - timedelta(days=40)) if one.sends_at <= now]
+            early = {one.date: made for one in known if (made := _sent_before(tx, one)) is not None}
         for edition in fresh:
             self._seen.add(f"edition {edition.name}")
             self._empty_in_a_row = 0
@@ -188,6 +190,13 @@ class Play:
                 self._empty_in_a_row += slot.state is SlotState.EMPTY
                 why = f": {slot.reason.removeprefix(EMPTY)}" if slot.reason else ""
                 self.diary.add(now, Kind.NOTHING, f"{describe_date(slot.date)} is {slot.state.value}{why}")
+
+            elif slot.date in early and f"slot {slot.date}" not in self._seen:
+                self._seen.add(f"slot {slot.date}")
+                made = early[slot.date]
+                day = describe_date(local(made.started_at, self.diary.zone).date())
+                words = f"{describe_date(slot.date)} was sent early: “{made.title}”, on {day}"
+                self.diary.add(now, Kind.NOTHING, words)
 
     # The next instant
 
@@ -300,7 +309,8 @@ class Play:
                 yield f"{twice:,} people get more than one mail in the week of {describe_date(monday)}"
 
     def _day(self, tx: Tx, slot: Slot) -> Day:
-        edition = editions.by_date(tx, slot.date)
+        # A date whose edition was cancelled before anybody had it is as open, or as skipped, as it says.
+        edition = editions.by_date(tx, slot.date) if slot.state is SlotState.FROZEN else None
         if edition is None:
             return Day(
                 date=slot.date,
@@ -316,7 +326,7 @@ class Play:
         return Day(
             date=slot.date,
             extra=slot.extra,
-            outcome="late" if late else "sent",
+            outcome="late" if late else "early" if _is_early(edition) else "sent",
             tip=edition.title,
             audience=edition.audience,
             counts={state.value: receipt.count(state) for state in DeliveryState if receipt.count(state)},
@@ -325,6 +335,16 @@ class Play:
 
 
 _NOTHING = (SlotState.SKIPPED, SlotState.MISSED, SlotState.EMPTY)
+
+
+def _sent_before(tx: Tx, slot: Slot) -> Edition | None:
+    """Return the edition of a date that somebody sent before its time."""
+    edition = editions.by_date(tx, slot.date) if slot.state is SlotState.FROZEN else None
+    return edition if edition is not None and _is_early(edition) else None
+
+
+def _is_early(edition: Edition) -> bool:
+    return edition.started_at < edition.sends_at
 
 
 def _unbalanced(days: list[Day]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select, update
 
 from newsletter.core.cadence import ReaderZone
+from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.core.subscriber import SubscriberState
 from newsletter.store import subscriber as subscribers
@@ -23,7 +24,6 @@ from newsletter.store.unit import Tx
 
 _Rows = Sequence[Mapping[str, Any]]
 
-_OPEN = (EditionStatus.SENDING.value, EditionStatus.PAUSED.value)
 _KINDS = ("proof", "withdrawn", "sending", "report")
 
 
@@ -62,15 +62,9 @@ def take(tx: Tx) -> Excerpt:
 def plant(tx: Tx, known: Excerpt, *, fresh: bool) -> None:
     """Write an excerpt into a fresh database, without its people; `fresh` lets its schedule begin anew."""
     for table in (tip, slot, edition):
-        rows = [dict(one) for one in known.rows[table.name]]
+        rows = [_closed(one) if table is edition else dict(one) for one in known.rows[table.name]]
         if rows:
             tx.execute(insert(table), rows)
-    # Nobody is there who could get the rest of an edition that was under way.
-    tx.execute(
-        update(edition)
-        .where(edition.c.status.in_(_OPEN))
-        .values(status=EditionStatus.FINISHED.value, finished_at=edition.c.started_at, totals={}),
-    )
     # As said already, so that a date is not proven and an edition not reported again.
     said = [{**one, "recipient": "", "message": "", "state": "withdrawn"} for one in known.told]
     if said:
@@ -82,6 +76,22 @@ def plant(tx: Tx, known: Excerpt, *, fresh: bool) -> None:
             first_tick_at=known.first_tick_at, cadence=known.cadence, cadence_since=known.cadence_since
         ),
     )
+
+
+def _closed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an edition with its totals: nobody is there who could get the rest of one that was under way."""
+    if row["finished_at"] is not None:
+        return dict(row)
+    # As its people are not known either, it is taken to end well, so that its books balance.
+    cancelled = row["status"] == EditionStatus.CANCELLED.value
+    state = DeliveryState.SKIPPED if cancelled else DeliveryState.ACCEPTED
+    status = row["status"] if cancelled else EditionStatus.FINISHED.value
+    return {
+        **row,
+        "status": status,
+        "finished_at": row["started_at"],
+        "totals": {state.value: row["audience"]},
+    }
 
 
 def plant_people(tx: Tx, count: int, *, zones: Sequence[ReaderZone] = (), now: datetime) -> None:

@@ -9,7 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from newsletter.cli import simulate
+from newsletter.core.cadence import describe_date, next_slots
+from newsletter.core.lineup import LineupRules
+from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.render.environment import make_environment
 from tests.cli.conftest import Home, Ran
+from tests.engine.conftest import CADENCE, PUBLICATION
 
 PEOPLE = ("ada@example.com", "ben@example.net")
 _TODAY = datetime.now(UTC).date()
@@ -122,3 +127,18 @@ def test_what_was_skipped_stays_skipped(home: Home) -> None:
     ran = play(home, "--weeks", "2")
     assert "is skipped: fair" in ran.out
     assert "1 sent on time, 1 skipped on purpose" in ran.out
+
+
+def test_a_date_that_was_sent_early_is_no_date_on_time(home: Home) -> None:
+    """An edition sent before its date uses the date up; its account is closed, so no report is said to be wrong."""
+    furnish(home, "First", "Second")
+    now = datetime.now(UTC)
+    kitchen = Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+    [slot] = next_slots(CADENCE, now, 1)
+    assert freeze(home.unit, kitchen, slot, now=now).edition is not None
+    ran = home.run("simulate", "--weeks", "2")
+    assert "1 sent on time, 1 sent early" in ran.out
+    assert f"{describe_date(slot.date)} was sent early: “First”, on " in ran.out
+    assert "does not add up" not in ran.out
+    told = json.loads(home.run("simulate", "--weeks", "2", "--json").out)
+    assert [day["outcome"] for day in told["dates"]] == ["early", "sent"]
