@@ -29,7 +29,8 @@ try:
         load_pem_private_key,
     )
 except ModuleNotFoundError as error:
-    raise InputError("DKIM signing needs the package cryptography: install newsletter[dkim]") from error
+    message = "DKIM signing needs cryptography: `pip install '.[dkim]'` at the top of the source (docs/dependencies.md)"
+    raise InputError(message) from error
 
 LEAST_BITS = 2048
 WEAK_BITS = 1024

@@ -64,7 +64,9 @@ def connect(url: str) -> Engine:
         message = "NEWSLETTER_DATABASE_URL is not a database URL; an example is sqlite:///data/newsletter.db"
         raise InputError(message) from error
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        message = "PostgreSQL needs its driver: install the extra, newsletter[postgres]"
+        message = (
+            "PostgreSQL needs its driver: `pip install '.[postgres]'` at the top of the source (docs/dependencies.md)"
+        )
         raise InputError(message) from error
 
 

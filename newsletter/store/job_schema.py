@@ -69,7 +69,8 @@ def _folder() -> Path:
     # Found, and not imported: that would cost every start on PostgreSQL a fifth of a second.
     found = find_spec("procrastinate")
     if found is None or found.origin is None:
-        raise InputError("PostgreSQL needs the job queue, too: install the extra, newsletter[postgres]")
+        message = "PostgreSQL needs procrastinate: `pip install '.[postgres]'` at the top of the source"
+        raise InputError(f"{message} (docs/dependencies.md)")
     return Path(found.origin).parent / "sql"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
@@ -303,6 +304,18 @@ def anchors(page: Path) -> set[str]:
     """Return the names under which the headings of a page can be linked to."""
     heads = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_nobody_is_sent_to_an_index_that_does_not_have_us() -> None:
+    """The package is on no index, so neither docs nor messages say to install it by its name: only from the source."""
+    texts = {path: path.read_text() for path in (*PAGES, *ROOT.glob("newsletter/**/*.py"), *ROOT.glob("*.env"))}
+    by_name = re.compile(r"(?<![\w./-])newsletter\[|pip install '?newsletter\b")
+    assert [path.name for path, text in texts.items() if by_name.search(text)] == []
+    known = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    named = {
+        one for text in texts.values() for found in re.findall(r"'\.\[([\w,]+)\]'", text) for one in found.split(",")
+    }
+    assert named == {"dkim", "postgres"} <= known
 
 
 @pytest.mark.parametrize("name", NAMES)
