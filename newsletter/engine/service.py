@@ -32,6 +32,9 @@ IDLE = 1.0
 LONGEST_PAUSE = 60.0
 """How long a foreground run waits for a relay that had enough."""
 
+TOLD_AFTER = 2
+"""Refusals in a row after which another process sends: a command that only looks holds the right for a moment, too."""
+
 PATIENCE = 5.0
 """A foreground run waits this long for what is nearly due (design, `edition send`)."""
 
@@ -119,6 +122,8 @@ class SenderLoop:
     listening: Callable[[threading.Event], AbstractContextManager[None]] = lambda _: nullcontext()
     """Hears of jobs while it is entered, and calls."""
     _still: Callable[[], bool] = lambda: True
+    _refused: int = 0
+    """How often in a row the right to send was not to be had."""
     unanswered: int = 0
     """Messages without an answer when the service had to end."""
 
@@ -142,9 +147,20 @@ class SenderLoop:
             self._still = held.enter_context(self.lock())
         except NotNow:
             # Another process sends; should it die, the operating system frees the lock and we go on.
-            self.sender.clock.wait(self.stop, BACK_OFF[0])
+            self._stand_by()
             return False
+        if self._refused >= TOLD_AFTER:
+            logger.info("the other process sends no more: this one takes over")
+        self._refused = 0
         return True
+
+    def _stand_by(self) -> None:
+        self._refused += 1
+        if self._refused == TOLD_AFTER:
+            logger.info(
+                "another process sends (`newsletter status` names it): this one stands by and takes over after it"
+            )
+        self.sender.clock.wait(self.stop, BACK_OFF[0] if self._refused >= TOLD_AFTER else IDLE)
 
     def _hold(self) -> None:
         try:
