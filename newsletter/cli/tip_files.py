@@ -15,6 +15,7 @@ from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
     from newsletter.cli.editor import Draft
+    from newsletter.core.tip import Tip
     from newsletter.flows.queue_tip import Queued, TipText
 
 app = typer.Typer(rich_markup_mode=None)
@@ -28,9 +29,9 @@ status: draft
 
 Hello {{{{ first_name|there }}}},
 
-Write one idea here, in 100 to 200 words of Markdown.
+{idea}
 
-**Try this week:** one small thing to do.
+{task}
 """
 
 FROM_STDIN = "standard input"
@@ -41,13 +42,15 @@ def new(context: typer.Context, title: Annotated[str, typer.Argument(help="The h
     """Write a tip in $VISUAL or $EDITOR; saving it unchanged adds nothing."""
     from newsletter.cli.editor import edit
     from newsletter.core.tip import slug_from
+    from newsletter.core.tip_body import PLACEHOLDERS
 
     here = state(context)
     if not title.strip():
         raise InputError('say what the tip is called: newsletter tip new "Answer with a date"')
     here.app.unit  # noqa: B018 a missing database is told before anybody writes a tip
     quoted = title.replace("\\", "\\\\").replace('"', '\\"')
-    text = TEMPLATE.format(title=f'"{quoted}"')
+    idea, task = PLACEHOLDERS
+    text = TEMPLATE.format(title=f'"{quoted}"', idea=idea, task=task)
     draft = edit(text, name=f"{slug_from(title) or 'tip'}.md", environ=here.environ)
     if not draft.changed:
         draft.done()
@@ -121,6 +124,7 @@ def edit_one(
         raise _kept(error, draft) from error
     draft.done()
     say(f"{result.tip.slug}: {result.outcome}, {result.tip.status}.")
+    _warn_of_placeholder(result.tip)
 
 
 def _store_draft(here: State, draft: Draft) -> None:
@@ -147,12 +151,22 @@ def _queue(here: State, files: list[TipText]) -> None:
     done = queue_tips(app.unit, files, app.review(now), who=here.who)
     for one in done:
         say(_words(one))
+        _warn_of_placeholder(one.tip)
     counts = {outcome: sum(one.outcome is outcome for one in done) for outcome in Outcome}
     if len(done) > 1:
         said = [f"{count:,} {outcome}" for outcome, count in counts.items() if count]
         say(f"{plural(len(done), 'file')}: {', '.join(said)}.")
     if counts[Outcome.ADDED] or counts[Outcome.UPDATED]:
         tell_due(app, now)
+
+
+def _warn_of_placeholder(tip: Tip) -> None:
+    from newsletter.core.tip import TipStatus
+    from newsletter.core.tip_body import placeholder_faults
+
+    left = placeholder_faults(tip.body, 1)
+    if left and tip.status is TipStatus.DRAFT:
+        warn(f"{tip.slug}: {left[0].text} before you approve it: newsletter tip edit {tip.slug}")
 
 
 def _words(one: Queued) -> str:

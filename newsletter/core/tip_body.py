@@ -24,6 +24,12 @@ LINK_SCHEMES = ("http", "https", "mailto")
 IMAGE_SCHEMES = ("https",)
 """Mail programs show no picture that comes over plain http."""
 
+PLACEHOLDERS = (
+    "Write one idea here, in 100 to 200 words of Markdown.",
+    "**Try this week:** one small thing to do.",
+)
+"""The lines of a new tip that its author is to replace."""
+
 _MERGE_FIELD = re.compile(r"(?<!\\)\{\{[^\n]{0,500}?\}\}")
 _PLACE = "0mergefield0"
 """Stands for a merge field while links are judged, since `{{ email }}` with its blanks would end one."""
@@ -44,6 +50,15 @@ def body_faults(body: str, first_line: int) -> list[Fault]:
             )
         ]
     return _markdown_faults(body, first_line) + merge_field_faults(body, first_line)
+
+
+def placeholder_faults(body: str, first_line: int) -> list[Fault]:
+    """Return which lines of a body are still those of a new tip; a draft may have them, readers must not."""
+    return [
+        Fault(number, f"{quoted(line.strip())} is still the placeholder of a new tip; write your own text there")
+        for number, line in enumerate(body.split("\n"), start=first_line)
+        if line.strip() in PLACEHOLDERS
+    ]
 
 
 def _markdown_faults(body: str, first_line: int) -> list[Fault]:

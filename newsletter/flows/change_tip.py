@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 from newsletter.core.cadence import describe_date
 from newsletter.core.tip import Tip, TipStatus, approve, retire
+from newsletter.core.tip_body import placeholder_faults
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.alert import settle_alert
 from newsletter.flows.pin_date import pin_faults
@@ -119,6 +120,10 @@ def unpin_tip(unit: Unit, tip: Tip, *, who: str, now: datetime) -> Tip:
 def _check_gates(chosen: Sequence[Tip], review: Review) -> None:
     faults = []
     for tip in chosen:
+        left = placeholder_faults(tip.body, 1)
+        if left:
+            faults.append(f"{tip.slug}: {left[0].text}: `newsletter tip edit {tip.slug}`")
+            continue
         try:
             compile_tip(review.kitchen, tip, on=review.on)
         except InputError as error:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from newsletter.core.cadence import Cadence, next_slots
 from newsletter.core.front_matter import read_front_matter
 from newsletter.core.tip import Tip, TipDraft, TipId, TipStatus
+from newsletter.core.tip_body import placeholder_faults
 from newsletter.core.tip_file import parse_tip_file
 from newsletter.core.tip_revision import edited, imported, same_words
 from newsletter.errors import InputError, NotNow
@@ -216,6 +217,9 @@ def _check_gates(steps: Sequence[_Step], review: Review, faults: _Faults) -> Non
     for step in steps:
         new = step.outcome in {Outcome.ADDED, Outcome.UPDATED}
         if not new or step.after.status is not TipStatus.APPROVED:
+            continue
+        if left := placeholder_faults(step.draft.body, step.draft.body_line):
+            faults.add(step.file.name, *map(str, left))
             continue
         # The draft of the file, since it knows on which line its text begins.
         try:

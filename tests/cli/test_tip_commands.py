@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from datetime import time, timedelta
 from pathlib import Path
@@ -194,6 +195,32 @@ def test_a_new_tip_comes_from_the_editor(home: Home, monkeypatch: pytest.MonkeyP
     assert (done.code, done.out) == (0, "part-1-listen-first-last: added, draft\n")
     row = listed(home)["part-1-listen-first-last"]
     assert row["title"] == 'Part 1: "listen" # first \\ last'
+
+
+def test_a_placeholder_goes_to_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A draft may still hold the text of a new tip, and says so; it is neither approved nor added as approved."""
+    editor(home, monkeypatch, """sed -i "/^Write one idea/s/.*/Say the next step./" "$1\"""")
+    done = home.run("tip", "new", "Listen")
+    assert (done.code, done.out) == (0, "listen: added, draft\n")
+    left = (
+        "“**Try this week:** one small thing to do.” is still the placeholder of a new tip; write your own text there"
+    )
+    assert done.err == f"listen: {left} before you approve it: newsletter tip edit listen\n"
+    done = home.run("tip", "approve", "listen")
+    assert (done.code, done.out) == (2, "")
+    assert f"ot approved: listen: {left}: `newsletter tip edit listen`" in done.err
+    assert listed(home)["listen"]["state"] == "draft"
+    editor(home, monkeypatch, 'sed -i "s/^status: draft/status: approved/" "$1"')
+    for words in (("edit", "listen"), ("new", "Listen twice")):
+        done = home.run("tip", *words)
+        assert done.code == 2
+        assert re.search(rf"line \d+: {re.escape(left)}", done.err)
+        assert "your text is kept" in done.err
+    editor(
+        home, monkeypatch, """sed -i "s/one small thing to do/ask twice/; s/^status: draft/status: approved/" "$1\""""
+    )
+    done = home.run("tip", "edit", "listen")
+    assert (done.code, done.out, done.err) == (0, "listen: updated, approved.\n", "")
 
 
 def test_a_new_tip_saved_unchanged_adds_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
