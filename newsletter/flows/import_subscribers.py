@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from types import MappingProxyType
 from typing import BinaryIO
 
 from newsletter.core.csv_import import BadRow, GoodRow
@@ -216,28 +217,38 @@ def _take(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
     for some in _once_each(rows):
         waiting = some
         while waiting:
-            entries = _decide(run, tx, waiting, lock=True)
-            before, waiting = waiting, []
-            ids = batches.add_new(tx, [entry.person for entry in entries if entry.fate is Fate.ADDED and entry.person])
+            before, entries, waiting = waiting, _decide(run, tx, waiting, lock=True), []
+            taken = _add(run, tx, before, entries)
             done = []
             for row, entry in zip(before, entries, strict=True):
-                if entry.fate is Fate.ADDED and row.address.canonical not in ids:
+                if taken and entry.fate is Fate.ADDED and row.address.canonical in taken:
                     # Somebody else added this address since we looked; look again.
                     waiting.append(row)
                 else:
                     done.append((row, entry))
                     tally.count(row, entry.fate)
-            _save(run, tx, done, ids, tally)
+            _save(run, tx, done, tally)
 
 
 def _decide(run: _Import, tx: Tx, rows: list[GoodRow], *, lock: bool) -> list[Entry]:
-    known = batches.by_canonicals(tx, [row.address.canonical for row in rows], lock=lock)
-    erased = _erased(run, tx, [row.address.canonical for row in rows if row.address.canonical not in known])
+    canonicals = [row.address.canonical for row in rows]
+    known = batches.by_canonicals(tx, canonicals, lock=lock)
+    erased = _erased(run, tx, [one for one in canonicals if one not in known])
     why = f"imported from {run.file.name}"
     return [
         enter(known.get(one), row, suppressed=one in erased, now=run.now, why=why)
-        for one, row in ((row.address.canonical, row) for row in rows)
+        for one, row in zip(canonicals, rows, strict=True)
     ]
+
+
+def _add(run: _Import, tx: Tx, rows: list[GoodRow], entries: list[Entry]) -> set[str]:
+    """Write the people who are new; return the addresses that were taken in the meantime."""
+    new = [
+        (entry.person, _evidence(run, row))
+        for row, entry in zip(rows, entries, strict=True)
+        if entry.fate is Fate.ADDED and entry.person
+    ]
+    return batches.add_with_evidence(tx, new, _said(run)) if new else set()
 
 
 def _erased(run: _Import, tx: Tx, canonicals: list[str]) -> set[str]:
@@ -248,21 +259,23 @@ def _erased(run: _Import, tx: Tx, canonicals: list[str]) -> set[str]:
     return {one for one, every in hashes.items() if not found.isdisjoint(every)}
 
 
-def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], ids: dict[str, SubscriberId], tally: _Tally) -> None:
+def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], tally: _Tally) -> None:
+    """Write what the file tells of people who were known, and that the import has begun."""
     changed: list[Subscriber] = []
     lost: list[SubscriberId] = []
     said: list[tuple[SubscriberId, Consent]] = []
+    added = False
     for row, entry in done:
         person = entry.person
         fate = entry.fate
-        if fate is Fate.ADDED and person:
-            said.append((ids[person.canonical], _evidence(run, row)))
+        if fate is Fate.ADDED:
+            added = True
             continue
         if person is None or fate in {Fate.UNCHANGED, Fate.LEFT}:
             continue
         changed.append(person)
         if fate is Fate.STRONGER:
-            said.append((person.id, _evidence(run, row)))
+            said.append((person.id, _said(run, _evidence(run, row))))
             if not eligible(person.state):
                 lost.append(person.id)
             if person.state in SAID_NO:
@@ -271,14 +284,17 @@ def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], ids: dict[str
     batches.add_consents(tx, said)
     if lost:
         deliveries.skip_people(tx, lost, "left, as an imported file says")
-    if (changed or said) and not tally.changed:
+    if (added or changed) and not tally.changed:
         tally.changed = True
         # The second entry tells the numbers; the first one is there even if the import is killed before its end.
         _log(run, f"begun: {run.file.name}", tx)
 
 
-def _evidence(run: _Import, row: GoodRow) -> Consent:
-    evidence = {**row.evidence, "file": run.file.name, "line": str(row.line), "state": row.state}
+def _evidence(run: _Import, row: GoodRow) -> dict[str, str]:
+    return {**row.evidence, "file": run.file.name, "line": str(row.line), "state": row.state}
+
+
+def _said(run: _Import, evidence: Mapping[str, str] = MappingProxyType({})) -> Consent:
     return Consent(at=run.now, action="imported", channel="import", source=run.file.source, evidence=evidence)
 
 

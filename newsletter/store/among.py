@@ -1,6 +1,6 @@
-"""`id among (…)` with all the ids in one bound value.
+"""`id among (…)` with all the ids, or addresses, in one bound value.
 
-In: a column and the name of a bound list. Out: a condition whose SQL is the same however many ids there are, so that
+In: a column and the name of a bound list. Out: a condition whose SQL is the same however many there are, so that
 neither SQLAlchemy nor the database prepares the statement anew for each count, as with an expanding `IN`.
 """
 
@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Self
 
-from sqlalchemy import BigInteger, Boolean, Column, Dialect, Text, TypeDecorator, bindparam
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Integer, Text, TypeDecorator, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -19,17 +19,22 @@ from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeEngine
 
 
-class _Ids(TypeDecorator[Sequence[int]]):
-    """A list of ids as one value: an array on PostgreSQL, JSON on SQLite."""
+class _Listed(TypeDecorator[Sequence[int] | Sequence[str]]):
+    """A list as one value: an array on PostgreSQL, JSON on SQLite."""
 
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        chosen: TypeEngine[Any] = ARRAY(BigInteger) if dialect.name == "postgresql" else Text()
-        return dialect.type_descriptor(chosen)
+    def __init__(self, *, numbers: bool) -> None:
+        """Take whether the list is one of numbers; else it is one of texts."""
+        super().__init__()
+        self.numbers = numbers
 
-    def process_bind_param(self, value: Sequence[int] | None, dialect: Dialect) -> object:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        array = ARRAY(BigInteger if self.numbers else Text)
+        return dialect.type_descriptor(array if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Sequence[int] | Sequence[str] | None, dialect: Dialect) -> object:
         return list(value or ()) if dialect.name == "postgresql" else json.dumps(value)
 
 
@@ -55,6 +60,6 @@ def _(element: _Among, compiler: SQLCompiler, **named: object) -> str:
     return f"{column} = ANY({ids})"
 
 
-def among(column: Column[int], ids: str) -> FunctionElement[bool]:
-    """Return the condition that a column is one of the ids bound under the name `ids`."""
-    return _Among(column, bindparam(ids, type_=_Ids()))
+def among(column: Column[int] | Column[str], listed: str) -> FunctionElement[bool]:
+    """Return the condition that a column is one of the values bound under the name `listed`."""
+    return _Among(column, bindparam(listed, type_=_Listed(numbers=isinstance(column.type, Integer))))
