@@ -53,11 +53,13 @@ def restore(
     place = Place(database=app.engine, home=app.home, keyring=app.keyring, folder=_folder(here), environ=here.environ)
     done = restore_database(place, file, who=here.who, now=app.clock.now())
     if as_json:
-        values = {"version": done.version, "before": done.before, "last_seen": done.gap.last_seen}
+        values = {"version": done.version, "after": done.after, "before": done.before, "last_seen": done.gap.last_seen}
         print_json(values | caught_up_json(done.caught_up))
         return
     if done.before is not None:
         say(f"Copied the database as it was to {done.before}.")
+    if done.after != done.version:
+        say(f"The backup is of an older program: it was upgraded from version {done.version} to {done.after}.")
     say(done.gap.matter(app.cadence.zone, restored=True))
     say_caught_up(done.caught_up)
     say("Restored: from now on this database sends. Start the service again.")

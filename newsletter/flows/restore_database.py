@@ -41,7 +41,9 @@ class Restored:
     """What was done."""
 
     version: str
-    """The schema revision of the backup; an older one was upgraded."""
+    """The schema revision of the backup."""
+    after: str
+    """That of the database now: an older backup was upgraded."""
     before: Path | None
     """The database as it was; None when there was none."""
     gap: Gap
@@ -65,7 +67,7 @@ def restore_database(place: Place, file: Path, *, who: str, now: datetime) -> Re
         raise NotNow(f"{error}{hint}") from error
     except OSError as error:
         raise Stop(f"{error.filename} cannot be made ({error.strerror}); check who owns the folder.") from error
-    return Restored(version=version, before=before, gap=gap, caught_up=done)
+    return Restored(version=version, after=HEAD, before=before, gap=gap, caught_up=done)
 
 
 def _from_file(place: Place, file: Path, path: Path, now: datetime) -> tuple[str, Path | None]:

@@ -119,6 +119,7 @@ def test_restore_brings_back_who_was_lost_and_not_who_left(home: Home) -> None:
     assert (done.code, done.err) == (0, "")
     assert "Since then the ledger knows of 1 opt-out and 1 erasure." in done.out
     assert "1 person who left stays away." in done.out
+    assert "older program" not in done.out
     assert "1 person was erased again." in done.out
     assert active(home) == ["ann@example.com"]
     assert home.run("db", "check").code == 0
@@ -180,7 +181,7 @@ def test_restore_over_a_damaged_database(home: Home) -> None:
 
 
 def test_restore_upgrades_an_older_backup(home: Home) -> None:
-    """A backup of the version before this one is brought up after it was checked."""
+    """A backup of an older version is brought up after it was checked, and that is said."""
     file = home.folder / "old.db"
     engine = connect(f"sqlite:///{file}")
     upgrade(engine, target="0002")
@@ -193,7 +194,10 @@ def test_restore_upgrades_an_older_backup(home: Home) -> None:
     let_go(home)
     done = home.run("db", "restore", str(file), "--json")
     assert (done.code, done.err) == (0, "")
-    assert json.loads(done.out)["version"] == "0002"
+    assert (json.loads(done.out)["version"], json.loads(done.out)["after"]) == ("0002", HEAD)
+    let_go(home)
+    told = home.run("db", "restore", str(file)).out
+    assert f"The backup is of an older program: it was upgraded from version 0002 to {HEAD}.\n" in told
     assert json.loads(home.run("db", "upgrade", "--json").out)["before"] == HEAD
 
 
