@@ -131,9 +131,13 @@ def _became(slot: Slot, edition: EditionStatus | None) -> str:
 
 def _brief(app_: Application, slot: Slot) -> str:
     """Name a slot in a table: its local date, which is its key, and its hour if that is on this date."""
-    from newsletter.core.cadence import brief_date, brief_instant, local
+    from newsletter.core.cadence import brief_date, brief_instant, brief_slot, local, retimed
 
     zone = app_.cadence.zone
+    ahead = retimed(app_.cadence, slot) if slot.sends_at > app_.clock.now() else None
+    if ahead is not None and ahead.home is not None:
+        # Each reader gets it by a clock of their own: an hour of ours beside it would be true for few.
+        return brief_slot(ahead, zone) + (" (extra)" if slot.extra else "")
     # An edition of which only the ledger tells bears the hour at which it was sent, perhaps on another day.
     known = local(slot.sends_at, zone).date() == slot.date
     return (brief_instant(slot.sends_at, zone) if known else brief_date(slot.date)) + (" (extra)" if slot.extra else "")

@@ -6,7 +6,7 @@ lies in the past, and nothing changes a slot that was frozen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 
 from newsletter.core.cadence import (
@@ -69,7 +69,7 @@ def skip_slot(unit: Unit, day: date, rules: PlanRules, *, who: str, because: str
         for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
             settle_alert(tx, kind, day.isoformat(), now=now)
         logs.add(tx, logs.Entry(at=now, who=who, what="slot skip", about=day.isoformat(), why=because))
-        return Changed(slot=slots.get(tx, day) or slot, tip=holder, new=True)
+        return Changed(slot=replace(slot, state=SlotState.SKIPPED, reason=because), tip=holder, new=True)
 
 
 def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datetime) -> Changed:
@@ -95,7 +95,9 @@ def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
         slots.move(tx, day, was=SlotState.SKIPPED, to=SlotState.OPEN, reason="", now=now)
         slots.move_instant(tx, day, sends_at=slot.at_home if slot.extra else slot.sends_at, now=now)
         logs.add(tx, logs.Entry(at=now, who=who, what="slot unskip", about=day.isoformat()))
-        return Changed(slot=slots.get(tx, day) or slot, tip=tips.pinned_to(tx, day), new=True)
+        # Not as it is stored: a row does not know that each reader has an hour of their own.
+        opened = replace(slot, state=SlotState.OPEN, reason="")
+        return Changed(slot=opened, tip=tips.pinned_to(tx, day), new=True)
 
 
 def add_slot(unit: Unit, day: date, at: time | None, review: Review, *, tip: Tip | None, who: str) -> Changed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
 from newsletter.clock import SystemClock
-from newsletter.core.cadence import Slot, SlotState
+from newsletter.core.cadence import Slot, SlotState, brief_date, describe_date
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import Source
 from newsletter.core.wave import Wave
@@ -23,6 +23,7 @@ from tests.engine.wave_world import add_readers
 from tests.flows.tip_world import queue, tip_file
 
 READERS = {"Pacific/Auckland": 2, "Europe/Berlin": 3, "Europe/Paris": 1, "": 1, "Pacific/Honolulu": 1}
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -175,3 +176,19 @@ def test_a_wrong_setting_is_told(home: Home) -> None:
     assert done.code == 2
     assert "NEWSLETTER_PASSED_ZONES" in done.err
     assert "with-publication" in done.err
+
+
+def test_a_date_that_is_skipped_is_named_by_the_readers_clocks(local_home: Home) -> None:
+    """The date comes first, not the day before on which its first reader would get it; so in the list of dates."""
+    day = date.fromisoformat(json.loads(local_home.run("queue", "--json").out)[2]["date"])
+    extra = day + timedelta(days=2)
+    assert local_home.run("slot", "add", str(extra), "14:30").code == 0
+    for one, hour in ((day, "09:00"), (extra, "14:30")):
+        begins = f"{describe_date(one)}, {hour} on each reader's own clock, beginning {describe_date(one - DAY)}, "
+        for verb, said in (("skip", "skipped"), ("unskip", "open again")):
+            told = local_home.run("slot", verb, str(one)).out
+            assert told.startswith(begins)
+            assert told.endswith(f": {said}.\n")
+    listed = local_home.run("slot", "list").out
+    assert f"{brief_date(day)}, 09:00 local" in listed
+    assert f"{brief_date(extra)}, 14:30 local (extra)" in listed
