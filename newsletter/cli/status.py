@@ -119,6 +119,7 @@ def _next(found: Overview, zone: str) -> Iterator[str]:
 def _running(found: Overview, zone: str) -> Iterator[str]:
     from newsletter.core.cadence import describe_instant
     from newsletter.core.wave import zone_of
+    from newsletter.core.worker_view import clock_words
 
     for one in found.running:
         receipt = one.receipt
@@ -127,6 +128,9 @@ def _running(found: Overview, zone: str) -> Iterator[str]:
         soon = f"; about {_span(left)} left" if left else ""
         people = f"{one.reached:,} of {plural(receipt.audience, 'person', 'people')}"
         yield f"{receipt.name} “{one.edition.title}” is {one.edition.status.value}: {people} done ({share} %){soon}"
+        if one.away is not None and receipt.open:
+            again = f"; tried again at {clock_words(one.away.again_at, zone, found.now)}" if one.away.again_at else ""
+            yield f"it waits for the mail server {one.away.name}{again}: {one.away.trouble}"
         if receipt.deferred:
             due = f", the next {describe_instant(receipt.next_attempt_at, zone)}" if receipt.next_attempt_at else ""
             yield f"{plural(receipt.deferred, 'person waits', 'people wait')} for another try{due}"
@@ -286,6 +290,7 @@ def _story_data(one: Story, now: datetime) -> dict[str, object]:
         **one.receipt.to_dict(),
         "settled": one.settled,
         "seconds_left": round(left.total_seconds()) if left else None,
+        "waits_for_server": one.away.name if one.away else None,
         "next_wave": wave.to_dict() if (wave := one.next_wave(now)) else None,
     }
 

@@ -30,6 +30,11 @@ class RelayView:
     again_at: datetime | None = None
     """When it is tried again."""
 
+    @property
+    def away(self) -> bool:
+        """Tell whether it takes nothing at present."""
+        return bool(self.trouble) and not self.connections
+
     def words(self, zone: str, now: datetime) -> str:
         """Say how it stands."""
         bound = f" of {self.most}" if self.allowed >= self.most else f" of {self.allowed} (of {self.most})"

@@ -17,12 +17,13 @@ from newsletter.core.lineup import Choice, Source
 from newsletter.core.receipt import Receipt, uncertain_sentence
 from newsletter.core.tip import TipStatus
 from newsletter.core.wave import WaveStanding, next_wave
+from newsletter.core.worker_view import RelayView, together
 from newsletter.flows.plan import Outlook, PlanRules, look_ahead
 from newsletter.store import alert as alerts
 from newsletter.store import block as blocks
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
-from newsletter.store import jobs, report
+from newsletter.store import jobs, live, report
 from newsletter.store import tip as tips
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert
@@ -72,6 +73,9 @@ class Story:
 
     edition: Edition
     receipt: Receipt
+    sender_alive: bool = True
+    away: RelayView | None = None
+    """The mail server for which it waits; None while any takes mail."""
 
     @property
     def settled(self) -> int:
@@ -90,7 +94,7 @@ class Story:
 
     def left(self, now: datetime) -> timedelta | None:
         """Return how long it will take at its own pace; None when it does not move, or waits for something."""
-        if self.next_wave(now) is not None:
+        if self.next_wave(now) is not None or self.away is not None or not self.sender_alive:
             return None
         moving = self.receipt.queued + self.receipt.sending
         took = (now - self.receipt.started_at).total_seconds()
@@ -132,13 +136,19 @@ def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta
     ahead = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + FURTHER, now=now)
     coming = next((one for one in ahead.choices if one.source is not Source.SKIPPED), None)
     before = coming.slot.sends_at if coming else None
+    parts = _parts(tx, now, alive_within)
+    away = _away(tx, now)
     known = [
-        Story(edition=one, receipt=report.receipt(tx, one))
+        Story(
+            edition=one,
+            receipt=report.receipt(tx, one),
+            sender_alive=parts["sender"].alive,
+            away=away if one.status is EditionStatus.SENDING else None,
+        )
         for one in {one.id: one for one in (*editions.latest(tx, count=_REMEMBERED), *editions.unclosed(tx))}.values()
     ]
     running = sorted((one for one in known if one.edition.finished_at is None), key=lambda one: one.edition.sends_at)
     found = alerts.open_alerts(tx)
-    parts = _parts(tx, now, alive_within)
     return Overview(
         now=now,
         alerts=found,
@@ -170,6 +180,14 @@ def _parts(tx: Tx, now: datetime, alive_within: timedelta) -> dict[str, Part]:
         alive = at is not None and not ended and abs(now - at) <= alive_within
         found[name] = Part(seen_at=at, process=process, alive=alive)
     return found
+
+
+def _away(tx: Tx, now: datetime) -> RelayView | None:
+    """Return the mail server that is tried first, when none takes anything, by what the living workers say."""
+    at = workers.moment(tx, now)
+    said = [one for worker in live.workers(tx, now=at) if not worker.silent(at) for one in worker.relays]
+    relays = together(said)
+    return relays[0] if relays and all(one.away for one in relays) else None
 
 
 def at_work(tx: Tx, now: datetime) -> Sequence[AtWork]:

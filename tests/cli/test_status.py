@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 from newsletter.core.cadence import Cadence, next_slots
+from newsletter.core.delivery import DeliveryState
 from newsletter.store import installation as installations
 from newsletter.store import slot as slots
+from newsletter.store import worker as workers
 from newsletter.store.unit import Unit
 from tests.cli.conftest import Home
+from tests.flows.follow_up_world import World
 from tests.flows.people_world import begin_edition
 
 TIP = """---
@@ -126,3 +130,22 @@ def test_a_service_that_is_away(home: Home) -> None:
     out = home.run("status").out
     assert "the bell is silent: last sign of life 3 hours ago, process host 17" in out
     assert "All is well" not in out
+
+
+def test_a_mail_server_that_is_away(home: Home, world: World) -> None:
+    """Instead of a time left, which would be none, it is said for whom the edition waits, why, and until when."""
+    world.settle(world.wrong, DeliveryState.ACCEPTED, 0)
+    alive(home.unit)
+    now = datetime.now(UTC)
+    gone = {"name": "smtp.example.com:587", "connections": 0, "trouble": "It does not answer."}
+    assert "; about " in home.run("status").out
+    with home.unit.write() as tx:
+        who = workers.start(tx, name="here 1", machine="m", now=now)
+        again = (now + timedelta(seconds=30)).isoformat()
+        workers.beat(tx, who, now=now, report={"relays": [{**gone, "again_at": again}]})
+    told = home.run("status").out
+    assert "1 of 6 people done (16 %)\n" in told
+    said = r"it waits for the mail server smtp\.example\.com:587; tried again at [\d:]{8}.*: It does not answer\."
+    assert re.search(said, told)
+    [running] = json.loads(home.run("status", "--json").out)["running"]
+    assert (running["seconds_left"], running["waits_for_server"]) == (None, "smtp.example.com:587")

@@ -20,6 +20,7 @@ from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
+from newsletter.store import worker as workers
 from newsletter.store.alert import Alert
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Unit
@@ -142,6 +143,37 @@ def test_how_long_it_takes_still(well: Unit) -> None:
     now = edition.started_at + timedelta(seconds=10)
     assert story.left(now) == timedelta(seconds=40)
     assert story.left(edition.started_at) is None
+
+
+def test_no_time_is_foretold_while_nothing_moves(well: Unit) -> None:
+    """While the mail server takes nothing it is named instead; neither where another takes mail, nor by the dead."""
+    edition = begin_edition(well, date(2026, 11, 3))
+    ada = put(well, "ben@example.com")
+    other = begin_edition(well, date(2026, 11, 4))
+    set_delivery(well, other, ada, DeliveryState.ACCEPTED)
+    gone = {"name": "smtp.example.com:587", "connections": 0, "trouble": "It does not answer."}
+    spare = {"name": "spare.example.com:587", "connections": 2, "trouble": "It is slow."}
+    now = edition.started_at + timedelta(seconds=10)
+    beat(well, now)
+    with well.write() as tx:
+        who = workers.start(tx, name="here 1", machine="m", now=now)
+        workers.beat(tx, who, now=now, report={"relays": [gone]})
+
+    def told() -> tuple[str | None, bool]:
+        [_, story] = look(well, now).running
+        return story.away.name if story.away else None, story.left(now) is not None
+
+    assert told() == ("smtp.example.com:587", False)
+    with well.write() as tx:
+        workers.beat(tx, who, now=now, report={"relays": [gone, spare]})
+    assert told() == (None, True)
+    with well.write() as tx:
+        workers.beat(tx, who, now=now, report={"relays": [gone]})
+        workers.end(tx, who, now=now)
+    assert told() == (None, True)
+    with well.write() as tx:
+        installations.stopped(tx, "test 1", part="sender")
+    assert told() == (None, False)
 
 
 def test_a_cancelled_edition_with_a_message_in_flight(well: Unit) -> None:
