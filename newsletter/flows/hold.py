@@ -71,7 +71,7 @@ def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:
 def cancel(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -> int:
     """Send nothing more, for good; return how many people it does not reach.
 
-    The tip goes back to the queue only if nothing was handed to a server.
+    The tip goes back to the queue only if nothing was handed to a server: if none took it, and none may have.
     """
     with unit.write() as tx:
         _refuse_closed(editions.by_id(tx, edition.id))
@@ -89,7 +89,7 @@ class Stopped:
     skipped: int
     """People who were waiting and do not get it."""
     untouched: bool
-    """True when nothing of it was handed to a server."""
+    """True when nothing of it was handed to a server: nobody has it, nor may have it."""
 
 
 def left_out(tx: Tx, edition: Edition) -> str:
@@ -105,8 +105,9 @@ def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = CAN
     """
     open_states = [EditionStatus.SENDING, EditionStatus.PAUSED]
     editions.move(tx, edition.id, was=open_states, to=EditionStatus.CANCELLED, why=why)
-    untouched = not deliveries.handed(tx, edition.id)
     skipped = deliveries.skip_edition(tx, edition.id, reason)
+    # From here on nothing of it begins any more.
+    untouched = not deliveries.reached(tx, edition.id)
     if not deliveries.has_open(tx, edition.id):
         counts = deliveries.counts(tx, edition.id)
         editions.close(tx, edition.id, totals={state.value: n for state, n in counts.items()}, now=now)

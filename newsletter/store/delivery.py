@@ -14,9 +14,11 @@ from sqlalchemy import Row, func, or_, select, update
 
 from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId, EditionStatus
+from newsletter.core.reply import ReplyClass
 from newsletter.core.subscriber import SubscriberId
 from newsletter.store import block as blocks
-from newsletter.store.audience import settle_waiting
+from newsletter.store import tally as tallies
+from newsletter.store.audience import REACHED, settle_waiting
 from newsletter.store.block import BLOCK_SIZE
 from newsletter.store.schema import delivery, edition
 from newsletter.store.unit import Tx
@@ -206,10 +208,14 @@ def counts(tx: Tx, of: EditionId) -> dict[DeliveryState, int]:
     return {state: found.get(state, 0) for state in DeliveryState}
 
 
-def handed(tx: Tx, of: EditionId) -> bool:
-    """Tell whether anything of an edition was ever handed to a server."""
-    query = select(delivery.c.id).where(delivery.c.edition_id == of, delivery.c.attempts > 0).limit(1)
-    return tx.execute(query).first() is not None
+def reached(tx: Tx, of: EditionId) -> bool:
+    """Tell whether anybody has an edition, or may have it; who was only refused or put off has not."""
+    states = [state.value for state in (*REACHED, DeliveryState.SENDING)]
+    # Whom an unknown outcome does not keep from another try (`UncertainPolicy.RETRY`) may have it all the same.
+    tried = or_(delivery.c.state.in_(states), delivery.c.kind == ReplyClass.UNKNOWN.value)
+    found = tx.execute(select(delivery.c.id).where(delivery.c.edition_id == of, tried).limit(1)).first()
+    # The row of somebody who was uncertain and is sent to again tells nothing of it.
+    return found is not None or tallies.of_edition(tx, of).uncertain > 0
 
 
 def next_due(tx: Tx) -> datetime | None:
