@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from newsletter.cli.context import State, state
-from newsletter.cli.output import Json, one_line, plural, print_json, say
+from newsletter.cli.output import Json, one_line, plural, print_json, say, say_beside
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
     from newsletter.cli.finding import Finding
 
 COLOURS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
+
+_LEVEL = 4
 
 
 def doctor(context: typer.Context, *, as_json: Json = False) -> None:
@@ -63,10 +65,12 @@ def _examine(here: State) -> Iterator[Finding]:
 
 
 def _show(finding: Finding) -> None:
-    level = typer.style(f"{finding.level.value:4}", fg=COLOURS[finding.level.value])
-    say(f"{level}  {finding.about:14}  {one_line(finding.text)}")
+    level = typer.style(f"{finding.level.value:{_LEVEL}}", fg=COLOURS[finding.level.value])
+    about = f"  {finding.about:14}  "
+    say_beside(level + about, one_line(finding.text), cells=_LEVEL + len(about))
     if finding.todo:
-        say(f"{'':22}→ {one_line(finding.todo)}")
+        todo = f"{'':22}→ "
+        say_beside(todo, one_line(finding.todo), cells=len(todo))
 
 
 def _verdict(counts: Counter[str]) -> str:

@@ -8,8 +8,9 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
+from newsletter.cli.layout import GAP
 from newsletter.cli.liveness import service_alive
-from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, table, warn
+from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, table, terminal_width, warn
 from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError, NewsletterError
 
@@ -27,6 +28,9 @@ app = typer.Typer(help="Editions: list, show, send, hold, settle.", no_args_is_h
 Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")]
 
+
+LEAST_TITLE = 16
+"""Cells for titles in the list of editions, below which its counts are told in words."""
 
 _COUNTS = ("rejected", "uncertain", "expired", "skipped", "open")
 
@@ -66,14 +70,25 @@ def list_editions(
     # Most editions have nobody in most of these: a column of zeros tells nothing and takes the room of the title.
     told = [one for one in _COUNTS if any(getattr(receipt, one) for _, receipt in receipts)]
     kinds = ["kind"] if any(receipt.about for _, receipt in receipts) else []
+    counts = ("audience", "accepted", *told)
+    taken = sum(len(one) + GAP for one in ("2026-11-24.2", *(["replacement"] if kinds else []), "cancelled", *counts))
+    width = terminal_width()
+    if width is not None and width - taken < LEAST_TITLE:
+        # So many columns have no room: what became of people is told in words, which can be folded.
+        counts = ("people",)
     table(
-        ["date", *kinds, "tip", "state", "audience", "accepted", *told],
+        ["date", *kinds, "tip", "state", *counts],
         [
             [receipt.name, *([receipt.kind.value] if kinds else []), edition.title, receipt.status.value]
-            + [f"{getattr(receipt, one):,}" for one in ("audience", "accepted", *told)]
+            + ([_in_words(receipt)] if counts == ("people",) else [f"{getattr(receipt, one):,}" for one in counts])
             for edition, receipt in receipts
         ],
     )
+
+
+def _in_words(receipt: Receipt) -> str:
+    counted = [f"{count:,} {one}" for one in _COUNTS if (count := getattr(receipt, one))]
+    return ", ".join([f"{receipt.accepted:,} of {receipt.audience:,} accepted", *counted])
 
 
 @app.command()

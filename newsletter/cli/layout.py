@@ -12,7 +12,16 @@ from collections.abc import Iterator, Sequence
 
 GAP = 2
 NAME = 30
-"""The first column names its row, and up to this width it is folded only when nothing else is left to fold."""
+"""The first column names its row, and up to this width it is folded after all others."""
+
+NAME_FOLDED = 16
+"""Cells that a folded first column keeps, as long as that can be: a date with its hour then takes two lines, not six."""
+
+TEXT = 20
+"""Cells that other columns keep at first: below this, a sentence becomes a tower of single words."""
+
+LONG_WORD = 24
+"""A word longer than this is broken before whole columns of other words are folded into towers."""
 
 LEAST = 8
 """Cells below which no column is made narrower for a single long word; such a word is broken instead."""
@@ -47,16 +56,27 @@ def _widths(columns: Sequence[Sequence[str]], width: int | None) -> list[int]:
     if width is None:
         return widths
     room = width - GAP * (len(widths) - 1)
-    # First as far as no word is broken, then as far as it must be.
     words = [max(cells_of(piece.rstrip()) for cell in cells for piece in _BREAK.split(cell)) for cells in columns]
-    names = [widths[0] if widths[0] <= NAME else words[0], *words[1:]]
-    for least in (names, words, [min(LEAST, one) for one in words]):
+    for least in _floors(tuple(widths), words, room):
         while sum(widths) > room:
             spare = [(have, at) for at, (have, floor) in enumerate(zip(widths, least, strict=True)) if have > floor]
             if not spare:
                 break
             widths[max(spare)[1]] -= 1
     return widths
+
+
+def _floors(full: Sequence[int], words: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Yield how narrow columns may become, ever narrower; the first keeps its own measure, since it names the row."""
+    name = full[0] if full[0] <= NAME else words[0]
+    text = [min(TEXT, room // len(full), one) for one in full]
+    short = [min(LONG_WORD, one) for one in words]
+    yield [name, *map(max, words[1:], text[1:])]
+    yield [min(NAME, name), *map(max, short[1:], text[1:])]
+    folded = min(NAME, name) if full[0] > NAME else max(short[0], min(NAME_FOLDED, full[0]))
+    yield [folded, *map(max, short[1:], text[1:])]
+    yield [min(LONG_WORD, folded), *short[1:]]
+    yield [min(LEAST, one) for one in words]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
@@ -21,6 +22,11 @@ from newsletter.errors import InputError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+WIDEST = 100
+"""Lines of text longer than this are hard to read, however wide the window."""
+
+LEAST_TEXT = 20
 
 _WORD = re.compile(r"[a-z]+'?[a-z]*")
 """A word of a sentence; a slug of several words, an address, a file or an option is written as it is."""
@@ -85,12 +91,29 @@ def print_json(value: object) -> None:
     say(json.dumps(value, indent=2, ensure_ascii=plain, default=str))
 
 
+def terminal_width() -> int | None:
+    """Return how many cells a line has; None where there is no terminal, and nothing must be folded."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def say_beside(label: str, text: str, *, cells: int) -> None:
+    """Print a text beside its label of so many cells; folded on a terminal, whole in a file or a pipe."""
+    lines = [text]
+    width = terminal_width()
+    if width is not None:
+        # A longer word is left to the terminal, from which it can be copied whole.
+        room = max(LEAST_TEXT, min(WIDEST, width) - cells)
+        lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [text]
+    for number, line in enumerate(lines):
+        say((label if number == 0 else " " * cells) + line)
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
     """Print a table, folded to the width of the terminal; elsewhere it is as wide as it needs to be."""
     from newsletter.cli.layout import lay_out
 
     cells = [[_cell(value) for value in row] for row in rows]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = terminal_width()
     heading, *lines = lay_out(headings, cells, width)
     if title:
         say(title)

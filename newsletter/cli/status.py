@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import textwrap
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +10,7 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.liveness import ALIVE_SECONDS
-from newsletter.cli.output import Json, one_line, plural, print_json, say
+from newsletter.cli.output import Json, one_line, plural, print_json, say, say_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from newsletter.flows.overview import Overview, Part, Story
 
 _LABEL = 10
-_WIDEST = 100
-"""Lines longer than this are hard to read, however wide the window."""
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -82,13 +77,7 @@ def _print(found: Overview, name: str, zone: str, wanted: int) -> None:
 
 
 def _wrapped(head: str, text: str) -> None:
-    """Print a line under its label; folded on a terminal, whole in a file or a pipe."""
-    lines = [text]
-    if sys.stdout.isatty():
-        width = min(_WIDEST, shutil.get_terminal_size().columns) - len(head)
-        lines = textwrap.wrap(text, max(20, width), break_long_words=False, break_on_hyphens=False) or [text]
-    for number, line in enumerate(lines):
-        say((typer.style(head, dim=True) if number == 0 else " " * len(head)) + line)
+    say_beside(typer.style(head, dim=True), text, cells=len(head))
 
 
 def _next(found: Overview, zone: str) -> Iterator[str]:

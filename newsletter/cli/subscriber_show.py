@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, plural, print_json, say, table
+from newsletter.cli.output import Json, plural, print_json, say, say_beside, table
 from newsletter.cli.subscriber_file import ExportedState
 from newsletter.cli.subscriber_lookup import known
 
@@ -120,7 +120,7 @@ def _print_person(person: Subscriber, address: Address, zone: str) -> None:
     width = max(len(name) for name, value in lines if value) + 2
     for name, value in lines:
         if value:
-            say(_plain(f"{name:<{width}}{value}"))
+            say_beside(_plain(f"{name:<{width}}"), _plain(value), cells=width)
 
 
 def _print_consents(said: Sequence[Consent], zone: str) -> None:

@@ -44,3 +44,20 @@ def test_nothing_is_lost_in_the_folding(rows: list[tuple[str, str, str]], width:
     wide, narrow = lay_out(("a", "b", "c"), rows, None), lay_out(("a", "b", "c"), rows, width)
     letters = [sorted("".join(lines).replace(" ", "").replace("─", "")) for lines in (wide, narrow)]
     assert letters[0] == letters[1]
+
+
+def test_a_long_word_makes_no_tower_of_the_others() -> None:
+    """A slug that cannot be folded is broken, before the dates beside it are folded into a word a line."""
+    row = ("Tue 24 Nov 2026, 09:00 UTC−5", "w" * 78, "next in the queue (1st of 4)", "1,204")
+    lines = lay_out(("goes out", "tip", "why", "people"), [row], 80)
+    assert max(map(cells_of, lines)) <= 80
+    assert lines[2].startswith("Tue 24 Nov 2026,")
+    assert len(lines) - 2 <= 6
+
+
+def test_an_address_is_broken_before_the_reason_beside_it() -> None:
+    """A column of text keeps room for a few words, however long an address stands beside it."""
+    address = "a-very-long-local-part@" + ".".join(["department"] * 6) + ".example.com"
+    lines = lay_out(("when", "about", "why"), [("Sun 2026-11-22 06:53:24", address, "a short reason " * 3)], 80)
+    assert max(map(cells_of, lines)) <= 80
+    assert "a short reason" in lines[2]
