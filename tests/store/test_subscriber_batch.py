@@ -1,0 +1,77 @@
+"""Subscribers by the thousand, on both kinds of database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from newsletter.core.subscriber import Subscriber, SubscriberId
+from newsletter.flows.add_subscriber import newcomer
+from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_batch as batches
+from newsletter.store.database import connect, open_unit
+from newsletter.store.subscriber import Consent
+from newsletter.store.unit import Unit
+from tests.conftest import START
+
+SAID = Consent(at=START, action="imported", channel="import", source="fair in May")
+ODD = replace(
+    newcomer(email='"Grün\\@example.org', canonical="grün🙂@example.org", now=START, why="it's so"),
+    name="{Ada, \"the\" first} \\ 'x'\t%s :p",
+    tags=("a,b", '"', "[]"),
+    fields={"zeta": "1", "a": "", "Ä": "null"},
+)
+PLAIN = newcomer(email="17@example.org", canonical="17@example.org", now=START - timedelta(days=1))
+
+
+def find(unit: Unit, *canonicals: str) -> dict[str, Subscriber]:
+    """Return the people with these addresses."""
+    with unit.read() as tx:
+        return batches.by_canonicals(tx, canonicals, lock=False)
+
+
+def test_people_come_with_their_evidence(unit: Unit) -> None:
+    """Each person is stored as given, whatever characters they are made of, with the evidence that is theirs."""
+    with unit.write() as tx:
+        given = [(ODD, {"file": "x.csv", "line": "2"}), (PLAIN, {"line": '"3"\\', "a": "ü"})]
+        assert batches.add_with_evidence(tx, given, SAID) == set()
+    found = find(unit, ODD.canonical, PLAIN.canonical, "nobody@example.org")
+    assert {one: replace(person, id=SubscriberId(0)) for one, person in found.items()} == {
+        one.canonical: one for one in (ODD, PLAIN)
+    }
+    assert list(found[ODD.canonical].fields) == list(ODD.fields)
+    with unit.read() as tx:
+        for person, evidence in given:
+            [said] = subscribers.consents(tx, found[person.canonical].id)
+            assert said == replace(SAID, evidence=evidence)
+
+
+def test_ids_follow_the_order_of_the_rows(unit: Unit) -> None:
+    """Whoever stands first in a file has the lower id."""
+    people = [newcomer(email=f"p{n}@example.org", canonical=f"p{n}@example.org", now=START) for n in (3, 1, 2)]
+    with unit.write() as tx:
+        batches.add_with_evidence(tx, [(one, {}) for one in people], SAID)
+    found = find(unit, *(one.canonical for one in people))
+    assert sorted(people, key=lambda one: found[one.canonical].id) == people
+
+
+@pytest.mark.postgres
+def test_who_was_added_meanwhile(postgres_url: str) -> None:
+    """An address that is taken is told, and neither a second person nor evidence is written for it."""
+    engine = connect(postgres_url)
+    unit = open_unit(engine)
+    with unit.write() as tx:
+        ids = batches.add_new(tx, [ODD])
+    with unit.write() as tx:
+        assert batches.add_with_evidence(tx, [(replace(ODD, name=""), {}), (PLAIN, {})], SAID) == {ODD.canonical}
+    assert find(unit, ODD.canonical) == {ODD.canonical: replace(ODD, id=ids[ODD.canonical])}
+    with unit.read() as tx:
+        assert subscribers.consents(tx, ids[ODD.canonical]) == []
+    engine.dispose()
+
+
+def test_nobody_is_looked_for(unit: Unit) -> None:
+    """An empty list of addresses finds nobody."""
+    assert find(unit) == {}
