@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 ZONE = "America/New_York"
 PEOPLE = 24
-WEEKS = 52
 WHO = "an editor"
 
 SETTINGS: Mapping[str, str] = {

@@ -77,13 +77,6 @@ def eligible(state: SubscriberState) -> bool:
     return state is SubscriberState.ACTIVE
 
 
-def confirm(subscriber: Subscriber, *, now: datetime, why: str = "") -> Subscriber:
-    """She followed the link of her confirmation mail. An old link changes nothing for one who is past `pending`."""
-    if subscriber.state is not SubscriberState.PENDING:
-        return subscriber
-    return _moved(subscriber, SubscriberState.ACTIVE, now, why)
-
-
 def pause(subscriber: Subscriber, *, now: datetime, why: str = "") -> Subscriber:
     """Hold editions back until `resume`."""
     if subscriber.state not in {SubscriberState.ACTIVE, SubscriberState.PAUSED}:

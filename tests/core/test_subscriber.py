@@ -18,7 +18,6 @@ from newsletter.core.subscriber import (
     SubscriberState,
     bounce,
     complain,
-    confirm,
     eligible,
     pause,
     reactivate,
@@ -63,7 +62,6 @@ def test_only_active_gets_editions() -> None:
 @pytest.mark.parametrize(
     ("change", "allowed"),
     [
-        (lambda who: confirm(who, now=NOW, why="w"), dict.fromkeys(SubscriberState) | {PENDING: ACTIVE}),
         (lambda who: pause(who, now=NOW, why="w"), {ACTIVE: PAUSED, PAUSED: None}),
         (lambda who: resume(who, now=NOW, why="w"), {PAUSED: ACTIVE, ACTIVE: None}),
         (
@@ -80,7 +78,7 @@ def test_only_active_gets_editions() -> None:
             {UNSUBSCRIBED: ACTIVE, BOUNCED: ACTIVE, COMPLAINED: ACTIVE, ACTIVE: None},
         ),
     ],
-    ids=["confirm", "pause", "resume", "unsubscribe", "bounce", "complain", "reactivate"],
+    ids=["pause", "resume", "unsubscribe", "bounce", "complain", "reactivate"],
 )
 def test_transitions(
     change: Callable[[Subscriber], Subscriber], allowed: dict[SubscriberState, SubscriberState | None]
