@@ -56,12 +56,12 @@ def replace(
     done = replace_edition(
         here.app.unit, here.app.kitchen, wrong, right, who=here.who, why=one_line(because), now=here.app.clock.now()
     )
-    _tell(done.opened, quiet=as_json)
+    _tell(done, quiet=as_json)
     if done.drafted and not as_json:
         say(f"Nobody got “{wrong.title}”. It is a draft again: `newsletter tip approve {wrong.tip_slug}` queues it.")
-    elif done.opened.new and not as_json:
+    elif done.new and not as_json:
         _hint_correction(here, outlook)
-    work(here.app, done.opened.edition, as_json=as_json)
+    work(here.app, done.edition, as_json=as_json)
 
 
 def correct(

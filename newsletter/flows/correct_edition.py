@@ -12,19 +12,18 @@ from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStat
 from newsletter.core.tip import Tip
 from newsletter.errors import InputError
 from newsletter.flows.follow_up import (
+    Draft,
     FollowUp,
     Outlook,
     look,
+    open_once,
     opened_before,
-    prepare,
-    refuse_changed,
     refuse_unfit,
     write,
 )
 from newsletter.flows.freeze import Kitchen
 from newsletter.store import audience as audiences
 from newsletter.store import edition as editions
-from newsletter.store import installation as installations
 from newsletter.store import log as logs
 from newsletter.store.unit import Tx, Unit
 
@@ -48,23 +47,15 @@ def correct_edition(
     unit: Unit, kitchen: Kitchen, wrong: Edition, tip: Tip, *, who: str, why: str, now: datetime
 ) -> FollowUp:
     """Open a correction; done before, it changes nothing and returns what was opened."""
-    with unit.read() as tx:
-        outlook = plan_correction(tx, wrong.id, tip, now=now)
-        number = editions.next_number(tx, wrong.date)
-    if outlook.known is not None:
-        return FollowUp(edition=outlook.known, of=outlook.of, new=False)
-    draft = prepare(kitchen, KIND, outlook.of, tip, number=number)
-    with unit.write() as tx:
-        installations.lock(tx)
-        outlook = plan_correction(tx, wrong.id, tip, now=now)
-        if outlook.known is not None:
-            return FollowUp(edition=outlook.known, of=outlook.of, new=False)
-        refuse_changed(tx, draft)
+
+    def act(tx: Tx, draft: Draft) -> FollowUp:
         # It has no slot's instant of its own: it goes out when it is asked for.
         opened = write(tx, draft, sends_at=now, now=now)
         said = f"{tip.slug}, {opened.edition.audience} people as {opened.edition.name}{': ' + why if why else ''}"
-        logs.add(tx, logs.Entry(at=now, who=who, what="edition correct", about=outlook.of.name, why=said))
+        logs.add(tx, logs.Entry(at=now, who=who, what="edition correct", about=draft.of.name, why=said))
         return opened
+
+    return open_once(unit, kitchen, KIND, tip, plan=lambda tx: plan_correction(tx, wrong.id, tip, now=now), act=act)
 
 
 def _refuse_under_way(tx: Tx, of: Edition) -> None:

@@ -1,13 +1,13 @@
 """What `edition replace` and `edition correct` share: a further edition of a date, for some people of an earlier one.
 
-In: the edition it is about, a tip, a kind. Out: `DATE.2`, with its content, its audience and its log, inside the
-caller's transaction. It never waits for what is on its way: `store/audience.py` says how those people are judged.
+In: the edition it is about, a tip, a kind. Out: `DATE.2`, with its content, its audience and its log, in one
+transaction. It never waits for what is on its way: `store/audience.py` says how those people are judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from newsletter.core.edition import Edition, EditionKind
@@ -18,10 +18,11 @@ from newsletter.errors import InputError, NotNow
 from newsletter.flows.freeze import Kitchen, new_nonce, render
 from newsletter.store import audience as audiences
 from newsletter.store import edition as editions
+from newsletter.store import installation as installations
 from newsletter.store import ledger, retention
 from newsletter.store import tip as tips
 from newsletter.store.ledger import LedgerKind
-from newsletter.store.unit import Tx
+from newsletter.store.unit import Tx, Unit
 
 WORDS = {EditionKind.REPLACEMENT: "replaces", EditionKind.CORRECTION: "corrects"}
 
@@ -67,6 +68,36 @@ class FollowUp:
     """False when it was opened before; nothing was changed then."""
     unpinned: date | None = None
     """The date for which the tip was planned; it has gone out now."""
+    drafted: bool = False
+    """True when nothing of the wrong tip was handed to a server: it is a draft again."""
+
+
+def open_once(
+    unit: Unit,
+    kitchen: Kitchen,
+    kind: EditionKind,
+    tip: Tip,
+    *,
+    plan: Callable[[Tx], Outlook],
+    act: Callable[[Tx, Draft], FollowUp],
+) -> FollowUp:
+    """Plan it, render it with no transaction open, plan it again, and act in that transaction.
+
+    Done before, it changes nothing and returns what was opened. `plan` raises `InputError` when it cannot be done.
+    """
+    with unit.read() as tx:
+        outlook = plan(tx)
+        number = editions.next_number(tx, outlook.of.date)
+    if outlook.known is not None:
+        return FollowUp(edition=outlook.known, of=outlook.of, new=False)
+    draft = prepare(kitchen, kind, outlook.of, tip, number=number)
+    with unit.write() as tx:
+        installations.lock(tx)
+        outlook = plan(tx)
+        if outlook.known is not None:
+            return FollowUp(edition=outlook.known, of=outlook.of, new=False)
+        refuse_changed(tx, draft)
+        return act(tx, replace(draft, of=outlook.of))
 
 
 def prepare(kitchen: Kitchen, kind: EditionKind, of: Edition, tip: Tip, *, number: int) -> Draft:

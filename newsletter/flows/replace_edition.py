@@ -7,7 +7,7 @@ is let finish; those people have a row in `DATE.2` that waits until it is known 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, datetime
 
 from newsletter.core.cadence import SlotState
@@ -15,34 +15,24 @@ from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStat
 from newsletter.core.tip import Tip, TipStatus
 from newsletter.errors import InputError
 from newsletter.flows.follow_up import (
+    Draft,
     FollowUp,
     Outlook,
     look,
+    open_once,
     opened_before,
-    prepare,
-    refuse_changed,
     refuse_unfit,
     write,
 )
 from newsletter.flows.freeze import Kitchen, waves_again
 from newsletter.flows.hold import REPLACED, stop
 from newsletter.store import edition as editions
-from newsletter.store import installation as installations
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.unit import Tx, Unit
 
 KIND = EditionKind.REPLACEMENT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replaced:
-    """What replacing came to."""
-
-    opened: FollowUp
-    drafted: bool = False
-    """True when nothing of the wrong tip was handed to a server: it is a draft again."""
 
 
 def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
@@ -63,30 +53,23 @@ def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Ou
 
 def replace_edition(
     unit: Unit, kitchen: Kitchen, wrong: Edition, tip: Tip, *, who: str, why: str, now: datetime
-) -> Replaced:
+) -> FollowUp:
     """Stop the wrong edition and open the right one; done before, it changes nothing and returns what was opened."""
-    with unit.read() as tx:
-        outlook = plan_replacement(tx, wrong.id, tip, now=now)
-        number = editions.next_number(tx, wrong.date)
-    if outlook.known is not None:
-        return Replaced(opened=FollowUp(edition=outlook.known, of=outlook.of, new=False))
-    draft = prepare(kitchen, KIND, outlook.of, tip, number=number)
-    with unit.write() as tx:
-        installations.lock(tx)
-        outlook = plan_replacement(tx, wrong.id, tip, now=now)
-        if outlook.known is not None:
-            return Replaced(opened=FollowUp(edition=outlook.known, of=outlook.of, new=False))
-        refuse_changed(tx, draft)
-        drafted = _stop(tx, outlook.of, by=draft.name, why=why, now=now)
+
+    def act(tx: Tx, draft: Draft) -> FollowUp:
+        of = draft.of
+        drafted = _stop(tx, of, by=draft.name, why=why, now=now)
         # Whose hour has not come waits for it, as they would have for the wrong tip.
-        waves = waves_again(tx, kitchen, outlook.of, now=now)
-        opened = write(tx, draft, sends_at=outlook.of.sends_at, waves=waves, now=now)
+        waves = waves_again(tx, kitchen, of, now=now)
+        opened = write(tx, draft, sends_at=of.sends_at, waves=waves, now=now)
         made = opened.edition
         slots.move(tx, made.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=made.why, now=now)
-        said = f"{tip.slug} instead of {outlook.of.tip_slug}, {made.audience} people as {made.name}"
+        said = f"{tip.slug} instead of {of.tip_slug}, {made.audience} people as {made.name}"
         said += f": {why}" if why else ""
-        logs.add(tx, logs.Entry(at=now, who=who, what="edition replace", about=outlook.of.name, why=said))
-        return Replaced(opened=opened, drafted=drafted)
+        logs.add(tx, logs.Entry(at=now, who=who, what="edition replace", about=of.name, why=said))
+        return replace(opened, drafted=drafted)
+
+    return open_once(unit, kitchen, KIND, tip, plan=lambda tx: plan_replacement(tx, wrong.id, tip, now=now), act=act)
 
 
 def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:

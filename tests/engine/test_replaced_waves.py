@@ -56,7 +56,7 @@ def test_what_replaces_an_edition_keeps_its_waves(world: Unit, clock: FixedClock
         tx.execute(update(delivery).where(delivery.c.block < waves.STRIDE).values(state="accepted", attempts=1))
         [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
     now = AUCKLAND + at + timedelta(hours=1)
-    right = replace_edition(world, kitchen(), wrong, tip, who="t", why="a slip", now=now).opened.edition
+    right = replace_edition(world, kitchen(), wrong, tip, who="t", why="a slip", now=now).edition
 
     assert (right.name, right.local) == (f"{wrong.date}.2", True)
     assert standings(world, right) == [
@@ -83,7 +83,7 @@ def test_what_replaces_an_extra_date_that_is_tried_again_everywhere(world: Unit,
     with world.write() as tx:
         deliveries.gather(tx, wrong.id, now=now)
         [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
-    right = replace_edition(world, kitchen(), wrong, tip, who="t", why="a slip", now=now).opened.edition
+    right = replace_edition(world, kitchen(), wrong, tip, who="t", why="a slip", now=now).edition
 
     assert right.audience == 15
 
@@ -99,7 +99,7 @@ def test_the_hour_of_an_extra_date_is_not_that_of_zones_already_past(world: Unit
     before = standings(world, wrong)
     served = kitchen(passed=PassedZones.WITH_PUBLICATION)
     now = AUCKLAND - timedelta(hours=21)
-    right = replace_edition(world, served, wrong, tip, who="t", why="a slip", now=now).opened.edition
+    right = replace_edition(world, served, wrong, tip, who="t", why="a slip", now=now).edition
 
     assert before[-1][0] == "Pacific/Kiritimati"
     assert standings(world, right) == before

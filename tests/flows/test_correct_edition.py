@@ -108,7 +108,7 @@ def test_replacing_and_correcting_reach_everybody_once(world: World) -> None:
     world.settle(world.wrong, DeliveryState.EXPIRED, 6)
     replaced = replace_edition(
         world.unit, world.kitchen, world.wrong, world.tip("right"), who="ann", why="", now=SOON
-    ).opened.edition
+    ).edition
     fixed = corrected(world, "other").edition
     assert fixed.name == "2026-11-03.3"
     second, third = set(world.states(replaced)), set(world.states(fixed))

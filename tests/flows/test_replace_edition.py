@@ -15,8 +15,9 @@ from newsletter.core.tip import TipStatus
 from newsletter.engine.books import close_finished
 from newsletter.errors import InputError
 from newsletter.flows import hold
+from newsletter.flows.follow_up import FollowUp
 from newsletter.flows.freeze import Kitchen, freeze
-from newsletter.flows.replace_edition import Replaced, replace_edition
+from newsletter.flows.replace_edition import replace_edition
 from newsletter.render.environment import make_environment
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
@@ -40,7 +41,7 @@ def world(unit: Unit, kitchen: Kitchen) -> World:
     return make_world(unit, kitchen)
 
 
-def replaced(world: World, tip: str = "right", *, number: int = 1) -> Replaced:
+def replaced(world: World, tip: str = "right", *, number: int = 1) -> FollowUp:
     """Replace an edition of the date by a tip."""
     return replace_edition(
         world.unit, world.kitchen, world.edition(number), world.tip(tip), who="ann", why="a mix-up", now=SOON
@@ -60,7 +61,7 @@ def test_who_gets_the_right_tip(world: World) -> None:
     world.settle(world.wrong, DeliveryState.UNCERTAIN, 3)
     world.settle(world.wrong, DeliveryState.DEFERRED, 4)
     world.settle(world.wrong, DeliveryState.REJECTED, 5)
-    made = replaced(world).opened
+    made = replaced(world)
     assert made.new
     assert made.edition.name == "2026-11-03.2"
     assert (made.edition.kind, made.edition.of_edition) == (EditionKind.REPLACEMENT, world.wrong.id)
@@ -109,7 +110,7 @@ def test_planned_for_another_date(unit: Unit, kitchen: Kitchen) -> None:
     right = world.tip("right")
     with unit.write() as tx:
         tips.set_pin(tx, right, date(2026, 12, 1), now=SOON)
-    made = replaced(world).opened
+    made = replaced(world)
     assert made.unpinned == date(2026, 12, 1)
     assert world.tip("right").pin is None
 
@@ -126,7 +127,7 @@ def test_planned_for_another_date(unit: Unit, kitchen: Kitchen) -> None:
 def test_in_flight(world: World, outcome: DeliveryState, then: str) -> None:
     """Who is being sent the wrong tip at that moment waits, and gets the right one only if that did not reach them."""
     world.settle(world.wrong, DeliveryState.SENDING, 7)
-    made = replaced(world).opened.edition
+    made = replaced(world).edition
     assert world.edition().finished_at is None
     assert made.audience == 10
     assert world.states(made)[7] == "deferred"
@@ -154,7 +155,7 @@ def test_back_unsent(world: World) -> None:
 def test_trying_again_at_once_does_not_hasten(world: World) -> None:
     """`edition retry` on the right tip sends nothing to whom the wrong one is still on its way."""
     world.settle(world.wrong, DeliveryState.SENDING, 7)
-    made = replaced(world).opened.edition
+    made = replaced(world).edition
     with world.unit.write() as tx:
         assert deliveries.retry_now(tx, made.id, now=SOON) == 1
         assert deliveries.gather(tx, made.id, now=SOON) == 0
@@ -163,8 +164,8 @@ def test_trying_again_at_once_does_not_hasten(world: World) -> None:
 
 def test_twice(world: World) -> None:
     """The same command given again changes nothing and names what it opened; with another tip it is refused."""
-    first = replaced(world).opened
-    second = replaced(world).opened
+    first = replaced(world)
+    second = replaced(world)
     assert not second.new
     assert second.edition.id == first.edition.id
     with pytest.raises(InputError, match=r"replaced by 2026-11-03\.2 already"):
@@ -175,10 +176,10 @@ def test_a_replacement_is_replaced(world: World) -> None:
     """The right tip may be wrong too: a third one goes to whom neither reached, and in flight counts for both."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0, 1)
     world.settle(world.wrong, DeliveryState.SENDING, 2, 3)
-    second = replaced(world).opened.edition
+    second = replaced(world).edition
     world.settle(second, DeliveryState.ACCEPTED, 4)
     world.settle(second, DeliveryState.SENDING, 5)
-    third = replaced(world, "other", number=2).opened.edition
+    third = replaced(world, "other", number=2).edition
     assert third.name == "2026-11-03.3"
     waiting = {one for one, state in world.states(third).items() if state == "deferred"}
     assert waiting == {2, 3, 5}
@@ -196,7 +197,7 @@ def test_who_left_since(world: World) -> None:
     with world.unit.write() as tx:
         tx.execute(subscriber.update().where(subscriber.c.id == 3).values(state="unsubscribed"))
     add_people(world.unit, 1, start=10)
-    made = replaced(world).opened.edition
+    made = replaced(world).edition
     assert set(world.states(made)) == set(range(10)) - {2}
 
 
@@ -204,7 +205,7 @@ def test_after_a_cancel(world: World) -> None:
     """Who cancelled first and thought then can still send the right tip to the others."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0, 1)
     hold.cancel(world.unit, world.wrong, who="ann", why="stop", now=SOON)
-    made = replaced(world).opened.edition
+    made = replaced(world).edition
     assert set(world.states(made)) == set(range(2, 10))
     assert world.edition().status_why == "stop"
 
@@ -212,7 +213,7 @@ def test_after_a_cancel(world: World) -> None:
 def test_a_cancelled_replacement(world: World) -> None:
     """A replacement that is cancelled untouched gives its tip back; the date stays used if the wrong tip went out."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0)
-    made = replaced(world).opened.edition
+    made = replaced(world).edition
     hold.cancel(world.unit, made, who="ann", why="", now=SOON)
     assert world.tip("right").status is TipStatus.APPROVED
     with world.unit.read() as tx:
@@ -264,4 +265,4 @@ def test_an_older_edition(world: World) -> None:
 
 def test_first_slot_is_the_one(world: World) -> None:
     """The replacement bears the instant of the slot, so that it is sent before the next one."""
-    assert replaced(world).opened.edition.sends_at == first_slot().sends_at
+    assert replaced(world).edition.sends_at == first_slot().sends_at
