@@ -160,7 +160,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     spec = importlib.util.spec_from_file_location("newsletter_without_cryptography", dkim_key.__file__)
     assert spec is not None
     assert spec.loader is not None
-    with pytest.raises(InputError, match=r"newsletter\[dkim\]"):
+    with pytest.raises(InputError, match=r"pip install '\.\[dkim\]'"):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 

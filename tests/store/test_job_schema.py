@@ -110,7 +110,7 @@ def test_a_failed_upgrade_leaves_everything(engine: Engine) -> None:
 def test_without_the_extra_it_says_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has the driver and not the queue is told which extra to install."""
     monkeypatch.setitem(sys.modules, "procrastinate", None)
-    with engine.connect() as connection, pytest.raises(InputError, match=r"newsletter\[postgres\]"):
+    with engine.connect() as connection, pytest.raises(InputError, match=r"pip install '\.\[postgres\]'"):
         job_schema.apply(connection)
 
 
