@@ -15,7 +15,7 @@ NAME = 30
 """The first column names its row, and up to this width it is folded after all others."""
 
 NAME_FOLDED = 16
-"""Cells that a folded first column keeps, as long as that can be: a date with its hour then takes two lines, not six."""
+"""Cells that a folded first column keeps, if that can be: a date with its hour then takes two lines, not six."""
 
 TEXT = 20
 """Cells that other columns keep at first: below this, a sentence becomes a tower of single words."""
