@@ -48,7 +48,7 @@ def test_nothing_is_lost_in_the_folding(rows: list[tuple[str, str, str]], width:
 
 def test_a_long_word_makes_no_tower_of_the_others() -> None:
     """A slug that cannot be folded is broken, before the dates beside it are folded into a word a line."""
-    row = ("Tue 24 Nov 2026, 09:00 UTC−5", "w" * 78, "next in the queue (1st of 4)", "1,204")
+    row = ("Tue 24 Nov 2026, 09:00 UTC-5", "w" * 78, "next in the queue (1st of 4)", "1,204")
     lines = lay_out(("goes out", "tip", "why", "people"), [row], 80)
     assert max(map(cells_of, lines)) <= 80
     assert lines[2].startswith("Tue 24 Nov 2026,")
