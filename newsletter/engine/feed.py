@@ -83,8 +83,7 @@ class Feed:
         return blocks.claim(tx, self.who, now=self.now(), lease=self.lease)
 
     def _close_worked(self, tx: Tx) -> None:
-        blocks.close_done(tx, self._worked)
-        self._worked = list(blocks.still_open(tx, self._worked))
+        self._worked = list(blocks.close_done(tx, self._worked))
 
     def _is_sending(self, tx: Tx, edition: EditionId) -> bool:
         return editions.status(tx, edition) is EditionStatus.SENDING

@@ -1,7 +1,8 @@
 """Blocks: a few hundred deliveries that a worker reserves for a while and works off.
 
 In: a worker and the time. Out: a block that is its own until the lease ends. A lease only reserves: what may go out is
-decided by each delivery's own state, so that two who believe in the same block harm nobody.
+decided by each delivery's own state, so that two who believe in the same block harm nobody. The statements of the
+sending path are made once: to build one costs more than to run it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, exists, func, insert, or_, select, update
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionId, EditionStatus
@@ -48,40 +49,56 @@ _HAS_QUEUED = exists().where(
 )
 
 
-def claim(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta, only: BlockId | None = None) -> BlockId | None:
-    """Reserve the next block in which somebody waits; None when there is none that is free and due.
+_AT = bindparam("at", type_=block.c.lease_until.type)
+_UNTIL = bindparam("until", type_=block.c.lease_until.type)
+_WHO = bindparam("who", type_=block.c.owner.type)
+_IS = and_(block.c.edition_id == bindparam("of"), block.c.number == bindparam("place"))
 
-    Several may ask at once: PostgreSQL lets each take another one, SQLite has one writer anyway.
-    """
+_CLAIMABLE = (
+    select(block.c.edition_id, block.c.number)
+    .join(edition, edition.c.id == block.c.edition_id)
+    .where(
+        edition.c.status == EditionStatus.SENDING.value,
+        block.c.state == "open",
+        or_(block.c.not_before.is_(None), block.c.not_before <= bindparam("now", type_=block.c.not_before.type)),
+        or_(block.c.owner.is_(None), block.c.lease_until < _AT),
+        _HAS_QUEUED,
+    )
+)
+
+
+def _next_of(wanted: Select[tuple[int, int]]) -> Select[tuple[int, int]]:
+    # Several may ask at once: PostgreSQL lets each take another one, SQLite has one writer anyway.
+    ordered = wanted.order_by(edition.c.sends_at, edition.c.id, block.c.number).limit(1)
+    return ordered.with_for_update(of=block, skip_locked=True)
+
+
+_NEXT = _next_of(_CLAIMABLE)
+_THAT = _next_of(_CLAIMABLE.where(_IS))
+_ANY = _CLAIMABLE.limit(1)
+_CLAIM = update(block).where(_IS).values(owner=_WHO, lease_until=_UNTIL)
+
+
+def claim(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta, only: BlockId | None = None) -> BlockId | None:
+    """Reserve the next block in which somebody waits; None when there is none that is free and due."""
     at = moment(tx, now)
-    wanted = select(block.c.edition_id, block.c.number).join(edition, edition.c.id == block.c.edition_id)
-    wanted = wanted.where(_is_claimable(now, at))
-    if only is not None:
-        wanted = wanted.where(block.c.edition_id == only.edition, block.c.number == only.number)
-    found = tx.execute(
-        wanted.order_by(edition.c.sends_at, edition.c.id, block.c.number)
-        .limit(1)
-        .with_for_update(of=block, skip_locked=True)
-    ).first()
+    said: dict[str, Any] = {"now": now, "at": at}
+    query = _NEXT if only is None else _THAT
+    found = tx.execute(query, said if only is None else said | _named(only)).first()
     if found is None:
         return None
     chosen = BlockId(EditionId(found.edition_id), found.number)
-    tx.execute(update(block).where(_is(chosen)).values(owner=who, lease_until=at + lease))
+    tx.execute(_CLAIM, {"who": who, "until": at + lease, **_named(chosen)})
     return chosen
 
 
 def any_claimable(tx: Tx, *, now: datetime) -> bool:
     """Tell whether any block waits for a worker at this moment."""
-    query = select(block.c.number).join(edition, edition.c.id == block.c.edition_id)
-    return tx.execute(query.where(_is_claimable(now, moment(tx, now))).limit(1)).first() is not None
+    return tx.execute(_ANY, {"now": now, "at": moment(tx, now)}).first() is not None
 
 
-def claimable(tx: Tx, *, now: datetime) -> Sequence[BlockId]:
-    """Return every block that waits for a worker at this moment, in order."""
-    query = select(block.c.edition_id, block.c.number).join(edition, edition.c.id == block.c.edition_id)
-    query = query.where(_is_claimable(now, moment(tx, now)))
-    rows = tx.execute(query.order_by(edition.c.sends_at, edition.c.id, block.c.number))
-    return [BlockId(EditionId(row.edition_id), row.number) for row in rows]
+def _named(one: BlockId) -> dict[str, Any]:
+    return {"of": one.edition, "place": one.number}
 
 
 def standing(tx: Tx, one: BlockId, *, now: datetime) -> Standing | None:
@@ -90,27 +107,13 @@ def standing(tx: Tx, one: BlockId, *, now: datetime) -> Standing | None:
     query = (
         select(block.c.owner, block.c.not_before, leased.label("leased"))
         .join(edition, edition.c.id == block.c.edition_id)
-        .where(_is(one), edition.c.status == EditionStatus.SENDING.value, block.c.state == "open")
+        .where(_IS, edition.c.status == EditionStatus.SENDING.value, block.c.state == "open")
         .where(or_(leased, _HAS_QUEUED))
     )
-    found = tx.execute(query).first()
+    found = tx.execute(query, _named(one)).first()
     if found is None:
         return None
     return Standing(WorkerId(found.owner) if found.leased else None, found.not_before)
-
-
-def _is_claimable(now: datetime, at: datetime) -> ColumnElement[bool]:
-    return and_(
-        edition.c.status == EditionStatus.SENDING.value,
-        block.c.state == "open",
-        or_(block.c.not_before.is_(None), block.c.not_before <= now),
-        or_(block.c.owner.is_(None), block.c.lease_until < at),
-        _HAS_QUEUED,
-    )
-
-
-def _is(one: BlockId) -> ColumnElement[bool]:
-    return and_(block.c.edition_id == one.edition, block.c.number == one.number)
 
 
 def extend(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta) -> int:
@@ -147,35 +150,27 @@ def release_all(tx: Tx) -> None:
     tx.execute(query.values(owner=None, lease_until=None))
 
 
-def close_done(tx: Tx, ones: Sequence[BlockId]) -> None:
-    """Close those blocks in which nothing is queued or on its way any more."""
-    if not ones:
-        return
-    waiting = exists().where(
-        delivery.c.edition_id == block.c.edition_id,
-        delivery.c.block == block.c.number,
-        delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.SENDING.value]),
+_IS_OPEN = and_(_IS, block.c.state == "open")
+_CLOSE = (
+    update(block)
+    .where(
+        _IS_OPEN,
+        ~exists().where(
+            delivery.c.edition_id == block.c.edition_id,
+            delivery.c.block == block.c.number,
+            delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.SENDING.value]),
+        ),
     )
-    tx.execute(
-        update(block)
-        .where(
-            tuple_(block.c.edition_id, block.c.number).in_([(one.edition, one.number) for one in ones]),
-            block.c.state == "open",
-            ~waiting,
-        )
-        .values(state="closed", owner=None, lease_until=None)
-    )
+    .values(state="closed", owner=None, lease_until=None)
+)
+_OPEN = select(block.c.number).where(_IS_OPEN)
 
 
-def still_open(tx: Tx, ones: Sequence[BlockId]) -> Sequence[BlockId]:
-    """Return which of these blocks are not closed."""
-    if not ones:
-        return []
-    pairs = [(one.edition, one.number) for one in ones]
-    query = select(block.c.edition_id, block.c.number).where(
-        tuple_(block.c.edition_id, block.c.number).in_(pairs), block.c.state == "open"
-    )
-    return [BlockId(EditionId(row.edition_id), row.number) for row in tx.execute(query)]
+def close_done(tx: Tx, ones: Sequence[BlockId]) -> Sequence[BlockId]:
+    """Close those blocks in which nothing is queued or on its way any more; return those that are open all the same."""
+    waiting = [one for one in ones if not tx.execute(_CLOSE, _named(one)).rowcount]
+    # Somebody else may have closed one of them.
+    return [one for one in waiting if tx.execute(_OPEN, _named(one)).first() is not None]
 
 
 def add(tx: Tx, of: EditionId, *, not_before: datetime | None = None, wave: str = "") -> int:

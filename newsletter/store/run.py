@@ -7,18 +7,18 @@ stays where that process put it. The statements are made once: to build one cost
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
     JSON,
     BigInteger,
-    ColumnElement,
-    Integer,
+    TableValuedAlias,
     Text,
     Update,
     and_,
@@ -67,15 +67,15 @@ _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 def queued(tx: Tx, of: BlockId) -> Sequence[DeliveryId]:
     """Return the deliveries of a block that wait, in order; at most one block of ids."""
-    query = select(delivery.c.id).where(
-        delivery.c.edition_id == of.edition,
-        delivery.c.block == of.number,
-        delivery.c.state == DeliveryState.QUEUED.value,
-    )
-    return [DeliveryId(one) for one in tx.execute(query.order_by(delivery.c.id)).scalars()]
+    return [DeliveryId(one) for one in tx.execute(_QUEUED, {"of": of.edition, "block": of.number}).scalars()]
 
 
 _IS_QUEUED = delivery.c.state == DeliveryState.QUEUED.value
+_QUEUED = (
+    select(delivery.c.id)
+    .where(delivery.c.edition_id == bindparam("of"), delivery.c.block == bindparam("block"), _IS_QUEUED)
+    .order_by(delivery.c.id)
+)
 _IS_ACTIVE = subscriber.c.state == SubscriberState.ACTIVE.value
 _NOW = bindparam("now", type_=delivery.c.last_attempt_at.type)
 _WHO = bindparam("who", type_=delivery.c.worker.type)
@@ -237,44 +237,39 @@ _RECORD = (
     .values({name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED} | _TEXT)
 )
 
-# The usual outcome, and with it most of the work: all else was written by the mark. What differs from row to row comes
-# as one value, which the database unfolds: a statement for each row costs ten times as much.
-_CELLS = ("reason", "reply_enhanced", "reply_text", "kind")
 
-
+# The usual outcome, and with it most of the work: all else was written by the mark. Of those that say the same but for
+# the server's own words, the database unfolds one value: a statement for each row costs ten times as much.
 @cache
 def _record_taken(dialect: str) -> Update:
     given = bindparam("rows", type_=Text)
-    cells: list[ColumnElement[Any]]
+    one: TableValuedAlias
     if dialect == "sqlite":
-        one = func.json_each(given).table_valued("value").c.value
-        cells = [func.json_extract(one, f"$[{place}]") for place in range(2 + len(_CELLS))]
+        one = func.json_each(given).table_valued("key", "value")
     else:
-        element = func.json_array_elements(cast(given, JSON)).column_valued("one")
-        cells = [element.op("->>")(place) for place in range(2 + len(_CELLS))]
-    row, code, *others = cells
-    values = dict(zip(_CELLS, others, strict=True))
+        one = func.json_each_text(cast(given, JSON)).table_valued("key", "value")
+    told = {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _ALIKE}
+    text = case((delivery.c.subscriber_id.is_(None), ""), else_=one.c.value)
     return (
         update(delivery)
-        .where(delivery.c.id == cast(row, BigInteger), _IS_OPEN)
-        .values(
-            values
-            | {"state": DeliveryState.ACCEPTED.value, "reply_code": cast(code, Integer)}
-            | {"reply_text": case((delivery.c.subscriber_id.is_(None), ""), else_=values["reply_text"])}
-        )
+        .where(delivery.c.id == cast(one.c.key, BigInteger), _IS_OPEN)
+        .values(told | {"state": DeliveryState.ACCEPTED.value, "reply_text": text})
     )
+
+
+_ALIKE = ("reply_code", "reply_enhanced", "reason", "kind")
 
 
 def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *, who: WorkerId = _ANYBODY) -> None:
     """Write what became of deliveries that were marked, by a certain worker if one is named."""
     taken = [one for one in outcomes if one[1].state is DeliveryState.ACCEPTED]
     others = [one for one in outcomes if one[1].state is not DeliveryState.ACCEPTED]
-    if taken:
-        rows = [
-            (row, outcome.reply_code, outcome.reason, outcome.reply_enhanced, outcome.reply_text, kind.value)
-            for row, outcome, kind in taken
-        ]
-        tx.execute(_record_taken(tx.dialect.name), {"rows": json.dumps(rows, ensure_ascii=False)})
+    alike: defaultdict[tuple[object, ...], dict[DeliveryId, str]] = defaultdict(dict)
+    for row, outcome, kind in taken:
+        alike[outcome.reply_code, outcome.reply_enhanced, outcome.reason, kind.value][row] = outcome.reply_text
+    for words, rows in alike.items():
+        named = {f"new_{name}": value for name, value in zip(_ALIKE, words, strict=True)}
+        tx.execute(_record_taken(tx.dialect.name), named | {"rows": json.dumps(rows, ensure_ascii=False)})
     if others:
         tx.execute(
             _RECORD,

@@ -22,7 +22,7 @@ from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from tests.conftest import FixedClock
 from tests.flows.follow_up_world import SOON
-from tests.store.delivery_world import LEASE, Rows, make_rows
+from tests.store.delivery_world import LEASE, Rows, claimable, make_rows
 
 TAKEN = Reply(phase=Phase.DOT, code=250, enhanced="2.0.0", text="Ok")
 REFUSED = Reply(phase=Phase.RCPT, code=550, enhanced="5.1.1", text="No such user")
@@ -80,8 +80,9 @@ def test_a_journal_tells_what_became_of_each(rows: Rows, tmp_path: Path, clock: 
     with rows.unit.read() as tx:
         counted = tallies.of_edition(tx, rows.world.wrong.id)
         assert (counted.accepted, counted.hard, counted.uncertain) == (1, 1, 1)
-        assert list(blocks.claimable(tx, now=SOON)) == list(rows.blocks)
         assert [one.id for one in workers.alive(tx, now=SOON)] == [rows.bob]
+    with rows.unit.write() as tx:
+        assert list(claimable(tx, rows.bob, now=SOON)) == list(rows.blocks)
     assert list(tmp_path.glob("*.journal")) == []
     assert settling.adopt() == 0
 

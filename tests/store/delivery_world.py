@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
@@ -18,12 +18,22 @@ from newsletter.store import worker as workers
 from newsletter.store.block import BlockId
 from newsletter.store.run import Marked
 from newsletter.store.schema import block, delivery, subscriber
-from newsletter.store.unit import Unit
+from newsletter.store.unit import Tx, Unit
 from newsletter.store.worker import WorkerId
 from tests.engine.conftest import PUBLICATION
 from tests.flows.follow_up_world import SOON, World, make_world
 
 LEASE = timedelta(seconds=30)
+
+
+def claimable(tx: Tx, who: WorkerId, *, now: datetime) -> Sequence[BlockId]:
+    """Return every block that waits for a worker at this moment, in order, and reserve none of them."""
+    found = []
+    with tx.begin_nested() as trial:
+        while (one := blocks.claim(tx, who, now=now, lease=LEASE)) is not None:
+            found.append(one)
+        trial.rollback()
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,17 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.flows import hold
 from newsletter.store import block as blocks
 from newsletter.store.block import BlockId
-from newsletter.store.schema import delivery
+from newsletter.store.schema import block, delivery
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from tests.flows.follow_up_world import SOON
-from tests.store.delivery_world import LEASE, Rows, make_rows
+from tests.store.delivery_world import LEASE, Rows, claimable, make_rows
 
 
 @pytest.fixture
@@ -28,7 +28,8 @@ def rows(unit: Unit) -> Rows:
 def open_blocks(rows: Rows) -> list[BlockId]:
     """Return what is not closed."""
     with rows.unit.read() as tx:
-        return list(blocks.still_open(tx, rows.blocks))
+        found = tx.execute(select(block.c.number).where(block.c.state == "open").order_by(block.c.number)).scalars()
+        return [BlockId(rows.world.wrong.id, number) for number in found]
 
 
 def test_each_gets_another_block(rows: Rows) -> None:
@@ -74,7 +75,7 @@ def test_a_lease_is_extended(rows: Rows) -> None:
     rows.end_lease(rows.blocks[0])
     with rows.unit.write() as tx:
         assert blocks.extend(tx, rows.ann, now=SOON, lease=LEASE) == 1
-        assert list(blocks.claimable(tx, now=SOON)) == [rows.blocks[1]]
+        assert list(claimable(tx, rows.ann, now=SOON)) == [rows.blocks[1]]
 
 
 def test_what_is_released_is_free(rows: Rows) -> None:
@@ -83,9 +84,9 @@ def test_what_is_released_is_free(rows: Rows) -> None:
     rows.claim(rows.bob)
     with rows.unit.write() as tx:
         assert blocks.release(tx, rows.ann) == 1
-        assert list(blocks.claimable(tx, now=SOON)) == [rows.blocks[0]]
+        assert list(claimable(tx, rows.ann, now=SOON)) == [rows.blocks[0]]
         blocks.release_all(tx)
-        assert list(blocks.claimable(tx, now=SOON)) == list(rows.blocks)
+        assert list(claimable(tx, rows.ann, now=SOON)) == list(rows.blocks)
 
 
 def test_a_block_waits_for_its_time(rows: Rows) -> None:
@@ -98,7 +99,8 @@ def test_a_block_waits_for_its_time(rows: Rows) -> None:
     with rows.unit.read() as tx:
         assert not blocks.any_claimable(tx, now=SOON)
         assert blocks.next_start(tx, now=SOON) == at
-        assert list(blocks.claimable(tx, now=at)) == [BlockId(rows.world.wrong.id, number)]
+    with rows.unit.write() as tx:
+        assert list(claimable(tx, rows.ann, now=at)) == [BlockId(rows.world.wrong.id, number)]
 
 
 def move(rows: Rows, number: int) -> None:
@@ -120,10 +122,12 @@ def test_a_block_is_closed_when_nobody_waits(rows: Rows) -> None:
     rows.world.settle(rows.world.wrong, DeliveryState.DEFERRED, 3)
     rows.world.settle(rows.world.wrong, DeliveryState.SENDING, 4)
     with rows.unit.write() as tx:
-        blocks.close_done(tx, rows.blocks)
+        assert list(blocks.close_done(tx, rows.blocks)) == list(rows.blocks)
     assert open_blocks(rows) == list(rows.blocks)
     rows.world.settle(rows.world.wrong, DeliveryState.UNCERTAIN, 4)
     with rows.unit.write() as tx:
-        blocks.close_done(tx, rows.blocks)
+        assert list(blocks.close_done(tx, rows.blocks)) == [rows.blocks[1]]
+        # What is closed already is told of no more.
+        assert list(blocks.close_done(tx, rows.blocks)) == [rows.blocks[1]]
         assert blocks.any_open(tx, rows.world.wrong.id)
     assert open_blocks(rows) == [rows.blocks[1]]
