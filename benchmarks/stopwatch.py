@@ -1,7 +1,8 @@
 """Where CPU time goes: steps of a message are wrapped from outside, and each is told what it used itself.
 
 By the CPU clock of the thread, so waiting for the network counts nothing, and SQLite in C what it costs. A step that
-calls another is not told the other's time. Looking costs something too, about a microsecond a step.
+calls another is not told the other's time, nor one that waits what others do in its thread meanwhile. Looking costs
+something too, about a microsecond a step.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import threading
 import time
 from collections import defaultdict
 from functools import wraps
+
+from greenlet import getcurrent, settrace
 
 STEPS = (
     ("newsletter.engine.post", "Post.envelope", "splicing, links, Message-ID"),
@@ -22,6 +25,7 @@ STEPS = (
     ("newsletter.transport.smtp", "SmtpConnection.answer", "SMTP: answers in"),
     ("newsletter.flows.freeze", "freeze", "freeze"),
     ("newsletter.engine.courier", "Courier.run", "couriers: what ties it together"),
+    ("newsletter.turns", "Turns.run", "couriers: whose turn it is"),
     ("sqlalchemy.engine", "Connection.execute", "database"),
     ("sqlalchemy.engine", "Connection.exec_driver_sql", "database"),
     ("sqlalchemy.engine.base", "RootTransaction.commit", "database"),
@@ -29,6 +33,26 @@ STEPS = (
     ("sqlalchemy.engine", "ScalarResult.all", "database"),
 )
 """Module, what to wrap, and the part it belongs to. Whoever rewrites a step changes its line here."""
+
+
+class Spent:
+    """The CPU time of each conversation of one thread."""
+
+    def __init__(self) -> None:
+        """Begin to watch who has its turn in this thread."""
+        self.inner: defaultdict[object, float] = defaultdict(float)
+        self._until_now: defaultdict[object, float] = defaultdict(float)
+        self._since = time.thread_time()
+        settrace(self._turn)
+
+    def _turn(self, _event: str, change: tuple[object, object]) -> None:
+        now = time.thread_time()
+        self._until_now[change[0]] += now - self._since
+        self._since = now
+
+    def own(self, line: object) -> float:
+        """Return what one has used so far, the present one included."""
+        return self._until_now[line] + time.thread_time() - self._since
 
 
 class Stopwatch:
@@ -54,15 +78,20 @@ class Stopwatch:
 
         @wraps(original)
         def timed(*arguments: object, **named: object) -> object:
-            inner_before = getattr(self._here, "inner", 0.0)
-            self._here.inner = 0.0
-            began = time.thread_time()
+            spent = getattr(self._here, "spent", None) or self._watch()
+            line = getcurrent()
+            inner_before, spent.inner[line] = spent.inner[line], 0.0
+            began = spent.own(line)
             try:
                 return original(*arguments, **named)
             finally:
-                spent = time.thread_time() - began
+                used = spent.own(line) - began
                 with self._lock:
-                    self.seconds[part] += spent - self._here.inner
-                self._here.inner = inner_before + spent
+                    self.seconds[part] += used - spent.inner[line]
+                spent.inner[line] = inner_before + used
 
         setattr(owner, name, timed)
+
+    def _watch(self) -> Spent:
+        self._here.spent = Spent()
+        return self._here.spent

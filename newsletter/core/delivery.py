@@ -112,17 +112,8 @@ def settle(
     if verdict.effect is Effect.REQUEUE:
         return _outcome(delivery, reply, state=DeliveryState.QUEUED, reason=verdict.plain)
     if verdict.effect is Effect.ACCEPT:
-        # A million in a row take this way: nothing is made but what is recorded.
-        return Outcome(
-            state=DeliveryState.ACCEPTED,
-            reason=verdict.plain,
-            attempts=delivery.attempts + 1,
-            first_attempt_at=delivery.first_attempt_at or now,
-            last_attempt_at=now,
-            reply_code=reply.code or None,
-            reply_enhanced=reply.enhanced,
-            reply_text=reply.text,
-        )
+        begun = delivery.first_attempt_at or now
+        return accepted(verdict, reply, attempts=delivery.attempts + 1, begun=begun, now=now)
     tried = replace(
         delivery,
         attempts=delivery.attempts + 1,
@@ -139,6 +130,20 @@ def settle(
         reason = f"Given up after {tried.attempts} attempts: {verdict.plain}"
         return _outcome(tried, reply, state=DeliveryState.EXPIRED, reason=reason)
     return _outcome(tried, reply, state=DeliveryState.DEFERRED, reason=verdict.plain, next_attempt_at=next_attempt_at)
+
+
+def accepted(verdict: Verdict, reply: Reply, *, attempts: int, begun: datetime, now: datetime) -> Outcome:
+    """Return the outcome of the attempt, the one of that number, with which a message was taken."""
+    return Outcome(
+        state=DeliveryState.ACCEPTED,
+        reason=verdict.plain,
+        attempts=attempts,
+        first_attempt_at=begun,
+        last_attempt_at=now,
+        reply_code=reply.code or None,
+        reply_enhanced=reply.enhanced,
+        reply_text=reply.text,
+    )
 
 
 def _next_attempt(tried: Delivery, *, now: datetime, jitter: float, expire_after: timedelta) -> datetime | None:

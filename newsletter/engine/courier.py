@@ -1,8 +1,9 @@
-"""A courier: one thread, one connection, one message in flight and the next one's envelope behind it.
+"""A courier: one connection, one message in flight and the next one's envelope behind it.
 
 In: messages from its hand. Out: what was said of each, to its hand, and to the journal as it happens. While the server
 works on a message, the hand settles the one before, splices the one after next and orders the next run; so the server
-is never waited for idly. What a reply means is judged in the core.
+is never waited for idly. The couriers of a pass take turns in one thread: they wait by `newsletter/turns.py` alone.
+What a reply means is judged in the core.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from newsletter.engine.journal import Track
 from newsletter.errors import NewsletterError
 from newsletter.transport.base import ConnectFailure, Connection
 from newsletter.transport.pool import Later, Pool
+from newsletter.turns import apart
 
 PATIENCE = 10
 """Connections in a row that may be lost before one reply comes through; then the relay is in trouble."""
@@ -34,7 +36,7 @@ LINGER = (0.02, 0.05, 0.1, 0.3)
 
 @dataclass(slots=True, kw_only=True)
 class Courier:
-    """One thread of the sender."""
+    """One connection of the sender."""
 
     hand: Hand
     crew: Crew
@@ -146,7 +148,7 @@ class Courier:
     def _keep_pace(self, job: Job, rate: float) -> None:
         start = self.crew.moment(rate, job.not_before, self.clock.monotonic())
         if start > self.clock.monotonic():
-            self.clock.wait(self.crew.stop, start - self.clock.monotonic())
+            apart(lambda: self.clock.wait(self.crew.stop, start - self.clock.monotonic()))
 
     def _react(self, connection: Connection, job: Job, reply: Reply, verdict: Verdict) -> None:
         self._lost = 0 if reply.code else self._lost + 1
@@ -182,7 +184,7 @@ class Courier:
                 return False
             # What is in hand meanwhile need not wait for a host that does not answer.
             self.waiting_since = self.clock.monotonic()
-            opened = self.pool.connect()
+            opened = apart(self.pool.connect)
             self.waiting_since = None
             if isinstance(opened, ConnectFailure):
                 verdict = judge(opened.reply)
@@ -205,7 +207,7 @@ class Courier:
             if self.crew.ended or not self.crew.holding():
                 return False
             # Real time, as below.
-            self.crew.over.wait(pause)
+            apart(lambda: self.crew.over.wait(pause))  # noqa: B023 it is done before the next
         return not self.crew.ended
 
     def _nap(self, later: Later) -> bool:
@@ -220,7 +222,7 @@ class Courier:
                 self.crew.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
                 return False
             # Real time: what is waited for happens in other threads, not on a clock.
-            return not self.crew.dry.wait(NAP) and not self.crew.ended
+            return not apart(lambda: self.crew.dry.wait(NAP)) and not self.crew.ended
         finally:
             self.crew.count_idle(-1)
 

@@ -16,6 +16,7 @@ from newsletter.core.pace import next_send_at
 from newsletter.core.reply import Effect, Reply, Verdict
 from newsletter.core.tally import Tally
 from newsletter.store.run import Marked
+from newsletter.turns import apart
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,7 +46,6 @@ class Crew:
     """When the rate per second allows the next message of this process, on the monotonic clock."""
     paused: set[EditionId] = field(default_factory=set)
     """Editions that one of them paused: nobody need wait for the look to hear of it."""
-    refusing: threading.Lock = field(default_factory=threading.Lock)
     limits: BreakerLimits = field(default_factory=BreakerLimits)
     streak: Streak = NONE
     """The last refusals in the same words, as long as nobody was accepted in between."""
@@ -89,24 +89,19 @@ class Crew:
             self.wait = max(self.wait, seconds)
 
     def pause(self, edition: EditionId, why: str) -> None:
-        """Pause an edition, in the database and at once for all of us."""
+        """Pause an edition, at once for all of us, and in the database."""
         self.paused.add(edition)
-        self.on_pause(edition, why)
+        apart(lambda: self.on_pause(edition, why))
 
     def note(self, person: Marked, verdict: Verdict, reply: Reply) -> None:
-        """Count refusals in the same words; at the last one that is bearable, pause the edition.
-
-        The others wait here meanwhile, so that nobody takes another message before it is paused.
-        """
+        """Count refusals in the same words; at the last one that is bearable, pause the edition."""
         if verdict.effect is Effect.ACCEPT:
-            # The usual case, without the lock: a count that is lost to a race would only be one refusal late.
             self.streak = accepted(self.streak)
         elif verdict.effect is Effect.REJECT:
             # It is about everybody: whose turn it happened to be is left out, whatever the server calls him.
             text = re.sub(re.escape(person.email), "…", reply.text, flags=re.IGNORECASE)
-            with self.refusing:
-                self.streak = refused(self.streak, code=reply.code, enhanced=reply.enhanced, text=text)
-                trip = judge_edition(Tally(), self.limits, streak=self.streak)
-                if trip is not None:
-                    self.pause(person.edition, trip.why)
-                    self.streak = NONE
+            self.streak = refused(self.streak, code=reply.code, enhanced=reply.enhanced, text=text)
+            trip = judge_edition(Tally(), self.limits, streak=self.streak)
+            if trip is not None:
+                self.streak = NONE
+                self.pause(person.edition, trip.why)

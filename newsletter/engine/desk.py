@@ -20,6 +20,7 @@ from newsletter.core.edition import EditionId
 from newsletter.core.pace import Limits, Window, reserve
 from newsletter.core.reply import ReplyClass
 from newsletter.core.subscriber import SubscriberId
+from newsletter.core.tally import REFUSED_AS
 from newsletter.engine.feed import Feed
 from newsletter.engine.journal import Page
 from newsletter.errors import NewsletterError, Stop
@@ -31,6 +32,7 @@ from newsletter.store import worker as workers
 from newsletter.store.run import Marked
 from newsletter.store.unit import Tx, Unit
 from newsletter.store.worker import WorkerId
+from newsletter.turns import Bell
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +61,6 @@ class Settled:
     """In plain words, for the person's own history."""
 
 
-_OF_REJECTED = {
-    ReplyClass.HARD: "hard",
-    ReplyClass.HARD_DOMAIN: "hard",
-    ReplyClass.POLICY: "policy",
-    ReplyClass.AUTHENTICATION: "policy",
-    ReplyClass.CONFIGURATION: "policy",
-    ReplyClass.CONTENT: "content",
-}
 _OF_STATE = {
     DeliveryState.ACCEPTED: "accepted",
     DeliveryState.DEFERRED: "deferred",
@@ -92,7 +86,7 @@ def record(tx: Tx, settled: Sequence[Settled], *, who: WorkerId, now: datetime) 
 
 def _tallied(one: Settled) -> str:
     if one.outcome.state is DeliveryState.REJECTED:
-        return _OF_REJECTED.get(one.kind, "refused")
+        return REFUSED_AS.get(one.kind, "refused")
     return _OF_STATE.get(one.outcome.state, "")
 
 
@@ -134,7 +128,7 @@ class Ticket:
     """True when something was wanted, and there was nothing."""
     wait: Wait | None = None
     error: NewsletterError | None = None
-    done: threading.Event = field(default_factory=threading.Event)
+    done: Bell = field(default_factory=Bell)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,11 +168,11 @@ class Desk:
     _beat_at: float = float("-inf")
 
     def submit(self, ticket: Ticket) -> Ticket:
-        """Hand a ticket in and go on; its `done` is set when it was worked."""
+        """Hand a ticket in and go on; its `done` is rung when it was worked."""
         with self._called:
             if self._ended:
                 ticket.error = Stop("the desk is closed")
-                ticket.done.set()
+                ticket.done.ring()
             else:
                 self._waiting.append(ticket)
                 self._called.notify()
@@ -197,7 +191,7 @@ class Desk:
                 self._ended = True
                 for ticket in self._waiting:
                     ticket.error = Stop("a fault in this program")
-                    ticket.done.set()
+                    ticket.done.ring()
 
     def close(self) -> None:
         """Let `run` return once all that was handed in is worked."""
@@ -224,7 +218,7 @@ class Desk:
         finally:
             for ticket in group:
                 ticket.error = error
-                ticket.done.set()
+                ticket.done.ring()
 
     def _commit_patiently(self, group: list[Ticket]) -> None:
         """Commit; where the database fails and there are outcomes to lose, ask again for a minute."""

@@ -20,6 +20,7 @@ from newsletter.engine.journal import Track
 from newsletter.engine.post import Post
 from newsletter.errors import NewsletterError
 from newsletter.transport.base import Envelope
+from newsletter.turns import apart
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class Hand:
         """Use the time in which the server works."""
         self._settle_last()
         self._splice_ahead(2)
-        if self._ticket is not None and self._ticket.done.is_set():
+        if self._ticket is not None and self._ticket.done.rung:
             self._receive()
         if self._ticket is None and not self._dry and len(self._jobs) <= self._run // 2 and not self.crew.ended:
             self._order()
@@ -239,7 +240,7 @@ class Hand:
             self.crew.wait_for(seconds)
             self._dry = False
             return False
-        self.desk.clock.wait(self.crew.stop, seconds)
+        apart(lambda: self.desk.clock.wait(self.crew.stop, seconds))
         return True
 
 

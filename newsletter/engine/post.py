@@ -6,7 +6,6 @@ called, no message object built, nothing asked of the database per person. One f
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 from newsletter.clock import Clock
 from newsletter.core.address import parse_address
-from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, UncertainPolicy, settle
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, UncertainPolicy, accepted, settle
 from newsletter.core.edition import EditionId
 from newsletter.core.message import Publication
 from newsletter.core.postmark import Postmark
@@ -27,6 +26,7 @@ from newsletter.store import edition as editions
 from newsletter.store.run import Marked
 from newsletter.store.unit import Unit
 from newsletter.transport.base import Envelope
+from newsletter.turns import apart
 
 RETURNS = 3
 """How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
@@ -55,42 +55,47 @@ class Post:
     sign: Callable[[bytes], bytes] | None = None
     """Puts a DKIM signature in front of a message."""
     _frozen: dict[EditionId, Frozen] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def envelope(self, person: Marked) -> Envelope:
         """Splice the message of one person."""
         frozen = self._frozen.get(person.edition) or self._load(person.edition)
         # Almost every address is ASCII already; the others need their domain as the wire writes it.
         address = person.email if person.email.isascii() else parse_address(person.email).smtp
-        content = frozen.compiled.personal(
+        spliced = frozen.compiled.personal(
             person,
             address=address,
             unsubscribe_url=frozen.postmark.unsubscribe_url(person.subscriber_id),
             message_id=frozen.postmark.message_id(person.id),
             date=person.first_attempt_at,
         )
+        sign = self.sign
         mail_from, token = frozen.postmark.envelope(person.id)
         return Envelope(
             mail_from=mail_from,
             rcpt_to=address,
-            content=content if self.sign is None else self.sign(content),
+            content=spliced.content if sign is None else apart(lambda: sign(spliced.content)),
+            fit=spliced.fit and sign is None,
             smtputf8=not address.isascii(),
             envelope_id=token,
         )
 
     def _load(self, edition: EditionId) -> Frozen:
         """Read the frozen message of an edition, once per pass."""
-        with self._lock:
-            if edition not in self._frozen:
-                with self.unit.read() as tx:
-                    content = editions.content(tx, edition)
-                    nonce = editions.by_id(tx, edition).nonce
-                postmark = Postmark(self.publication, self.keyring, edition, nonce)
-                self._frozen[edition] = Frozen(CompiledMessage.from_json(content), postmark)
-            return self._frozen[edition]
+        with self.unit.read() as tx:
+            content = editions.content(tx, edition)
+            nonce = editions.by_id(tx, edition).nonce
+        postmark = Postmark(self.publication, self.keyring, edition, nonce)
+        self._frozen[edition] = Frozen(CompiledMessage.from_json(content), postmark)
+        return self._frozen[edition]
 
     def settled(self, person: Marked, reply: Reply, verdict: Verdict) -> Settled:
         """Turn what was said into what is recorded."""
+        if verdict.effect is Effect.ACCEPT:
+            # A million in a row take this way: nothing is made but what is recorded.
+            outcome = accepted(
+                verdict, reply, attempts=person.attempts, begun=person.first_attempt_at, now=self.clock.now()
+            )
+            return Settled(person.id, person.edition, person.subscriber_id, outcome, verdict.kind, verdict.plain)
         if verdict.effect is Effect.REQUEUE:
             verdict = self._once_more(person.id, verdict)
         outcome = settle(
@@ -114,10 +119,9 @@ class Post:
 
     def _once_more(self, delivery: DeliveryId, verdict: Verdict) -> Verdict:
         """Let a message whose connections keep being lost wait its turn, so that it cannot hold up the others."""
-        with self._lock:
-            self.returns[delivery] += 1
-            if self.returns[delivery] < RETURNS:
-                return verdict
+        self.returns[delivery] += 1
+        if self.returns[delivery] < RETURNS:
+            return verdict
         return Verdict(
             effect=Effect.DEFER,
             kind=ReplyClass.SYSTEM,

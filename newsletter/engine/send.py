@@ -1,4 +1,4 @@
-"""The sender: it works off what is queued, over a handful of connections, one thread each.
+"""The sender: it works off what is queued, over a handful of connections that take turns in one thread.
 
 In: rows that are queued or due again. Out: one outcome per row. It decides nothing about a reply (`core/reply.py`)
 nor about what follows from it (`core/delivery.py`), and holds no transaction open while it speaks to a server.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -49,6 +49,7 @@ from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from newsletter.transport.base import ConnectFailure, Connection
 from newsletter.transport.pool import Pool, RelayState
+from newsletter.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -287,9 +288,10 @@ class Sender:
         home = threading.Event()
         clerk = _thread("desk", desk.run)
         watch = _thread("look", lambda: lookout.run(home))
-        threads = [_thread(f"connection-{number}", one.run) for number, one in enumerate(couriers, start=1)]
+        faults: list[BaseException] = []
+        rounds = _thread("connections", lambda: _serve(couriers, faults))
         try:
-            unanswered = self._join(threads, couriers, crew.stop)
+            unanswered = self._join(rounds, couriers, crew.stop)
         finally:
             home.set()
             watch.join()
@@ -298,10 +300,10 @@ class Sender:
         self._leave(
             worker,
             desk,
-            torn=any(courier.torn for courier in couriers),
-            all_home=not any(thread.is_alive() for thread in threads),
+            torn=bool(faults) or any(courier.torn for courier in couriers),
+            all_home=not rounds.is_alive(),
         )
-        for bug in (desk.bug, *(courier.bug for courier in couriers)):
+        for bug in (desk.bug, *(courier.bug for courier in couriers), *faults):
             if bug is not None:
                 raise bug
         return unanswered
@@ -343,24 +345,30 @@ class Sender:
             # The next pass does it, if not the next look.
             logger.warning("%s", error)
 
-    def _join(self, threads: list[threading.Thread], couriers: list[Courier], stop: threading.Event) -> int:
-        """Wait for the threads; once a stop is asked for, no longer than messages in flight may take."""
+    def _join(self, rounds: threading.Thread, couriers: list[Courier], stop: threading.Event) -> int:
+        """Wait for the connections; once a stop is asked for, no longer than messages in flight may take."""
         stopped_at: float | None = None
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(0.05)
+        while rounds.is_alive():
+            rounds.join(0.05)
             if not stop.is_set():
                 self._keep_house()
                 continue
             stopped_at = self.clock.monotonic() if stopped_at is None else stopped_at
             if self.clock.monotonic() - stopped_at > self.drain_seconds:
-                # Hanging up makes each thread return with what is known: no reply was read.
+                # Hanging up makes each of them return with what is known: no reply was read.
                 for courier in couriers:
                     courier.abort()
-                for thread in threads:
-                    thread.join(LAST_SECONDS / len(threads))
+                rounds.join(LAST_SECONDS)
                 return sum(courier.unanswered for courier in couriers)
         return 0
+
+
+def _serve(couriers: Sequence[Courier], faults: list[BaseException]) -> None:
+    """Let the connections take turns until the last of them is home."""
+    try:
+        Turns().run([one.run for one in couriers])
+    except BaseException as fault:  # noqa: BLE001 it is raised again in the thread that waits for this one
+        faults.append(fault)
 
 
 def _thread(name: str, work: Callable[[], None]) -> threading.Thread:

@@ -12,7 +12,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Self
+from operator import itemgetter
+from typing import NamedTuple, Self
 
 from newsletter.core.message import MergeField, Person, Publication, Recipient
 from newsletter.errors import Stop
@@ -74,10 +75,29 @@ def compile_message(rendered: RenderedEdition, publication: Publication) -> Comp
     )
 
 
+class Spliced(NamedTuple):
+    """The message of one person."""
+
+    content: bytes
+    fit: bool
+    """True when surely no line of it begins with a dot: what is the same for everybody was looked through once."""
+
+
 class CompiledMessage:
     """One edition, ready to be spliced."""
 
-    __slots__ = ("_fillers", "_html", "_pieces", "_places", "_quoted", "_subject", "_text", "content")
+    __slots__ = (
+        "_fillers",
+        "_fit",
+        "_html",
+        "_pieces",
+        "_places",
+        "_quoted",
+        "_subject",
+        "_text",
+        "_values",
+        "content",
+    )
 
     def __init__(self, content: FrozenContent) -> None:
         """Encode the content: some milliseconds, once per edition and process."""
@@ -91,6 +111,10 @@ class CompiledMessage:
         self._places = {mark: _places_of(mark, sequence) for mark in headers.OF_PERSON}
         self._fillers = [(at, part) for at, part in enumerate(sequence) if not isinstance(part, (bytes, str, Hole))]
         self._quoted = _by_field(sequence)
+        # There are always several: the address, the date, the link.
+        self._values = itemgetter(*[at for at, part in enumerate(sequence) if not isinstance(part, bytes)])
+        fixed = [part for part in sequence if isinstance(part, bytes)]
+        self._fit = not any(part.startswith(b".") or b"\n." in part for part in fixed)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -110,7 +134,9 @@ class CompiledMessage:
         self._fill_values(pieces, lambda field: field.value(recipient))
         return b"".join(pieces)
 
-    def personal(self, person: Person, *, address: str, unsubscribe_url: str, message_id: str, date: datetime) -> bytes:
+    def personal(
+        self, person: Person, *, address: str, unsubscribe_url: str, message_id: str, date: datetime
+    ) -> Spliced:
         """Return what `splice` does, for a million people in a row: nothing but the message is made.
 
         `address` is the person's as it stands in `To:` and `RCPT TO`, `message_id` is without the angle brackets.
@@ -119,7 +145,8 @@ class CompiledMessage:
         to = mailbox(person.name, address, header="To")
         self._fill_headers(pieces, to=to, date=date, message_id=message_id, unsubscribe_url=unsubscribe_url)
         self._fill_values(pieces, lambda field: field.value_of(person, address, unsubscribe_url))
-        return b"".join(pieces)
+        values = b"\n".join(self._values(pieces))
+        return Spliced(b"".join(pieces), self._fit and b"\n." not in values and values[:1] != b".")
 
     def subject(self, recipient: Recipient) -> str:
         """Return the subject as one person sees it."""

@@ -30,6 +30,8 @@ class Envelope:
     rcpt_to: str
     content: bytes
     """Header and body with CRLF line ends, the last line included; no line begins with a dot."""
+    fit: bool = False
+    """True when whoever made the content surely knows that it is as told above; else it is looked through."""
     smtputf8: bool = False
     """True when a header or an address cannot be written in ASCII (RFC 6531)."""
     envelope_id: str = ""

@@ -30,16 +30,23 @@ def unfit(envelope: Envelope, features: Features) -> Reply | None:
         return _refusal(Phase.RCPT, "5.1.3", "the address is malformed")
     if not features.smtputf8 and _needs_smtputf8(envelope):
         return _refusal(Phase.RCPT, "5.6.7", "the relay does not offer SMTPUTF8, which this address needs")
-    content = envelope.content
-    # A line that begins with a dot would lose it, and a lone dot would end the message there; the rest of the content
-    # would then be read as commands. The writer of the content sees to it; here it costs 4 µs to be sure, by searching
-    # from the end: CPython's loop for that is four times as fast as the one of `in` (measured with 20 KB, 3.11).
-    if not content.endswith(b"\r\n") or content.startswith(b".") or content.rfind(b"\n.") >= 0:
+    if not envelope.fit and not _is_fit(envelope.content):
         return _refusal(Phase.DATA, "5.6.0", "the content is not ready for the wire")
+    content = envelope.content
     if features.size_limit and len(content) > features.size_limit:
         text = f"the message has {len(content):,} bytes, the relay takes {features.size_limit:,}"
         return _refusal(Phase.MAIL, "5.3.4", text)
     return None
+
+
+def _is_fit(content: bytes) -> bool:
+    """Tell whether content can go over the wire as it is.
+
+    A line that begins with a dot would lose it, and a lone dot would end the message there; the rest of the content
+    would then be read as commands. It is searched from the end, since CPython's loop for that is the faster one, and
+    costs some microseconds all the same; hence `Envelope.fit`.
+    """
+    return content.endswith(b"\r\n") and not content.startswith(b".") and content.rfind(b"\n.") < 0
 
 
 def mail(envelope: Envelope, features: Features) -> str:
@@ -89,4 +96,6 @@ def _needs_smtputf8(envelope: Envelope) -> bool:
 
 
 def _xtext(text: str) -> str:
+    if _NOT_XTEXT.search(text) is None:
+        return text
     return _NOT_XTEXT.sub(lambda found: "".join(f"+{byte:02X}" for byte in found[0].encode()), text)

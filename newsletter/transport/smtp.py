@@ -181,6 +181,8 @@ class SmtpConnection:
 
         After a refusal the others are read all the same: they are about the same transaction, which then is nothing.
         """
+        if self._wire.took_group():
+            return None
         refusal: Reply | None = None
         code = taken = 0
         phase = Phase.MAIL

@@ -8,11 +8,13 @@ command.
 from __future__ import annotations
 
 import contextlib
+import re
+import select
 import socket
 import ssl
-import struct
-import sys
 from io import BufferedReader
+
+from newsletter.turns import comes
 
 _READ = 4096
 _RECORD = 16384
@@ -21,6 +23,8 @@ _LONGEST_LINE = 8192
 """Far above the 512 octets of RFC 5321 §4.5.3.1.5, which real servers exceed."""
 _MOST_LINES = 128
 _LOWEST, _HIGHEST = 200, 599
+_GROUP = re.compile(rb"2\d\d [^\n]*\n2\d\d [^\n]*\n3\d\d [^\n]*\n")
+"""Yes, yes, go on: nearly every message begins so."""
 _BLANK, _HYPHEN = b" ", b"-"
 
 Answer = tuple[int, list[bytes]]
@@ -44,13 +48,8 @@ class Wire:
         self._sock = sock
         self._buffer = _left_in(sock, reader)
         self._at = 0
-        # A socket with a time-out in Python polls before each call, and each call then gives up the interpreter lock
-        # twice. Time-outs in the kernel cost nothing while all is well. TLS cannot use them: it would try for ever.
         self._tls = isinstance(sock, ssl.SSLSocket)
-        self._kernel = not self._tls and _keeps_time(sock)
-        self._timeouts: dict[int, float] = {}
-        if self._kernel:
-            sock.settimeout(None)
+        sock.settimeout(0)
         # What we write is a whole step of the conversation that waits for its reply; Nagle's algorithm would delay it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -58,17 +57,23 @@ class Wire:
         """Hand all of `data` to the socket, or raise `WireLost` with the number of bytes that the peer may have.
 
         That number is exact: `send` returns what the kernel took, and with TLS each call writes one record, of which
-        the peer can decrypt nothing until it has all of it.
+        the peer can decrypt nothing until it has all of it. `timeout` is how long it may take no more, in seconds.
         """
         sent = 0
+        rest: bytes | memoryview = data[:_RECORD] if self._tls else data
         try:
-            self._limit(socket.SO_SNDTIMEO, timeout)
-            if not self._tls:
-                sent = self._sock.send(data)
-            if sent < len(data):
-                view = memoryview(data)
-                while sent < len(data):
-                    sent += self._sock.send(view[sent : sent + _RECORD] if self._tls else view[sent:])
+            while True:
+                try:
+                    sent += self._sock.send(rest)
+                except (BlockingIOError, ssl.SSLWantWriteError):
+                    self._wait(select.POLLOUT, timeout)
+                    continue
+                except ssl.SSLWantReadError:
+                    self._wait(select.POLLIN, timeout)
+                    continue
+                if sent == len(data):
+                    return
+                rest = memoryview(data)[sent : sent + _RECORD if self._tls else len(data)]
         except (OSError, ValueError) as trouble:
             raise WireLost(_words(trouble, "write"), sent=sent) from trouble
 
@@ -80,17 +85,20 @@ class Wire:
             return code, [line[4:]]
         return self._long_reply(line, timeout)
 
+    def took_group(self) -> bool:
+        """Take the replies to MAIL, RCPT and DATA in one look, if all three are there and say yes; else leave them."""
+        found = _GROUP.match(self._buffer, self._at)
+        if found is None:
+            return False
+        self._at = found.end()
+        return True
+
     def has_word(self) -> bool:
         """Tell, without waiting, whether the server said something, or hung up."""
         if self.has_buffered():
             return True
         try:
-            if self._kernel:
-                data = self._sock.recv(_READ, socket.MSG_DONTWAIT)
-            else:
-                self._timeouts.clear()
-                self._sock.settimeout(0)
-                data = self._sock.recv(_READ)
+            data = self._sock.recv(_READ)
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except (OSError, ValueError):
@@ -139,8 +147,7 @@ class Wire:
         self._buffer, self._at = self._buffer[self._at :], 0
         while (known := len(self._buffer)) < _LONGEST_LINE:
             try:
-                self._limit(socket.SO_RCVTIMEO, timeout)
-                data = self._sock.recv(_READ)
+                data = self._received(timeout)
             except (OSError, ValueError) as trouble:
                 raise WireLost(_words(trouble, "read")) from trouble
             if not data:
@@ -151,34 +158,21 @@ class Wire:
                 return end
         raise WireLost("line too long")
 
-    def _limit(self, option: int, seconds: float) -> None:
-        """Set how long the next call may take, if that differs from the last one of its kind."""
-        if not self._kernel:
-            option = 0
-        if self._timeouts.get(option) == seconds:
-            return
-        if self._kernel:
-            self._sock.setsockopt(socket.SOL_SOCKET, option, _timeval(seconds))
-        else:
-            self._sock.settimeout(seconds)
-        self._timeouts[option] = seconds
+    def _wait(self, events: int, timeout: float) -> None:
+        if not comes(self._sock.fileno(), events, timeout):
+            raise TimeoutError
 
-
-def _timeval(seconds: float) -> bytes:
-    # No time at all would mean for ever.
-    return struct.pack("@ll", *divmod(max(round(seconds * 1e6), 1), 1_000_000))
-
-
-def _keeps_time(sock: socket.socket) -> bool:
-    """Tell whether the kernel understands our time-outs: there are systems with another idea of a `timeval`."""
-    if sys.platform == "win32":
-        return False
-    wanted = _timeval(1)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wanted)
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 64) == wanted
-    except OSError:
-        return False
+    def _received(self, timeout: float) -> bytes:
+        # Without TLS nothing lies hidden: to ask before it is there would cost a call, and an exception.
+        if not self._tls:
+            self._wait(select.POLLIN, timeout)
+        while True:
+            try:
+                return self._sock.recv(_READ)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._wait(select.POLLIN, timeout)
+            except ssl.SSLWantWriteError:
+                self._wait(select.POLLOUT, timeout)
 
 
 def _left_in(sock: socket.socket, reader: BufferedReader) -> bytes:

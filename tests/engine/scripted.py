@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from newsletter.core.reply import Phase, Reply
 from newsletter.transport.base import ConnectFailure, Connection, Envelope
+from newsletter.turns import apart
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class Server:
         with self.lock:
             self.asked[envelope.rcpt_to] += 1
             nth = self.asked[envelope.rcpt_to]
-        # Outside the lock, since a script may act as another process does meanwhile.
-        answer = self.script(envelope.rcpt_to, nth)
+        # Outside the lock, since a script may act as another process does meanwhile; and it may take its time.
+        answer = apart(lambda: self.script(envelope.rcpt_to, nth))
         with self.lock:
             self.taken[envelope.rcpt_to] += answer.took
             # Only after the last dot is there anything that a reader could have got.

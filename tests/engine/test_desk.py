@@ -72,7 +72,7 @@ class Office:
     def ask(self, **said: object) -> Ticket:
         """Hand a ticket in and wait for what comes of it."""
         ticket = self.desk.submit(Ticket(**said))  # type: ignore[arg-type]
-        assert ticket.done.wait(30)
+        ticket.done.wait()
         assert ticket.error is None
         return ticket
 
@@ -164,7 +164,7 @@ def test_a_stuck_connection_loses_its_hand(
         # The next run lies in its ticket, since the connection waits for an answer.
         hands[0]._order()
         assert hands[0]._ticket is not None
-        assert hands[0]._ticket.done.wait(30)
+        hands[0]._ticket.done.wait()
         assert len(hands[0].held()) == 8
         lookout = Lookout(unit=unit, desk=office.desk, couriers=couriers)
         couriers[0].waiting_since = clock.monotonic()
@@ -196,7 +196,7 @@ def test_the_look_reaches_every_run(
         else:
             hand._order()
             assert hand._ticket is not None
-            assert hand._ticket.done.wait(30)
+            hand._ticket.done.wait()
         hold.pause(unit, edition, who="ann", why="", now=clock.now())
         Lookout(unit=unit, desk=office.desk, couriers=[courier_of(hand, clock)]).look()
         assert hand.held() == []

@@ -6,12 +6,16 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import fields
+from datetime import datetime
 
 import pytest
 from sqlalchemy import select
 
+from newsletter.core.delivery import Outcome
 from newsletter.core.edition import Edition, EditionId
+from newsletter.core.reply import Reply, Verdict
+from newsletter.engine import post
 from newsletter.engine.crew import Crew
 from newsletter.engine.journal import Journal
 from newsletter.engine.send import Sender
@@ -30,32 +34,25 @@ from tests.engine.test_lost_answers import Forgetful
 from tests.engine.test_trouble import counts, everybody
 
 
-class Jitter:
-    """A source of chance that is broken once."""
-
-    def __init__(self, *, at: int) -> None:
-        """Break at the nth call."""
-        self._left = at
-
-    def __call__(self) -> float:
-        """Count."""
-        self._left -= 1
-        if self._left == 0:
-            raise ZeroDivisionError
-        return 0.0
-
-
 @pytest.mark.parametrize("nth", [1, 2, 7])
 def test_a_fault_while_a_message_is_in_flight(
-    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], nth: int
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], monkeypatch: pytest.MonkeyPatch, nth: int
 ) -> None:
     """What was handed over when this program failed, or was answered and not recorded, is not sent again."""
     edition = frozen(30)
     server = Server()
-    sender = make_sender(unit, clock, server.connect, connections=1, jitter=Jitter(at=nth))
+    settled = itertools.count(1)
+
+    def accepted(verdict: Verdict, reply: Reply, *, attempts: int, begun: datetime, now: datetime) -> Outcome:
+        if next(settled) == nth:
+            raise ZeroDivisionError
+        return right(verdict, reply, attempts=attempts, begun=begun, now=now)
+
+    right = post.accepted
+    monkeypatch.setattr(post, "accepted", accepted)
+    sender = make_sender(unit, clock, server.connect, connections=1)
     with pytest.raises(ZeroDivisionError):
         send_until_idle(sender, threading.Event())
-    sender.rules = replace(sender.rules, jitter=lambda: 0.0)
     send_until_idle(sender, threading.Event())
     assert server.taken == everybody(30)
     assert counts(unit, edition) == {"accepted": 30}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import socket
-import struct
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -25,47 +27,49 @@ GROUP = b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 Go on\r\n"
 PIECE = ONE.content + b".\r\nMAIL FROM:<b+2@example.org>\r\nRCPT TO:<reader2@example.org>\r\nDATA\r\n"
 
 
+SILENT, _open = os.pipe()
+"""Nothing ever comes out of it."""
+SPEAKS, _mouth = os.pipe()
+os.write(_mouth, b"!")
+"""Something always waits in it."""
+
+
 class FakeSocket:
     """Says what it is told to say, and breaks after so many bytes were written."""
 
-    def __init__(self, *replies: bytes, breaks_after: int | None = None, timeval: bytes | None = None) -> None:
-        """Reply with one item at each `recv`; `timeval` is what a strange kernel makes of any time-out."""
+    def __init__(self, *replies: bytes, unasked: bool = True) -> None:
+        """Reply with one item at each `recv`; only to what was written before, unless it speaks `unasked`."""
         self.replies = list(replies)
-        self.left = breaks_after
-        self.timeval = timeval
+        self.left: int | None = None
         self.written = b""
-        self.timeouts: list[float | None] = []
-        self._options: dict[int, bytes] = {}
+        self._speaks = unasked
+
+    def fileno(self) -> int:
+        """Return what a wait for words is over at once with, or never."""
+        return SPEAKS if self.replies and self._speaks else SILENT
 
     def send(self, data: bytes) -> int:
         """Take what fits."""
-        if self.left is None:
-            self.written += data
-            return len(data)
         if self.left == 0:
             raise ConnectionResetError("reset")
-        taken = data[: self.left]
-        self.left -= len(taken)
+        taken = bytes(data[: self.left])
+        self.left = None if self.left is None else self.left - len(taken)
         self.written += taken
+        self._speaks = True
         return len(taken)
 
-    def recv(self, _size: int, flags: int = 0) -> bytes:
-        """Return the next item; nothing is there unasked."""
-        if flags or not self.replies:
+    def recv(self, _size: int) -> bytes:
+        """Return the next item."""
+        if not self.replies or not self._speaks:
             raise BlockingIOError
         return self.replies.pop(0)
 
     def settimeout(self, seconds: float | None) -> None:
-        """Note it."""
-        self.timeouts.append(seconds)
+        """Never block: all waiting is done elsewhere."""
+        assert seconds == 0
 
-    def setsockopt(self, _level: int, option: int, value: bytes) -> None:
-        """Note it."""
-        self._options[option] = self.timeval or value
-
-    def getsockopt(self, _level: int, option: int, _size: int) -> bytes:
-        """Return what was set."""
-        return self._options[option]
+    def setsockopt(self, _level: int, _option: int, _value: int) -> None:
+        """Whatever it is."""
 
     def close(self) -> None:
         """Nothing is open."""
@@ -85,7 +89,7 @@ def connection_on(sock: FakeSocket) -> SmtpConnection:
 @given(kept=st.integers(0, len(PIECE) - 1))
 def test_a_write_that_breaks_tells_whether_the_dot_is_out(kept: int) -> None:
     """Content, dot and the next envelope are one piece; wherever it is cut, only a dot that is out makes a message."""
-    sock = FakeSocket(GROUP, b"250 2.0.0 Queued\r\n")
+    sock = FakeSocket(GROUP, b"250 2.0.0 Queued\r\n", unasked=False)
     connection = connection_on(sock)
 
     def break_soon() -> None:
@@ -107,7 +111,7 @@ def test_a_write_that_breaks_tells_whether_the_dot_is_out(kept: int) -> None:
 
 def test_a_dot_that_is_out_without_an_answer_is_in_doubt() -> None:
     """Also when the write broke behind it."""
-    sock = FakeSocket(GROUP, b"")
+    sock = FakeSocket(GROUP, b"", unasked=False)
     connection = connection_on(sock)
 
     def break_soon() -> None:
@@ -142,7 +146,7 @@ def test_replies_are_read_alike_however_they_are_cut(replies: list[tuple[int, li
     for code, lines in replies:
         assert wire.read_reply(1.0) == (code, [line + b"\r" for line in lines])
     with pytest.raises(WireLost, match="time-out"):
-        wire.read_reply(1.0)
+        wire.read_reply(0.0)
 
 
 @pytest.mark.parametrize("line", [b"250 Ok\n", b"250\r\n", b"250\n", b"250 \r\n"])
@@ -175,25 +179,84 @@ def test_what_was_read_before_is_not_lost() -> None:
     assert not wire.has_word()
 
 
-def test_a_time_out_is_set_in_the_kernel_where_it_understands_it() -> None:
-    """Then no call polls first; it is set anew only when it changes, and no time at all is not for ever."""
-    sock = FakeSocket(b"250 Ok\r\n", b"250 Ok\r\n")
-    wire = wire_of(sock)
-    wire.read_reply(0.0)
-    assert sock.timeouts == [0, None]
-    assert sock.getsockopt(0, socket.SO_RCVTIMEO, 64) == struct.pack("@ll", 0, 1)
-    wire.read_reply(90.5)
-    assert sock.getsockopt(0, socket.SO_RCVTIMEO, 64) == struct.pack("@ll", 90, 500_000)
+@pytest.fixture
+def ends() -> Iterator[tuple[Wire, socket.socket]]:
+    """Return a wire, and the other end of its connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+        theirs, _ = server.accept()
+        with theirs:
+            yield Wire(ours, ours.makefile("rb")), theirs
 
 
-def test_elsewhere_the_time_out_is_pythons() -> None:
-    """A kernel with another `timeval` would wait for who knows how long."""
-    sock = FakeSocket(b"250 Ok\r\n", b"250 Ok\r\n", timeval=b"\0" * 8)
-    wire = wire_of(sock)
-    wire.read_reply(5.0)
-    wire.read_reply(5.0)
-    wire.write(b"DATA\r\n", 7.0)
-    assert sock.timeouts == [0, 5.0, 7.0]
+def test_silence_is_borne_for_a_while(ends: tuple[Wire, socket.socket]) -> None:
+    """Half a line is no reply; when nothing more comes in time, the connection is of no use any more."""
+    wire, theirs = ends
+    theirs.send(b"250 Ok\r\n250 O")
+    assert wire.read_reply(5.0) == (250, [b"Ok\r"])
+    with pytest.raises(WireLost, match="time-out during read"):
+        wire.read_reply(0.02)
+
+
+def test_who_does_not_read_is_given_up(ends: tuple[Wire, socket.socket]) -> None:
+    """A write that the other end does not take ends in time, and tells how much of it may have arrived."""
+    wire, theirs = ends
+    with pytest.raises(WireLost, match="time-out during write") as caught:
+        wire.write(b"x" * 10_000_000, 0.02)
+    arrived = 0
+    theirs.settimeout(0.2)
+    with suppress(TimeoutError):
+        while data := theirs.recv(1_000_000):
+            arrived += len(data)
+    assert 0 < arrived == caught.value.sent
+
+
+def test_a_slow_reader_gets_all(ends: tuple[Wire, socket.socket]) -> None:
+    """A write goes on as there is room."""
+    wire, theirs = ends
+    got: list[bytes] = []
+
+    def read() -> None:
+        while sum(map(len, got)) < 5_000_000:
+            got.append(theirs.recv(100_000))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    wire.write(bytes(range(250)) * 20_000, 10.0)
+    thread.join(10)
+    assert b"".join(got) == bytes(range(250)) * 20_000
+
+
+def test_what_is_there_is_seen_without_a_wait(ends: tuple[Wire, socket.socket]) -> None:
+    """One may look whether the server said something, or hung up."""
+    wire, theirs = ends
     assert not wire.has_word()
-    wire.write(b"DATA\r\n", 7.0)
-    assert sock.timeouts == [0, 5.0, 7.0, 0, 7.0]
+    theirs.send(b"250 Ok\r\n421 4.3.2 Shutting down\r\n")
+    assert wire.read_reply(5.0) == (250, [b"Ok\r"])
+    assert wire.has_word()
+    assert wire.read_reply(5.0) == (421, [b"4.3.2 Shutting down\r"])
+    assert not wire.has_word()
+    theirs.shutdown(socket.SHUT_WR)
+    with pytest.raises(WireLost, match="closed the connection"):
+        wire.read_reply(5.0)
+    assert wire.has_word()
+
+
+@pytest.mark.parametrize(
+    ("said", "whole"),
+    [
+        (GROUP, True),
+        (b"250 \n251 x\n354 \n", True),
+        (GROUP[:-1], False),
+        (b"250-2.1.0 Ok\r\n" + GROUP, False),
+        (b"250 Ok\r\n550 5.1.1 No such user\r\n354 Go on\r\n", False),
+        (b"250 Ok\r\n250 Ok\r\n250 Ok\r\n", False),
+    ],
+)
+def test_three_good_replies_are_taken_at_once(said: bytes, *, whole: bool) -> None:
+    """Only when all of them are there and each is the one that lets the message go on; else none is taken."""
+    wire = wire_of(FakeSocket(said + b"421 "))
+    assert wire.has_word()
+    assert wire.took_group() == whole
+    assert wire.has_buffered()
+    if not whole:
+        assert wire.read_reply(0.0)[0] == 250
