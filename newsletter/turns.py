@@ -100,6 +100,11 @@ class Turns:
             with suppress(OSError):
                 os.write(self._mouth, b"\0")
 
+    def step_aside(self) -> None:
+        """Let those go first for whom something came meanwhile."""
+        self.call(getcurrent())
+        self.pause()
+
     def apart(self, work: Callable[[], T]) -> T:
         """Do something in another thread, and let the others go on meanwhile."""
         line = getcurrent()
@@ -151,6 +156,11 @@ class Bell:
         self._lock = threading.Lock()
         self._calls: list[Callable[[], None]] = []
 
+    @property
+    def awaited(self) -> bool:
+        """Tell whether somebody waits for it at this moment."""
+        return bool(self._calls)
+
     def ring(self) -> None:
         """Let it happen."""
         with self._lock:
@@ -190,6 +200,23 @@ def comes(handle: int, events: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(handle, events)
     return bool(poll.poll(max(seconds, 0) * 1000))
+
+
+def in_turns() -> bool:
+    """Tell whether others share this thread."""
+    return _present() is not None
+
+
+def own_line() -> object:
+    """Return what stands for the present conversation, or for this thread where there is none."""
+    return getcurrent()
+
+
+def step_aside() -> None:
+    """Let those go first for whom something came meanwhile; to be called where something takes long without a wait."""
+    turns = _present()
+    if turns is not None:
+        turns.step_aside()
 
 
 def apart(work: Callable[[], T]) -> T:

@@ -1,8 +1,8 @@
-"""The desk: where connections hand in outcomes and order the next run, in one thread with one transaction at a time.
+"""The desk: where connections hand in outcomes and order the next run, one transaction after the other.
 
 In: what became of messages, what was not used of a run, how much is wanted. Out: runs, durably marked as going out
-before any of their data is written (promise 5). What waits while one transaction is committed shares the next one, and
-the connections go on sending meanwhile.
+before any of their data is written (promise 5). It takes turns with the connections (`newsletter/turns.py`): they go on
+sending while it waits for the database, and what they hand in meanwhile shares the next transaction.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from newsletter.store import worker as workers
 from newsletter.store.run import Marked
 from newsletter.store.unit import Tx, Unit
 from newsletter.store.worker import WorkerId
-from newsletter.turns import Bell
+from newsletter.turns import Bell, apart, step_aside
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,9 @@ AHEAD_SECONDS = 1.0
 
 PATIENCE = 60.0
 """Seconds for which a failing database is asked again, while outcomes that nobody else knows wait to be written."""
+
+ROUNDS = 100
+"""How often all others have a turn before what was handed in is committed, unless somebody waits for it."""
 
 LAST_PATIENCE = 5.0
 """The same once a stop is asked for: the journal has the outcomes, and the next start is told by it."""
@@ -148,6 +151,8 @@ class Desk:
     on_commit: Callable[[Counter[DeliveryState]], None]
     stopping: Callable[[], bool] = lambda: False
     """Tells whether a stop was asked for."""
+    hands: Callable[[], int] = lambda: 1
+    """How many connections there are at this moment."""
     report: Callable[[], Mapping[str, object]] = dict
     """What the worker is at, for people."""
     counts: Counter[DeliveryState] = field(default_factory=Counter)
@@ -160,7 +165,10 @@ class Desk:
     """Counts the leases that ran out: what was marked under an earlier one is given back, not sent."""
     bug: Exception | None = None
     _waiting: list[Ticket] = field(default_factory=list)
-    _called: threading.Condition = field(default_factory=threading.Condition)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of the tickets that wait, since anybody may hand one in at any moment."""
+    _called: Bell = field(default_factory=Bell)
+    """Rung when there is something to do; each once."""
     _over: bool = False
     _ended: bool = False
     _refused: set[EditionId] = field(default_factory=set)
@@ -168,14 +176,15 @@ class Desk:
     _beat_at: float = float("-inf")
 
     def submit(self, ticket: Ticket) -> Ticket:
-        """Hand a ticket in and go on; its `done` is rung when it was worked."""
-        with self._called:
-            if self._ended:
-                ticket.error = Stop("the desk is closed")
-                ticket.done.ring()
-            else:
+        """Hand a ticket in and go on, from any thread; its `done` is rung when it was worked."""
+        with self._lock:
+            ended = self._ended
+            if not ended:
                 self._waiting.append(ticket)
-                self._called.notify()
+        if ended:
+            ticket.error = Stop("the desk is closed")
+            ticket.done.ring()
+        self._called.ring()
         return ticket
 
     def run(self) -> None:
@@ -187,26 +196,40 @@ class Desk:
             self.bug = bug
         finally:
             # Nobody must wait for an answer that never comes.
-            with self._called:
+            with self._lock:
                 self._ended = True
-                for ticket in self._waiting:
-                    ticket.error = Stop("a fault in this program")
-                    ticket.done.ring()
+                left, self._waiting = self._waiting, []
+            for ticket in left:
+                ticket.error = Stop("a fault in this program")
+                ticket.done.ring()
 
     def close(self) -> None:
         """Let `run` return once all that was handed in is worked."""
-        with self._called:
-            self._over = True
-            self._called.notify()
+        self._over = True
+        self._called.ring()
 
     def _next_group(self) -> list[Ticket] | None:
-        with self._called:
-            while not self._waiting:
-                if self._over:
-                    return None
-                self._called.wait()
-            group, self._waiting = self._waiting, []
-            return group
+        while True:
+            with self._lock:
+                group, self._waiting = self._waiting, []
+                called = self._called = Bell()
+                over = self._over
+            if group or over:
+                return group or None
+            called.wait()
+            self._gather()
+
+    def _gather(self) -> None:
+        """Let more be handed in as long as nobody waits for it: what is committed together costs less each.
+
+        A round takes as long as the others have something to do, so where little comes it is over at once.
+        """
+        for _ in range(ROUNDS):
+            with self._lock:
+                urgent = self._over or any(ticket.done.awaited for ticket in self._waiting)
+                if urgent or len(self._waiting) >= self.hands():
+                    return
+            step_aside()
 
     def _work(self, group: list[Ticket]) -> None:
         error: NewsletterError | None = Stop("a fault in this program")
@@ -236,7 +259,7 @@ class Desk:
                     _lament(outcomes)
                     raise
                 logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 - no bug, so no trace
-                self.clock.wait(never, 2.0)
+                apart(lambda: self.clock.wait(never, 2.0))
             else:
                 return
 
@@ -249,6 +272,7 @@ class Desk:
         with self.unit.write() as tx:
             runs.give_back(tx, [one for ticket in group for one in ticket.unused], who=self.who)
             record(tx, self._unwritten(tx, settled) if again else settled, who=self.who, now=now)
+            step_aside()
             if began >= self.lease_until:
                 # Whoever slept so long may have lost what it had reserved; what is free is taken anew.
                 self.feed.leave(tx)

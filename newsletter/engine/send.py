@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from newsletter.clock import Clock
@@ -49,7 +50,7 @@ from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from newsletter.transport.base import ConnectFailure, Connection
 from newsletter.transport.pool import Pool, RelayState
-from newsletter.turns import Turns
+from newsletter.turns import Turns, apart
 
 logger = logging.getLogger(__name__)
 
@@ -237,6 +238,7 @@ class Sender:
             lease=self.rules.lease,
             on_commit=progress,
             stopping=crew.stop.is_set,
+            hands=lambda: crew.connected,
             report=lambda: self._report(crew.connected),
         )
 
@@ -286,17 +288,15 @@ class Sender:
         crew.holding = lambda: any(one.hand.held() for one in couriers)
         lookout = Lookout(unit=self.unit, desk=desk, couriers=couriers)
         home = threading.Event()
-        clerk = _thread("desk", desk.run)
         watch = _thread("look", lambda: lookout.run(home))
         faults: list[BaseException] = []
-        rounds = _thread("connections", lambda: _serve(couriers, faults))
+        rounds = _thread("connections", lambda: _serve(desk, couriers, faults, before_closing=[home.set, watch.join]))
         try:
             unanswered = self._join(rounds, couriers, crew.stop)
         finally:
             home.set()
             watch.join()
             desk.close()
-            clerk.join()
         self._leave(
             worker,
             desk,
@@ -363,10 +363,27 @@ class Sender:
         return 0
 
 
-def _serve(couriers: Sequence[Courier], faults: list[BaseException]) -> None:
-    """Let the connections take turns until the last of them is home."""
+def _serve(
+    desk: Desk,
+    couriers: Sequence[Courier],
+    faults: list[BaseException],
+    *,
+    before_closing: Sequence[Callable[[], object]],
+) -> None:
+    """Let the desk and the connections take turns; the desk until the last of these is home, and nobody hands in."""
+    away = len(couriers)
+
+    def go(courier: Courier) -> None:
+        nonlocal away
+        courier.run()
+        away -= 1
+        if not away:
+            for step in before_closing:
+                apart(step)
+            desk.close()
+
     try:
-        Turns().run([one.run for one in couriers])
+        Turns().run([desk.run, *[partial(go, courier) for courier in couriers]])
     except BaseException as fault:  # noqa: BLE001 it is raised again in the thread that waits for this one
         faults.append(fault)
 

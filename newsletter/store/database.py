@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -59,7 +59,7 @@ def connect(url: str) -> Engine:
             _settle_sqlite(engine)
             return engine
         patience = {name: value for name, value in PATIENCE.items() if name not in parsed.query}
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=patience)
+        return _postgresql(parsed.set(drivername="postgresql+psycopg"), connect_args=patience)
     except ArgumentError as error:
         message = "NEWSLETTER_DATABASE_URL is not a database URL; an example is sqlite:///data/newsletter.db"
         raise InputError(message) from error
@@ -89,6 +89,18 @@ def _settle_sqlite(engine: Engine) -> None:
         readonly = connection.get_execution_options().get("readonly")
         connection.exec_driver_sql(f"PRAGMA query_only={'ON' if readonly else 'OFF'}")
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+
+def _postgresql(url: URL, *, connect_args: Mapping[str, object]) -> Engine:
+    """Make an engine that lets others go on in the same thread while the server is waited for."""
+    engine = create_engine(url, pool_pre_ping=True, connect_args=dict(connect_args))
+    from newsletter.store.turning import TurningConnection  # noqa: PLC0415 - the driver is an extra.
+
+    @event.listens_for(engine, "do_connect")
+    def _(_dialect: object, _record: object, own: tuple[Any, ...], named: dict[str, Any]) -> object:
+        return TurningConnection.connect(*own, **named)
+
+    return engine
 
 
 def current_revision(engine: Engine) -> str | None:

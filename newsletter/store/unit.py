@@ -7,14 +7,14 @@ with the cause kept.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from newsletter.errors import NewsletterError, NotNow, Stop
+from newsletter.turns import apart, own_line
 
 Tx = Connection
 """What a store function is handed: a connection inside a transaction."""
@@ -47,24 +47,29 @@ class Unit:
         steady = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         postgres = engine.dialect.name == "postgresql"
         self._reader = engine.execution_options(readonly=True, **(steady if postgres else {}))
-        self._open = threading.local()
+        self._open: set[object] = set()
+        """Who has a transaction under way."""
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """Give a transaction that only reads, and sees one state from its first statement to its last."""
-        with self._alone(), translated(), self._reader.connect() as connection, connection.begin():
+        with self._alone(), translated(), apart(self._reader.connect) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """Give a transaction that may write; leaving it normally commits, an exception rolls back."""
         left: list[object] = []
-        with self._alone(), translated(), self._engine.begin() as connection:
+        with self._alone(), translated(), ExitStack() as stack:
+            # Another process may be writing, and a disk may take its time: neither must keep those waiting who share
+            # this thread.
+            connection = apart(lambda: stack.enter_context(self._engine.begin()))
             connection.info[_LEFT] = left
             if connection.dialect.name == "postgresql":
                 # A machine that is paused, or cut off, keeps its locks for as long as the server lets it.
                 connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{ASLEEP_SECONDS}s'")
             yield connection
+            apart(stack.close)
         if left and self._committed is not None:
             self._committed(left)
 
@@ -86,15 +91,16 @@ class Unit:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        # A second transaction of the same thread would wait for the first for ever on SQLite.
-        if getattr(self._open, "yes", False):
+        # A second transaction of the same conversation would wait for the first for ever on SQLite.
+        line = own_line()
+        if line in self._open:
             message = "a transaction inside a transaction"
             raise RuntimeError(message)
-        self._open.yes = True
+        self._open.add(line)
         try:
             yield
         finally:
-            self._open.yes = False
+            self._open.discard(line)
 
 
 @contextmanager
