@@ -9,11 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import copy_context
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from newsletter.clock import Clock
@@ -33,6 +31,7 @@ from newsletter.engine.journal import Journal
 from newsletter.engine.lookout import Lookout
 from newsletter.engine.post import Post
 from newsletter.engine.recovery import Recovery
+from newsletter.engine.rounds import Rounds
 from newsletter.engine.terms import Pass, SendRules
 from newsletter.engine.waves import rest_late_waves
 from newsletter.errors import NewsletterError, Stop
@@ -50,15 +49,11 @@ from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from newsletter.transport.base import ConnectFailure, Connection
 from newsletter.transport.pool import Pool, RelayState
-from newsletter.turns import Turns, apart
 
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30.0
 """How long messages in flight may take after a stop was asked for (promise 6)."""
-
-LAST_SECONDS = 10.0
-"""How long all connections together may take to come back once they were hung up."""
 
 EXPIRE_EVERY = 60.0
 ADOPT_EVERY = 5.0
@@ -287,25 +282,14 @@ class Sender:
         ]
         crew.holding = lambda: any(one.hand.held() for one in couriers)
         lookout = Lookout(unit=self.unit, desk=desk, couriers=couriers)
-        home = threading.Event()
-        watch = _thread("look", lambda: lookout.run(home))
-        faults: list[BaseException] = []
-        rounds = _thread("connections", lambda: _serve(desk, couriers, faults, before_closing=[home.set, watch.join]))
-        try:
-            unanswered = self._join(rounds, couriers, crew.stop)
-        finally:
-            home.set()
-            watch.join()
-            desk.close()
-        self._leave(
-            worker,
-            desk,
-            torn=bool(faults) or any(courier.torn for courier in couriers),
-            all_home=not rounds.is_alive(),
-        )
-        for bug in (desk.bug, *(courier.bug for courier in couriers), *faults):
-            if bug is not None:
-                raise bug
+        rounds = Rounds(desk=desk, couriers=couriers, lookout=lookout)
+        with rounds.going():
+            unanswered = rounds.wait(
+                crew.stop, self.clock, drain_seconds=self.drain_seconds, meanwhile=self._keep_house
+            )
+        self._leave(worker, desk, torn=rounds.torn, all_home=rounds.all_home)
+        for bug in rounds.bugs:
+            raise bug
         return unanswered
 
     def _leave(self, worker: _Enlisted, desk: Desk, *, torn: bool, all_home: bool) -> None:
@@ -344,55 +328,6 @@ class Sender:
         except NewsletterError as error:
             # The next pass does it, if not the next look.
             logger.warning("%s", error)
-
-    def _join(self, rounds: threading.Thread, couriers: list[Courier], stop: threading.Event) -> int:
-        """Wait for the connections; once a stop is asked for, no longer than messages in flight may take."""
-        stopped_at: float | None = None
-        while rounds.is_alive():
-            rounds.join(0.05)
-            if not stop.is_set():
-                self._keep_house()
-                continue
-            stopped_at = self.clock.monotonic() if stopped_at is None else stopped_at
-            if self.clock.monotonic() - stopped_at > self.drain_seconds:
-                # Hanging up makes each of them return with what is known: no reply was read.
-                for courier in couriers:
-                    courier.abort()
-                rounds.join(LAST_SECONDS)
-                return sum(courier.unanswered for courier in couriers)
-        return 0
-
-
-def _serve(
-    desk: Desk,
-    couriers: Sequence[Courier],
-    faults: list[BaseException],
-    *,
-    before_closing: Sequence[Callable[[], object]],
-) -> None:
-    """Let the desk and the connections take turns; the desk until the last of these is home, and nobody hands in."""
-    away = len(couriers)
-
-    def go(courier: Courier) -> None:
-        nonlocal away
-        courier.run()
-        away -= 1
-        if not away:
-            for step in before_closing:
-                apart(step)
-            desk.close()
-
-    try:
-        Turns().run([desk.run, *[partial(go, courier) for courier in couriers]])
-    except BaseException as fault:  # noqa: BLE001 it is raised again in the thread that waits for this one
-        faults.append(fault)
-
-
-def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
-    """Start a thread; its lines of the log bear what this thread bound: the part of the service."""
-    thread = threading.Thread(target=copy_context().run, args=(work,), name=name, daemon=True)
-    thread.start()
-    return thread
 
 
 def _told(state: RelayState) -> Mapping[str, object]:

@@ -117,7 +117,8 @@ def test_a_slow_server(make_home: MakeHome, act: tuple[str, ...]) -> None:
         began, before = time.monotonic(), watch.count
         code = sender.wait()
         took, after = time.monotonic() - began, watch.count - before
-        assert code == (1 if act[0] == "pause" else 0), sender.words
+        # A person's word is no failure, whichever it was.
+        assert code == 0, sender.words
         # At fifty messages a second; a busy machine is given its time.
         assert took < 5
         assert after < 150

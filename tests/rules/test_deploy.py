@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from newsletter.engine.send import DRAIN_SECONDS, LAST_SECONDS
+from newsletter.engine.rounds import LAST_SECONDS
+from newsletter.engine.send import DRAIN_SECONDS
 from newsletter.settings import FILE_SUFFIX, SECRETS, setting_name, settings_help
 from newsletter.web.serve import GRACE_SECONDS
 

@@ -1,0 +1,112 @@
+"""The rounds of a pass: the desk and the connections take turns in one thread, and the look goes beside them.
+
+In: what is to be done, ready to begin. Out: when all are home, or how many messages were cut off. It knows nothing of
+mail; whether all came home in good order is for whoever began the pass to judge.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+
+from newsletter.clock import Clock
+from newsletter.engine.courier import Courier
+from newsletter.engine.desk import Desk
+from newsletter.engine.lookout import Lookout
+from newsletter.turns import Turns, apart
+
+LAST_SECONDS = 10.0
+"""How long all connections together may take to come back once they were hung up."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Rounds:
+    """What is at work in one pass."""
+
+    desk: Desk
+    couriers: Sequence[Courier]
+    lookout: Lookout
+    _home: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _watch: threading.Thread | None = None
+    _faults: list[Exception] = field(default_factory=list)
+
+    @contextmanager
+    def going(self) -> Iterator[None]:
+        """Have all of it at work, and the look and the desk ended at the end."""
+        self._watch = _started("look", lambda: self.lookout.run(self._home))
+        self._thread = _started("connections", self._serve)
+        try:
+            yield
+        finally:
+            self._close()
+
+    def wait(self, stop: threading.Event, clock: Clock, *, drain_seconds: float, meanwhile: Callable[[], None]) -> int:
+        """Wait for the connections; once a stop is asked for, no longer than messages in flight may take.
+
+        Returns how many messages were cut off without an answer; `meanwhile` is called now and then.
+        """
+        assert self._thread is not None  # noqa: S101 it is asked while they are going
+        stopped_at: float | None = None
+        while self._thread.is_alive():
+            self._thread.join(0.05)
+            if not stop.is_set():
+                meanwhile()
+                continue
+            stopped_at = clock.monotonic() if stopped_at is None else stopped_at
+            if clock.monotonic() - stopped_at > drain_seconds:
+                # Hanging up makes each of them return with what is known: no reply was read.
+                for courier in self.couriers:
+                    courier.abort()
+                self._thread.join(LAST_SECONDS)
+                return sum(courier.unanswered for courier in self.couriers)
+        return 0
+
+    @property
+    def all_home(self) -> bool:
+        """Tell whether nobody is out any more."""
+        return self._thread is None or not self._thread.is_alive()
+
+    @property
+    def torn(self) -> bool:
+        """Tell whether an outcome may be in the journal only."""
+        return bool(self._faults) or any(courier.torn for courier in self.couriers)
+
+    @property
+    def bugs(self) -> list[Exception]:
+        """Return what should never have been raised."""
+        found = (self.desk.bug, *(courier.bug for courier in self.couriers), *self._faults)
+        return [bug for bug in found if bug is not None]
+
+    def _serve(self) -> None:
+        """Let all take turns; the desk until the last connection is home, and nobody else hands anything in."""
+        try:
+            Turns().run([self.desk.run, *(partial(self._go, courier) for courier in self.couriers)])
+        except Exception as fault:  # noqa: BLE001 it is raised again in the thread that waits for this one
+            self._faults.append(fault)
+
+    def _go(self, courier: Courier) -> None:
+        courier.run()
+        if all(one.is_home for one in self.couriers):
+            apart(self._end_watch)
+            self.desk.close()
+
+    def _end_watch(self) -> None:
+        self._home.set()
+        if self._watch is not None:
+            self._watch.join()
+
+    def _close(self) -> None:
+        self._end_watch()
+        self.desk.close()
+
+
+def _started(name: str, work: Callable[[], None]) -> threading.Thread:
+    """Start a thread; its lines of the log bear what this thread bound: the part of the service."""
+    thread = threading.Thread(target=copy_context().run, args=(work,), name=name, daemon=True)
+    thread.start()
+    return thread
