@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ from statistics import median
 from sink import HOST, free_port, wait_for
 
 CHUNK = 2**18
+ROUNDS = 100
+ENVELOPE = b"MAIL FROM:<b+1@example.com>\r\nRCPT TO:<reader@example.org>\r\nDATA\r\n"
 
 
 @contextmanager
@@ -34,17 +38,44 @@ def away(to_port: int, milliseconds: int) -> Iterator[int]:
         process.wait(10)
 
 
-def round_trip(port: int) -> float:
-    """Measure what a command and its reply take, in seconds."""
+def round_trip(port: int, connections: int, size: int) -> float:
+    """Measure what a message of that size and its answer take, in seconds, over so many connections at once.
+
+    The envelope of the next one rides along, as ours does; nothing else is done, so that this is the wire alone. Under
+    load the proxy is a millisecond slower than for a single command.
+    """
+    line = b"x" * 70 + b"\r\n"
+    message = line * (size // len(line)) + b".\r\n" + ENVELOPE
+    taken: list[float] = []
+    threads = [threading.Thread(target=_talk, args=(port, message, taken)) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return median(taken)
+
+
+def _talk(port: int, message: bytes, taken: list[float]) -> None:
     with smtplib.SMTP(HOST, port, "localhost") as smtp:
         smtp.ehlo()
-        return median(_timed(smtp) for _ in range(9))
+        sock = smtp.sock
+        assert sock is not None  # noqa: S101 it is connected
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(ENVELOPE)
+        _hear(sock, 3)
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            sock.sendall(message)
+            _hear(sock, 4)
+            taken.append(time.perf_counter() - began)
+        sock.sendall(b".\r\n")
+        _hear(sock, 1)
 
 
-def _timed(smtp: smtplib.SMTP) -> float:
-    began = time.perf_counter()
-    smtp.noop()
-    return time.perf_counter() - began
+def _hear(sock: socket.socket, replies: int) -> None:
+    heard = 0
+    while heard < replies:
+        heard += sock.recv(CHUNK).count(b"\n")
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:

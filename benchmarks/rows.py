@@ -119,14 +119,14 @@ def per_person_loop(database: Database, port: int, people: int) -> Figures:
     return {"database": database.name, "rate": loop, "edition": edition, "times": edition / loop}
 
 
-def far_away(database: Database, port: int, milliseconds: int = 20) -> list[Figures]:
+def far_away(database: Database, port: int, size: int, milliseconds: int = 20) -> list[Figures]:
     """Measure messages per round trip and connection over a long wire."""
     found = []
     with far.away(port, milliseconds) as near:
         for connections in (1, 10):
-            before = far.round_trip(near)
-            rate = whole_edition(database, near, 400 * connections, connections)["rate"]
-            trip = (before + far.round_trip(near)) / 2
+            before = far.round_trip(near, connections, size)
+            rate = whole_edition(database, near, 800 * connections, connections)["rate"]
+            trip = (before + far.round_trip(near, connections, size)) / 2
             found.append({"connections": connections, "round_trip": trip, "per_trip": rate * trip / connections})
             say(f"{trip * 1000:.1f} ms away, {connections} connections: {found[-1]['per_trip']:.2f} a round trip")
     return found

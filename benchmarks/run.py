@@ -72,7 +72,7 @@ def _rows(
             for connections in (10, 1)
         ],
         "loop": lambda: rows.per_person_loop(first, port, asked.people),
-        "far": lambda: [{"database": one.name, "found": rows.far_away(one, port)} for one in found],
+        "far": lambda: [{"database": one.name, "found": rows.far_away(one, port, size)} for one in found],
         "lockstep": lambda: rows.without_pipelining(first, min(asked.people, 10_000), rounds=asked.rounds),
         "notice": lambda: [rows.notice_meanwhile(one, port, asked.large) for one in found],
         "restart": lambda: [rows.restart_after_kill(one, port, asked.large) for one in found],
