@@ -17,7 +17,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from newsletter.clock import SystemClock
 
@@ -34,8 +34,8 @@ class Turns:
     def __init__(self) -> None:
         """Begin with nobody."""
         self._loop: greenlet | None = None
-        self._next: deque[tuple[greenlet, bool]] = deque()
-        """Whose turn it is, and what is to be told: whether what was waited for came."""
+        self._next: deque[tuple[greenlet, int]] = deque()
+        """Whose turn it is, and what came of what was waited for."""
         self._poll = select.poll()
         self._watched: dict[int, int] = {}
         """For which events each socket is registered."""
@@ -46,19 +46,24 @@ class Turns:
         self._rung: deque[greenlet] = deque()
         """Who was called from other threads."""
         self._asleep = False
+        self._door = threading.Lock()
+        """Nobody knocks at a door that is being taken away."""
+        self._mouth: int | None = None
         self._apart = _Apart()
 
     def run(self, works: Sequence[Callable[[], None]]) -> None:
         """Do all of this in turns; what one of them raises ends everything and is raised here."""
         self._loop = getcurrent()
-        _here.turns = self
-        self._ear, self._mouth = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._ear, self._mouth = os.pipe()
+        for end in (self._ear, self._mouth):
+            os.set_blocking(end, False)
         self._poll.register(self._ear, select.POLLIN)
+        lines = [greenlet(work) for work in works]
+        _here.turns = self
         try:
-            lines = [greenlet(work) for work in works]
             for line in lines:
                 line.gr_context = copy_context()
-            self._next.extend((line, True) for line in lines)
+            self._next.extend((line, 0) for line in lines)
             away = len(lines)
             while away:
                 if not self._next:
@@ -73,12 +78,24 @@ class Turns:
                     away -= line.dead
         finally:
             _here.turns = None
-            self._apart.close()
-            os.close(self._ear)
-            os.close(self._mouth)
+            self._end(lines)
 
-    def at(self, handle: int, events: int, seconds: float) -> bool:
-        """Let the others go on until something happens at a socket; False when nothing did in that time."""
+    def _end(self, lines: Sequence[greenlet]) -> None:
+        """Take everything down. After a fault some are left in the midst of something, with locks and transactions."""
+        self._apart.close()
+        with self._door:
+            mouth, self._mouth = self._mouth, None
+        for handle in (self._ear, mouth):
+            if handle is not None:
+                os.close(handle)
+        for line in lines:
+            if line:
+                with suppress(Exception):
+                    # Each lets go of what it holds; from now on it waits as one does who is alone in a thread.
+                    line.throw(GreenletExit)
+
+    def at(self, handle: int, events: int, seconds: float) -> int:
+        """Let the others go on until something happens at a socket, and return what; 0 when nothing did in time."""
         if self._watched.get(handle) != events:
             self._poll.register(handle, events)
             self._watched[handle] = events
@@ -87,18 +104,20 @@ class Turns:
         self._waiting[handle] = (getcurrent(), until)
         return self.pause()
 
-    def pause(self) -> bool:
+    def pause(self) -> int:
         """Let the others go on until this one is called."""
         assert self._loop is not None  # noqa: S101 only what `run` runs gets here
-        return bool(self._loop.switch())
+        came: int = self._loop.switch()
+        return came
 
     def call(self, line: greenlet) -> None:
         """Give somebody who paused the next turn; from any thread."""
         self._rung.append(line)
         if self._asleep:
-            # A full pipe wakes as well as one more byte would; and a closed one means that all is over.
-            with suppress(OSError):
-                os.write(self._mouth, b"\0")
+            # A full pipe wakes as well as one more byte would.
+            with self._door, suppress(BlockingIOError):
+                if self._mouth is not None:
+                    os.write(self._mouth, b"\0")
 
     def step_aside(self) -> None:
         """Let those go first for whom something came meanwhile."""
@@ -110,7 +129,12 @@ class Turns:
         line = getcurrent()
         errand = _Errand(work, lambda: self.call(line))
         self._apart.take(errand)
-        self.pause()
+        try:
+            self.pause()
+        except GreenletExit:
+            # Whatever it does, nobody may undo before it is done.
+            errand.over.wait()
+            raise
         return errand.result()
 
     def _look(self) -> None:
@@ -120,10 +144,10 @@ class Turns:
         wait = 0.0 if self._rung or self._next else self._look_at - _monotonic()
         events = self._poll.poll(None if wait == float("inf") else max(0.0, wait * 1000))
         self._asleep = False
-        for handle, _ in events:
+        for handle, what in events:
             found = self._waiting.pop(handle, None)
             if found is not None:
-                self._next.append((found[0], True))
+                self._next.append((found[0], what))
             elif handle == self._ear:
                 os.read(self._ear, 4096)
             else:
@@ -131,7 +155,7 @@ class Turns:
                 self._poll.unregister(handle)
                 del self._watched[handle]
         while self._rung:
-            self._next.append((self._rung.popleft(), True))
+            self._next.append((self._rung.popleft(), 0))
         if _monotonic() >= self._look_at:
             self._give_up()
 
@@ -141,7 +165,7 @@ class Turns:
         for handle, (line, until) in list(self._waiting.items()):
             if until <= now:
                 del self._waiting[handle]
-                self._next.append((line, False))
+                self._next.append((line, 0))
         self._look_at = min((until for _, until in self._waiting.values()), default=float("inf"))
 
 
@@ -189,17 +213,17 @@ class Bell:
             return not self.rung
 
 
-def comes(handle: int, events: int, seconds: float) -> bool:
-    """Wait until one may read from or write to a socket (`select.POLLIN`, `POLLOUT`), or it is over.
+def comes(handle: int, events: int, seconds: float) -> int:
+    """Wait until one may read from or write to a socket (`select.POLLIN`, `POLLOUT`), or it is over; return which.
 
-    False when nothing happens in that time.
+    0 when nothing happens in that time.
     """
     turns = _present()
     if turns is not None:
         return turns.at(handle, events, seconds)
     poll = select.poll()
     poll.register(handle, events)
-    return bool(poll.poll(max(seconds, 0) * 1000))
+    return next((what for _, what in poll.poll(max(seconds, 0) * 1000)), 0)
 
 
 def in_turns() -> bool:
@@ -238,12 +262,14 @@ class _Errand(Generic[T]):
         self._result: T
         self._error: BaseException | None = None
         self.done = done
+        self.over = threading.Event()
 
     def run(self) -> None:
         try:
             self._result = self._context.run(self._work)
         except BaseException as error:  # noqa: BLE001 it is raised where the result is asked for
             self._error = error
+        self.over.set()
 
     def result(self) -> T:
         if self._error is not None:

@@ -50,8 +50,6 @@ class Courier:
     """What should never have been raised; the sender raises it again."""
     torn: bool = False
     """True when it broke off: an outcome may be in the journal only, and its row still marked."""
-    is_home: bool = False
-    """True when it has nothing more to do."""
     _announced: Ready | None = None
     """Whose envelope is with the server already."""
     _connection: Connection | None = None
@@ -84,9 +82,11 @@ class Courier:
             self.torn = True
             self.bug = error
             self.crew.end("a fault in this program")
+        except BaseException:
+            self.torn = True
+            raise
         finally:
             self._go_home()
-            self.is_home = True
 
     def abort(self) -> None:
         """Hang up from another thread."""

@@ -158,12 +158,14 @@ class Desk:
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     """Outcomes of this pass."""
     busy_seconds: float = 0.0
-    """Time spent in transactions."""
+    """Time from the beginning of a transaction to its end; the connections had their turns meanwhile."""
     lease_until: float = 0.0
     """On the monotonic clock: after this, what is reserved may be another worker's."""
     term: int = 0
     """Counts the leases that ran out: what was marked under an earlier one is given back, not sent."""
     bug: Exception | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing is worked any more."""
     _waiting: list[Ticket] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     """Of the tickets that wait, since anybody may hand one in at any moment."""
@@ -202,6 +204,7 @@ class Desk:
             for ticket in left:
                 ticket.error = Stop("a fault in this program")
                 ticket.done.ring()
+            self.ended.set()
 
     def close(self) -> None:
         """Let `run` return once all that was handed in is worked."""

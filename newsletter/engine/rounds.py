@@ -30,14 +30,17 @@ class Rounds:
     desk: Desk
     couriers: Sequence[Courier]
     lookout: Lookout
+    _away: int = 0
+    """How many connections have not come home."""
     _home: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _watch: threading.Thread | None = None
-    _faults: list[Exception] = field(default_factory=list)
+    _faults: list[BaseException] = field(default_factory=list)
 
     @contextmanager
     def going(self) -> Iterator[None]:
         """Have all of it at work, and the look and the desk ended at the end."""
+        self._away = len(self.couriers)
         self._watch = _started("look", lambda: self.lookout.run(self._home))
         self._thread = _started("connections", self._serve)
         try:
@@ -69,7 +72,8 @@ class Rounds:
     @property
     def all_home(self) -> bool:
         """Tell whether nobody is out any more."""
-        return self._thread is None or not self._thread.is_alive()
+        gone = self._thread is None or not self._thread.is_alive()
+        return gone and not self._away
 
     @property
     def torn(self) -> bool:
@@ -77,7 +81,7 @@ class Rounds:
         return bool(self._faults) or any(courier.torn for courier in self.couriers)
 
     @property
-    def bugs(self) -> list[Exception]:
+    def bugs(self) -> list[BaseException]:
         """Return what should never have been raised."""
         found = (self.desk.bug, *(courier.bug for courier in self.couriers), *self._faults)
         return [bug for bug in found if bug is not None]
@@ -86,12 +90,16 @@ class Rounds:
         """Let all take turns; the desk until the last connection is home, and nobody else hands anything in."""
         try:
             Turns().run([self.desk.run, *(partial(self._go, courier) for courier in self.couriers)])
-        except Exception as fault:  # noqa: BLE001 it is raised again in the thread that waits for this one
+        except BaseException as fault:  # noqa: BLE001 it is raised again in the thread that waits for this one
             self._faults.append(fault)
 
     def _go(self, courier: Courier) -> None:
-        courier.run()
-        if all(one.is_home for one in self.couriers):
+        try:
+            courier.run()
+        except Exception as fault:  # noqa: BLE001 as above; the others finish what they hold
+            self._faults.append(fault)
+        self._away -= 1
+        if not self._away:
             apart(self._end_watch)
             self.desk.close()
 
@@ -103,6 +111,8 @@ class Rounds:
     def _close(self) -> None:
         self._end_watch()
         self.desk.close()
+        # What it is committing it commits, also when a connection is still out that nobody waits for any more.
+        self.desk.ended.wait(LAST_SECONDS)
 
 
 def _started(name: str, work: Callable[[], None]) -> threading.Thread:

@@ -32,10 +32,17 @@ class TurningConnection(Connection[Any]):
             wanted = next(gen)
             while True:
                 came = comes(self.pgconn.socket, _EVENTS[wanted], _PATIENCE)
-                wanted = gen.send(Ready(wanted) if came else Ready.NONE)
+                wanted = gen.send(_READY[bool(came & ~select.POLLOUT), bool(came & ~select.POLLIN)])
         except StopIteration as ended:
             result: T = ended.value
             return result
 
 
 _EVENTS = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
+_READY = {
+    (False, False): Ready.NONE,
+    (True, False): Ready.R,
+    (False, True): Ready.W,
+    # Or the connection is broken, which both reading and writing will tell.
+    (True, True): Ready.RW,
+}

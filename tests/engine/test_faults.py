@@ -16,6 +16,7 @@ from newsletter.core.delivery import Outcome
 from newsletter.core.edition import Edition, EditionId
 from newsletter.core.reply import Reply, Verdict
 from newsletter.engine import post
+from newsletter.engine.courier import Courier
 from newsletter.engine.crew import Crew
 from newsletter.engine.journal import Journal
 from newsletter.engine.send import Sender
@@ -56,6 +57,54 @@ def test_a_fault_while_a_message_is_in_flight(
     send_until_idle(sender, threading.Event())
     assert server.taken == everybody(30)
     assert counts(unit, edition) == {"accepted": 30}
+
+
+def test_an_exit_in_the_midst_of_it(unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]) -> None:
+    """What ends the program where no error is expected is told, and nobody gets two afterwards."""
+    edition = frozen(60)
+    server = Server()
+    signed = itertools.count(1)
+
+    def sign(content: bytes) -> bytes:
+        if next(signed) == 20:
+            raise SystemExit
+        return content
+
+    sender = make_sender(unit, clock, server.connect, connections=3)
+    sender.sign = sign
+    with pytest.raises(SystemExit):
+        send_until_idle(sender, threading.Event())
+    send_until_idle(sender, threading.Event())
+    assert set(server.taken.values()) == {1}
+    found = counts(unit, edition)
+    # Three connections had a message in flight.
+    assert found["accepted"] + found.get("uncertain", 0) == 60
+    assert found.get("uncertain", 0) <= 3
+
+
+def test_a_fault_on_the_way_home(
+    unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One connection that fails at its end leaves the others their work, and nothing of the database locked."""
+    edition = frozen(60)
+    server = Server()
+    left = itertools.count(1)
+
+    def go_home(courier: Courier) -> None:
+        right(courier)
+        if next(left) == 1:
+            raise ZeroDivisionError
+
+    right = Courier._go_home
+    monkeypatch.setattr(Courier, "_go_home", go_home)
+    sender = make_sender(unit, clock, server.connect, connections=3)
+    with pytest.raises(ZeroDivisionError):
+        send_until_idle(sender, threading.Event())
+    with unit.write() as tx:
+        assert tx.execute(select(delivery.c.id).limit(1)).first() is not None
+    send_until_idle(sender, threading.Event())
+    assert server.taken == everybody(60)
+    assert counts(unit, edition) == {"accepted": 60}
 
 
 def test_a_database_that_fails_while_a_message_is_in_flight(
