@@ -67,7 +67,7 @@ def draw_growth(path: Path, title: str, lines: Sequence[Line]) -> None:
         return
     low_x, high_x = (log10(pick(x for x, _ in points)) for pick in (min, max))
     low_y, high_y = (log10(pick(y for _, y in points)) for pick in (min, max))
-    low_y, high_y = low_y - 0.15, max(high_y, low_y + 0.5) + 0.15
+    low_y, high_y = low_y - 0.35, max(high_y, low_y + 0.5) + 0.15
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = 90 + (RIGHT - 90) * (log10(x) - low_x) / max(high_x - low_x, 0.1)
@@ -84,21 +84,24 @@ def draw_growth(path: Path, title: str, lines: Sequence[Line]) -> None:
     for x in sorted({x for x, _ in points}):
         across = place(x, 10**low_y)[0]
         drawn.append(f'<text x="{across:.0f}" y="{GROUND + 28}" text-anchor="middle" fill="#232a31">{x:,.0f}</text>')
-    for number, line in enumerate(lines):
-        drawn += _drawn(line, [place(*point) for point in line.points], COLOURS[number % len(COLOURS)], number)
+    # The dearest first: its figures stand above their points, those of the others below; so do the names at the end.
+    ordered = sorted(lines, key=lambda line: -line.points[-1][1])
+    ends: list[float] = []
+    for number, line in enumerate(ordered):
+        places = [place(*point) for point in line.points]
+        ends.append(max(places[-1][1] + 5, ends[-1] + 16 if ends else 0.0))
+        colour = COLOURS[lines.index(line) % len(COLOURS)]
+        drawn += _drawn(line, places, colour, above=number == 0, end=ends[-1])
     path.write_text("\n".join([*drawn, "</svg>", ""]))
 
 
-def _drawn(line: Line, places: Sequence[tuple[float, float]], colour: str, number: int) -> list[str]:
+def _drawn(line: Line, places: Sequence[tuple[float, float]], colour: str, *, above: bool, end: float) -> list[str]:
     trace = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     drawn = [f'<polyline points="{trace}" fill="none" stroke="{colour}" stroke-width="2"/>']
-    above = -10 if number == 0 else 20
+    away = -10 if above else 20
     for (x, y), (_, value) in zip(places, line.points, strict=True):
         words = f"{value:,.0f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004 - more digits say nothing.
         drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
-        drawn.append(f'<text x="{x:.1f}" y="{y + above:.1f}" text-anchor="middle" fill="{colour}">{words}</text>')
-    end_x, end_y = places[-1]
-    drawn.append(
-        f'<text x="{end_x + 30:.1f}" y="{end_y + 5 + 16 * number:.1f}" fill="{colour}">{escape(line.label)}</text>'
-    )
+        drawn.append(f'<text x="{x:.1f}" y="{y + away:.1f}" text-anchor="middle" fill="{colour}">{words}</text>')
+    drawn.append(f'<text x="{places[-1][0] + 30:.1f}" y="{end:.1f}" fill="{colour}">{escape(line.label)}</text>')
     return drawn
