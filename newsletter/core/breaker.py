@@ -117,11 +117,12 @@ _HARD = (
 )
 _POLICY = (
     "were refused because of us, not of them: the receiving servers block our mail, or do not believe who we are. "
-    "`newsletter delivery list --state rejected` shows their words."
+    "`newsletter delivery list --state rejected` shows their words, `newsletter bounce list` what came later by mail."
 )
 _CONTENT = (
     "were refused because of what is in the mail, or how it is built. "
-    "`newsletter delivery list --state rejected` shows the servers' words."
+    "`newsletter delivery list --state rejected` shows the servers' words, `newsletter bounce list` what came later "
+    "by mail."
 )
 
 
