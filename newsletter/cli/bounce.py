@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,7 +37,7 @@ def pipes(words: Sequence[str]) -> bool:
     Postfix gives a mail up for any code but 0, 71 and 75 (`pipe(8)`, `sysexits.h`): by a mistyped option of its
     `master.cf` every bounce would be lost.
     """
-    return ("bounce", "read") in pairwise(words)
+    return "bounce" in words and "read" in words[words.index("bounce") :]
 
 
 @app.callback()

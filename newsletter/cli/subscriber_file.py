@@ -77,7 +77,8 @@ def import_file(
             here.app.keyring,
             ImportFile(
                 stream=stream,
-                name=file.name,
+                # The name is kept as evidence, also of a file whose name is no text.
+                name=os.fsencode(file.name).decode(errors="replace"),
                 mapping=wanted,
                 as_state=SubscriberState(as_state.value) if as_state else None,
                 source=source,

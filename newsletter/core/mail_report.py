@@ -165,6 +165,8 @@ _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])", re.ASCII
 _VAGUE = re.compile(r"\d\.0\.0")
 _CODE = re.compile(r"(?<![\d.#-])([45][0-5]\d)(?=[ \t-]|$)", re.ASCII)
 _REFUSED = re.compile(rf"{_CODE.pattern}|(?<![\d.])[45]\.\d{{1,3}}\.\d{{1,3}}(?![\d.])", re.ASCII)
+_TAKEN = re.compile(r"2\d\d(?=[ \t-]|$)", re.ASCII)
+"""Words of success; a number that follows, such as a size, is no code."""
 _TYPED = re.compile(r"\s*[\w.+-]{1,40}\s*;")
 
 
@@ -202,8 +204,9 @@ def _status_reply(block: Headers, mail: Mail) -> Reply:
     diagnostic = _TYPED.sub("", first(block, "diagnostic-code"), count=1).strip()
     status = _ENHANCED.search(first(block, "status"))
     enhanced = status[1] if status else ""
-    if enhanced.startswith("2"):
-        if not _REFUSED.search(diagnostic):
+    taken = _TAKEN.match(diagnostic)
+    if enhanced.startswith("2") or (taken and (not enhanced or _VAGUE.fullmatch(enhanced))):
+        if taken or not _REFUSED.search(diagnostic):
             # That it came back is told by `Action` (RFC 3464 §2.3.3). A code of success beside it leaves open why, and
             # what is not told proves nothing against the address.
             text = tame(diagnostic).removeprefix("250 ").removeprefix(f"{enhanced} ")

@@ -14,7 +14,7 @@ from newsletter.core.reply_value import ReplyClass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What was counted; every number only grows."""
+    """What was counted. A number only grows, but that who came back by mail is taken from `accepted`."""
 
     accepted: int = 0
     deferred: int = 0

@@ -41,8 +41,8 @@ def _add(dialect: str) -> Executable:
     )
 
 
-BY_MAIL = WorkerId(0)
-"""Counts what came back as a mail after it was accepted: no worker bears this number."""
+BY_MAIL = WorkerId(-1)
+"""Moves what came back as a mail from accepted to why it did: no worker bears this number."""
 
 
 def of_edition(tx: Tx, of: EditionId, *, by_mail: bool = True) -> Tally:

@@ -125,6 +125,7 @@ def test_with_wrong_settings_it_is_tried_again(home: Home) -> None:
         ("bounce", "read", "--recipient"),
         ("bounce", "read", "b@example.com"),
         ("--hone", "elsewhere", "bounce", "read"),
+        ("bounce", "--jsno", "read"),
     ],
 )
 def test_with_a_mistyped_option_it_is_tried_again(home: Home, words: tuple[str, ...]) -> None:

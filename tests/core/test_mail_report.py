@@ -88,8 +88,21 @@ def test_who_gave_up_early_proves_nothing_about_the_address() -> None:
     assert not judge(report.reply).suppress
 
 
-@pytest.mark.parametrize("diagnostic", ["", "smtp; 250 2.0.0 Ok: queued", "smtp; user unknown", "X-Unix; 2"])
-@pytest.mark.parametrize("status", ["2.0.0", "2.1.5"])
+NUMBERS = ("smtp; 250 2.6.0 Message accepted, 512 bytes", "smtp; 250 OK 540 KB/s", "smtp; 250 ok, Example 4.94.2")
+
+
+@pytest.mark.parametrize(
+    ("status", "diagnostic"),
+    [
+        *(
+            (status, diagnostic)
+            for status in ("2.0.0", "2.1.5")
+            for diagnostic in ("", "smtp; 250 2.0.0 Ok: queued", "smtp; user unknown", "X-Unix; 2", *NUMBERS)
+        ),
+        # Nor what nobody gave a status, or one that says nothing.
+        *((status, diagnostic) for status in ("", "Success", "5.0.0") for diagnostic in NUMBERS),
+    ],
+)
 def test_a_failure_with_a_status_of_success_is_undetermined(status: str, diagnostic: str) -> None:
     """`Action` tells that it came back; what says at once that it arrived proves nothing against the address."""
     report = read_report(bounce(status=status, diagnostic=diagnostic))
