@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +171,15 @@ def test_list(home: Home) -> None:
     assert "c@example.org" not in ran.out
     assert [one["email"] for one in read(home, "list", "--tag", "TC")] == ["c@example.org"]  # type: ignore[attr-defined]
     assert home.run("subscriber", "list", "--search", "zz").out == "Nobody.\n"
+
+
+def test_a_file_whose_name_is_no_text(home: Home) -> None:
+    """What it is called is kept as evidence, with a sign for each byte that says nothing."""
+    file = Path(os.fsdecode(os.fsencode(home.folder) + b"/people-\xff.csv"))
+    file.write_text("email\nada@example.org\n")
+    ran = home.run("subscriber", "import", str(file))
+    assert ran.code == 0
+    assert "people-\N{REPLACEMENT CHARACTER}.csv" in home.run("subscriber", "show", "ada@example.org").out
 
 
 def test_import_and_rejected_rows(home: Home) -> None:
