@@ -70,6 +70,8 @@ def import_file(
     wanted = pairs("--map", mapping or ())
     # All that was loaded so far stays: to look through it for garbage again and again costs a sixth of a long import.
     gc.freeze()
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; name the CSV file")
     rejected = _Rejected(file.with_suffix(".rejected.csv"), write=not dry_run)
     with _opened(file) as stream, rejected, _progress(stream, file, quiet=as_json) as progress:
         report = import_subscribers(
@@ -264,6 +266,8 @@ def _export_person(context: typer.Context, email: str) -> None:
 @contextmanager
 def _replaced(file: Path, *, overwrite: bool) -> Iterator[TextIO]:
     """Give a file that appears under its name only when it is complete."""
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; name the file to write")
     if file.exists() and not overwrite:
         raise InputError(f"{file} exists; --overwrite replaces it")
     part = file.with_name(file.name + ".part")

@@ -51,7 +51,7 @@ class Ready(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Hand:
-    """What one connection holds. It belongs to one thread, but for `held` and `let_go`."""
+    """What one connection holds. It is its own, but for `held` and `let_go`."""
 
     desk: Desk
     post: Post

@@ -57,7 +57,7 @@ class Page:
 
 
 class Track:
-    """What one connection writes. It belongs to one thread; only `Page.clear` may be called from another."""
+    """What one connection writes. It is its own; only `Page.clear` is called by others."""
 
     __slots__ = ("_at", "_end", "_map", "_numbers", "_open", "_other", "_page")
 

@@ -62,6 +62,8 @@ def test_add_twice(home: Home) -> None:
         (("edit", "ada@example.org", "--email", "eve"), "there is no @ sign"),
         (("reactivate", "ada@example.org", "--because", " "), "Say why with --because"),
         (("import", "none.csv"), "none.csv cannot be read"),
+        (("import", "."), ". is a folder; name the CSV file"),
+        (("export", "/", "--overwrite"), "/ is a folder; name the file to write"),
         (("import", "x.csv", "--map", "email"), "write NAME=VALUE"),
         (("export", "--all", "--state", "active"), "contradict"),
     ],
