@@ -83,11 +83,12 @@ class Turns:
     def _end(self, lines: Sequence[greenlet]) -> None:
         """Take everything down. After a fault some are left in the midst of something, with locks and transactions."""
         self._apart.close()
+        # The mouth first: who speaks into it must have somebody to hear it.
         with self._door:
-            mouth, self._mouth = self._mouth, None
-        for handle in (self._ear, mouth):
-            if handle is not None:
-                os.close(handle)
+            if self._mouth is not None:
+                os.close(self._mouth)
+            self._mouth = None
+        os.close(self._ear)
         for line in lines:
             if line:
                 with suppress(Exception):
@@ -141,7 +142,7 @@ class Turns:
         """Wait until something happens, and find out whose turn it is."""
         self._asleep = True
         # Who is called after this finds us asleep; who was called before it is found here.
-        wait = 0.0 if self._rung or self._next else self._look_at - _monotonic()
+        wait = 0.0 if self._rung else self._look_at - _monotonic()
         events = self._poll.poll(None if wait == float("inf") else max(0.0, wait * 1000))
         self._asleep = False
         for handle, what in events:
