@@ -146,7 +146,13 @@ def make_sender(
 def journals_of(unit: Unit) -> Path:
     """Return a folder of this database's own: all test databases bear the identity of one template."""
     place = Path(str(unit._engine.url.database))
-    return place.parent / "journal" if place.is_absolute() else Path(_journals().name) / place.name
+    if place.is_absolute():
+        return place.parent / "journal"
+    with _MAKING:
+        return Path(_journals().name) / place.name
+
+
+_MAKING = threading.Lock()
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import threading
@@ -94,6 +95,15 @@ class Running:
         """End it as `kill -9` does."""
         self.process.kill()
         assert self.wait() == -9, self.words
+
+    def stop(self) -> None:
+        """Tell it to end, as a service manager does, and check that it ends in order.
+
+        One that has not yet begun has nothing to put in order: it dies of the signal, without a word.
+        """
+        self.process.terminate()
+        code, words = self.wait(), self.words
+        assert code == 0 or (code, words) == (-signal.SIGTERM, ""), f"{code}: {words}"
 
     @property
     def words(self) -> str:

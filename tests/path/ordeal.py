@@ -122,9 +122,7 @@ class Ordeal:
             alive[nth] = self.start(*WORK)
         self.wait_for_the_end(alive)
         for running in alive:
-            running.process.terminate()
-        for running in alive:
-            assert running.wait() == 0, running.words
+            running.stop()
         assert self.kills >= kills * 3 // 4, f"only {self.kills} of {kills} kills: more people are needed"
 
     def wait_for_the_end(self, alive: list[Running]) -> None:

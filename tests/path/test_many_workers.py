@@ -85,9 +85,7 @@ def finish(home: Home, running: list[Running]) -> None:
     """Wait for the end of the edition and stop everybody in order."""
     until(lambda: home.receipt().status is EditionStatus.FINISHED, running[0], f"not finished: {home.receipt()}")
     for one in running:
-        one.process.terminate()
-    for one in running:
-        assert one.wait() == 0, one.words
+        one.stop()
 
 
 def everybody_once(home: Home, recorder: Recorder, people: int) -> None:

@@ -21,7 +21,7 @@ from newsletter.store import edition as editions
 from newsletter.store.database import connect, open_unit, sender_lock
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher, Keep
-from tests.conftest import FixedClock
+from tests.conftest import FastClock, FixedClock
 from tests.engine.conftest import CADENCE, PUBLICATION, TUESDAY, add_people, add_tip, first_slot, make_sender
 from tests.engine.scripted import Server
 from tests.path.conftest import MakeHome
@@ -98,14 +98,14 @@ def test_four_processes_tick_one_edition(make_home: MakeHome, database_url: str)
     one_edition(home.unit, 30)
 
 
-def test_two_services_do_no_harm(unit: Unit, database_url: str, clock: FixedClock) -> None:
+def test_two_services_do_no_harm(unit: Unit, database_url: str) -> None:
     """Two bells and two senders on one database freeze one edition and send it once; the lock lets one send."""
     add_people(unit, 60)
     add_tip(unit)
+    clock = FastClock()
     make_bell(unit, clock).tick()
     clock.set(TUESDAY)
     stop = threading.Event()
-
     server = Server()
 
     def serve(engine_url: str, barrier: threading.Barrier) -> None:

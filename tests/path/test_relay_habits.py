@@ -5,23 +5,21 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from newsletter.clock import SystemClock
 from newsletter.config import load_settings
 from newsletter.core.cadence import slot_on
 from newsletter.core.edition import EditionStatus
 from newsletter.flows.freeze import freeze
 from newsletter.wiring import Application, build
-from tests.conftest import FixedClock
+from tests.conftest import FastClock
 from tests.path.conftest import MakeHome
 from tests.path.home import Home
 from tests.path.relay_habits import HABITS, Habit, HabitServer
 
 PEOPLE = 250
-FASTER = 10.0
 CONNECTIONS = 5
 TUESDAY = datetime(2026, 11, 3, 14, tzinfo=UTC)
 pytestmark = pytest.mark.slow
@@ -46,31 +44,6 @@ BEARABLE: dict[str, Bearable] = {
     # Thirty a minute: it takes nine minutes at the least.
     "office365": Bearable(connections=110, refusals=70),
 }
-
-
-class FastClock(FixedClock):
-    """A clock that goes ten times as fast as the real one, and can be turned besides."""
-
-    def __init__(self) -> None:
-        """Begin now."""
-        super().__init__()
-        self._real = SystemClock()
-        self._begun = self._real.monotonic()
-
-    def now(self) -> datetime:
-        """Return the time that was set, and what passed since."""
-        return super().now() + timedelta(seconds=self._passed())
-
-    def monotonic(self) -> float:
-        """Return the seconds turned so far, and what passed."""
-        return super().monotonic() + self._passed()
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for a tenth of the time."""
-        return self._real.wait(event, seconds / FASTER)
-
-    def _passed(self) -> float:
-        return (self._real.monotonic() - self._begun) * FASTER
 
 
 def frozen(home: Home, clock: FastClock) -> Application:

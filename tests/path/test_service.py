@@ -53,8 +53,7 @@ def test_a_service_that_is_stopped_and_killed(make_sqlite_home: MakeHome) -> Non
         standby = home.start(*SERVICE)
         watch.wait_for(watch.count + 20)
         service.kill()
-        standby.process.terminate()
-        assert standby.wait() == 0, standby.words
+        standby.stop()
         code, words = home.run(*GO_ON)
         assert code == 0, words
         assert max(catcher.accepted.values()) == 1
