@@ -140,7 +140,12 @@ def watch_until_quiet(
 
 
 def _something_soon(look: Look) -> bool:
-    return any(one.until is not None and one.until - look.at <= SOON for one in look.waiting)
+    from newsletter.core.live import Cause
+
+    # The outcome of an edition that is stopped is mostly known within seconds.
+    return any(
+        one.cause is Cause.OUTCOME or (one.until is not None and one.until - look.at <= SOON) for one in look.waiting
+    )
 
 
 @contextmanager

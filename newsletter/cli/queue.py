@@ -11,15 +11,26 @@ from newsletter.cli.context import state
 from newsletter.cli.output import Json, plural, print_json, say, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from newsletter.core.lineup import Choice
     from newsletter.flows.plan import Outlook
+    from newsletter.store.unit import Tx
 
 LONGEST_WEEKS = 520
 
 
 def queue(
     context: typer.Context,
-    weeks: Annotated[int, typer.Option("--weeks", min=1, max=LONGEST_WEEKS, help="How far to look ahead.")] = 12,
+    weeks: Annotated[
+        int,
+        typer.Option(
+            "--weeks",
+            min=1,
+            max=LONGEST_WEEKS,
+            help="How many weekly dates to look ahead; one that went out early is none.",
+        ),
+    ] = 12,
     json: Json = False,
 ) -> None:
     """Show what goes out when, to how many, and why; and what is wrong with it."""
@@ -32,6 +43,9 @@ def queue(
         return
     _print_table(ahead, app.cadence.zone)
     _print_waves(ahead, app.cadence.zone)
+    if ahead.gone:
+        with app.unit.read() as tx:
+            say(f"Begun early, and no longer ahead: {'; '.join(_gone(tx, ahead))}.")
     if ahead.due is not None:
         has_tip = any(one.slot.date == ahead.due.date and one.tip is not None for one in ahead.choices)
         wanted = "the service runs" if has_tip else "it has a tip and the service runs"
@@ -43,6 +57,18 @@ def queue(
         say(f"Warning: {warning}")
     for one in ahead.stranded:
         say(f"Stranded: {one.tip.slug!r} will not go out, {one.why}; pin it to another date, unpin it, or retire it.")
+
+
+def _gone(tx: Tx, ahead: Outlook) -> Iterator[str]:
+    """Name the dates of the calendar that are not in the table, and what became of them."""
+    from newsletter.core.cadence import brief_date
+    from newsletter.store import edition as editions
+
+    for slot in ahead.gone:
+        edition = editions.by_date(tx, slot.date)
+        # One without an edition is known from the ledger alone, after a restore.
+        became = f" ({edition.tip_slug}, {edition.status.value})" if edition is not None else ""
+        yield brief_date(slot.date) + became
 
 
 def _as_data(ahead: Outlook, zone: str) -> list[dict[str, object]]:

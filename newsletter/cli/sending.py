@@ -266,6 +266,8 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
         if wave is not None:
             hour = describe_instant(wave.not_before, zone_of(wave.label))
             until += f"{', and' if until else ''} for their own hour (next {hour}, {wave.label}: {wave.people:,})"
+        if receipt.awaiting:
+            until += f"{', and' if until else ''} for the outcome of the edition before ({receipt.awaiting:,})"
         if quota and receipt.queued:
             until = f" until {describe_instant(now + timedelta(seconds=quota), zone)}: a quota"
         alive = service_alive(application)

@@ -120,9 +120,11 @@ def _running(found: Overview, zone: str) -> Iterator[str]:
         if one.away is not None and receipt.open:
             again = f"; tried again at {clock_words(one.away.again_at, zone, found.now)}" if one.away.again_at else ""
             yield f"it waits for the mail server {one.away.name}{again}: {one.away.trouble}"
-        if receipt.deferred:
+        if receipt.again:
             due = f", the next {describe_instant(receipt.next_attempt_at, zone)}" if receipt.next_attempt_at else ""
-            yield f"{plural(receipt.deferred, 'person waits', 'people wait')} for another try{due}"
+            yield f"{plural(receipt.again, 'person waits', 'people wait')} for another try{due}"
+        if receipt.awaiting:
+            yield f"{plural(receipt.awaiting, 'person waits', 'people wait')} for the outcome of the edition before"
         if (wave := one.next_wave(found.now)) is not None:
             hour, own = describe_instant(wave.not_before, zone), zone_of(wave.label)
             theirs = "" if own == zone else f", {describe_instant(wave.not_before, own)} there"

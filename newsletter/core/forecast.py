@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from newsletter.core.cadence import Cadence, Slot, SlotState, describe_date, local, nearest_slots, slot_on
+from newsletter.core.cadence import (
+    Cadence,
+    Slot,
+    SlotState,
+    describe_date,
+    local,
+    nearest_slots,
+    next_slots,
+    slot_on,
+)
 from newsletter.core.lineup import Choice, LineupRules, Sending, Source, last_sent
 from newsletter.core.tip import Tip, TipStatus
 
@@ -77,6 +86,26 @@ def _why_no_date(pin: date, cadence: Cadence, now: datetime) -> str:
         return f"{describe_date(pin)} has passed"
     before, after = (describe_date(slot.date) for slot in nearest_slots(cadence, pin))
     return f"no edition goes out on {describe_date(pin)}; the nearest are {before} and {after}"
+
+
+def weeks_end(
+    cadence: Cadence, stored: Iterable[Slot], *, after: datetime, weeks: int, to_fill: bool = False
+) -> datetime:
+    """Return when the last of the next `weeks` weekly slots sends.
+
+    What went out early is behind us, though its date is not: it takes no place among them. With `to_fill` neither do
+    the skipped ones, so that so many are left which need a tip. Else a stock would end where the looking does.
+    """
+    today = local(after, cadence.zone).date() - _MARGIN
+    ahead = [slot for slot in stored if slot.date >= today]
+    counts = {SlotState.OPEN} if to_fill else {SlotState.OPEN, SlotState.SKIPPED}
+    taken = {slot.date for slot in ahead if slot.state not in counts or (to_fill and slot.extra)}
+    weekly = [slot for slot in next_slots(cadence, after, weeks + len(taken)) if slot.date not in taken]
+    return weekly[weeks - 1].sends_at
+
+
+_MARGIN = timedelta(days=2)
+"""By some reader's clock a slot may begin a day before or after its date."""
 
 
 def stock_weeks(choices: Sequence[Choice]) -> int:

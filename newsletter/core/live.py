@@ -22,6 +22,8 @@ class Cause(StrEnum):
 
     PAUSED = "paused"
     RETRY = "retry"
+    OUTCOME = "outcome"
+    """They may have the edition before, and are sent this one, or not, once that is known."""
     WAVE = "wave"
     QUOTA = "quota"
 
@@ -45,6 +47,8 @@ class Waiting:
                 return f"{who} until it is resumed."
             case Cause.RETRY:
                 return f"{who} for another try" + (f", the next at{at}." if at else ".")
+            case Cause.OUTCOME:
+                return f"{who} for the outcome of the edition before."
             case Cause.WAVE:
                 label = f" ({self.label})" if self.label else ""
                 return f"{who} for the hour of their own zone" + (f", the next at{at}{label}." if at else ".")

@@ -66,7 +66,9 @@ class Receipt:
     started_at: dt.datetime
     finished_at: dt.datetime | None = None
     next_attempt_at: dt.datetime | None = None
-    """When the first of the deferred ones is due."""
+    """When the first of the deferred ones is tried again."""
+    awaiting: int = 0
+    """Those among the deferred who were not tried yet: they wait for the outcome of the edition before."""
     kind: EditionKind = EditionKind.REGULAR
     about: str = ""
     """The name of the edition that it replaces or corrects."""
@@ -97,6 +99,11 @@ class Receipt:
     def open(self) -> int:
         """Return for how many people the outcome is still to come; the edition is over when it is 0."""
         return sum(self.count(state) for state in OPEN_STATES)
+
+    @property
+    def again(self) -> int:
+        """Return how many people were tried and wait for another try."""
+        return self.deferred - self.awaiting
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `edition show --json` prints; times are ISO 8601 in UTC."""
@@ -130,9 +137,11 @@ class Receipt:
             lines.append(_people(self.queued, "waits", "wait") + " in the queue.")
         if self.sending:
             lines.append(_people(self.sending, "is", "are") + " being sent to right now.")
-        if self.deferred:
+        if self.again:
             due = f"; the next is at {when(self.next_attempt_at)}" if self.next_attempt_at else ""
-            lines.append(_people(self.deferred, "waits", "wait") + f" for another try{due}.")
+            lines.append(_people(self.again, "waits", "wait") + f" for another try{due}.")
+        if self.awaiting:
+            lines.append(_people(self.awaiting, "waits", "wait") + " for the outcome of the edition before.")
         if self.rejected:
             lines.append(_people(self.rejected, "was", "were") + " refused by a mail server for good.")
         if self.uncertain:

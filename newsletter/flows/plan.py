@@ -21,7 +21,7 @@ from newsletter.core.cadence import (
 )
 from newsletter.core.due import judge_slots
 from newsletter.core.edition import EditionStatus
-from newsletter.core.forecast import Stranded, forecast_warnings, pace_warnings, stock_weeks, stranded
+from newsletter.core.forecast import Stranded, forecast_warnings, pace_warnings, stock_weeks, stranded, weeks_end
 from newsletter.core.lineup import Choice, LineupRules, Source, lineup
 from newsletter.core.pace import Limits
 from newsletter.core.ramp import smaller
@@ -72,6 +72,8 @@ class Outlook:
     """Weeks in a row that have a tip, as far as was looked."""
     stranded: Sequence[Stranded]
     warnings: Sequence[str]
+    gone: Sequence[Slot] = ()
+    """Slots that lie between the coming ones, or before them, and went out early: nothing comes on these dates."""
     waves: Sequence[Wave] = ()
     """How the next edition goes out by the readers' own clocks; empty where all get it at one instant."""
 
@@ -86,7 +88,10 @@ class Outlook:
 
 
 def outlook(unit: Unit, rules: PlanRules, *, weeks: int, now: datetime) -> Outlook:
-    """Work out the lineup of the next `weeks` weekly slots, and of all extra dates up to the last of them."""
+    """Work out the lineup of the next `weeks` weekly slots, and of all extra dates up to the last of them.
+
+    A slot that went out early is none of them, however far ahead its date is.
+    """
     with unit.read() as tx:
         return look_ahead(tx, rules, weeks=weeks, now=now)
 
@@ -97,9 +102,10 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
     every, history, stored = tips.all_tips(tx), editions.history(tx), slots.since(tx, None)
     # Stock is judged over the weeks the operator cares about, even when fewer are shown.
     far = max(weeks, rules.lineup.low_stock_weeks, 1)
-    coming, due = _coming(tx, rules, stored, weeks=far, now=now)
+    last = weeks_end(rules.cadence, stored, after=now, weeks=weeks)
+    until = max(last, weeks_end(rules.cadence, stored, after=now, weeks=far, to_fill=True))
+    coming, due = _coming(tx, rules, stored, until=until, now=now)
     choices = lineup(coming, every, history, rules.lineup)
-    last = next_slots(rules.cadence, now, weeks)[-1].sends_at
     audience = subscribers.count_active(tx)
     cap = day_limit(tx, rules.ramp)
     rules = replace(rules, limits=replace(rules.limits, per_day=smaller(rules.limits.per_day, cap)))
@@ -118,6 +124,7 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
             *pace_warnings(choices, audience=audience, takes=takes, ramp=cap),
             *forecast_warnings(choices, rules.lineup),
         ],
+        gone=[slot for slot in coming if slot.state is SlotState.FROZEN and slot.sends_at <= last],
         waves=_waves(rules, choices, now),
     )
 
@@ -131,11 +138,10 @@ def _waves(rules: PlanRules, choices: Sequence[Choice], now: datetime) -> Sequen
 
 
 def _coming(
-    tx: Tx, rules: PlanRules, stored: Sequence[Slot], *, weeks: int, now: datetime
+    tx: Tx, rules: PlanRules, stored: Sequence[Slot], *, until: datetime, now: datetime
 ) -> tuple[list[Slot], Slot | None]:
-    """Return the slot that is due, if any, and those ahead, in order."""
+    """Return the slot that is due, if any, and those ahead, in order and in any state."""
     not_before = _not_before(tx, rules.cadence, now)
-    until = next_slots(rules.cadence, now, weeks)[-1].sends_at
     # Of a date that began by the readers' clocks the publication's own hour may lie further ahead than a short grace.
     back = max(rules.grace, _WIDEST) if rules.cadence.locally else rules.grace
     known = calendar(rules.cadence, stored, after=now - back, until=until)
@@ -157,7 +163,8 @@ def judged(tx: Tx, rules: PlanRules, slot: Slot, *, now: datetime) -> bool:
     if slot.state is not SlotState.OPEN:
         return False
     rules = replace(rules, cadence=with_readers(tx, rules.cadence))
-    due = _coming(tx, rules, slots.since(tx, None), weeks=1, now=now)[1]
+    near = next_slots(rules.cadence, now, 1)[-1].sends_at
+    due = _coming(tx, rules, slots.since(tx, None), until=near, now=now)[1]
     return slot.sends_at > now or (due is not None and due.date == slot.date)
 
 

@@ -80,6 +80,18 @@ def untried(tx: Tx, of: EditionId) -> int:
     ).scalar_one()
 
 
+def awaiting(tx: Tx, of: EditionId) -> int:
+    """Return how many people of an edition wait for the outcome of an earlier one; they are `deferred`, but untried."""
+    return tx.execute(
+        select(func.count()).where(
+            delivery.c.edition_id == of,
+            delivery.c.next_attempt_at.is_not(None),
+            delivery.c.state == DeliveryState.DEFERRED.value,
+            delivery.c.attempts == 0,
+        )
+    ).scalar_one()
+
+
 def chain(tx: Tx, kind: EditionKind, of: EditionId) -> Sequence[EditionId]:
     """Return the editions that decide: the one a correction is about, or all that a replacement comes after."""
     found = [of]

@@ -18,6 +18,7 @@ from newsletter.core.live import Cause, Look, Waiting
 from newsletter.core.worker_view import WorkerView, read_rate, read_relays
 from newsletter.store import edition as editions
 from newsletter.store import report
+from newsletter.store.audience import awaiting
 from newsletter.store.schema import TALLIED, block, delivery, quota, worker
 from newsletter.store.tally import of_edition
 from newsletter.store.unit import Tx
@@ -52,21 +53,30 @@ def count(tx: Tx, of: Edition, *, now: datetime) -> Counted:
         block.c.edition_id == of.id, later
     )
     put_off = {row.number: row for row in tx.execute(blocks)}
-    query = select(delivery.c.state, func.count(), func.min(delivery.c.next_attempt_at)).where(
-        delivery.c.edition_id == of.id
-    )
+    again_at = func.min(delivery.c.next_attempt_at).filter(delivery.c.attempts > 0)
+    query = select(delivery.c.state, func.count(), again_at).where(delivery.c.edition_id == of.id)
     states = dict.fromkeys(DeliveryState, 0)
     waiting = []
     for state, people, due in tx.execute(query.group_by(delivery.c.state)):
         states[DeliveryState(state)] = people
         if state == DeliveryState.DEFERRED.value:
-            waiting.append(Waiting(cause=Cause.RETRY, people=people, until=due))
+            waiting += _deferred(tx, of, people, due)
     for cause in (Cause.WAVE, Cause.QUOTA):
         numbers = [number for number, row in put_off.items() if row.held == cause.value]
         if numbers and (people := _queued(tx, of.id, numbers)):
             first = min((put_off[number] for number in numbers), key=lambda row: row.not_before)
             waiting.append(Waiting(cause=cause, people=people, until=first.not_before, label=first.wave))
     return Counted(states=states, waiting=waiting, tallied=tallied)
+
+
+def _deferred(tx: Tx, of: Edition, people: int, due: datetime | None) -> list[Waiting]:
+    """Tell those who were tried and wait for another try from those who wait for the outcome of an earlier edition."""
+    untried = min(people, awaiting(tx, of.id)) if of.of_edition is not None else 0
+    found = [
+        Waiting(cause=Cause.RETRY, people=people - untried, until=due),
+        Waiting(cause=Cause.OUTCOME, people=untried),
+    ]
+    return [one for one in found if one.people]
 
 
 def _queued(tx: Tx, of: EditionId, numbers: Sequence[int]) -> int:

@@ -16,9 +16,9 @@ from newsletter.core.edition import Edition, EditionId
 from newsletter.core.evidence import Later
 from newsletter.core.receipt import Receipt
 from newsletter.core.subscriber import SubscriberId
+from newsletter.store import audience, evidence
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
-from newsletter.store import evidence
 from newsletter.store import wave as waves
 from newsletter.store.schema import delivery, edition, subscriber
 from newsletter.store.unit import Tx
@@ -64,6 +64,8 @@ def receipt(tx: Tx, of: Edition) -> Receipt:
         started_at=of.started_at,
         finished_at=of.finished_at,
         next_attempt_at=_next_attempt(tx, of.id),
+        # Only what follows another edition has anybody who waits for its outcome; a closed one waits for nothing.
+        awaiting=audience.awaiting(tx, of.id) if stored is None and of.of_edition is not None else 0,
         came_back=later.get(Later.BOUNCED, 0),
         held=later.get(Later.HELD, 0),
         complained=later.get(Later.COMPLAINED, 0),
@@ -79,6 +81,8 @@ def _next_attempt(tx: Tx, of: EditionId) -> datetime | None:
         select(func.min(delivery.c.next_attempt_at)).where(
             delivery.c.edition_id == of,
             delivery.c.state == DeliveryState.DEFERRED.value,
+            # Of those who wait for an earlier outcome it says when that is looked at, which is no try.
+            delivery.c.attempts > 0,
         ),
     ).scalar()
     return found

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from newsletter.cli import live
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.flows.replace_edition import replace_edition
@@ -120,3 +121,18 @@ def test_refused(home: Home, world: World, command: tuple[str, ...], words: str)
     assert ran.code == 2
     assert words in ran.err
     assert world.edition().status is EditionStatus.SENDING
+
+
+def test_who_waits_for_the_edition_before(home: Home, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom a server may have the wrong tip for waits for that outcome, and every view of the right one says so."""
+    world.settle(world.wrong, DeliveryState.SENDING, 0)
+    replace_edition(
+        world.unit, world.kitchen, world.wrong, world.tip("right"), who="ann", why="", now=datetime.now(UTC)
+    )
+    monkeypatch.setattr(live, "QUIET_LOOKS", 1)
+    said = "1 person waits for the outcome of the edition before"
+    for words in (("status",), ("edition", "show", name(world, 2)), ("edition", "watch", name(world, 2))):
+        shown = " ".join(home.run(*words).out.split())
+        assert said in shown
+        assert "another try" not in shown
+    assert "still waiting for the outcome of the edition before (1); the service is not running" in shown

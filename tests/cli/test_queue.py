@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
+from newsletter.core.cadence import brief_date
+from newsletter.transport.catcher import Catcher
 from tests.cli.conftest import Home
 from tests.cli.test_tip_commands import add, coming
+from tests.flows.follow_up_world import World
 from tests.flows.tip_world import subscribe, tip_file
 
 
@@ -56,3 +60,18 @@ def test_weeks_have_limits(home: Home) -> None:
     """Zero weeks and a number that is none are wrong input."""
     for weeks in ("0", "many", "100000"):
         assert home.run("queue", "--weeks", weeks).code == 2
+
+
+def test_dates_that_were_sent_early_are_named(home: Home, world: World, mail: Catcher) -> None:
+    """The table and the data show the dates that are left, and a line says what became of the others."""
+    days = coming(home, count=4)
+    # The first finishes what is under way.
+    for _ in range(3):
+        sent = home.run("edition", "send", "--now", "--yes")
+        assert sent.code == 0, sent.err
+    shown = home.run("queue", "--weeks", "2").out
+    first, second = (brief_date(date.fromisoformat(day)) for day in days[:2])
+    assert f"Begun early, and no longer ahead: {first} (right, finished); {second} (other, finished)." in shown
+    rows = json.loads(home.run("queue", "--weeks", "2", "--json").out)
+    assert [row["date"] for row in rows] == days[2:]
+    assert "Begun early" not in home.run("queue", "--weeks", "1", "--json").out

@@ -98,6 +98,7 @@ def test_waits_in_words() -> None:
             Waiting(cause=Cause.RETRY, people=30, until=NOW + timedelta(minutes=5)),
             Waiting(cause=Cause.WAVE, people=1, until=NOW + timedelta(hours=12), label="Asia/Tokyo"),
             Waiting(cause=Cause.QUOTA, people=200, until=NOW + timedelta(minutes=40)),
+            Waiting(cause=Cause.OUTCOME, people=1),
             Waiting(cause=Cause.PAUSED, people=2),
         ),
     )
@@ -105,6 +106,7 @@ def test_waits_in_words() -> None:
         "30 people wait for another try, the next at 09:05:00.",
         "1 person waits for the hour of their own zone, the next at 21:00:00 (Asia/Tokyo).",
         "200 people wait for a quota until 09:40:00.",
+        "1 person waits for the outcome of the edition before.",
         "2 people wait until it is resumed.",
     )
 

@@ -61,6 +61,16 @@ def test_the_report_in_words() -> None:
     )
 
 
+def test_who_waits_for_an_earlier_outcome() -> None:
+    """Who was not tried waits for no other try, and when it is looked again is no time of a try."""
+    both = replace(FULL, deferred=3, awaiting=2, audience=1205).sentences()
+    assert both[1:3] == (
+        "1 person waits for another try; the next is at 14:15 UTC on 24 Nov 2026.",
+        "2 people wait for the outcome of the edition before.",
+    )
+    assert replace(FULL, awaiting=2).sentences()[1:-1] == ("2 people wait for the outcome of the edition before.",)
+
+
 def test_singular_and_plural() -> None:
     """One person is a person, and two are people."""
     one = replace(FULL, audience=7, queued=1, sending=1, deferred=1, accepted=1, rejected=1, expired=1, skipped=1)

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from newsletter.core.alert import AlertKind
+from newsletter.core.cadence import next_slots
 from newsletter.core.lineup import LineupRules
 from newsletter.core.watch import Space
 from newsletter.engine.watch import Watch
 from newsletter.errors import NotNow
+from newsletter.flows.freeze import freeze
 from newsletter.render.environment import make_environment
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
 from tests.conftest import FixedClock
-from tests.engine.conftest import TUESDAY, add_people, add_tip
+from tests.engine.conftest import CADENCE, TUESDAY, add_people, add_tip
 from tests.engine.watch_world import Make, World, text_of
 
 MONDAY = TUESDAY - timedelta(days=1)
@@ -105,6 +107,15 @@ def test_low_stock_is_told_once_per_crossing(world: Make) -> None:
         add_tip(here.unit, f"tip-{number}")
     here.go(TUESDAY + timedelta(days=7, hours=2))
     assert here.diary() == ["Passed: the tips are running low"]
+
+
+def test_editions_sent_early_are_no_low_stock(world: Make) -> None:
+    """With four dates sent early there is plenty for those that are left, and nobody is told otherwise."""
+    here = world(*(f"tip-{number}" for number in range(1, 10)), rules=LineupRules(low_stock_weeks=3))
+    for slot in next_slots(CADENCE, here.clock.now(), 4):
+        freeze(here.unit, here.herald.office.kitchen, slot, now=here.clock.now())
+    here.go(MONDAY - HOUR)
+    assert AlertKind.LOW_STOCK not in {kind for kind, _about in here.open()}
 
 
 def test_a_fresh_installation_gets_an_hour(world: Make) -> None:

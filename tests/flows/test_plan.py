@@ -96,7 +96,24 @@ def test_what_was_sent_is_no_longer_ahead(unit: Unit) -> None:
     subscribe(unit, "ada")
     queue(unit, tip_file("a"), tip_file("b"))
     freeze_on(unit, TUESDAYS[0])
-    assert shown(outlook(unit, RULES, weeks=2, now=NOW)) == [(TUESDAYS[1], "b", Source.QUEUE)]
+    ahead = outlook(unit, RULES, weeks=2, now=NOW)
+    assert shown(ahead) == [(TUESDAYS[1], "b", Source.QUEUE), (TUESDAYS[2], None, Source.NONE)]
+    assert [slot.date for slot in ahead.gone] == [TUESDAYS[0]]
+
+
+def test_stock_is_of_the_dates_that_are_left(unit: Unit) -> None:
+    """Editions that were sent early and dates that are skipped take no week from the stock."""
+    subscribe(unit, "ada")
+    queue(unit, *(tip_file(slug) for slug in "abcdefghi"))
+    rules = replace(RULES, lineup=LineupRules(low_stock_weeks=2))
+    for day in TUESDAYS[:3]:
+        freeze_on(unit, day)
+    for day in TUESDAYS[3:5]:
+        skip_slot(unit, day, RULES, who=WHO, because="fair", now=NOW)
+    ahead = outlook(unit, rules, weeks=4, now=NOW)
+    assert [one.slot.date for one in ahead.choices] == [TUESDAYS[3] + timedelta(weeks=week) for week in range(4)]
+    assert ahead.stock == 4
+    assert not [one for one in ahead.warnings if "stock" in one]
 
 
 def test_an_empty_date_is_due_until_its_grace_is_over(unit: Unit) -> None:

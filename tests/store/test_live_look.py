@@ -12,10 +12,11 @@ from newsletter.core.lineup import LineupRules
 from newsletter.core.live import Cause, Look
 from newsletter.flows import hold
 from newsletter.flows.freeze import Kitchen
+from newsletter.flows.replace_edition import replace_edition
 from newsletter.render.environment import make_environment
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
-from newsletter.store import live
+from newsletter.store import live, report
 from newsletter.store.schema import block, delivery, tally, worker
 from newsletter.store.unit import Unit
 from newsletter.store.worker import moment
@@ -61,6 +62,21 @@ def test_counts(world: World) -> None:
     assert (seen.settled, seen.audience, seen.ended) == (5, 10, False)
     [wait] = seen.waiting
     assert (wait.cause, wait.people, wait.until) == (Cause.RETRY, 1, LATER)
+
+
+def test_who_waits_for_an_earlier_outcome(world: World) -> None:
+    """Of a replacement, who may have the edition before waits for that outcome; who was put off, for another try."""
+    world.settle(world.wrong, DeliveryState.SENDING, 7, 8)
+    made = replace_edition(
+        world.unit, world.kitchen, world.wrong, world.tip("right"), who="ann", why="a mix-up", now=SOON
+    ).edition
+    world.settle(made, DeliveryState.DEFERRED, 1)
+    with world.unit.read() as tx:
+        seen = live.look(tx, made.id, live.count(tx, made, now=SOON), now=SOON)
+        receipt = report.receipt(tx, made)
+    waits = [(wait.cause, wait.people, wait.until) for wait in seen.waiting]
+    assert waits == [(Cause.RETRY, 1, LATER), (Cause.OUTCOME, 2, None)]
+    assert (receipt.deferred, receipt.again, receipt.awaiting, receipt.next_attempt_at) == (3, 1, 2, LATER)
 
 
 def test_tallies_move_it_on(world: World) -> None:
