@@ -1,11 +1,13 @@
 """The relays of this process: which one takes the next connection, and what they were heard to say.
 
 In: the relays in order of preference, and what came back over their connections. Out: a connection, or how long to wait
-for one. It never sends a message, and never takes one that a relay refused, or may have taken, to another relay.
+for one; and a line in the log when a relay is left alone, and when it takes mail again. It never sends a message, and
+never takes one that a relay refused, or may have taken, to another relay.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ from newsletter.core.throttle import (
 )
 from newsletter.transport.base import ConnectFailure, Connection, Relay
 from newsletter.transport.lent import Lent
+
+logger = logging.getLogger(__name__)
 
 BUSY_WAIT = 1.0
 """Seconds until it pays to ask again when all connections are in use, or one is being tried out."""
@@ -253,7 +257,7 @@ class Pool:
         person = judge(reply).relay is RelayAction.STOP
         line.failure = failure
         line.proved = False
-        line.throttle = fail(line.throttle, now=now, jitter=jitter, plain=failure.plain, needs_person=person)
+        self._stand(line, fail(line.throttle, now=now, jitter=jitter, plain=failure.plain, needs_person=person))
         return _Answer.NEXT
 
     def _took_mail(self, connection: Lent) -> None:
@@ -262,8 +266,9 @@ class Pool:
             line.barren = 0
             if not line.throttle.open:
                 return
-            line.throttle = recover(line.throttle, opened_at=connection.opened_at)
-            if not line.throttle.open:
+            after = recover(line.throttle, opened_at=connection.opened_at)
+            self._stand(line, after)
+            if not after.open:
                 self._call_home(connection.place)
 
     def _call_home(self, place: int) -> None:
@@ -277,13 +282,14 @@ class Pool:
     def _complained(self, connection: Lent, verdict: Verdict, reply: Reply | None) -> None:
         with self._turn:
             line = self._lines[connection.place]
-            line.throttle = slow_down(
+            slower = slow_down(
                 line.throttle,
                 _strain(verdict, reply),
                 now=self._clock.monotonic(),
                 jitter=self._jitter(),
                 plain=_words(verdict, reply),
             )
+            self._stand(line, slower)
             line.recall(0 if line.throttle.open else line.throttle.allowed)
 
     def _shut(self, connection: Lent, verdict: Verdict, reply: Reply | None) -> None:
@@ -305,9 +311,18 @@ class Pool:
         if reply is not None:
             line.failure = ConnectFailure(reply=reply, plain=words)
         line.proved = False
-        line.throttle = fail(
-            line.throttle, now=self._clock.monotonic(), jitter=self._jitter(), plain=words, needs_person=needs_person
-        )
+        now, jitter = self._clock.monotonic(), self._jitter()
+        self._stand(line, fail(line.throttle, now=now, jitter=jitter, plain=words, needs_person=needs_person))
+
+    def _stand(self, line: _Line, throttle: Throttle) -> None:
+        """Let a relay stand otherwise from now on; the log hears when its breaker opens or closes, and only then."""
+        before, line.throttle = line.throttle, throttle
+        if throttle.open and not before.open:
+            others = [one.name for one in self._lines if one is not line and not one.throttle.open]
+            instead = f"{others[0]} takes over" if others else "nothing goes out"
+            logger.warning("no mail goes to %s for now, %s: %s", line.name, instead, throttle.plain)
+        elif before.open and not throttle.open:
+            logger.info("%s takes mail again", line.name)
 
     def _later(self, lines: Sequence[_Line]) -> Later:
         now = self._clock.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -9,12 +10,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from newsletter.core.reply import Effect, RelayAction, judge
-from newsletter.transport.base import Connection, Envelope, Relay, Security
+from newsletter.core.throttle import PAUSES
+from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay, Security
 from newsletter.transport.lent import Lent
 from newsletter.transport.pool import Later, Pool
 from newsletter.transport.smtp import connect
 from tests.conftest import FixedClock
 from tests.path.relay_habits import HABITS, HANG_UP, Habit, HabitServer, Session
+from tests.transport.pool_world import ABSENT, WRONG_LOGIN
 
 PEOPLE = 300
 CONNECTIONS = 6
@@ -247,3 +250,39 @@ def test_a_relay_that_goes_away_in_the_middle_is_replaced() -> None:
     assert first.accepted + second.accepted == EVERYBODY
     assert first.accepted.total() == Vanishing.most
     assert first.connections <= CONNECTIONS + 6
+
+
+def test_the_log_says_once_that_a_relay_is_away_and_once_that_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads only the log learns why the second relay works, and until when; however many messages there are."""
+    caplog.set_level(logging.INFO, logger="newsletter")
+    clock = FixedClock()
+    vanishing = Vanishing()
+    with HabitServer(Habit(), clock.monotonic) as second, HabitServer(vanishing, clock.monotonic) as first:
+        pool = make_pool(clock, first, second)
+        send_all(pool, clock)
+        [away] = caplog.records
+        assert away.levelno == logging.WARNING
+        assert away.getMessage().startswith(
+            f"no mail goes to 127.0.0.1:{first.port} for now, 127.0.0.1:{second.port} takes over: "
+        )
+        vanishing.most = 10 * PEOPLE
+        clock.turn(seconds=PAUSES[-1])
+        send_all(pool, clock)
+    [_, back] = caplog.records
+    assert (back.levelno, back.getMessage()) == (logging.INFO, f"127.0.0.1:{first.port} takes mail again")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"), [(WRONG_LOGIN, "It refuses the login."), (ABSENT, "Nobody is there.")], ids=["login", "gone"]
+)
+def test_the_log_says_when_nothing_goes_out(
+    trouble: ConnectFailure, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no relay is left that line says so, and a relay that stays away is told of once."""
+    clock = FixedClock()
+    relay = Relay(host="smtp.example.com", port=25, name="only")
+    pool = Pool([relay], connections=2, clock=clock, jitter=lambda: 0.0, dial=lambda _: trouble)
+    for _ in range(5):
+        pool.connect()
+        clock.turn(seconds=PAUSES[-1])
+    assert [one.getMessage() for one in caplog.records] == [f"no mail goes to only for now, nothing goes out: {words}"]
