@@ -116,7 +116,12 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
         return describe_instant(at, zone)  # type: ignore[arg-type]
 
     say(f"Delivery report: edition of {receipt.name}, “{edition.title}” ({receipt.tip})")
-    say(f"  {receipt.status.value}{': ' + edition.status_why if edition.status_why else ''}; tip: {edition.why}")
+    if edition.status_why:
+        # It may be several sentences, behind which nothing else could be found.
+        say(f"  {edition.standing}")
+        say(f"  tip: {edition.why}")
+    else:
+        say(f"  {receipt.status.value}; tip: {edition.why}")
     for further in _further(application, edition):
         say(f"  {further.kind.value}: {further.name}, “{further.title}” ({further.tip_slug})")
     say(f"  began {when(receipt.started_at)}")

@@ -207,7 +207,7 @@ class _Lines:
 
     def show(self, look: Look, speed: Speed) -> None:
         """Print what is due."""
-        from newsletter.core.live import lines, progress_words, troubles
+        from newsletter.core.live import in_a_line, troubles
 
         zone = self._application.cadence.zone
         # The same trouble with another time or number in it is no news.
@@ -217,7 +217,7 @@ class _Lines:
         now = self._application.clock.monotonic()
         if now >= self._next or look.ended or news:
             self._next = now + LINE_EVERY
-            line = "; ".join([progress_words(look, speed), *(one.rstrip(".") for one in lines(look, zone))])
+            line = in_a_line(look, speed, zone)
             if line != self._last:
                 say(one_line(line))
                 sys.stdout.flush()
@@ -262,7 +262,7 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
     for line in waits(look, zone):
         facts.add_row("waiting", Text(line))
     if look.status_why:
-        facts.add_row(look.status.value, Text(one_line(look.status_why), style="yellow"))
+        facts.add_row("why", Text(one_line(look.status_why), style="yellow"))
     return Group(head, bar, facts)
 
 

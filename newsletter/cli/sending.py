@@ -280,9 +280,11 @@ def _complain(edition: Edition, receipt: Receipt, done: Pass | None, *, stuck: b
         raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
     if stuck:
         waits = plural(receipt.open, "person waits", "people wait")
-        why = f": {edition.status_why.rstrip('.')}" if edition.status_why else ""
+        why = edition.status_why.rstrip(".")
+        # What the program has to say is long: it stands last.
+        how = f"{edition.standing}, and {waits}" if not why or edition.by_somebody else f"paused and {waits}: {why}"
         go_on = f"`newsletter edition resume {receipt.name}` goes on."
-        raise NewsletterError(f"The edition of {receipt.name} is paused and {waits}{why}. {go_on}")
+        raise NewsletterError(f"The edition of {receipt.name} is {how}. {go_on}")
     if done is None:
         return
     if done.trouble:
@@ -300,12 +302,16 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, twice a second.")] = False,
 ) -> None:
     """Show how an edition goes that is being sent, by whichever process: pace, mail servers, workers, who waits."""
+    from newsletter.core.edition import EditionStatus
+
     application = state(context).app
     with application.unit.read() as tx:
         edition = find_edition(tx, date)
     stop = threading.Event()
     with stopping(stop), screen(application, as_json=as_json) as show:
-        if not watch_until_quiet(application, edition, stop, show, patiently=True):
+        moves = watch_until_quiet(application, edition, stop, show, patiently=True)
+        # What is paused needs no service but a person, who is told behind the report.
+        if not moves and _look(application, edition)[0].status is not EditionStatus.PAUSED:
             warn("Nothing moves, and no service gives a sign of life: `newsletter run` or `edition send` goes on.")
     if as_json:
         return

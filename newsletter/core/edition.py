@@ -22,6 +22,19 @@ class EditionStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+def standing(status: EditionStatus, why: str) -> str:
+    """Say how an edition stands, and why, as part of a sentence: `paused: a typo`, `paused by ann`."""
+    why = why.rstrip(". ")
+    if why.casefold().startswith(status.value):
+        # People write "paused for a typo" of what they paused.
+        return status.value + why[len(status.value) :]
+    return f"{status.value}{' ' if why.startswith(_BY) else ': ' if why else ''}{why}"
+
+
+_BY = "by "
+"""How the reason begins when nobody gave one: it names the person, or the way."""
+
+
 class EditionKind(StrEnum):
     """What an edition is to the other ones of its date."""
 
@@ -60,6 +73,16 @@ class Edition:
     """The edition that it replaces or corrects."""
     local: bool = False
     """Whether it goes out in waves, by each reader's own clock."""
+
+    @property
+    def standing(self) -> str:
+        """Return the status with its reason, as part of a sentence."""
+        return standing(self.status, self.status_why)
+
+    @property
+    def by_somebody(self) -> bool:
+        """Tell whether the reason only says who, or by which way."""
+        return self.status_why.startswith(_BY)
 
     @property
     def name(self) -> str:

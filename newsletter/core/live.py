@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from newsletter.core.edition import EditionStatus
+from newsletter.core.edition import EditionStatus, standing
 from newsletter.core.worker_view import RelayView, WorkerView, clock_words, rate_words, span_words, together
 
 SPAN = 10.0
@@ -127,12 +127,12 @@ class Speed:
         return look.going / rate if rate and look.going else None
 
 
-def progress_words(look: Look, speed: Speed) -> str:
-    """Return one line: how far, how fast, how long yet."""
+def progress_words(look: Look, speed: Speed, *, why: bool = False) -> str:
+    """Return one line: how far, how fast, how long yet; where it stands still, that it does, and `why` if wanted."""
     share = f" ({look.reached * 100 // look.audience} %)" if look.audience else ""
     parts = [f"{look.reached:,} of {look.audience:,}{share}"]
     if look.status is not EditionStatus.SENDING:
-        parts.append(look.status.value)
+        parts.append(standing(look.status, look.status_why if why else ""))
     elif (rate := speed.per_second) is not None and look.left:
         parts.append(rate_words(rate))
         left = speed.seconds_left(look)
@@ -154,8 +154,12 @@ def counts_words(look: Look) -> str:
 
 def troubles(look: Look, zone: str) -> tuple[str, ...]:
     """Say what is wrong: why it stands still, what mail servers complain of, and who has fallen silent."""
-    said = [f"{look.status.value}: {look.status_why}"] if look.status_why else []
-    said += [f"{relay.name}: {relay.words(zone, look.at)}" for relay in look.relays if relay.trouble]
+    said = [standing(look.status, look.status_why)] if look.status_why else []
+    return (*said, *_complaints(look, zone))
+
+
+def _complaints(look: Look, zone: str) -> tuple[str, ...]:
+    said = [f"{relay.name}: {relay.words(zone, look.at)}" for relay in look.relays if relay.trouble]
     said += [f"{one.name}: {one.words(look.at)}" for one in look.workers if one.silent(look.at)]
     return tuple(said)
 
@@ -165,9 +169,10 @@ def waits(look: Look, zone: str) -> tuple[str, ...]:
     return tuple(one.words(zone, look.at) for one in look.waiting)
 
 
-def lines(look: Look, zone: str) -> tuple[str, ...]:
-    """Say what is to be known beside the progress."""
-    return (*troubles(look, zone), *waits(look, zone))
+def in_a_line(look: Look, speed: Speed, zone: str) -> str:
+    """Say all of it on one line: how far it is, and what is to be known beside that."""
+    beside = (one.rstrip(".") for one in (*_complaints(look, zone), *waits(look, zone)))
+    return "; ".join([progress_words(look, speed, why=True), *beside])
 
 
 def to_dict(look: Look, speed: Speed) -> dict[str, object]:

@@ -240,9 +240,8 @@ def _about_edition(one: Story, told: set[tuple[AlertKind, str]], now: datetime) 
     if not receipt.balances:
         yield f"The report of {name} does not add up: the gap is {receipt.gap:,}. Run `newsletter db check`."
     if one.edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, name) not in told:
-        why = f": {one.edition.status_why}" if one.edition.status_why else ""
         who = "1 person waits" if receipt.open == 1 else f"{receipt.open:,} people wait"
-        yield f"The edition of {name} is paused{why}, and {who}. `newsletter edition resume {name}` goes on."
+        yield f"The edition of {name} is {one.edition.standing}, and {who}. `newsletter edition resume {name}` goes on."
     if receipt.uncertain and now - one.edition.started_at < UNCERTAIN_STANDS:
         cancelled = one.edition.status is EditionStatus.CANCELLED
         yield f"In the edition of {name}: {uncertain_sentence(receipt.uncertain, name, cancelled=cancelled)}"

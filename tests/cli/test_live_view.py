@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -158,6 +159,21 @@ def test_watch_shows_the_report_at_the_end(home: Home, world: World) -> None:
     assert ran.code == 0
     assert "6 of 6 (100 %), finished" in ran.out
     assert "6 of 6 handed to your mail provider" in ran.out
+
+
+def test_watch_of_a_paused_edition(home: Home, world: World) -> None:
+    """It says once that it is paused and who did it, and then what a person can do; a service would not help."""
+    assert home.run("edition", "pause", "last").code == 0
+    ran = home.run("edition", "watch", "last")
+    first, *rest = ran.out.splitlines()
+    assert (ran.code, ran.err) == (0, "")
+    assert re.fullmatch(r"0 of 6 \(0 %\), paused by \S+; 6 people wait until it is resumed", first)
+    assert re.fullmatch(r"  paused by \S+", rest[1])
+    assert rest[2].startswith("  tip: ")
+    assert rest[-1].endswith(
+        "is paused and 6 people wait: `newsletter edition resume " + world.wrong.name + "` goes on."
+    )
+    assert re.search(r"is paused by \S+, and 6 people wait\. `", home.run("edition", "send", "last").err)
 
 
 def test_a_quota_in_the_way(home: Home, world: World) -> None:

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.edition import EditionStatus
-from newsletter.core.live import Cause, Look, Speed, Waiting, counts_words, lines, progress_words, to_dict, troubles
+from newsletter.core.live import (
+    Cause,
+    Look,
+    Speed,
+    Waiting,
+    counts_words,
+    in_a_line,
+    progress_words,
+    to_dict,
+    troubles,
+    waits,
+)
 from newsletter.core.worker_view import RelayView, WorkerView, rate_words, read_rate, read_relays, span_words, together
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
@@ -65,6 +76,23 @@ def test_standing_still() -> None:
     assert troubles(paused, ZONE) == ("paused: a typo",)
 
 
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("a typo", "paused: a typo"),
+        ("by ann", "paused by ann"),
+        ("Paused for a typo.", "paused for a typo"),
+        ("Too many were refused. Is this an old list?", "paused: Too many were refused. Is this an old list?"),
+        ("", "paused"),
+    ],
+)
+def test_a_line_says_once_that_it_stands_still(why: str, said: str) -> None:
+    """How it stands and why is one thing, said once, and who waits comes behind it."""
+    waiting = (Waiting(cause=Cause.PAUSED, people=400),)
+    paused = replace(LOOK, status=EditionStatus.PAUSED, status_why=why, waiting=waiting)
+    assert in_a_line(paused, paced(), ZONE) == f"600 of 1,000 (60 %), {said}; 400 people wait until it is resumed"
+
+
 def test_the_rate_is_of_the_last_seconds() -> None:
     """What was fast a minute ago says nothing: the rate is that of the last ten seconds."""
     speed = paced(*((float(second), 100 * second) for second in range(60)))
@@ -102,7 +130,7 @@ def test_waits_in_words() -> None:
             Waiting(cause=Cause.PAUSED, people=2),
         ),
     )
-    assert lines(look, ZONE) == (
+    assert waits(look, ZONE) == (
         "30 people wait for another try, the next at 09:05:00.",
         "1 person waits for the hour of their own zone, the next at 21:00:00 (Asia/Tokyo).",
         "200 people wait for a quota until 09:40:00.",

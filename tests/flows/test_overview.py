@@ -234,3 +234,12 @@ def test_a_service_that_was_stopped_is_not_alive(well: Unit) -> None:
     with well.write() as tx:
         installations.stopped(tx, "test 1")
     assert not any(part.alive for part in look(well).parts.values())
+
+
+def test_an_edition_that_somebody_paused_without_a_word(well: Unit) -> None:
+    """Who did it is then all there is to say."""
+    edition = begin_edition(well, date(2026, 11, 3))
+    with well.write() as tx:
+        editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why="by ann")
+    [need] = look(well).needs
+    assert need.startswith("The edition of 2026-11-03 is paused by ann, and 1 person waits.")
