@@ -112,7 +112,8 @@ def _read_env_file(env_file: Path, mistakes: list[str]) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        mistakes.append(f"{env_file}: cannot be read ({error}); make it a UTF-8 text file this user may read")
+        why = error.strerror if isinstance(error, OSError) else error
+        mistakes.append(f"{env_file}: cannot be read ({why}); make it a UTF-8 text file this user may read")
         return {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.error or (binding.key and binding.value is None):

@@ -125,6 +125,12 @@ def test_unreadable_env_file_is_a_mistake(tmp_path: Path) -> None:
     assert "cannot be read" in mistakes(tmp_path)[0]
 
 
+def test_a_folder_in_the_place_of_the_env_file_is_a_mistake(tmp_path: Path) -> None:
+    """It is told in words, without the number of the system's error."""
+    (tmp_path / ".env").mkdir()
+    assert mistakes(tmp_path)[0].startswith(f"{tmp_path / '.env'}: cannot be read (Is a directory); make it")
+
+
 def test_empty_counts_as_unset(tmp_path: Path) -> None:
     """`KEY=` gives the default, and does not hide what the file says."""
     (tmp_path / ".env").write_text("NEWSLETTER_NAME=file\nNEWSLETTER_GRACE_HOURS=\n")

@@ -11,6 +11,8 @@ import typer
 from newsletter.cli.caught_up import caught_up_json, say_caught_up
 from newsletter.cli.context import State, state
 from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say
+from newsletter.cli.paths import is_folder, look_at
+from newsletter.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,8 @@ def backup(
 
     here = state(context)
     now = here.app.clock.now()
+    if file is not None:
+        look_at(file)
     done = back_up(here.app.engine, file, folder=_folder(here), environ=here.environ, now=now)
     if as_json:
         print_json({"file": done.file, "size": done.size})
@@ -104,7 +108,11 @@ def _folder(here: State) -> Path:
 def _absolute(url: str, home: Path) -> str:
     """Let the path of a SQLite URL be relative to the folder of the settings, as it is in the settings."""
     head, path = url[:10], url[10:]
-    return f"{head}{home / path}" if head == "sqlite:///" and path else url
+    if head != "sqlite:///" or not path:
+        return url
+    if is_folder(home / path):
+        raise InputError(f"{home / path} is a folder; name the file to write")
+    return f"{head}{home / path}"
 
 
 def _progress(*, quiet: bool) -> Callable[[str, int], None]:

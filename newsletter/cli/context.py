@@ -28,8 +28,10 @@ class State:
     @cached_property
     def settings(self) -> Settings:
         """The settings; raises `InputError` with every mistake, or with the one that nothing was set up here."""
+        from newsletter.cli.paths import check_home
         from newsletter.config import load_settings
 
+        check_home(self.home)
         try:
             return load_settings(self.environ, self.home)
         except InputError as error:

@@ -13,6 +13,7 @@ import typer
 
 from newsletter.cli.context import State, state
 from newsletter.cli.output import Json, one_line, plural, print_json, say, say_beside
+from newsletter.cli.paths import check_home
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _examine(here: State) -> Iterator[Finding]:
     from newsletter.cli.examine_database import database
     from newsletter.cli.examine_signing import signing
 
+    # A folder that cannot be one is a slip of the hand, and no finding about an installation.
+    check_home(here.home)
     try:
         application = here.app
     except InputError as error:

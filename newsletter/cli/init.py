@@ -18,6 +18,7 @@ import typer
 
 from newsletter.cli.context import State, state
 from newsletter.cli.output import say, warn
+from newsletter.cli.paths import check_home
 
 if TYPE_CHECKING:
     from newsletter.config import Settings
@@ -61,6 +62,7 @@ def init(
     }
     known = state(context)
     here = State(home=folder.absolute() if folder else known.home, environ=known.environ)
+    check_home(here.home)
     # What is made here holds addresses and keys: nobody but its owner gets to read it.
     os.umask(0o077)
     _Setup(here, {key: value.strip() for key, value in given.items() if value.strip()}).run()

@@ -50,6 +50,31 @@ def cells_of(text: str) -> int:
     )
 
 
+def padded(text: str, width: int) -> str:
+    """Return a text with blanks behind it, so many cells wide in all."""
+    return text + " " * (width - cells_of(text))
+
+
+def fold_words(text: str, width: int) -> list[str]:
+    """Break a text into lines between its words; one that is longer than a line stays whole.
+
+    Chinese and Japanese have no blanks between words: a longer word of theirs is broken anywhere.
+    """
+    lines: list[str] = []
+    line = ""
+    for word in filter(None, text.split(" ")):
+        pieces = [word]
+        if cells_of(word) > width and any(cells_of(letter) > 1 for letter in word):
+            pieces = _fold(word, width)
+        for piece in pieces:
+            if line and cells_of(f"{line} {piece}") > width:
+                lines.append(line)
+                line = piece
+            else:
+                line = f"{line} {piece}" if line else piece
+    return [*lines, line] if line else lines
+
+
 def _widths(columns: Sequence[Sequence[str]], width: int | None) -> list[int]:
     """Give each column what it wants, and take from the widest what is too much."""
     widths = [max(map(cells_of, cells)) for cells in columns]

@@ -156,7 +156,8 @@ def _run() -> int:
 
 def _explain(error: typer.BadParameter) -> None:
     """Say what is wrong with the words of a command, as every other error is said; without any words, how it goes."""
-    words = error.format_message()
+    # The library behind typer puts the kind of its own error before the words; a person has no use for it.
+    words = error.format_message().replace(": Value error, ", ": ", 1)
     if words.startswith("Usage:"):
         warn(words)
     else:

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
@@ -98,12 +97,14 @@ def terminal_width() -> int | None:
 
 def say_beside(label: str, text: str, *, cells: int) -> None:
     """Print a text beside its label of so many cells; folded on a terminal, whole in a file or a pipe."""
+    from newsletter.cli.layout import fold_words
+
     lines = [text]
     width = terminal_width()
     if width is not None:
         # A longer word is left to the terminal, from which it can be copied whole.
         room = max(LEAST_TEXT, min(WIDEST, width) - cells)
-        lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [text]
+        lines = fold_words(text, room) or [text]
     for number, line in enumerate(lines):
         say((label if number == 0 else " " * cells) + line)
 

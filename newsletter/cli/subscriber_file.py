@@ -16,6 +16,7 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.output import Json, plural, print_json, say, warn
+from newsletter.cli.paths import is_folder, look_at
 from newsletter.cli.subscriber_lookup import known, pairs
 from newsletter.errors import InputError
 
@@ -70,7 +71,7 @@ def import_file(
     wanted = pairs("--map", mapping or ())
     # All that was loaded so far stays: to look through it for garbage again and again costs a sixth of a long import.
     gc.freeze()
-    if file.is_dir():
+    if is_folder(file):
         raise InputError(f"{file} is a folder; name the CSV file")
     rejected = _Rejected(file.with_suffix(".rejected.csv"), write=not dry_run)
     with _opened(file) as stream, rejected, _progress(stream, file, quiet=as_json) as progress:
@@ -102,6 +103,8 @@ def import_file(
 def _opened(file: Path) -> Iterator[BinaryIO]:
     try:
         stream = file.open("rb")
+        # A file may be opened that cannot be read.
+        stream.peek(1)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from error
     with stream:
@@ -266,9 +269,9 @@ def _export_person(context: typer.Context, email: str) -> None:
 @contextmanager
 def _replaced(file: Path, *, overwrite: bool) -> Iterator[TextIO]:
     """Give a file that appears under its name only when it is complete."""
-    if file.is_dir():
+    if is_folder(file):
         raise InputError(f"{file} is a folder; name the file to write")
-    if file.exists() and not overwrite:
+    if look_at(file) is not None and not overwrite:
         raise InputError(f"{file} exists; --overwrite replaces it")
     part = file.with_name(file.name + ".part")
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from newsletter.cli.context import state
+from newsletter.cli.layout import cells_of, padded
 from newsletter.cli.output import Json, plural, print_json, say, say_beside, table
 from newsletter.cli.subscriber_file import ExportedState
 from newsletter.cli.subscriber_lookup import known
@@ -117,10 +118,10 @@ def _print_person(person: Subscriber, address: Address, zone: str) -> None:
         ("on the list", f"since {describe_instant(person.created_at, zone)}"),
         *((name, value) for name, value in person.fields.items()),
     ]
-    width = max(len(name) for name, value in lines if value) + 2
+    width = max(cells_of(_plain(name)) for name, value in lines if value) + 2
     for name, value in lines:
         if value:
-            say_beside(_plain(f"{name:<{width}}"), _plain(value), cells=width)
+            say_beside(padded(_plain(name), width), _plain(value), cells=width)
 
 
 def _print_consents(said: Sequence[Consent], zone: str) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from newsletter.cli.context import State, state
 from newsletter.cli.output import one_line, plural, say, warn
+from newsletter.cli.paths import is_folder
 from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def add(
 ) -> None:
     """Add tips from files; a file whose slug is known updates that tip until it has gone out."""
     for path in files:
-        if path.is_dir():
+        if is_folder(path):
             raise InputError(f"{path} is a folder; `newsletter tip import {path}` takes every .md file in it")
     _queue(state(context), [_read(path) for path in files])
 
@@ -79,7 +80,7 @@ def import_folder(
     """Add every tip of a folder, in the order of the file names: all of them, or none when one has a fault."""
     paths: list[Path] = []
     for folder in folders:
-        if not folder.is_dir():
+        if not is_folder(folder):
             paths.append(folder)
             continue
         try:

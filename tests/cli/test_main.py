@@ -11,12 +11,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from newsletter.cli.layout import cells_of, fold_words
 from newsletter.cli.main import main
 from newsletter.cli.output import print_json, say, sentence, speak_plainly
 from tests.cli.conftest import Home
 
 PROGRAM = [sys.executable, "-m", "newsletter"]
+TOO_LONG = "a" * 300
+"""No file system has names of so many letters."""
 
 
 @pytest.mark.parametrize(
@@ -27,6 +32,14 @@ PROGRAM = [sys.executable, "-m", "newsletter"]
         (("slot", "skip"), "Missing argument 'DATE'."),
         (("tip", "move", "a"), "Say where to: one of --before TIP, --first and --last."),
         (("slot", "skip", "soon"), "'soon' is not a date"),
+        (
+            ("dkim", "keygen", "--bits", "1024"),
+            "Invalid value for '--bits': '1024' is not one of '2048', '3072', '4096'.",
+        ),
+        (
+            ("subscriber", "import", "a.csv", "--as", "dead"),
+            "Invalid value for '--as': 'dead' is not one of 'active', ",
+        ),
     ],
 )
 def test_every_wrong_word_is_told_in_one_way(home: Home, words: tuple[str, ...], said: str) -> None:
@@ -71,6 +84,66 @@ def test_a_folder_without_settings_is_named(
     assert f"There is no .env in {tmp_path}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("people.csv", "people.csv is a file; name the folder"),
+        ("people.csv/inside", "inside cannot be used (Not a directory)"),
+        (TOO_LONG, "cannot be used (File name too long)"),
+    ],
+    ids=["a file", "in a file", "too long"],
+)
+@pytest.mark.parametrize("words", [("status",), ("doctor",), ("init",), ("init", "{}")], ids=" ".join)
+def test_what_cannot_be_a_folder_is_no_home(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    words: tuple[str, ...],
+    name: str,
+    said: str,
+) -> None:
+    """A file where the folder of the newsletter is wanted is a slip of the hand: one sentence, and nothing is made."""
+    (tmp_path / "people.csv").write_text("email\n")
+    wrong = str(tmp_path / name)
+    option = [] if "{}" in words else ["-C", wrong]
+    monkeypatch.setattr(sys, "argv", ["newsletter", *option, *(one.format(wrong) for one in words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    heard = capsys.readouterr()
+    assert (ended.value.code, heard.out, heard.err.count("\n")) == (2, "", 1)
+    assert said in heard.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "people.csv"]
+
+
+@pytest.mark.parametrize("name", ["people.csv/inside", TOO_LONG], ids=["in a file", "too long"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("subscriber", "import", "{}"),
+        ("subscriber", "export", "{}"),
+        ("tip", "add", "{}"),
+        ("tip", "import", "{}"),
+        ("tip", "preview", "one-idea", "--to", "{}"),
+        ("delivery", "list", "--csv", "{}"),
+        ("db", "backup", "{}"),
+        ("db", "copy", "--to", "sqlite:///{}"),
+        ("dkim", "keygen", "--out", "{}"),
+    ],
+    ids=" ".join,
+)
+def test_a_path_at_which_nothing_can_stand_is_a_mistake(home: Home, words: tuple[str, ...], name: str) -> None:
+    """Whatever a command reads or writes, it is one sentence without the words of the system's own errors."""
+    (home.folder / "people.csv").write_text("email\n")
+    assert home.run("tip", "add", "-", stdin="---\ntitle: One idea\n---\n\nOne idea.\n").code == 0
+    before = sorted(home.folder.iterdir())
+    done = home.run(*(one.format(home.folder / name) for one in words))
+    assert (done.code, done.out, done.err.count("\n")) == (1 if "keygen" in words else 2, "", 1)
+    assert "(Not a directory)" in done.err or "(File name too long)" in done.err or ": Not a directory" in done.err
+    assert "[Errno" not in done.err
+    assert sorted(home.folder.iterdir()) == before
+
+
 @pytest.mark.parametrize("words", [("tip", "list", "--json"), ("queue",), ("--help",)])
 def test_a_reader_who_goes_away_gets_no_trace(home: Home, words: tuple[str, ...]) -> None:
     """`| head -1` is no mistake of anybody: no words, and the exit code of the command."""
@@ -111,3 +184,26 @@ def test_ctrl_c_ends_a_command_in_one_line(home: Home) -> None:
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "newsletter: Stopped. What was not finished was taken back.\n"
     assert json.loads(home.run("tip", "list", "--json").out) == []
+
+
+def test_a_label_in_wide_letters_keeps_the_column(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters that take two cells of the terminal count twice: what stands beside them begins in one column."""
+    people = "email,名前,town\nann@example.com,山田太郎山田太郎山田太郎山田太郎山田太郎山田太郎,Ulm\n"
+    file = home.folder / "people.csv"
+    file.write_text(people, encoding="utf-8")
+    assert home.run("subscriber", "import", str(file)).code == 0
+    shown = home.run("subscriber", "show", "ann@example.com").out.splitlines()
+    [wide] = [line for line in shown if line.startswith("名前")]
+    [narrow] = [line for line in shown if line.startswith("town")]
+    assert cells_of(wide.partition("山")[0]) == narrow.index("Ulm")
+
+
+@given(
+    st.lists(st.text(st.sampled_from("ab日本語"), min_size=1, max_size=30), min_size=1, max_size=12),
+    st.integers(20, 60),
+)
+def test_words_are_folded_by_cells(words: list[str], width: int) -> None:
+    """Nothing is lost, and no line is wider than it may be but for one long word of narrow letters."""
+    lines = fold_words(" ".join(words), width)
+    assert "".join(lines).replace(" ", "") == "".join(words)
+    assert all(cells_of(line) <= width or (line.isascii() and " " not in line) for line in lines)
