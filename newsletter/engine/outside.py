@@ -63,7 +63,8 @@ class AlertCommand:
         except subprocess.TimeoutExpired:
             logger.error("the alert command took longer than %g s and was ended", self.timeout)  # noqa: TRY400
         except (OSError, ValueError) as error:
-            logger.error("the alert command cannot be run (%s); check NEWSLETTER_ALERT_COMMAND", error)  # noqa: TRY400
+            why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            logger.error("the alert command cannot be run (%s); check NEWSLETTER_ALERT_COMMAND", why)  # noqa: TRY400
         else:
             if done.returncode:
                 said = " ".join((done.stdout or "").split())[:_LONGEST_OUTPUT]

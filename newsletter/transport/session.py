@@ -116,8 +116,8 @@ def _context(relay: Relay) -> ssl.SSLContext:
     try:
         return _trust(relay.ca_file)
     except (OSError, ssl.SSLError) as trouble:
-        reply = Reply(phase=Phase.STARTTLS, enhanced="5.7.5", text=f"CA file: {trouble}")
-        raise _Refused(reply, f"The certificate file {relay.ca_file} cannot be used: {trouble}.") from trouble
+        reply = Reply(phase=Phase.STARTTLS, enhanced="5.7.5", text=f"CA file: {trouble.strerror}")
+        raise _Refused(reply, f"The certificate file {relay.ca_file} cannot be used: {trouble.strerror}.") from trouble
 
 
 @functools.lru_cache(maxsize=4)
@@ -294,4 +294,5 @@ def _reason(trouble: Exception) -> str:
         return "it does not answer"
     if isinstance(trouble, smtplib.SMTPServerDisconnected):
         return "it hung up without a greeting"
-    return str(trouble) or type(trouble).__name__
+    words = trouble.strerror if isinstance(trouble, OSError) else None
+    return words or str(trouble) or type(trouble).__name__

@@ -189,4 +189,5 @@ def _left_in(sock: socket.socket, reader: BufferedReader) -> bytes:
 def _words(trouble: Exception, doing: str) -> str:
     if isinstance(trouble, TimeoutError | BlockingIOError):
         return f"time-out during {doing}"
-    return f"connection lost during {doing}: {trouble}"
+    words = trouble.strerror if isinstance(trouble, OSError) else None
+    return f"connection lost during {doing}: {words or trouble}"

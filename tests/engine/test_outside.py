@@ -39,7 +39,7 @@ def test_the_command_is_handed_the_text_twice(tmp_path: Path, monkeypatch: pytes
     ("line", "said"),
     [
         ("false", "failed with exit code 1"),
-        ("no-such-command --now", "cannot be run"),
+        ("no-such-command --now", "cannot be run (no-such-command: No such file or directory);"),
         ("'unbalanced", "cannot be run"),
         ("sh -c 'echo oh no; exit 3'", "exit code 3: oh no"),
     ],

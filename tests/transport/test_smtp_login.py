@@ -77,7 +77,7 @@ def test_a_server_without_xoauth2_gets_no_token() -> None:
 @pytest.mark.parametrize(
     ("line", "words", "relay"),
     [
-        ("no-such-command-anywhere", "cannot be run", RelayAction.STOP),
+        ("no-such-command-anywhere", "(no-such-command-anywhere: No such file or directory)", RelayAction.STOP),
         ("'unbalanced", "cannot be run", RelayAction.STOP),
         (python("print()"), "printed no token", RelayAction.STOP),
         (python("print('two words')"), "not a token", RelayAction.STOP),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,7 @@ def test_content_that_could_not_be_written_was_not_delivered(act: Act) -> None:
         reply = connection.send(large)
     assert (reply.phase, reply.code, reply.may_be_delivered) == (Phase.DATA, 0, False)
     assert judge(reply).effect is Effect.REQUEUE
+    assert "[Errno" not in reply.text
     assert connection.needs_recycling
 
 
@@ -435,6 +437,7 @@ def test_a_password_that_the_protocol_cannot_carry_is_a_value() -> None:
         ("relay..example.org", 25, "the host name does not resolve"),
         ("x" * 64 + ".example.org", 25, "the host name does not resolve"),
         ("127.0.0.1", 99_999, "cannot be reached"),
+        ("255.255.255.255", 25, "cannot be reached: Network is unreachable."),
     ],
 )
 @pytest.mark.parametrize("security", list(Security))
@@ -447,6 +450,15 @@ def test_a_server_that_is_not_there_is_a_value(host: str, port: int | None, word
     assert isinstance(failure, ConnectFailure)
     assert words in failure.plain
     assert judge(failure.reply).relay is RelayAction.BACK_OFF
+
+
+def test_a_certificate_file_that_cannot_be_used_is_named_in_words(tmp_path: Path) -> None:
+    """What the system says of it is told without the number of its error."""
+    file = tmp_path / "ca.pem"
+    relay = Relay(host="127.0.0.1", port=25, security=Security.TLS, ca_file=str(file))
+    failure = connect(relay, monotonic=lambda: 0.0)
+    assert isinstance(failure, ConnectFailure)
+    assert failure.plain == f"The certificate file {file} cannot be used: No such file or directory."
 
 
 def test_the_password_does_not_print() -> None:
