@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -34,8 +34,15 @@ def copy_sqlite(database: Database, to: Path) -> None:
             os.fsync(written.fileno())
         part.rename(to)
     except (OSError, sqlite3.Error) as error:
-        part.unlink(missing_ok=True)
-        raise Stop(f"The database cannot be copied to {to} ({error}); nothing was changed.") from error
+        _remove(part)
+        why = error.strerror if isinstance(error, OSError) else error
+        raise Stop(f"The database cannot be copied to {to} ({why}); nothing was changed.") from error
     except DBAPIError as error:
-        part.unlink(missing_ok=True)
+        _remove(part)
         raise (translate(error) or error) from error
+
+
+def _remove(part: Path) -> None:
+    """Remove what was begun; where that cannot be done either, the first error is the one to be told."""
+    with suppress(OSError):
+        part.unlink(missing_ok=True)

@@ -76,7 +76,7 @@ def _next_of(wanted: Select[tuple[int, int]]) -> Select[tuple[int, int]]:
 _NEXT = _next_of(_CLAIMABLE)
 _THAT = _next_of(_CLAIMABLE.where(_IS))
 _ANY = _CLAIMABLE.limit(1)
-_CLAIM = update(block).where(_IS).values(owner=_WHO, lease_until=_UNTIL)
+_CLAIM = update(block).where(_IS).values(owner=_WHO, lease_until=_UNTIL, begun=True)
 
 
 def claim(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta, only: BlockId | None = None) -> BlockId | None:
@@ -161,7 +161,7 @@ _CLOSE = (
             delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.SENDING.value]),
         ),
     )
-    .values(state="closed", owner=None, lease_until=None)
+    .values(state="closed", owner=None, lease_until=None, begun=False)
 )
 _OPEN = select(block.c.number).where(_IS_OPEN)
 

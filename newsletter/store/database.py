@@ -24,7 +24,7 @@ from newsletter.store.unit import Committed, Unit, translate
 Database = Engine
 """What a URL names: opened for transactions by `open_unit`, created and upgraded by `store/upgrade.py`."""
 
-HEAD = "0004"
+HEAD = "0005"
 """The schema revision this version of the program works with."""
 
 BUSY_MS = 30_000
@@ -125,6 +125,8 @@ def _there(path: Path) -> bool:
     except PermissionError as error:
         message = f"The folder of the database may not be entered by this user: check who owns {path.parent}."
         raise Stop(message) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be a database ({error.strerror}); check NEWSLETTER_DATABASE_URL.") from error
 
 
 def open_unit(engine: Engine, *, committed: Committed | None = None) -> Unit:

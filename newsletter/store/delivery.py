@@ -223,7 +223,11 @@ def next_due(tx: Tx) -> datetime | None:
     query = (
         select(func.min(delivery.c.next_attempt_at))
         .join(edition, edition.c.id == delivery.c.edition_id)
-        .where(delivery.c.state == DeliveryState.DEFERRED.value, edition.c.status == EditionStatus.SENDING.value)
+        .where(
+            delivery.c.next_attempt_at.is_not(None),
+            delivery.c.state == DeliveryState.DEFERRED.value,
+            edition.c.status == EditionStatus.SENDING.value,
+        )
     )
     found: datetime | None = tx.execute(query).scalar()
     return found
@@ -246,7 +250,11 @@ def retry_now(tx: Tx, of: EditionId, *, now: datetime) -> int:
     """Make every deferred delivery of an edition due at once; return how many."""
     done = tx.execute(
         update(delivery)
-        .where(delivery.c.edition_id == of, delivery.c.state == DeliveryState.DEFERRED.value)
+        .where(
+            delivery.c.edition_id == of,
+            delivery.c.next_attempt_at.is_not(None),
+            delivery.c.state == DeliveryState.DEFERRED.value,
+        )
         .values(next_attempt_at=now - timedelta(seconds=1)),
     )
     return done.rowcount

@@ -80,6 +80,7 @@ def _next_attempt(tx: Tx, of: EditionId) -> datetime | None:
     found: datetime | None = tx.execute(
         select(func.min(delivery.c.next_attempt_at)).where(
             delivery.c.edition_id == of,
+            delivery.c.next_attempt_at.is_not(None),
             delivery.c.state == DeliveryState.DEFERRED.value,
             # Of those who wait for an earlier outcome it says when that is looked at, which is no try.
             delivery.c.attempts > 0,

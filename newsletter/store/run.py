@@ -13,15 +13,15 @@ from datetime import datetime
 from functools import cache
 from operator import attrgetter
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Select,
     TableValuedAlias,
     Text,
     Update,
-    and_,
     bindparam,
     case,
     cast,
@@ -29,6 +29,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -39,7 +40,7 @@ from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.store.among import among
 from newsletter.store.block import BlockId
 from newsletter.store.delivery import from_row
-from newsletter.store.schema import delivery, edition, subscriber
+from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 from newsletter.store.worker import WorkerId
 
@@ -281,18 +282,30 @@ def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *
         )
 
 
+# Found by way of the few blocks in which anything can be marked: an index of the marked would cost more at every mark.
+_MARKED = select(delivery).where(
+    tuple_(delivery.c.edition_id, delivery.c.block).in_(
+        select(block.c.edition_id, block.c.number).where(block.c.begun)
+    ),
+    delivery.c.state == DeliveryState.SENDING.value,
+)
+
+
 def marked_by(tx: Tx, who: WorkerId) -> Sequence[Delivery]:
     """Return what a worker had marked and nobody settled."""
-    query = select(delivery).where(delivery.c.state == DeliveryState.SENDING.value, delivery.c.worker == who)
-    return [from_row(row) for row in tx.execute(query.order_by(delivery.c.id))]
+    return _in_order(tx, _MARKED.where(delivery.c.worker == who))
 
 
 def marked_by_none_of(tx: Tx, living: Sequence[WorkerId], *, before: datetime | None = None) -> Sequence[Delivery]:
     """Return what is marked and belongs to none of the workers given; those marked before a time, if one is given."""
-    conditions = [delivery.c.state == DeliveryState.SENDING.value]
+    query = _MARKED
     if living:
-        conditions.append(or_(delivery.c.worker.is_(None), delivery.c.worker.not_in(living)))
+        query = query.where(or_(delivery.c.worker.is_(None), delivery.c.worker.not_in(living)))
     if before is not None:
-        conditions.append(delivery.c.last_attempt_at < before)
-    query = select(delivery).where(and_(*conditions)).order_by(delivery.c.id)
-    return [from_row(row) for row in tx.execute(query)]
+        query = query.where(delivery.c.last_attempt_at < before)
+    return _in_order(tx, query)
+
+
+def _in_order(tx: Tx, query: Select[Any]) -> Sequence[Delivery]:
+    # Asked to sort, SQLite would read the whole table in that order.
+    return sorted((from_row(row) for row in tx.execute(query)), key=attrgetter("id"))

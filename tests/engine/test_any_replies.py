@@ -18,6 +18,7 @@ from newsletter.core.edition import Edition, EditionStatus
 from newsletter.engine.send import Sender
 from newsletter.flows import hold
 from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import report
@@ -29,7 +30,7 @@ from newsletter.transport.base import ConnectFailure
 from tests.conftest import FixedClock
 from tests.engine.conftest import TUESDAY, add_people, add_tip, first_slot, make_sender, work
 from tests.engine.scripted import ABSENT, ANSWERS, TAKEN, WRONG_LOGIN, Answer, Server
-from tests.store.delivery_world import claimable
+from tests.store.delivery_world import LEASE
 
 PEOPLE = 4
 ROUNDS = 200
@@ -82,7 +83,7 @@ def die(unit: Unit, sender: Sender) -> None:
     now = sender.clock.now()
     with unit.write() as tx:
         who = workers.start(tx, name="one that dies", machine="", now=now)
-        for one in claimable(tx, who, now=now):
+        while (one := blocks.claim(tx, who, now=now, lease=LEASE)) is not None:
             runs.mark(tx, runs.queued(tx, one)[:1], who=who, now=now)
     sender.recover()
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -22,6 +22,7 @@ from newsletter.engine.journal import Journal
 from newsletter.engine.send import Sender
 from newsletter.engine.service import send_until_idle
 from newsletter.errors import NotNow
+from newsletter.store import block as blocks
 from newsletter.store import installation
 from newsletter.store import run as runs
 from newsletter.store import worker as workers
@@ -211,6 +212,7 @@ def test_a_database_that_fails_while_journals_are_adopted(
         identity = installation.get(tx).identity
         for row in tx.execute(select(delivery.c.id)).scalars().all():
             dead = workers.start(tx, name="dead", machine="test machine", now=clock.now())
+            blocks.claim(tx, dead, now=clock.now(), lease=timedelta(seconds=30))
             runs.mark(tx, [row], who=dead, now=clock.now())
             Journal.open(sender.journals, identity=identity, worker=dead, tracks=1, machine=sender.machine).close(
                 keep=True

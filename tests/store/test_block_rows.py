@@ -131,3 +131,23 @@ def test_a_block_is_closed_when_nobody_waits(rows: Rows) -> None:
         assert list(blocks.close_done(tx, rows.blocks)) == [rows.blocks[1]]
         assert blocks.any_open(tx, rows.world.wrong.id)
     assert open_blocks(rows) == [rows.blocks[1]]
+
+
+def test_a_block_is_begun_from_its_first_claim_to_its_end(rows: Rows) -> None:
+    """Whoever looks for what the dead had marked finds every block that anybody ever had, and no other."""
+    assert begun(rows) == []
+    rows.claim(rows.ann)
+    assert begun(rows) == [0]
+    with rows.unit.write() as tx:
+        blocks.release_all(tx)
+    assert begun(rows) == [0]
+    rows.world.settle(rows.world.wrong, DeliveryState.ACCEPTED, *range(5))
+    with rows.unit.write() as tx:
+        blocks.close_done(tx, rows.blocks)
+    assert begun(rows) == []
+
+
+def begun(rows: Rows) -> list[int]:
+    """Return the numbers of the blocks in which something may be marked."""
+    with rows.unit.read() as tx:
+        return list(tx.execute(select(block.c.number).where(block.c.begun).order_by(block.c.number)).scalars())

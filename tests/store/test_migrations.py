@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, select, text
 
 from newsletter.errors import InputError, Stop
 from newsletter.store.database import HEAD, connect, current_revision, open_unit
-from newsletter.store.schema import metadata
+from newsletter.store.run import marked_by
+from newsletter.store.schema import block, delivery, edition, metadata, slot, tip
 from newsletter.store.upgrade import upgrade
+from newsletter.store.worker import WorkerId
+
+THEN = datetime(2026, 11, 3, 14, tzinfo=UTC)
 
 
 def describe(engine: Engine) -> dict[str, object]:
@@ -102,3 +107,45 @@ def test_other_urls_are_refused(url: str) -> None:
     """Only SQLite and PostgreSQL are spoken."""
     with pytest.raises(InputError, match="DATABASE_URL"):
         connect(url)
+
+
+def test_no_index_asks_for_the_state_of_a_delivery(database_url: str) -> None:
+    """It changes twice in every row; on PostgreSQL an index that asks for it makes each change one of all indexes."""
+    engine = connect(database_url)
+    indexes = inspect(engine).get_indexes("delivery")
+    engine.dispose()
+    assert {one["name"] for one in indexes} >= {"ix_delivery_deferred", "ix_delivery_later"}
+    assert [one for one in indexes if "state" in str(one)] == []
+
+
+def test_what_was_under_way_at_an_upgrade_is_found(tmp_path: Path) -> None:
+    """A message that an older version had marked when it died is settled by this one."""
+    engine = connect(f"sqlite:///{tmp_path}/newsletter.db")
+    upgrade(engine, target="0004")
+    with engine.begin() as tx:
+        day = THEN.date()
+        tx.execute(slot.insert().values(date=day, sends_at=THEN, extra=False, state="frozen", changed_at=THEN))
+        tx.execute(
+            tip.insert().values(
+                slug="a", title="A", subject="A", evergreen=False, status="sent", body="A", position=1, changed_at=THEN
+            )
+        )
+        tx.execute(
+            edition.insert().values(
+                date=day, number=1, tip_id=1, tip_slug="a", title="A", source="queue", why="", status="sending",
+                audience=1, content="{}", nonce="a", sends_at=THEN, started_at=THEN, tip_used=True,
+            )
+        )  # fmt: skip
+        tx.exec_driver_sql("INSERT INTO block (edition_id, number, state) VALUES (1, 0, 'open'), (1, 1, 'closed')")
+        tx.execute(delivery.insert().values(edition_id=1, subscriber_id=1, block=0, state="sending", worker=7))
+    assert upgrade(engine) == ("0004", HEAD)
+    with open_unit(engine).read() as tx:
+        assert [one.id for one in marked_by(tx, WorkerId(7))] == [1]
+        assert list(tx.execute(select(block.c.number).where(block.c.begun)).scalars()) == [0]
+    engine.dispose()
+
+
+def test_a_name_that_no_file_can_have_is_named(tmp_path: Path) -> None:
+    """A path that is too long for the file system is an error about the setting, not a trace."""
+    with pytest.raises(InputError, match="NEWSLETTER_DATABASE_URL"):
+        open_unit(connect(f"sqlite:///{tmp_path}/{'n' * 300}.db"))

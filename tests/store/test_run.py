@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from newsletter.core.delivery import DeliveryState, Outcome
 from newsletter.core.edition import EditionStatus
@@ -47,6 +47,7 @@ def rows(unit: Unit) -> Rows:
 
 def test_what_is_marked_is_durable_and_counts_as_a_try(rows: Rows) -> None:
     """A mark names the worker, counts the attempt and dates the first one, in the order of the queue."""
+    rows.claim(rows.ann)
     marked = rows.mark(rows.ann, 2, 0)
     assert [(one.id, one.attempts, one.email) for one in marked] == [
         (rows.ids[0], 1, "p0@example.com"),
@@ -169,6 +170,7 @@ def test_an_outcome_changes_nothing_that_is_settled(rows: Rows, state: str, outc
 
 def test_what_the_dead_left(rows: Rows) -> None:
     """Rows of nobody who lives are found, on wish only those that were marked before a time."""
+    rows.claim(rows.ann)
     rows.mark(rows.ann, 0)
     rows.mark(rows.bob, 1)
     with rows.unit.write() as tx:
@@ -178,6 +180,22 @@ def test_what_the_dead_left(rows: Rows) -> None:
         assert len(runs.marked_by_none_of(tx, [])) == 3
         assert runs.marked_by_none_of(tx, [rows.ann], before=SOON) == []
         assert len(runs.marked_by_none_of(tx, [rows.ann], before=SOON + timedelta(seconds=1))) == 2
+
+
+def test_what_the_dead_left_is_found_without_reading_everybody(sqlite_unit: Unit) -> None:
+    """Of the deliveries SQLite reads the blocks that somebody began, however many editions there are."""
+    rows = make_rows(sqlite_unit)
+    asked: list[tuple[str, object]] = []
+    engine = sqlite_unit._engine
+    event.listen(engine, "before_cursor_execute", lambda _c, _k, words, values, *_: asked.append((words, values)))
+    with sqlite_unit.read() as tx:
+        runs.marked_by(tx, rows.ann)
+        runs.marked_by_none_of(tx, [rows.ann, rows.bob], before=SOON)
+        for words, values in [one for one in asked if "FROM delivery" in one[0]]:
+            plan = [row.detail for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values)]
+            assert plan[0].startswith("SEARCH delivery USING INDEX ix_delivery_edition_id_block"), plan
+            assert plan[-1] == "SCAN block USING INDEX ix_block_begun", plan
+    assert len(asked) >= 4
 
 
 def test_a_late_word_about_what_another_has(rows: Rows) -> None:
