@@ -62,7 +62,7 @@ def fold_words(text: str, width: int) -> list[str]:
     """
     lines: list[str] = []
     line = ""
-    for word in filter(None, text.split(" ")):
+    for word in filter(None, re.split(r"[ \t\n]", text)):
         pieces = [word]
         if cells_of(word) > width and any(cells_of(letter) > 1 for letter in word):
             pieces = _fold(word, width)

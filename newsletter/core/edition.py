@@ -25,7 +25,7 @@ class EditionStatus(StrEnum):
 def standing(status: EditionStatus, why: str) -> str:
     """Say how an edition stands, and why, as part of a sentence: `paused: a typo`, `paused by ann`."""
     why = why.rstrip(". ")
-    if why.casefold().startswith(status.value):
+    if why.casefold().startswith(status.value) and not why[len(status.value) : len(status.value) + 1].isalnum():
         # People write "paused for a typo" of what they paused.
         return status.value + why[len(status.value) :]
     return f"{status.value}{' ' if why.startswith(_BY) else ': ' if why else ''}{why}"

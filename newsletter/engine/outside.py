@@ -63,7 +63,7 @@ class AlertCommand:
         except subprocess.TimeoutExpired:
             logger.error("the alert command took longer than %g s and was ended", self.timeout)  # noqa: TRY400
         except (OSError, ValueError) as error:
-            why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
             logger.error("the alert command cannot be run (%s); check NEWSLETTER_ALERT_COMMAND", why)  # noqa: TRY400
         else:
             if done.returncode:

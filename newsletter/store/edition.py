@@ -215,6 +215,8 @@ def move(
 def close(tx: Tx, wanted: EditionId, *, totals: Mapping[str, int], now: datetime) -> None:
     """Store the totals and the end; a cancelled edition stays cancelled, another becomes finished."""
     tx.execute(update(edition).where(edition.c.id == wanted).values(totals=dict(totals), finished_at=now))
+    # Nobody is on the way any more, whatever became of the blocks: of a cancelled edition nobody closes them.
+    tx.execute(update(block).where(block.c.edition_id == wanted, block.c.begun).values(begun=False))
     move(tx, wanted, was=[EditionStatus.SENDING], to=EditionStatus.FINISHED)
 
 

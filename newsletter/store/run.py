@@ -235,6 +235,13 @@ _RECORD = (
     update(delivery)
     # What another worker has by now is its business; only that a server took it is news whoever has it.
     .where(delivery.c.id == bindparam("row"), _IS_OPEN, or_(_WHO == _ANYBODY, delivery.c.worker == _WHO))
+    # The block of what was given up may be closed by now: put back there, nobody would ever find it.
+    .where(
+        or_(
+            delivery.c.state == DeliveryState.SENDING.value,
+            bindparam("new_state", type_=Text) != DeliveryState.QUEUED.value,
+        )
+    )
     .values({name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED} | _TEXT)
 )
 
@@ -283,17 +290,18 @@ def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *
 
 
 # Found by way of the few blocks in which anything can be marked: an index of the marked would cost more at every mark.
+# In two steps, as PostgreSQL cannot know how few they are, and would rather read the whole table.
+_BEGUN = select(block.c.edition_id, block.c.number).where(block.c.begun).order_by(block.c.edition_id, block.c.number)
 _MARKED = select(delivery).where(
-    tuple_(delivery.c.edition_id, delivery.c.block).in_(
-        select(block.c.edition_id, block.c.number).where(block.c.begun)
-    ),
+    tuple_(delivery.c.edition_id, delivery.c.block).in_(bindparam("blocks", expanding=True)),
     delivery.c.state == DeliveryState.SENDING.value,
 )
+_BLOCKS_AT_ONCE = 100
 
 
 def marked_by(tx: Tx, who: WorkerId) -> Sequence[Delivery]:
     """Return what a worker had marked and nobody settled."""
-    return _in_order(tx, _MARKED.where(delivery.c.worker == who))
+    return _in_begun(tx, _MARKED.where(delivery.c.worker == who))
 
 
 def marked_by_none_of(tx: Tx, living: Sequence[WorkerId], *, before: datetime | None = None) -> Sequence[Delivery]:
@@ -303,9 +311,14 @@ def marked_by_none_of(tx: Tx, living: Sequence[WorkerId], *, before: datetime | 
         query = query.where(or_(delivery.c.worker.is_(None), delivery.c.worker.not_in(living)))
     if before is not None:
         query = query.where(delivery.c.last_attempt_at < before)
-    return _in_order(tx, query)
+    return _in_begun(tx, query)
 
 
-def _in_order(tx: Tx, query: Select[Any]) -> Sequence[Delivery]:
-    # Asked to sort, SQLite would read the whole table in that order.
-    return sorted((from_row(row) for row in tx.execute(query)), key=attrgetter("id"))
+def _in_begun(tx: Tx, query: Select[Any]) -> Sequence[Delivery]:
+    begun = [tuple(row) for row in tx.execute(_BEGUN)]
+    found = [
+        from_row(row)
+        for some in range(0, len(begun), _BLOCKS_AT_ONCE)
+        for row in tx.execute(query, {"blocks": begun[some : some + _BLOCKS_AT_ONCE]})
+    ]
+    return sorted(found, key=attrgetter("id"))

@@ -218,7 +218,7 @@ block = Table(
     Column("lease_until", Utc),
     Column("not_before", Utc),  # A later wave, or a quota: nothing of it goes out earlier.
     Column("wave", Text, nullable=False, server_default=""),
-    # Reserved at least once and not yet closed: only in such a block is any delivery marked as going out.
+    # Reserved, or made of what somebody had reserved, and not yet closed: only in such a one is any delivery marked.
     Column("begun", Boolean, nullable=False, server_default=false()),
     _one_of("state", "open", "closed"),
     Index("ix_block_begun", "edition_id", "number", sqlite_where=text("begun = 1"), postgresql_where=text("begun")),
@@ -273,7 +273,7 @@ delivery = Table(
     Index(None, "edition_id", "block"),
     # Small partial indexes: they stay empty for the millions of rows that went well. None of them asks for the state,
     # which changes twice in every row: on PostgreSQL such an index makes each change one of all indexes of the table
-    # (heap-only tuples, PostgreSQL's documentation, "Database Physical Storage").
+    # (heap-only tuples, PostgreSQL's documentation, "Database Physical Storage"). Migration 0005 leaves them room.
     Index(
         "ix_delivery_deferred",
         "edition_id",

@@ -319,7 +319,7 @@ class Pool:
         before, line.throttle = line.throttle, throttle
         if throttle.open and not before.open:
             others = [one.name for one in self._lines if one is not line and not one.throttle.open]
-            instead = f"{others[0]} takes over" if others else "nothing goes out"
+            instead = f"it goes to {others[0]}" if others else "nothing goes out"
             logger.warning("no mail goes to %s for now, %s: %s", line.name, instead, throttle.plain)
         elif before.open and not throttle.open:
             logger.info("%s takes mail again", line.name)

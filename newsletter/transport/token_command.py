@@ -78,7 +78,7 @@ def _run(line: str, timeout: float) -> str:
         # Not chained: the exception holds what was printed so far, which may be the token.
         raise TokenFailure(f"it took longer than {timeout:g} s and was ended") from None
     except (OSError, ValueError) as error:
-        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
         raise TokenFailure(f"it cannot be run ({why})", lasting=True) from error
     if done.returncode:
         said = " ".join(done.stderr.split())[-_LONGEST_WORDS:]

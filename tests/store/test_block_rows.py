@@ -11,6 +11,8 @@ from sqlalchemy import select, update
 from newsletter.core.delivery import DeliveryState
 from newsletter.flows import hold
 from newsletter.store import block as blocks
+from newsletter.store import delivery as deliveries
+from newsletter.store import run as runs
 from newsletter.store.block import BlockId
 from newsletter.store.schema import block, delivery
 from newsletter.store.unit import Unit
@@ -135,16 +137,37 @@ def test_a_block_is_closed_when_nobody_waits(rows: Rows) -> None:
 
 def test_a_block_is_begun_from_its_first_claim_to_its_end(rows: Rows) -> None:
     """Whoever looks for what the dead had marked finds every block that anybody ever had, and no other."""
-    assert begun(rows) == []
+    further = rows.blocks[1].number
+    assert begun(rows) == [further]
     rows.claim(rows.ann)
-    assert begun(rows) == [0]
+    assert begun(rows) == [0, further]
     with rows.unit.write() as tx:
         blocks.release_all(tx)
-    assert begun(rows) == [0]
+    assert begun(rows) == [0, further]
     rows.world.settle(rows.world.wrong, DeliveryState.ACCEPTED, *range(5))
     with rows.unit.write() as tx:
         blocks.close_done(tx, rows.blocks)
+    assert begun(rows) == [further]
+
+
+def test_no_block_is_begun_once_its_edition_is_closed(rows: Rows) -> None:
+    """Of a cancelled edition nobody closes the blocks; all the same they are not looked through for ever."""
+    rows.claim(rows.ann)
+    hold.cancel(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)
+    assert open_blocks(rows) == list(rows.blocks)
     assert begun(rows) == []
+
+
+def test_what_moved_to_another_block_is_found_there(rows: Rows) -> None:
+    """A worker may mark what it knows from the block before, though nobody has claimed the new one."""
+    rows.claim(rows.ann)
+    rows.world.settle(rows.world.wrong, DeliveryState.EXPIRED, 0)
+    with rows.unit.write() as tx:
+        assert deliveries.requeue(tx, rows.world.wrong.id, [DeliveryState.EXPIRED]) == 1
+    assert [one.id for one in rows.mark(rows.ann, 0)] == [rows.ids[0]]
+    with rows.unit.read() as tx:
+        assert [one.id for one in runs.marked_by(tx, rows.ann)] == [rows.ids[0]]
+        assert [one.id for one in runs.marked_by_none_of(tx, [])] == [rows.ids[0]]
 
 
 def begun(rows: Rows) -> list[int]:

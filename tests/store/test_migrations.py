@@ -136,7 +136,7 @@ def test_what_was_under_way_at_an_upgrade_is_found(tmp_path: Path) -> None:
                 audience=1, content="{}", nonce="a", sends_at=THEN, started_at=THEN, tip_used=True,
             )
         )  # fmt: skip
-        tx.exec_driver_sql("INSERT INTO block (edition_id, number, state) VALUES (1, 0, 'open'), (1, 1, 'closed')")
+        tx.exec_driver_sql("INSERT INTO block (edition_id, number, state) VALUES (1, 0, 'open'), (1, 1, 'open')")
         tx.execute(delivery.insert().values(edition_id=1, subscriber_id=1, block=0, state="sending", worker=7))
     assert upgrade(engine) == ("0004", HEAD)
     with open_unit(engine).read() as tx:

@@ -263,7 +263,7 @@ def test_the_log_says_once_that_a_relay_is_away_and_once_that_it_is_back(caplog:
         [away] = caplog.records
         assert away.levelno == logging.WARNING
         assert away.getMessage().startswith(
-            f"no mail goes to 127.0.0.1:{first.port} for now, 127.0.0.1:{second.port} takes over: "
+            f"no mail goes to 127.0.0.1:{first.port} for now, it goes to 127.0.0.1:{second.port}: "
         )
         vanishing.most = 10 * PEOPLE
         clock.turn(seconds=PAUSES[-1])

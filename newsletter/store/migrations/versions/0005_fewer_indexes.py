@@ -18,10 +18,17 @@ ROOM = 45
 
 
 def upgrade() -> None:
-    """Take whatever is open as begun: it may be."""
+    """Take as begun what holds a marked delivery: nobody sends during an upgrade, and a claim tells the rest."""
     op.add_column("block", sa.Column("begun", sa.Boolean(), server_default=sa.false(), nullable=False))
-    block = sa.table("block", sa.column("state", sa.Text()), sa.column("begun", sa.Boolean()))
-    op.execute(block.update().where(block.c.state == "open").values(begun=True))
+    block = sa.table("block", *map(sa.column, ("edition_id", "number")), sa.column("begun", sa.Boolean()))
+    delivery = sa.table("delivery", *map(sa.column, ("edition_id", "block")), sa.column("state", sa.Text()))
+    # While the index of the marked is there: a literal, so that it can be used.
+    marked = sa.select(delivery.c.edition_id, delivery.c.block).where(
+        delivery.c.state == sa.literal_column("'sending'")
+    )
+    op.execute(
+        block.update().where(sa.tuple_(block.c.edition_id, block.c.number).in_(marked.distinct())).values(begun=True)
+    )
     op.create_index(
         "ix_block_begun",
         "block",
