@@ -98,7 +98,10 @@ def _mail_domain(text: str) -> str:
 
 def _selector(text: str) -> str:
     # RFC 6376 section 3.1: labels of a domain name; DNS ignores their capitals.
-    if len(text) > LONGEST_SELECTOR or not all(_SELECTOR_LABEL.fullmatch(label) for label in text.split(".")):
+    if len(text) > LONGEST_SELECTOR:
+        message = f"the selector {text[:12]}… is longer than {LONGEST_SELECTOR} letters; s202611 would do"
+        raise ValueError(message)
+    if not all(_SELECTOR_LABEL.fullmatch(label) for label in text.split(".")):
         message = f"'{text}' is not a selector; write letters, digits and hyphens, such as s202611"
         raise ValueError(message)
     return text.lower()

@@ -81,7 +81,8 @@ def _decide(application: Application, name: str, *, early: bool) -> Edition | Pl
     if edition is not None:
         return edition
     moment = application.clock.now()
-    due = application.bell.decide(moment)
+    # A person asks once: that is no bell that goes on ringing.
+    due = application.bell.decide(moment, rings=False)
     with application.unit.read() as tx:
         edition = _under_way(tx, due, early=early) if name == "" else _named(tx, name)
         if edition is not None:

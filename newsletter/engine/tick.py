@@ -98,8 +98,8 @@ class Bell:
             self.purge.work(now)
         return edition
 
-    def decide(self, now: datetime) -> Slot | None:
-        """Record the heartbeat, the schedule, and what was missed; return the slot that is due."""
+    def decide(self, now: datetime, *, rings: bool = True) -> Slot | None:
+        """Record the schedule and what was missed, and that the bell rings if it does; return the slot that is due."""
         with self.unit.write() as tx:
             not_before = self._schedule(tx, now)
             known = slots.since(tx, not_before - timedelta(days=8))
@@ -114,7 +114,8 @@ class Bell:
                 if slots.move(tx, slot.date, was=SlotState.MISSED, to=SlotState.OPEN, reason="", now=now):
                     settle_alert(tx, AlertKind.MISSED_SLOT, slot.date.isoformat(), now=now)
             self._look_for_stranded(tx, verdict.due, cadence, now)
-            installations.beat(tx, "bell", now=now, process=self.process)
+            if rings:
+                installations.beat(tx, "bell", now=now, process=self.process)
         for warning in verdict.warnings:
             logger.warning("%s", warning)
         return verdict.due

@@ -113,7 +113,9 @@ def test_a_domain_may_be_given_before_there_are_settings(home: Home, tmp_path: P
     assert home.run("dkim", "keygen").code == 2
 
 
-@pytest.mark.parametrize("options", [("--selector", "a b"), ("--domain", "org"), ("--bits", "1024")])
+@pytest.mark.parametrize(
+    "options", [("--selector", "a b"), ("--domain", "org"), ("--bits", "1024"), ("--selector", "s" * 64)]
+)
 def test_what_could_not_be_published_is_refused(home: Home, options: tuple[str, str]) -> None:
     """A wrong name or size makes no file."""
     assert home.run("dkim", "keygen", *options).code == 2
