@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
-from newsletter.errors import InputError
+from newsletter.errors import InputError, words_of
 from newsletter.setting_values import SHORTEST_SECRET, did_you_mean, is_aligned, is_loopback
 from newsletter.settings import (
     FILE_SUFFIX,
@@ -112,8 +112,7 @@ def _read_env_file(env_file: Path, mistakes: list[str]) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        mistakes.append(f"{env_file}: cannot be read ({why}); make it a UTF-8 text file this user may read")
+        mistakes.append(f"{env_file}: cannot be read ({words_of(error)}); make it a UTF-8 text file this user may read")
         return {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.error or (binding.key and binding.value is None):

@@ -29,3 +29,10 @@ class NotNow(NewsletterError):
 
 class Stop(NewsletterError):
     """It cannot be done until an operator acts."""
+
+
+def words_of(trouble: Exception, *, with_file: bool = False) -> str:
+    """Return what a library says of a failure, without the system's number for it; `with_file` says of which file."""
+    if not isinstance(trouble, OSError) or not trouble.strerror:
+        return str(trouble) or type(trouble).__name__
+    return f"{trouble.filename}: {trouble.strerror}" if with_file and trouble.filename else trouble.strerror

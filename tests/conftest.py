@@ -28,9 +28,7 @@ from newsletter.store.upgrade import upgrade
 
 # A loaded machine is slow, which is no fault of the code: a test fails for what it finds, not for how long it took.
 # And it fails for what was changed: the same examples each time. To search for new ones: `--hypothesis-profile=search`.
-settings.register_profile(
-    "newsletter", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
-)
+settings.register_profile("newsletter", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("newsletter")
 

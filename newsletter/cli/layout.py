@@ -50,9 +50,10 @@ def cells_of(text: str) -> int:
     )
 
 
-def padded(text: str, width: int) -> str:
-    """Return a text with blanks behind it, so many cells wide in all."""
-    return text + " " * (width - cells_of(text))
+def padded(text: str, width: int, *, to_right: bool = False) -> str:
+    """Return a text with blanks behind it, or before it, so many cells wide in all."""
+    blank = " " * (width - cells_of(text))
+    return blank + text if to_right else text + blank
 
 
 def fold_words(text: str, width: int) -> list[str]:
@@ -107,11 +108,10 @@ def _floors(full: Sequence[int], words: Sequence[int], room: int) -> Iterator[li
 def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
     folded = [_fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
     for number in range(max(map(len, folded))):
-        parts = []
-        for lines, width, to_right in zip(folded, widths, right, strict=True):
-            text = lines[number] if number < len(lines) else ""
-            blank = " " * (width - cells_of(text))
-            parts.append(blank + text if to_right else text + blank)
+        parts = [
+            padded(lines[number] if number < len(lines) else "", width, to_right=to_right)
+            for lines, width, to_right in zip(folded, widths, right, strict=True)
+        ]
         yield (" " * GAP).join(parts).rstrip()
 
 

@@ -34,9 +34,10 @@ def is_folder(path: Path) -> bool:
 
 def check_home(path: Path) -> None:
     """Raise `InputError` for a path that cannot be the folder of a newsletter; it may still be made."""
-    if look_at(path) is None:
+    found = look_at(path)
+    if found is None:
         return
-    if not is_folder(path):
+    if not stat.S_ISDIR(found.st_mode):
         raise InputError(f"{path} is a file; name the folder of the newsletter, or a new one")
     if not os.access(path, os.X_OK):
         raise InputError(f"{path} may not be entered by this user; check who owns it, or name another folder")

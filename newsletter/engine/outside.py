@@ -16,6 +16,8 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from newsletter.errors import words_of
+
 logger = logging.getLogger(__name__)
 
 TEXT_VARIABLE = "NEWSLETTER_ALERT_TEXT"
@@ -63,7 +65,7 @@ class AlertCommand:
         except subprocess.TimeoutExpired:
             logger.error("the alert command took longer than %g s and was ended", self.timeout)  # noqa: TRY400
         except (OSError, ValueError) as error:
-            why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+            why = words_of(error, with_file=True)
             logger.error("the alert command cannot be run (%s); check NEWSLETTER_ALERT_COMMAND", why)  # noqa: TRY400
         else:
             if done.returncode:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from newsletter.errors import Stop
+from newsletter.errors import Stop, words_of
 from newsletter.store.database import Database
 from newsletter.store.unit import translate
 
@@ -35,8 +35,7 @@ def copy_sqlite(database: Database, to: Path) -> None:
         part.rename(to)
     except (OSError, sqlite3.Error) as error:
         _remove(part)
-        why = error.strerror if isinstance(error, OSError) else error
-        raise Stop(f"The database cannot be copied to {to} ({why}); nothing was changed.") from error
+        raise Stop(f"The database cannot be copied to {to} ({words_of(error)}); nothing was changed.") from error
     except DBAPIError as error:
         _remove(part)
         raise (translate(error) or error) from error

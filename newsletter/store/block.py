@@ -177,13 +177,14 @@ def add(tx: Tx, of: EditionId, *, not_before: datetime | None = None, wave: str 
     """Make a further block, for deliveries that are due again, and return its number.
 
     The edition's row is held meanwhile: two workers that gather at once must not make the same number. It counts as
-    begun at once: what moves here may be held by a worker that took it from the block before, and marked unclaimed.
+    begun at once: what moves here may be held by a worker that took it from the block before, and marks it
+    without a claim.
     """
     tx.execute(select(edition.c.id).where(edition.c.id == of).with_for_update())
     last = tx.execute(select(func.max(block.c.number)).where(block.c.edition_id == of)).scalar()
     number = 0 if last is None else int(last) + 1
-    row: dict[str, Any] = {"edition_id": of, "number": number, "state": "open", "not_before": not_before, "wave": wave}
-    row["begun"] = True
+    row: dict[str, Any] = {"edition_id": of, "number": number, "state": "open", "begun": True}
+    row |= {"not_before": not_before, "wave": wave}
     tx.execute(insert(block).values(row))
     jobs.put_up(tx, of, [(number, not_before)])
     return number

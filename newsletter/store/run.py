@@ -291,7 +291,7 @@ def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *
 
 # Found by way of the few blocks in which anything can be marked: an index of the marked would cost more at every mark.
 # In two steps, as PostgreSQL cannot know how few they are, and would rather read the whole table.
-_BEGUN = select(block.c.edition_id, block.c.number).where(block.c.begun).order_by(block.c.edition_id, block.c.number)
+_BEGUN = select(block.c.edition_id, block.c.number).where(block.c.begun)
 _MARKED = select(delivery).where(
     tuple_(delivery.c.edition_id, delivery.c.block).in_(bindparam("blocks", expanding=True)),
     delivery.c.state == DeliveryState.SENDING.value,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from newsletter.core.reply import Phase, Reply, parse_reply
+from newsletter.errors import words_of
 from newsletter.transport.base import ConnectFailure, Relay, Security
 from newsletter.transport.token_command import TokenFailure
 from newsletter.transport.wire import Wire
@@ -116,8 +117,8 @@ def _context(relay: Relay) -> ssl.SSLContext:
     try:
         return _trust(relay.ca_file)
     except (OSError, ssl.SSLError) as trouble:
-        reply = Reply(phase=Phase.STARTTLS, enhanced="5.7.5", text=f"CA file: {trouble.strerror}")
-        raise _Refused(reply, f"The certificate file {relay.ca_file} cannot be used: {trouble.strerror}.") from trouble
+        reply = Reply(phase=Phase.STARTTLS, enhanced="5.7.5", text=f"CA file: {words_of(trouble)}")
+        raise _Refused(reply, f"The certificate file {relay.ca_file} cannot be used: {words_of(trouble)}.") from trouble
 
 
 @functools.lru_cache(maxsize=4)
@@ -294,5 +295,4 @@ def _reason(trouble: Exception) -> str:
         return "it does not answer"
     if isinstance(trouble, smtplib.SMTPServerDisconnected):
         return "it hung up without a greeting"
-    words = trouble.strerror if isinstance(trouble, OSError) else None
-    return words or str(trouble) or type(trouble).__name__
+    return words_of(trouble)

@@ -13,6 +13,8 @@ import subprocess
 import threading
 from collections.abc import Callable
 
+from newsletter.errors import words_of
+
 COMMAND_SECONDS = 30.0
 KEEP_SECONDS = 60.0
 """How long a token is used again: connections are opened many times a minute, and whoever issues tokens counts."""
@@ -78,8 +80,7 @@ def _run(line: str, timeout: float) -> str:
         # Not chained: the exception holds what was printed so far, which may be the token.
         raise TokenFailure(f"it took longer than {timeout:g} s and was ended") from None
     except (OSError, ValueError) as error:
-        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
-        raise TokenFailure(f"it cannot be run ({why})", lasting=True) from error
+        raise TokenFailure(f"it cannot be run ({words_of(error, with_file=True)})", lasting=True) from error
     if done.returncode:
         said = " ".join(done.stderr.split())[-_LONGEST_WORDS:]
         raise TokenFailure(f"it failed with exit code {done.returncode}{f': {said}' if said else ''}")

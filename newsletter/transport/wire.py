@@ -14,6 +14,7 @@ import socket
 import ssl
 from io import BufferedReader
 
+from newsletter.errors import words_of
 from newsletter.turns import comes
 
 _READ = 4096
@@ -189,5 +190,4 @@ def _left_in(sock: socket.socket, reader: BufferedReader) -> bytes:
 def _words(trouble: Exception, doing: str) -> str:
     if isinstance(trouble, TimeoutError | BlockingIOError):
         return f"time-out during {doing}"
-    words = trouble.strerror if isinstance(trouble, OSError) else None
-    return f"connection lost during {doing}: {words or trouble}"
+    return f"connection lost during {doing}: {words_of(trouble)}"

@@ -189,13 +189,14 @@ def test_a_cancelled_edition_with_a_message_in_flight(well: Unit) -> None:
     assert (story.settled, story.reached, story.receipt.audience) == (3, 1, 4)
 
 
-def test_a_paused_edition(well: Unit) -> None:
-    """It needs a person, with the command that goes on."""
+@pytest.mark.parametrize(("why", "said"), [("wrong link", "paused: wrong link"), ("by ann", "paused by ann")])
+def test_a_paused_edition(well: Unit, why: str, said: str) -> None:
+    """It needs a person, with the command that goes on; without a reason it says who did it."""
     edition = begin_edition(well, date(2026, 11, 3))
     with well.write() as tx:
-        editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why="wrong link")
+        editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why)
     [need] = look(well).needs
-    assert need.startswith("The edition of 2026-11-03 is paused: wrong link, and 1 person waits.")
+    assert need.startswith(f"The edition of 2026-11-03 is {said}, and 1 person waits.")
     assert "`newsletter edition resume 2026-11-03`" in need
 
 
@@ -234,12 +235,3 @@ def test_a_service_that_was_stopped_is_not_alive(well: Unit) -> None:
     with well.write() as tx:
         installations.stopped(tx, "test 1")
     assert not any(part.alive for part in look(well).parts.values())
-
-
-def test_an_edition_that_somebody_paused_without_a_word(well: Unit) -> None:
-    """Who did it is then all there is to say."""
-    edition = begin_edition(well, date(2026, 11, 3))
-    with well.write() as tx:
-        editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why="by ann")
-    [need] = look(well).needs
-    assert need.startswith("The edition of 2026-11-03 is paused by ann, and 1 person waits.")
