@@ -68,8 +68,11 @@ setup: $(DEV_READY) ## Only make the environment that tests use.
 step-format:
 	@$(BIN)/ruff format --check
 
+# A long file is worth a look, and no more than that: some read better whole.
 step-lint:
 	@$(BIN)/ruff check
+	@find newsletter tests benchmarks -name '*.py' -exec wc -l {} + \
+		| awk '$$1 > 400 && $$2 != "total" { print "warning: " $$2 " has " $$1 " lines; would two files read better?" }'
 
 step-types:
 	@$(BIN)/mypy

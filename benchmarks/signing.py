@@ -15,7 +15,7 @@ from pathlib import Path
 import dkim
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from newsletter.render.dkim import Seal, Signer
+from newsletter.render.dkim import Signer, SigningKey
 from newsletter.render.dkim_key import make_ed25519, make_rsa
 
 SIZE = 45_000
@@ -67,8 +67,8 @@ def main() -> None:
     """Print the table."""
     raw = message()
     rsa_key = make_rsa()
-    rsa = Seal(domain="news.example.com", selector="s1", key=rsa_key)
-    ed25519 = Seal(domain="news.example.com", selector="e1", key=make_ed25519())
+    rsa = SigningKey(domain="news.example.com", selector="s1", key=rsa_key)
+    ed25519 = SigningKey(domain="news.example.com", selector="e1", key=make_ed25519())
     pem = rsa_key.private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     ways: dict[str, Callable[[], object]] = {
         "RSA-2048": lambda: Signer([rsa], now=lambda: datetime.now(UTC))(raw),

@@ -16,16 +16,16 @@ from functools import wraps
 from greenlet import getcurrent, settrace
 
 STEPS = (
-    ("newsletter.engine.post", "Post.envelope", "splicing, links, Message-ID"),
-    ("newsletter.engine.post", "Post.settled", "judging and settling"),
-    ("newsletter.engine.journal", "Track.handed", "journal"),
-    ("newsletter.engine.journal", "Track.answered", "journal"),
-    ("newsletter.engine.desk", "Desk.run", "desk: runs dealt out, outcomes collected"),
+    ("newsletter.sending.message_builder", "MessageBuilder.envelope", "splicing, links, Message-ID"),
+    ("newsletter.sending.message_builder", "MessageBuilder.settled", "judging and settling"),
+    ("newsletter.journal.writer", "Track.handed", "journal"),
+    ("newsletter.journal.writer", "Track.answered", "journal"),
+    ("newsletter.sending.committer", "GroupCommitter.run", "committer: claims handed out, outcomes collected"),
     ("newsletter.transport.smtp", "SmtpConnection.hand_over", "SMTP: content and envelopes out"),
     ("newsletter.transport.smtp", "SmtpConnection.answer", "SMTP: answers in"),
     ("newsletter.flows.freeze", "freeze", "freeze"),
-    ("newsletter.engine.courier", "Courier.run", "couriers: what ties it together"),
-    ("newsletter.turns", "Turns.run", "couriers: whose turn it is"),
+    ("newsletter.sending.connection_worker", "ConnectionWorker.run", "connection workers"),
+    ("newsletter.greenlet_loop", "GreenletLoop.run", "connection workers: scheduling"),
     ("sqlalchemy.engine", "Connection.execute", "database"),
     ("sqlalchemy.engine", "Connection.exec_driver_sql", "database"),
     ("sqlalchemy.engine.base", "RootTransaction.commit", "database"),

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from newsletter.config import load_settings
 from newsletter.core.cadence import next_slots
 from newsletter.core.edition import Edition
 from newsletter.core.tip import TipDraft, TipStatus
 from newsletter.core.token import key_fingerprint
 from newsletter.flows.freeze import freeze
+from newsletter.settings.loader import load_settings
 from newsletter.store import installation
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
@@ -108,7 +108,7 @@ _PEOPLE_OF_POSTGRESQL = text(_PEOPLE + "generate_series(1, :people) AS numbers(n
 def freeze_next(app: Application) -> Edition:
     """Freeze the next slot's edition now, as `edition send --now` does."""
     now = app.clock.now()
-    edition = freeze(app.unit, app.kitchen, next_slots(app.cadence, now, 1)[0], now=now).edition
+    edition = freeze(app.unit, app.render_context, next_slots(app.cadence, now, 1)[0], now=now).edition
     if edition is None:
         raise SystemExit("nothing was frozen: the installation is empty")
     return edition

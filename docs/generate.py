@@ -20,9 +20,9 @@ from typer.main import get_command
 
 from newsletter.cli.main import app
 from newsletter.cli.simulate import play_example
-from newsletter.cli.simulate_diary import Diary
-from newsletter.cli.simulate_example import PEOPLE
-from newsletter.settings import FILE_SUFFIX, Setting, settings_help
+from newsletter.settings.model import FILE_SUFFIX, Setting, settings_help
+from newsletter.simulation.diary import Diary
+from newsletter.simulation.example import PEOPLE
 
 DOCS = Path(__file__).resolve().parent
 
@@ -40,7 +40,7 @@ Noun, then verb. `-C DIR` before the noun names the folder of the `.env`, and so
 SETTINGS_HEAD = """\
 # Settings
 
-<!-- Written by `make docs` from newsletter/settings.py; change the descriptions there instead. -->
+<!-- Written by `make docs` from newsletter/settings/model.py; change the descriptions there instead. -->
 
 Environment variables, or lines `NAME=value` in the file `.env` of the home folder (`-C DIR`, `NEWSLETTER_HOME`, or the
 folder you are in). The environment beats the file, and an empty value counts as unset. Relative paths are taken from

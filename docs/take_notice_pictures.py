@@ -25,12 +25,12 @@ from newsletter.core.proof import Change
 from newsletter.core.receipt import Receipt
 from newsletter.core.tip import Tip, TipId, TipStatus
 from newsletter.core.token import Keyring
-from newsletter.engine.letters import alert_letter, report_letter
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import RenderContext
 from newsletter.flows.plan import Outlook, PlanRules
-from newsletter.flows.proof import Office, make_proof
+from newsletter.flows.proof import NoticeContext, make_proof
+from newsletter.operations.notice_texts import alert_letter, report_letter
 from newsletter.render.environment import make_environment
-from newsletter.render.notice import Letter, Original, Stamp, compose
+from newsletter.render.notice import NoticeBody, Original, Stamp, compose
 from newsletter.store.alert import Alert
 
 ROOT = Path(__file__).parent.parent
@@ -49,10 +49,10 @@ STAMP = Stamp(to="editor@example.org", message_id="notice.sample@news.example.co
 SIZES = {"": (760, "light"), "-phone-dark": (360, "dark")}
 
 
-def office() -> Office:
+def notice_context() -> NoticeContext:
     """Return the sample newsletter."""
-    return Office(
-        kitchen=Kitchen(publication=PUBLICATION, templates=make_environment(), rules=LineupRules()),
+    return NoticeContext(
+        render_context=RenderContext(publication=PUBLICATION, templates=make_environment(), rules=LineupRules()),
         keyring=Keyring(current="a sample secret for the pictures only"),
         plan=PlanRules(
             cadence=Cadence(weekday=1, at=time(9), zone=ZONE), lineup=LineupRules(), grace=timedelta(hours=36)
@@ -90,7 +90,7 @@ def proof(change: Change) -> str:
     outlook = Outlook(
         choices=choices, due=None, audience=1204, takes=timedelta(minutes=2), stock=3, stranded=(), warnings=()
     )
-    made = make_proof(office(), choices[0], outlook, change, now=MONDAY)
+    made = make_proof(notice_context(), choices[0], outlook, change, now=MONDAY)
     person = Recipient(
         email="editor@example.org",
         fields={"first_name": "Ann"},
@@ -111,7 +111,7 @@ def alert() -> str:
         "Approve or pin a tip, or skip the date: `newsletter queue`.",
         raised_at=MONDAY,
     )
-    return _html(alert_letter(office(), one, others=1))
+    return _html(alert_letter(notice_context(), one, others=1))
 
 
 def report() -> str:
@@ -143,12 +143,12 @@ def report() -> str:
         started_at=edition.started_at,
         finished_at=edition.finished_at,
     )
-    return _html(report_letter(office(), edition, receipt))
+    return _html(report_letter(notice_context(), edition, receipt))
 
 
-def _html(letter: Letter, original: Original | None = None) -> str:
-    kitchen = office().kitchen
-    text = compose(letter, kitchen.publication, kitchen.templates, STAMP, original=original)
+def _html(letter: NoticeBody, original: Original | None = None) -> str:
+    render_context = notice_context().render_context
+    text = compose(letter, render_context.publication, render_context.templates, STAMP, original=original)
     body = message_from_string(text, policy=policy.SMTP).get_body(("html",))
     return str(body.get_content()) if body is not None else ""
 

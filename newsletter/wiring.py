@@ -15,47 +15,49 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from jinja2 import Environment
 from sqlalchemy import Engine
 
 from newsletter.clock import Clock, SystemClock
-from newsletter.config import Settings
 from newsletter.core.breaker import BreakerLimits
 from newsletter.core.cadence import WEEKDAYS, Cadence
 from newsletter.core.delivery import UncertainPolicy
 from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
+from newsletter.core.monitor import Space
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
-from newsletter.core.watch import Space
 from newsletter.core.wave import PassedZones, WaveRules
-from newsletter.engine.calls import Calls
-from newsletter.engine.herald import Herald
-from newsletter.engine.outside import AlertCommand, Ping
-from newsletter.engine.purge import Purge
-from newsletter.engine.send import Sender
-from newsletter.engine.service import SenderLoop
-from newsletter.engine.terms import SendRules
-from newsletter.engine.tick import Bell
-from newsletter.engine.watch import Watch
 from newsletter.flows.adopt import Home, hold
 from newsletter.flows.check_key import check_key
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import RenderContext
 from newsletter.flows.plan import PlanRules
-from newsletter.flows.proof import Office
-from newsletter.flows.queue_tip import Review
+from newsletter.flows.proof import NoticeContext
+from newsletter.flows.queue_tip import TipValidation
 from newsletter.flows.ramp import RampRules
-from newsletter.relays import relay_of, servers, terms
-from newsletter.render.dkim import Seal, Signer
+from newsletter.operations.alert_hooks import AlertCommand, HeartbeatPing
+from newsletter.operations.monitor import Monitor
+from newsletter.operations.notice_writer import NoticeWriter
+from newsletter.operations.retention import RetentionJob
+from newsletter.operations.ticker import Ticker
+from newsletter.render.dkim import Signer, SigningKey
 from newsletter.render.environment import make_environment
+from newsletter.sending.options import SendOptions
+from newsletter.sending.sender import Sender
+from newsletter.sending.sender_loop import SenderLoop
+from newsletter.sending.wakeups import Wakeups
+from newsletter.settings.model import Settings
+from newsletter.settings.relays import relay_limits, relay_prefixes
 from newsletter.store.database import connect, driver_words, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
-from newsletter.transport.base import ConnectFailure, Connection, Relay
+from newsletter.transport.base import DOT_TIMEOUT, ConnectFailure, Connection, Relay, Security
 from newsletter.transport.pool import Pool
+from newsletter.transport.token_command import TokenCommand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +182,7 @@ class Application:
     @cached_property
     def relays(self) -> tuple[Relay, ...]:
         """The mail server, and the second one if there is one."""
-        return tuple(relay_of(self.settings, which, self.clock) for which in servers(self.settings))
+        return tuple(_relay(self.settings, prefix, self.clock) for prefix in relay_prefixes(self.settings))
 
     @cached_property
     def pool(self) -> Pool:
@@ -188,7 +190,7 @@ class Application:
         clock = self.clock
         return Pool(
             self.relays,
-            connections=[terms(self.settings, which).connections for which in servers(self.settings)],
+            connections=[relay_limits(self.settings, prefix).connections for prefix in relay_prefixes(self.settings)],
             clock=clock,
             jitter=self.jitter,
             dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
@@ -204,16 +206,16 @@ class Application:
         from newsletter.render.dkim_key import read_ed25519, read_rsa  # noqa: PLC0415
 
         domain = settings.dkim_domain or settings.from_email.rpartition("@")[2]
-        seals = [Seal(domain=domain, selector=settings.dkim_selector, key=read_rsa(settings.dkim_key_file))]
+        seals = [SigningKey(domain=domain, selector=settings.dkim_selector, key=read_rsa(settings.dkim_key_file))]
         if settings.dkim_ed25519_key_file is not None:
             second = read_ed25519(settings.dkim_ed25519_key_file)
-            seals.append(Seal(domain=domain, selector=settings.dkim_ed25519_selector, key=second))
+            seals.append(SigningKey(domain=domain, selector=settings.dkim_ed25519_selector, key=second))
         return Signer(seals, now=self.clock.now)
 
     @property
-    def kitchen(self) -> Kitchen:
+    def render_context(self) -> RenderContext:
         """What rendering needs besides a tip."""
-        return Kitchen(publication=self.publication, templates=self.templates, rules=self.rules, waves=self.waves)
+        return RenderContext(publication=self.publication, templates=self.templates, rules=self.rules, waves=self.waves)
 
     @property
     def ramp_rules(self) -> RampRules:
@@ -244,9 +246,9 @@ class Application:
             passed_zones=PassedZones(self.settings.passed_zones),
         )
 
-    def review(self, now: datetime) -> Review:
+    def review(self, now: datetime) -> TipValidation:
         """Return what a tip is judged by before it may go out."""
-        return Review(kitchen=self.kitchen, cadence=self.cadence, now=now)
+        return TipValidation(render_context=self.render_context, cadence=self.cadence, now=now)
 
     @property
     def process(self) -> str:
@@ -254,27 +256,27 @@ class Application:
         return f"{socket.gethostname()} {os.getpid()}"
 
     @property
-    def bell(self) -> Bell:
+    def ticker(self) -> Ticker:
         """What the bell rings."""
-        return Bell(
+        return Ticker(
             unit=self.unit,
             clock=self.clock,
             cadence=self.cadence,
             grace=self.grace,
-            kitchen=self.kitchen,
+            render_context=self.render_context,
             process=self.process,
             held=self.held,
-            purge=self.purge,
-            watch=self.watch(),
+            retention=self.retention,
+            monitor=self.monitor(),
             readers=self.readers,
         )
 
     @cached_property
-    def office(self) -> Office:
+    def notice_context(self) -> NoticeContext:
         """Who looks after this newsletter, and what their mails are made with."""
         admins = self.settings.admin_emails
-        return Office(
-            kitchen=self.kitchen,
+        return NoticeContext(
+            render_context=self.render_context,
             keyring=self.keyring,
             plan=self.plan_rules,
             admins=admins,
@@ -282,20 +284,22 @@ class Application:
         )
 
     @cached_property
-    def herald(self) -> Herald:
+    def notice_writer(self) -> NoticeWriter:
         """What writes the mails to the people who run this."""
         line = self.settings.alert_command
-        return Herald(unit=self.unit, office=self.office, command=AlertCommand(line=line).run if line else None)
+        return NoticeWriter(
+            unit=self.unit, notice_context=self.notice_context, command=AlertCommand(line=line).run if line else None
+        )
 
-    def watch(self) -> Watch:
+    def monitor(self) -> Monitor:
         """Return what notices trouble; each part of the service has its own."""
         url = self.settings.ping_url
-        ping = Ping(url=url, monotonic=self.clock.monotonic).well if url else lambda: None
-        return Watch(herald=self.herald, space=self.space, well=ping, monotonic=self.clock.monotonic)
+        ping = HeartbeatPing(url=url, monotonic=self.clock.monotonic).well if url else lambda: None
+        return Monitor(notice_writer=self.notice_writer, space=self.space, well=ping, monotonic=self.clock.monotonic)
 
     def tell(self) -> None:
         """Write what people should hear of alerts and editions; for a command, which has no bell."""
-        self.herald.tell(self.clock.now())
+        self.notice_writer.tell(self.clock.now())
 
     def space(self) -> Space | None:
         """Return the room on the disk of a SQLite database; a server looks after its own."""
@@ -309,10 +313,10 @@ class Application:
         return Space(free=usage.free, total=usage.total)
 
     @cached_property
-    def purge(self) -> Purge:
+    def retention(self) -> RetentionJob:
         """What forgets, day by day, what was kept long enough."""
         days = self.settings.keep_deliveries_days
-        return Purge(unit=self.unit, keep_deliveries=timedelta(days=days), process=self.process)
+        return RetentionJob(unit=self.unit, keep_deliveries=timedelta(days=days), process=self.process)
 
     def sender(self) -> Sender:
         """Return a sender; whoever lets it work holds `right_to_send` meanwhile."""
@@ -324,8 +328,8 @@ class Application:
             connect=self.connect,
             publication=self.publication,
             keyring=self.keyring,
-            rules=SendRules(
-                connections=max(terms(settings, which).connections for which in servers(settings)),
+            rules=SendOptions(
+                connections=max(relay_limits(settings, prefix).connections for prefix in relay_prefixes(settings)),
                 rate_per_second=float(settings.rate_per_second) or None,
                 limits=self.limits,
                 expire_after=self.expire_after,
@@ -349,13 +353,15 @@ class Application:
         loop = SenderLoop(sender=self.sender(), lock=self.right_to_send, stop=stop, also=also)
         if sqlite_path(self.engine) is None:
             # It needs an extra, and time to import.
-            from newsletter.engine.dispatch import Dispatch  # noqa: PLC0415
+            from newsletter.sending.job_worker import JobWorker  # noqa: PLC0415
 
             sender = loop.sender
-            calls = Calls(unit=self.unit, clock=self.clock, who=lambda: sender.who)
-            sender.wished = calls.wished
-            loop.calls = calls
-            loop.listening = Dispatch(calls=calls, database=driver_words(self.engine), process=self.process).listening
+            wakeups = Wakeups(unit=self.unit, clock=self.clock, who=lambda: sender.who)
+            sender.wished = wakeups.wished
+            loop.wakeups = wakeups
+            loop.listening = JobWorker(
+                wakeups=wakeups, database=driver_words(self.engine), process=self.process
+            ).listening
         return loop
 
     def connect(self) -> Connection | ConnectFailure:
@@ -386,3 +392,27 @@ class Application:
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:
     """Wire an application."""
     return Application(settings=settings, clock=clock or SystemClock())
+
+
+def _relay(settings: Settings, prefix: str, clock: Clock) -> Relay:
+    """Build the relay whose settings begin with `prefix`."""
+
+    def value(key: str) -> Any:  # noqa: ANN401 - each setting has a type of its own.
+        return getattr(settings, f"{prefix}smtp_{key}")
+
+    limits = relay_limits(settings, prefix)
+    token_command = "" if prefix else settings.smtp_token_command
+    return Relay(
+        host=value("host"),
+        port=value("port"),
+        security=Security(value("security")),
+        username=value("username"),
+        password=value("password").get_secret_value() if value("password") else "",
+        tokens=TokenCommand(token_command, monotonic=clock.monotonic) if token_command else None,
+        ca_file=str(value("ca_file") or ""),
+        ehlo_name=settings.smtp_ehlo_name,
+        timeout=float(settings.smtp_timeout_seconds),
+        dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+        max_messages=limits.messages,
+        max_seconds=float(limits.seconds),
+    )

@@ -26,6 +26,8 @@ from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
 from newsletter.store.upgrade import upgrade
 
+pytest_plugins = ["tests.edition_fixtures"]
+
 # A loaded machine is slow, which is no fault of the code: a test fails for what it finds, not for how long it took.
 # And it fails for what was changed: the same examples each time. To search for new ones: `--hypothesis-profile=search`.
 settings.register_profile("newsletter", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -14,7 +14,7 @@ import typer
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
-    from newsletter.config import Settings
+    from newsletter.settings.model import Settings
     from newsletter.wiring import Application
 
 
@@ -29,7 +29,7 @@ class State:
     def settings(self) -> Settings:
         """The settings; raises `InputError` with every mistake, or with the one that nothing was set up here."""
         from newsletter.cli.paths import check_home
-        from newsletter.config import load_settings
+        from newsletter.settings.loader import load_settings
 
         check_home(self.home)
         try:

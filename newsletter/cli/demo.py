@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from newsletter.cli.demo_stage import Moods, TurnedClock
+    from newsletter.cli.demo_stage import FakeReplies, TurnedClock
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.core.tip import Tip
@@ -45,13 +45,13 @@ def demo(
     ] = None,
 ) -> None:
     """Play one edition through, from import to report, on throwaway data. No mail leaves this machine."""
-    from newsletter.cli.demo_stage import Moods, TurnedClock, stage_settings
-    from newsletter.config import load_settings
+    from newsletter.cli.demo_stage import FakeReplies, TurnedClock, stage_settings
+    from newsletter.settings.loader import load_settings
     from newsletter.transport.catcher import Catcher
     from newsletter.wiring import build
 
     home = _folder(keep)
-    clock, moods = TurnedClock(), Moods()
+    clock, moods = TurnedClock(), FakeReplies()
     with Catcher(folder=home / "mails", script=moods) as server:
         settings = stage_settings(server)
         application = build(load_settings(settings, home), clock=clock)
@@ -102,7 +102,7 @@ class _Play:
     application: Application
     clock: TurnedClock
     server: Catcher
-    moods: Moods
+    moods: FakeReplies
     pages: list[Path] = field(default_factory=list)
 
     def run(self) -> None:
@@ -140,7 +140,7 @@ class _Play:
         application, now = self.application, self.clock.now()
         self._act(1, "A new installation, with people and tips")
         set_up(application.engine, application.keyring, who=WHO, now=now)
-        application.bell.tick()
+        application.ticker.tick()
         people = sample_subscribers()
         with people.open("rb") as stream:
             file = ImportFile(stream=stream, name=people.name, source="sample data")
@@ -165,7 +165,7 @@ class _Play:
     def _freeze(self, moment: datetime) -> Edition:
         self.clock.turn_to(moment)
         self._act(2, "The slot is due: the edition is frozen")
-        edition = self.application.bell.tick()
+        edition = self.application.ticker.tick()
         if edition is None:
             raise NewsletterError("The slot came and nothing was frozen; please report this.")
         say(f"   “{edition.title}” goes to {plural(edition.audience, 'person', 'people')}: {edition.why}.")
@@ -198,9 +198,9 @@ class _Play:
 
     def _work(self, people: int) -> float:
         """Send what is due now; return how long it really took."""
-        from newsletter.cli.live import bar
+        from newsletter.cli.edition_watch import bar
         from newsletter.core.delivery import DeliveryState
-        from newsletter.engine.service import send_until_idle
+        from newsletter.sending.sender_loop import send_until_idle
 
         # A bar for one person, or a line for each tenth of a blink, would only be noise.
         quiet = people == 1 or not sys.stdout.isatty()

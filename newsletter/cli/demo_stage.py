@@ -44,7 +44,7 @@ class TurnedClock:
 
 
 @dataclass(slots=True)
-class Moods:
+class FakeReplies:
     """How the mail server behaves: it refuses one address, asks one to come again, and takes everything else."""
 
     gone: str = ""

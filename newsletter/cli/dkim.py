@@ -15,7 +15,7 @@ from newsletter.errors import InputError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from newsletter.render.dkim import Seal
+    from newsletter.render.dkim import SigningKey
 
 app = typer.Typer(
     help="Sign the mails yourself: make a key, and see the DNS record that belongs to it.",
@@ -53,8 +53,8 @@ def keygen(
     from pydantic import TypeAdapter
 
     from newsletter.render import dkim_key
-    from newsletter.render.dkim import Seal
-    from newsletter.setting_values import MailDomain, Selector
+    from newsletter.render.dkim import SigningKey
+    from newsletter.settings.values import MailDomain, Selector
 
     here = state(context)
     name = _checked(TypeAdapter(Selector), "--selector", selector or _by_month(ed25519=ed25519))
@@ -63,7 +63,7 @@ def keygen(
     key = dkim_key.make_ed25519() if ed25519 else dkim_key.make_rsa(int(bits.value))
     dkim_key.write_key(key, path)
     shown = str(path.relative_to(here.home)) if path.is_relative_to(here.home) else str(path)
-    seal = Seal(domain=signs, selector=name, key=key)
+    seal = SigningKey(domain=signs, selector=name, key=key)
     settings = _settings(here, seal, shown, domain=domain and signs)
     if as_json:
         print_json(_as_data(seal) | {"file": str(path), "settings": settings})
@@ -93,7 +93,7 @@ def record(context: typer.Context, *, as_json: Json = False) -> None:
         _say_record(seal)
 
 
-def _say_record(seal: Seal) -> None:
+def _say_record(seal: SigningKey) -> None:
     from newsletter.render.dkim_key import strings
 
     text = seal.key.record()
@@ -110,14 +110,14 @@ def _say_record(seal: Seal) -> None:
     say("  )")
 
 
-def _as_data(seal: Seal) -> dict[str, object]:
+def _as_data(seal: SigningKey) -> dict[str, object]:
     from newsletter.render.dkim_key import strings
 
     text = seal.key.record()
     return {"algorithm": seal.key.algorithm, "name": seal.name, "value": text, "strings": strings(text)}
 
 
-def _settings(here: State, seal: Seal, path: str, *, domain: str) -> dict[str, str]:
+def _settings(here: State, seal: SigningKey, path: str, *, domain: str) -> dict[str, str]:
     """Return what is to be set, leaving out what is set already."""
     kind = "DKIM_ED25519" if seal.key.algorithm == "ed25519-sha256" else "DKIM"
     found = {f"NEWSLETTER_{kind}_SELECTOR": seal.selector, f"NEWSLETTER_{kind}_KEY_FILE": path}

@@ -14,7 +14,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from newsletter.errors import InputError, Stop
-from newsletter.settings import FILE_SUFFIX, KEY_COMMAND, Setting, settings_help
+from newsletter.settings.model import FILE_SUFFIX, KEY_COMMAND, Setting, settings_help
 
 _HEAD = """\
 # Settings of the newsletter, written by `newsletter init`. A variable of the environment beats its line here.

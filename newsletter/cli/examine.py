@@ -21,7 +21,7 @@ from newsletter.core.tip_file import parse_tip_file
 from newsletter.core.token import key_fingerprint
 from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.preview import compile_tip
-from newsletter.setting_values import is_loopback
+from newsletter.settings.values import is_loopback
 from newsletter.store.database import sqlite_path
 from newsletter.transport.base import ConnectFailure, Relay, Security
 from newsletter.transport.session import open_session
@@ -162,7 +162,7 @@ def templates(application: Application) -> Iterator[Finding]:
     draft = parse_tip_file(sample[0].text, file_name=sample[0].name)
     on = next_slots(application.cadence, application.clock.now(), 1)[0].date
     try:
-        compile_tip(application.kitchen, draft, on=on)
+        compile_tip(application.render_context, draft, on=on)
     except InputError as error:
         yield fail("templates", f"a sample tip cannot be rendered {which}: {error}", "correct the template it names")
     except NewsletterError as error:

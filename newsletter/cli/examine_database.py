@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from newsletter.cli.finding import Finding, fail, ok, warn
+from newsletter.cli.foreign_journals import journals
 from newsletter.cli.output import plural
-from newsletter.cli.strange_journals import journals
 from newsletter.core.cadence import describe_instant, describe_span, is_zone
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NewsletterError
@@ -111,7 +111,7 @@ def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
     if coming is None or coming.tip is None:
         return
     try:
-        compile_tip(application.kitchen, coming.tip, on=coming.slot.date)
+        compile_tip(application.render_context, coming.tip, on=coming.slot.date)
     except InputError as error:
         yield fail(
             "next tip", f"“{coming.tip.title}” cannot be sent: {error}", f"newsletter tip edit {coming.tip.slug}"

@@ -54,7 +54,13 @@ def replace(
         people = plural(outlook.people, "person", "people")
         confirm(f"Stop “{wrong.title}” and send “{right.title}” to the {people} whom it has not reached?", yes=yes)
     done = replace_edition(
-        here.app.unit, here.app.kitchen, wrong, right, who=here.who, why=one_line(because), now=here.app.clock.now()
+        here.app.unit,
+        here.app.render_context,
+        wrong,
+        right,
+        who=here.who,
+        why=one_line(because),
+        now=here.app.clock.now(),
     )
     _tell(done, quiet=as_json)
     if done.drafted and not as_json:
@@ -77,7 +83,13 @@ def correct(
     if outlook.known is None:
         _ask_twice(here, outlook, right, sure=yes)
     done = correct_edition(
-        here.app.unit, here.app.kitchen, wrong, right, who=here.who, why=one_line(because), now=here.app.clock.now()
+        here.app.unit,
+        here.app.render_context,
+        wrong,
+        right,
+        who=here.who,
+        why=one_line(because),
+        now=here.app.clock.now(),
     )
     _tell(done, quiet=as_json)
     work(here.app, done.edition, as_json=as_json)

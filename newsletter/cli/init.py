@@ -21,7 +21,7 @@ from newsletter.cli.output import say, warn
 from newsletter.cli.paths import check_home
 
 if TYPE_CHECKING:
-    from newsletter.config import Settings
+    from newsletter.settings.model import Settings
 
 SECRET_KEY = "NEWSLETTER_SECRET_KEY"  # noqa: S105 the name of a setting, not its value
 
@@ -117,7 +117,7 @@ class _Setup:
         The database can be made before the postal address is known.
         """
         from newsletter.cli.init_questions import missing_settings
-        from newsletter.config import load_settings
+        from newsletter.settings.loader import load_settings
 
         home = self.here.home
         return load_settings({**environ, **missing_settings(environ, home)}, home)

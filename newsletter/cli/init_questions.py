@@ -14,9 +14,9 @@ from pathlib import Path
 import typer
 
 from newsletter.cli.output import say
-from newsletter.config import load_settings
 from newsletter.errors import InputError
-from newsletter.settings import FILE_SUFFIX, SECRETS, Setting, setting_name, settings_help
+from newsletter.settings.loader import load_settings
+from newsletter.settings.model import FILE_SUFFIX, SECRETS, Setting, setting_name, settings_help
 
 ZONE = "NEWSLETTER_TIME_ZONE"
 SECURITY = "NEWSLETTER_SMTP_SECURITY"

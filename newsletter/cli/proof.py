@@ -31,17 +31,19 @@ def proof(
 ) -> None:
     """Send a proof by hand: the real mail, marked as a proof and counted nowhere."""
     from newsletter.core.notice import NoticeKey, NoticeKind
-    from newsletter.engine.notices import NoticeSender
     from newsletter.flows.proof import proof_for
+    from newsletter.sending.notice_sender import NoticeSender
 
     application = state(context).app
-    people = list(to or application.office.editors)
+    people = list(to or application.notice_context.editors)
     if not people:
         raise InputError("Say who shall get the proof: --to EMAIL, or set NEWSLETTER_ADMIN_EMAILS.")
     now = application.clock.now()
     made = _make(application, date)
     key = NoticeKey(kind=NoticeKind.PROOF, about=date, variant="by hand")
-    messages = {email: proof_for(application.unit, application.office, made, email, key, now=now) for email in people}
+    messages = {
+        email: proof_for(application.unit, application.notice_context, made, email, key, now=now) for email in people
+    }
     sender = NoticeSender.beside(application.sender())
     refused = []
     for email, message in messages.items():
@@ -65,7 +67,7 @@ def _make(application: Application, name: str) -> Proof:
     from newsletter.flows.proof import frozen_proof, make_proof
     from newsletter.store import edition as editions
 
-    office, now = application.office, application.clock.now()
+    notice_context, now = application.notice_context, application.clock.now()
     day = None
     if name != "next":
         day, number = parse_name(name)
@@ -73,10 +75,10 @@ def _make(application: Application, name: str) -> Proof:
             begun = editions.by_date(tx, day, number)
             content = editions.content(tx, begun.id) if begun is not None else ""
         if begun is not None:
-            return frozen_proof(office, begun, content)
-    ahead = outlook(application.unit, office.plan, weeks=WEEKS, now=now)
+            return frozen_proof(notice_context, begun, content)
+    ahead = outlook(application.unit, notice_context.plan, weeks=WEEKS, now=now)
     open_ = [choice for choice in ahead.choices if day is not None or choice.source is not Source.SKIPPED]
     choice = next((choice for choice in open_ if day in {None, choice.slot.date}), None)
     if choice is None:
         raise InputError(f"Nothing goes out on {describe_date(day)}." if day else "No date comes within a year.")
-    return make_proof(office, choice, ahead, Change.FIRST, now=now)
+    return make_proof(notice_context, choice, ahead, Change.FIRST, now=now)

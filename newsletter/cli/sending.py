@@ -14,7 +14,7 @@ import typer
 from newsletter.cli.context import State, state
 from newsletter.cli.edition import show_receipt
 from newsletter.cli.edition_names import find_edition, parse_name
-from newsletter.cli.live import screen, watch_until_quiet, watching
+from newsletter.cli.edition_watch import screen, watch_until_quiet, watching
 from newsletter.cli.liveness import service_alive
 from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, warn
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from newsletter.core.cadence import Cadence, Slot
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
-    from newsletter.engine.terms import Pass
     from newsletter.flows.send_now import Plan
+    from newsletter.sending.options import PassResult
     from newsletter.store.unit import Tx
     from newsletter.wiring import Application
 
@@ -82,12 +82,12 @@ def _decide(application: Application, name: str, *, early: bool) -> Edition | Pl
         return edition
     moment = application.clock.now()
     # A person asks once: that is no bell that goes on ringing.
-    due = application.bell.decide(moment, rings=False)
+    due = application.ticker.decide(moment, rings=False)
     with application.unit.read() as tx:
         edition = _under_way(tx, due, early=early) if name == "" else _named(tx, name)
         if edition is not None:
             return edition
-        return plan(tx, application.kitchen, _slot(tx, application.cadence, name, due, early=early, now=moment))
+        return plan(tx, application.render_context, _slot(tx, application.cadence, name, due, early=early, now=moment))
 
 
 def _named(tx: Tx, name: str) -> Edition | None:
@@ -142,7 +142,7 @@ def _ask(here: State, planned: Plan, *, dry_run: bool, yes: bool, as_json: bool)
     people = plural(planned.audience, "person", "people")
     if dry_run:
         # The gates speak here too: a dry run that passes what the freeze refuses would be worth nothing.
-        render(application.kitchen, planned.choice.tip, slot.date, nonce=new_nonce())
+        render(application.render_context, planned.choice.tip, slot.date, nonce=new_nonce())
         values = {
             "date": slot.date.isoformat(),
             "tip": planned.choice.tip.slug,
@@ -181,7 +181,7 @@ def _say_if_recent(application: Application) -> None:
 def _freeze(here: State, slot: Slot) -> Edition:
     from newsletter.flows.freeze import freeze
 
-    frozen = freeze(here.app.unit, here.app.kitchen, slot, who=here.who, now=here.app.clock.now())
+    frozen = freeze(here.app.unit, here.app.render_context, slot, who=here.who, now=here.app.clock.now())
     if frozen.edition is None:
         raise NewsletterError(f"Nothing was sent for {slot.date}: {frozen.empty}.")
     return frozen.edition
@@ -191,7 +191,7 @@ def work(application: Application, edition: Edition, *, as_json: bool) -> None:
     """Send until nothing is due, then report; raise what needs a person."""
     from newsletter.core.edition import EditionStatus
 
-    done: Pass | None = None
+    done: PassResult | None = None
     was_sending = edition.status is EditionStatus.SENDING
     if edition.status not in {EditionStatus.FINISHED, EditionStatus.CANCELLED}:
         done = _send_or_watch(application, edition, quiet=as_json)
@@ -211,8 +211,8 @@ def work(application: Application, edition: Edition, *, as_json: bool) -> None:
     _complain(edition, receipt, done, stuck=stuck)
 
 
-def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -> Pass | None:
-    from newsletter.engine.service import send_until_idle
+def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -> PassResult | None:
+    from newsletter.sending.sender_loop import send_until_idle
 
     stop = threading.Event()
     with stopping(stop), screen(application, quiet=quiet) as show:
@@ -276,7 +276,7 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
         say(f"{receipt.open:,} still waiting{until}; {service}.")
 
 
-def _complain(edition: Edition, receipt: Receipt, done: Pass | None, *, stuck: bool) -> None:
+def _complain(edition: Edition, receipt: Receipt, done: PassResult | None, *, stuck: bool) -> None:
     if not receipt.balances:
         raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
     if stuck:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from newsletter.cli.supervisor import Supervisor
-    from newsletter.engine.service import SenderLoop
+    from newsletter.sending.sender_loop import SenderLoop
     from newsletter.wiring import Application
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _start_web(application: Application, stop: threading.Event, stack: ExitStack
 def _start_sender(
     application: Application, stop: threading.Event, stack: ExitStack, alive: dict[str, Callable[[], bool]]
 ) -> _Loop:
-    watch = application.watch()
+    watch = application.monitor()
 
     def listen() -> None:
         watch.listen(application.clock.now())
@@ -152,9 +152,9 @@ def _start_sender(
 def _start_bell(
     application: Application, stop: threading.Event, stack: ExitStack, supervisor: Supervisor
 ) -> Callable[[], bool]:
-    from newsletter.schedule.bell import ring
+    from newsletter.schedule.scheduler import ring
 
-    tick = application.bell.tick
+    tick = application.ticker.tick
 
     def ticking() -> None:
         trouble = ""
@@ -166,8 +166,8 @@ def _start_bell(
             supervisor.ticked(trouble=trouble)
 
     supervisor.expect_ticks()
-    bell = stack.enter_context(ring(_as_part("bell", ticking), every_seconds=TICK_SECONDS, stop=stop))
-    return lambda: bell.alive
+    ticker = stack.enter_context(ring(_as_part("bell", ticking), every_seconds=TICK_SECONDS, stop=stop))
+    return lambda: ticker.alive
 
 
 def _silent_sender(application: Application) -> str:

@@ -23,10 +23,10 @@ from newsletter.errors import InputError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from newsletter.cli.simulate_diary import Diary
-    from newsletter.cli.simulate_stage import JumpingClock, Script
-    from newsletter.config import Settings
-    from newsletter.store.excerpt import Excerpt
+    from newsletter.settings.model import Settings
+    from newsletter.simulation.diary import Diary
+    from newsletter.simulation.script import JumpingClock, Script
+    from newsletter.store.simulation_copy import SimulationCopy
     from newsletter.wiring import Application
 
 STAND_INS = 200
@@ -63,9 +63,9 @@ def simulate(
 
 def play_example() -> Diary:
     """Play the example year."""
-    from newsletter.cli import simulate_example as year
-    from newsletter.cli.simulate_stage import JumpingClock
-    from newsletter.config import load_settings
+    from newsletter.settings.loader import load_settings
+    from newsletter.simulation import example as year
+    from newsletter.simulation.script import JumpingClock
 
     with tempfile.TemporaryDirectory(prefix="newsletter-simulate-") as folder:
         own = {**year.SETTINGS, "NEWSLETTER_SECRET_KEY": secrets.token_urlsafe(32)}
@@ -75,14 +75,14 @@ def play_example() -> Diary:
 
 
 def _play_own(app: Application, begins: str | None, weeks: int) -> Diary:
-    from newsletter.cli.simulate_stage import JumpingClock, Script
     from newsletter.flows.plan import outlook
-    from newsletter.store import excerpt
+    from newsletter.simulation.script import JumpingClock, Script
+    from newsletter.store import simulation_copy
 
     now = app.clock.now()
     start = _start(app, begins, now)
     with app.unit.read() as tx:
-        known = excerpt.take(tx)
+        known = simulation_copy.take(tx)
     people = min(known.active, STAND_INS)
     with tempfile.TemporaryDirectory(prefix="newsletter-simulate-") as folder:
         settings = _rehearsing(app.settings, Path(folder))
@@ -136,25 +136,27 @@ def _play(
     *,
     people: int,
     until: datetime,
-    known: Excerpt | None = None,
+    known: SimulationCopy | None = None,
     fresh: bool = True,
 ) -> Diary:
     """Set up an installation and let the time go by."""
-    from newsletter.cli.simulate_diary import Diary
-    from newsletter.cli.simulate_play import Play
-    from newsletter.cli.simulate_stage import MemoryRelay
     from newsletter.flows.set_up import set_up
-    from newsletter.store import excerpt
+    from newsletter.simulation.diary import Diary
+    from newsletter.simulation.run import SimulationRun
+    from newsletter.simulation.script import MemoryRelay
+    from newsletter.store import simulation_copy
     from newsletter.wiring import build
 
     app = build(settings, clock=clock)
     set_up(app.engine, app.keyring, who="simulation", now=clock.now())
     with app.unit.write() as tx:
         if known is not None:
-            excerpt.plant(tx, known, fresh=fresh)
-        excerpt.plant_people(tx, people, zones=known.zones if known is not None else (), now=clock.now())
-    relay = MemoryRelay(clock=clock, script=script, staff=frozenset((*app.office.admins, *app.office.editors)))
-    play = Play(
+            simulation_copy.plant(tx, known, fresh=fresh)
+        simulation_copy.plant_people(tx, people, zones=known.zones if known is not None else (), now=clock.now())
+    relay = MemoryRelay(
+        clock=clock, script=script, staff=frozenset((*app.notice_context.admins, *app.notice_context.editors))
+    )
+    play = SimulationRun(
         application=app, clock=clock, relay=relay, script=script, until=until, diary=Diary(zone=app.cadence.zone)
     )
     try:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from newsletter.core.lineup import Choice
-    from newsletter.flows.overview import Overview, Part, Story
+    from newsletter.flows.overview import EditionSummary, Overview, Part
 
 _LABEL = 10
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Tell what goes out next, what became of the last edition, and what needs you; exit code 1 if anything does."""
-    from newsletter.cli.strange_journals import strange_journals
+    from newsletter.cli.foreign_journals import list_foreign_journals
     from newsletter.flows.adopt import look
     from newsletter.flows.overview import overview
     from newsletter.store.installation import get
@@ -40,7 +40,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             held=gap.words(zone) if gap else "",
         )
         made = get(tx)
-    found = replace(found, needs=[*found.needs, *strange_journals(app, made)])
+    found = replace(found, needs=[*found.needs, *list_foreign_journals(app, made)])
     if as_json:
         print_json(_as_data(found))
     else:
@@ -160,10 +160,11 @@ def _last(found: Overview) -> Iterator[str]:
 def _service(found: Overview) -> Iterator[str]:
     from newsletter.store.installation import STOPPED
 
-    bell, sender = found.parts["bell"], found.parts["sender"]
-    shared = len(found.senders) > 1 or any(one.name != bell.process for one in found.senders)
-    if not shared and bell.alive and sender.alive and bell.process == sender.process:
-        yield f"running: process {bell.process}, last sign of life {_ago(found.now, min(_seen(bell), _seen(sender)))}"
+    ticker, sender = found.parts["bell"], found.parts["sender"]
+    shared = len(found.senders) > 1 or any(one.name != ticker.process for one in found.senders)
+    if not shared and ticker.alive and sender.alive and ticker.process == sender.process:
+        age = _ago(found.now, min(_seen(ticker), _seen(sender)))
+        yield f"running: process {ticker.process}, last sign of life {age}"
         return
     for name, part in found.parts.items():
         if name == "sender" and shared:
@@ -275,7 +276,7 @@ def _choice_data(found: Overview, one: Choice) -> dict[str, object]:
     }
 
 
-def _story_data(one: Story, now: datetime) -> dict[str, object]:
+def _story_data(one: EditionSummary, now: datetime) -> dict[str, object]:
     left = one.left(now)
     return {
         **one.receipt.to_dict(),

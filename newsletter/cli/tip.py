@@ -211,9 +211,9 @@ def preview(
     known = find_tip(app_.unit, tip)
     ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
     taken = [one.slot.date for one in ahead.choices if one.tip is not None and one.tip.id == known.id]
-    compiled = compile_tip(app_.kitchen, known, on=taken[0] if taken else app_.review(now).on)
+    compiled = compile_tip(app_.render_context, known, on=taken[0] if taken else app_.review(now).on)
     person = find_reader(app_.unit, reader) if reader is not None else None
-    recipient = recipient_of(app_.kitchen, person, now=now)
+    recipient = recipient_of(app_.render_context, person, now=now)
     folder = to or here.home / "data" / "previews" / known.slug
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """An alert: one thing that needs, or needed, a person, and what is done about telling them.
 
 In: how an alert stands and what was said about it so far. Out: the steps to take now. It sends nothing and writes no
-row; `engine/herald.py` takes the steps. Repeated trouble is the same alert: it is told once, and once that it passed.
+row; `operations/notice_writer.py` takes the steps. Repeated trouble is one alert: one mail when it begins, and one when
+it has passed.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class AlertStep(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class AlertState:
     """One alert, and what was done about it."""
 
     kind: AlertKind
@@ -105,7 +106,7 @@ class Standing:
     """The states of the mails about it, one per admin; empty until they are written."""
 
 
-def next_steps(one: Standing, *, now: datetime, can_mail: bool, can_command: bool) -> tuple[AlertStep, ...]:
+def next_steps(one: AlertState, *, now: datetime, can_mail: bool, can_command: bool) -> tuple[AlertStep, ...]:
     """Tell what is to be done now; nothing, when all was done or it is too soon."""
     if one.cleared_at is not None:
         return _after(one, one.cleared_at, now)
@@ -121,7 +122,7 @@ def next_steps(one: Standing, *, now: datetime, can_mail: bool, can_command: boo
     return tuple(steps)
 
 
-def _after(one: Standing, cleared_at: datetime, now: datetime) -> tuple[AlertStep, ...]:
+def _after(one: AlertState, cleared_at: datetime, now: datetime) -> tuple[AlertStep, ...]:
     """Say that it has passed to whoever heard of it, and to nobody else."""
     if now - cleared_at < PASSED_AFTER or NoticeState.SENDING in one.mails:
         return ()

@@ -72,7 +72,7 @@ def lineup(slots: Iterable[Slot], tips: Iterable[Tip], history: Iterable[Sending
     date or is stranded: a series told out of order is worse than a late one, and a warning names what it waits for.
     Only a person's own pin may break the order, with a warning.
     """
-    shelf = _Shelf(tips, history, rules)
+    shelf = _Selection(tips, history, rules)
     ahead = [slot for slot in slots if slot.state in (SlotState.OPEN, SlotState.SKIPPED)]
     return [shelf.choose(slot) for slot in sorted(ahead, key=slot_order)]
 
@@ -95,7 +95,7 @@ def last_sent(tips: Iterable[Tip], history: Iterable[Sending]) -> dict[TipId, da
     return last
 
 
-class _Shelf:
+class _Selection:
     """What is left to choose from while one lineup is worked out, slot by slot."""
 
     def __init__(self, tips: Iterable[Tip], history: Iterable[Sending], rules: LineupRules) -> None:

@@ -34,7 +34,7 @@ QUOTA_PAUSES = (QUOTA_PAUSE, 3600.0)
 _NEVER = float("-inf")
 
 
-class Strain(StrEnum):
+class Complaint(StrEnum):
     """What a relay complains of, as far as it makes a difference for the pause."""
 
     RATE = "rate"
@@ -45,7 +45,7 @@ class Strain(StrEnum):
     """The day's quota is used up."""
 
 
-_LADDERS = {Strain.RATE: PAUSES, Strain.REPUTATION: (REPUTATION_PAUSE,), Strain.QUOTA: QUOTA_PAUSES}
+_LADDERS = {Complaint.RATE: PAUSES, Complaint.REPUTATION: (REPUTATION_PAUSE,), Complaint.QUOTA: QUOTA_PAUSES}
 """The pauses for each strain; only those for the rate are shortened by chance."""
 
 
@@ -65,7 +65,7 @@ class Throttle:
     """Failures in a row; they choose the pause."""
     retry_at: float = _NEVER
     """No new connection before this."""
-    struck_by: Strain | None = None
+    struck_by: Complaint | None = None
     """What opened the breaker; None when it was no complaint."""
     struck_at: float = _NEVER
     """When the last complaint or failure came."""
@@ -116,20 +116,20 @@ def fail(state: Throttle, *, now: float, jitter: float, plain: str, needs_person
     )
 
 
-def slow_down(state: Throttle, strain: Strain, *, now: float, jitter: float, plain: str) -> Throttle:
+def slow_down(state: Throttle, strain: Complaint, *, now: float, jitter: float, plain: str) -> Throttle:
     """Halve the connections; with one left, or for a strain that takes long to pass, open the breaker as well.
 
     Whatever is heard before `retry_at` comes from connections that were open already: the same round, no new reason.
     """
-    if now < state.retry_at and (strain is Strain.RATE or state.struck_by is strain):
+    if now < state.retry_at and (strain is Complaint.RATE or state.struck_by is strain):
         return replace(state, plain=plain)
-    if strain is Strain.RATE and state.allowed > 1 and not state.open:
+    if strain is Complaint.RATE and state.allowed > 1 and not state.open:
         return _less(state, state.allowed // 2, now=now, jitter=jitter, plain=plain)
     ladder = _LADDERS[strain]
     # A relay that now cannot be reached and now throttles climbs one ladder; other strains begin their own.
     strikes = state.strikes + 1 if state.struck_by in {strain, None} else 1
     pause = ladder[min(strikes, len(ladder)) - 1]
-    if strain is Strain.RATE:
+    if strain is Complaint.RATE:
         pause = _shortened(pause, jitter)
     # Left alone until then, it begins again with one connection.
     retry_at = max(state.retry_at, now + pause)

@@ -40,7 +40,7 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class LedgerGap:
     """What stands between a database and sending."""
 
     last_seen: datetime
@@ -107,14 +107,14 @@ def hold(unit: Unit, home: Home, zone: str, *, process: str, now: datetime) -> s
     return words
 
 
-def look(unit: Unit, home: Home) -> Gap | None:
+def look(unit: Unit, home: Home) -> LedgerGap | None:
     """Return what holds sending; None when nothing does."""
     seen = home.ledger.look()
     with unit.read() as tx:
         return find_gap(tx, home, seen)
 
 
-def find_gap(tx: Tx, home: Home, seen: Seen) -> Gap | None:
+def find_gap(tx: Tx, home: Home, seen: Seen) -> LedgerGap | None:
     """Return what holds sending, by a look at the ledger that is older than this transaction; None when nothing does.
 
     The other way round, an opt-out between the two looks would seem to be one that the database does not know.
@@ -125,7 +125,7 @@ def find_gap(tx: Tx, home: Home, seen: Seen) -> Gap | None:
     lags = seen.lags(known.identity, known.ledger_seq)
     if not lags and not elsewhere and not copied:
         return None
-    return Gap(
+    return LedgerGap(
         last_seen=installations.last_seen(tx),
         unknown=seen.unknown(known.identity, known.ledger_seq),
         elsewhere=elsewhere,
@@ -153,7 +153,7 @@ def adopt(unit: Unit, home: Home, keyring: Keyring, *, who: str, now: datetime) 
 
 
 def take_over(
-    tx: Tx, home: Home, keyring: Keyring, gap: Gap, top: int, *, who: str, what: str, now: datetime
+    tx: Tx, home: Home, keyring: Keyring, gap: LedgerGap, top: int, *, who: str, what: str, now: datetime
 ) -> CaughtUp:
     """Catch up with the ledger, settle in on this machine, and let every other copy lag from here on."""
     known = installations.get(tx)

@@ -19,7 +19,7 @@ from newsletter.errors import InputError
 from newsletter.flows import hold
 from newsletter.flows.change_slot import skip_slot
 from newsletter.flows.plan import PlanRules, judged
-from newsletter.flows.queue_tip import Review
+from newsletter.flows.queue_tip import TipValidation
 from newsletter.flows.swap_tip import plan_swap, swap_tip
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
@@ -40,7 +40,7 @@ class LinkWords:
     """Empty when there is nothing to press."""
 
 
-def ask_link(unit: Unit, action: ActionToken, rules: PlanRules, review: Review) -> LinkWords:
+def ask_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipValidation) -> LinkWords:
     """Say what the button will do; raise `InputError` when it can do nothing any more."""
     if action.kind in {ActionKind.PAUSE, ActionKind.CANCEL}:
         return _ask_hold(unit, action)
@@ -95,7 +95,7 @@ def _open(counts: Mapping[DeliveryState, int]) -> int:
     return sum(counts[state] for state in OPEN_STATES)
 
 
-def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: Review) -> LinkWords:
+def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipValidation) -> LinkWords:
     """Do what the button says; raise `InputError` when it is too late, with nothing changed."""
     now = review.now
     if action.kind is ActionKind.SWAP:

@@ -26,7 +26,7 @@ from newsletter.errors import InputError, NotNow
 from newsletter.flows.alert import settle_alert
 from newsletter.flows.change_tip import pin_in
 from newsletter.flows.plan import PlanRules, judged
-from newsletter.flows.queue_tip import Review
+from newsletter.flows.queue_tip import TipValidation
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import log as logs
@@ -100,7 +100,7 @@ def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
         return Changed(slot=opened, tip=tips.pinned_to(tx, day), new=True)
 
 
-def add_slot(unit: Unit, day: date, at: time | None, review: Review, *, tip: Tip | None, who: str) -> Changed:
+def add_slot(unit: Unit, day: date, at: time | None, review: TipValidation, *, tip: Tip | None, who: str) -> Changed:
     """Add a date beside the weekly ones, with the tip that shall go out on it."""
     with unit.write() as tx:
         installations.lock(tx)
@@ -136,7 +136,7 @@ def _slot_of(tx: Tx, day: date, cadence: Cadence, now: datetime) -> Slot:
     raise InputError(f"nothing goes out on {describe_date(day)}, since the day is {weekday}{near}")
 
 
-def _clear_foreign(tx: Tx, day: date, review: Review) -> None:
+def _clear_foreign(tx: Tx, day: date, review: TipValidation) -> None:
     """Take away what an earlier cadence left on a date on which nothing goes out any more."""
     stored = slots.get(tx, day)
     if stored is None or retimed(review.cadence, stored) is not None or editions.by_date(tx, day) is not None:
@@ -145,7 +145,7 @@ def _clear_foreign(tx: Tx, day: date, review: Review) -> None:
     slots.remove(tx, day)
 
 
-def _refuse_taken(tx: Tx, day: date, review: Review) -> None:
+def _refuse_taken(tx: Tx, day: date, review: TipValidation) -> None:
     stored = slots.get(tx, day)
     name = describe_date(day)
     if stored is None and slot_on(review.cadence, day) is None:

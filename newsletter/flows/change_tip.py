@@ -16,7 +16,7 @@ from newsletter.errors import InputError, NotNow
 from newsletter.flows.alert import settle_alert
 from newsletter.flows.pin_date import pin_faults
 from newsletter.flows.preview import compile_tip
-from newsletter.flows.queue_tip import CHANGED_MEANWHILE, Review
+from newsletter.flows.queue_tip import CHANGED_MEANWHILE, TipValidation
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import log as logs
@@ -25,7 +25,7 @@ from newsletter.store.alert import AlertKind
 from newsletter.store.unit import Tx, Unit
 
 
-def approve_tips(unit: Unit, chosen: Sequence[Tip], review: Review, *, who: str) -> list[Tip]:
+def approve_tips(unit: Unit, chosen: Sequence[Tip], review: TipValidation, *, who: str) -> list[Tip]:
     """Let tips go out, all of them or none; return those that were not approved already."""
     with unit.read() as tx:
         sent = {sending.tip for sending in editions.history(tx)}
@@ -73,7 +73,7 @@ def move_tip(unit: Unit, tip: Tip, *, before: Tip | None, first: bool = False, w
         return tips.by_id(tx, tip.id) or tip
 
 
-def pin_tip(unit: Unit, tip: Tip, day: date, review: Review, *, who: str) -> Tip:
+def pin_tip(unit: Unit, tip: Tip, day: date, review: TipValidation, *, who: str) -> Tip:
     """Pin a tip to a date; pinning it to its own date changes nothing."""
     if tip.status is TipStatus.SENT and not tip.evergreen:
         raise InputError(f"{tip.slug} was sent already and will not be sent again; copy it to a new tip")
@@ -89,7 +89,7 @@ def pin_tip(unit: Unit, tip: Tip, day: date, review: Review, *, who: str) -> Tip
         return tips.by_id(tx, tip.id) or tip
 
 
-def pin_in(tx: Tx, tip: Tip, day: date, review: Review) -> None:
+def pin_in(tx: Tx, tip: Tip, day: date, review: TipValidation) -> None:
     """Pin a tip within a transaction that is open already; raise `InputError` when the date cannot be had."""
     faults = pin_faults(tx, day, cadence=review.cadence, now=review.now)
     if faults:
@@ -117,7 +117,7 @@ def unpin_tip(unit: Unit, tip: Tip, *, who: str, now: datetime) -> Tip:
         return freed
 
 
-def _check_gates(chosen: Sequence[Tip], review: Review) -> None:
+def _check_gates(chosen: Sequence[Tip], review: TipValidation) -> None:
     faults = []
     for tip in chosen:
         left = placeholder_faults(tip.body, 1)
@@ -125,7 +125,7 @@ def _check_gates(chosen: Sequence[Tip], review: Review) -> None:
             faults.append(f"{tip.slug}: {left[0].text}: `newsletter tip edit {tip.slug}`")
             continue
         try:
-            compile_tip(review.kitchen, tip, on=review.on)
+            compile_tip(review.render_context, tip, on=review.on)
         except InputError as error:
             faults.append(f"{tip.slug}: {error}")
     if faults:

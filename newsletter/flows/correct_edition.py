@@ -21,7 +21,7 @@ from newsletter.flows.follow_up import (
     refuse_unfit,
     write,
 )
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import RenderContext
 from newsletter.store import audience as audiences
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
@@ -44,7 +44,7 @@ def plan_correction(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Out
 
 
 def correct_edition(
-    unit: Unit, kitchen: Kitchen, wrong: Edition, tip: Tip, *, who: str, why: str, now: datetime
+    unit: Unit, render_context: RenderContext, wrong: Edition, tip: Tip, *, who: str, why: str, now: datetime
 ) -> FollowUp:
     """Open a correction; done before, it changes nothing and returns what was opened."""
 
@@ -55,7 +55,9 @@ def correct_edition(
         logs.add(tx, logs.Entry(at=now, who=who, what="edition correct", about=draft.of.name, why=said))
         return opened
 
-    return open_once(unit, kitchen, KIND, tip, plan=lambda tx: plan_correction(tx, wrong.id, tip, now=now), act=act)
+    return open_once(
+        unit, render_context, KIND, tip, plan=lambda tx: plan_correction(tx, wrong.id, tip, now=now), act=act
+    )
 
 
 def _refuse_under_way(tx: Tx, of: Edition) -> None:

@@ -15,7 +15,7 @@ from newsletter.core.lineup import Source
 from newsletter.core.tip import Tip, TipStatus
 from newsletter.core.wave import Wave
 from newsletter.errors import InputError, NotNow
-from newsletter.flows.freeze import Kitchen, new_nonce, render
+from newsletter.flows.freeze import RenderContext, new_nonce, render
 from newsletter.store import audience as audiences
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
@@ -74,7 +74,7 @@ class FollowUp:
 
 def open_once(
     unit: Unit,
-    kitchen: Kitchen,
+    render_context: RenderContext,
     kind: EditionKind,
     tip: Tip,
     *,
@@ -90,7 +90,7 @@ def open_once(
         number = editions.next_number(tx, outlook.of.date)
     if outlook.known is not None:
         return FollowUp(edition=outlook.known, of=outlook.of, new=False)
-    draft = prepare(kitchen, kind, outlook.of, tip, number=number)
+    draft = prepare(render_context, kind, outlook.of, tip, number=number)
     with unit.write() as tx:
         installations.lock(tx)
         outlook = plan(tx)
@@ -100,11 +100,11 @@ def open_once(
         return act(tx, replace(draft, of=outlook.of))
 
 
-def prepare(kitchen: Kitchen, kind: EditionKind, of: Edition, tip: Tip, *, number: int) -> Draft:
+def prepare(render_context: RenderContext, kind: EditionKind, of: Edition, tip: Tip, *, number: int) -> Draft:
     """Render it, with no transaction open; raise `InputError` when a gate refuses the tip."""
     nonce = new_nonce()
     name = f"{of.date.isoformat()}.{number}"
-    content = render(kitchen, tip, of.date, nonce=nonce, name=name)
+    content = render(render_context, tip, of.date, nonce=nonce, name=name)
     return Draft(kind=kind, of=of, tip=tip, number=number, content=content, nonce=nonce)
 
 

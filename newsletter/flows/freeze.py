@@ -41,7 +41,7 @@ TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kitchen:
+class RenderContext:
     """What rendering needs besides the tip."""
 
     publication: Publication
@@ -60,7 +60,7 @@ class Frozen:
     empty: str = ""
 
 
-def freeze(unit: Unit, kitchen: Kitchen, slot: Slot, *, who: str = "", now: datetime) -> Frozen:
+def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = "", now: datetime) -> Frozen:
     """Freeze one slot; however many ask at the same time, one edition comes of it.
 
     `who` is the person who sends by hand, for the log; the service does it by itself.
@@ -71,7 +71,7 @@ def freeze(unit: Unit, kitchen: Kitchen, slot: Slot, *, who: str = "", now: date
         with unit.read() as tx:
             if (known := editions.by_date(tx, slot.date)) is not None:
                 return Frozen(edition=known)
-            choice = choose(tx, slot, kitchen.rules)
+            choice = choose(tx, slot, render_context.rules)
             audience = subscribers.count_active(tx)
         if choice.tip is None:
             return Frozen(empty=choice.why)
@@ -79,8 +79,8 @@ def freeze(unit: Unit, kitchen: Kitchen, slot: Slot, *, who: str = "", now: date
             return Frozen(empty="there is no active subscriber; the tip is kept")
         nonce = new_nonce()
         # Rendering takes a while, so no transaction is open meanwhile; what it rendered is compared below.
-        content = render(kitchen, choice.tip, slot.date, nonce=nonce)
-        frozen = _write(unit, kitchen, slot, choice, content=content, nonce=nonce, who=who, now=now)
+        content = render(render_context, choice.tip, slot.date, nonce=nonce)
+        frozen = _write(unit, render_context, slot, choice, content=content, nonce=nonce, who=who, now=now)
         if frozen is not None:
             return frozen
     message = f"The lineup of {slot.date} keeps changing while it is being frozen. Try again."
@@ -92,34 +92,36 @@ def choose(tx: Tx, slot: Slot, rules: LineupRules) -> Choice:
     return lineup([slot], tips.all_tips(tx), editions.history(tx), rules)[0]
 
 
-def render(kitchen: Kitchen, tip: Tip, on: date, *, nonce: str, name: str = "") -> str:
+def render(render_context: RenderContext, tip: Tip, on: date, *, nonce: str, name: str = "") -> str:
     """Render a tip for a date and pass the gates; return the content that is frozen.
 
     `name` is that of the edition, where it is not the first of its date.
     """
-    rendered = render_edition(tip, kitchen.publication, kitchen.templates, nonce=nonce, date=on, edition_name=name)
-    return compile_message(rendered, kitchen.publication).to_json()
+    rendered = render_edition(
+        tip, render_context.publication, render_context.templates, nonce=nonce, date=on, edition_name=name
+    )
+    return compile_message(rendered, render_context.publication).to_json()
 
 
-def waves_of(tx: Tx, kitchen: Kitchen, slot: Slot, *, now: datetime) -> Sequence[Wave]:
+def waves_of(tx: Tx, render_context: RenderContext, slot: Slot, *, now: datetime) -> Sequence[Wave]:
     """Return the waves in which an edition goes out that is frozen now; none when all of it goes out at once.
 
     Whoever sends a date before its time means everybody.
     """
-    if kitchen.waves is None or now < slot.sends_at:
+    if render_context.waves is None or now < slot.sends_at:
         return ()
-    return waves(kitchen.waves, slot, reader_zones(tx), now=now)
+    return waves(render_context.waves, slot, reader_zones(tx), now=now)
 
 
-def waves_again(tx: Tx, kitchen: Kitchen, of: Edition, *, now: datetime) -> Sequence[Wave]:
+def waves_again(tx: Tx, render_context: RenderContext, of: Edition, *, now: datetime) -> Sequence[Wave]:
     """Return the waves of what takes an edition's place: whose hour has not come keeps it, the rest is late."""
     slot = slots.get(tx, of.date)
-    if kitchen.waves is None or not of.local or slot is None:
+    if render_context.waves is None or not of.local or slot is None:
         return ()
-    cadence = kitchen.waves.cadence
+    cadence = render_context.waves.cadence
     at = wall_time(cadence, slot) if not slot.extra else _hour_of(tx, of, home=cadence.zone)
     home = instant(of.date, at, cadence.zone)
-    return waves(kitchen.waves, replace(slot, sends_at=of.sends_at, home=home), reader_zones(tx), now=now)
+    return waves(render_context.waves, replace(slot, sends_at=of.sends_at, home=home), reader_zones(tx), now=now)
 
 
 def _hour_of(tx: Tx, of: Edition, *, home: str) -> time:
@@ -140,7 +142,15 @@ def new_nonce() -> str:
 
 
 def _write(
-    unit: Unit, kitchen: Kitchen, slot: Slot, choice: Choice, *, content: str, nonce: str, who: str, now: datetime
+    unit: Unit,
+    render_context: RenderContext,
+    slot: Slot,
+    choice: Choice,
+    *,
+    content: str,
+    nonce: str,
+    who: str,
+    now: datetime,
 ) -> Frozen | None:
     """Write the edition; None when the lineup has changed since it was rendered."""
     tip = choice.tip
@@ -150,7 +160,7 @@ def _write(
         installations.lock(tx)
         if (known := editions.by_date(tx, slot.date)) is not None:
             return Frozen(edition=known)
-        current = choose(tx, slot, kitchen.rules)
+        current = choose(tx, slot, render_context.rules)
         if (current.tip, current.source) != (tip, choice.source):
             return None
         slots.add(tx, slot, now=now)
@@ -172,7 +182,7 @@ def _write(
                 nonce=nonce,
                 sends_at=slot.sends_at,
             ),
-            waves=waves_of(tx, kitchen, slot, now=now),
+            waves=waves_of(tx, render_context, slot, now=now),
             now=now,
         )
         if not tip.evergreen:

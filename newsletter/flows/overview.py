@@ -68,7 +68,7 @@ class AtWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class EditionSummary:
     """An edition and its account."""
 
     edition: Edition
@@ -115,9 +115,9 @@ class Overview:
     """The next date on which something should go out; the one that is due, if one is."""
     skipped: Sequence[Choice]
     """The dates before it that are skipped on purpose."""
-    running: Sequence[Story]
+    running: Sequence[EditionSummary]
     """Editions that are not over."""
-    last: Story | None
+    last: EditionSummary | None
     """The newest edition that is over."""
     parts: Mapping[str, Part]
     senders: Sequence[AtWork]
@@ -139,7 +139,7 @@ def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta
     parts = _parts(tx, now, alive_within)
     away = _away(tx, now)
     known = [
-        Story(
+        EditionSummary(
             edition=one,
             receipt=report.receipt(tx, one),
             sender_alive=parts["sender"].alive,
@@ -214,7 +214,7 @@ def _needs(
     found: Sequence[Alert],
     ahead: Outlook,
     coming: Choice | None,
-    known: Sequence[Story],
+    known: Sequence[EditionSummary],
     parts: Mapping[str, Part],
     *,
     now: datetime,
@@ -235,7 +235,7 @@ def _needs(
         yield "Nobody is subscribed, so nothing would go out. `newsletter subscriber import` brings people in."
 
 
-def _about_edition(one: Story, told: set[tuple[AlertKind, str]], now: datetime) -> Iterator[str]:
+def _about_edition(one: EditionSummary, told: set[tuple[AlertKind, str]], now: datetime) -> Iterator[str]:
     name, receipt = one.edition.name, one.receipt
     if not receipt.balances:
         yield f"The report of {name} does not add up: the gap is {receipt.gap:,}. Run `newsletter db check`."
@@ -250,7 +250,7 @@ def _about_edition(one: Story, told: set[tuple[AlertKind, str]], now: datetime) 
 def _about_silence(
     coming: Choice | None,
     ahead: Outlook,
-    known: Sequence[Story],
+    known: Sequence[EditionSummary],
     parts: Mapping[str, Part],
     kinds: set[AlertKind],
     *,

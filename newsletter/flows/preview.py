@@ -13,7 +13,7 @@ from newsletter.core.message import Recipient
 from newsletter.core.subscriber import Subscriber
 from newsletter.core.tip import Tip, TipDraft
 from newsletter.errors import InputError
-from newsletter.flows.freeze import Kitchen, new_nonce
+from newsletter.flows.freeze import RenderContext, new_nonce
 from newsletter.render.edition import render_edition
 from newsletter.render.mime import CompiledMessage, compile_message
 from newsletter.store import subscriber as subscribers
@@ -22,10 +22,10 @@ from newsletter.store.unit import Unit
 SAMPLE_EMAIL = "reader@example.com"
 
 
-def compile_tip(kitchen: Kitchen, tip: Tip | TipDraft, *, on: date) -> CompiledMessage:
+def compile_tip(render_context: RenderContext, tip: Tip | TipDraft, *, on: date) -> CompiledMessage:
     """Render a tip and pass it through every gate; raise `InputError` for what could not be frozen."""
-    rendered = render_edition(tip, kitchen.publication, kitchen.templates, nonce=new_nonce(), date=on)
-    return compile_message(rendered, kitchen.publication)
+    rendered = render_edition(tip, render_context.publication, render_context.templates, nonce=new_nonce(), date=on)
+    return compile_message(rendered, render_context.publication)
 
 
 def find_reader(unit: Unit, email: str) -> Subscriber:
@@ -38,9 +38,9 @@ def find_reader(unit: Unit, email: str) -> Subscriber:
     return found
 
 
-def recipient_of(kitchen: Kitchen, reader: Subscriber | None, *, now: datetime) -> Recipient:
+def recipient_of(render_context: RenderContext, reader: Subscriber | None, *, now: datetime) -> Recipient:
     """Return the values of a reader, or sample ones."""
-    publication = kitchen.publication
+    publication = render_context.publication
     # A working link in a file that is passed around for review would let any reviewer unsubscribe that person.
     unsubscribe = f"{publication.base_url}/u/preview"
     message_id = f"preview@{publication.from_email.rpartition('@')[2]}"

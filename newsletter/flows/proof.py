@@ -22,12 +22,12 @@ from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.core.tip import Tip
 from newsletter.core.token import ActionKind, ActionToken, Keyring, make_action_token, make_unsubscribe_token
 from newsletter.errors import InputError
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import RenderContext
 from newsletter.flows.plan import Outlook, PlanRules
 from newsletter.flows.preview import compile_tip, recipient_of
 from newsletter.render.environment import templates_digest
 from newsletter.render.mime import CompiledMessage
-from newsletter.render.notice import Action, Command, Fact, Letter, Original, Stamp, Words, compose
+from newsletter.render.notice import Action, Command, Fact, NoticeBody, Original, Stamp, Words, compose
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
 
@@ -36,10 +36,10 @@ NOBODY = SubscriberId(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
+class NoticeContext:
     """Who looks after this newsletter, and what their mails are made with."""
 
-    kitchen: Kitchen
+    render_context: RenderContext
     keyring: Keyring
     plan: PlanRules
     admins: tuple[str, ...] = ()
@@ -49,37 +49,39 @@ class Office:
     @property
     def digest(self) -> str:
         """Return what stands for everything but the tip that decides the bytes of a mail."""
-        files = templates_digest(self.kitchen.templates, "email/edition/")
-        return hashlib.sha256(f"{self.kitchen.publication!r}{files}".encode()).hexdigest()
+        files = templates_digest(self.render_context.templates, "email/edition/")
+        return hashlib.sha256(f"{self.render_context.publication!r}{files}".encode()).hexdigest()
 
     def link(self, kind: ActionKind, target: int, *, expires_at: datetime, guard: int = 0) -> str:
         """Return the address of a page that does one thing, once its button is pressed."""
         action = ActionToken(kind=kind, target=target, guard=guard, expires_at=expires_at)
-        return f"{self.kitchen.publication.base_url}/a/{make_action_token(self.keyring, action)}"
+        return f"{self.render_context.publication.base_url}/a/{make_action_token(self.keyring, action)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """One mail that passed the gates, ready to be shown to several editors."""
 
-    letter: Letter
+    letter: NoticeBody
     compiled: CompiledMessage
 
 
-def make_proof(office: Office, choice: Choice, outlook: Outlook, change: Change, *, now: datetime) -> Proof:
+def make_proof(
+    notice_context: NoticeContext, choice: Choice, outlook: Outlook, change: Change, *, now: datetime
+) -> Proof:
     """Render the mail of a date; raise `InputError` when there is none, or when a gate refuses it."""
     if choice.tip is None:
         raise InputError(f"nothing goes out on {describe_date(choice.slot.date)}: {choice.why}")
-    compiled = compile_tip(office.kitchen, choice.tip, on=choice.slot.date)
-    letter = _letter(office, choice, choice.tip, outlook, change=change, now=now)
+    compiled = compile_tip(notice_context.render_context, choice.tip, on=choice.slot.date)
+    letter = _letter(notice_context, choice, choice.tip, outlook, change=change, now=now)
     warnings = [Fact(label="Please look", value=Words(said)) for said in (*choice.warnings, *compiled.warnings)]
     return Proof(letter=replace(letter, facts=(*letter.facts, *warnings)), compiled=compiled)
 
 
-def frozen_proof(office: Office, edition: Edition, content: str) -> Proof:
+def frozen_proof(notice_context: NoticeContext, edition: Edition, content: str) -> Proof:
     """Show an edition that has begun, as it was frozen."""
-    began = describe_instant(edition.started_at, office.plan.cadence.zone)
-    letter = Letter(
+    began = describe_instant(edition.started_at, notice_context.plan.cadence.zone)
+    letter = NoticeBody(
         kind=NoticeKind.PROOF,
         subject=f"Proof of {edition.name}",
         heading=f"“{edition.title}” began to go out on {began}",
@@ -94,35 +96,42 @@ def frozen_proof(office: Office, edition: Edition, content: str) -> Proof:
     return Proof(letter=letter, compiled=CompiledMessage.from_json(content))
 
 
-def proof_for(unit: Unit, office: Office, proof: Proof, email: str, key: NoticeKey, *, now: datetime) -> str:
+def proof_for(
+    unit: Unit, notice_context: NoticeContext, proof: Proof, email: str, key: NoticeKey, *, now: datetime
+) -> str:
     """Return the message for one editor, with the values of her own subscription if she has one."""
-    publication = office.kitchen.publication
+    publication = notice_context.render_context.publication
     address = parse_address(email)
     if not address.smtp.isascii():
         raise InputError(f"{email} has letters before the @ that many mail servers refuse; name another address")
     with unit.read() as tx:
         reader = subscribers.by_canonical(tx, address.canonical)
-    person = _recipient(office, reader, address.smtp, now)
+    person = _recipient(notice_context, reader, address.smtp, now)
     original = Original(text=proof.compiled.text(person), html=proof.compiled.html(person))
     letter = replace(proof.letter, subject=f"{proof.letter.subject}: {proof.compiled.subject(person)}")
-    if address.canonical not in {parse_address(one).canonical for one in (*office.editors, *office.admins)}:
+    if address.canonical not in {
+        parse_address(one).canonical for one in (*notice_context.editors, *notice_context.admins)
+    }:
         # Whoever is asked for an opinion gets the mail, and not the means to skip it.
         letter = replace(letter, actions=())
     domain = publication.from_email.rpartition("@")[2]
     stamp = Stamp(to=address.smtp, message_id=notice_message_id(key, address.smtp, now, domain), date=now)
-    return compose(letter, publication, office.kitchen.templates, stamp, original=original)
+    return compose(letter, publication, notice_context.render_context.templates, stamp, original=original)
 
 
-def _recipient(office: Office, reader: Subscriber | None, email: str, now: datetime) -> Recipient:
-    url = f"{office.kitchen.publication.base_url}/u/{make_unsubscribe_token(office.keyring, NOBODY)}"
+def _recipient(notice_context: NoticeContext, reader: Subscriber | None, email: str, now: datetime) -> Recipient:
+    token = make_unsubscribe_token(notice_context.keyring, NOBODY)
+    url = f"{notice_context.render_context.publication.base_url}/u/{token}"
     if reader is None:
         # Whoever is no subscriber sees what stands there for people without a name.
         return Recipient(email=email, fields={"email": email}, unsubscribe_url=url, message_id="proof", date=now)
-    return replace(recipient_of(office.kitchen, reader, now=now), unsubscribe_url=url)
+    return replace(recipient_of(notice_context.render_context, reader, now=now), unsubscribe_url=url)
 
 
-def _letter(office: Office, choice: Choice, tip: Tip, outlook: Outlook, *, change: Change, now: datetime) -> Letter:
-    slot, zone = choice.slot, office.plan.cadence.zone
+def _letter(
+    notice_context: NoticeContext, choice: Choice, tip: Tip, outlook: Outlook, *, change: Change, now: datetime
+) -> NoticeBody:
+    slot, zone = choice.slot, notice_context.plan.cadence.zone
     when = describe_slot(slot, zone)
     changed = CHANGED.get(change, "")
     lead = "If all is well, there is nothing to do."
@@ -132,15 +141,15 @@ def _letter(office: Office, choice: Choice, tip: Tip, outlook: Outlook, *, chang
         Fact(label="To", value=Words(_audience(outlook))),
         *_waves(outlook, choice, zone),
         Fact(label="Why this tip", value=Words(choice.why)),
-        *_stock(outlook, office, slot),
+        *_stock(outlook, notice_context, slot),
     ]
-    return Letter(
+    return NoticeBody(
         kind=NoticeKind.PROOF,
         subject=f"{'Changed proof' if changed else 'Proof'} for {describe_date(slot.date)}",
         heading=f"“{tip.title}” goes out on {describe_date(slot.date)}",
         lead=[Words(lead)],
         facts=facts,
-        actions=_actions(office, slot, tip),
+        actions=_actions(notice_context, slot, tip),
         commands=_commands(slot, tip),
     )
 
@@ -178,31 +187,31 @@ def _waves(outlook: Outlook, choice: Choice, zone: str) -> list[Fact]:
 WAVES_SHOWN = 6
 
 
-def _stock(outlook: Outlook, office: Office, slot: Slot) -> list[Fact]:
+def _stock(outlook: Outlook, notice_context: NoticeContext, slot: Slot) -> list[Fact]:
     facts = []
     after = next((one for one in outlook.choices if one.slot.sends_at > slot.sends_at), None)
     if after is not None:
         what = f"“{after.tip.title}”" if after.tip else after.why
         facts.append(Fact(label="After it", value=Words(f"{describe_date(after.slot.date)}: {what}")))
-    low = office.plan.lineup.low_stock_weeks
+    low = notice_context.plan.lineup.low_stock_weeks
     if outlook.stock < low:
         weeks = "1 week" if outlook.stock == 1 else f"{outlook.stock} weeks"
         facts.append(Fact(label="Low stock", value=Words(f"approved tips for {weeks}, this one included")))
     return facts
 
 
-def _actions(office: Office, slot: Slot, tip: Tip) -> Sequence[Action]:
+def _actions(notice_context: NoticeContext, slot: Slot, tip: Tip) -> Sequence[Action]:
     day = slot.date.toordinal()
     ends = slot.sends_at + timedelta(minutes=1)
     return (
         Action(
             label="Send the next tip instead",
-            url=office.link(ActionKind.SWAP, day, guard=tip.id, expires_at=ends),
+            url=notice_context.link(ActionKind.SWAP, day, guard=tip.id, expires_at=ends),
             note="This one waits for the next date.",
         ),
         Action(
             label="Skip this date",
-            url=office.link(ActionKind.SKIP, day, expires_at=ends + office.plan.grace),
+            url=notice_context.link(ActionKind.SKIP, day, expires_at=ends + notice_context.plan.grace),
             note="No mail goes out on it.",
         ),
     )

@@ -18,7 +18,7 @@ from newsletter.core.tip_body import placeholder_faults
 from newsletter.core.tip_file import parse_tip_file
 from newsletter.core.tip_revision import edited, imported, same_words
 from newsletter.errors import InputError, NotNow
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import RenderContext
 from newsletter.flows.pin_date import pin_faults
 from newsletter.flows.preview import compile_tip
 from newsletter.store import edition as editions
@@ -58,10 +58,10 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class TipValidation:
     """What judging a tip needs besides the tip."""
 
-    kitchen: Kitchen
+    render_context: RenderContext
     cadence: Cadence
     now: datetime
 
@@ -105,7 +105,7 @@ class _Faults:
         raise InputError(message, details=tuple(lines))
 
 
-def queue_tips(unit: Unit, files: Sequence[TipText], review: Review, *, who: str) -> list[Queued]:
+def queue_tips(unit: Unit, files: Sequence[TipText], review: TipValidation, *, who: str) -> list[Queued]:
     """Add the tips of these files, and update those that are known by their slug; all of them or none."""
     faults = _Faults(len(files))
     drafts = _parsed(files, faults)
@@ -123,7 +123,7 @@ def queue_tips(unit: Unit, files: Sequence[TipText], review: Review, *, who: str
         return _write(tx, steps, who=who, now=review.now)
 
 
-def edit_tip(unit: Unit, tip: Tip, file: TipText, review: Review, *, who: str) -> Queued:
+def edit_tip(unit: Unit, tip: Tip, file: TipText, review: TipValidation, *, who: str) -> Queued:
     """Take over the file of one tip as a person edited it; `tip` is what she saw when she began."""
     faults = _Faults(1)
     drafts = _parsed([file], faults)
@@ -189,7 +189,7 @@ def _plan(tx: Tx, drafts: Sequence[tuple[TipText, TipDraft]]) -> list[_Step]:
     return steps
 
 
-def _check_pins(tx: Tx, steps: Sequence[_Step], review: Review, faults: _Faults) -> None:
+def _check_pins(tx: Tx, steps: Sequence[_Step], review: TipValidation, faults: _Faults) -> None:
     """Look at each pin that is new: its date must be one on which something will go out, and nobody else's."""
     changed = {step.before.id for step in steps if step.before is not None}
     holders: dict[date, str] = {
@@ -212,7 +212,7 @@ def _check_pins(tx: Tx, steps: Sequence[_Step], review: Review, faults: _Faults)
         holders[pin] = step.after.slug
 
 
-def _check_gates(steps: Sequence[_Step], review: Review, faults: _Faults) -> None:
+def _check_gates(steps: Sequence[_Step], review: TipValidation, faults: _Faults) -> None:
     """Render what would be approved: what could not be frozen on a Tuesday morning is refused now."""
     for step in steps:
         new = step.outcome in {Outcome.ADDED, Outcome.UPDATED}
@@ -223,7 +223,7 @@ def _check_gates(steps: Sequence[_Step], review: Review, faults: _Faults) -> Non
             continue
         # The draft of the file, since it knows on which line its text begins.
         try:
-            compile_tip(review.kitchen, step.draft, on=review.on)
+            compile_tip(review.render_context, step.draft, on=review.on)
         except InputError as error:
             faults.add(step.file.name, f"line {step.draft.body_line}: {error}")
 

@@ -24,7 +24,7 @@ from newsletter.flows.follow_up import (
     refuse_unfit,
     write,
 )
-from newsletter.flows.freeze import Kitchen, waves_again
+from newsletter.flows.freeze import RenderContext, waves_again
 from newsletter.flows.hold import REPLACED, stop
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
@@ -52,7 +52,7 @@ def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Ou
 
 
 def replace_edition(
-    unit: Unit, kitchen: Kitchen, wrong: Edition, tip: Tip, *, who: str, why: str, now: datetime
+    unit: Unit, render_context: RenderContext, wrong: Edition, tip: Tip, *, who: str, why: str, now: datetime
 ) -> FollowUp:
     """Stop the wrong edition and open the right one; done before, it changes nothing and returns what was opened."""
 
@@ -60,7 +60,7 @@ def replace_edition(
         of = draft.of
         drafted = _stop(tx, of, by=draft.name, why=why, now=now)
         # Whose hour has not come waits for it, as they would have for the wrong tip.
-        waves = waves_again(tx, kitchen, of, now=now)
+        waves = waves_again(tx, render_context, of, now=now)
         opened = write(tx, draft, sends_at=of.sends_at, waves=waves, now=now)
         made = opened.edition
         slots.move(tx, made.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=made.why, now=now)
@@ -69,7 +69,9 @@ def replace_edition(
         logs.add(tx, logs.Entry(at=now, who=who, what="edition replace", about=of.name, why=said))
         return replace(opened, drafted=drafted)
 
-    return open_once(unit, kitchen, KIND, tip, plan=lambda tx: plan_replacement(tx, wrong.id, tip, now=now), act=act)
+    return open_once(
+        unit, render_context, KIND, tip, plan=lambda tx: plan_replacement(tx, wrong.id, tip, now=now), act=act
+    )
 
 
 def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from newsletter.core.token import Keyring
 from newsletter.errors import InputError, NotNow, Stop
-from newsletter.flows.adopt import Gap, Home, find_gap, take_over
+from newsletter.flows.adopt import Home, LedgerGap, find_gap, take_over
 from newsletter.flows.back_up import back_up, default_name, unused
 from newsletter.flows.catch_up import CaughtUp
 from newsletter.flows.check_key import check_key
@@ -46,7 +46,7 @@ class Restored:
     """That of the database now: an older backup was upgraded."""
     before: Path | None
     """The database as it was; None when there was none."""
-    gap: Gap
+    gap: LedgerGap
     caught_up: CaughtUp
 
 
@@ -140,7 +140,7 @@ def _judge(version: str | None, file: Path) -> str:
     return version
 
 
-def _settle(place: Place, *, who: str, now: datetime) -> tuple[Gap, CaughtUp]:
+def _settle(place: Place, *, who: str, now: datetime) -> tuple[LedgerGap, CaughtUp]:
     unit = open_unit(place.database, committed=place.home.ledger.append)
     check_key(unit, place.keyring, who=who, now=now)
     with unit.write() as tx:

@@ -17,7 +17,7 @@ from newsletter.core.cadence import (
 )
 from newsletter.core.lineup import Choice
 from newsletter.errors import InputError
-from newsletter.flows.freeze import Kitchen, choose
+from newsletter.flows.freeze import RenderContext, choose
 from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
 from newsletter.store.reader_zone import with_readers
@@ -33,9 +33,9 @@ class Plan:
     audience: int
 
 
-def plan(tx: Tx, kitchen: Kitchen, slot: Slot) -> Plan:
+def plan(tx: Tx, render_context: RenderContext, slot: Slot) -> Plan:
     """Tell what would go out for a slot, and to how many; nothing is changed."""
-    return Plan(slot=slot, choice=choose(tx, slot, kitchen.rules), audience=subscribers.count_active(tx))
+    return Plan(slot=slot, choice=choose(tx, slot, render_context.rules), audience=subscribers.count_active(tx))
 
 
 def early_slot(unit: Unit, cadence: Cadence, on: date | None, *, now: datetime) -> Slot:

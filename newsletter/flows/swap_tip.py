@@ -15,7 +15,7 @@ from newsletter.core.lineup import Choice, LineupRules, lineup
 from newsletter.core.tip import Tip, TipId, TipStatus
 from newsletter.errors import InputError
 from newsletter.flows.change_tip import pin_in
-from newsletter.flows.queue_tip import Review
+from newsletter.flows.queue_tip import TipValidation
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import log as logs
@@ -34,13 +34,13 @@ class Swap:
     instead: Tip
 
 
-def plan_swap(unit: Unit, day: date, out: TipId, review: Review) -> Swap:
+def plan_swap(unit: Unit, day: date, out: TipId, review: TipValidation) -> Swap:
     """Tell what a swap would do; raise `InputError` when it cannot be done any more."""
     with unit.read() as tx:
         return _swap(tx, day, out, review)
 
 
-def swap_tip(unit: Unit, day: date, out: TipId, review: Review, *, who: str) -> Swap:
+def swap_tip(unit: Unit, day: date, out: TipId, review: TipValidation, *, who: str) -> Swap:
     """Let the next tip go out on a date instead; raise `InputError` when another one goes already, or none could."""
     with unit.write() as tx:
         installations.lock(tx)
@@ -53,9 +53,9 @@ def swap_tip(unit: Unit, day: date, out: TipId, review: Review, *, who: str) -> 
         return swap
 
 
-def _swap(tx: Tx, day: date, out: TipId, review: Review) -> Swap:
+def _swap(tx: Tx, day: date, out: TipId, review: TipValidation) -> Swap:
     slot = _open_slot(tx, day, review)
-    every, rules = tips.all_tips(tx), review.kitchen.rules
+    every, rules = tips.all_tips(tx), review.render_context.rules
     now_goes = _choice(tx, slot, every, rules)
     if now_goes.tip is None:
         raise InputError(f"nothing would go out on {describe_date(day)} as it is: {now_goes.why}")
@@ -73,7 +73,7 @@ def _choice(tx: Tx, slot: Slot, every: Sequence[Tip], rules: LineupRules) -> Cho
     return lineup([slot], every, editions.history(tx), rules)[0]
 
 
-def _open_slot(tx: Tx, day: date, review: Review) -> Slot:
+def _open_slot(tx: Tx, day: date, review: TipValidation) -> Slot:
     stored, cadence = slots.get(tx, day), with_readers(tx, review.cadence)
     slot = retimed(cadence, stored) if stored is not None else slot_on(cadence, day)
     if slot is None:

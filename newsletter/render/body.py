@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 from newsletter.core.message import MergeField
 from newsletter.render.encoding import Base64Body, quoted_pieces
-from newsletter.render.splice import Hole
+from newsletter.render.splice import Placeholder
 
 ValueOf = Callable[[MergeField], str]
 """Gives one person's value of a merge field, cleaned."""
-Filler = Callable[[ValueOf], bytes]
+PersonalPart = Callable[[ValueOf], bytes]
 """What fills a place that is no hole in quoted-printable text."""
 
 
@@ -23,10 +23,10 @@ class Body:
 
     __slots__ = ("_base64", "_fixed", "_holes", "_quoted", "transfer_encoding")
 
-    def __init__(self, parts: Sequence[str | Hole]) -> None:
+    def __init__(self, parts: Sequence[str | Placeholder]) -> None:
         """Encode the fixed pieces; `parts` begins and ends with one and alternates."""
         self._fixed = [part for part in parts if isinstance(part, str)]
-        self._holes = [part for part in parts if isinstance(part, Hole)]
+        self._holes = [part for part in parts if isinstance(part, Placeholder)]
         self._quoted = quoted_pieces(self._fixed)
         self._base64: Base64Body | None = None
         self.transfer_encoding = "quoted-printable"
@@ -41,11 +41,11 @@ class Body:
             return len(self._base64.splice([b""] * len(self._holes)))
         return sum(map(len, self._quoted))
 
-    def sequence(self) -> list[bytes | Hole | Filler]:
+    def sequence(self) -> list[bytes | Placeholder | PersonalPart]:
         """Return the encoded part in order: fixed bytes and holes, or one filler for the whole of a base64 part."""
         if self._base64 is not None:
             return [self._splice_base64]
-        mixed: list[bytes | Hole | Filler] = [self._quoted[0]]
+        mixed: list[bytes | Placeholder | PersonalPart] = [self._quoted[0]]
         for hole, piece in zip(self._holes, self._quoted[1:], strict=True):
             mixed += (hole, piece)
         return mixed
@@ -60,7 +60,7 @@ class Body:
         return self._base64.splice([hole.escaped(value_of(hole.field)).encode() for hole in self._holes])
 
 
-def fill(fixed: Sequence[str], holes: Sequence[Hole], value_of: ValueOf) -> str:
+def fill(fixed: Sequence[str], holes: Sequence[Placeholder], value_of: ValueOf) -> str:
     """Return a text with one person's values in it."""
     values = [hole.escaped(value_of(hole.field)) for hole in holes]
     return "".join(text + value for text, value in zip(fixed, [*values, ""], strict=True))

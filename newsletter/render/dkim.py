@@ -75,7 +75,7 @@ class Key(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
+class SigningKey:
     """Who signs: the domain that vouches, and where its public key is found."""
 
     domain: str
@@ -92,7 +92,7 @@ class Seal:
 class Signer:
     """Signs messages with every seal: each is a whole signature, and a receiver is content with the one it knows."""
 
-    def __init__(self, seals: Sequence[Seal], *, now: Callable[[], datetime]) -> None:
+    def __init__(self, seals: Sequence[SigningKey], *, now: Callable[[], datetime]) -> None:
         """Take the seals, the one that everybody can verify first."""
         self.seals = tuple(seals)
         self._now = now
@@ -150,7 +150,7 @@ def _one_blank_each(head: bytes) -> bytes:
     return head.replace(b"\r\n ", b" ")
 
 
-def _field(seal: Seal, names: tuple[str, ...], canonical_head: bytes, body_hash: str, at: int) -> bytes:
+def _field(seal: SigningKey, names: tuple[str, ...], canonical_head: bytes, body_hash: str, at: int) -> bytes:
     """Return one `DKIM-Signature` field; what is signed includes the field itself with an empty `b=` (§3.7)."""
     first = f"v=1; a={seal.key.algorithm}; c=relaxed/relaxed;"
     who = _folded((f"d={seal.domain};", f"s={seal.selector};", f"t={at};"), between=" ")

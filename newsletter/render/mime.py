@@ -18,13 +18,13 @@ from typing import NamedTuple, Self
 from newsletter.core.message import MergeField, Person, Publication, Recipient
 from newsletter.errors import Stop
 from newsletter.render import headers
-from newsletter.render.body import Body, Filler, ValueOf, fill
+from newsletter.render.body import Body, PersonalPart, ValueOf, fill
 from newsletter.render.edition import RenderedEdition
 from newsletter.render.encoding import common_value, header_text, mailbox, quoted_value
 from newsletter.render.gates import check_size
-from newsletter.render.splice import URL, Hole, Sentinels
+from newsletter.render.splice import URL, Placeholder, Sentinels
 
-Part = bytes | str | Hole | Filler
+Part = bytes | str | Placeholder | PersonalPart
 """A piece of the message: fixed bytes, a mark of the header block, a hole in quoted-printable text, or a filler."""
 FORMAT = 1
 """Of the frozen JSON. A later version that must read differently counts up and keeps reading the older ones."""
@@ -109,7 +109,9 @@ class CompiledMessage:
         sequence = self._sequence()
         self._pieces = [part if isinstance(part, bytes) else b"" for part in sequence]
         self._places = {mark: _places_of(mark, sequence) for mark in headers.OF_PERSON}
-        self._fillers = [(at, part) for at, part in enumerate(sequence) if not isinstance(part, (bytes, str, Hole))]
+        self._fillers = [
+            (at, part) for at, part in enumerate(sequence) if not isinstance(part, (bytes, str, Placeholder))
+        ]
         self._quoted = _by_field(sequence)
         # There are always several: the address, the date, the link.
         self._values = itemgetter(*[at for at, part in enumerate(sequence) if not isinstance(part, bytes)])
@@ -204,7 +206,7 @@ class CompiledMessage:
 
     def _filled_subject(self, value_of: ValueOf) -> str:
         fixed = [part for part in self._subject if isinstance(part, str)]
-        return fill(fixed, [part for part in self._subject if isinstance(part, Hole)], value_of)
+        return fill(fixed, [part for part in self._subject if isinstance(part, Placeholder)], value_of)
 
     def _sequence(self) -> list[Part]:
         """Return the message in order: fixed bytes, holes in quoted-printable text, and all else that differs."""
@@ -219,9 +221,9 @@ class CompiledMessage:
         sequence.append(f"--{self.content.boundary}--\r\n".encode())
         return sequence
 
-    def _head(self) -> Sequence[bytes | str | Filler]:
+    def _head(self) -> Sequence[bytes | str | PersonalPart]:
         """Return the header block and the empty line: text, its marks, and a filler for a subject that differs."""
-        sequence: list[bytes | str | Filler] = []
+        sequence: list[bytes | str | PersonalPart] = []
         end = 0
         for match in headers.HOLES.finditer(self.content.head):
             sequence.append(self.content.head[end : match.start()].encode())
@@ -239,14 +241,14 @@ def _places_of(mark: str, sequence: Sequence[Part]) -> list[int]:
     return [at for at, part in enumerate(sequence) if isinstance(part, str) and part in marks]
 
 
-def _by_field(sequence: Sequence[Part]) -> list[tuple[MergeField, list[int], list[tuple[Hole, list[int]]]]]:
+def _by_field(sequence: Sequence[Part]) -> list[tuple[MergeField, list[int], list[tuple[Placeholder, list[int]]]]]:
     """Return the places of quoted values by field, so that nothing is looked up or escaped twice.
 
     First those that most values fill alike, in text and in HTML; then all of them by kind.
     """
-    fields: dict[MergeField, dict[Hole, list[int]]] = {}
+    fields: dict[MergeField, dict[Placeholder, list[int]]] = {}
     for at, part in enumerate(sequence):
-        if isinstance(part, Hole):
+        if isinstance(part, Placeholder):
             fields.setdefault(part.field, {}).setdefault(part, []).append(at)
     return [
         (field, [at for hole, places in holes.items() if hole.kind != URL for at in places], list(holes.items()))

@@ -1,6 +1,6 @@
 """A notice as bytes: a letter to the people who run this, put into its templates and made a message.
 
-In: a `Letter` in plain words, with the real mail below it when it is a proof. Out: the whole message, ASCII, CRLF.
+In: a `NoticeBody` in plain words, with the real mail below it when it is a proof. Out: the whole message, ASCII, CRLF.
 Nothing here differs from reader to reader, so there are no holes; nobody can unsubscribe from it by one click.
 """
 
@@ -65,7 +65,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class NoticeBody:
     """What a notice says, before it is set."""
 
     kind: NoticeKind
@@ -98,7 +98,12 @@ class Stamp:
 
 
 def compose(
-    letter: Letter, publication: Publication, templates: Environment, stamp: Stamp, *, original: Original | None = None
+    letter: NoticeBody,
+    publication: Publication,
+    templates: Environment,
+    stamp: Stamp,
+    *,
+    original: Original | None = None,
 ) -> str:
     """Return a notice as a message; raise `InputError` for a template that is wrong."""
     values = {"letter": letter, "publication": publication, "original": original is not None}
@@ -115,7 +120,7 @@ def compose(
     return _message(publication, stamp, subject=subject, parts=(("plain", text), ("html", html)))
 
 
-def compose_plainly(letter: Letter, publication: Publication, stamp: Stamp) -> str:
+def compose_plainly(letter: NoticeBody, publication: Publication, stamp: Stamp) -> str:
     """Return a notice without any template: an alert must not be lost because somebody's template is wrong."""
     lines = [letter.heading, "", *letter.lead, "", *(f"{fact.label}: {fact.value}" for fact in letter.facts)]
     lines += [f"{action.label}: {action.url}" for action in letter.actions]

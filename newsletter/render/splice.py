@@ -31,7 +31,7 @@ class AskedAboutSubscriber(Exception):  # noqa: N818 - it names what the templat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hole:
+class Placeholder:
     """A place between two pieces of fixed text."""
 
     kind: str
@@ -81,15 +81,15 @@ class Sentinels:
         """Return HTML whose plain sentinels escape their values; those inside URLs stay of their kind."""
         return html.replace(f"{self.prefix}{PLAIN}", f"{self.prefix}{HTML}")
 
-    def split(self, text: str) -> tuple[str | Hole, ...]:
+    def split(self, text: str) -> tuple[str | Placeholder, ...]:
         """Split a finished text into fixed pieces and holes; text that is the same for all is no hole any more."""
-        parts: list[str | Hole] = []
+        parts: list[str | Placeholder] = []
         held = ""
         end = 0
         for match in self._whole.finditer(text):
             held += text[end : match.start()]
             end = match.end()
-            hole = Hole(kind=match[1], field=self.fields[int(match[2])])
+            hole = Placeholder(kind=match[1], field=self.fields[int(match[2])])
             if not hole.field.name:
                 held += hole.escaped(hole.field.fallback)
                 continue

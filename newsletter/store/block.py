@@ -34,7 +34,7 @@ class BlockId:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BlockStatus:
     """How it stands with a block in which somebody waits."""
 
     owner: WorkerId | None
@@ -101,7 +101,7 @@ def _named(one: BlockId) -> dict[str, Any]:
     return {"of": one.edition, "place": one.number}
 
 
-def standing(tx: Tx, one: BlockId, *, now: datetime) -> Standing | None:
+def standing(tx: Tx, one: BlockId, *, now: datetime) -> BlockStatus | None:
     """Return how it stands with a block; None when nothing of it is to be sent at this moment."""
     leased = and_(block.c.owner.is_not(None), block.c.lease_until >= moment(tx, now))
     query = (
@@ -113,7 +113,7 @@ def standing(tx: Tx, one: BlockId, *, now: datetime) -> Standing | None:
     found = tx.execute(query, _named(one)).first()
     if found is None:
         return None
-    return Standing(WorkerId(found.owner) if found.leased else None, found.not_before)
+    return BlockStatus(WorkerId(found.owner) if found.leased else None, found.not_before)
 
 
 def extend(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta) -> int:

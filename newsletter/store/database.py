@@ -94,11 +94,11 @@ def _settle_sqlite(engine: Engine) -> None:
 def _postgresql(url: URL, *, connect_args: Mapping[str, object]) -> Engine:
     """Make an engine that lets others go on in the same thread while the server is waited for."""
     engine = create_engine(url, pool_pre_ping=True, connect_args=dict(connect_args))
-    from newsletter.store.turning import TurningConnection  # noqa: PLC0415 - the driver is an extra.
+    from newsletter.store.driver_glue import LoopConnection  # noqa: PLC0415 - the driver is an extra.
 
     @event.listens_for(engine, "do_connect")
     def _(_dialect: object, _record: object, own: tuple[Any, ...], named: dict[str, Any]) -> object:
-        return TurningConnection.connect(*own, **named)
+        return LoopConnection.connect(*own, **named)
 
     return engine
 

@@ -1,7 +1,7 @@
 """Deliveries besides their sending: put back, given up, left out, settled on evidence, counted.
 
 Every statement is guarded by the state it expects, so that a row which another process moved (an opt-out, a cancel)
-stays where that process put it. How they are marked and recorded stands in `store/run.py`, what people look at in
+stays where that process put it. How they are marked and recorded stands in `store/claims.py`, what people look at in
 `store/report.py`.
 """
 

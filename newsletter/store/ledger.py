@@ -1,9 +1,9 @@
 """The ledger: a small file beside the database that outlives a restored copy of it.
 
 In: editions that began, people who left, people who were erased, each with a running number that the database keeps
-too. Out: a trail of it, by which `store/trail.py` tells what a database that lags behind does not know. It bears ids
-and keyed hashes, never an address. A line is appended after its transaction was committed, so the ledger never knows
-of anything that did not happen.
+too. Out: an index of it, by which `store/ledger_reader.py` finds what a database that lags behind does not know. It
+holds ids and keyed hashes, never an address. A line is appended after its transaction was committed, so the ledger has
+no entry for a change that did not happen.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from newsletter.store.ledger_reader import LedgerEntry, LedgerKind, Reader, Seen
 from newsletter.store.schema import installation
-from newsletter.store.trail import LedgerEntry, LedgerKind, Reader, Seen
 from newsletter.store.unit import Tx, after_commit
 
 __all__ = ["NAME", "Ledger", "LedgerEntry", "LedgerKind", "Seen", "machine_id", "note"]

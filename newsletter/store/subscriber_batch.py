@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.subscriber import Subscriber, SubscriberId
-from newsletter.store.among import among
+from newsletter.store.in_ids import in_ids
 from newsletter.store.schema import consent, subscriber, suppression
 from newsletter.store.subscriber import Consent, from_row
 from newsletter.store.unit import Tx
@@ -41,7 +41,7 @@ _Rows = list[ColumnElement[Any]]
 
 _KNOWN = (
     select(subscriber)
-    .where(among(subscriber.c.canonical, "wanted"))
+    .where(in_ids(subscriber.c.canonical, "wanted"))
     # In order of the id, so that two imports at the same time cannot lock each other out.
     .order_by(subscriber.c.id)
 )

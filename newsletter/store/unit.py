@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from newsletter.errors import NewsletterError, NotNow, Stop
-from newsletter.turns import apart, own_line
+from newsletter.greenlet_loop import apart, own_line
 
 Tx = Connection
 """What a store function is handed: a connection inside a transaction."""

@@ -18,7 +18,7 @@ from newsletter.clock import Clock
 from newsletter.core.reply import Effect, RelayAction, Reply, Verdict, judge
 from newsletter.core.throttle import (
     CLEAN_SPAN,
-    Strain,
+    Complaint,
     Throttle,
     crowd,
     fail,
@@ -28,7 +28,7 @@ from newsletter.core.throttle import (
     start,
 )
 from newsletter.transport.base import ConnectFailure, Connection, Relay
-from newsletter.transport.lent import Lent
+from newsletter.transport.pooled import PooledConnection
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ Dial = Callable[[Relay], Connection | ConnectFailure]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
+class PoolBusy:
     """No relay may take a further connection right now."""
 
     seconds: float
@@ -94,7 +94,7 @@ class _Line:
         self.relay = relay
         self.name = relay.name or f"{relay.host}:{relay.port}"
         self.throttle = throttle
-        self.lent: list[Lent] = []
+        self.lent: list[PooledConnection] = []
         """Oldest first."""
         self.opening = 0
         self.proved = False
@@ -105,7 +105,7 @@ class _Line:
         """Connections in a row that were lost before they carried a message."""
 
     @property
-    def uneasy(self) -> bool:
+    def degraded(self) -> bool:
         """Tell whether mail that is taken is news."""
         return self.throttle.open or self.barren > 0
 
@@ -114,7 +114,7 @@ class _Line:
         return len(self.lent) + self.opening
 
     @property
-    def on_trial(self) -> bool:
+    def probing(self) -> bool:
         """Tell whether somebody is finding out already if the relay is well again."""
         return self.opening > 0 or any(one.opened_at >= self.throttle.retry_at for one in self.lent)
 
@@ -156,18 +156,18 @@ class Pool:
         most = [connections] * len(relays) if isinstance(connections, int) else connections
         self._lines = [_Line(relay, start(count, now=now)) for relay, count in zip(relays, most, strict=True)]
 
-    def connect(self) -> Connection | ConnectFailure | Later:
+    def connect(self) -> Connection | ConnectFailure | PoolBusy:
         """Open a connection to the first relay that may have one; a failure only when every relay fails.
 
         While other connections stand it is no failure that there is not one more of them.
         """
         tried = False
         for line in self._lines:
-            answer: Lent | _Answer = self._reserve(line)
+            answer: PooledConnection | _Answer = self._reserve(line)
             if answer is _Answer.GRANTED:
                 tried = True
                 answer = self._open(line)
-            if isinstance(answer, Lent):
+            if isinstance(answer, PooledConnection):
                 return answer
             if answer is _Answer.WAIT:
                 with self._turn:
@@ -180,7 +180,7 @@ class Pool:
 
     def release(self, connection: Connection) -> None:
         """Hear that a connection was closed; may be told twice."""
-        if not isinstance(connection, Lent):
+        if not isinstance(connection, PooledConnection):
             return
         with self._turn:
             line = self._lines[connection.place]
@@ -189,11 +189,11 @@ class Pool:
 
     def heard(self, connection: Connection, verdict: Verdict, reply: Reply | None = None) -> None:
         """Hear what became of a message; `reply` adds the server's own words. Nearly free for mail that was taken."""
-        if not isinstance(connection, Lent):
+        if not isinstance(connection, PooledConnection):
             return
         if verdict.effect is Effect.ACCEPT:
             connection.fruitful = True
-            if self._lines[connection.place].uneasy:
+            if self._lines[connection.place].degraded:
                 self._took_mail(connection)
         elif verdict.relay is RelayAction.BACK_OFF:
             self._complained(connection, verdict, reply)
@@ -218,7 +218,7 @@ class Pool:
             now = self._clock.monotonic()
             state = line.throttle = grow(line.throttle, now=now)
             if state.open:
-                free = now >= state.retry_at and not line.on_trial
+                free = now >= state.retry_at and not line.probing
             else:
                 free = now >= state.retry_at and line.taken < state.allowed
             if not free:
@@ -226,7 +226,7 @@ class Pool:
             line.opening += 1
             return _Answer.GRANTED
 
-    def _open(self, line: _Line) -> Lent | _Answer:
+    def _open(self, line: _Line) -> PooledConnection | _Answer:
         """Open a connection in the place that was set aside."""
         opened: Connection | ConnectFailure | None = None
         try:
@@ -239,13 +239,13 @@ class Pool:
                 self._turn.notify_all()
         return answer
 
-    def _opened(self, line: _Line, opened: Connection | ConnectFailure) -> Lent | _Answer:
+    def _opened(self, line: _Line, opened: Connection | ConnectFailure) -> PooledConnection | _Answer:
         now = self._clock.monotonic()
         if isinstance(opened, ConnectFailure):
             return self._refused(line, opened, now)
         line.proved = True
         line.failure = None
-        lent = Lent(opened, place=self._lines.index(line), opened_at=now, on_close=self.release)
+        lent = PooledConnection(opened, place=self._lines.index(line), opened_at=now, on_close=self.release)
         line.lent.append(lent)
         return lent
 
@@ -260,7 +260,7 @@ class Pool:
         self._stand(line, fail(line.throttle, now=now, jitter=jitter, plain=failure.plain, needs_person=person))
         return _Answer.NEXT
 
-    def _took_mail(self, connection: Lent) -> None:
+    def _took_mail(self, connection: PooledConnection) -> None:
         with self._turn:
             line = self._lines[connection.place]
             line.barren = 0
@@ -279,12 +279,12 @@ class Pool:
         for one in away[: max(0, room)]:
             one.recall()
 
-    def _complained(self, connection: Lent, verdict: Verdict, reply: Reply | None) -> None:
+    def _complained(self, connection: PooledConnection, verdict: Verdict, reply: Reply | None) -> None:
         with self._turn:
             line = self._lines[connection.place]
             slower = slow_down(
                 line.throttle,
-                _strain(verdict, reply),
+                _complaint(verdict, reply),
                 now=self._clock.monotonic(),
                 jitter=self._jitter(),
                 plain=_words(verdict, reply),
@@ -292,13 +292,13 @@ class Pool:
             self._stand(line, slower)
             line.recall(0 if line.throttle.open else line.throttle.allowed)
 
-    def _shut(self, connection: Lent, verdict: Verdict, reply: Reply | None) -> None:
+    def _shut(self, connection: PooledConnection, verdict: Verdict, reply: Reply | None) -> None:
         with self._turn:
             line = self._lines[connection.place]
             self._fail(line, verdict, reply, needs_person=True)
             line.recall(0)
 
-    def _lost(self, connection: Lent, verdict: Verdict, reply: Reply | None) -> None:
+    def _lost(self, connection: PooledConnection, verdict: Verdict, reply: Reply | None) -> None:
         with self._turn:
             line = self._lines[connection.place]
             line.barren += 1
@@ -324,10 +324,10 @@ class Pool:
         elif before.open and not throttle.open:
             logger.info("%s takes mail again", line.name)
 
-    def _later(self, lines: Sequence[_Line]) -> Later:
+    def _later(self, lines: Sequence[_Line]) -> PoolBusy:
         now = self._clock.monotonic()
         states = [line.throttle for line in lines]
-        return Later(
+        return PoolBusy(
             seconds=min(_wait(line, now) for line in lines),
             plain=" ".join(_why(line) for line in lines),
             # Those who have a connection, or are trying one out, will find out how it stands.
@@ -359,11 +359,11 @@ def _words(verdict: Verdict, reply: Reply | None) -> str:
     return f'{verdict.plain} It said "{said}".' if reply.code else f"{verdict.plain} ({said})"
 
 
-def _strain(verdict: Verdict, reply: Reply | None) -> Strain:
+def _complaint(verdict: Verdict, reply: Reply | None) -> Complaint:
     # The words may have been judged before the code, as in Gmail's "4.7.28 … unusual rate".
     if verdict.rule == "4.7.28" or (reply is not None and reply.enhanced in _REPUTATION):
-        return Strain.REPUTATION
-    return Strain.QUOTA if verdict.rule == "text:quota-day" else Strain.RATE
+        return Complaint.REPUTATION
+    return Complaint.QUOTA if verdict.rule == "text:quota-day" else Complaint.RATE
 
 
 def _together(failures: Sequence[ConnectFailure]) -> ConnectFailure:

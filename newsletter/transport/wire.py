@@ -15,7 +15,7 @@ import ssl
 from io import BufferedReader
 
 from newsletter.errors import words_of
-from newsletter.turns import comes
+from newsletter.greenlet_loop import comes
 
 _READ = 4096
 _RECORD = 16384

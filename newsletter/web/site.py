@@ -20,7 +20,7 @@ from newsletter.core.message import Publication
 from newsletter.core.token import Keyring
 from newsletter.errors import NewsletterError
 from newsletter.flows.plan import PlanRules
-from newsletter.flows.queue_tip import Review
+from newsletter.flows.queue_tip import TipValidation
 from newsletter.store.unit import Unit
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Parts(Protocol):
         """What the coming dates rest on."""
         ...
 
-    def review(self, now: datetime) -> Review:
+    def review(self, now: datetime) -> TipValidation:
         """Return what a tip is judged by."""
         ...
 

@@ -14,14 +14,14 @@ import pytest
 from newsletter.cli.main import main
 from newsletter.core.cadence import Slot
 from newsletter.core.lineup import LineupRules
-from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
 from tests.conftest import SECRET
-from tests.engine.conftest import PUBLICATION, add_people, add_tip
-from tests.flows.follow_up_world import World
+from tests.edition_fixtures import PUBLICATION, add_people, add_tip
+from tests.flows.follow_up_fixtures import World
 
 SETTINGS = f"""
 NEWSLETTER_FROM=tips@example.com
@@ -94,7 +94,7 @@ def world(home: Home, mail: Catcher) -> World:
     for slug in ("wrong", "right", "other"):
         add_tip(home.unit, slug)
     now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
-    kitchen = Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
-    made = freeze(home.unit, kitchen, Slot(date=now.date(), sends_at=now), now=now).edition
+    render_context = RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+    made = freeze(home.unit, render_context, Slot(date=now.date(), sends_at=now), now=now).edition
     assert made is not None
-    return World(unit=home.unit, kitchen=kitchen, wrong=made)
+    return World(unit=home.unit, render_context=render_context, wrong=made)

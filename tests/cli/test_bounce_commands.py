@@ -18,7 +18,7 @@ from newsletter.core.token import make_verp_sender
 from newsletter.store.schema import delivery
 from tests.cli.conftest import Home
 from tests.core.bounce_corpus import POSTFIX, Sample
-from tests.flows.people_world import KEYRING, begin_edition, get, put, set_delivery
+from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_delivery
 
 TRY_AGAIN = 75
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.cli.demo_stage import Moods, TurnedClock
+from newsletter.cli.demo_stage import FakeReplies, TurnedClock
 from newsletter.cli.sample import sample_subscribers, sample_tips
 from newsletter.transport.catcher import Step
 from tests.conftest import START
@@ -110,7 +110,7 @@ def test_the_clock_of_the_demo_goes_on_after_it_was_turned() -> None:
 
 def test_the_mail_server_asks_for_patience_once() -> None:
     """The one address is refused every time, the other one only at first, and nobody else at all."""
-    server = Moods(gone="a@example.com", later="b@example.com")
+    server = FakeReplies(gone="a@example.com", later="b@example.com")
     assert [(server(Step.RCPT, "a@example.com", nth) or "")[:3] for nth in (1, 2)] == ["550", "550"]
     assert [(server(Step.RCPT, "b@example.com", nth) or "")[:3] for nth in (1, 2)] == ["451", ""]
     assert server(Step.RCPT, "c@example.com", 1) is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import dkim as other
 import pytest
 
-from newsletter.config import load_settings
+from newsletter.settings.loader import load_settings
 from newsletter.wiring import build
 from tests.cli.conftest import Home
 

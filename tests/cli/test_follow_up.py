@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from newsletter.cli import live
+from newsletter.cli import edition_watch as live
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.flows.replace_edition import replace_edition
@@ -15,7 +15,7 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.transport.catcher import Catcher
 from tests.cli.conftest import PEOPLE, Home
-from tests.flows.follow_up_world import World
+from tests.flows.follow_up_fixtures import World
 
 
 def name(world: World, number: int = 1) -> str:
@@ -63,7 +63,7 @@ def test_replace_twice(home: Home, world: World, mail: Catcher) -> None:
 def test_replace_finishes_what_was_begun(home: Home, world: World, mail: Catcher) -> None:
     """A command that was killed after it had opened the edition is finished by giving it again."""
     replace_edition(
-        world.unit, world.kitchen, world.wrong, world.tip("right"), who="ann", why="", now=datetime.now(UTC)
+        world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=datetime.now(UTC)
     )
     ran = home.run("edition", "replace", name(world), "--tip", "right", "--json")
     assert ran.code == 0
@@ -127,7 +127,7 @@ def test_who_waits_for_the_edition_before(home: Home, world: World, monkeypatch:
     """Whom a server may have the wrong tip for waits for that outcome, and every view of the right one says so."""
     world.settle(world.wrong, DeliveryState.SENDING, 0)
     replace_edition(
-        world.unit, world.kitchen, world.wrong, world.tip("right"), who="ann", why="", now=datetime.now(UTC)
+        world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=datetime.now(UTC)
     )
     monkeypatch.setattr(live, "QUIET_LOOKS", 1)
     said = "1 person waits for the outcome of the edition before"

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from newsletter.cli.env_file import env_text, write_env
 from newsletter.cli.init_questions import machine_zone
-from newsletter.config import load_settings
 from newsletter.core.token import key_fingerprint
 from newsletter.errors import InputError, Stop
-from newsletter.settings import settings_help
+from newsletter.settings.loader import load_settings
+from newsletter.settings.model import settings_help
 from newsletter.store import installation
 from newsletter.store.database import connect, open_unit
 from newsletter.store.installation import Installation

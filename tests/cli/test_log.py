@@ -11,11 +11,11 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from newsletter.cli.main import app
-from newsletter.config import load_settings
 from newsletter.core.cadence import Cadence, next_slots
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.token import key_fingerprint
 from newsletter.flows.upgrade_database import upgrade_database
+from newsletter.settings.loader import load_settings
 from newsletter.store import log as logs
 from newsletter.store.database import connect, open_unit
 from newsletter.store.log import Entry
@@ -24,7 +24,7 @@ from newsletter.transport.catcher import Catcher
 from newsletter.wiring import Application
 from tests.cli.conftest import Home
 from tests.conftest import SECRET, START, FixedClock
-from tests.flows.people_world import KEYRING, begin_edition, put, set_delivery
+from tests.flows.people_fixtures import KEYRING, begin_edition, put, set_delivery
 
 READS = {
     "doctor", "status", "queue", "log", "demo", "run", "simulate",
@@ -184,7 +184,7 @@ def test_a_schedule_that_changed(home: Home) -> None:
     """Nobody types a command for it; the service writes down that it noticed, with what it was before."""
     for day in ("tuesday", "friday"):
         settings = load_settings({"NEWSLETTER_SEND_DAY": day}, home.folder)
-        Application(settings=settings, clock=FixedClock()).bell.tick()
+        Application(settings=settings, clock=FixedClock()).ticker.tick()
     entry = last(home.unit)
     assert entry is not None
     assert (entry.what, entry.why) == (

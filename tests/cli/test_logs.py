@@ -19,7 +19,7 @@ def written(log_format: str, message: str, *values: object, addresses: bool = Fa
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter(log_format, addresses=addresses))
-    logger = logging.Logger("newsletter.engine.tick")  # noqa: LOG001 - one that nobody else sees
+    logger = logging.Logger("newsletter.operations.ticker")  # noqa: LOG001 - one that nobody else sees
     logger.addHandler(handler)
     if fault:
         try:
@@ -47,7 +47,7 @@ def test_a_line_for_a_collector_is_one_object() -> None:
     assert datetime.fromisoformat(found.pop("time")).utcoffset() == datetime.now(UTC).utcoffset()
     assert found == {
         "level": "warning",
-        "logger": "newsletter.engine.tick",
+        "logger": "newsletter.operations.ticker",
         "message": "Tuesday is late — it is nine",
         "part": "sender",
     }

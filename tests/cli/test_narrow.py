@@ -13,7 +13,7 @@ from newsletter.cli.main import main
 from newsletter.core.delivery import DeliveryState
 from tests.cli.conftest import Home
 from tests.cli.test_tip_commands import coming
-from tests.flows.follow_up_world import World
+from tests.flows.follow_up_fixtures import World
 
 TITLE = "A very long title about how to name the branches of a repository so that nobody wonders what they hold"
 SLUG = "a-very-long-slug-about-how-to-name-the-branches-of-a-repository-so-that-nobody"

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from newsletter.engine.purge import Purge
+from newsletter.operations.retention import RetentionJob
 from tests.cli.conftest import Home
 from tests.conftest import START
-from tests.engine.conftest import add_people
-from tests.engine.test_purge import closed_edition
+from tests.edition_fixtures import add_people
+from tests.operations.test_retention import closed_edition
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def purged(home: Home) -> Home:
     """Return a home with one edition of long ago."""
     add_people(home.unit, 4)
     closed_edition(home.unit, rejected=1, uncertain=1)
-    purge = Purge(unit=home.unit, keep_deliveries=timedelta(days=730), process="test 1")
+    purge = RetentionJob(unit=home.unit, keep_deliveries=timedelta(days=730), process="test 1")
     while purge.work(START + timedelta(days=1000)):
         pass
     return home

@@ -9,8 +9,8 @@ from newsletter.core.cadence import brief_date
 from newsletter.transport.catcher import Catcher
 from tests.cli.conftest import Home
 from tests.cli.test_tip_commands import add, coming
-from tests.flows.follow_up_world import World
-from tests.flows.tip_world import subscribe, tip_file
+from tests.flows.follow_up_fixtures import World
+from tests.flows.tip_fixtures import subscribe, tip_file
 
 
 def test_json_is_a_list_of_dates(home: Home) -> None:

@@ -11,10 +11,10 @@ import pytest
 from newsletter.cli import simulate
 from newsletter.core.cadence import describe_date, next_slots
 from newsletter.core.lineup import LineupRules
-from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.render.environment import make_environment
 from tests.cli.conftest import Home, Ran
-from tests.engine.conftest import CADENCE, PUBLICATION
+from tests.edition_fixtures import CADENCE, PUBLICATION
 
 PEOPLE = ("ada@example.com", "ben@example.net")
 _TODAY = datetime.now(UTC).date()
@@ -133,9 +133,9 @@ def test_a_date_that_was_sent_early_is_no_date_on_time(home: Home) -> None:
     """An edition sent before its date uses the date up; its account is closed, so no report is said to be wrong."""
     furnish(home, "First", "Second")
     now = datetime.now(UTC)
-    kitchen = Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+    render_context = RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
     [slot] = next_slots(CADENCE, now, 1)
-    assert freeze(home.unit, kitchen, slot, now=now).edition is not None
+    assert freeze(home.unit, render_context, slot, now=now).edition is not None
     ran = home.run("simulate", "--weeks", "2")
     assert "1 sent on time, 1 sent early" in ran.out
     assert f"{describe_date(slot.date)} was sent early: “First”, on " in ran.out

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.cli.conftest import Home
 from tests.cli.test_simulate import play
-from tests.engine.wave_world import add_readers
-from tests.flows.tip_world import queue, tip_file
+from tests.flows.tip_fixtures import queue, tip_file
+from tests.sending.wave_fixtures import add_readers
 
 
 def test_stand_ins_live_where_the_readers_live(home: Home) -> None:

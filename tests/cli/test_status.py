@@ -13,8 +13,8 @@ from newsletter.store import slot as slots
 from newsletter.store import worker as workers
 from newsletter.store.unit import Unit
 from tests.cli.conftest import Home
-from tests.flows.follow_up_world import World
-from tests.flows.people_world import begin_edition
+from tests.flows.follow_up_fixtures import World
+from tests.flows.people_fixtures import begin_edition
 
 TIP = """---
 title: Name your branches

@@ -14,7 +14,7 @@ import pytest
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.subscriber import SubscriberId
 from tests.cli.conftest import Home
-from tests.flows.people_world import begin_edition, get, outcomes, set_delivery
+from tests.flows.people_fixtures import begin_edition, get, outcomes, set_delivery
 
 ADD = ("subscriber", "add", "Ada@example.org")
 

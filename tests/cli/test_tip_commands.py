@@ -14,7 +14,7 @@ from newsletter.clock import SystemClock
 from newsletter.core.cadence import WEEKDAYS, Cadence, cadence_text, next_slots
 from newsletter.store import installation as installations
 from tests.cli.conftest import Home
-from tests.flows.tip_world import CADENCE, TUESDAYS, freeze_on, subscribe, tip_file
+from tests.flows.tip_fixtures import CADENCE, TUESDAYS, freeze_on, subscribe, tip_file
 
 SAMPLES = Path(__file__).parents[2] / "data" / "tips"
 

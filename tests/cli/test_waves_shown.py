@@ -19,8 +19,8 @@ from newsletter.store import tip as tips
 from newsletter.store.schema import delivery
 from newsletter.store.wave import STRIDE
 from tests.cli.conftest import Home
-from tests.engine.wave_world import add_readers
-from tests.flows.tip_world import queue, tip_file
+from tests.flows.tip_fixtures import queue, tip_file
+from tests.sending.wave_fixtures import add_readers
 
 READERS = {"Pacific/Auckland": 2, "Europe/Berlin": 3, "Europe/Paris": 1, "": 1, "Pacific/Honolulu": 1}
 DAY = timedelta(days=1)

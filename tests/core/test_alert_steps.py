@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.alert import EVENTS, HEADLINES, AlertKind, AlertStep, Standing, next_steps
+from newsletter.core.alert import EVENTS, HEADLINES, AlertKind, AlertState, AlertStep, next_steps
 from newsletter.core.notice import NoticeState
 
 RAISED = datetime(2026, 11, 24, 14, tzinfo=UTC)
@@ -29,7 +29,7 @@ def steps(
     def at(after: float | None) -> datetime | None:
         return None if after is None else RAISED + timedelta(minutes=after)
 
-    one = Standing(kind=kind, raised_at=RAISED, cleared_at=at(cleared), command_at=at(command), mails=mails)
+    one = AlertState(kind=kind, raised_at=RAISED, cleared_at=at(cleared), command_at=at(command), mails=mails)
     now = RAISED + timedelta(minutes=minutes)
     return next_steps(one, now=now, can_mail=can[0], can_command=can[1])
 

@@ -38,9 +38,9 @@ FIRST = proof_key(CHOICE, "kitchen", None)
         (EMPTY, "kitchen", Change.EMPTY),
     ],
 )
-def test_what_changes_the_mail_changes_the_proof(choice: Choice, kitchen: str, change: Change) -> None:
+def test_what_changes_the_mail_changes_the_proof(choice: Choice, render_context: str, change: Change) -> None:
     """Tip, words, hour, templates and skipping count; a place in the queue and a pin do not."""
-    assert change_since(FIRST, proof_key(choice, kitchen, FIRST)) is change
+    assert change_since(FIRST, proof_key(choice, render_context, FIRST)) is change
 
 
 def test_a_first_proof_needs_a_tip() -> None:

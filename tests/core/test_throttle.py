@@ -17,7 +17,7 @@ from newsletter.core.throttle import (
     REPUTATION_PAUSE,
     ROUND,
     SHORTEST_PAUSE,
-    Strain,
+    Complaint,
     Throttle,
     crowd,
     fail,
@@ -31,7 +31,7 @@ LATEST = 1.0
 """The jitter that takes nothing away from a pause."""
 
 
-def slower(state: Throttle, now: float, strain: Strain = Strain.RATE, jitter: float = LATEST) -> Throttle:
+def slower(state: Throttle, now: float, strain: Complaint = Complaint.RATE, jitter: float = LATEST) -> Throttle:
     """Hear a complaint."""
     return slow_down(state, strain, now=now, jitter=jitter, plain="Slow down.")
 
@@ -98,8 +98,10 @@ def test_what_a_person_must_cure_is_tried_seldom() -> None:
     assert not recover(state, opened_at=300.0).needs_person
 
 
-@pytest.mark.parametrize(("strain", "pause"), [(Strain.REPUTATION, REPUTATION_PAUSE), (Strain.QUOTA, QUOTA_PAUSE)])
-def test_a_lasting_strain_stops_everything_for_long(strain: Strain, pause: float) -> None:
+@pytest.mark.parametrize(
+    ("strain", "pause"), [(Complaint.REPUTATION, REPUTATION_PAUSE), (Complaint.QUOTA, QUOTA_PAUSE)]
+)
+def test_a_lasting_strain_stops_everything_for_long(strain: Complaint, pause: float) -> None:
     """After 4.7.28 or a spent quota nothing goes for long, then one connection, then one more each clean minute."""
     state = slower(start(10, now=0.0), now=50.0, strain=strain)
     assert (state.allowed, state.open, state.retry_at) == (1, True, 50.0 + pause)
@@ -111,17 +113,17 @@ def test_a_lasting_strain_stops_everything_for_long(strain: Strain, pause: float
 
 def test_a_spent_quota_is_tried_every_hour() -> None:
     """When the quota is still spent after the first pause, it is asked for once an hour; taken mail forgets that."""
-    state = slower(start(10, now=0.0), now=0.0, strain=Strain.QUOTA)
-    assert slower(state, now=1.0, strain=Strain.QUOTA).retry_at == QUOTA_PAUSE
-    again = slower(state, now=QUOTA_PAUSE, strain=Strain.QUOTA)
+    state = slower(start(10, now=0.0), now=0.0, strain=Complaint.QUOTA)
+    assert slower(state, now=1.0, strain=Complaint.QUOTA).retry_at == QUOTA_PAUSE
+    again = slower(state, now=QUOTA_PAUSE, strain=Complaint.QUOTA)
     assert again.retry_at == QUOTA_PAUSE + 3600
     fresh = recover(again, opened_at=again.retry_at)
-    assert slower(fresh, now=10_000.0, strain=Strain.QUOTA).retry_at == 10_000 + QUOTA_PAUSE
+    assert slower(fresh, now=10_000.0, strain=Complaint.QUOTA).retry_at == 10_000 + QUOTA_PAUSE
 
 
 def test_a_lasting_strain_is_heeded_within_a_round() -> None:
     """A halving a moment ago does not hide that the relay has stopped us for long."""
-    state = slower(slower(start(10, now=0.0), now=1.0), now=1.5, strain=Strain.REPUTATION)
+    state = slower(slower(start(10, now=0.0), now=1.0), now=1.5, strain=Complaint.REPUTATION)
     assert state.retry_at == 1.5 + REPUTATION_PAUSE
 
 
@@ -169,13 +171,13 @@ class AnyHistory(RuleBasedStateMachine):
         self.becomes(grow(self.state, now=self.now))
         assert self.state.allowed - self.before.allowed <= max(0.0, self.now - self.before.clean_since) / CLEAN_SPAN
 
-    @rule(strain=st.sampled_from(Strain), jitter=st.floats(-1, 1))
-    def complains(self, strain: Strain, jitter: float) -> None:
+    @rule(strain=st.sampled_from(Complaint), jitter=st.floats(-1, 1))
+    def complains(self, strain: Complaint, jitter: float) -> None:
         """Hear a complaint: never more connections than before, never a shorter wait, and no try at once."""
         self.becomes(slower(self.state, self.now, strain, jitter))
         assert self.state.allowed <= self.before.allowed
         assert self.state.retry_at >= max(self.before.retry_at, self.now)
-        if strain is Strain.RATE and not self.before.open:
+        if strain is Complaint.RATE and not self.before.open:
             assert self.state.allowed >= self.before.allowed // 2
 
     @rule(jitter=st.floats(-1, 1), person=st.booleans())

@@ -28,7 +28,7 @@ from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
 from tests.conftest import START
-from tests.flows.people_world import KEYRING, begin_edition, get, outcomes, put, set_delivery
+from tests.flows.people_fixtures import KEYRING, begin_edition, get, outcomes, put, set_delivery
 
 LATER = START + timedelta(days=1)
 ADA = newcomer(email="Ada@example.org", canonical="ada@example.org", now=START)

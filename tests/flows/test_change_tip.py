@@ -12,7 +12,7 @@ from newsletter.flows.change_slot import add_slot, skip_slot
 from newsletter.flows.change_tip import approve_tips, move_tip, pin_tip, retire_tip, unpin_tip
 from newsletter.flows.queue_tip import edit_tip
 from newsletter.store.unit import Unit
-from tests.flows.tip_world import (
+from tests.flows.tip_fixtures import (
     NOW,
     RULES,
     TUESDAYS,

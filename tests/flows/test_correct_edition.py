@@ -16,7 +16,7 @@ from newsletter.errors import InputError
 from newsletter.flows import hold
 from newsletter.flows.correct_edition import correct_edition
 from newsletter.flows.follow_up import FollowUp
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import RenderContext
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.render.environment import make_environment
 from newsletter.store import delivery as deliveries
@@ -25,22 +25,22 @@ from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.schema import delivery, log, subscriber
 from newsletter.store.unit import Unit
-from tests.engine.conftest import PUBLICATION
-from tests.flows.follow_up_world import LATER, LONG_AFTER, SOON, World, make_world
+from tests.edition_fixtures import PUBLICATION
+from tests.flows.follow_up_fixtures import LATER, LONG_AFTER, SOON, World, make_world
 
 PEOPLE = range(10)
 
 
 @pytest.fixture(scope="module")
-def kitchen() -> Kitchen:
+def render_context() -> RenderContext:
     """Return what rendering needs."""
-    return Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+    return RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
 
 
 @pytest.fixture
-def world(unit: Unit, kitchen: Kitchen) -> World:
+def world(unit: Unit, render_context: RenderContext) -> World:
     """Return an edition for ten people, of which nothing has gone out."""
-    return make_world(unit, kitchen)
+    return make_world(unit, render_context)
 
 
 def finish(world: World, edition: Edition) -> None:
@@ -53,7 +53,7 @@ def finish(world: World, edition: Edition) -> None:
 def corrected(world: World, tip: str = "right", *, number: int = 1) -> FollowUp:
     """Correct an edition of the date by a tip."""
     return correct_edition(
-        world.unit, world.kitchen, world.edition(number), world.tip(tip), who="ann", why="a typo", now=LONG_AFTER
+        world.unit, world.render_context, world.edition(number), world.tip(tip), who="ann", why="a typo", now=LONG_AFTER
     )
 
 
@@ -107,7 +107,7 @@ def test_replacing_and_correcting_reach_everybody_once(world: World) -> None:
     world.settle(world.wrong, DeliveryState.REJECTED, 5)
     world.settle(world.wrong, DeliveryState.EXPIRED, 6)
     replaced = replace_edition(
-        world.unit, world.kitchen, world.wrong, world.tip("right"), who="ann", why="", now=SOON
+        world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=SOON
     ).edition
     fixed = corrected(world, "other").edition
     assert fixed.name == "2026-11-03.3"
@@ -136,7 +136,7 @@ def test_a_correction_that_is_given_up(world: World) -> None:
     assert slot is not None
     assert slot.state is SlotState.FROZEN
     with pytest.raises(InputError, match="is a correction"):
-        replace_edition(world.unit, world.kitchen, made, world.tip("other"), who="ann", why="", now=LONG_AFTER)
+        replace_edition(world.unit, world.render_context, made, world.tip("other"), who="ann", why="", now=LONG_AFTER)
 
 
 def test_still_going_out(world: World) -> None:

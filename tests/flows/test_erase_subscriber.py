@@ -21,17 +21,17 @@ from newsletter.flows.change_subscriber import Changes, edit_subscriber
 from newsletter.flows.erase_subscriber import erase_subscriber
 from newsletter.flows.import_subscribers import ImportFile, import_subscribers
 from newsletter.store import alert as alerts
+from newsletter.store import claims
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store import notice as notices
-from newsletter.store import run as runs
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import consent, delivery, metadata, suppression
 from newsletter.store.unit import Unit
 from tests.conftest import SECRET, START
-from tests.flows.people_world import KEYRING, begin_edition, outcomes, put, set_delivery
+from tests.flows.people_fixtures import KEYRING, begin_edition, outcomes, put, set_delivery
 
 ADA = "Ada.Field@Bücher.example.org"
 
@@ -84,7 +84,7 @@ def test_nothing_names_the_person_any_more(unit: Unit) -> None:
     assert entry.why == "(erased) wrote"
 
 
-@pytest.mark.parametrize(
+@pytest.claim.parametrize(
     ("state", "after", "skipped"),
     [
         (DeliveryState.QUEUED, "skipped", 1),
@@ -105,7 +105,7 @@ def test_an_edition_in_progress_still_balances(unit: Unit, state: DeliveryState,
     assert outcomes(unit, edition) == [(None, after, "erased" if skipped else "", "")]
 
 
-@pytest.mark.parametrize("answered", [DeliveryState.REJECTED, DeliveryState.DEFERRED])
+@pytest.claim.parametrize("answered", [DeliveryState.REJECTED, DeliveryState.DEFERRED])
 def test_an_answer_that_comes_after_the_erasure(unit: Unit, answered: DeliveryState) -> None:
     """The sender may still record what the server said, but not its words; a second attempt is never made."""
     ada = put(unit, "ada@example.org")
@@ -113,7 +113,7 @@ def test_an_answer_that_comes_after_the_erasure(unit: Unit, answered: DeliverySt
     with unit.write() as tx:
         [row] = tx.execute(select(delivery.c.id)).scalars()
         who = workers.start(tx, name="a", machine="a", now=START)
-        assert runs.mark(tx, [DeliveryId(row)], who=who, now=START)
+        assert claims.claim(tx, [DeliveryId(row)], who=who, now=START)
     erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
     outcome = Outcome(
         state=answered,
@@ -126,11 +126,11 @@ def test_an_answer_that_comes_after_the_erasure(unit: Unit, answered: DeliverySt
         reply_text="<ada@example.org> unknown",
     )
     with unit.write() as tx:
-        runs.record(tx, [(DeliveryId(row), outcome, ReplyClass.HARD)])
+        claims.record(tx, [(DeliveryId(row), outcome, ReplyClass.HARD)])
     assert outcomes(unit, edition) == [(None, answered.value, "The mailbox is unknown.", "")]
     with unit.write() as tx:
         if deliveries.gather(tx, edition.id, now=START):
-            assert runs.mark(tx, [DeliveryId(row)], who=who, now=START) == []
+            assert claims.claim(tx, [DeliveryId(row)], who=who, now=START) == []
     [(person, state, _, _)] = outcomes(unit, edition)
     assert (person, state) == (None, "rejected" if answered is DeliveryState.REJECTED else "skipped")
 

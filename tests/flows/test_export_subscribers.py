@@ -20,7 +20,7 @@ from newsletter.store import subscriber_list as lists
 from newsletter.store.subscriber_list import Wanted
 from newsletter.store.unit import Unit
 from tests.conftest import START
-from tests.flows.people_world import KEYRING, put
+from tests.flows.people_fixtures import KEYRING, put
 
 ODD = {
     "email": "ada@bücher.example.org",

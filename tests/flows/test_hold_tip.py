@@ -17,7 +17,7 @@ from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from tests.conftest import START
-from tests.flows.people_world import begin_edition, put, set_delivery
+from tests.flows.people_fixtures import begin_edition, put, set_delivery
 
 TRIED = {"attempts": 2, "first_attempt_at": START, "last_attempt_at": START}
 

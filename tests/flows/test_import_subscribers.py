@@ -27,7 +27,7 @@ from newsletter.store.schema import consent, metadata
 from newsletter.store.subscriber_list import Wanted
 from newsletter.store.unit import Unit
 from tests.conftest import SECRET, START
-from tests.flows.people_world import KEYRING, begin_edition, outcomes, put
+from tests.flows.people_fixtures import KEYRING, begin_edition, outcomes, put
 
 
 def bring(

@@ -13,7 +13,7 @@ from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
 from tests.conftest import SECRET, START
-from tests.flows.people_world import KEYRING, begin_edition, get, outcomes, put, set_delivery
+from tests.flows.people_fixtures import KEYRING, begin_edition, get, outcomes, put, set_delivery
 
 OLD = "an older secret of enough characters"
 

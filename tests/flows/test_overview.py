@@ -24,7 +24,7 @@ from newsletter.store import worker as workers
 from newsletter.store.alert import Alert
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Unit
-from tests.flows.people_world import begin_edition, put, set_delivery
+from tests.flows.people_fixtures import begin_edition, put, set_delivery
 
 RULES = PlanRules(
     cadence=Cadence(weekday=1, at=time(9), zone="America/New_York"), lineup=LineupRules(), grace=timedelta(hours=36)

@@ -15,7 +15,7 @@ from newsletter.flows.change_tip import approve_tips
 from newsletter.flows.plan import Outlook, expected_time, outlook
 from newsletter.store import edition as editions
 from newsletter.store.unit import Unit
-from tests.flows.tip_world import (
+from tests.flows.tip_fixtures import (
     NOW,
     RULES,
     TUESDAYS,

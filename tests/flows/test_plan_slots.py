@@ -16,7 +16,7 @@ from newsletter.store import alert as alerts
 from newsletter.store import slot as slots
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
-from tests.flows.tip_world import (
+from tests.flows.tip_fixtures import (
     CADENCE,
     NOW,
     RULES,

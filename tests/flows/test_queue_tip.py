@@ -14,7 +14,7 @@ from newsletter.errors import InputError, NotNow
 from newsletter.flows.change_tip import retire_tip, unpin_tip
 from newsletter.flows.queue_tip import Outcome, TipText, edit_tip
 from newsletter.store.unit import Tx, Unit
-from tests.flows.tip_world import (
+from tests.flows.tip_fixtures import (
     NOW,
     TUESDAYS,
     WHO,

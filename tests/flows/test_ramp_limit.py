@@ -21,8 +21,8 @@ from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import delivery, tally
 from newsletter.store.unit import Unit
 from tests.conftest import START
-from tests.flows.people_world import begin_edition, put
-from tests.flows.tip_world import NOW, RULES, queue, tip_file
+from tests.flows.people_fixtures import begin_edition, put
+from tests.flows.tip_fixtures import NOW, RULES, queue, tip_file
 
 RAMP = RampRules(start=2)
 

@@ -23,7 +23,7 @@ from newsletter.store.schema import delivery
 from newsletter.store.unit import Unit
 from tests.conftest import START
 from tests.core.bounce_corpus import RETURNED, SAMPLES, Sample, report
-from tests.flows.bounce_world import (
+from tests.flows.bounce_fixtures import (
     NOW,
     UNCERTAIN,
     bounce_with,
@@ -34,7 +34,7 @@ from tests.flows.bounce_world import (
     sample,
     sent,
 )
-from tests.flows.people_world import KEYRING, begin_edition, get, put, set_delivery
+from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_delivery
 
 
 @pytest.mark.parametrize("name", ["postfix", "exim", "qmail", "exchange online", "gmail full and inactive"])

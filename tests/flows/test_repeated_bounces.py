@@ -25,7 +25,7 @@ from newsletter.store.schema import edition, quota, tally
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from tests.conftest import START
-from tests.flows.bounce_world import (
+from tests.flows.bounce_fixtures import (
     ACCEPTED,
     NOW,
     REJECTED,
@@ -37,7 +37,7 @@ from tests.flows.bounce_world import (
     sample,
     verp_of,
 )
-from tests.flows.people_world import KEYRING, begin_edition, get, put, set_delivery
+from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_delivery
 
 
 def weeks(unit: Unit, person: Subscriber, count: int) -> list[Edition]:

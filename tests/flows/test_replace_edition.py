@@ -12,39 +12,39 @@ from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionKind, EditionStatus
 from newsletter.core.lineup import LineupRules
 from newsletter.core.tip import TipStatus
-from newsletter.engine.books import close_finished
 from newsletter.errors import InputError
 from newsletter.flows import hold
 from newsletter.flows.follow_up import FollowUp
-from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.render.environment import make_environment
+from newsletter.sending.housekeeping import close_finished
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.schema import delivery, log, subscriber
 from newsletter.store.unit import Unit
-from tests.engine.conftest import CADENCE, PUBLICATION, add_people, add_tip, first_slot
-from tests.flows.follow_up_world import LATER, SOON, World, make_world
+from tests.edition_fixtures import CADENCE, PUBLICATION, add_people, add_tip, first_slot
+from tests.flows.follow_up_fixtures import LATER, SOON, World, make_world
 
 
 @pytest.fixture(scope="module")
-def kitchen() -> Kitchen:
+def render_context() -> RenderContext:
     """Return what rendering needs."""
-    return Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+    return RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
 
 
 @pytest.fixture
-def world(unit: Unit, kitchen: Kitchen) -> World:
+def world(unit: Unit, render_context: RenderContext) -> World:
     """Return a wrong edition for ten people, of which nothing has gone out."""
-    return make_world(unit, kitchen)
+    return make_world(unit, render_context)
 
 
 def replaced(world: World, tip: str = "right", *, number: int = 1) -> FollowUp:
     """Replace an edition of the date by a tip."""
     return replace_edition(
-        world.unit, world.kitchen, world.edition(number), world.tip(tip), who="ann", why="a mix-up", now=SOON
+        world.unit, world.render_context, world.edition(number), world.tip(tip), who="ann", why="a mix-up", now=SOON
     )
 
 
@@ -104,9 +104,9 @@ def test_a_wrong_tip_that_reached_nobody(world: World) -> None:
     assert (slot.state, slot.reason) == (SlotState.FROZEN, "replaces the edition of 2026-11-03")
 
 
-def test_planned_for_another_date(unit: Unit, kitchen: Kitchen) -> None:
+def test_planned_for_another_date(unit: Unit, render_context: RenderContext) -> None:
     """A tip that was pinned to a later date goes out now and is not waited for then."""
-    world = make_world(unit, kitchen)
+    world = make_world(unit, render_context)
     right = world.tip("right")
     with unit.write() as tx:
         tips.set_pin(tx, right, date(2026, 12, 1), now=SOON)
@@ -258,7 +258,7 @@ def test_an_older_edition(world: World) -> None:
     later = slot_on(CADENCE, date(2026, 11, 10))
     assert later is not None
     add_tip(world.unit, "next")
-    assert freeze(world.unit, world.kitchen, later, now=later.sends_at).new
+    assert freeze(world.unit, world.render_context, later, now=later.sends_at).new
     with pytest.raises(InputError, match="must not overtake"):
         replaced(world, "next" if world.tip("next").status is TipStatus.APPROVED else "other")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.store.unit import Unit
-from tests.engine.conftest import add_people, add_tip
+from tests.edition_fixtures import add_people, add_tip
 from tests.path.home import Home
 
 MakeHome = Callable[..., Home]

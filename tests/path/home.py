@@ -33,7 +33,7 @@ PATIENCE = 60.0
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(
-    ["newsletter.cli.main", "newsletter.wiring", "newsletter.engine.service", "newsletter.store.report"]
+    ["newsletter.cli.main", "newsletter.wiring", "newsletter.sending.sender_loop", "newsletter.store.report"]
 )
 
 

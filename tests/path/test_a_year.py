@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.cli import simulate_example as year
 from newsletter.cli.simulate import play_example
-from newsletter.cli.simulate_diary import Diary, Entry, Kind
 from newsletter.core.cadence import describe_date, local
+from newsletter.simulation import example as year
+from newsletter.simulation.diary import Diary, Entry, Kind
 
 DOCS = Path(__file__).parents[2] / "docs"
 SPRING, AUTUMN = date(2027, 3, 14), date(2027, 11, 7)

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import func, select, update
 
 from newsletter.cli.sending import _what_waits
-from newsletter.config import load_settings
 from newsletter.core.edition import EditionStatus
 from newsletter.core.receipt import Receipt
-from newsletter.engine.service import send_until_idle
 from newsletter.flows import hold
+from newsletter.sending.sender_loop import send_until_idle
+from newsletter.settings.loader import load_settings
 from newsletter.store import edition as editions
 from newsletter.store import report
 from newsletter.store import wave as waves
@@ -25,9 +25,9 @@ from newsletter.store.schema import delivery
 from newsletter.transport.catcher import Catcher
 from newsletter.wiring import Application, build
 from tests.conftest import FixedClock
-from tests.engine.conftest import add_tip
-from tests.engine.wave_world import AUCKLAND, BERLIN, HONOLULU, NEW_YORK, add_readers
+from tests.edition_fixtures import add_tip
 from tests.path.home import Home
+from tests.sending.wave_fixtures import AUCKLAND, BERLIN, HONOLULU, NEW_YORK, add_readers
 
 WORLD = {"Pacific/Auckland": 3, "Europe/Berlin": 4, "America/New_York": 2, "": 1, "Pacific/Honolulu": 2}
 EVERYBODY = sum(WORLD.values())
@@ -42,14 +42,14 @@ class Round:
         self.application = application
         self.clock = clock
         self.catcher = catcher
-        self.bell = application.bell
+        self.ticker = application.ticker
         self.got: dict[str, list[datetime]] = {}
         self._seen = 0
 
     def at(self, now: datetime) -> int:
         """Let the service do at an instant what is due; return how many mails that came to."""
         self.clock.set(now)
-        self.bell.tick()
+        self.ticker.tick()
         before = self._seen
         with self.application.right_to_send():
             send_until_idle(self.application.sender(), threading.Event())

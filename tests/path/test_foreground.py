@@ -11,7 +11,7 @@ import trustme
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.transport.catcher import DROP, Catcher, Keep, Step
-from tests.engine.conftest import add_tip
+from tests.edition_fixtures import add_tip
 from tests.path.conftest import MakeHome
 from tests.path.home import Watch
 

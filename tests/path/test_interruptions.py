@@ -17,20 +17,20 @@ import pytest
 
 from newsletter.cli import sending
 from newsletter.clock import SystemClock
-from newsletter.config import load_settings
 from newsletter.errors import NewsletterError
+from newsletter.settings.loader import load_settings
 from newsletter.store import edition as editions
 from newsletter.wiring import Application
 from tests.conftest import create
 from tests.path.conftest import MakeHome, make_in
+from tests.path.crash_test import GO_ON, SEED, SEND, CrashTest, freeze_next, share
 from tests.path.home import PATIENCE, speak_to
-from tests.path.ordeal import GO_ON, SEED, SEND, Ordeal, freeze_next, share
 from tests.path.recorder import Recorder
 
 SLOWNESS = 0.004
 
 
-def everybody_once(ordeal: Ordeal) -> None:
+def everybody_once(ordeal: CrashTest) -> None:
     """Compare the books with what the server has: one for each, and no doubt about anybody."""
     ordeal.nobody_twice_and_nobody_forgotten()
     assert ordeal.home.receipt().accepted == ordeal.people == ordeal.recorder.got.total(), ordeal.found
@@ -51,7 +51,7 @@ def test_sigterm_at_random_moments(make: MakeHome, tmp_path: Path, connections: 
     people = 150 + 130 * share(0.1)
     with Recorder(tmp_path, slowness=SLOWNESS * connections / 4, seed=SEED) as recorder:
         home = make(recorder.port, people, SMTP_CONNECTIONS=connections)
-        ordeal = Ordeal(home=home, recorder=recorder, people=people, connections=connections)
+        ordeal = CrashTest(home=home, recorder=recorder, people=people, connections=connections)
         for _ in range(share(0.1)):
             sender = ordeal.start(*(GO_ON if ordeal.started else SEND))
             if not ordeal.wait_for_a_moment():
@@ -107,7 +107,7 @@ def test_the_clock_steps(make: MakeHome, tmp_path: Path) -> None:
     people = 600
     with Recorder(tmp_path, slowness=SLOWNESS) as recorder:
         home = make(recorder.port, people)
-        ordeal = Ordeal(home=home, recorder=recorder, people=people)
+        ordeal = CrashTest(home=home, recorder=recorder, people=people)
         hours = home.folder / "hours"
         hours.write_text("0")
         freeze_next(home)
@@ -128,7 +128,7 @@ def test_the_disk_is_full_for_a_while(make_sqlite_home: MakeHome, tmp_path: Path
     people = 1500
     with Recorder(tmp_path, slowness=SLOWNESS) as recorder:
         home = make_sqlite_home(recorder.port, people)
-        ordeal = Ordeal(home=home, recorder=recorder, people=people)
+        ordeal = CrashTest(home=home, recorder=recorder, people=people)
         freeze_next(home)
         sender = ordeal.start(*GO_ON)
         assert recorder.wait_for(20), sender.words
@@ -175,7 +175,7 @@ def test_postgresql_restarts(restartable: tuple[str, Callable[[], None]], tmp_pa
     people = 900
     with Recorder(tmp_path, slowness=SLOWNESS) as recorder, make_in(url, tmp_path) as make:
         home = make(recorder.port, people)
-        ordeal = Ordeal(home=home, recorder=recorder, people=people)
+        ordeal = CrashTest(home=home, recorder=recorder, people=people)
         freeze_next(home)
         sender = ordeal.start(*GO_ON)
         for _ in range(2):

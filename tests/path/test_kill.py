@@ -13,13 +13,13 @@ import pytest
 
 from newsletter.cli import sending
 from newsletter.clock import SystemClock
-from newsletter.config import load_settings
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
-from newsletter.engine.send import Sender
 from newsletter.errors import NewsletterError
 from newsletter.flows.freeze import freeze
 from newsletter.flows.send_now import early_slot
+from newsletter.sending.sender import Sender
+from newsletter.settings.loader import load_settings
 from newsletter.transport.catcher import HANG, Catcher, Keep, Step
 from newsletter.wiring import Application
 from tests.path.conftest import MakeHome
@@ -75,7 +75,7 @@ def send_with_a_short_end(folder: str, out: str) -> None:
     speak_to(out)
     application = ShortEnd(settings=load_settings({}, Path(folder)), clock=SystemClock())
     slot = early_slot(application.unit, application.cadence, None, now=application.clock.now())
-    frozen = freeze(application.unit, application.kitchen, slot, now=application.clock.now())
+    frozen = freeze(application.unit, application.render_context, slot, now=application.clock.now())
     assert frozen.edition is not None
     try:
         sending.work(application, frozen.edition, as_json=False)

@@ -15,8 +15,8 @@ from sqlalchemy import func, select
 from newsletter.clock import SystemClock
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
-from newsletter.engine.calls import CALLED_SECONDS
 from newsletter.errors import NotNow
+from newsletter.sending.wakeups import CALLED_SECONDS
 from newsletter.store import jobs
 from newsletter.store import worker as workers
 from newsletter.store.block import BLOCK_SIZE
@@ -24,8 +24,8 @@ from newsletter.store.database import sender_lock
 from newsletter.store.schema import tally
 from newsletter.store.worker import Worker
 from tests.path.conftest import MakeHome
+from tests.path.crash_test import freeze_next
 from tests.path.home import PATIENCE, Home, Running
-from tests.path.ordeal import freeze_next
 from tests.path.recorder import Recorder
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]

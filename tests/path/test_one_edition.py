@@ -11,23 +11,23 @@ import pytest
 
 from newsletter.core.edition import EditionStatus
 from newsletter.core.lineup import LineupRules
-from newsletter.engine.service import SenderLoop
-from newsletter.engine.tick import Bell
 from newsletter.errors import NotNow
-from newsletter.flows.freeze import Frozen, Kitchen, freeze
+from newsletter.flows.freeze import Frozen, RenderContext, freeze
+from newsletter.operations.ticker import Ticker
 from newsletter.render.environment import make_environment
+from newsletter.sending.sender_loop import SenderLoop
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store.database import connect, open_unit, sender_lock
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher, Keep
 from tests.conftest import FastClock, FixedClock
-from tests.engine.conftest import CADENCE, PUBLICATION, TUESDAY, add_people, add_tip, first_slot, make_sender
-from tests.engine.scripted import Server
+from tests.edition_fixtures import CADENCE, PUBLICATION, TUESDAY, add_people, add_tip, first_slot, make_sender
 from tests.path.conftest import MakeHome
 from tests.path.home import PATIENCE, speak_to
+from tests.sending.scripted import Server
 
-KITCHEN = Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+RENDER_CONTEXT = RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
 
 
 def all_at_once(count: int, act: Callable[[], None]) -> None:
@@ -65,15 +65,22 @@ def test_a_hundred_threads_freeze_one_edition(unit: Unit) -> None:
     add_tip(unit)
     add_tip(unit, "not-this-one")
     came: list[Frozen] = []
-    all_at_once(100, lambda: came.append(freeze(unit, KITCHEN, first_slot(), now=TUESDAY)))
+    all_at_once(100, lambda: came.append(freeze(unit, RENDER_CONTEXT, first_slot(), now=TUESDAY)))
     assert Counter(frozen.new for frozen in came) == {True: 1, False: 99}
     assert len({frozen.edition.id for frozen in came if frozen.edition is not None}) == 1
     one_edition(unit, 30)
 
 
-def make_bell(unit: Unit, clock: FixedClock) -> Bell:
+def make_bell(unit: Unit, clock: FixedClock) -> Ticker:
     """Return a bell as each process has its own."""
-    return Bell(unit=unit, clock=clock, cadence=CADENCE, grace=timedelta(hours=36), kitchen=KITCHEN, process="test")
+    return Ticker(
+        unit=unit,
+        clock=clock,
+        cadence=CADENCE,
+        grace=timedelta(hours=36),
+        render_context=RENDER_CONTEXT,
+        process="test",
+    )
 
 
 def tick_in_threads(url: str, out: str) -> None:
@@ -81,9 +88,9 @@ def tick_in_threads(url: str, out: str) -> None:
     speak_to(out)
     engine = connect(url)
     clock = FixedClock(TUESDAY)
-    bell = make_bell(open_unit(engine), clock)
+    ticker = make_bell(open_unit(engine), clock)
     made = []
-    all_at_once(8, lambda: made.append(bell.tick()))
+    all_at_once(8, lambda: made.append(ticker.tick()))
     print(sum(one is not None for one in made))  # noqa: T201 - read by the test
     engine.dispose()
 
@@ -111,14 +118,14 @@ def test_two_services_do_no_harm(unit: Unit, database_url: str) -> None:
     def serve(engine_url: str, barrier: threading.Barrier) -> None:
         engine = connect(engine_url)
         door = open_unit(engine)
-        bell = make_bell(door, clock)
+        ticker = make_bell(door, clock)
         sender = make_sender(door, clock, server.connect, connections=2)
         loop = SenderLoop(sender=sender, lock=lambda: sender_lock(engine), stop=stop)
         worker = threading.Thread(target=loop.run)
         barrier.wait(PATIENCE)
         worker.start()
         for _ in range(5):
-            bell.tick()
+            ticker.tick()
         with door.read() as tx:
             [edition] = editions.latest(tx)
         while not stop.is_set():

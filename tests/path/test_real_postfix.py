@@ -18,7 +18,7 @@ from tests.conftest import SECRET
 from tests.path.conftest import MakeHome
 from tests.path.home import PATIENCE, Home
 from tests.path.postfix import BOUNCES, Postfix, needs_postfix, running, wait_for
-from tests.render.dkim_world import keep, seals, verified
+from tests.render.dkim_fixtures import keep, seals, verified
 
 pytestmark = [needs_postfix, pytest.mark.slow]
 

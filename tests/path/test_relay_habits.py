@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from newsletter.config import load_settings
 from newsletter.core.cadence import slot_on
 from newsletter.core.edition import EditionStatus
 from newsletter.flows.freeze import freeze
+from newsletter.settings.loader import load_settings
 from newsletter.wiring import Application, build
 from tests.conftest import FastClock
 from tests.path.conftest import MakeHome
@@ -52,7 +52,7 @@ def frozen(home: Home, clock: FastClock) -> Application:
     application = build(load_settings({}, home.folder), clock=clock)
     slot = slot_on(application.cadence, TUESDAY.date())
     assert slot is not None
-    freeze(application.unit, application.kitchen, slot, now=clock.now())
+    freeze(application.unit, application.render_context, slot, now=clock.now())
     return application
 
 

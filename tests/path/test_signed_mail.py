@@ -11,7 +11,7 @@ from sqlalchemy import update
 from newsletter.store.schema import subscriber
 from newsletter.transport.catcher import Catcher
 from tests.path.conftest import MakeHome
-from tests.render.dkim_world import DOMAIN, keep, seals, verified
+from tests.render.dkim_fixtures import DOMAIN, keep, seals, verified
 
 NAMES = ("Zoë Müller", "山田 太郎", "Eve\r\nBcc: everybody@example.org", "x" * 3000, "trailing \t ", ".leading dot")
 

@@ -13,13 +13,13 @@ import pytest
 
 from newsletter.cli.sending import stopping
 from newsletter.clock import SystemClock
-from newsletter.config import load_settings
-from newsletter.engine.send import Sender
-from newsletter.engine.service import SenderLoop
+from newsletter.sending.sender import Sender
+from newsletter.sending.sender_loop import SenderLoop
+from newsletter.settings.loader import load_settings
 from newsletter.wiring import Application
 from tests.path.conftest import MakeHome
+from tests.path.crash_test import KILLS, CrashTest, freeze_next
 from tests.path.home import speak_to
-from tests.path.ordeal import KILLS, Ordeal, freeze_next
 from tests.path.recorder import Recorder
 
 LEASE = timedelta(seconds=2)
@@ -54,7 +54,7 @@ def test_a_worker_sleeps_longer_than_its_lease(make_postgres_home: MakeHome, tmp
     people = 300 + naps * 900
     with Recorder(tmp_path, slowness=0.03) as recorder:
         home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=CONNECTIONS)
-        ordeal = Ordeal(home=home, recorder=recorder, people=people, connections=CONNECTIONS)
+        ordeal = CrashTest(home=home, recorder=recorder, people=people, connections=CONNECTIONS)
         freeze_next(home)
         alive = [home.start_other(work_hastily, str(home.folder)) for _ in range(2)]
         ordeal.started += alive

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.path.conftest import MakeHome
-from tests.path.ordeal import SEED, Ordeal, people_for, share
+from tests.path.crash_test import SEED, CrashTest, people_for, share
 from tests.path.recorder import Recorder
 
 SLOWNESS = 0.002
@@ -38,8 +38,8 @@ def test_kill_9_at_random_moments(make: MakeHome, tmp_path: Path, connections: i
     people = people_for(kills)
     with Recorder(tmp_path, slowness=SLOWNESS * connections, seed=SEED) as recorder:
         home = make(recorder.port, people, SMTP_CONNECTIONS=connections)
-        ordeal = Ordeal(home=home, recorder=recorder, people=people, connections=connections)
-        ordeal.endure(kills)
+        ordeal = CrashTest(home=home, recorder=recorder, people=people, connections=connections)
+        ordeal.run(kills)
         ordeal.nobody_twice_and_nobody_forgotten()
 
 
@@ -51,8 +51,8 @@ def test_kill_9_where_uncertain_is_retried(make_sqlite_home: MakeHome, tmp_path:
     people = people_for(kills)
     with Recorder(tmp_path, slowness=SLOWNESS * connections, seed=SEED) as recorder:
         home = make_sqlite_home(recorder.port, people, SMTP_CONNECTIONS=connections, UNCERTAIN="retry")
-        ordeal = Ordeal(home=home, recorder=recorder, people=people, connections=connections)
-        ordeal.endure(kills)
+        ordeal = CrashTest(home=home, recorder=recorder, people=people, connections=connections)
+        ordeal.run(kills)
         assert home.receipt().uncertain == 0
         # What waits a few minutes before it is tried again need not be waited for.
         home.run("edition", "retry", "last")
@@ -69,6 +69,6 @@ def test_kill_9_of_one_among_three(make_postgres_home: MakeHome, tmp_path: Path,
     people = people_for(kills)
     with Recorder(tmp_path, slowness=SLOWNESS * connections, seed=SEED) as recorder:
         home = make_postgres_home(recorder.port, people, SMTP_CONNECTIONS=connections)
-        ordeal = Ordeal(home=home, recorder=recorder, people=people, connections=connections)
+        ordeal = CrashTest(home=home, recorder=recorder, people=people, connections=connections)
         ordeal.endure_as_workers(kills, workers=3)
         ordeal.nobody_twice_and_nobody_forgotten()

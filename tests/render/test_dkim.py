@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from newsletter.core.message import Publication, Recipient
 from newsletter.core.notice import NoticeKind
-from newsletter.render.dkim import OVERSIGNED, SIGNED, Seal, Signer, canonical_body
+from newsletter.render.dkim import OVERSIGNED, SIGNED, Signer, SigningKey, canonical_body
 from newsletter.render.dkim_key import make_rsa
 from newsletter.render.mime import CompiledMessage
-from newsletter.render.notice import Letter, Stamp, Words, compose_plainly
-from tests.render.dkim_world import AT, DOMAIN, records, seals, signer, verified
+from newsletter.render.notice import NoticeBody, Stamp, Words, compose_plainly
+from tests.render.dkim_fixtures import AT, DOMAIN, records, seals, signer, verified
 
 Edit = Callable[..., CompiledMessage]
 
@@ -103,7 +103,7 @@ def test_a_message_of_other_hands_verifies(tail: bytes) -> None:
 
 def test_a_notice_verifies(publication: Publication) -> None:
     """What the people who run it are sent is signed as what the readers get."""
-    letter = Letter(kind=NoticeKind.ALERT, subject="Zürich", heading="Trouble", lead=[Words("Run `x`.")])
+    letter = NoticeBody(kind=NoticeKind.ALERT, subject="Zürich", heading="Trouble", lead=[Words("Run `x`.")])
     stamp = Stamp(to="ann@example.org", message_id="n1@news.example.com", date=AT)
     assert verified(signer()(compose_plainly(letter, publication, stamp).encode())) == [True, True]
 
@@ -140,7 +140,7 @@ def test_no_second_header_can_be_added(edit: Edit, recipient: Recipient, name: s
 
 def test_a_missing_header_cannot_be_added(publication: Publication) -> None:
     """A notice has no List-Unsubscribe, and nobody on the way can give it one."""
-    letter = Letter(kind=NoticeKind.ALERT, subject="x", heading="x", lead=[])
+    letter = NoticeBody(kind=NoticeKind.ALERT, subject="x", heading="x", lead=[])
     stamp = Stamp(to="ann@example.org", message_id="n1@news.example.com", date=AT)
     signed = signer()(compose_plainly(letter, publication, stamp).encode())
     assert verified(b"List-Unsubscribe: <https://example.org/u>\r\n" + signed) == [False, False]
@@ -191,7 +191,7 @@ def test_one_key_makes_one_signature(edit: Edit, recipient: Recipient) -> None:
 def test_another_key_does_not_verify(edit: Edit, recipient: Recipient) -> None:
     """The record of another key under the name of ours finds the signature wrong."""
     _, ed25519 = seals()
-    other = Seal(domain=DOMAIN, selector="s1", key=make_rsa())
+    other = SigningKey(domain=DOMAIN, selector="s1", key=make_rsa())
     signed = Signer([other, ed25519], now=lambda: AT)(edit().splice(recipient))
     assert verified(signed, records()) == [False, True]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from newsletter.core.message import Publication
 from newsletter.core.notice import NoticeKind
 from newsletter.render.environment import make_environment
-from newsletter.render.notice import Action, Command, Fact, Letter, Original, Stamp, Words, compose, compose_plainly
+from newsletter.render.notice import Action, Command, Fact, NoticeBody, Original, Stamp, Words, compose, compose_plainly
 
 PUBLICATION = Publication(
     name="Tip of the Week",
@@ -28,9 +28,11 @@ STAMP = Stamp(
 )
 
 
-def letter(kind: NoticeKind = NoticeKind.ALERT, words: str = "Run `newsletter queue`, it is <b>urgent</b>.") -> Letter:
+def letter(
+    kind: NoticeKind = NoticeKind.ALERT, words: str = "Run `newsletter queue`, it is <b>urgent</b>."
+) -> NoticeBody:
     """Return a letter that has everything."""
-    return Letter(
+    return NoticeBody(
         kind=kind,
         subject="mail cannot be sent",
         heading="Mail cannot be sent",
@@ -94,7 +96,7 @@ def test_words_are_escaped_and_commands_marked() -> None:
 @settings(max_examples=60)
 def test_any_words_make_a_message(words: str, subject: str) -> None:
     """Titles and server replies may hold anything: the headers stay ours, and the lines stay legal."""
-    said = Letter(kind=NoticeKind.ALERT, subject=subject, heading=subject or "x", lead=[Words(words)])
+    said = NoticeBody(kind=NoticeKind.ALERT, subject=subject, heading=subject or "x", lead=[Words(words)])
     for raw in (compose(said, PUBLICATION, TEMPLATES, STAMP), compose_plainly(said, PUBLICATION, STAMP)):
         assert raw.isascii()
         assert raw.replace("\r\n", "").count("\n") == raw.replace("\r\n", "").count("\r") == 0

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from newsletter.engine.rounds import LAST_SECONDS
-from newsletter.engine.send import DRAIN_SECONDS
-from newsletter.settings import FILE_SUFFIX, SECRETS, setting_name, settings_help
+from newsletter.sending.connection_group import LAST_SECONDS
+from newsletter.sending.sender import DRAIN_SECONDS
+from newsletter.settings.model import FILE_SUFFIX, SECRETS, setting_name, settings_help
 from newsletter.web.serve import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[2]

@@ -16,14 +16,14 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from newsletter.cli.main import app
-from newsletter.config import HOME_NAME
 from newsletter.core.message import Publication
 from newsletter.core.tip import TipDraft
-from newsletter.engine.outside import TEXT_VARIABLE
 from newsletter.errors import NewsletterError
+from newsletter.operations.alert_hooks import TEXT_VARIABLE
 from newsletter.render.edition import _values
 from newsletter.render.splice import Sentinels
-from newsletter.settings import FILE_SUFFIX, PREFIX, settings_help
+from newsletter.settings.loader import HOME_NAME
+from newsletter.settings.model import FILE_SUFFIX, PREFIX, settings_help
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from newsletter import __version__
-from newsletter.settings import SECRETS, example_env, settings_help
+from newsletter.settings.model import SECRETS, example_env, settings_help
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -86,7 +86,7 @@ def test_changelog_has_a_place_for_what_comes() -> None:
 def test_example_env_is_up_to_date() -> None:
     """config.example.env shows every setting in order, with its sentence and its default."""
     assert (ROOT / "config.example.env").read_text() == example_env(), (
-        "write it anew: python -c 'from newsletter.settings import example_env; print(example_env(), end=str())' "
+        "write it anew: python -c 'from newsletter.settings.model import example_env; print(example_env(), end=str())' "
         "> config.example.env"
     )
 

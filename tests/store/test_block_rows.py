@@ -11,14 +11,14 @@ from sqlalchemy import select, update
 from newsletter.core.delivery import DeliveryState
 from newsletter.flows import hold
 from newsletter.store import block as blocks
+from newsletter.store import claims
 from newsletter.store import delivery as deliveries
-from newsletter.store import run as runs
 from newsletter.store.block import BlockId
 from newsletter.store.schema import block, delivery
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
-from tests.flows.follow_up_world import SOON
-from tests.store.delivery_world import LEASE, Rows, claimable, make_rows
+from tests.flows.follow_up_fixtures import SOON
+from tests.store.delivery_fixtures import LEASE, Rows, claimable, make_rows
 
 
 @pytest.fixture
@@ -164,10 +164,10 @@ def test_what_moved_to_another_block_is_found_there(rows: Rows) -> None:
     rows.world.settle(rows.world.wrong, DeliveryState.EXPIRED, 0)
     with rows.unit.write() as tx:
         assert deliveries.requeue(tx, rows.world.wrong.id, [DeliveryState.EXPIRED]) == 1
-    assert [one.id for one in rows.mark(rows.ann, 0)] == [rows.ids[0]]
+    assert [one.id for one in rows.claim_rows(rows.ann, 0)] == [rows.ids[0]]
     with rows.unit.read() as tx:
-        assert [one.id for one in runs.marked_by(tx, rows.ann)] == [rows.ids[0]]
-        assert [one.id for one in runs.marked_by_none_of(tx, [])] == [rows.ids[0]]
+        assert [one.id for one in claims.marked_by(tx, rows.ann)] == [rows.ids[0]]
+        assert [one.id for one in claims.marked_by_none_of(tx, [])] == [rows.ids[0]]
 
 
 def begun(rows: Rows) -> list[int]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.store.ledger import Ledger, LedgerEntry, LedgerKind
-from newsletter.store.trail import Trail, read_line
+from newsletter.store.ledger_reader import LedgerIndex, read_line
 
 AT = datetime(2026, 11, 2, 14, tzinfo=UTC)
 
@@ -278,5 +278,5 @@ def test_adopting_settles_a_fork_for_the_copy_and_holds_the_original(ledger: Led
 @given(st.integers(0, 20), st.sets(st.integers(1, 20)), st.sets(st.integers(1, 20)))
 def test_a_database_never_knows_more_than_it_counted(seq: int, forks: set[int], adopted: set[int]) -> None:
     """Forks take away from what is known, and nothing adds to it."""
-    trail = Trail(top=20, forks=frozenset(forks), adopted=frozenset(adopted))
+    trail = LedgerIndex(top=20, forks=frozenset(forks), adopted=frozenset(adopted))
     assert 0 <= trail.known_to(seq) <= seq

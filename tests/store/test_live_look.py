@@ -11,7 +11,7 @@ from newsletter.core.edition import EditionStatus
 from newsletter.core.lineup import LineupRules
 from newsletter.core.live import Cause, Look
 from newsletter.flows import hold
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import RenderContext
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.render.environment import make_environment
 from newsletter.store import delivery as deliveries
@@ -20,15 +20,15 @@ from newsletter.store import live, report
 from newsletter.store.schema import block, delivery, tally, worker
 from newsletter.store.unit import Unit
 from newsletter.store.worker import moment
-from tests.engine.conftest import PUBLICATION
-from tests.flows.follow_up_world import LATER, SOON, World, make_world
+from tests.edition_fixtures import PUBLICATION
+from tests.flows.follow_up_fixtures import LATER, SOON, World, make_world
 
 
 @pytest.fixture
 def world(unit: Unit) -> World:
     """Return an edition for ten people, of which nothing has gone out."""
-    kitchen = Kitchen(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
-    return make_world(unit, kitchen)
+    render_context = RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
+    return make_world(unit, render_context)
 
 
 def count(world: World) -> live.Counted:
@@ -68,7 +68,7 @@ def test_who_waits_for_an_earlier_outcome(world: World) -> None:
     """Of a replacement, who may have the edition before waits for that outcome; who was put off, for another try."""
     world.settle(world.wrong, DeliveryState.SENDING, 7, 8)
     made = replace_edition(
-        world.unit, world.kitchen, world.wrong, world.tip("right"), who="ann", why="a mix-up", now=SOON
+        world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="a mix-up", now=SOON
     ).edition
     world.settle(made, DeliveryState.DEFERRED, 1)
     with world.unit.read() as tx:

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect, select, text
 
 from newsletter.errors import InputError, Stop
+from newsletter.store.claims import marked_by
 from newsletter.store.database import HEAD, connect, current_revision, open_unit
-from newsletter.store.run import marked_by
 from newsletter.store.schema import block, delivery, edition, metadata, slot, tip
 from newsletter.store.upgrade import upgrade
 from newsletter.store.worker import WorkerId
@@ -102,7 +102,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         open_unit(connect(f"sqlite:///{path}"))
 
 
-@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "", "sqlite//x"])
+@pytest.claim.parametrize("url", ["mysql://x/y", "nonsense", "", "sqlite//x"])
 def test_other_urls_are_refused(url: str) -> None:
     """Only SQLite and PostgreSQL are spoken."""
     with pytest.raises(InputError, match="DATABASE_URL"):

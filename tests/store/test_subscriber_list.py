@@ -83,9 +83,9 @@ def test_what_is_stored_comes_back(people: Unit) -> None:
         assert lists.field_names(tx, Wanted(states=(SubscriberState.PAUSED,))) == ["company"]
 
 
-def by_address(wanted: Subscriber, among: list[Subscriber]) -> Subscriber:
+def by_address(wanted: Subscriber, in_ids: list[Subscriber]) -> Subscriber:
     """Return what was written, with the id it got."""
-    ids = {one.canonical: one.id for one in among}
+    ids = {one.canonical: one.id for one in in_ids}
     return replace(wanted, id=ids[wanted.canonical])
 
 

@@ -12,8 +12,8 @@ from newsletter.store import tally as tallies
 from newsletter.store import worker as workers
 from newsletter.store.schema import worker
 from newsletter.store.unit import Unit
-from tests.flows.follow_up_world import SOON
-from tests.store.delivery_world import Rows, make_rows
+from tests.flows.follow_up_fixtures import SOON
+from tests.store.delivery_fixtures import Rows, make_rows
 
 
 @pytest.fixture

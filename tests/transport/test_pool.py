@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from newsletter.core.reply import Reply, judge
 from newsletter.core.throttle import CLEAN_SPAN, PAUSES, QUOTA_PAUSE, QUOTA_PAUSES, REPUTATION_PAUSE
 from newsletter.transport.base import ConnectFailure, Connection, Relay
-from newsletter.transport.lent import Lent
-from newsletter.transport.pool import BARREN, Later, Pool
-from tests.transport.pool_world import (
+from newsletter.transport.pool import BARREN, Pool, PoolBusy
+from newsletter.transport.pooled import PooledConnection
+from tests.transport.pool_fixtures import (
     ABSENT,
     FULL,
     LOGIN_WANTED,
@@ -86,7 +86,7 @@ def test_failures_in_a_row_are_tried_more_and_more_seldom() -> None:
     assert isinstance(world.pool.connect(), ConnectFailure)
     for _ in range(3600):
         wait = world.pool.connect()
-        if isinstance(wait, Later):
+        if isinstance(wait, PoolBusy):
             assert (wait.trouble, wait.plain) == (True, "Nobody is there.")
         world.clock.turn(seconds=1)
     assert world.dialled["only"] <= len(PAUSES) + 3600 / PAUSES[-1]
@@ -109,7 +109,7 @@ def test_those_who_have_a_connection_go_on() -> None:
     world = World("only")
     lent = world.get()
     world.trouble["only"] = ABSENT
-    assert world.later() == Later(seconds=PAUSES[0], plain="Nobody is there.")
+    assert world.later() == PoolBusy(seconds=PAUSES[0], plain="Nobody is there.")
     lent.close()
     assert world.later().trouble
     world.trouble.clear()
@@ -146,7 +146,7 @@ def test_one_complaint_heard_ten_times_halves_once() -> None:
     assert "Maximum sending rate" in wait.plain
     world.clock.turn(seconds=CLEAN_SPAN)
     assert world.get().relay == "only"
-    assert isinstance(world.pool.connect(), Later)
+    assert isinstance(world.pool.connect(), PoolBusy)
     assert world.dialled["spare"] == 0
 
 
@@ -197,7 +197,7 @@ def test_what_takes_long_to_pass_stops_every_connection(reply: Reply, pause: flo
     assert (wait.trouble, wait.seconds) == (True, pause)
     world.clock.turn(seconds=pause)
     world.hear(world.get(), TAKEN)
-    assert isinstance(world.pool.connect(), Later)
+    assert isinstance(world.pool.connect(), PoolBusy)
 
 
 def test_a_crowded_relay_keeps_those_it_has() -> None:
@@ -208,7 +208,7 @@ def test_a_crowded_relay_keeps_those_it_has() -> None:
         world.hear(world.get(), TAKEN)
     assert not world.later().trouble
     for _ in range(600):
-        assert isinstance(world.pool.connect(), Later)
+        assert isinstance(world.pool.connect(), PoolBusy)
         world.clock.turn(seconds=1)
     assert 3 + 8 <= world.dialled["only"] <= 3 + 11
     assert world.dialled["spare"] == 0
@@ -285,7 +285,7 @@ def test_one_login_is_tried_before_the_others() -> None:
     for thread in threads:
         thread.join(10)
     assert world.dialled["only"] == 1
-    assert Counter(map(type, answers)) == {ConnectFailure: 1, Later: 7}
+    assert Counter(map(type, answers)) == {ConnectFailure: 1, PoolBusy: 7}
 
 
 def test_a_fault_while_dialling_frees_the_place() -> None:
@@ -301,7 +301,7 @@ def test_a_fault_while_dialling_frees_the_place() -> None:
     pool = Pool([Relay(host="h", port=25)], connections=1, clock=world.clock, jitter=float, dial=dial)
     with pytest.raises(ZeroDivisionError):
         pool.connect()
-    assert isinstance(pool.connect(), Lent)
+    assert isinstance(pool.connect(), PooledConnection)
     assert pool.states()[0].name == "h:25"
 
 
@@ -311,20 +311,20 @@ RELAYS = st.sampled_from(["first", "second"])
 SPANS = st.sampled_from([0.0, 0.1, 3.0, 61.0, 301.0])
 
 
-def ask(world: World, held: list[Lent]) -> None:
+def ask(world: World, held: list[PooledConnection]) -> None:
     """Ask for one more connection: never more than allowed, never before its time."""
     states = {state.name: state for state in world.pool.states()}
     answer = world.pool.connect()
-    if isinstance(answer, Lent):
+    if isinstance(answer, PooledConnection):
         again_at = states[answer.relay].again_at
         assert again_at is None or again_at <= world.clock.now()
         assert states[answer.relay].connections < states[answer.relay].most
         held.append(answer)
-    elif isinstance(answer, Later):
+    elif isinstance(answer, PoolBusy):
         assert answer.seconds > 0
 
 
-def bring_back(held: list[Lent]) -> None:
+def bring_back(held: list[PooledConnection]) -> None:
     """Close what is to be closed."""
     for one in [one for one in held if one.needs_recycling]:
         one.close()
@@ -336,7 +336,7 @@ def bring_back(held: list[Lent]) -> None:
 def test_any_history_keeps_the_limits_and_ends_well(data: st.DataObject) -> None:
     """Whatever the relays do, the limits hold, no place is lost, and once all is well the first relay has it all."""
     world = World("first", "second", connections=3)
-    held: list[Lent] = []
+    held: list[PooledConnection] = []
     for _ in range(data.draw(st.integers(0, 40))):
         world.suffer(data.draw(RELAYS), data.draw(TROUBLES))
         ask(world, held)

@@ -12,12 +12,12 @@ import pytest
 from newsletter.core.reply import Effect, RelayAction, judge
 from newsletter.core.throttle import PAUSES
 from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay, Security
-from newsletter.transport.lent import Lent
-from newsletter.transport.pool import Later, Pool
+from newsletter.transport.pool import Pool, PoolBusy
+from newsletter.transport.pooled import PooledConnection
 from newsletter.transport.smtp import connect
 from tests.conftest import FixedClock
 from tests.path.relay_habits import HABITS, HANG_UP, Habit, HabitServer, Session
-from tests.transport.pool_world import ABSENT, WRONG_LOGIN
+from tests.transport.pool_fixtures import ABSENT, WRONG_LOGIN
 
 PEOPLE = 300
 CONNECTIONS = 6
@@ -130,10 +130,10 @@ class Round:
             if not started:
                 self.gate.wait(10)
                 started = True
-            if isinstance(lent, Lent):
+            if isinstance(lent, PooledConnection):
                 self.use(lent)
                 lent.close()
-            self.sleepers.wait(lent.seconds if isinstance(lent, Later) else 0.01)
+            self.sleepers.wait(lent.seconds if isinstance(lent, PoolBusy) else 0.01)
 
     def take(self) -> Envelope | None:
         """Take the next message."""

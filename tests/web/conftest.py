@@ -19,9 +19,9 @@ from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token
-from newsletter.flows.freeze import Kitchen
+from newsletter.flows.freeze import RenderContext
 from newsletter.flows.plan import PlanRules
-from newsletter.flows.queue_tip import Review
+from newsletter.flows.queue_tip import TipValidation
 from newsletter.render.environment import make_environment
 from newsletter.store import subscriber as subscribers
 from newsletter.store.schema import subscriber
@@ -58,10 +58,10 @@ class WebParts:
         """Return what the coming dates rest on: Tuesdays at nine in New York."""
         return PlanRules(cadence=CADENCE, lineup=LineupRules(), grace=timedelta(hours=36))
 
-    def review(self, now: datetime) -> Review:
+    def review(self, now: datetime) -> TipValidation:
         """Return what a tip is judged by."""
-        kitchen = Kitchen(publication=self.publication, templates=self.templates, rules=LineupRules())
-        return Review(kitchen=kitchen, cadence=CADENCE, now=now)
+        render_context = RenderContext(publication=self.publication, templates=self.templates, rules=LineupRules())
+        return TipValidation(render_context=render_context, cadence=CADENCE, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from newsletter.core.edition import EditionStatus
 from newsletter.core.lineup import LineupRules, lineup
 from newsletter.core.tip import Tip, TipDraft, TipStatus
 from newsletter.core.token import ActionKind, ActionToken, Keyring, make_action_token
-from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
@@ -160,8 +160,8 @@ def test_an_edition_is_stopped(ask: Ask, first: Tip, parts: WebParts, kind: Acti
     add_reader(unit)
     slot = slot_on(CADENCE, TUESDAY)
     assert slot is not None
-    kitchen = Kitchen(publication=parts.publication, templates=parts.templates, rules=LineupRules())
-    edition = freeze(unit, kitchen, slot, now=parts.clock.now()).edition
+    render_context = RenderContext(publication=parts.publication, templates=parts.templates, rules=LineupRules())
+    edition = freeze(unit, render_context, slot, now=parts.clock.now()).edition
     assert edition is not None
     path = link(kind, edition.id)
 

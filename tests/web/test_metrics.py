@@ -16,7 +16,7 @@ from newsletter import __version__
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import LineupRules
-from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.store import alert as alerts
 from newsletter.store import installation as installations
 from newsletter.store import worker as workers
@@ -26,7 +26,7 @@ from newsletter.store.unit import Unit
 from newsletter.web.app import create_app
 from newsletter.web.metrics import KEPT_SECONDS
 from tests.conftest import FixedClock
-from tests.engine.conftest import TUESDAY, add_people, add_tip, first_slot
+from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot
 from tests.web.conftest import PUBLICATION, Ask, Stage, WebParts
 
 ROOT = Path(__file__).parents[2]
@@ -66,8 +66,8 @@ def begin(parts: WebParts, clock: FixedClock, people: int) -> Edition:
     add_people(parts.unit, people)
     add_tip(parts.unit)
     clock.set(TUESDAY)
-    kitchen = Kitchen(publication=PUBLICATION, templates=parts.templates, rules=LineupRules())
-    edition = freeze(parts.unit, kitchen, first_slot(), now=clock.now()).edition
+    render_context = RenderContext(publication=PUBLICATION, templates=parts.templates, rules=LineupRules())
+    edition = freeze(parts.unit, render_context, first_slot(), now=clock.now()).edition
     assert edition is not None
     return edition
 

@@ -19,14 +19,14 @@ from newsletter.core.lineup import LineupRules
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import make_unsubscribe_token
 from newsletter.errors import NewsletterError, NotNow, Stop
-from newsletter.flows.freeze import Kitchen, freeze
+from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.store import database
 from newsletter.store import delivery as deliveries
 from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Tx, Unit
 from tests.conftest import FixedClock
-from tests.engine.conftest import PUBLICATION, TUESDAY, add_people, add_tip, first_slot
+from tests.edition_fixtures import PUBLICATION, TUESDAY, add_people, add_tip, first_slot
 from tests.web.conftest import KEYRING, ONE_CLICK, Ask, Reader, Stage, WebParts, add_reader, asking
 
 
@@ -43,8 +43,8 @@ def edition(unit: Unit, clock: FixedClock, templates: Environment) -> Edition:
     add_people(unit, 20)
     add_tip(unit)
     clock.set(TUESDAY)
-    kitchen = Kitchen(publication=PUBLICATION, templates=templates, rules=LineupRules())
-    frozen = freeze(unit, kitchen, first_slot(), now=clock.now()).edition
+    render_context = RenderContext(publication=PUBLICATION, templates=templates, rules=LineupRules())
+    frozen = freeze(unit, render_context, first_slot(), now=clock.now()).edition
     assert frozen is not None
     return frozen
 

@@ -1,0 +1,173 @@
+"""The watch: what is wrong, or soon will be, that nobody would notice by themselves.
+
+In: one look at everything, as values. Out: the troubles of this moment. Who compares them with the open alerts raises
+what is new and clears what is gone (`operations/monitor.py`); nothing here reads a clock, a disk or a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from newsletter.core.alert import AlertKind
+from newsletter.core.cadence import SlotState, describe_instant
+from newsletter.core.edition import Edition, EditionStatus
+from newsletter.core.lineup import Choice
+
+EMPTY_AHEAD = timedelta(days=2)
+SETTLING_IN = timedelta(hours=1)
+"""After the first tick nobody is told that the queue is short: it is about to be filled."""
+
+SILENCE = timedelta(minutes=10)
+"""Sender and bell give a sign of life every few seconds; one message may take ten minutes (RFC 5321 §4.5.3.2.6)."""
+
+LEAST_FREE_BYTES = 500 * 1024 * 1024
+LEAST_FREE_SHARE = 0.05
+
+SENDING_AFTER = timedelta(minutes=5)
+"""A quick edition is told once, by its report; about a slow one somebody may want to do something."""
+
+REPORT_AFTER = timedelta(hours=6)
+"""A full mailbox may hold an edition open for three days; the report of a Tuesday comes on that Tuesday."""
+
+OLD_NEWS = timedelta(days=4)
+"""An edition that began earlier is reported no more: whoever first names an admin gets no mail about the past."""
+
+STOCK = "stock"
+DISK = "disk"
+
+WATCHED = frozenset(
+    {
+        AlertKind.LOW_STOCK,
+        AlertKind.EMPTY_AHEAD,
+        AlertKind.SENDER_SILENT,
+        AlertKind.BELL_SILENT,
+        AlertKind.DISK,
+    }
+)
+"""The kinds this module judges anew at every look: one that it no longer finds has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """Room beside the database, in bytes."""
+
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One look."""
+
+    now: datetime
+    zone: str
+    first_tick_at: datetime
+    watching_since: datetime
+    """When this process began to look: how long a part was dead before that, nobody need be told."""
+    choices: Sequence[Choice] = ()
+    """The lineup of the coming slots, a week further than the stock is judged."""
+    stock: int = 0
+    low_stock_weeks: int = 0
+    stock_is_low: bool = False
+    """Whether that was told already."""
+    audience: int = 0
+    beats: Mapping[AlertKind, datetime | None] | None = None
+    """The last sign of life of the parts that this one watches, by what their silence is called."""
+    space: Space | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What an alert will say."""
+
+    kind: AlertKind
+    about: str
+    message: str
+
+
+def troubles(view: View) -> list[Trouble]:
+    """Return everything that is wrong at this moment."""
+    found = [*_silences(view), *_disk(view)]
+    if view.now - view.first_tick_at >= SETTLING_IN:
+        found += [*_stock(view), *_empty_ahead(view)]
+    return found
+
+
+def _stock(view: View) -> list[Trouble]:
+    # One week more is asked before it has passed: a tip a week would otherwise cross the line every week.
+    enough = view.low_stock_weeks + (1 if view.stock_is_low else 0)
+    if not view.low_stock_weeks or view.stock >= enough:
+        return []
+    weeks = "1 week" if view.stock == 1 else f"{view.stock} weeks" if view.stock else "no week"
+    message = (
+        f"There are approved tips for {weeks} ahead; you wanted to hear of it below {view.low_stock_weeks}. "
+        "`newsletter tip new` begins another, and `newsletter queue` shows what goes out when. "
+        "From now on only the weekly proof says so."
+    )
+    return [Trouble(kind=AlertKind.LOW_STOCK, about=STOCK, message=message)]
+
+
+def _empty_ahead(view: View) -> list[Trouble]:
+    found = []
+    for choice in view.choices:
+        slot = choice.slot
+        if slot.state is not SlotState.OPEN or not view.now < slot.sends_at <= view.now + EMPTY_AHEAD:
+            continue
+        if choice.tip is not None and view.audience:
+            continue
+        why = choice.why if choice.tip is None else "nobody is subscribed"
+        advice = "Approve or pin a tip, or skip the date: `newsletter queue`." if choice.tip is None else ""
+        when = describe_instant(slot.sends_at, view.zone)
+        message = f"Nothing would go out on {when}: {why}. {advice}".strip()
+        found.append(Trouble(kind=AlertKind.EMPTY_AHEAD, about=slot.date.isoformat(), message=message))
+    return found
+
+
+def _silences(view: View) -> list[Trouble]:
+    found = []
+    for kind, last in (view.beats or {}).items():
+        # A sign of life from the future is one of a clock that was wrong, and says nothing.
+        heard = max(view.watching_since, last) if last and last <= view.now + SILENCE else view.watching_since
+        if view.now - heard < SILENCE:
+            continue
+        part, meaning = (
+            ("sender", "Nothing is sent meanwhile; what is queued waits.")
+            if kind is AlertKind.SENDER_SILENT
+            else ("scheduler", "Nothing new becomes due meanwhile, and no proof is made.")
+        )
+        since = f"since {describe_instant(last, view.zone)}" if last else "so far"
+        message = (
+            f"The {part} has given no sign of life {since}. {meaning} See that `newsletter run` runs, and its log."
+        )
+        found.append(Trouble(kind=kind, about="sender" if kind is AlertKind.SENDER_SILENT else "bell", message=message))
+    return found
+
+
+def _disk(view: View) -> list[Trouble]:
+    space = view.space
+    if space is None or not space.total:
+        return []
+    if space.free >= LEAST_FREE_BYTES and space.free >= space.total * LEAST_FREE_SHARE:
+        return []
+    share = 100 * space.free / space.total
+    message = (
+        f"The disk that holds the database has {space.free / 1024**2:,.0f} MB free, {share:.1f} % of it. "
+        "When it is full, nothing can be recorded and nothing is sent. Make room."
+    )
+    return [Trouble(kind=AlertKind.DISK, about=DISK, message=message)]
+
+
+def says_sending(edition: Edition, *, waiting: bool, now: datetime) -> bool:
+    """Tell whether it is worth a mail that an edition is going out: it takes its time, and could still be stopped.
+
+    `waiting` is whether anybody still waits for a first try.
+    """
+    return edition.status is EditionStatus.SENDING and waiting and now - edition.started_at >= SENDING_AFTER
+
+
+def says_report(edition: Edition, *, waiting: bool, now: datetime) -> bool:
+    """Tell whether it is time for the delivery report: the edition is closed, or only stragglers are left of it."""
+    stragglers = not waiting and now - edition.started_at >= REPORT_AFTER
+    return edition.finished_at is not None or stragglers

@@ -1,1 +1,0 @@
-"""What the machine does by itself: the tick, and the sending."""

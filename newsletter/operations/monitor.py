@@ -1,0 +1,172 @@
+"""The watch: looks at everything once a tick, raises alerts for what is new and clears what is gone.
+
+In: the database, the disk beside it, and the time. Out: rows of alerts; the herald then writes what people should hear.
+It never sends, and it must not end the tick: trouble with the database itself is remembered here and told later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from newsletter.core.alert import COMMAND_AFTER, AlertKind
+from newsletter.core.cadence import describe_instant
+from newsletter.core.monitor import WATCHED, Space, Trouble, View, troubles
+from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.plan import Outlook, look_ahead
+from newsletter.operations.notice_writer import NoticeWriter
+from newsletter.store import alert as alerts
+from newsletter.store import installation as installations
+from newsletter.store.alert import Alert
+from newsletter.store.unit import Tx
+
+logger = logging.getLogger(__name__)
+
+DATABASE = "database"
+SHARE = 20
+"""A look takes a twentieth of the time at most: among a million people, counting them takes a good part of a second."""
+BREAK = timedelta(minutes=5)
+"""Between two looks lie seconds; after so long a break this part itself was away."""
+PARTS = {AlertKind.SENDER_SILENT: "sender", AlertKind.BELL_SILENT: "bell"}
+
+
+@dataclass(kw_only=True)
+class Monitor:
+    """One per process that ticks or sends."""
+
+    notice_writer: NoticeWriter
+    space: Callable[[], Space | None] = lambda: None
+    well: Callable[[], None] = lambda: None
+    """Called after each good tick: the ping."""
+    monotonic: Callable[[], float] = lambda: 0.0
+    _rest_until: float = 0.0
+    _since: datetime | None = None
+    _looked: datetime | None = None
+    _trouble: _Lasting | None = field(default=None)
+
+    def look(self, now: datetime) -> None:
+        """Look at everything, as the bell does after each tick."""
+        since = self._watching_since(now)
+        began = self.monotonic()
+        if began < self._rest_until:
+            self.notice_writer.tell(now)
+            return
+        self._look(since, now)
+        self._rest_until = self.monotonic() + (self.monotonic() - began) * SHARE
+
+    def _look(self, since: datetime, now: datetime) -> None:
+        rules = self.notice_writer.notice_context.plan
+        with self.notice_writer.unit.read() as tx:
+            begun = installations.get(tx).first_tick_at
+            outlook = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + 2, now=now)
+            known = [one for one in alerts.open_alerts(tx) if one.kind in WATCHED]
+            sender = _heard(tx, AlertKind.SENDER_SILENT)
+        view = View(
+            now=now,
+            zone=rules.cadence.zone,
+            first_tick_at=begun or now,
+            watching_since=since,
+            choices=outlook.choices,
+            stock=outlook.stock,
+            low_stock_weeks=rules.lineup.low_stock_weeks,
+            stock_is_low=any(one.kind is AlertKind.LOW_STOCK for one in known),
+            audience=outlook.audience,
+            beats=sender,
+            space=self.space(),
+        )
+        self._compare(known, troubles(view), outlook, now)
+        self.notice_writer.tell(now)
+        self.notice_writer.prove(outlook, now)
+
+    def listen(self, now: datetime) -> None:
+        """Listen for the bell, as the sender does; a bell that is silent cannot tell so itself."""
+        since = self._watching_since(now)
+        with self.notice_writer.unit.read() as tx:
+            begun = installations.get(tx).first_tick_at
+            if begun is None:
+                return
+            ticker = _heard(tx, AlertKind.BELL_SILENT)
+        zone = self.notice_writer.notice_context.plan.cadence.zone
+        found = troubles(View(now=now, zone=zone, first_tick_at=now, watching_since=since, beats=ticker))
+        if not found:
+            return
+        with self.notice_writer.unit.write() as tx:
+            for one in found:
+                report(tx, Alert(kind=one.kind, about=one.about, message=one.message, raised_at=now))
+        self.notice_writer.tell(now)
+
+    def _watching_since(self, now: datetime) -> datetime:
+        """Return since when this part has looked without a break.
+
+        A machine that slept wakes its parts one after the other: the first to look must not call the others dead.
+        """
+        if self._looked is None or self._since is None or not timedelta() <= now - self._looked <= BREAK:
+            self._since = now
+        self._looked = now
+        return self._since
+
+    def failed(self, error: Exception, now: datetime) -> None:
+        """Remember that a tick failed; when ticks keep failing, run the command, since no row can be written."""
+        if self._trouble is None:
+            self._trouble = _Lasting(since=now)
+        # What keeps this part from the database keeps the other from giving a sign of life there.
+        self._since = None
+        lasting = self._trouble
+        lasting.words = str(error) or type(error).__name__
+        if lasting.told or now - lasting.since < COMMAND_AFTER or self.notice_writer.command is None:
+            return
+        lasting.told = True
+        name = self.notice_writer.notice_context.render_context.publication.name
+        self.notice_writer.command(f"{name}: {self._words(lasting)}\n")
+
+    def succeeded(self, now: datetime) -> None:
+        """Tell of trouble that has passed and that could not be told while it lasted."""
+        lasting, self._trouble = self._trouble, None
+        if lasting is not None and now - lasting.since >= COMMAND_AFTER:
+            with self.notice_writer.unit.write() as tx:
+                message = self._words(lasting)
+                report(tx, Alert(kind=AlertKind.DATABASE, about=DATABASE, message=message, raised_at=lasting.since))
+                if lasting.told:
+                    stands = [one for one in alerts.open_alerts(tx) if one.kind is AlertKind.DATABASE]
+                    for one in stands:
+                        alerts.ran_command(tx, one.id, now=now)
+                settle_alert(tx, AlertKind.DATABASE, DATABASE, now=now)
+        self.well()
+
+    def _words(self, lasting: _Lasting) -> str:
+        since = describe_instant(lasting.since, self.notice_writer.notice_context.plan.cadence.zone)
+        return f"Nothing has become due since {since}, as every look at the database fails: {lasting.words}"
+
+    def _compare(self, known: list[Alert], found: list[Trouble], outlook: Outlook, now: datetime) -> None:
+        told = {(one.kind, one.about) for one in known}
+        wrong = {(one.kind, one.about) for one in found}
+        fresh = [one for one in found if (one.kind, one.about) not in told]
+        gone = [one for one in known if (one.kind, one.about) not in wrong]
+        if not fresh and not gone:
+            return
+        ahead = {choice.slot.date.isoformat() for choice in outlook.choices if choice.slot.sends_at > now}
+        with self.notice_writer.unit.write() as tx:
+            for new in fresh:
+                report(tx, Alert(kind=new.kind, about=new.about, message=new.message, raised_at=now))
+            for old in gone:
+                # Once its time has come, another alert speaks of an empty date.
+                quietly = old.kind is AlertKind.EMPTY_AHEAD and old.about not in ahead
+                settle_alert(tx, old.kind, old.about, now=now, quietly=quietly)
+
+
+@dataclass(slots=True)
+class _Lasting:
+    """Ticks that fail one after the other."""
+
+    since: datetime
+    words: str = ""
+    told: bool = False
+
+
+def _heard(tx: Tx, kind: AlertKind) -> Mapping[AlertKind, datetime | None]:
+    """Return the last sign of life of a part, by what its silence is called."""
+    beats = installations.heartbeats(tx)
+    name = PARTS[kind]
+    return {kind: beats[name][0] if name in beats else None}

@@ -1,0 +1,148 @@
+"""The purge: once a day, what is kept for a time only is forgotten, in steps so small that nobody waits for them.
+
+In: the database and the time. Out: fewer rows. A tick does a few steps and the next one goes on, so neither the
+scheduler nor the sender is held up; a run that was cut short begins again, and finds less to do. Nothing that a person
+may still decide about is touched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from newsletter.store import evidence, retention
+from newsletter.store import installation as installations
+from newsletter.store import worker as workers
+from newsletter.store.retention import Stretch
+from newsletter.store.unit import Tx, Unit
+
+logger = logging.getLogger(__name__)
+
+DOUBT = "retention doubt"
+LEAP = timedelta(days=14)
+"""Longer than this between two runs, and the clock is asked again on the next day."""
+
+EVERY = timedelta(days=1)
+KEEP_REPLIES = timedelta(days=90)
+"""What a server said is for finding out why somebody got no mail; after a season nobody asks."""
+
+STEP_ROWS = 5_000
+"""Rows in one transaction: well under a tenth of a second of the write lock."""
+STEPS_A_TICK = 4
+
+_MARGIN = timedelta(days=2)
+"""Editions looked through once more: between an edition's end and the run's own beginning nothing may slip through."""
+
+
+@dataclass(kw_only=True)
+class RetentionJob:
+    """The work, and how far it has come; one per process."""
+
+    unit: Unit
+    keep_deliveries: timedelta
+    process: str
+    step_rows: int = STEP_ROWS
+    _left: Iterator[int] | None = field(default=None, repr=False)
+
+    def work(self, now: datetime) -> int:
+        """Do a few steps if a run is due or under way; return how many rows they touched."""
+        if self._left is None:
+            if not self._due(now):
+                return 0
+            if self._doubted(now):
+                return 0
+            self._left = self._run(now)
+        done = 0
+        for _ in range(STEPS_A_TICK):
+            step = next(self._left, None)
+            if step is None:
+                self._left = None
+                break
+            done += step
+        return done
+
+    def _due(self, now: datetime) -> bool:
+        with self.unit.read() as tx:
+            last = retention.last_run(tx)
+        # A sign from the future is one of a clock that was wrong; it must not stop this for years.
+        return last is None or not last <= now < last + EVERY
+
+    def _doubted(self, now: datetime) -> bool:
+        """Tell whether to wait: a clock far ahead of the last run may be wrong, and what is deleted stays deleted.
+
+        A clock that says so still on the next day is believed; one that was ahead for an hour has cost nothing.
+        """
+        with self.unit.read() as tx:
+            last = retention.last_run(tx)
+            doubt = installations.heartbeats(tx).get(DOUBT)
+        if last is None or now - last <= LEAP:
+            return False
+        if doubt is not None and timedelta() <= now - doubt[0] <= LEAP:
+            return now - doubt[0] < EVERY
+        with self.unit.write() as tx:
+            installations.beat(tx, DOUBT, now=now, process=self.process)
+        logger.warning("the clock is far ahead of the last clean-up, which waits for a day to see that it is right")
+        return True
+
+    def _run(self, now: datetime) -> Iterator[int]:
+        """Go through everything; yields after each transaction."""
+        gone: Counter[str] = Counter()
+        for name, step in (
+            ("deliveries", self._deliveries(now)),
+            ("replies", self._replies(now)),
+            ("notices", self._notices(now)),
+        ):
+            for count in step:
+                gone[name] += count
+                yield count
+        with self.unit.write() as tx:
+            gone["bounces"] += evidence.forget_recent(tx, now=now)
+            gone["senders"] += workers.forget(tx, before=now - KEEP_REPLIES)
+            retention.ran(tx, now=now, process=self.process)
+        self.unit.flush()
+        if +gone:
+            logger.info("kept long enough, and forgotten: %s", {name: count for name, count in gone.items() if count})
+
+    def _deliveries(self, now: datetime) -> Iterator[int]:
+        before = now - self.keep_deliveries
+        with self.unit.read() as tx:
+            old = retention.closed_before(tx, before)
+        return self._walk(
+            old,
+            lambda tx, of, first, last: retention.drop_deliveries(tx, of, first=first, last=last, closed_before=before),
+        )
+
+    def _replies(self, now: datetime) -> Iterator[int]:
+        before = now - KEEP_REPLIES
+        with self.unit.read() as tx:
+            last = retention.last_run(tx)
+            since = None if last is None or last > now else last - KEEP_REPLIES - _MARGIN
+            old = [*retention.closed_before(tx, before, since=since), *retention.open_since(tx, before)]
+        return self._walk(
+            old,
+            lambda tx, of, first, last: retention.blank_replies(tx, of, first=first, last=last, tried_before=before),
+        )
+
+    def _walk(self, old: Sequence[Stretch], step: Callable[..., int]) -> Iterator[int]:
+        for one in old:
+            for first in range(one.first, one.last + 1, self.step_rows):
+                with self.unit.write() as tx:
+                    count = step(tx, one.edition, first, min(first + self.step_rows - 1, one.last))
+                yield count
+
+    def _notices(self, now: datetime) -> Iterator[int]:
+        def drop(tx: Tx) -> int:
+            return retention.drop_notices(tx, written_before=now - self.keep_deliveries, limit=self.step_rows)
+
+        def blank(tx: Tx) -> int:
+            return retention.blank_notices(tx, written_before=now - KEEP_REPLIES, limit=self.step_rows)
+
+        for step in (drop, blank):
+            count = self.step_rows
+            while count == self.step_rows:
+                with self.unit.write() as tx:
+                    count = step(tx)
+                yield count

@@ -1,0 +1,227 @@
+"""The tick: what must happen by itself, asked every few seconds. It writes rows and never speaks SMTP.
+
+In: the database and the time. Out: slots decided (frozen, missed, empty), alerts raised and cleared, a heartbeat. Any
+number of ticking processes does no harm: every decision is a guarded update.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from structlog.contextvars import bound_contextvars
+
+from newsletter.clock import Clock
+from newsletter.core.cadence import (
+    Cadence,
+    Slot,
+    SlotState,
+    cadence_text,
+    calendar,
+    describe_date,
+    describe_span,
+    parse_cadence_text,
+    retimed,
+    slots_between,
+)
+from newsletter.core.due import judge_slots, last_start
+from newsletter.core.edition import Edition
+from newsletter.core.forecast import stranded
+from newsletter.errors import InputError
+from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.freeze import RenderContext, freeze
+from newsletter.operations.monitor import Monitor
+from newsletter.operations.retention import RetentionJob
+from newsletter.store import alert as alerts
+from newsletter.store import edition as editions
+from newsletter.store import installation as installations
+from newsletter.store import log as logs
+from newsletter.store import slot as slots
+from newsletter.store import tip as tips
+from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.reader_zone import ReaderZones
+from newsletter.store.unit import Tx, Unit
+
+logger = logging.getLogger(__name__)
+
+EMPTY = "no tip: "
+"""How the reason of an open slot begins when its time came and there was nothing to send."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticker:
+    """Everything a tick needs; ring it as often as you like."""
+
+    unit: Unit
+    clock: Clock
+    cadence: Cadence
+    grace: timedelta
+    render_context: RenderContext
+    process: str
+    held: Callable[[], str] = lambda: ""
+    """Why nothing may be sent, in words; empty when all is well."""
+    retention: RetentionJob | None = None
+    """Forgets what was kept long enough."""
+
+    monitor: Monitor | None = None
+    """Tells people what they should hear; None where nobody watches, as in a command."""
+    readers: ReaderZones = field(default_factory=ReaderZones)
+
+    def tick(self) -> Edition | None:
+        """Do what is due; return the edition that this tick froze, if it did."""
+        try:
+            return self._tick()
+        except Exception as error:
+            if self.monitor is not None:
+                self.monitor.failed(error, self.clock.now())
+            raise
+
+    def _tick(self) -> Edition | None:
+        now = self.clock.now()
+        if self.held():
+            # A copy of a database decides nothing before somebody says that it is the one that counts.
+            with self.unit.write() as tx:
+                installations.beat(tx, "bell", now=now, process=self.process)
+            return None
+        due = self.decide(now)
+        edition = None
+        if due is not None:
+            with bound_contextvars(edition=due.date.isoformat()):
+                edition = self._freeze(due, now)
+        if self.monitor is not None:
+            self.monitor.look(now)
+            self.monitor.succeeded(now)
+        if due is None and self.retention is not None:
+            # Only when there is nothing better to do.
+            self.retention.work(now)
+        return edition
+
+    def decide(self, now: datetime, *, rings: bool = True) -> Slot | None:
+        """Record the schedule and what was missed, and that the bell rings if it does; return the slot that is due."""
+        with self.unit.write() as tx:
+            not_before = self._schedule(tx, now)
+            known = slots.since(tx, not_before - timedelta(days=8))
+            # Those that lie ahead too: a clock that was ahead may have marked them missed.
+            ahead = [slot for slot in known if slot.sends_at > now]
+            cadence = self.readers.fill_in(tx, self.cadence, now=now)
+            every = [*calendar(cadence, known, after=not_before, until=now), *ahead]
+            verdict = judge_slots(every, now=now, not_before=not_before, grace=self.grace, zone=self.cadence.zone)
+            for slot in (*verdict.missed, *verdict.passed_over):
+                self._miss(tx, slot, now)
+            for slot in verdict.reopen:
+                if slots.move(tx, slot.date, was=SlotState.MISSED, to=SlotState.OPEN, reason="", now=now):
+                    settle_alert(tx, AlertKind.MISSED_SLOT, slot.date.isoformat(), now=now)
+            self._look_for_stranded(tx, verdict.due, cadence, now)
+            if rings:
+                installations.beat(tx, "bell", now=now, process=self.process)
+        for warning in verdict.warnings:
+            logger.warning("%s", warning)
+        return verdict.due
+
+    def _schedule(self, tx: Tx, now: datetime) -> datetime:
+        """Return the instant before which nothing is due, noticing a first tick and a changed schedule."""
+        installation = installations.lock(tx)
+        current = cadence_text(self.cadence)
+        if installation.first_tick_at is None:
+            installations.begin(tx, now=now, cadence=current)
+            logger.info("first tick: slots count from now on (%s)", current)
+            return now
+        not_before = installation.not_before or now
+        if installation.cadence == current:
+            return not_before
+        # What the old schedule still owed is settled first: a change must not make a due slot vanish in silence.
+        for slot in self._owed(tx, installation.cadence or current, not_before, now):
+            self._miss(tx, slot, now)
+        self._retime(tx, now)
+        installations.change_cadence(tx, now=now, cadence=current)
+        # Whoever changed the settings is not known here; when the service noticed it is.
+        why = f"{current}; it was {installation.cadence}"
+        logs.add(tx, logs.Entry(at=now, who=self.process, what="schedule change", about="settings", why=why))
+        logger.warning("the schedule is now %s (it was %s)", current, installation.cadence)
+        return now
+
+    def _owed(self, tx: Tx, old: str, not_before: datetime, now: datetime) -> list[Slot]:
+        was = parse_cadence_text(old)
+        known = {slot.date: slot for slot in slots.since(tx, not_before)}
+        passed = [known.get(slot.date, slot) for slot in slots_between(was, not_before, now)]
+        reason = "the schedule was changed before it was sent"
+        return [replace(s, state=SlotState.MISSED, reason=reason) for s in passed if s.state is SlotState.OPEN]
+
+    def _retime(self, tx: Tx, now: datetime) -> None:
+        """Let the weekly slots that lie ahead, open or skipped, follow the new time of day."""
+        for slot in slots.since(tx, now):
+            moved = retimed(self.cadence, slot)
+            if moved is not None and moved.sends_at != slot.sends_at:
+                slots.move_instant(tx, slot.date, sends_at=moved.sends_at, now=now)
+
+    def _miss(self, tx: Tx, slot: Slot, now: datetime) -> None:
+        """Record a slot that was not sent: `empty` if its time came and nothing was there, `missed` otherwise."""
+        known = slots.get(tx, slot.date)
+        empty = known is not None and known.reason.startswith(EMPTY)
+        state = SlotState.EMPTY if empty else SlotState.MISSED
+        reason = known.reason if known is not None and empty else slot.reason
+        slots.add(tx, replace(slot, state=SlotState.OPEN, reason=""), now=now)
+        slots.move_instant(tx, slot.date, sends_at=slot.sends_at, now=now)
+        if not slots.move(tx, slot.date, was=SlotState.OPEN, to=state, reason=reason, now=now):
+            return
+        # What was wrong at its time ends with the slot; one alert about it stays.
+        for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
+            settle_alert(tx, kind, slot.date.isoformat(), now=now, quietly=True)
+        day = describe_date(slot.date)
+        message = (
+            f"There was nothing to send for {day}: {reason.removeprefix(EMPTY)}."
+            if empty
+            else f"The slot of {day} was missed: {reason}. No mail went out for it, and its tip stays in the queue."
+        )
+        report(tx, Alert(kind=AlertKind.MISSED_SLOT, about=slot.date.isoformat(), message=message, raised_at=now))
+
+    def _look_for_stranded(self, tx: Tx, due: Slot | None, cadence: Cadence, now: datetime) -> None:
+        """Tell about tips that wait for a date on which nothing will go out, and say when that has passed."""
+        # The slot that is due has no row before it is frozen, and is not past: its pinned tip goes out in a moment.
+        dates = [*slots.since(tx, None), *([due] if due is not None else [])]
+        waiting = stranded(tips.all_tips(tx), dates, editions.history(tx), cadence=cadence, now=now)
+        names = {one.tip.slug for one in waiting}
+        for known in alerts.open_alerts(tx):
+            if known.kind is AlertKind.STRANDED_PIN and known.about not in names:
+                settle_alert(tx, AlertKind.STRANDED_PIN, known.about, now=now)
+        for one in waiting:
+            message = f"The tip {one.tip.slug!r} will not go out: {one.why}. Pin it anew, unpin it, or retire it."
+            report(tx, Alert(kind=AlertKind.STRANDED_PIN, about=one.tip.slug, message=message, raised_at=now))
+
+    def _freeze(self, due: Slot, now: datetime) -> Edition | None:
+        about = due.date.isoformat()
+        try:
+            frozen = freeze(self.unit, self.render_context, due, now=now)
+        except InputError as error:
+            self._tell(AlertKind.CANNOT_FREEZE, due, f"The tip for {due.date} cannot be sent: {error}", now)
+            return None
+        if frozen.edition is None:
+            self._tell(
+                AlertKind.EMPTY_SLOT, due, self._empty_words(due, frozen.empty), now, reason=EMPTY + frozen.empty
+            )
+            return None
+        if not frozen.new:
+            return None
+        with self.unit.write() as tx:
+            for kind in (AlertKind.CANNOT_FREEZE, AlertKind.EMPTY_SLOT):
+                settle_alert(tx, kind, about, now=now)
+        logger.info("the edition of %s is frozen for %s people", frozen.edition.name, frozen.edition.audience)
+        return frozen.edition
+
+    def _empty_words(self, due: Slot, why: str) -> str:
+        until = describe_span(last_start(due, self.grace) - self.clock.now())
+        day = describe_date(due.date)
+        return f"Nothing can be sent for {day}: {why}. If that changes within {until}, it goes out late."
+
+    def _tell(self, kind: AlertKind, due: Slot, message: str, now: datetime, *, reason: str = "") -> None:
+        with self.unit.write() as tx:
+            slots.add(tx, due, now=now)
+            stands = slots.get(tx, due.date)
+            if stands is None or stands.state is not SlotState.OPEN:
+                # Somebody skipped or froze it since it was found due: there is nothing left to worry about.
+                return
+            if reason:
+                slots.note(tx, due.date, reason=reason, now=now)
+            report(tx, Alert(kind=kind, about=due.date.isoformat(), message=message, raised_at=now))

@@ -1,0 +1,108 @@
+"""A bell: APScheduler calls a callback every few seconds, and knows nothing of slots.
+
+In: a callback and the event that stops the service. Out: a `TickScheduler` whose `alive` tells whether its thread
+lives.
+Nothing is stored and nothing is decided here: a late, a coalesced or a double ring does no harm, since whoever is rung
+asks the database what is due.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC
+from types import TracebackType
+from typing import Self
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from newsletter.clock import Clock, SystemClock
+
+logger = logging.getLogger(__name__)
+
+_EXECUTOR = "newsletter"
+
+
+class TickScheduler:
+    """A bell that rings; as a context manager it falls silent when the block is left."""
+
+    def __init__(
+        self, callback: Callable[[], object], *, every_seconds: float, stop: threading.Event, clock: Clock
+    ) -> None:
+        self._callback = callback
+        self._stop = stop
+        # It would write a line for each ring, and a warning for each that a long one made superfluous.
+        _keep_quiet(f"apscheduler.executors.{_EXECUTOR}", logging.ERROR)
+        _keep_quiet(f"{__name__}.scheduler", logging.ERROR)
+        self._scheduler = _Scheduler(
+            timezone=UTC,
+            executors={_EXECUTOR: ThreadPoolExecutor(1)},
+            logger=logging.getLogger(f"{__name__}.scheduler"),
+        )
+        self._scheduler.add_job(
+            self._ring,
+            IntervalTrigger(seconds=every_seconds, timezone=UTC),
+            executor=_EXECUTOR,
+            # At once, so that what became due while the service was down does not wait for the second ring.
+            next_run_time=clock.now(),
+            max_instances=1,
+            coalesce=True,
+            # The default of one second would drop a ring that is late, in silence.
+            misfire_grace_time=None,
+        )
+        self._scheduler.start()
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the bell still rings; a thread that died says nothing by itself."""
+        return self._scheduler.alive
+
+    def close(self) -> None:
+        """Ring no more, and return when a callback that is running has ended."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+
+    def _ring(self) -> None:
+        if self._stop.is_set():
+            return
+        try:
+            self._callback()
+        except Exception:
+            logger.exception("the tick failed; the next one tries again")
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc] # It publishes no types.
+    """APScheduler's, which does not tell by itself whether its thread lives."""
+
+    @property
+    def alive(self) -> bool:
+        # `running` is only a note of what was last asked for: it stays true when the thread dies.
+        thread: threading.Thread | None = self._thread if self.running else None
+        return thread is not None and thread.is_alive()
+
+
+def ring(
+    callback: Callable[[], object], *, every_seconds: float, stop: threading.Event, clock: Clock | None = None
+) -> TickScheduler:
+    """Call back now and every so many seconds, never twice at a time, until `stop` is set or the bell is closed.
+
+    What the callback raises is logged and never ends the bell.
+    """
+    return TickScheduler(callback, every_seconds=every_seconds, stop=stop, clock=clock or SystemClock())
+
+
+def _keep_quiet(name: str, level: int) -> None:
+    logging.getLogger(name).setLevel(level)

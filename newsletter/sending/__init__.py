@@ -1,0 +1,1 @@
+"""Sending: claims, connections, outcomes."""

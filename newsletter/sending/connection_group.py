@@ -1,0 +1,131 @@
+"""The rounds of a pass: the desk and the connections take turns in one thread, and the look goes beside them.
+
+In: what is to be done, ready to begin. Out: when all are home, or how many messages were cut off. It knows nothing of
+mail; whether all came home in good order is for whoever began the pass to judge.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from functools import partial
+
+from newsletter.clock import Clock
+from newsletter.greenlet_loop import GreenletLoop, apart
+from newsletter.sending.committer import GroupCommitter
+from newsletter.sending.connection_worker import ConnectionWorker
+from newsletter.sending.revocation import RevocationWatcher
+
+LAST_SECONDS = 10.0
+"""How long all connections together may take to come back once they were hung up."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ConnectionGroup:
+    """What is at work in one pass."""
+
+    committer: GroupCommitter
+    connection_workers: Sequence[ConnectionWorker]
+    revocation_watcher: RevocationWatcher
+    _away: int = 0
+    """How many connections have not come home."""
+    _home: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _watch: threading.Thread | None = None
+    _faults: list[BaseException] = field(default_factory=list)
+
+    @contextmanager
+    def going(self) -> Iterator[None]:
+        """Have all of it at work, and the look and the desk ended at the end."""
+        self._away = len(self.connection_workers)
+        self._watch = _started("look", lambda: self.revocation_watcher.run(self._home))
+        self._thread = _started("connections", self._serve)
+        try:
+            yield
+        finally:
+            self._close()
+
+    def wait(self, stop: threading.Event, clock: Clock, *, drain_seconds: float, meanwhile: Callable[[], None]) -> int:
+        """Wait for the connections; once a stop is asked for, no longer than messages in flight may take.
+
+        Returns how many messages were cut off without an answer; `meanwhile` is called now and then.
+        """
+        assert self._thread is not None  # noqa: S101 it is asked while they are going
+        stopped_at: float | None = None
+        while self._thread.is_alive():
+            self._thread.join(0.05)
+            if not stop.is_set():
+                meanwhile()
+                continue
+            stopped_at = clock.monotonic() if stopped_at is None else stopped_at
+            if clock.monotonic() - stopped_at > drain_seconds:
+                # Hanging up makes each of them return with what is known: no reply was read.
+                for connection_worker in self.connection_workers:
+                    connection_worker.abort()
+                self._thread.join(LAST_SECONDS)
+                return sum(connection_worker.unanswered for connection_worker in self.connection_workers)
+        return 0
+
+    @property
+    def all_home(self) -> bool:
+        """Tell whether nobody is out any more."""
+        gone = self._thread is None or not self._thread.is_alive()
+        return gone and not self._away
+
+    @property
+    def torn(self) -> bool:
+        """Tell whether an outcome may be in the journal only."""
+        return bool(self._faults) or any(connection_worker.torn for connection_worker in self.connection_workers)
+
+    @property
+    def bugs(self) -> list[BaseException]:
+        """Return what should never have been raised."""
+        found = (
+            self.committer.bug,
+            *(connection_worker.bug for connection_worker in self.connection_workers),
+            *self._faults,
+        )
+        return [bug for bug in found if bug is not None]
+
+    def _serve(self) -> None:
+        """Let all take turns; the desk until the last connection is home, and nobody else hands anything in."""
+        try:
+            GreenletLoop().run(
+                [
+                    self.committer.run,
+                    *(partial(self._go, connection_worker) for connection_worker in self.connection_workers),
+                ]
+            )
+        except BaseException as fault:  # noqa: BLE001 it is raised again in the thread that waits for this one
+            self._faults.append(fault)
+
+    def _go(self, connection_worker: ConnectionWorker) -> None:
+        try:
+            connection_worker.run()
+        except Exception as fault:  # noqa: BLE001 as above; the others finish what they hold
+            self._faults.append(fault)
+        self._away -= 1
+        if not self._away:
+            apart(self._end_watch)
+            self.committer.close()
+
+    def _end_watch(self) -> None:
+        self._home.set()
+        if self._watch is not None:
+            self._watch.join()
+
+    def _close(self) -> None:
+        self._end_watch()
+        self.committer.close()
+        # What it is committing it commits, also when a connection is still out that nobody waits for any more.
+        self.committer.ended.wait(LAST_SECONDS)
+
+
+def _started(name: str, work: Callable[[], None]) -> threading.Thread:
+    """Start a thread; its lines of the log bear what this thread bound: the part of the service."""
+    thread = threading.Thread(target=copy_context().run, args=(work,), name=name, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,314 @@
+"""The sender of notices: a thread and a connection of its own, so that a confirmation overtakes a large edition.
+
+In: notices that wait. Out: one outcome each. It works beside the couriers under the same sender lock, and takes from
+the quota's share that editions leave to it. One that may or may not have gone out is sent again with its Message-ID.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from newsletter.clock import Clock
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome, UncertainPolicy, settle
+from newsletter.core.edition import EditionId
+from newsletter.core.notice import NoticeId, NoticeKind, NoticeState
+from newsletter.core.pace import Limits, Window, reserve
+from newsletter.core.reply import Effect, RelayAction, Reply, Verdict, judge
+from newsletter.errors import NewsletterError, NotNow, Stop
+from newsletter.flows.alert import report, settle_alert
+from newsletter.sending.committer import QUOTA
+from newsletter.sending.sender import RELAY, Sender
+from newsletter.store import alert as alerts
+from newsletter.store import installation as installations
+from newsletter.store import notice as notices
+from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.notice import Notice
+from newsletter.store.unit import Tx, Unit
+from newsletter.transport.base import ConnectFailure, Connection, Envelope
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+"""Between two looks for a notice: a confirmation is handed over within two seconds."""
+BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds before a relay that cannot be reached is tried again."""
+STALE_AFTER = timedelta(minutes=1)
+"""A notice goes out within seconds of its writing while the relay takes mail, and half a minute after its return."""
+WAITING = (NoticeState.QUEUED, NoticeState.DEFERRED)
+ALSO_EVERY = 30.0
+LAST_SECONDS = 10.0
+"""How long the end of a run waits for a notice that is on its way."""
+AT_ONCE = 50
+GIVEN_UP_AFTER = timedelta(minutes=15)
+"""Longer than any answer is waited for: by then the sender that marked a notice is dead."""
+RETURNS = 3
+"""How often a notice goes straight back to the queue because the connection was lost; then it waits its turn."""
+
+
+@dataclass(kw_only=True)
+class NoticeSender:
+    """Sends what waits, one after the other; needs the sender lock."""
+
+    unit: Unit
+    clock: Clock
+    connect: Callable[[], Connection | ConnectFailure]
+    mail_from: str
+    limits: Limits
+    expire_after: timedelta
+    jitter: Callable[[], float]
+    held: Callable[[], str] = lambda: ""
+    """Why nothing may be sent, in words; empty when all is well."""
+    sole: bool = True
+    """Whether no other sender can be alive."""
+    sign: Callable[[bytes], bytes] | None = None
+    """Puts a DKIM signature in front of a message."""
+    _returns: Counter[NoticeId] = field(default_factory=Counter)
+    _connection: Connection | None = None
+
+    @classmethod
+    def beside(cls, sender: Sender) -> NoticeSender:
+        """Return one that works with what the sender of editions works with."""
+        return cls(
+            unit=sender.unit,
+            clock=sender.clock,
+            connect=sender.connect,
+            mail_from=sender.publication.from_email,
+            limits=sender.rules.limits,
+            expire_after=sender.rules.expire_after,
+            jitter=sender.rules.jitter,
+            held=sender.held,
+            sole=sender.sole,
+            sign=sender.sign,
+        )
+
+    def recover(self) -> None:
+        """Queue again what a dead sender had under way."""
+        before = None if self.sole else self.clock.now() - GIVEN_UP_AFTER
+        with self.unit.write() as tx:
+            notices.requeue_orphans(tx, marked_before=before)
+
+    def work(self, stop: threading.Event) -> str:
+        """Send every notice that is due; return what is wrong with the relay, empty when nothing is."""
+        with self.unit.read() as tx:
+            waiting = notices.due(tx, now=self.clock.now(), limit=AT_ONCE)
+        # A copy of a database sends nothing before somebody says that it is the one that counts.
+        if not waiting or self.held():
+            return ""
+        opened = self.connect()
+        if isinstance(opened, ConnectFailure):
+            self._tell(opened.plain)
+            return opened.plain
+        self._connection = opened
+        try:
+            self._drop_stale()
+            return self._send_all(opened, list(waiting), stop)
+        finally:
+            self._connection = None
+            opened.close()
+
+    def abort(self) -> None:
+        """Hang up from another thread; a notice that was on its way is tried again."""
+        connection = self._connection
+        if connection is not None:
+            connection.abort()
+
+    def _drop_stale(self) -> None:
+        """Withdraw the mail that no mail can be sent, when it could not be sent itself: to arrive would prove it wrong.
+
+        That the trouble has passed is told once, by a mail of its own; should it come back before, it never passed.
+        """
+        now = self.clock.now()
+        with self.unit.read() as tx:
+            # One that the sender of editions has found to be over is looked at too.
+            stands = next((one for one in alerts.unclosed(tx) if one.kind is AlertKind.RELAY), None)
+            mail = notices.last(tx, [NoticeKind.ALERT], str(stands.id)) if stands else None
+        if stands is None or mail is None or mail.state not in WAITING or now - mail.created_at < STALE_AFTER:
+            return
+        with self.unit.write() as tx:
+            notices.withdraw(tx, NoticeKind.ALERT, str(stands.id), reason="mail goes out again")
+            settle_alert(tx, AlertKind.RELAY, RELAY, now=now)
+
+    def hand_over_now(self, message: str, recipient: str) -> str:
+        """Send one message at once and without a row, for a person who waits; return the server's words.
+
+        Raises `NotNow` or `Stop` with the reason when it is not taken.
+        """
+        with self.unit.write() as tx:
+            if not self._granted(tx):
+                raise NotNow("the quota of this hour or day is used up, that of notices too; try again later")
+        opened = self.connect()
+        if isinstance(opened, ConnectFailure):
+            raise Stop(opened.plain)
+        try:
+            reply = opened.send(self._envelope(message, recipient))
+        finally:
+            opened.close()
+        verdict = judge(reply)
+        if verdict.effect is not Effect.ACCEPT:
+            said = " ".join(part for part in (str(reply.code or ""), reply.enhanced, reply.text) if part)
+            raise Stop(f"{recipient} did not get it: {verdict.plain} ({said})")
+        return reply.text
+
+    def _send_all(self, connection: Connection, waiting: list[NoticeId], stop: threading.Event) -> str:
+        for one in waiting:
+            if stop.is_set() or connection.needs_recycling:
+                return ""
+            marked = self._mark(one)
+            if marked is None:
+                continue
+            reply = self._hand_over(connection, marked)
+            verdict = self._verdict(marked, reply)
+            self._record(marked, reply, verdict)
+            if verdict.relay in {RelayAction.BACK_OFF, RelayAction.STOP}:
+                self._tell(verdict.plain)
+                return verdict.plain
+            if verdict.relay is RelayAction.RECONNECT:
+                return ""
+        return ""
+
+    def _mark(self, wanted: NoticeId) -> Notice | None:
+        now = self.clock.now()
+        with self.unit.write() as tx:
+            return notices.mark(tx, wanted, now=now) if self._granted(tx) else None
+
+    def _granted(self, tx: Tx) -> bool:
+        if self.limits.per_hour is None and self.limits.per_day is None:
+            return True
+        stored = installations.load_quota(tx, QUOTA)
+        window = Window() if stored is None else Window.from_json(stored)
+        reserved = reserve(window, 1, self.clock.now(), limits=self.limits, notice=True)
+        installations.save_quota(tx, QUOTA, reserved.window.to_json())
+        return reserved.granted == 1
+
+    def _hand_over(self, connection: Connection, one: Notice) -> Reply:
+        return connection.send(self._envelope(one.message, one.recipient))
+
+    def _envelope(self, message: str, recipient: str) -> Envelope:
+        content = message.encode("ascii")
+        signed = content if self.sign is None else self.sign(content)
+        return Envelope(mail_from=self.mail_from, rcpt_to=recipient, content=signed)
+
+    def _verdict(self, one: Notice, reply: Reply) -> Verdict:
+        verdict = judge(reply)
+        if verdict.effect is not Effect.REQUEUE:
+            return verdict
+        self._returns[one.id] += 1
+        lost = verdict.relay is RelayAction.RECONNECT and self._returns[one.id] < RETURNS
+        return verdict if lost else replace(verdict, effect=Effect.DEFER)
+
+    def _record(self, one: Notice, reply: Reply, verdict: Verdict) -> None:
+        now = self.clock.now()
+        outcome = self._settled(one, reply, verdict)
+        with self.unit.write() as tx:
+            notices.record(tx, one.id, outcome)
+            if outcome.state is DeliveryState.ACCEPTED and _has_relay_alert(tx):
+                settle_alert(tx, AlertKind.RELAY, RELAY, now=now)
+        if outcome.state is not DeliveryState.ACCEPTED:
+            logger.warning("notice %s (%s) is %s: %s", one.id, one.key.kind, outcome.state, outcome.reason)
+
+    def _settled(self, one: Notice, reply: Reply, verdict: Verdict) -> Outcome:
+        outcome = settle(
+            Delivery(
+                id=DeliveryId(one.id),
+                edition_id=EditionId(0),
+                subscriber_id=None,
+                state=DeliveryState.SENDING,
+                # The mark has counted this attempt already; `settle` counts it too.
+                attempts=one.attempts - 1,
+                first_attempt_at=one.first_attempt_at,
+            ),
+            verdict,
+            reply=reply,
+            now=self.clock.now(),
+            jitter=self.jitter(),
+            expire_after=self.expire_after,
+            uncertain_policy=UncertainPolicy.RETRY,
+        )
+        # After the last try nobody holds a notice for a decision: it may have arrived, and it is not tried again.
+        return replace(outcome, state=DeliveryState.EXPIRED) if outcome.state is DeliveryState.UNCERTAIN else outcome
+
+    def _tell(self, trouble: str) -> None:
+        now = self.clock.now()
+        message = f"Mail cannot be sent: {trouble} Nothing is lost; what is queued waits."
+        with self.unit.write() as tx:
+            report(tx, Alert(kind=AlertKind.RELAY, about=RELAY, message=message, raised_at=now))
+
+
+def _has_relay_alert(tx: Tx) -> bool:
+    return any(one.kind is AlertKind.RELAY for one in alerts.open_alerts(tx))
+
+
+@contextmanager
+def posting(sender: NoticeSender, stop: threading.Event, *, also: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Send notices in a thread while the block runs, and what is left after it unless a stop was asked for.
+
+    `also` is called now and then. The thread looks at real time: a clock that a test turns by hand must not be turned
+    by a thread that waits. One that does not come back in time is cut off: what it was sending is sent again later.
+    """
+    round_ = _Round(sender=sender, stop=stop, also=also)
+    thread = threading.Thread(target=copy_context().run, args=(round_.run,), name="notices", daemon=True)
+    sender.recover()
+    thread.start()
+    try:
+        yield
+    finally:
+        round_.over.set()
+        thread.join(LAST_SECONDS)
+        if thread.is_alive():
+            round_.gone.set()
+            sender.abort()
+            thread.join(LAST_SECONDS / 2)
+
+
+@dataclass(kw_only=True)
+class _Round:
+    """The thread of `posting`."""
+
+    sender: NoticeSender
+    stop: threading.Event
+    also: Callable[[], None]
+    over: threading.Event = field(default_factory=threading.Event)
+    """The block has ended: send what is left and come back."""
+    gone: threading.Event = field(default_factory=threading.Event)
+    """Nobody waits any more."""
+
+    def run(self) -> None:
+        troubled = 0
+        waited = 0.0
+        while not self.over.is_set() and not self.stop.is_set():
+            trouble = _try(lambda: self.sender.work(self.stop))
+            troubled = troubled + 1 if trouble else 0
+            pause = BACK_OFF[min(troubled, len(BACK_OFF)) - 1] if trouble else LOOK_SECONDS
+            waited += pause
+            if waited >= ALSO_EVERY:
+                waited = 0.0
+                # At the start the dead may not have been silent for long enough, and a database may have failed since.
+                _try(lambda: _without_word(self.sender.recover))
+                _try(lambda: _without_word(self.also))
+            self.over.wait(pause)
+        if not self.stop.is_set():
+            _try(lambda: self.sender.work(self.gone))
+
+
+def _without_word(act: Callable[[], object]) -> str:
+    act()
+    return ""
+
+
+def _try(act: Callable[[], str]) -> str:
+    """Act; what goes wrong is logged and told as trouble, since the sender of editions must go on."""
+    try:
+        return act()
+    except NewsletterError as error:
+        logger.error("notices: %s", error)  # noqa: TRY400 - our own errors say all in one line
+        return str(error)
+    except Exception:
+        logger.exception("notices: a bug")
+        return "a fault in this program"

@@ -1,0 +1,107 @@
+"""What the connections of one pass tell one another: that it is over, what is wrong, who refuses us.
+
+In: what one courier found. Out: when the others should go home, and why.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from newsletter.core.breaker import NONE, BreakerLimits, Streak, accepted, judge_edition, refused
+from newsletter.core.edition import EditionId
+from newsletter.core.pace import next_send_at
+from newsletter.core.reply import Effect, Reply, Verdict
+from newsletter.core.tally import Tally
+from newsletter.greenlet_loop import apart
+from newsletter.store.claims import ClaimedDelivery
+
+
+@dataclass(slots=True, kw_only=True)
+class PassState:
+    """What the couriers of one pass share."""
+
+    stop: threading.Event
+    size: int
+    """How many couriers there are."""
+    on_pause: Callable[[EditionId, str], None]
+    """Pauses an edition in the database and tells people why."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when one of them found that going on makes no sense, or that there is nothing more to do."""
+    dry: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing more is queued; what others hold, they finish."""
+    holding: Callable[[], bool] = lambda: False
+    """Tells whether anybody holds what is not begun."""
+    trouble: str = ""
+    needs_person: bool = False
+    wait: float = 0.0
+    connected: int = 0
+    """How many have a connection at this moment."""
+    idle: int = 0
+    """How many wait for the relay to take another connection, or have gone home."""
+    free_at: float = 0.0
+    """When the rate per second allows the next message of this process, on the monotonic clock."""
+    paused: set[EditionId] = field(default_factory=set)
+    """Editions that one of them paused: nobody need wait for the look to hear of it."""
+    limits: BreakerLimits = field(default_factory=BreakerLimits)
+    streak: Streak = NONE
+    """The last refusals in the same words, as long as nobody was accepted in between."""
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether no courier should take another job."""
+        return self.over.is_set() or self.stop.is_set()
+
+    def end(self, trouble: str = "", *, needs_person: bool = False, wait: float = 0.0) -> None:
+        """Let everybody finish what they hold and go home."""
+        with self.lock:
+            self.trouble = self.trouble or trouble
+            self.needs_person = self.needs_person or needs_person
+            self.wait = max(self.wait, wait)
+        self.over.set()
+        # Nobody need wait any longer for a place, either.
+        self.dry.set()
+
+    def count_idle(self, change: int) -> int:
+        """Note that a courier began or ceased to wait, or went home; return how many do."""
+        with self.lock:
+            self.idle += change
+            return self.idle
+
+    def count_connected(self, change: int) -> int:
+        """Note that a connection was opened or is gone; return how many there are."""
+        with self.lock:
+            self.connected += change
+            return self.connected
+
+    def moment(self, rate: float, not_before: float, now: float) -> float:
+        """Return when the next message may go under a rate per second, and take that moment."""
+        with self.lock:
+            start, self.free_at = next_send_at(max(self.free_at, not_before), rate, now)
+            return start
+
+    def wait_for(self, seconds: float) -> None:
+        """Note that nothing may go out for so long."""
+        with self.lock:
+            self.wait = max(self.wait, seconds)
+
+    def pause(self, edition: EditionId, why: str) -> None:
+        """Pause an edition, at once for all of us, and in the database."""
+        self.paused.add(edition)
+        apart(lambda: self.on_pause(edition, why))
+
+    def note(self, person: ClaimedDelivery, verdict: Verdict, reply: Reply) -> None:
+        """Count refusals in the same words; at the last one that is bearable, pause the edition."""
+        if verdict.effect is Effect.ACCEPT:
+            self.streak = accepted(self.streak)
+        elif verdict.effect is Effect.REJECT:
+            # It is about everybody: whose turn it happened to be is left out, whatever the server calls him.
+            text = re.sub(re.escape(person.email), "…", reply.text, flags=re.IGNORECASE)
+            self.streak = refused(self.streak, code=reply.code, enhanced=reply.enhanced, text=text)
+            trip = judge_edition(Tally(), self.limits, streak=self.streak)
+            if trip is not None:
+                self.streak = NONE
+                self.pause(person.edition, trip.why)

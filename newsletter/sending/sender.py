@@ -1,0 +1,342 @@
+"""The sender: it works off what is queued, over a handful of connections that take turns in one thread.
+
+In: rows that are queued or due again. Out: one outcome per row. It decides nothing about a reply (`core/reply.py`)
+nor about what follows from it (`core/delivery.py`), and holds no transaction open while it speaks to a server.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from pathlib import Path
+
+from newsletter.clock import Clock
+from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.edition import EditionId
+from newsletter.core.message import Publication
+from newsletter.core.pace import Limits
+from newsletter.core.ramp import smaller
+from newsletter.core.token import Keyring
+from newsletter.errors import NewsletterError, Stop
+from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.breaker import check
+from newsletter.flows.hold import pause_for_trouble
+from newsletter.flows.ramp import day_limit
+from newsletter.journal.writer import Journal
+from newsletter.sending.block_queue import BlockQueue
+from newsletter.sending.claim_buffer import ClaimBuffer
+from newsletter.sending.committer import BEAT_SECONDS, GroupCommitter
+from newsletter.sending.connection_group import ConnectionGroup
+from newsletter.sending.connection_worker import ConnectionWorker
+from newsletter.sending.housekeeping import close_finished, expire_overdue, gather_due
+from newsletter.sending.late_waves import defer_late_waves
+from newsletter.sending.message_builder import MessageBuilder
+from newsletter.sending.options import PassResult, SendOptions
+from newsletter.sending.pass_state import PassState
+from newsletter.sending.recovery import Recovery
+from newsletter.sending.revocation import RevocationWatcher
+from newsletter.store import block as blocks
+from newsletter.store import claims
+from newsletter.store import installation as installations
+from newsletter.store import worker as workers
+from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.block import BlockId
+from newsletter.store.unit import Unit
+from newsletter.store.worker import WorkerId
+from newsletter.transport.base import ConnectFailure, Connection
+from newsletter.transport.pool import Pool, RelayState
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 30.0
+"""How long messages in flight may take after a stop was asked for (promise 6)."""
+
+EXPIRE_EVERY = 60.0
+ADOPT_EVERY = 5.0
+"""Seconds between two looks for workers that died."""
+
+RELAY = "mail server"
+
+Progress = Callable[[Counter[DeliveryState]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """This process as a worker."""
+
+    id: WorkerId
+    journal: Journal
+
+
+@dataclass(kw_only=True)
+class Sender:
+    """A sending process. On SQLite there is one, which holds the sender lock; on PostgreSQL there are any number."""
+
+    unit: Unit
+    clock: Clock
+    pool: Pool
+    connect: Callable[[], Connection | ConnectFailure]
+    """A connection beside those of the pool, for notices."""
+    publication: Publication
+    keyring: Keyring
+    rules: SendOptions
+    process: str
+    machine: str
+    journals: Path
+    """The folder of the journals."""
+    sole: bool = True
+    """Whether no other worker can be alive while this one is."""
+    held: Callable[[], str] = lambda: ""
+    """Why nothing may be sent, in words; empty when all is well."""
+    sign: Callable[[bytes], bytes] | None = None
+    """Puts a DKIM signature in front of a message."""
+    wished: Callable[[], BlockId | None] = lambda: None
+    """The blocks that jobs call this process for; they are taken before others."""
+    drain_seconds: float = DRAIN_SECONDS
+    _worker: Registration | None = None
+    _expire_at: float = float("-inf")
+    _adopt_at: float = float("-inf")
+    _beat_at: float = float("-inf")
+    _returns: Counter[DeliveryId] = field(default_factory=Counter)
+
+    @property
+    def who(self) -> WorkerId | None:
+        """This process as a worker; None while it is none."""
+        return None if self._worker is None else self._worker.id
+
+    def beat(self) -> None:
+        """Give a sign of life between passes, once in a while."""
+        now = self.clock.monotonic()
+        if now - self._beat_at < BEAT_SECONDS:
+            return
+        self._beat_at = now
+        with self.unit.write() as tx:
+            installations.beat(tx, "sender", now=self.clock.now(), process=self.process)
+            if self._worker is not None:
+                workers.beat(tx, self._worker.id, now=self.clock.now(), report=self._report(0))
+
+    def recover(self) -> int:
+        """Settle what dead workers left marked; return how many deliveries that were.
+
+        Raises `Stop` when this database is held until a person adopts it: not even that much is its business then.
+        """
+        held = self.held()
+        if held:
+            raise Stop(held)
+        recovery = self._recovery()
+        return recovery.adopt() + recovery.settle_lost(self.who)
+
+    def retire(self) -> None:
+        """Be a worker no more: what is reserved is free; the journal goes unless it knows what the database lacks."""
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        worker.journal.close()
+        with self.unit.write() as tx:
+            blocks.release(tx, worker.id)
+            workers.end(tx, worker.id, now=self.clock.now())
+            # Else it would seem to run for another minute.
+            installations.stopped(tx, self.process, part="sender")
+
+    def work(self, stop: threading.Event, *, progress: Progress = lambda _: None) -> PassResult:
+        """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""
+        now = self.clock.now()
+        worker = self._enlisted()
+        if self.clock.monotonic() - self._expire_at >= EXPIRE_EVERY:
+            expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
+            self._expire_at = self.clock.monotonic()
+        gather_due(self.unit, now=now)
+        if self.rules.local_grace is not None:
+            defer_late_waves(self.unit, grace=self.rules.local_grace, now=now)
+        pass_state = PassState(stop=stop, size=self.rules.connections, on_pause=self._pause, limits=self.rules.breaker)
+        committer = self._desk(worker, pass_state, progress)
+        unanswered = self._run(worker, committer, pass_state) if self._anything() else 0
+        finished = close_finished(self.unit, now=self.clock.now())
+        if finished:
+            self._returns.clear()
+        self._tell(pass_state.trouble, well=committer.counts[DeliveryState.ACCEPTED] > 0)
+        return PassResult(
+            counts=committer.counts,
+            trouble=pass_state.trouble,
+            needs_person=pass_state.needs_person,
+            wait=pass_state.wait,
+            unanswered=unanswered,
+            finished=tuple(finished),
+            book_seconds=committer.busy_seconds,
+        )
+
+    def _recovery(self) -> Recovery:
+        return Recovery(
+            unit=self.unit,
+            folder=self.journals,
+            sole=self.sole,
+            now=self.clock.now,
+            jitter=self.rules.jitter,
+            expire_after=self.rules.expire_after,
+            uncertain_policy=self.rules.uncertain_policy,
+        )
+
+    def _enlisted(self) -> Registration:
+        """Be a worker, after what the dead left is settled; now and then look whether another one died."""
+        due = self.clock.monotonic() - self._adopt_at >= ADOPT_EVERY
+        if self._worker is None or (due and not self.sole):
+            self.recover()
+            self._adopt_at = self.clock.monotonic()
+        if self._worker is None:
+            with self.unit.write() as tx:
+                who = workers.start(tx, name=self.process, machine=self.machine, now=self.clock.now())
+                identity = installations.get(tx).identity
+            self._worker = Registration(who, self._journal(who, identity))
+        return self._worker
+
+    def _journal(self, who: WorkerId, identity: str) -> Journal:
+        try:
+            return Journal.open(
+                self.journals, identity=identity, worker=who, tracks=self.rules.connections, machine=self.machine
+            )
+        except Stop:
+            with self.unit.write() as tx:
+                workers.end(tx, who, now=self.clock.now())
+            raise
+
+    def _tell(self, trouble: str, *, well: bool) -> None:
+        """Raise an alert when the relay is in trouble, and clear it once mail goes out again."""
+        if not trouble and not well:
+            return
+        now = self.clock.now()
+        with self.unit.write() as tx:
+            if trouble:
+                message = f"Mail cannot be sent: {trouble} Nothing is lost; what is queued waits."
+                report(tx, Alert(kind=AlertKind.RELAY, about=RELAY, message=message, raised_at=now))
+            else:
+                settle_alert(tx, AlertKind.RELAY, RELAY, now=now)
+
+    def _anything(self) -> bool:
+        # A look at the queue first: without work there is no reason to disturb the relay.
+        with self.unit.read() as tx:
+            return blocks.any_claimable(tx, now=self.clock.now())
+
+    def _desk(self, worker: Registration, pass_state: PassState, progress: Progress) -> GroupCommitter:
+        return GroupCommitter(
+            unit=self.unit,
+            clock=self.clock,
+            limits=self._limits(),
+            breaker=lambda edition: self._check(edition, pass_state),
+            rate=self.rules.rate_per_second,
+            who=worker.id,
+            process=self.process,
+            block_queue=BlockQueue(who=worker.id, lease=self.rules.lease, now=self.clock.now, wished=self.wished),
+            lease=self.rules.lease,
+            on_commit=progress,
+            stopping=pass_state.stop.is_set,
+            hands=lambda: pass_state.connected,
+            report=lambda: self._report(pass_state.connected),
+        )
+
+    def _limits(self) -> Limits:
+        """Return the provider's quotas, and below them what a fresh list may get in a day."""
+        limits = self.rules.limits
+        if not self.rules.ramp.start:
+            return limits
+        with self.unit.read() as tx:
+            return replace(limits, per_day=smaller(limits.per_day, day_limit(tx, self.rules.ramp)))
+
+    def _pause(self, edition: EditionId, why: str) -> None:
+        pause_for_trouble(self.unit, edition, why=why, now=self.clock.now())
+
+    def _check(self, edition: EditionId, pass_state: PassState) -> None:
+        if check(self.unit, edition, self.rules.breaker, now=self.clock.now()):
+            pass_state.paused.add(edition)
+
+    def _report(self, connections: int) -> Mapping[str, object]:
+        """Say what this worker is at, for people."""
+        return {"connections": connections, "relays": [_told(one) for one in self.pool.states()]}
+
+    def _run(self, worker: Registration, committer: GroupCommitter, pass_state: PassState) -> int:
+        """Run the connections until nothing is queued; return how many messages stayed unanswered."""
+        post = MessageBuilder(
+            unit=self.unit,
+            clock=self.clock,
+            publication=self.publication,
+            keyring=self.keyring,
+            expire_after=self.rules.expire_after,
+            uncertain_policy=self.rules.uncertain_policy,
+            jitter=self.rules.jitter,
+            returns=self._returns,
+            sign=self.sign,
+        )
+        connection_workers = [
+            ConnectionWorker(
+                claim_buffer=ClaimBuffer(committer=committer, post=post, pass_state=pass_state, track=track),
+                pass_state=pass_state,
+                pool=self.pool,
+                track=track,
+                clock=self.clock,
+                rate=self.rules.rate_per_second,
+            )
+            for track in worker.journal.tracks
+        ]
+        pass_state.holding = lambda: any(one.claim_buffer.held() for one in connection_workers)
+        revocation_watcher = RevocationWatcher(
+            unit=self.unit, committer=committer, connection_workers=connection_workers
+        )
+        group = ConnectionGroup(
+            committer=committer, connection_workers=connection_workers, revocation_watcher=revocation_watcher
+        )
+        with group.going():
+            unanswered = group.wait(
+                pass_state.stop, self.clock, drain_seconds=self.drain_seconds, meanwhile=self._keep_house
+            )
+        self._leave(worker, committer, torn=group.torn, all_home=group.all_home)
+        for bug in group.bugs:
+            raise bug
+        return unanswered
+
+    def _leave(self, worker: Registration, committer: GroupCommitter, *, torn: bool, all_home: bool) -> None:
+        """Give back what is reserved. Where the database failed us, the journal tells the rest at the next start."""
+        if torn or committer.bug is not None or not all_home:
+            self._break_off(worker)
+            return
+        try:
+            with self.unit.write() as tx:
+                # Everything that anybody held is settled or given back. What is still marked was marked by a commit
+                # whose answer got lost with the database, and was never handed to anybody.
+                claims.give_back(tx, [row.id for row in claims.marked_by(tx, worker.id)], who=worker.id)
+                committer.block_queue.leave(tx)
+                workers.beat(tx, worker.id, now=self.clock.now(), report=self._report(0))
+        except BaseException:
+            self._break_off(worker)
+            raise
+
+    def _break_off(self, worker: Registration) -> None:
+        """Be this worker no more, and leave the rest to the journal.
+
+        An empty one is kept too: of rows that are marked all the same it tells that they never went out.
+        """
+        self._worker = None
+        worker.journal.close(keep=True)
+
+    def _keep_house(self) -> None:
+        """Do now and then in a long pass what else is done before one: settle what the dead left, gather who is due."""
+        if self.clock.monotonic() - self._adopt_at < ADOPT_EVERY:
+            return
+        self._adopt_at = self.clock.monotonic()
+        try:
+            if not self.sole:
+                self.recover()
+            gather_due(self.unit, now=self.clock.now())
+        except NewsletterError as error:
+            # The next pass does it, if not the next look.
+            logger.warning("%s", error)
+
+
+def _told(state: RelayState) -> Mapping[str, object]:
+    """Return how a relay stands as it is written into the row of the worker."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in ((one.name, getattr(state, one.name)) for one in fields(state))
+    }

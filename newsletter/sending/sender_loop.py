@@ -1,0 +1,211 @@
+"""The sender's life: in the foreground until nothing is due, or in the service until it is told to stop.
+
+In: a sender and the right to send. Out: passes over the queue, with patience between them when the relay is in trouble.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
+
+from newsletter.core.delivery import DeliveryState
+from newsletter.errors import NewsletterError, NotNow
+from newsletter.sending.notice_sender import NoticeSender, posting
+from newsletter.sending.options import PassResult
+from newsletter.sending.sender import Sender
+from newsletter.sending.wakeups import Wakeups
+from newsletter.store import block as blocks
+from newsletter.store import delivery as deliveries
+
+logger = logging.getLogger(__name__)
+
+BACK_OFF = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds before a relay in trouble is tried again."""
+
+IDLE = 1.0
+"""Seconds between two looks at an empty queue, where nobody calls."""
+
+LONGEST_PAUSE = 60.0
+"""How long a foreground run waits for a relay that had enough."""
+
+TOLD_AFTER = 2
+"""Refusals in a row after which another process sends: a command that only looks holds the right for a moment, too."""
+
+PATIENCE = 5.0
+"""A foreground run waits this long for what is nearly due (design, `edition send`)."""
+
+FOREGROUND_TRIES = 3
+"""Passes in a row without one accepted message after which a foreground run gives up."""
+
+Progress = Callable[[Counter[DeliveryState]], None]
+
+
+def send_until_idle(
+    sender: Sender,
+    stop: threading.Event,
+    *,
+    progress: Progress = lambda _: None,
+    tell: Callable[[], None] = lambda: None,
+) -> PassResult:
+    """Work until nothing is due within five seconds, a stop is asked for, or the relay stays in trouble.
+
+    Needs the sender lock. The counts of the returned pass are those of the whole run. `tell` is called at its end, to
+    write what people should hear of it.
+    """
+    try:
+        with posting(NoticeSender.beside(sender), stop):
+            result = _until_idle(sender, stop, progress)
+            tell()
+            return result
+    finally:
+        sender.retire()
+
+
+def _until_idle(sender: Sender, stop: threading.Event, progress: Progress) -> PassResult:
+    total: Counter[DeliveryState] = Counter()
+    seconds = 0.0
+    fruitless = 0
+    while True:
+        done = sender.work(stop, progress=_on_top_of(total, progress))
+        total += done.counts
+        seconds += done.book_seconds
+        result = replace(done, counts=total, book_seconds=seconds)
+        if stop.is_set() or done.needs_person:
+            return result
+        fruitless = 0 if done.counts[DeliveryState.ACCEPTED] else fruitless + 1
+        pause = _pause(sender, done, fruitless, untouched=not total)
+        if pause is None:
+            return result
+        sender.clock.wait(stop, pause)
+
+
+def _on_top_of(earlier: Counter[DeliveryState], progress: Progress) -> Progress:
+    """Count on from what earlier passes of this run have done."""
+    base = earlier.copy()
+    return lambda counts: progress(base + counts)
+
+
+def _pause(sender: Sender, done: PassResult, fruitless: int, *, untouched: bool) -> float | None:
+    """Return how long to wait before the next pass, None to end the run."""
+    if done.trouble:
+        # A server that was never reached is told at once; one that had enough for now gets its time.
+        pause = max(done.wait, BACK_OFF[fruitless])
+        return None if untouched or fruitless >= FOREGROUND_TRIES or pause > LONGEST_PAUSE else pause
+    if done.wait > PATIENCE:
+        return None
+    if done.counts:
+        return 0.0
+    now = sender.clock.now()
+    with sender.unit.read() as tx:
+        ahead = [at for at in (deliveries.next_due(tx), blocks.next_start(tx, now=now)) if at is not None]
+    if not ahead:
+        return None
+    seconds = (min(ahead) - now).total_seconds()
+    return max(0.0, seconds) if seconds <= PATIENCE else None
+
+
+@dataclass(kw_only=True)
+class SenderLoop:
+    """The sender inside the service."""
+
+    sender: Sender
+    lock: Callable[[], AbstractContextManager[Callable[[], bool]]]
+    stop: threading.Event
+    also: Callable[[], None] = lambda: None
+    """Called now and then, whatever the sender is at: it listens for the bell."""
+    wakeups: Wakeups | None = None
+    """On PostgreSQL: who wakes the sender when there is something to do."""
+    listening: Callable[[threading.Event], AbstractContextManager[None]] = lambda _: nullcontext()
+    """Hears of jobs while it is entered, and calls."""
+    _still: Callable[[], bool] = lambda: True
+    _refused: int = 0
+    """How often in a row the right to send was not to be had."""
+    unanswered: int = 0
+    """Messages without an answer when the service had to end."""
+
+    def run(self) -> None:
+        """Hold the right to send and use it; without it, stand by."""
+        while not self.stop.is_set():
+            try:
+                with ExitStack() as held:
+                    if self._take(held):
+                        self._hold()
+            except NewsletterError as error:
+                logger.error("%s", error)  # noqa: TRY400 - it is told in its own words
+                self.sender.clock.wait(self.stop, BACK_OFF[1])
+            except Exception:
+                logger.exception("the sender failed; it starts again")
+                self.sender.clock.wait(self.stop, BACK_OFF[2])
+
+    def _take(self, held: ExitStack) -> bool:
+        """Take the right to send; without it, stand by for a moment."""
+        try:
+            self._still = held.enter_context(self.lock())
+        except NotNow:
+            # Another process sends; should it die, the operating system frees the lock and we go on.
+            self._stand_by()
+            return False
+        if self._refused >= TOLD_AFTER:
+            logger.info("the other process sends no more: this one takes over")
+        self._refused = 0
+        return True
+
+    def _stand_by(self) -> None:
+        self._refused += 1
+        if self._refused == TOLD_AFTER:
+            logger.info(
+                "another process sends (`newsletter status` names it): this one stands by and takes over after it"
+            )
+        self.sender.clock.wait(self.stop, BACK_OFF[0] if self._refused >= TOLD_AFTER else IDLE)
+
+    def _hold(self) -> None:
+        try:
+            with posting(NoticeSender.beside(self.sender), self.stop, also=self.also), self.listening(self.stop):
+                self._work()
+        finally:
+            self.sender.retire()
+
+    def _work(self) -> None:
+        troubled = 0
+        while not self.stop.is_set() and self._still():
+            done = self.sender.work(self.stop)
+            self.unanswered += done.unanswered
+            troubled = troubled + 1 if done.trouble and not done.counts[DeliveryState.ACCEPTED] else 0
+            if done.trouble:
+                logger.warning("%s (next try in %.0f s)", done.trouble, BACK_OFF[min(troubled, 5)])
+                self._rest(BACK_OFF[min(troubled, 5)])
+            elif done.wait:
+                self._rest(min(done.wait, BACK_OFF[3]))
+            else:
+                self._be_called(idle=not done.counts)
+
+    def _be_called(self, *, idle: bool) -> None:
+        """Wait for something to do, unless something was done just now."""
+        if self.wakeups is None:
+            if idle:
+                self._wait(IDLE)
+            return
+        self.wakeups.look_around()
+        if idle:
+            self.sender.beat()
+            self.wakeups.idle(self.stop)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, whatever is called for: jobs come again afterwards, or go to another process."""
+        if self.wakeups is None:
+            self._wait(seconds)
+            return
+        self.wakeups.rest(seconds)
+        self._wait(seconds)
+        self.wakeups.go_on()
+
+    def _wait(self, seconds: float) -> None:
+        clock = self.sender.clock
+        until = clock.monotonic() + seconds
+        while not self.stop.is_set() and clock.monotonic() < until:
+            self.sender.beat()
+            clock.wait(self.stop, min(BACK_OFF[0], until - clock.monotonic()))

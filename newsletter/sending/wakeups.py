@@ -1,0 +1,148 @@
+"""Calls: what the job queue asks of the sender of this process, and what it is told.
+
+In: the blocks that jobs name. Out: a sender that wakes at once and takes them first, and for each job the word that
+its block is done, or when to come again. What a block's row says decides (`store/block.py`); a call is only a nudge.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from newsletter.clock import Clock
+from newsletter.sending.recovery import GIVEN_UP_AFTER
+from newsletter.store import block as blocks
+from newsletter.store import jobs
+from newsletter.store import worker as workers
+from newsletter.store.block import BlockId
+from newsletter.store.unit import Unit
+from newsletter.store.worker import WorkerId
+
+logger = logging.getLogger(__name__)
+
+ALONE_SECONDS = 1.0
+"""Between two looks at an empty queue, where no job would tell."""
+CALLED_SECONDS = 5.0
+"""The same where jobs do: for the job that was lost."""
+
+LOOK_SECONDS = 1.0
+"""How long a job sleeps between two looks at the row of its block."""
+
+
+@dataclass(slots=True, eq=False)
+class RetryLater(Exception):  # noqa: N818 - it is no fault: it says when.
+    """The block of a job cannot be sent here now; the job comes again at a time."""
+
+    at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Wakeups:
+    """The calls to one sender; any number of threads may call."""
+
+    unit: Unit
+    clock: Clock
+    who: Callable[[], WorkerId | None]
+    """The sender, as a worker; None while it is none."""
+    listening: bool = False
+    """Whether the queue would call if there was anything to do."""
+    _wished: deque[BlockId] = field(default_factory=deque)
+    _woken: threading.Event = field(default_factory=threading.Event)
+    _turn: threading.Condition = field(default_factory=threading.Condition)
+    _rests_until: datetime | None = None
+    _over: bool = False
+
+    # What the sender asks.
+
+    def wished(self) -> BlockId | None:
+        """Return the block that somebody called for first and nobody took yet."""
+        try:
+            return self._wished.popleft()
+        except IndexError:
+            return None
+
+    def idle(self, stop: threading.Event) -> None:
+        """Wait until somebody calls, or for as long as is safe."""
+        if self.listening:
+            self.clock.wait(self._woken, CALLED_SECONDS)
+        else:
+            self.clock.wait(stop, ALONE_SECONDS)
+        self._woken.clear()
+
+    def wake(self) -> None:
+        """Let the sender look at once, whatever for."""
+        self._woken.set()
+
+    def rest(self, seconds: float) -> None:
+        """Take no calls for a while: the mail server is in trouble, or a quota is used up."""
+        self._rests_until = self.clock.now() + timedelta(seconds=seconds)
+        self.look_around()
+
+    def go_on(self) -> None:
+        """Take calls again."""
+        self._rests_until = None
+
+    def look_around(self) -> None:
+        """Let every job look at its block: something has changed."""
+        with self._turn:
+            self._turn.notify_all()
+
+    # What the queue asks.
+
+    @property
+    def resting(self) -> bool:
+        """Tell whether calls are of no use at this moment."""
+        return self._rests_until is not None
+
+    def begin(self) -> None:
+        """Take calls from now on."""
+        self._over = False
+
+    def end(self) -> None:
+        """Let every job go home."""
+        self._over = True
+        self.look_around()
+
+    def serve(self, one: BlockId, stop: threading.Event) -> None:
+        """Have a block sent by this process; return when nothing of it is left to do here.
+
+        Raises `Later` when somebody should come again: its hour has not come, the sender rests, or it ends.
+        """
+        while True:
+            with self.unit.read() as tx:
+                found = blocks.standing(tx, one, now=self.clock.now())
+            me = self.who()
+            if found is None or (found.owner is not None and found.owner != me):
+                # Done, paused, or in other hands; should those die, somebody puts it up again.
+                return
+            if found.owner is None:
+                self._call(one, found.not_before, stop)
+            elif self._over:
+                raise RetryLater(self.clock.now())
+            with self._turn:
+                self._turn.wait(LOOK_SECONDS)
+
+    def _call(self, one: BlockId, not_before: datetime | None, stop: threading.Event) -> None:
+        now = self.clock.now()
+        if not_before is not None and not_before > now:
+            raise RetryLater(not_before)
+        if self._over or stop.is_set():
+            raise RetryLater(now)
+        if self._rests_until is not None:
+            raise RetryLater(max(now, self._rests_until))
+        if one not in self._wished:
+            self._wished.append(one)
+        self._woken.set()
+
+    def put_in_order(self) -> None:
+        """Put up again what waits without a job, and what dead workers had begun; cease to wait for the long silent."""
+        with self.unit.write() as tx:
+            workers.end_silent(tx, now=self.clock.now(), after=GIVEN_UP_AFTER)
+            revived = jobs.revive(tx)
+            again = jobs.put_up_again(tx)
+        if revived or again:
+            logger.info("%s blocks waited without a job, %s jobs without a worker", again, revived)

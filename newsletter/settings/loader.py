@@ -1,0 +1,256 @@
+"""Reading the settings: once, from the environment and the `.env` of the home folder; all mistakes reported together.
+
+In: the environment as a mapping and the home folder. Out: one frozen `Settings`, or one `InputError` with a line per
+mistake. The process environment is never changed, a secret is never printed, and nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+from pydantic import ValidationError
+
+from newsletter.errors import InputError, words_of
+from newsletter.settings.model import (
+    FILE_SUFFIX,
+    KEY_COMMAND,
+    PREFIX,
+    SECRETS,
+    Settings,
+    as_written,
+    example_of,
+    fields,
+    setting_name,
+)
+from newsletter.settings.values import SHORTEST_SECRET, did_you_mean, is_aligned, is_loopback
+
+__all__ = ["Settings", "load_settings"]
+
+HOME_NAME = f"{PREFIX}HOME"
+"""Names the folder of the `.env`, so it cannot stand in it: known, and not a setting."""
+
+PATHS = (
+    "smtp_ca_file",
+    "fallback_smtp_ca_file",
+    "dkim_key_file",
+    "dkim_ed25519_key_file",
+    "templates_dir",
+    "journal_dir",
+)
+IMPLICIT_TLS_PORT = 465
+LONGEST_LINE = 400
+
+
+def load_settings(environ: Mapping[str, str], home: Path) -> Settings:
+    """Read the settings from the environment and `home/.env`, where the environment wins.
+
+    An empty value counts as unset. Relative paths are taken from `home`. Raises one `InputError` whose `details` hold a
+    line for each mistake: the name, what is wrong, and what to do.
+    """
+    mistakes: list[str] = []
+    home = home.absolute()
+    env_file = home / ".env"
+    values = _gather(environ, env_file, mistakes)
+    settings = _validate(_resolve(values, home), mistakes)
+    if mistakes:
+        count = "1 setting is wrong" if len(mistakes) == 1 else f"{len(mistakes)} settings are wrong"
+        where = (
+            f"correct {env_file} or the environment" if env_file.is_file() else f"`newsletter init` writes {env_file}"
+        )
+        message = f"{count}; {where}"
+        raise InputError(message, details=tuple(map(_printable, mistakes)))
+    return settings
+
+
+def _printable(line: str) -> str:
+    """Return one line of a bearable length, whatever the value that it quotes."""
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE // 2]} … {text[-LONGEST_LINE // 2 :]}"
+
+
+def _gather(environ: Mapping[str, str], env_file: Path, mistakes: list[str]) -> dict[str, str]:
+    """Return the text of each setting by key: the file's, and over it the environment's."""
+    values: dict[str, str] = {}
+    for name, value in _overlay(_read_env_file(env_file, mistakes), environ, mistakes).items():
+        key = name.removeprefix(PREFIX).lower()
+        secret = key.removesuffix(FILE_SUFFIX.lower())
+        if name == setting_name(key) and key in fields():
+            values[key] = value
+        elif name == setting_name(key) and key != secret and secret in SECRETS:
+            values |= _read_secret(secret, env_file.parent / value, mistakes)
+        elif name != HOME_NAME:
+            known = (*map(str.upper, fields()), *(secret.upper() + FILE_SUFFIX for secret in SECRETS))
+            near = did_you_mean(name[len(PREFIX) :], known, prefix=PREFIX)
+            mistakes.append(f"{name}: is not a setting{near or '; remove it'}")
+    return values
+
+
+def _overlay(below: Mapping[str, str], above: Mapping[str, str], mistakes: list[str]) -> dict[str, str]:
+    """Return our names of both sources; a name given above replaces both its forms, itself and `NAME_FILE`, below."""
+    merged: dict[str, str] = {}
+    for source in (below, above):
+        given = {name: value for name, value in source.items() if name.upper().startswith(PREFIX) and value.strip()}
+        for secret in map(setting_name, SECRETS):
+            forms = {secret, secret + FILE_SUFFIX}
+            if forms <= given.keys():
+                mistakes.append(f"{secret}: is set, and {secret}{FILE_SUFFIX} too; remove one of them")
+                del given[secret + FILE_SUFFIX]
+            if forms & given.keys():
+                merged = {name: value for name, value in merged.items() if name not in forms}
+        merged |= given
+    return merged
+
+
+def _read_env_file(env_file: Path, mistakes: list[str]) -> dict[str, str]:
+    try:
+        text = env_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"{env_file}: cannot be read ({words_of(error)}); make it a UTF-8 text file this user may read")
+        return {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error or (binding.key and binding.value is None):
+            line = binding.original.line
+            mistakes.append(f"{env_file}, line {line}: is not NAME=value; correct the line or begin it with #")
+    # Without interpolation, so that a password may hold ${ and nothing reads the process environment.
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_secret(key: str, path: Path, mistakes: list[str]) -> dict[str, str]:
+    name = setting_name(key) + FILE_SUFFIX
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError):
+        mistakes.append(f"{name}: {path} cannot be read; name a UTF-8 text file this user may read")
+        return {key: _stand_in(key)}
+    if not text:
+        mistakes.append(f"{name}: {path} is empty; write the secret into it")
+        return {key: _stand_in(key)}
+    return {key: text}
+
+
+def _resolve(values: Mapping[str, str], home: Path) -> dict[str, str]:
+    defaults = {"journal_dir": as_written(fields()["journal_dir"].default)}
+    resolved = {key: str(home / value) if key in PATHS else value for key, value in (defaults | dict(values)).items()}
+    url = resolved.setdefault("database_url", as_written(fields()["database_url"].default))
+    scheme, slashes, path = url.partition(":///")
+    if scheme == "sqlite" and slashes and path and not path.startswith((":memory:", "?")):
+        resolved["database_url"] = f"sqlite:///{home / path}"
+    return resolved
+
+
+def _stand_in(key: str) -> str:
+    """Return a right value in place of a wrong one that was reported, so that the rest can still be judged."""
+    field = fields()[key]
+    default = "" if field.is_required() else as_written(field.default)
+    return example_of(field) or default or "x" * SHORTEST_SECRET
+
+
+def _validate(values: Mapping[str, str], mistakes: list[str]) -> Settings:
+    """Return the settings; when some are wrong, with stand-ins for these, so that contradictions are found too."""
+    wrong: set[str] = set()
+    try:
+        settings = _build(values)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            key = str(fault["loc"][0])
+            wrong.add(key)
+            mistakes.append(
+                f"{setting_name(key)}: {_sentence(key, fault['type'], fault.get('ctx', {}), values.get(key))}"
+            )
+        good = {key: value for key, value in values.items() if key not in wrong}
+        settings = _build(good | {key: _stand_in(key) for key in wrong if fields()[key].is_required()})
+    for keys, contradiction in _contradictions(settings):
+        if wrong.isdisjoint(keys):
+            mistakes.append(contradiction)
+    return settings
+
+
+def _build(values: Mapping[str, Any]) -> Settings:
+    return Settings(**values)
+
+
+def _sentence(key: str, kind: str, context: Mapping[str, Any], value: str | None) -> str:
+    """Say what is wrong with one value and what to do, without repeating a secret."""
+    example = example_of(fields()[key])
+    hint = f"; for example {setting_name(key)}='{example}'" if example else ""
+    if kind == "value_error":
+        return f"{context['error']}{hint}"
+    sentences = {
+        "missing": f"is missing{hint or f'; make one with {KEY_COMMAND}'}",
+        "greater_than_equal": f"{value} is too small; write {context.get('ge')} or more",
+        "less_than_equal": f"{value} is too large; write {context.get('le')} or less",
+        "literal_error": f"'{value}' is not a choice; write {context.get('expected')}",
+        "bool_parsing": f"'{value}' is neither yes nor no; write true or false",
+    }
+    return sentences.get(kind, f"'{value}' is not a whole number; write digits only")
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    """Yield each pair of settings that cannot both be meant: the keys concerned, and the line about them."""
+    yield from _of_signing(settings)
+    yield from _of_server(settings, "")
+    if settings.fallback_smtp_host:
+        yield from _of_server(settings, "fallback_")
+    elif settings.fallback_smtp_username or settings.fallback_smtp_password:
+        key = "fallback_smtp_username" if settings.fallback_smtp_username else "fallback_smtp_password"
+        line = f"{setting_name(key)}: there is no second mail server; set NEWSLETTER_FALLBACK_SMTP_HOST as well"
+        yield {key, "fallback_smtp_host"}, line
+
+
+def _of_signing(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    """Yield what would make signatures that nobody can verify, or that vouch for nobody the reader sees."""
+    for kind in ("dkim", "dkim_ed25519"):
+        selector, key = f"{kind}_selector", f"{kind}_key_file"
+        if bool(getattr(settings, selector)) != bool(getattr(settings, key)):
+            have, lack = (selector, key) if getattr(settings, selector) else (key, selector)
+            line = f"{setting_name(have)}: needs {setting_name(lack)} as well; `newsletter dkim keygen` tells both"
+            yield {selector, key}, line
+    if settings.dkim_ed25519_key_file and settings.dkim_ed25519_selector and not settings.dkim_key_file:
+        line = "NEWSLETTER_DKIM_ED25519_KEY_FILE: many cannot verify Ed25519; set NEWSLETTER_DKIM_KEY_FILE as well"
+        yield {"dkim_key_file", "dkim_selector", "dkim_ed25519_key_file"}, line
+    if settings.dkim_selector and settings.dkim_selector == settings.dkim_ed25519_selector:
+        line = "NEWSLETTER_DKIM_ED25519_SELECTOR: is that of the RSA key; each key is published under a name of its own"
+        yield {"dkim_selector", "dkim_ed25519_selector"}, line
+    if settings.dkim_domain and not is_aligned(settings.dkim_domain, settings.from_email.rpartition("@")[2]):
+        line = (
+            f"NEWSLETTER_DKIM_DOMAIN: {settings.dkim_domain} has nothing to do with {settings.from_email}; "
+            "write the domain behind its @, or the one above that"
+        )
+        yield {"dkim_domain", "from"}, line
+
+
+def _of_server(settings: Settings, which: str) -> Iterator[tuple[set[str], str]]:
+    """Yield what cannot both be meant of one mail server; `which` is what its settings begin with."""
+    host, port, security, username, password = (
+        f"{which}smtp_{key}" for key in ("host", "port", "security", "username", "password")
+    )
+    given = {key: getattr(settings, key) for key in (host, port, security, username, password)}
+    token = f"{which}smtp_token_command"
+    command = getattr(settings, token, "")
+    if given[username] and not (given[password] or command):
+        line = f"{setting_name(username)}: has no password; set {setting_name(password)} as well, or neither"
+        yield {username, password}, line
+    for secret in (password, token):
+        if getattr(settings, secret, "") and not given[username]:
+            line = f"{setting_name(secret)}: has no login; set {setting_name(username)} as well, or neither"
+            yield {secret, username}, line
+    if command and given[password]:
+        line = f"{setting_name(token)}: its token takes the place of {setting_name(password)}; remove one of them"
+        yield {token, password}, line
+    if given[security] == "none" and not (settings.smtp_allow_plaintext or is_loopback(given[host])):
+        line = (
+            f"{setting_name(security)}: none would send mails and password in clear text to another machine; "
+            "use starttls or tls, or set NEWSLETTER_SMTP_ALLOW_PLAINTEXT=true"
+        )
+        yield {security, "smtp_allow_plaintext", host}, line
+    if given[security] == "starttls" and given[port] == IMPLICIT_TLS_PORT:
+        line = f"{setting_name(security)}: port 465 is encrypted from the first byte; set it to tls, or use port 587"
+        yield {security, port}, line

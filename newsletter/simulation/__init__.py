@@ -1,0 +1,1 @@
+"""The coming weeks played through in memory: `newsletter simulate`."""

@@ -1,0 +1,324 @@
+"""A run: some deliveries marked just ahead of a connection, and what became of them.
+
+Every statement is guarded by the state it expects, so that a row which another process moved (an opt-out, a cancel)
+stays where that process put it. The statements are made once: to build one costs more than to run it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Select,
+    TableValuedAlias,
+    Text,
+    Update,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome
+from newsletter.core.edition import EditionId, EditionStatus
+from newsletter.core.reply import ReplyClass
+from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.store.block import BlockId
+from newsletter.store.delivery import from_row
+from newsletter.store.in_ids import in_ids
+from newsletter.store.schema import block, delivery, edition, subscriber
+from newsletter.store.unit import Tx
+from newsletter.store.worker import WorkerId
+
+LEFT = "left before the mail went out"
+
+
+class ClaimedDelivery(NamedTuple):
+    """A delivery that may be going out from now on, with the person as the database knows them at this moment."""
+
+    id: DeliveryId
+    edition: EditionId
+    subscriber_id: SubscriberId
+    attempts: int
+    """This one included."""
+    first_attempt_at: datetime
+    email: str
+    name: str
+    first_name: str
+    last_name: str
+    fields: Mapping[str, str]
+
+
+_NO_FIELDS: Mapping[str, str] = MappingProxyType({})
+
+
+def queued(tx: Tx, of: BlockId) -> Sequence[DeliveryId]:
+    """Return the deliveries of a block that wait, in order; at most one block of ids."""
+    return [DeliveryId(one) for one in tx.execute(_QUEUED, {"of": of.edition, "block": of.number}).scalars()]
+
+
+_IS_QUEUED = delivery.c.state == DeliveryState.QUEUED.value
+_QUEUED = (
+    select(delivery.c.id)
+    .where(delivery.c.edition_id == bindparam("of"), delivery.c.block == bindparam("block"), _IS_QUEUED)
+    .order_by(delivery.c.id)
+)
+_IS_ACTIVE = subscriber.c.state == SubscriberState.ACTIVE.value
+_NOW = bindparam("now", type_=delivery.c.last_attempt_at.type)
+_WHO = bindparam("who", type_=delivery.c.worker.type)
+
+_WHO_AND_WHAT = (
+    delivery.c.id,
+    delivery.c.edition_id,
+    delivery.c.subscriber_id,
+    delivery.c.attempts,
+    delivery.c.first_attempt_at,
+    subscriber.c.email,
+    subscriber.c.name,
+    subscriber.c.first_name,
+    subscriber.c.last_name,
+    # As its text: most people have none, and to parse nothing costs as much as to read the rest of the row.
+    cast(subscriber.c.fields, Text),
+)
+_MAY_GO = (
+    subscriber.c.id == delivery.c.subscriber_id,
+    _IS_ACTIVE,
+    edition.c.id == delivery.c.edition_id,
+    edition.c.status == EditionStatus.SENDING.value,
+)
+
+_MARK = (
+    update(delivery)
+    .where(in_ids(delivery.c.id, "ids"), _IS_QUEUED)
+    .values(
+        state=DeliveryState.SENDING.value,
+        reason="",
+        worker=_WHO,
+        attempts=delivery.c.attempts + 1,
+        first_attempt_at=func.coalesce(delivery.c.first_attempt_at, _NOW),
+        last_attempt_at=_NOW,
+        next_attempt_at=None,
+    )
+)
+
+# PostgreSQL tells in one statement whom it marked. SQLite's RETURNING knows only the row itself, so there one reads
+# first; it has one writer at a time, so that nothing comes between the two.
+_MARK_AND_TELL = _MARK.where(*_MAY_GO).returning(*_WHO_AND_WHAT)
+_READ = select(*_WHO_AND_WHAT).where(in_ids(delivery.c.id, "ids"), _IS_QUEUED, *_MAY_GO)
+
+_SKIP_WHO_LEFT = (
+    update(delivery)
+    .where(
+        in_ids(delivery.c.id, "ids"),
+        _IS_QUEUED,
+        ~exists().where(subscriber.c.id == delivery.c.subscriber_id, _IS_ACTIVE),
+    )
+    .values(state=DeliveryState.SKIPPED.value, reason=LEFT)
+)
+
+
+def claim(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId, now: datetime) -> Sequence[ClaimedDelivery]:
+    """Mark waiting deliveries as going out; return those that really may, in the order of their ids.
+
+    Left out are rows that moved in the meantime, those of an edition that is not sending any more, and people who
+    left: an opt-out, a pause or an erasure that was committed before this is honoured.
+    """
+    said = {"ids": ids, "now": now, "who": who}
+    if tx.dialect.name == "sqlite":
+        rows = tx.execute(_READ, said).all()
+        tx.execute(_MARK, said | {"ids": [row[0] for row in rows]})
+        once = 1
+    else:
+        rows = tx.execute(_MARK_AND_TELL, said).all()
+        once = 0  # What is told there is the row after the mark.
+    if len(rows) < len(ids):
+        tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
+    return sorted(
+        (
+            ClaimedDelivery(one, of, whose, tried + once, first or now, email, name, given, family, _fields(fields))
+            for one, of, whose, tried, first, email, name, given, family, fields in rows
+        ),
+        key=attrgetter("id"),
+    )
+
+
+def _fields(text: str) -> Mapping[str, str]:
+    if text == "{}":
+        return _NO_FIELDS
+    fields: Mapping[str, str] = json.loads(text)
+    return fields
+
+
+_GIVE_BACK = (
+    update(delivery)
+    .where(
+        in_ids(delivery.c.id, "ids"),
+        delivery.c.state == DeliveryState.SENDING.value,
+        delivery.c.worker == _WHO,
+    )
+    .values(
+        state=DeliveryState.QUEUED.value,
+        worker=None,
+        attempts=delivery.c.attempts - 1,
+        first_attempt_at=case((delivery.c.attempts <= 1, None), else_=delivery.c.first_attempt_at),
+    )
+)
+
+
+def give_back(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId) -> None:
+    """Undo the mark of what was never handed to a server; who left meanwhile is skipped."""
+    if not ids:
+        return
+    tx.execute(_GIVE_BACK, {"ids": ids, "who": who})
+    tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
+
+
+_STILL_GOOD = (
+    select(delivery.c.id)
+    .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
+    .join(edition, edition.c.id == delivery.c.edition_id)
+    .where(
+        in_ids(delivery.c.id, "ids"),
+        delivery.c.state == DeliveryState.SENDING.value,
+        delivery.c.worker == _WHO,
+        _IS_ACTIVE,
+        edition.c.status == EditionStatus.SENDING.value,
+    )
+)
+
+
+def still_good(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId) -> set[DeliveryId]:
+    """Return which of a worker's marked deliveries may go out all the same at this moment."""
+    return {DeliveryId(one) for one in tx.execute(_STILL_GOOD, {"ids": ids, "who": who}).scalars()}
+
+
+_ANYBODY = WorkerId(0)
+
+_RECORDED = (
+    "state",
+    "reason",
+    "attempts",
+    "first_attempt_at",
+    "next_attempt_at",
+    "reply_code",
+    "reply_enhanced",
+    "reply_text",
+)
+
+_IS_OPEN = or_(
+    delivery.c.state == DeliveryState.SENDING.value,
+    # Should another process have given this one up, the reply that did come is evidence.
+    delivery.c.state == DeliveryState.UNCERTAIN.value,
+)
+
+# An answer that comes after the person was erased may name the address.
+_TEXT = {
+    "reply_text": case((delivery.c.subscriber_id.is_(None), ""), else_=bindparam("new_reply_text", type_=Text)),
+    "kind": bindparam("new_kind", type_=Text),
+}
+
+_RECORD = (
+    update(delivery)
+    # What another worker has by now is its business; only that a server took it is news whoever has it.
+    .where(delivery.c.id == bindparam("row"), _IS_OPEN, or_(_WHO == _ANYBODY, delivery.c.worker == _WHO))
+    # The block of what was given up may be closed by now: put back there, nobody would ever find it.
+    .where(
+        or_(
+            delivery.c.state == DeliveryState.SENDING.value,
+            bindparam("new_state", type_=Text) != DeliveryState.QUEUED.value,
+        )
+    )
+    .values({name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _RECORDED} | _TEXT)
+)
+
+
+# The usual outcome, and with it most of the work: all else was written by the mark. Of those that say the same but for
+# the server's own words, the database unfolds one value: a statement for each row costs ten times as much.
+@cache
+def _record_taken(dialect: str) -> Update:
+    given = bindparam("rows", type_=Text)
+    one: TableValuedAlias
+    if dialect == "sqlite":
+        one = func.json_each(given).table_valued("key", "value")
+    else:
+        one = func.json_each_text(cast(given, JSON)).table_valued("key", "value")
+    told = {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _ALIKE}
+    text = case((delivery.c.subscriber_id.is_(None), ""), else_=one.c.value)
+    return (
+        update(delivery)
+        .where(delivery.c.id == cast(one.c.key, BigInteger), _IS_OPEN)
+        .values(told | {"state": DeliveryState.ACCEPTED.value, "reply_text": text})
+    )
+
+
+_ALIKE = ("reply_code", "reply_enhanced", "reason", "kind")
+
+
+def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *, who: WorkerId = _ANYBODY) -> None:
+    """Write what became of deliveries that were marked, by a certain worker if one is named."""
+    taken = [one for one in outcomes if one[1].state is DeliveryState.ACCEPTED]
+    others = [one for one in outcomes if one[1].state is not DeliveryState.ACCEPTED]
+    alike: defaultdict[tuple[object, ...], dict[DeliveryId, str]] = defaultdict(dict)
+    for row, outcome, kind in taken:
+        alike[outcome.reply_code, outcome.reply_enhanced, outcome.reason, kind.value][row] = outcome.reply_text
+    for words, rows in alike.items():
+        named = {f"new_{name}": value for name, value in zip(_ALIKE, words, strict=True)}
+        tx.execute(_record_taken(tx.dialect.name), named | {"rows": json.dumps(rows, ensure_ascii=False)})
+    if others:
+        tx.execute(
+            _RECORD,
+            [
+                {"row": row, "who": who, **{f"new_{name}": getattr(outcome, name) for name in _RECORDED}}
+                | {"new_state": outcome.state.value, "new_kind": kind.value}
+                for row, outcome, kind in others
+            ],
+        )
+
+
+# Found by way of the few blocks in which anything can be marked: an index of the marked would cost more at every mark.
+# In two steps, as PostgreSQL cannot know how few they are, and would rather read the whole table.
+_BEGUN = select(block.c.edition_id, block.c.number).where(block.c.begun)
+_MARKED = select(delivery).where(
+    tuple_(delivery.c.edition_id, delivery.c.block).in_(bindparam("blocks", expanding=True)),
+    delivery.c.state == DeliveryState.SENDING.value,
+)
+_BLOCKS_AT_ONCE = 100
+
+
+def marked_by(tx: Tx, who: WorkerId) -> Sequence[Delivery]:
+    """Return what a worker had marked and nobody settled."""
+    return _in_begun(tx, _MARKED.where(delivery.c.worker == who))
+
+
+def marked_by_none_of(tx: Tx, living: Sequence[WorkerId], *, before: datetime | None = None) -> Sequence[Delivery]:
+    """Return what is marked and belongs to none of the workers given; those marked before a time, if one is given."""
+    query = _MARKED
+    if living:
+        query = query.where(or_(delivery.c.worker.is_(None), delivery.c.worker.not_in(living)))
+    if before is not None:
+        query = query.where(delivery.c.last_attempt_at < before)
+    return _in_begun(tx, query)
+
+
+def _in_begun(tx: Tx, query: Select[Any]) -> Sequence[Delivery]:
+    begun = [tuple(row) for row in tx.execute(_BEGUN)]
+    found = [
+        from_row(row)
+        for some in range(0, len(begun), _BLOCKS_AT_ONCE)
+        for row in tx.execute(query, {"blocks": begun[some : some + _BLOCKS_AT_ONCE]})
+    ]
+    return sorted(found, key=attrgetter("id"))

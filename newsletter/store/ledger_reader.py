@@ -1,0 +1,220 @@
+"""What the ledger knows of each database: read once, then only what was appended since.
+
+In: the file. Out: whether a database lags it, and the lines that it does not know. A copy that people leave before
+anybody noticed that it is one numbers its lines as the original did: a number that stands for two deeds is a fork, and
+holds the copy as much as a number that it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+from newsletter.core.subscriber import SubscriberId
+from newsletter.errors import Stop
+
+
+class LedgerKind(StrEnum):
+    """What is worth remembering beside the database."""
+
+    EDITION = "edition"
+    LEFT = "left"
+    ERASED = "erased"
+    ADOPTED = "adopted"
+    """A copy became the database that counts; every other copy lags from here on."""
+
+
+PEOPLE = frozenset({LedgerKind.LEFT, LedgerKind.ERASED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One line."""
+
+    database: str
+    """Which database it is about: a new one in the same folder has another name."""
+    seq: int
+    kind: LedgerKind
+    at: datetime
+    about: str
+    """The name of an edition, the id of a person, or the machine of a copy."""
+    detail: Mapping[str, str] = field(default_factory=dict)
+    """The tip of an edition; the keyed hash of a person's address."""
+    canonical: str = field(default="", repr=False)
+    """The address, for hashing; it never reaches the file."""
+
+    @property
+    def on(self) -> date:
+        """The date of an edition."""
+        return date.fromisoformat(self.about.partition(".")[0])
+
+    @property
+    def person(self) -> SubscriberId:
+        """The id of a person."""
+        return SubscriberId(int(self.about))
+
+    def line(self, hashed: Callable[[str], str]) -> str:
+        """Return the entry as it stands in the file."""
+        detail = dict(self.detail) | ({"hash": hashed(self.canonical)} if self.canonical else {})
+        return json.dumps(
+            {
+                "database": self.database,
+                "seq": self.seq,
+                "kind": self.kind.value,
+                "at": self.at.isoformat(),
+                "about": self.about,
+                "detail": detail,
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerIndex:
+    """The numbers of one database."""
+
+    top: int = 0
+    forks: frozenset[int] = frozenset()
+    """Numbers that stand for two deeds."""
+    adopted: frozenset[int] = frozenset()
+    """Numbers at which a copy became the one that counts."""
+
+    def known_to(self, seq: int) -> int:
+        """Return up to which number a database that counted to `seq` has everything."""
+        # Who adopted a copy settled the forks before that, unless this very number is in doubt.
+        settled = max((one for one in self.adopted - self.forks if one <= seq), default=0)
+        fork = min((one for one in self.forks if one > settled), default=seq + 1)
+        return min(seq, fork - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one look at the file found; what is appended later does not change it."""
+
+    path: Path
+    upto: int
+    """Bytes that were read."""
+    trails: Mapping[str, LedgerIndex]
+    _read: dict[tuple[str, int], Sequence[LedgerEntry]] = field(default_factory=dict, repr=False)
+    """What was asked before: a copy that is held is asked at every tick."""
+
+    def lags(self, database: str, seq: int) -> bool:
+        """Tell whether the ledger knows more than a database that counted to `seq`."""
+        trail = self.trails.get(database, LedgerIndex())
+        return trail.top > seq or trail.known_to(seq) < seq
+
+    def unknown(self, database: str, seq: int) -> Sequence[LedgerEntry]:
+        """Return what a database that counted to `seq` may not know, in order."""
+        if not self.lags(database, seq):
+            return []
+        known = self.trails[database].known_to(seq)
+        if (database, known) not in self._read:
+            self._read[database, known] = self._beyond(database, known)
+        return self._read[database, known]
+
+    def _beyond(self, database: str, known: int) -> Sequence[LedgerEntry]:
+        with self.path.open("rb") as handle:
+            lines = handle.read(self.upto).splitlines()
+        found = (read_line(line) for line in lines)
+        return sorted((e for e in found if e and e.database == database and e.seq > known), key=lambda e: e.seq)
+
+    def top(self, database: str) -> int:
+        """Return the highest number of a database, 0 when it is not in the ledger."""
+        return self.trails.get(database, LedgerIndex()).top
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """What becomes the trail of one database."""
+
+    deeds: dict[int, int] = field(default_factory=dict)
+    """By number, a hash of what was done."""
+    forks: set[int] = field(default_factory=set)
+    adopted: set[int] = field(default_factory=set)
+    top: int = 0
+
+    def add(self, entry: LedgerEntry) -> None:
+        deed = hash((entry.kind, entry.at, entry.about))
+        if self.deeds.setdefault(entry.seq, deed) != deed:
+            self.forks.add(entry.seq)
+        if entry.kind is LedgerKind.ADOPTED:
+            self.adopted.add(entry.seq)
+        self.top = max(self.top, entry.seq)
+
+    def trail(self) -> LedgerIndex:
+        return LedgerIndex(top=self.top, forks=frozenset(self.forks), adopted=frozenset(self.adopted))
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads on from where it was; not safe between threads by itself."""
+
+    path: Path
+    _seen: Seen | None = None
+    _upto: int = 0
+    """Bytes of whole lines that were taken in."""
+    _size: int = 0
+    _file: tuple[int, int] = (0, 0)
+    """Device and inode: another file under this name is read from its beginning."""
+    _numbers: dict[str, _Numbers] = field(default_factory=dict)
+
+    def read_on(self) -> Seen:
+        """Return what is known now; a file that did not grow costs one look at its size."""
+        try:
+            with self.path.open("rb") as handle:
+                status = os.fstat(handle.fileno())
+                file = (status.st_dev, status.st_ino)
+                if file != self._file or status.st_size < self._size:
+                    self._forget()
+                elif self._seen is not None and status.st_size == self._size:
+                    return self._seen
+                self._file, self._size = file, status.st_size
+                self._seen = self._take(handle)
+        except (FileNotFoundError, NotADirectoryError):
+            self._forget()
+            self._seen = Seen(path=self.path, upto=0, trails={})
+        except OSError as error:
+            # What may stand in it is what must hold us.
+            raise Stop(f"The ledger {self.path} cannot be read ({error.strerror}); nothing is sent before.") from error
+        return self._seen
+
+    def _forget(self) -> None:
+        self._seen, self._upto, self._size, self._file, self._numbers = None, 0, 0, (0, 0), {}
+
+    def _take(self, handle: BinaryIO) -> Seen:
+        handle.seek(self._upto)
+        new = handle.read(self._size - self._upto)
+        trails = dict(self._seen.trails) if self._seen is not None else {}
+        touched = set()
+        # What has no end yet is taken in too, and once more when it has one: the same line twice is one line.
+        for entry in map(read_line, new.splitlines()):
+            if entry is not None:
+                self._numbers.setdefault(entry.database, _Numbers()).add(entry)
+                touched.add(entry.database)
+        trails |= {database: self._numbers[database].trail() for database in touched}
+        self._upto += new.rfind(b"\n") + 1
+        return Seen(path=self.path, upto=self._size, trails=trails)
+
+
+def read_line(line: bytes) -> LedgerEntry | None:
+    """Read a line; None for what a crash tore, and for kinds that a newer program writes."""
+    try:
+        found = json.loads(line)
+        entry = LedgerEntry(
+            database=str(found["database"]),
+            seq=int(found["seq"]),
+            kind=LedgerKind(found["kind"]),
+            at=datetime.fromisoformat(found["at"]),
+            about=str(found["about"]),
+            detail={str(name): str(value) for name, value in found["detail"].items()},
+        )
+        # What is asked of it later must not fail on a line that somebody edited.
+        _ = entry.on if entry.kind is LedgerKind.EDITION else entry.person if entry.kind in PEOPLE else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return entry if entry.at.tzinfo is not None else None

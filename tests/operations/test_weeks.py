@@ -1,0 +1,242 @@
+"""What the people who run this hear, week by week; the mail server in process is the judge."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from newsletter.flows.change_slot import skip_slot
+from newsletter.flows.change_tip import move_tip, pin_tip
+from newsletter.operations.monitor import Monitor
+from newsletter.store import tip as tips
+from newsletter.store.unit import Unit
+from newsletter.transport.catcher import Catcher, Step
+from tests.conftest import FixedClock
+from tests.edition_fixtures import TUESDAY, add_people, add_tip
+from tests.operations.monitor_fixtures import ADMINS, Make, World, edit, review, text_of
+
+MONDAY = TUESDAY - timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Return a SQLite database: what databases differ in is tested on both by `test_notice_rows.py`."""
+    return sqlite_url
+
+
+@pytest.fixture
+def world(unit: Unit, clock: FixedClock, catcher: Catcher) -> Make:
+    """Return a function that makes a newsletter with three people and two admins, from Sunday noon."""
+
+    def make(*slugs: str, **more: object) -> World:
+        add_people(unit, 3)
+        for slug in slugs:
+            add_tip(unit, slug)
+        return World(unit=unit, clock=clock, catcher=catcher, **more)  # type: ignore[arg-type]
+
+    return make
+
+
+def test_a_good_fortnight_is_two_mails_a_week(world: Make) -> None:
+    """When all is well each admin gets a proof on Monday and a report on Tuesday, and nothing else."""
+    here = world("first-tip", "second-tip", "third-tip")
+    here.go(TUESDAY + timedelta(days=12))
+    assert here.diary() == [
+        "Proof for Tuesday 3 November 2026: First tip",
+        "3 of 3: “First tip”",
+        "Proof for Tuesday 10 November 2026: Second tip",
+        "3 of 3: “Second tip”",
+    ]
+    assert here.editions() == {f"p{n}@example.com": 2 for n in range(3)}
+    assert sum(one.rcpt_to == ADMINS[1] for one in here.catcher.caught) == 4
+
+
+def test_the_proof_comes_a_day_ahead_and_says_everything(world: Make) -> None:
+    """24 hours ahead the real mail is with the editors, with date, hour, zone, people, reason and ways out."""
+    here = world("first-tip", "second-tip")
+    here.go(MONDAY - timedelta(minutes=1))
+    assert here.diary() == []
+    here.go(MONDAY)
+    (proof,) = here.letters()
+    said = text_of(proof)
+    for words in (
+        "Tuesday 3 November 2026, 09:00 EST (UTC\N{MINUS SIGN}5)",
+        "3 people",
+        "next in the queue (1st of 2)",
+        "newsletter tip edit first-tip",
+        "newsletter slot skip 2026-11-03",
+        "newsletter edition pause 2026-11-03",
+        "https://news.example.com/a/",
+        "Hello there,",
+    ):
+        assert words in said
+    assert "Hello there," in text_of(proof, "html")
+    assert proof["Auto-Submitted"] == "auto-generated"
+    assert proof["List-Unsubscribe-Post"] is None
+
+
+def test_a_proof_has_the_values_of_the_editor(world: Make, unit: Unit) -> None:
+    """An editor who is subscribed sees her own name in the proof."""
+    here = world("first-tip", admins=(), editors=("P1@example.com",))
+    here.go(MONDAY)
+    (proof,) = here.letters("P1@example.com")
+    assert "Hello Person1," in text_of(proof)
+
+
+def test_each_change_sends_a_new_proof_at_once(world: Make) -> None:
+    """An edit, a reorder, a pin and a skip after the proof each send one more, which says what changed."""
+    here = world("first-tip", "second-tip", "third-tip")
+    here.go(MONDAY + HOUR)
+    assert len(here.diary()) == 1
+    edit(here, "first-tip", body="Other words.\n")
+    here.step()
+    (edited,) = here.letters()
+    assert "Changed: the mail was edited" in text_of(edited)
+    assert "Other words." in text_of(edited)
+    now = here.clock.now()
+    with here.unit.read() as tx:
+        second, third = tips.by_slug(tx, "second-tip"), tips.by_slug(tx, "third-tip")
+    assert second is not None
+    assert third is not None
+    move_tip(here.unit, second, before=None, first=True, who="ann", now=now)
+    here.step()
+    assert here.diary() == ["Changed proof for Tuesday 3 November 2026: Second tip"]
+    pin_tip(here.unit, third, TUESDAY.date(), review(here), who="ann")
+    here.step()
+    assert here.diary() == ["Changed proof for Tuesday 3 November 2026: Third tip"]
+    skip_slot(here.unit, TUESDAY.date(), here.notice_context.plan, who="ann", because="a holiday", now=now)
+    here.step()
+    stranded, gone = here.letters()
+    assert stranded["Subject"] == "[Tip of the Week] Alert: a pinned tip will not go out"
+    assert gone["Subject"] == "[Tip of the Week] Changed: Tuesday 3 November 2026 is skipped"
+    assert "a holiday" in text_of(gone)
+    here.step()
+    assert here.diary() == []
+
+
+def test_changed_and_changed_back_are_two_proofs(world: Make) -> None:
+    """A proof stands for one content: whoever undoes an edit hears of that too."""
+    here = world("first-tip")
+    here.go(MONDAY)
+    here.diary()
+    with here.unit.read() as tx:
+        before = tips.by_slug(tx, "first-tip")
+    assert before is not None
+    for body in ("Other words.\n", before.body, "Other words.\n"):
+        edit(here, "first-tip", body=body)
+        here.step()
+        assert len(here.diary()) == 1
+
+
+def test_a_place_in_the_queue_is_no_change(world: Make) -> None:
+    """A tip that is queued behind, and a person who subscribes, send no second proof."""
+    here = world("first-tip")
+    here.go(MONDAY)
+    here.diary()
+    add_tip(here.unit, "another-tip")
+    add_people(here.unit, 2, start=10)
+    here.go(MONDAY + HOUR)
+    assert here.diary() == []
+
+
+def test_a_tip_that_a_gate_refuses_is_an_alert_a_day_ahead(world: Make) -> None:
+    """A proof that cannot be made is told on Monday; mended, the proof comes and the alert has passed."""
+    here = world("first-tip")
+    edit(here, "first-tip", body="Hello {{ first_nam|there }}.\n")
+    here.go(MONDAY + HOUR)
+    (alert,) = here.letters()
+    assert alert["Subject"] == "[Tip of the Week] Alert: the proof could not be sent (Tuesday 3 November 2026)"
+    assert "first_nam" in text_of(alert)
+    edit(here, "first-tip", body="Hello {{ first_name|there }}.\n")
+    here.go(MONDAY + 2 * HOUR)
+    assert here.diary() == [
+        "Proof for Tuesday 3 November 2026: First tip",
+        "Passed: the proof could not be sent (Tuesday 3 November 2026)",
+    ]
+
+
+def test_a_proof_that_the_relay_refuses_is_an_alert(unit: Unit, clock: FixedClock) -> None:
+    """An editor whose address is refused is named to the admins."""
+
+    def script(step: Step, address: str, nth: int) -> str | None:
+        return "550 5.1.1 no such user" if step is Step.RCPT and address == "gone@example.org" else None
+
+    add_people(unit, 1)
+    add_tip(unit, "first-tip")
+    with Catcher(script=script) as catcher:
+        here = World(unit=unit, clock=clock, catcher=catcher, admins=ADMINS[:1], editors=("gone@example.org",))
+        here.go(MONDAY + HOUR)
+        (alert,) = here.letters()
+        assert "gone@example.org" in text_of(alert)
+        here.go(TUESDAY + HOUR)
+        assert here.diary() == ["1 of 1: “First tip”"]
+        assert here.open() == set()
+
+
+def test_a_slow_edition_can_be_stopped(world: Make) -> None:
+    """An edition that takes over five minutes is told, with links that pause and cancel; then comes the report."""
+    here = world("first-tip", "second-tip")
+    here.go(TUESDAY - timedelta(minutes=1))
+    here.diary()
+    here.clock.set(TUESDAY)
+    here.ticker.tick()
+    here.clock.turn(minutes=6)
+    here.ticker.tick()
+    here.notices.work(threading.Event())
+    (sending,) = here.letters()
+    assert sending["Subject"] == "[Tip of the Week] “First tip” is going out"
+    assert text_of(sending).count("https://news.example.com/a/") == 2
+    assert "newsletter edition pause 2026-11-03" in text_of(sending)
+    here.step()
+    here.step()
+    assert here.diary() == ["3 of 3: “First tip”"]
+
+
+def test_a_straggler_does_not_hold_back_the_report(unit: Unit, clock: FixedClock) -> None:
+    """A full mailbox is tried for three days; the report of Tuesday comes on Tuesday and says so, once."""
+
+    def script(step: Step, address: str, nth: int) -> str | None:
+        return "452 4.2.2 mailbox full" if step is Step.RCPT and address == "p1@example.com" else None
+
+    add_people(unit, 3)
+    add_tip(unit, "first-tip")
+    add_tip(unit, "second-tip")
+    with Catcher(script=script) as catcher:
+        here = World(unit=unit, clock=clock, catcher=catcher)
+        here.go(TUESDAY + timedelta(hours=12), every=timedelta(minutes=30))
+        _proof, report = here.letters()
+        assert report["Subject"] == "[Tip of the Week] 2 of 3: “First tip”"
+        assert "1 person waits for another try" in text_of(report)
+        here.go(TUESDAY + timedelta(days=5), every=timedelta(hours=1))
+        assert here.diary() == ["Alert: people did not get their mail (Tuesday 3 November 2026)"]
+
+
+def test_two_bells_write_everything_once(world: Make, unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
+    """Two services on one database send one proof and one report, whichever comes first."""
+    here = world("first-tip", "second-tip")
+    other = World(unit=unit, clock=clock, catcher=catcher)
+    while clock.now() < TUESDAY + HOUR:
+        here.step()
+        other.step()
+        clock.turn(minutes=10)
+    assert here.diary() == ["Proof for Tuesday 3 November 2026: First tip", "3 of 3: “First tip”"]
+
+
+def test_a_long_look_is_followed_by_a_rest(world: Make) -> None:
+    """Where a look takes long, as among a million people, the next ones only tell what is due for a while."""
+    here = world("first-tip")
+    looks: list[float] = []
+
+    def space() -> None:
+        looks.append(here.clock.monotonic())
+        here.clock.turn(seconds=1)
+
+    monitor = Monitor(notice_writer=here.notice_writer, space=space, monotonic=here.clock.monotonic)  # type: ignore[arg-type]
+    here.ticker.tick()
+    for _ in range(9):
+        monitor.look(here.clock.now())
+        here.clock.turn(seconds=5)
+    assert [round(second) for second in looks] == [0, 21, 42]
