@@ -38,6 +38,28 @@ START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECRET = "a secret of thirty-two characters"
 
 
+class ShiftedClock(SystemClock):
+    """The clock of the machine, shifted so that the tests begin on a Wednesday morning in New York, whatever the day.
+
+    The shift is in the environment, so that the processes that a test starts share the clock.
+    """
+
+    VARIABLE = "TEST_CLOCK_SHIFT_SECONDS"
+    BEGIN = datetime(2026, 11, 4, 15, tzinfo=UTC)
+
+    def __init__(self) -> None:
+        """Share the shift of the process that started this one, or choose it."""
+        chosen = (self.BEGIN - super().now()).total_seconds()
+        self._shift = timedelta(seconds=float(os.environ.setdefault(self.VARIABLE, str(chosen))))
+
+    def now(self) -> datetime:
+        """Return the shifted instant."""
+        return super().now() + self._shift
+
+
+SHIFTED = ShiftedClock()
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the settings of the person who runs the tests out of the environment that child processes inherit."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from newsletter.clock import Clock, SystemClock
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class State:
 
     home: Path
     environ: Mapping[str, str] = field(repr=False)
+    clock: Clock = field(default_factory=SystemClock, repr=False)
 
     @cached_property
     def settings(self) -> Settings:
@@ -47,7 +49,7 @@ class State:
         """The application; the database is opened when it is first used."""
         from newsletter.wiring import build
 
-        return build(self.settings)
+        return build(self.settings, clock=self.clock)
 
     @property
     def who(self) -> str:

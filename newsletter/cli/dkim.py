@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,7 +58,7 @@ def keygen(
     from newsletter.settings.values import MailDomain, Selector
 
     here = state(context)
-    name = _checked(TypeAdapter(Selector), "--selector", selector or _by_month(ed25519=ed25519))
+    name = _checked(TypeAdapter(Selector), "--selector", selector or _by_month(here.clock.now(), ed25519=ed25519))
     signs = _checked(TypeAdapter(MailDomain), "--domain", domain) if domain else _domain(here)
     path = out.absolute() if out else here.home / f"dkim-{name}.pem"
     key = dkim_key.make_ed25519() if ed25519 else dkim_key.make_rsa(int(bits.value))
@@ -138,10 +139,8 @@ def _domain(here: State) -> str:
     return settings.dkim_domain or settings.from_email.rpartition("@")[2]
 
 
-def _by_month(*, ed25519: bool) -> str:
-    from newsletter.clock import SystemClock
-
-    return f"{'e' if ed25519 else 's'}{SystemClock().now():%Y%m}"
+def _by_month(now: datetime, *, ed25519: bool) -> str:
+    return f"{'e' if ed25519 else 's'}{now:%Y%m}"
 
 
 def _checked(kind: TypeAdapter[str], option: str, text: str) -> str:

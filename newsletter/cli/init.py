@@ -127,7 +127,7 @@ class _Setup:
         from newsletter.store.database import sqlite_path
         from newsletter.wiring import build
 
-        application = build(self._settings(self.here.environ))
+        application = build(self._settings(self.here.environ), clock=self.here.clock)
         done = set_up(application.engine, application.keyring, who=self.here.who, now=application.clock.now())
         where = sqlite_path(application.engine) or "PostgreSQL"
         if done.new:

@@ -37,6 +37,7 @@ from newsletter.cli import (
 )
 from newsletter.cli.context import State
 from newsletter.cli.output import say, sentence, speak_plainly, warn
+from newsletter.clock import Clock, SystemClock
 from newsletter.errors import NewsletterError
 
 INTERRUPTED = 130
@@ -96,14 +97,17 @@ def _global(
     ] = False,
 ) -> None:
     folder = home or Path(os.environ.get("NEWSLETTER_HOME") or ".")
-    context.obj = State(home=folder.absolute(), environ=os.environ)
+    context.obj = State(home=folder.absolute(), environ=os.environ, clock=context.obj or SystemClock())
 
 
-def main() -> None:
-    """Run the command line; the exit code says whether it worked (0), needs a person (1) or was asked wrongly (2)."""
+def main(clock: Clock | None = None) -> None:
+    """Run the command line; the exit code says whether it worked (0), needs a person (1) or was asked wrongly (2).
+
+    Tests pass a clock, so that no result depends on the day on which they run.
+    """
     speak_plainly()
     _say_warnings()
-    sys.exit(_run())
+    sys.exit(_run(clock))
 
 
 def _say_warnings() -> None:
@@ -131,9 +135,9 @@ class _Once(logging.Filter):
         return new
 
 
-def _run() -> int:
+def _run(clock: Clock | None) -> int:
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, obj=clock)
     except NewsletterError as error:
         warn(f"newsletter: {sentence(str(error))}")
         for line in error.details:

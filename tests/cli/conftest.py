@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
-from tests.conftest import SECRET
+from tests.conftest import SECRET, SHIFTED
 from tests.edition_fixtures import PUBLICATION, add_people, add_tip
 from tests.flows.follow_up_fixtures import World
 
@@ -67,7 +67,7 @@ def home(
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            main()
+            main(SHIFTED)
         said = capsys.readouterr()
         return Ran(code=int(ended.value.code or 0), out=said.out, err=said.err)
 
@@ -93,7 +93,7 @@ def world(home: Home, mail: Catcher) -> World:
     add_people(home.unit, len(PEOPLE))
     for slug in ("wrong", "right", "other"):
         add_tip(home.unit, slug)
-    now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+    now = SHIFTED.now().replace(microsecond=0) - timedelta(minutes=30)
     render_context = RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
     made = freeze(home.unit, render_context, Slot(date=now.date(), sends_at=now), now=now).edition
     assert made is not None

@@ -12,6 +12,7 @@ import pytest
 from newsletter.settings.loader import load_settings
 from newsletter.wiring import build
 from tests.cli.conftest import Home
+from tests.conftest import SHIFTED
 
 
 def made(home: Home, *options: str) -> dict[str, str]:
@@ -42,7 +43,7 @@ def test_a_key_can_be_published_and_used_as_printed(home: Home) -> None:
     assert lines == ["NEWSLETTER_DKIM_SELECTOR=s1", "NEWSLETTER_DKIM_KEY_FILE=dkim-s1.pem"]
     with (home.folder / ".env").open("a") as file:
         file.write("\n".join(lines) + "\n")
-    signer = build(load_settings({}, home.folder)).signer
+    signer = build(load_settings({}, home.folder), clock=SHIFTED).signer
     assert signer is not None
     signed = signer(b"From: tips@example.com\r\n\r\nHello.\r\n")
     published = {b"s1._domainkey.example.com.": value.encode()}

@@ -14,7 +14,7 @@ from newsletter.cli.main import main
 from newsletter.store import installation
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
-from tests.conftest import SECRET, START
+from tests.conftest import SECRET, SHIFTED, START
 
 PASSWORD = "pa55-that-nobody-sees"
 
@@ -70,7 +70,7 @@ def run(
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["newsletter", "-C", str(tmp_path), "doctor", *options])
         with pytest.raises(SystemExit) as ended:
-            main()
+            main(SHIFTED)
         said = capsys.readouterr()
         assert said.err == ""
         return int(ended.value.code or 0), said.out

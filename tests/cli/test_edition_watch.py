@@ -26,7 +26,7 @@ from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.wiring import build
 from tests.cli.conftest import Home
-from tests.conftest import FixedClock
+from tests.conftest import SHIFTED, FixedClock
 from tests.edition_fixtures import CADENCE
 from tests.flows.follow_up_fixtures import World
 
@@ -178,13 +178,13 @@ def test_watch_of_a_paused_edition(home: Home, world: World) -> None:
 
 def test_a_quota_in_the_way(home: Home, world: World) -> None:
     """An hour that is used up is said, with the time until which people wait; and what waits is told at the end."""
-    now = datetime.now(UTC)
+    now = SHIFTED.now()
     with (home.folder / ".env").open("a") as settings:
         settings.write("NEWSLETTER_RATE_PER_HOUR=100\n")
     full = reserve(Window(), 95, now, limits=Limits(per_hour=100, per_day=None)).window
     with world.unit.write() as tx:
         installations.save_quota(tx, QUOTA, full.to_json())
-    application = build(load_settings({}, home.folder))
+    application = build(load_settings({}, home.folder), clock=SHIFTED)
     look = EditionWatcher(application, world.wrong).look()
     [wait] = look.waiting
     assert (wait.cause, wait.people) == (Cause.QUOTA, 6)

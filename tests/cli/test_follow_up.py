@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +14,7 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.transport.catcher import Catcher
 from tests.cli.conftest import PEOPLE, Home
+from tests.conftest import SHIFTED
 from tests.flows.follow_up_fixtures import World
 
 
@@ -63,7 +63,7 @@ def test_replace_twice(home: Home, world: World, mail: Catcher) -> None:
 def test_replace_finishes_what_was_begun(home: Home, world: World, mail: Catcher) -> None:
     """A command that was killed after it had opened the edition is finished by giving it again."""
     replace_edition(
-        world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=datetime.now(UTC)
+        world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=SHIFTED.now()
     )
     ran = home.run("edition", "replace", name(world), "--tip", "right", "--json")
     assert ran.code == 0
@@ -97,7 +97,7 @@ def test_correct_in_short(home: Home, world: World, mail: Catcher) -> None:
     world.settle(world.wrong, DeliveryState.ACCEPTED, 3)
     with world.unit.write() as tx:
         deliveries.skip_edition(tx, world.wrong.id, "left")
-        editions.close(tx, world.wrong.id, totals={"accepted": 1, "skipped": 5}, now=datetime.now(UTC))
+        editions.close(tx, world.wrong.id, totals={"accepted": 1, "skipped": 5}, now=SHIFTED.now())
     ran = home.run("edition", "correct", name(world), "--tip", "right", "-yy", "--json")
     assert ran.code == 0, ran.err
     data = json.loads(ran.out)
@@ -127,7 +127,7 @@ def test_who_waits_for_the_edition_before(home: Home, world: World, monkeypatch:
     """Whom a server may have the wrong tip for waits for that outcome, and every view of the right one says so."""
     world.settle(world.wrong, DeliveryState.SENDING, 0)
     replace_edition(
-        world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=datetime.now(UTC)
+        world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=SHIFTED.now()
     )
     monkeypatch.setattr(live, "QUIET_LOOKS", 1)
     said = "1 person waits for the outcome of the edition before"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, time, timedelta
 
 import pytest
 from typer.core import TyperGroup
@@ -23,7 +23,7 @@ from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
 from newsletter.wiring import Application
 from tests.cli.conftest import Home
-from tests.conftest import SECRET, START, FixedClock
+from tests.conftest import SECRET, SHIFTED, START, FixedClock
 from tests.flows.people_fixtures import KEYRING, begin_edition, put, set_delivery
 
 READS = {
@@ -45,7 +45,7 @@ ELSEWHERE = {
 def tuesdays() -> list[date]:
     """Return the coming dates."""
     cadence = Cadence(weekday=1, at=time(9), zone="America/New_York")
-    return [one.date for one in next_slots(cadence, datetime.now(UTC), 6)]
+    return [one.date for one in next_slots(cadence, SHIFTED.now(), 6)]
 
 
 DATES = [one.isoformat() for one in tuesdays()]

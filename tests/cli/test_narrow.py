@@ -13,6 +13,7 @@ from newsletter.cli.main import main
 from newsletter.core.delivery import DeliveryState
 from tests.cli.conftest import Home
 from tests.cli.test_tip_commands import coming
+from tests.conftest import SHIFTED
 from tests.flows.follow_up_fixtures import World
 
 TITLE = "A very long title about how to name the branches of a repository so that nobody wonders what they hold"
@@ -72,7 +73,7 @@ def on_a_terminal(home: Home, *words: str) -> list[str]:
         patch.setattr(sys, "argv", ["newsletter", "-C", str(home.folder), *words])
         patch.setattr(sys, "stdout", screen)
         with pytest.raises(SystemExit):
-            main()
+            main(SHIFTED)
     return COLOUR.sub("", screen.getvalue()).splitlines()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -14,10 +14,11 @@ from newsletter.core.lineup import LineupRules
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.render.environment import make_environment
 from tests.cli.conftest import Home, Ran
+from tests.conftest import SHIFTED
 from tests.edition_fixtures import CADENCE, PUBLICATION
 
 PEOPLE = ("ada@example.com", "ben@example.net")
-_TODAY = datetime.now(UTC).date()
+_TODAY = SHIFTED.now().date()
 THURSDAY = _TODAY + timedelta(days=(3 - _TODAY.weekday()) % 7 + 7)
 
 
@@ -79,7 +80,7 @@ def test_a_diary_as_data(home: Home) -> None:
 def test_a_later_start_misses_nothing(home: Home) -> None:
     """The weeks before the day it begins on are not played, so none of them is missed."""
     furnish(home, "First", "Second")
-    begins = (datetime.now(UTC) + timedelta(weeks=6)).date()
+    begins = (SHIFTED.now() + timedelta(weeks=6)).date()
     ran = home.run("simulate", "--from", str(begins), "--weeks", "2")
     assert ran.code == 0, ran.err
     assert "missed" not in ran.out
@@ -132,7 +133,7 @@ def test_what_was_skipped_stays_skipped(home: Home) -> None:
 def test_a_date_that_was_sent_early_is_no_date_on_time(home: Home) -> None:
     """An edition sent before its date uses the date up; its account is closed, so no report is said to be wrong."""
     furnish(home, "First", "Second")
-    now = datetime.now(UTC)
+    now = SHIFTED.now()
     render_context = RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
     [slot] = next_slots(CADENCE, now, 1)
     assert freeze(home.unit, render_context, slot, now=now).edition is not None

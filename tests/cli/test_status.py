@@ -13,6 +13,7 @@ from newsletter.store import slot as slots
 from newsletter.store import worker as workers
 from newsletter.store.unit import Unit
 from tests.cli.conftest import Home
+from tests.conftest import SHIFTED
 from tests.flows.follow_up_fixtures import World
 from tests.flows.people_fixtures import begin_edition
 
@@ -29,7 +30,7 @@ def alive(unit: Unit) -> None:
     """Let the service have given a sign of life just now."""
     with unit.write() as tx:
         for part in ("bell", "sender"):
-            installations.beat(tx, part, now=datetime.now(UTC), process="host 17")
+            installations.beat(tx, part, now=SHIFTED.now(), process="host 17")
 
 
 def furnish(home: Home) -> None:
@@ -85,7 +86,7 @@ def test_what_a_terminal_must_not_be_told(home: Home) -> None:
     """A title or a reason cannot steer the terminal, and every line of the output is its own."""
     furnish(home)
     coming = next_slots(Cadence(weekday=1, at=datetime(2026, 1, 1, 9, tzinfo=UTC).time(), zone="America/New_York"),
-                        datetime.now(UTC), 1)[0]  # fmt: skip
+                        SHIFTED.now(), 1)[0]  # fmt: skip
     assert home.run("slot", "skip", coming.date.isoformat(), "--because", "a\x1b[31mb\nc").code == 0
     out = home.run("status").out
     assert "\x1b" not in out
@@ -125,7 +126,7 @@ def test_a_service_that_is_away(home: Home) -> None:
     furnish(home)
     with home.unit.write() as tx:
         for part in ("bell", "sender"):
-            then = datetime.now(UTC) - timedelta(hours=3)
+            then = SHIFTED.now() - timedelta(hours=3)
             installations.beat(tx, part, now=then, process="host 17")
     out = home.run("status").out
     assert "the bell is silent: last sign of life 3 hours ago, process host 17" in out
@@ -136,7 +137,7 @@ def test_a_mail_server_that_is_away(home: Home, world: World) -> None:
     """Instead of a time left, which would be none, it is said for whom the edition waits, why, and until when."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0)
     alive(home.unit)
-    now = datetime.now(UTC)
+    now = SHIFTED.now()
     gone = {"name": "smtp.example.com:587", "connections": 0, "trouble": "It does not answer."}
     assert "; about " in home.run("status").out
     with home.unit.write() as tx:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.clock import SystemClock
 from newsletter.core.cadence import WEEKDAYS, Cadence, cadence_text, next_slots
 from newsletter.store import installation as installations
 from tests.cli.conftest import Home
+from tests.conftest import SHIFTED
 from tests.flows.tip_fixtures import CADENCE, TUESDAYS, freeze_on, subscribe, tip_file
 
 SAMPLES = Path(__file__).parents[2] / "data" / "tips"
@@ -24,7 +24,7 @@ def coming(home: Home, cadence: Cadence = CADENCE, *, count: int = 4) -> list[st
     with home.unit.read() as tx:
         assert installations.get(tx).first_tick_at is None
     # The command reads the real clock, so the test does too.
-    return [slot.date.isoformat() for slot in next_slots(cadence, SystemClock().now(), count)]
+    return [slot.date.isoformat() for slot in next_slots(cadence, SHIFTED.now(), count)]
 
 
 def add(home: Home, *slugs: str, status: str = "approved") -> None:
@@ -298,7 +298,7 @@ def test_editing_a_tip_that_went_out_warns(home: Home, monkeypatch: pytest.Monke
 
 def test_a_tip_for_a_date_that_is_due_says_what_happens(home: Home) -> None:
     """Approved within the grace of an empty date, it goes out late: to whom, until when, and how to prevent it."""
-    now = SystemClock().now()
+    now = SHIFTED.now()
     due = now - timedelta(hours=1)
     cadence = Cadence(weekday=due.weekday(), at=time(due.hour, due.minute), zone="UTC")
     with (home.folder / ".env").open("a") as settings:

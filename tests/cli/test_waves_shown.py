@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from newsletter.clock import SystemClock
 from newsletter.core.cadence import Slot, SlotState, brief_date, describe_date
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import Source
@@ -19,6 +18,7 @@ from newsletter.store import tip as tips
 from newsletter.store.schema import delivery
 from newsletter.store.wave import STRIDE
 from tests.cli.conftest import Home
+from tests.conftest import SHIFTED
 from tests.flows.tip_fixtures import queue, tip_file
 from tests.sending.wave_fixtures import add_readers
 
@@ -117,7 +117,7 @@ def test_without_the_setting_the_queue_is_as_it_was(home: Home) -> None:
 
 def test_the_report_shows_how_far_each_wave_is(local_home: Home) -> None:
     """`edition show` tells of each wave whether it is done or waits, in words and as data."""
-    freeze_now(local_home, SystemClock().now())
+    freeze_now(local_home, SHIFTED.now())
     shown = local_home.run("edition", "show", "last")
     data = json.loads(local_home.run("edition", "show", "last", "--json").out)
 
@@ -136,7 +136,7 @@ def test_the_report_shows_how_far_each_wave_is(local_home: Home) -> None:
 
 def test_status_names_the_next_wave(local_home: Home) -> None:
     """`status` says for which wave the edition waits, and foretells no end from the pace of the first."""
-    freeze_now(local_home, SystemClock().now())
+    freeze_now(local_home, SHIFTED.now())
     shown = local_home.run("status").out
     data = json.loads(local_home.run("status", "--json").out)
 

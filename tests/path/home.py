@@ -26,7 +26,7 @@ from newsletter.store import report
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Script, Step
-from tests.conftest import SECRET
+from tests.conftest import SECRET, SHIFTED
 
 PATIENCE = 60.0
 """Seconds after which a test gives up on a process; none is slept through."""
@@ -67,7 +67,7 @@ def command(folder: str, arguments: Sequence[str], out: str) -> None:
 
     speak_to(out)
     sys.argv = ["newsletter", "-C", folder, *arguments]
-    main()
+    main(SHIFTED)
 
 
 def speak_to(out: str) -> None:
