@@ -67,6 +67,9 @@ class World:
     sender_lives: bool = True
     pings: int = 0
     _read: int = 0
+    _sender: Sender | None = None
+    """Kept from step to step: a sender a step would leave hundreds of journals for the next one to read."""
+    _sender_port: int = 0
 
     def __post_init__(self) -> None:
         """Build the bell and the senders."""
@@ -100,8 +103,13 @@ class World:
 
     @property
     def sender(self) -> Sender:
-        """Return the sender of editions; a relay that is down is a port at which nobody listens."""
-        return make_sender(self.unit, self.clock, self.catcher.port if self.relay_up else 1)
+        """Return the sender of editions; a relay that is down is a port without a listener."""
+        port = self.catcher.port if self.relay_up else 1
+        if self._sender is None or self._sender_port != port:
+            if self._sender is not None:
+                self._sender.retire()
+            self._sender, self._sender_port = make_sender(self.unit, self.clock, port), port
+        return self._sender
 
     @property
     def notices(self) -> NoticeSender:
