@@ -1,26 +1,25 @@
-"""The body of a tip: what Markdown may hold when it becomes a mail.
+"""The body of a tip: the faults that keep its Markdown from becoming a mail.
 
 In: the body and the line on which it begins. Out: faults, each with its line. It never renders and never repairs:
-HTML is refused instead of being stripped, so that what the author sees in the file is what readers get.
+HTML is refused instead of being stripped, so that the file shows what readers get.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from newsletter.core.front_matter import Fault, quoted
 from newsletter.core.message import split_merge_fields
+from newsletter.core.tip_markdown import size_faults, source_fault, tip_parser
 from newsletter.errors import InputError
 
-BODY_LIMIT = 60 * 1024
-"""Bytes of UTF-8. Gmail hides what follows about 102 KB of HTML, and the layout and the footer need the rest."""
 BRACES_LIMIT = 200
 """Merge fields on one line. Each `{{` that is never closed is searched for to the end of its line."""
-LINK_SCHEMES = ("http", "https", "mailto")
+LINK_SCHEMES = ("http", "https", "mailto", "tel")
 IMAGE_SCHEMES = ("https",)
 """Mail programs show no picture that comes over plain http."""
 
@@ -34,6 +33,9 @@ _MERGE_FIELD = re.compile(r"(?<!\\)\{\{[^\n]{0,500}?\}\}")
 _PLACE = "0mergefield0"
 """Stands for a merge field while links are judged, since `{{ email }}` with its blanks would end one."""
 _FIXED_TARGET = re.compile(r"https?://[^/?#]+[/?#]|mailto:[^?]*\?", re.IGNORECASE)
+_TELEPHONE = re.compile(r"tel:\+?(?=[^;]*[0-9])[0-9().*#-]+(?:;[A-Za-z0-9=.+-]+)*", re.IGNORECASE)
+"""A telephone link (RFC 3966), with an extension such as `;ext=12`."""
+_FOOTNOTE = re.compile(r"\[\^[^\]\[\s]{1,80}\]|\^\[[^\]\[]{1,80}\]")
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*|<!--|<!|<\?")
 
 
@@ -41,14 +43,8 @@ def body_faults(body: str, first_line: int) -> list[Fault]:
     """Return what must be changed in a body before it can be mailed."""
     if not body.strip():
         return [Fault(first_line, "the tip has no text; write it below the front matter")]
-    size = len(body.encode("utf-8", "surrogatepass"))
-    if size > BODY_LIMIT:
-        return [
-            Fault(
-                first_line,
-                f"the text is {size:,} bytes long; {BODY_LIMIT:,} are the limit, since mail programs cut long mails",
-            )
-        ]
+    if fault := source_fault(body, first_line):
+        return [fault]
     return _markdown_faults(body, first_line) + merge_field_faults(body, first_line)
 
 
@@ -62,26 +58,41 @@ def placeholder_faults(body: str, first_line: int) -> list[Fault]:
 
 
 def _markdown_faults(body: str, first_line: int) -> list[Fault]:
-    markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
+    parser = tip_parser(html=True)
     # The parser would turn a link it mistrusts back into text, and the author would never hear of it.
-    markdown.validateLink = lambda url: True  # type: ignore[method-assign]  # noqa: ARG005
-    lines = _MERGE_FIELD.sub(_PLACE, body).split("\n")
-    faults: list[Fault] = []
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]  # noqa: ARG005
+    # Escaped characters stay tokens of their own, so that `\[^1]` is told from `[^1]`.
+    parser.disable("text_join")
+    source = _MERGE_FIELD.sub(_PLACE, body)
+    lines = source.split("\n")
+    definitions: dict[str, dict[str, dict[str, list[int]]]] = {}
+    tokens = parser.parse(source, definitions)
+    if faults := size_faults(tokens, first_line):
+        return faults
     row = 0
-    for token in markdown.parse(_MERGE_FIELD.sub(_PLACE, body)):
+    for token in tokens:
         row = token.map[0] if token.map else row
         if token.type == "html_block":
             faults.append(_html_fault(token.content, first_line + row))
         elif token.type == "inline":
             end = token.map[1] if token.map else row + 1
             faults += _inline_faults(token, lines[:end], row, first_line)
+    for label, definition in definitions.get("references", {}).items():
+        if label.startswith("^"):
+            faults.append(_footnote_fault(f"[{label.lower()}]", first_line + definition["map"][0]))
     return faults
 
 
 def _inline_faults(block: Token, lines: list[str], row: int, first_line: int) -> list[Fault]:
-    """Judge links, images and HTML within one paragraph, heading or cell; `row` counts from 0."""
-    faults: list[Fault] = []
-    for token in block.children or []:
+    """Return the faults of links, images, HTML and footnotes within one paragraph, heading or cell.
+
+    `row` counts from 0.
+    """
+    children = block.children or []
+    faults = [
+        _footnote_fault(mark, first_line + _row_of(mark, lines, row)) for mark in _FOOTNOTE.findall(_own_text(children))
+    ]
+    for token in children:
         if token.type == "html_inline":
             row = _row_of(token.content.split("\n")[0], lines, row)
             faults.append(_html_fault(token.content, first_line + row))
@@ -97,6 +108,19 @@ def _inline_faults(block: Token, lines: list[str], row: int, first_line: int) ->
         elif token.type in {"softbreak", "hardbreak"}:
             row += 1
     return faults
+
+
+def _own_text(tokens: Sequence[Token]) -> str:
+    """Return the text of a paragraph in which code, escaped characters and markup are blanks."""
+    return "".join(token.content if token.type == "text" else " " for token in tokens)
+
+
+def _footnote_fault(mark: str, line: int) -> Fault:
+    text = (
+        f"{quoted(mark)} is a footnote, which a mail cannot have; put the words or a link into the text "
+        f"(\\{mark} shows the signs themselves)"
+    )
+    return Fault(line, text)
 
 
 def _row_of(needle: str, lines: list[str], row: int) -> int:
@@ -126,6 +150,9 @@ def _address_faults(url: str, schemes: tuple[str, ...], noun: str) -> list[str]:
     if _PLACE in url and (fixed is None or _PLACE in fixed[0]):
         example = "https://example.com/?u={{ email }}"
         return [f"the {noun} {shown} has a merge field before or in its host; write it after, as in {example}"]
+    if parts.scheme.lower() == "tel":
+        example = "tel:+1-555-0100"
+        return [] if _TELEPHONE.fullmatch(url) else [f"the {noun} {shown} is no telephone number such as {example}"]
     # A host cannot be percent-encoded: the parser does that to what has no place in one.
     if parts.scheme.lower() != "mailto" and (not host or "%" in host):
         return [f"the {noun} {shown} names no host; write it like https://example.com/page"]

@@ -1,4 +1,4 @@
-"""CSS inlining: once per edition, by premailer, which is never let near the network.
+"""CSS inlining: once per edition, by premailer, with its access to the network turned off.
 
 In: a whole HTML document with two style blocks, the basics and, marked `data-premailer="ignore"`, what must stay a
 style sheet (media queries, dark mode, Outlook's `[data-ogsc]`). Out: the document, the basics in `style` attributes.
@@ -21,5 +21,7 @@ def inline_css(html: str) -> str:
         cssutils_logging_level=logging.CRITICAL,
         remove_classes=False,
         keep_style_tags=False,
+        # It would write `height="auto"`; the templates and `render/picture.py` write the numbers that Outlook needs.
+        disable_basic_attributes=["width", "height"],
     ).transform()
     return str(inlined)

@@ -1,7 +1,8 @@
 """A tip's Markdown, once for HTML and once for plain text, from the same token stream.
 
 In: Markdown whose merge fields are sentinels already. Out: clean HTML from an allow-list, wrapped text, and the button
-if the tip ends in a link of its own. Raw HTML in a tip is shown as text, and no template language ever sees a tip.
+if the tip ends in a link of its own. A tip file with raw HTML is refused before; here it would come out as text, and no
+template language ever sees a tip.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import nh3
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from newsletter.core.tip_markdown import tip_parser
 from newsletter.errors import InputError
+from newsletter.render.picture import size_pictures
 from newsletter.render.plaintext import plain_text
 from newsletter.render.splice import URL, Sentinels
 
@@ -23,13 +25,18 @@ _TAGS = set(
 )
 _ATTRIBUTES = {
     "a": {"href", "title"},
-    "img": {"src", "alt", "title"},
+    "img": {"src", "alt", "title", "width", "height", "style"},
     "ol": {"start"},
+    "hr": {"width"},
+    "table": {"width"},
     "th": {"scope", "style"},
     "td": {"style"},
 }
-_SCHEMES = {"http", "https", "mailto"}
-_STARTS = ("https://", "http://", "mailto:")
+_FIXED_ATTRIBUTES = {"th_open": {"scope": "col"}, "table_open": {"width": "100%"}, "hr": {"width": "64"}}
+"""Outlook reads the width of a table and of a rule from the attribute."""
+_SCHEMES = {"http", "https", "mailto", "tel"}
+_STARTS = ("https://", "http://", "mailto:", "tel:")
+_STYLES = {"text-align", "width"}
 _FIXED_TARGET = re.compile(r"https?://[^/?#]+[/?#]|mailto:[^?]*\?", re.IGNORECASE)
 """The part of a link that a merge field must leave alone: whose site it leads to is the author's word."""
 
@@ -55,9 +62,10 @@ class RenderedTip:
 
 def render_markdown(markdown: str, sentinels: Sentinels) -> RenderedTip:
     """Render the body of a tip."""
-    parser = _parser()
+    parser = tip_parser()
     tokens = parser.parse(markdown)
     _lower_headings(tokens)
+    size_pictures(tokens)
     links, images = _prepare(tokens, sentinels)
     text = plain_text(tokens)
     button, rest = _take_button(tokens)
@@ -68,7 +76,7 @@ def render_markdown(markdown: str, sentinels: Sentinels) -> RenderedTip:
         url_schemes=_SCHEMES,
         link_rel=None,
         strip_comments=True,
-        filter_style_properties={"text-align"},
+        filter_style_properties=_STYLES,
     )
     return RenderedTip(
         html=sentinels.plain_to_html(html),
@@ -77,15 +85,6 @@ def render_markdown(markdown: str, sentinels: Sentinels) -> RenderedTip:
         links=tuple(links),
         warnings=(*_link_warnings(links), *images),
     )
-
-
-def _parser() -> MarkdownIt:
-    """Return CommonMark with tables and strikethrough; only written-out `https://…` becomes a link by itself."""
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": True}).enable(["table", "strikethrough", "linkify"])
-    if parser.linkify is not None:
-        # Guessing would turn `main.py` into a link to Paraguay, and `www.` into plain http.
-        parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
-    return parser
 
 
 def _lower_headings(tokens: Sequence[Token]) -> None:
@@ -102,8 +101,8 @@ def _prepare(tokens: Sequence[Token], sentinels: Sentinels) -> tuple[list[str], 
     links: list[str] = []
     warnings: list[str] = []
     for token in _all(tokens):
-        if token.type == "th_open":
-            token.attrSet("scope", "col")
+        for name, value in _FIXED_ATTRIBUTES.get(token.type, {}).items():
+            token.attrSet(name, value)
         attribute = {"link_open": "href", "image": "src"}.get(token.type)
         if attribute is None:
             continue

@@ -12,6 +12,8 @@ from itertools import count
 
 from markdown_it.token import Token
 
+from newsletter.render.text_table import text_table
+
 WIDTH = 72
 _MARKS = {
     "softbreak": " ",
@@ -20,8 +22,10 @@ _MARKS = {
     "strong_close": "*",
     "em_open": "_",
     "em_close": "_",
+    "s_open": "~",
+    "s_close": "~",
 }
-"""What stands for a token; any other is its own content, as the words of a text or of an image."""
+"""What stands for a token of markup; a text and an image are their own content."""
 
 
 def plain_text(tokens: Sequence[Token]) -> str:
@@ -44,6 +48,11 @@ class _Writer:
         self._rest = ""
         self._tight = False
 
+    @property
+    def _room(self) -> int:
+        """The width that the present indent leaves."""
+        return max(24, WIDTH - len(self._rest))
+
     def blocks(self, tokens: Iterator[Token], end: str = "") -> None:
         """Write blocks until the closing token."""
         for token in tokens:
@@ -56,6 +65,7 @@ class _Writer:
         match token.type:
             case "paragraph_open" | "heading_open":
                 self._paragraph(token, next(tokens))
+                next(tokens)  # its close
             case "bullet_list_open" | "ordered_list_open":
                 self._list(token, tokens)
             case "blockquote_open":
@@ -66,20 +76,22 @@ class _Writer:
                 self._emit(["* * *"])
             case "table_open":
                 self._table(tokens)
+            case unknown:
+                raise ValueError(f"the text part knows no block {unknown!r}")
 
     def _paragraph(self, token: Token, inline: Token) -> None:
         """Write wrapped text; a heading gets its line below."""
         text = self._inline(inline.children or [])
-        room = max(24, WIDTH - len(self._rest))
-        lines = [line for hard in text.split("\n") for line in _wrap(hard, room)]
+        lines = [line for hard in text.split("\n") for line in _wrap(hard, self._room)]
         if token.type == "heading_open":
-            lines.append("-" * min(room, max(map(len, lines), default=0)))
+            lines.append("-" * min(self._room, max(map(len, lines), default=0)))
         self._emit(lines, tight=token.hidden)
 
     def _list(self, token: Token, tokens: Iterator[Token]) -> None:
         """Write the items, each behind its bullet or number."""
         outer_is_tight = self._tight
-        numbers = count(int(token.attrGet("start") or 1))
+        start = token.attrGet("start")
+        numbers = count(1 if start is None else int(start))
         for item in tokens:
             if item.type.endswith("_list_close"):
                 break
@@ -95,16 +107,19 @@ class _Writer:
         self._first, self._rest = before[1], before[1]
 
     def _table(self, tokens: Iterator[Token]) -> None:
-        """Write one line per row, cells parted by bars."""
+        """Write a table, aligned and wrapped."""
         rows: list[list[str]] = []
+        right: list[bool] = []
         for token in tokens:
             if token.type == "table_close":
                 break
             if token.type == "tr_open":
                 rows.append([])
+            elif token.type == "th_open":
+                right.append("right" in str(token.attrGet("style")))
             elif token.type == "inline":
                 rows[-1].append(self._inline(token.children or []))
-        self._emit([" | ".join(row) for row in rows])
+        self._emit(text_table(rows, right=right, room=self._room))
 
     def _emit(self, lines: list[str], *, tight: bool = False) -> None:
         """Append a block behind the present indent; the items of a tight list stay together."""
@@ -128,13 +143,15 @@ class _Writer:
                 out.append(self._reference(url, "".join(out[start:])))
             elif token.type == "code_inline":
                 out.append(f"`{token.content}`")
+            elif token.type in {"text", "image"}:
+                out.append(token.content)
             else:
-                out.append(_MARKS.get(token.type, token.content))
+                out.append(_MARKS[token.type])
         return "".join(out)
 
     def _reference(self, url: str, label: str) -> str:
         """Return what follows the words of a link: its number, or nothing when the words are the address."""
-        if label in {url, url.removeprefix("mailto:")}:
+        if label in {url, url.removeprefix("mailto:"), url.removeprefix("tel:")}:
             return ""
         return f" [{self.links.setdefault(url, len(self.links) + 1)}]"
 

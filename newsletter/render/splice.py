@@ -69,9 +69,9 @@ class Sentinels:
         parts = split_merge_fields(text, place=place, line=line)
         return "".join(part if isinstance(part, str) else self.sentinel(part) for part in parts)
 
-    def personal(self, text: str, what: str) -> Personal | str:
+    def personal(self, text: str, place: str) -> Personal | str:
         """Return marked text in the form in which a template may see it: plain when it is the same for everybody."""
-        return Personal(text, self, what) if self.prefix in text else text
+        return PersonalText(text, self, place) if self.prefix in text else text
 
     def as_kind(self, text: str, kind: str) -> str:
         """Return the text with each of its sentinels turned to another kind."""
@@ -122,14 +122,14 @@ class Personal:
     An edition is rendered once for everybody, so a condition on a value would be decided once for everybody, wrongly.
     """
 
-    __slots__ = ("_sentinels", "_text", "_what")
+    __slots__ = ("_name", "_sentinels", "_text")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, text: str, sentinels: Sentinels, what: str) -> None:
+    def __init__(self, text: str, sentinels: Sentinels, name: str) -> None:
         """Take marked text, and the name by which a template knows it."""
         self._text = text
         self._sentinels = sentinels
-        self._what = what
+        self._name = name
 
     @classmethod
     def of(cls, name: str, sentinels: Sentinels) -> Self:
@@ -151,7 +151,7 @@ class Personal:
 
     def _refuse(self, *_: object) -> NoReturn:
         raise AskedAboutSubscriber(
-            f"it asks about {self._what}, which differs from person to person; an edition is rendered once for all"
+            f"it asks about {self._name}, which differs from person to person; an edition is rendered once for all"
         )
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -162,3 +162,13 @@ class Personal:
 
     __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __len__ = __iter__ = __contains__ = __getitem__ = __add__ = __radd__ = __mod__ = __int__ = _refuse
+
+
+class PersonalText(Personal):
+    """A text of the author with merge fields in it: whether it was written at all is the same for everybody."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:  # type: ignore[override]
+        """Let a template ask `{% if tip.preheader %}`."""
+        return True

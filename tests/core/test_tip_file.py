@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.tip import Season, TipDraft, TipStatus, slug_from
-from newsletter.core.tip_body import BODY_LIMIT
 from newsletter.core.tip_file import FILE_LIMIT, parse_tip_file, render_tip_file
+from newsletter.core.tip_markdown import BODY_BYTES_MAX
 from newsletter.errors import InputError
 
 FULL = """---
@@ -226,12 +226,21 @@ BODY_FAULTS = [
     ("[a]({{ field.site| }})", "line 5: the link leads to “{{…}}”"),
     ("[a](javascript:go({{ email }}))", "line 5: the link leads to “javascript:go({{…}})”"),
     ("a\n[a](https://{{ name|x }}.example.com/)", "line 6: the link “https://{{…}}.example.com/” has a merge field"),
+    ("[a](tel:)", "line 5: the link “tel:” is no telephone number such as tel:+1-555-0100"),
+    ("[a](tel:call-me)", "line 5: the link “tel:call-me” is no telephone number"),
+    ("[a](tel:{{ field.phone| }})", "line 5: the link “tel:{{…}}” has a merge field"),
+    ("x\nhttps://{{ name|x }}.example.com/", "line 6: the link “https://{{…}}.example.com/” has a merge field"),
+    ("A claim.\n\nMore.[^1]", "line 7: “[^1]” is a footnote, which a mail cannot have"),
+    ("A claim.[^1]\n\n[^1]: https://example.com/source", "line 7: “[^1]” is a footnote"),
+    ("[^note]: https://example.com/source\n\nNo mark.", "line 5: “[^note]” is a footnote"),
+    ("A claim.^[Said in passing.]", "line 5: “^[Said in passing.]” is a footnote"),
+    ("| a |\n|---|\n| b[^2] |", "line 7: “[^2]” is a footnote"),
     ("Hello {{ first_name", "line 5: {{ is never closed"),
     ("{{" * 30_000, "line 5: more than 200 merge fields on one line"),
     ("a\n\nHello {{ fist_name|you }}", "line 7: unknown merge field"),
     ("Hello {{ first_name }}", "line 5: {{ first_name }} has no fallback"),
     ("{% if x %}", "line 5: {% begins a template tag"),
-    ("é" * (BODY_LIMIT // 2 + 1), "line 5: the text is 61,442 bytes long; 61,440 are the limit"),
+    ("é" * (BODY_BYTES_MAX // 2 + 1), "line 5: the text is 61,442 bytes long; 61,440 are the limit"),
 ]
 
 
@@ -246,6 +255,9 @@ def test_a_text_that_cannot_be_mailed_is_told_with_its_line(body: str, fault: st
     "body",
     [
         "`<b>` and `<!-- x -->`",
+        "`[^1]`, \\[^1], [^ 1] and x^2 [a](https://example.com/)",
+        "//cdn.example.com/lib.js ftp://ftp.example.com/pub mailto: tel: x",
+        "[Call](tel:+1-555-0100;ext=12) <tel:+15550100> [b](tel:112)",
         "```html\n<script>\n[a](javascript:x)\n```",
         "    <div>",
         "1 < 2 and <3 and a <- b",

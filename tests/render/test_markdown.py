@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsletter.core.tip_markdown import tip_parser
 from newsletter.render.markdown import Button, RenderedTip, render_markdown
 from newsletter.render.splice import Sentinels
 
@@ -33,7 +34,31 @@ TEXTS = {
     "entities": ("Tom &amp; Jerry &copy; &lt;b&gt;", "Tom & Jerry © <b>"),
     "typographic quotes": ("“so” – it’s", "“so” – it’s"),  # noqa: RUF001 - the point.
     "image": ("![A chart](https://example.com/c.png)", "A chart"),
-    "table": ("|a|b|\n|-|-|\n|1|2|", "a | b\n1 | 2"),
+    "numbers from zero": ("0. zero\n1. one", "0. zero\n1. one"),
+    "numbers from zero in a list": ("- a\n\n  0) zero\n  1) one", "- a\n\n  0. zero\n  1. one"),
+    "struck out": ("It costs ~~20~~ 10 euros.", "It costs ~20~ 10 euros."),
+    "struck out in bold": ("**~~20~~**", "*~20~*"),
+    "table": ("|a|b|\n|-|-|\n|1|2|", "a | b\n--+--\n1 | 2"),
+    "table with a column to the right": (
+        "|sum|n|\n|-|-:|\n|all|100|\n|no|5|",
+        "sum |   n\n----+----\nall | 100\nno  |   5",
+    ),
+    "table in a list": ("- |a|b|\n  |-|-|\n  |1|2|", "- a | b\n  --+--\n  1 | 2"),
+    "table wider than the text": (
+        "|a|b|\n|-|-|\n|" + "word " * 10 + "|" + "name " * 10 + "|",
+        (
+            "a                                  | b\n"
+            "-----------------------------------+------------------------------------\n"
+            "word word word word word word word | name name name name name name name\n"
+            "word word word                     | name name name"
+        ),
+    ),
+    "table too wide for lines": (
+        f"|{'a' * 40}|{'b' * 40}|\n|-|-|\n|1|2|\n|3||",
+        f"{'a' * 40}: 1\n{'b' * 40}: 2\n\n{'a' * 40}: 3",
+    ),
+    "table of wide signs": ("|日本|b|\n|-|-|\n|a|2|", "日本 | b\n-----+--\na    | 2"),
+    "telephone": ("[Call us](tel:+1-555-0100) <tel:+15550100>", "Call us [1] tel:+15550100\n\n[1] tel:+1-555-0100"),
     "links": (
         "[one](https://example.com/1), [two](https://example.com/2), [one](https://example.com/1)",
         "one [1], two [2], one [1]\n\n[1] https://example.com/1\n[2] https://example.com/2",
@@ -82,6 +107,121 @@ def test_only_written_out_links_become_links() -> None:
     """A file name is no link to a country, and an address in a sentence no mail link."""
     html = rendered("Edit main.py, ask ann@example.org, or see www.example.com or https://example.com/a.").html
     assert re.findall(r'href="([^"]*)"', html) == ["https://example.com/a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write //cdn.example.com/lib.js into the page.",
+        "Fetch ftp://ftp.example.com/pub/file.txt now.",
+        "Write mailto:ann@example.com, tel:+15550100, javascript:alert(1) or file:///etc/hosts.",
+        "See www.example.com, example.com/page and 192.0.2.1/x.",
+        "A path such as //server/share or C://x stays one.",
+    ],
+)
+def test_other_addresses_stay_text(text: str) -> None:
+    """Only a written-out http:// or https:// becomes a link by itself, in both parts."""
+    tip = rendered(text)
+    assert tip.html == f"<p>{text}</p>\n"
+    assert tip.links == ()
+
+
+EVERY_RULE = {
+    "core": {
+        "normalize": "",
+        "block": "",
+        "inline": "",
+        "linkify": "https://example.com/LINKIFY",
+        "text_join": "a\\*ESCAPED\\*b",
+    },
+    "block": {
+        "table": "|HEAD|b|\n|-|-|\n|CELL|d|",
+        "code": "    INDENTED",
+        "fence": "```\nFENCED\n```",
+        "blockquote": "> QUOTED",
+        "hr": "a\n\n***",
+        "list": "- BULLET\n\n3. NUMBERED",
+        "reference": "[REFERENCE]\n\n[REFERENCE]: https://example.com/r",
+        "html_block": "<div>BLOCK</div>",
+        "heading": "## HEADING",
+        "lheading": "UNDERLINED\n---",
+        "paragraph": "PARAGRAPH",
+    },
+    "inline": {
+        "text": "WORDS",
+        "linkify": "x https://example.com/LINKIFY",
+        "newline": "SOFT\nBREAK\\\nHARD",
+        "escape": "\\[ESCAPE\\]",
+        "backticks": "`CODE`",
+        "strikethrough": "~~STRUCK~~",
+        "emphasis": "*EMPHASIS* __STRONG__",
+        "link": "[LINK](https://example.com/)",
+        "image": "![IMAGE](https://example.com/a.png)",
+        "autolink": "<https://example.com/AUTOLINK>",
+        "html_inline": "a <b>INLINE</b>",
+        "entity": "&copy; &amp; ENTITY",
+    },
+    "inline2": {
+        "balance_pairs": "**BALANCE *PAIRS***",
+        "strikethrough": "~~STRUCK~~",
+        "emphasis": "***BOTH***",
+        "fragments_join": "a*b*FRAGMENTS",
+    },
+}
+"""Markdown for every rule of the parser, with the words that must be readable in both parts in capitals."""
+
+
+def test_every_rule_of_the_parser_is_tried() -> None:
+    """A rule that is added to the dialect needs an example here."""
+    assert {chain: set(rules) for chain, rules in EVERY_RULE.items()} == {
+        chain: set(rules) for chain, rules in tip_parser().get_active_rules().items()
+    }
+
+
+@pytest.mark.parametrize(
+    "markdown", sorted({markdown for rules in EVERY_RULE.values() for markdown in rules.values() if markdown})
+)
+def test_no_word_is_lost_and_no_markup_is_silent(markdown: str) -> None:
+    """Each block and each inline token keeps its words in both parts, and its mark in the text part."""
+    tip = rendered(f"Before.\n\n{markdown}\n\nAfter.")
+    words = re.findall(r"[A-Z]{4,}", markdown)
+    for word in words:
+        assert word in tip.text
+        assert word in tip.html
+    plain = "Before.\n\n" + " ".join(words) + "\n\nAfter."
+    silent = re.fullmatch(r"[A-Z]+", markdown) or "![" in markdown
+    assert (tip.text == plain) == bool(silent)
+
+
+def test_all_tokens_together_can_be_rendered() -> None:
+    """One tip with every token, and every pair of them within a list and a quote."""
+    for markdown in (markdown for rules in EVERY_RULE.values() for markdown in rules.values()):
+        for first, rest in (("- ", "  "), ("> ", "> "), ("0. > ", "   > ")):
+            lines = markdown.split("\n")
+            tip = rendered(first + f"\n{rest}".join(lines))
+            assert all(word in tip.text for word in re.findall(r"[A-Z]{4,}", markdown))
+
+
+@pytest.mark.parametrize(
+    ("markdown", "sizes"),
+    [
+        ("![A](https://example.com/a.png)", 'width="528"'),
+        ("- ![A](https://example.com/a.png)", 'width="502"'),
+        ("> 1. ![A](https://example.com/a.png)", 'width="477"'),
+        ("|a|b|\n|-|-|\n|![A](https://example.com/a.png)|x|", 'width="248"'),
+        ("![A|300](https://example.com/a.png)", 'width="300" style="width:300px"'),
+        ("![A|300x200](https://example.com/a.png)", 'width="300" height="200" style="width:300px"'),
+        ("![A|1056x200](https://example.com/a.png)", 'width="528" height="100" style="width:528px"'),
+        ("![A|0](https://example.com/a.png)", 'width="528"'),
+    ],
+)
+def test_a_picture_has_its_size_in_numbers(markdown: str, sizes: str) -> None:
+    """Outlook shows it no wider than its place; a size that the author wrote is kept in proportion."""
+    (image,) = re.findall(r"<img[^>]*>", rendered(markdown).html)
+    found = re.findall(r'(?:width|height|style)="[^"]*"', image)
+    assert " ".join(found) == sizes
+    if "|0" not in markdown:
+        assert 'alt="A"' in image
 
 
 def test_there_is_one_h1_and_it_is_not_the_tips() -> None:
