@@ -29,15 +29,15 @@ def backup(
     """Copy the database to a file, also while an edition is sent; on PostgreSQL through pg_dump."""
     from newsletter.flows.back_up import back_up
 
-    here = state(context)
-    now = here.app.clock.now()
+    invocation = state(context)
+    now = invocation.app.clock.now()
     if file is not None:
         look_at(file)
-    done = back_up(here.app.engine, file, folder=_folder(here), environ=here.environ, now=now)
+    result = back_up(invocation.app.engine, file, folder=_folder(invocation), environ=invocation.environ, now=now)
     if as_json:
-        print_json({"file": done.file, "size": done.size})
+        print_json({"file": result.file, "size": result.size})
         return
-    say(f"Copied the database to {done.file} ({done.size:,} bytes).")
+    say(f"Copied the database to {result.file} ({result.size:,} bytes).")
     say("Keep a copy of it on another machine, and the .env with its secret key in a place of its own.")
 
 
@@ -51,21 +51,28 @@ def restore(
     """Put a backup in the place of the database; who left since stays away, and open editions are paused."""
     from newsletter.flows.restore_database import Place, restore_database
 
-    here = state(context)
-    app = here.app
+    invocation = state(context)
+    app = invocation.app
     confirm(f"Put {file} in the place of the database? The present one is copied first.", yes=yes)
-    place = Place(database=app.engine, home=app.home, keyring=app.keyring, folder=_folder(here), environ=here.environ)
-    done = restore_database(place, file, who=here.who, now=app.clock.now())
+    place = Place(
+        database=app.engine, home=app.home, keyring=app.keyring, folder=_folder(invocation), environ=invocation.environ
+    )
+    result = restore_database(place, file, who=invocation.who, now=app.clock.now())
     if as_json:
-        values = {"version": done.version, "after": done.after, "before": done.before, "last_seen": done.gap.last_seen}
-        print_json(values | caught_up_json(done.caught_up))
+        values = {
+            "version": result.version,
+            "after": result.after,
+            "before": result.before,
+            "last_seen": result.gap.last_seen,
+        }
+        print_json(values | caught_up_json(result.caught_up))
         return
-    if done.before is not None:
-        say(f"Copied the database as it was to {done.before}.")
-    if done.after != done.version:
-        say(f"The backup is of an older program: it was upgraded from version {done.version} to {done.after}.")
-    say(done.gap.matter(app.cadence.zone, restored=True))
-    say_caught_up(done.caught_up)
+    if result.before is not None:
+        say(f"Copied the database as it was to {result.before}.")
+    if result.after != result.version:
+        say(f"The backup is of an older program: it was upgraded from version {result.version} to {result.after}.")
+    say(result.gap.matter(app.cadence.zone, restored=True))
+    say_caught_up(result.caught_up)
     say("Restored: from now on this database sends. Start the service again.")
 
 
@@ -78,31 +85,31 @@ def copy(
     """Copy everything to another database, such as from SQLite to PostgreSQL; the copy is held until adopted."""
     from newsletter.flows.copy_database import copy_database
 
-    here = state(context)
+    invocation = state(context)
     # Opened as any command does, so that a database without its secret key is refused.
-    with here.app.unit.read():
+    with invocation.app.unit.read():
         pass
-    done = copy_database(here.app.engine, _absolute(to, here.home), progress=_progress(quiet=as_json))
+    result = copy_database(invocation.app.engine, _absolute(to, invocation.home), progress=_progress(quiet=as_json))
     if as_json:
-        print_json({"rows": done.rows, "editions": done.editions, "differences": done.differences})
+        print_json({"rows": result.rows, "editions": result.editions, "differences": result.differences})
     else:
-        for one in done.differences:
-            say(one)
-        rows = plural(sum(done.rows.values()), "row")
-        if not done.differences:
-            say(f"Copied {rows}; the reports of {plural(done.editions, 'edition')} are the same on both sides.")
+        for difference in result.differences:
+            say(difference)
+        rows = plural(sum(result.rows.values()), "row")
+        if not result.differences:
+            say(f"Copied {rows}; the reports of {plural(result.editions, 'edition')} are the same on both sides.")
             say("The copy is held. To move: leave this database stopped, set NEWSLETTER_DATABASE_URL to the copy,")
             say("and run `newsletter db adopt`. From then on this one is held.")
-    if done.differences:
+    if result.differences:
         raise typer.Exit(1)
 
 
-def _folder(here: State) -> Path:
+def _folder(invocation: State) -> Path:
     """Return where copies lie: beside a SQLite database, else in data/backups."""
     from newsletter.store.database import sqlite_path
 
-    path = sqlite_path(here.app.engine)
-    return (path.parent if path is not None else here.home / "data") / "backups"
+    path = sqlite_path(invocation.app.engine)
+    return (path.parent if path is not None else invocation.home / "data") / "backups"
 
 
 def _absolute(url: str, home: Path) -> str:

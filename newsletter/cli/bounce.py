@@ -57,11 +57,12 @@ def read(
     as_json: Json = False,
 ) -> None:
     """Read one bounce or complaint from standard input, as a mail server's pipe hands it over."""
-    here = state(context)
+    invocation = state(context)
     # Whatever goes wrong here is no fault of the mail: the mail server must keep it and come again.
     try:
         handled = _handle(
-            here, recipient or here.environ.get("ORIGINAL_RECIPIENT") or here.environ.get("RECIPIENT", "")
+            invocation,
+            recipient or invocation.environ.get("ORIGINAL_RECIPIENT") or invocation.environ.get("RECIPIENT", ""),
         )
     except NewsletterError as error:
         # On one line: it ends up in the log of the mail server.
@@ -82,7 +83,7 @@ def read(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _handle(here: State, recipient: str) -> Handled:
+def _handle(invocation: State, recipient: str) -> Handled:
     from newsletter.core.evidence import unheeded
     from newsletter.core.mail_report import read_report
 
@@ -96,7 +97,7 @@ def _handle(here: State, recipient: str) -> Handled:
         return idle
     from newsletter.flows.read_bounce import read_bounce
 
-    application = here.app
+    application = invocation.app
     return read_bounce(
         application.unit,
         application.keyring,
@@ -129,27 +130,27 @@ def list_bounces(context: typer.Context, date: Name = "last", as_json: Json = Fa
     from newsletter.core.cadence import describe_instant
     from newsletter.store import evidence
 
-    here = state(context)
-    with here.app.unit.read() as tx:
+    invocation = state(context)
+    with invocation.app.unit.read() as tx:
         edition = find_edition(tx, date)
-        found = list(evidence.rows(tx, edition.id))
+        entries = list(evidence.rows(tx, edition.id))
     if as_json:
         print_json(
             [
                 {"email": one.email, "later": one.later, "at": one.at and one.at.isoformat(), "text": one.text}
-                for one in found
+                for one in entries
             ]
         )
         return
-    if not found:
+    if not entries:
         say(f"Nothing of the edition of {edition.name} came back, as far as is known.")
         return
-    zone = here.app.cadence.zone
+    zone = invocation.app.cadence.zone
     table(
         ("address", "what", "when", "words"),
         [
             (one.email or "(erased)", one.later.value, describe_instant(one.at, zone) if one.at else "", one.text)
-            for one in found
+            for one in entries
         ],
     )
 
@@ -171,9 +172,9 @@ def _settle(context: typer.Context, date: str, *, stop: bool, yes: bool) -> None
     from newsletter.flows.read_bounce import settle_held
     from newsletter.store import evidence
 
-    here = state(context)
+    invocation = state(context)
     edition: Edition
-    with here.app.unit.read() as tx:
+    with invocation.app.unit.read() as tx:
         edition = find_edition(tx, date)
         waiting = evidence.counts(tx, edition.id).get(Later.HELD, 0)
     if not waiting:
@@ -181,6 +182,6 @@ def _settle(context: typer.Context, date: str, *, stop: bool, yes: bool) -> None
         return
     people = plural(waiting, "person", "people")
     confirm(f"{'Take' if stop else 'Keep'} {people} {'off' if stop else 'on'} the list?", yes=yes)
-    count = settle_held(here.app.unit, edition, stop=stop, who=here.who, now=here.app.clock.now())
-    done = "taken off the list" if stop else "kept on the list"
-    say(f"{plural(count, 'person is', 'people are')} {done}.")
+    count = settle_held(invocation.app.unit, edition, stop=stop, who=invocation.who, now=invocation.app.clock.now())
+    outcome = "taken off the list" if stop else "kept on the list"
+    say(f"{plural(count, 'person is', 'people are')} {outcome}.")

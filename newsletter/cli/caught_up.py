@@ -13,31 +13,31 @@ if TYPE_CHECKING:
     from newsletter.flows.catch_up import CaughtUp
 
 
-def say_caught_up(done: CaughtUp) -> None:
+def say_caught_up(caught_up: CaughtUp) -> None:
     """Say what was done, and what a person should do now."""
-    for name in done.editions:
+    for name in caught_up.editions:
         say(f"The edition of {name} counts as sent; who got it is not known here.")
-    for slug in done.lost_tips:
+    for slug in caught_up.lost_tips:
         say(f"Its tip {slug!r} is not in this copy: should you add it again, retire it, since it went out.")
     people = [
-        (done.left, "who left stays away", "who left stay away"),
-        (done.erased, "was erased again", "were erased again"),
-        (done.kept_away, "who came and left since stays away", "who came and left since stay away"),
+        (caught_up.left, "who left stays away", "who left stay away"),
+        (caught_up.erased, "was erased again", "were erased again"),
+        (caught_up.kept_away, "who came and left since stays away", "who came and left since stay away"),
     ]
-    for count, one, many in people:
+    for count, first, many in people:
         if count:
-            say(f"{plural(count, 'person', 'people')} {one if count == 1 else many}.")
-    for name in done.paused:
+            say(f"{plural(count, 'person', 'people')} {first if count == 1 else many}.")
+    for name in caught_up.paused:
         say(f"The edition of {name} is paused: `newsletter edition show {name}`, then resume or cancel it.")
 
 
-def caught_up_json(done: CaughtUp) -> dict[str, object]:
+def caught_up_json(caught_up: CaughtUp) -> dict[str, object]:
     """Return the same for a program."""
     return {
-        "editions": list(done.editions),
-        "lost_tips": list(done.lost_tips),
-        "left": done.left,
-        "erased": done.erased,
-        "kept_away": done.kept_away,
-        "paused": list(done.paused),
+        "editions": list(caught_up.editions),
+        "lost_tips": list(caught_up.lost_tips),
+        "left": caught_up.left,
+        "erased": caught_up.erased,
+        "kept_away": caught_up.kept_away,
+        "paused": list(caught_up.paused),
     }

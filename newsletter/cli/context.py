@@ -37,8 +37,8 @@ class State:
         try:
             return load_settings(self.environ, self.home)
         except InputError as error:
-            given = {name for name in self.environ if name.startswith("NEWSLETTER_")} - {"NEWSLETTER_HOME"}
-            if given or (self.home / ".env").exists():
+            names = {name for name in self.environ if name.startswith("NEWSLETTER_")} - {"NEWSLETTER_HOME"}
+            if names or (self.home / ".env").exists():
                 raise
             # Whoever stands in the wrong folder has nothing to fill in; a list of settings would mislead.
             message = f"There is no .env in {self.home}: go to the folder of the newsletter, or run `newsletter init`."
@@ -62,7 +62,7 @@ class State:
 
 def state(context: typer.Context) -> State:
     """Return what `cli/main.py` put there."""
-    found = context.obj
-    if not isinstance(found, State):
-        raise TypeError(type(found))
-    return found
+    value = context.obj
+    if not isinstance(value, State):
+        raise TypeError(type(value))
+    return value

@@ -21,21 +21,21 @@ def upgrade_(context: typer.Context, *, as_json: Json = False) -> None:
     """Create the database, or bring an older one to this version; on SQLite a copy is made first."""
     from newsletter.flows.upgrade_database import upgrade_database
 
-    here = state(context)
-    application = here.app
-    done = upgrade_database(application.engine, application.keyring, who=here.who, now=application.clock.now())
+    invocation = state(context)
+    application = invocation.app
+    result = upgrade_database(application.engine, application.keyring, who=invocation.who, now=application.clock.now())
     if as_json:
-        print_json({"before": done.before, "after": done.after, "backup": done.backup})
-    elif done.before is None:
-        say(f"Created the database (version {done.after}).")
-    elif done.queue:
-        say(f"Brought the job queue up; the database is of version {done.after}.")
-    elif done.before == done.after:
-        say(f"The database is of version {done.after} already; nothing was changed.")
+        print_json({"before": result.before, "after": result.after, "backup": result.backup})
+    elif result.before is None:
+        say(f"Created the database (version {result.after}).")
+    elif result.queue:
+        say(f"Brought the job queue up; the database is of version {result.after}.")
+    elif result.before == result.after:
+        say(f"The database is of version {result.after} already; nothing was changed.")
     else:
-        if done.backup is not None:
-            say(f"Copied the database as it was to {done.backup}.")
-        say(f"Upgraded the database from version {done.before} to {done.after}.")
+        if result.backup is not None:
+            say(f"Copied the database as it was to {result.backup}.")
+        say(f"Upgraded the database from version {result.before} to {result.after}.")
 
 
 @app.command()
@@ -47,13 +47,13 @@ def check(context: typer.Context, *, as_json: Json = False) -> None:
         file = checks.file_faults(tx)
         references = checks.reference_faults(tx)
         books = checks.all_books(tx)
-    wrong = [one for one in books if one.faults]
+    wrong = [line for line in books if line.faults]
     sound = not (file or references or wrong)
     if as_json:
         gaps = [
-            {"edition": one.edition, "audience": one.audience, "accounted": one.accounted, "gap": one.gap}
-            | {"faults": one.faults}
-            for one in wrong
+            {"edition": line.edition, "audience": line.audience, "accounted": line.accounted, "gap": line.gap}
+            | {"faults": line.faults}
+            for line in wrong
         ]
         print_json({"ok": sound, "file": file, "references": references, "editions": len(books), "gaps": gaps})
     else:
@@ -61,8 +61,8 @@ def check(context: typer.Context, *, as_json: Json = False) -> None:
             say(f"file: {fault}")
         for fault in references:
             say(f"reference: {fault}")
-        for one in wrong:
-            say(f"edition {one.edition}: {'; '.join(one.faults)}")
+        for line in wrong:
+            say(f"edition {line.edition}: {'; '.join(line.faults)}")
         say(_verdict(len(books), len(wrong), whole=not (file or references)))
     if not sound:
         raise typer.Exit(1)
@@ -74,20 +74,20 @@ def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) ->
     from newsletter.flows.adopt import adopt as adopting
     from newsletter.flows.adopt import look
 
-    here = state(context)
-    application = here.app
+    invocation = state(context)
+    application = invocation.app
     gap = look(application.unit, application.home)
     if gap is not None and not as_json:
         say(gap.matter(application.cadence.zone))
         confirm("Is this the database that counts from now on?", yes=yes)
     now = application.clock.now()
-    done = adopting(application.unit, application.home, application.keyring, who=here.who, now=now)
+    result = adopting(application.unit, application.home, application.keyring, who=invocation.who, now=now)
     if as_json:
-        print_json({"adopted": done is not None} | ({} if done is None else caught_up_json(done)))
-    elif done is None:
+        print_json({"adopted": result is not None} | ({} if result is None else caught_up_json(result)))
+    elif result is None:
         say("Nothing holds this database; nothing was changed.")
     else:
-        say_caught_up(done)
+        say_caught_up(result)
         say("Adopted: from now on this database sends, and every other copy of it is held.")
 
 

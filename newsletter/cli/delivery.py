@@ -51,10 +51,10 @@ def list_deliveries(
     who = known(application.unit, subscriber).id if subscriber else None
     everything = as_json or csv_file is not None
     with application.unit.read() as tx:
-        found = find_edition(tx, edition) if edition else None
-        rows = report.rows(
-            tx, of=found.id if found else None, who=who, states=states, limit=None if everything else limit + 1
-        )
+        chosen = find_edition(tx, edition) if edition else None
+        edition_id = chosen.id if chosen else None
+        most = None if everything else limit + 1
+        rows = report.rows(tx, edition_id=edition_id, who=who, states=states, limit=most)
         if csv_file is not None:
             say(f"{plural(_write(csv_file, rows), 'delivery', 'deliveries')} written to {csv_file}.")
         elif as_json:
@@ -62,9 +62,9 @@ def list_deliveries(
         else:
             listed = list(rows)
             _show(listed, limit)
-            if found and found.audience and not (listed or states or who):
+            if chosen and chosen.audience and not (listed or states or who):
                 say("Who got it was deleted after NEWSLETTER_KEEP_DELIVERIES_DAYS; the totals are kept:")
-                say(f"  newsletter edition show {found.name}")
+                say(f"  newsletter edition show {chosen.name}")
 
 
 def _state(name: str) -> DeliveryState:

@@ -144,12 +144,12 @@ class _Play:
         people = sample_subscribers()
         with people.open("rb") as stream:
             file = ImportFile(stream=stream, name=people.name, source="sample data")
-            done = import_subscribers(application.unit, application.keyring, file, who=WHO, now=now)
+            result = import_subscribers(application.unit, application.keyring, file, who=WHO, now=now)
         tips = queue_tips(application.unit, sample_tips(), application.review(now), who=WHO)
         with application.unit.read() as tx:
             self.moods.choose(subscriber_list.find(tx, subscriber_list.Wanted()))
         kinds = _kinds([one.tip for one in tips])
-        say(f"   Imported {plural(done.rows, 'subscriber')} and {plural(len(tips), 'tip')}: {kinds}.")
+        say(f"   Imported {plural(result.rows, 'subscriber')} and {plural(len(tips), 'tip')}: {kinds}.")
         say("   What comes next:")
         self._show_queue()
 
@@ -206,22 +206,22 @@ class _Play:
         quiet = people == 1 or not sys.stdout.isatty()
         began = self.clock.monotonic()
         with self.application.right_to_send(), bar(people, quiet=quiet) as show:
-            done = send_until_idle(
+            result = send_until_idle(
                 self.application.sender(),
                 threading.Event(),
                 progress=lambda counts: show(counts.total() - counts[DeliveryState.QUEUED]),
             )
-        if done.trouble:
-            raise NewsletterError(done.trouble)
+        if result.trouble:
+            raise NewsletterError(result.trouble)
         return self.clock.monotonic() - began
 
     def _show_troubles(self) -> None:
         from newsletter.core.delivery import DeliveryState
         from newsletter.store import report
 
-        wanted = [state for state in DeliveryState if state is not DeliveryState.ACCEPTED]
+        states = [state for state in DeliveryState if state is not DeliveryState.ACCEPTED]
         with self.application.unit.read() as tx:
-            rows = list(report.rows(tx, states=wanted))
+            rows = list(report.rows(tx, states=states))
         for row in rows:
             say(f"   {row.email}: {row.state.value}")
             say(f"     the server said  {row.reply}")

@@ -57,15 +57,15 @@ def keygen(
     from newsletter.render.dkim import SigningKey
     from newsletter.settings.values import MailDomain, Selector
 
-    here = state(context)
-    name = _checked(TypeAdapter(Selector), "--selector", selector or _by_month(here.clock.now(), ed25519=ed25519))
-    signs = _checked(TypeAdapter(MailDomain), "--domain", domain) if domain else _domain(here)
-    path = out.absolute() if out else here.home / f"dkim-{name}.pem"
+    invocation = state(context)
+    name = _checked(TypeAdapter(Selector), "--selector", selector or _by_month(invocation.clock.now(), ed25519=ed25519))
+    signs = _checked(TypeAdapter(MailDomain), "--domain", domain) if domain else _domain(invocation)
+    path = out.absolute() if out else invocation.home / f"dkim-{name}.pem"
     key = dkim_key.make_ed25519() if ed25519 else dkim_key.make_rsa(int(bits.value))
     dkim_key.write_key(key, path)
-    shown = str(path.relative_to(here.home)) if path.is_relative_to(here.home) else str(path)
+    shown = str(path.relative_to(invocation.home)) if path.is_relative_to(invocation.home) else str(path)
     seal = SigningKey(domain=signs, selector=name, key=key)
-    settings = _settings(here, seal, shown, domain=domain and signs)
+    settings = _settings(invocation, seal, shown, domain=domain and signs)
     if as_json:
         print_json(_as_data(seal) | {"file": str(path), "settings": settings})
         return
@@ -118,24 +118,24 @@ def _as_data(seal: SigningKey) -> dict[str, object]:
     return {"algorithm": seal.key.algorithm, "name": seal.name, "value": text, "strings": strings(text)}
 
 
-def _settings(here: State, seal: SigningKey, path: str, *, domain: str) -> dict[str, str]:
+def _settings(invocation: State, seal: SigningKey, path: str, *, domain: str) -> dict[str, str]:
     """Return what is to be set, leaving out what is set already."""
     kind = "DKIM_ED25519" if seal.key.algorithm == "ed25519-sha256" else "DKIM"
-    found = {f"NEWSLETTER_{kind}_SELECTOR": seal.selector, f"NEWSLETTER_{kind}_KEY_FILE": path}
-    if domain and domain != _domain_set(here):
-        return {"NEWSLETTER_DKIM_DOMAIN": domain} | found
-    return found
+    values = {f"NEWSLETTER_{kind}_SELECTOR": seal.selector, f"NEWSLETTER_{kind}_KEY_FILE": path}
+    if domain and domain != _domain_set(invocation):
+        return {"NEWSLETTER_DKIM_DOMAIN": domain} | values
+    return values
 
 
-def _domain_set(here: State) -> str:
+def _domain_set(invocation: State) -> str:
     try:
-        return _domain(here)
+        return _domain(invocation)
     except InputError:
         return ""
 
 
-def _domain(here: State) -> str:
-    settings = here.settings
+def _domain(invocation: State) -> str:
+    settings = invocation.settings
     return settings.dkim_domain or settings.from_email.rpartition("@")[2]
 
 

@@ -26,14 +26,14 @@ _LEVEL = 4
 
 def doctor(context: typer.Context, *, as_json: Json = False) -> None:
     """Look at settings, database, mail server, dates, templates and stock; exit 1 if anything fails. Sends nothing."""
-    found = []
+    rows = []
     for finding in _examine(state(context)):
-        found.append(finding)
+        rows.append(finding)
         if not as_json:
             _show(finding)
-    counts = Counter(finding.level.value for finding in found)
+    counts = Counter(finding.level.value for finding in rows)
     if as_json:
-        lines = [{"level": one.level, "about": one.about, "text": one.text, "todo": one.todo} for one in found]
+        lines = [{"level": one.level, "about": one.about, "text": one.text, "todo": one.todo} for one in rows]
         print_json({"ok": not counts["fail"], "findings": lines})
     else:
         say()
@@ -42,23 +42,23 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _examine(here: State) -> Iterator[Finding]:
+def _examine(invocation: State) -> Iterator[Finding]:
     from newsletter.cli import examine
     from newsletter.cli.examine_database import database
     from newsletter.cli.examine_signing import signing
 
     # A folder that cannot be one is a slip of the hand, and no finding about an installation.
-    check_home(here.home)
+    check_home(invocation.home)
     try:
-        application = here.app
+        application = invocation.app
     except InputError as error:
-        if error.details or (here.home / ".env").exists():
+        if error.details or (invocation.home / ".env").exists():
             yield from examine.wrong_settings(error)
-        yield from examine.settings_file(here.home, wanted=True)
+        yield from examine.settings_file(invocation.home, required=True)
         return
-    yield from examine.settings(application, here.home)
+    yield from examine.settings(application, invocation.home)
     yield from examine.public_address(application)
-    yield from examine.folder(application, here.home)
+    yield from examine.folder(application, invocation.home)
     yield from database(application)
     yield from examine.dates(application)
     yield from examine.templates(application)

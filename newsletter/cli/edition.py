@@ -68,12 +68,14 @@ def list_editions(
         say("No edition has been sent yet. `newsletter queue` shows what is planned.")
         return
     # Most editions have nobody in most of these: a column of zeros tells nothing and takes the room of the title.
-    told = [one for one in _COUNTS if any(getattr(receipt, one) for _, receipt in receipts)]
+    count_names = [one for one in _COUNTS if any(getattr(receipt, one) for _, receipt in receipts)]
     kinds = ["kind"] if any(receipt.about for _, receipt in receipts) else []
-    counts = ("audience", "accepted", *told)
-    taken = sum(len(one) + GAP for one in ("2026-11-24.2", *(["replacement"] if kinds else []), "cancelled", *counts))
+    counts = ("audience", "accepted", *count_names)
+    names_width = sum(
+        len(one) + GAP for one in ("2026-11-24.2", *(["replacement"] if kinds else []), "cancelled", *counts)
+    )
     width = terminal_width()
-    if width is not None and width - taken < LEAST_TITLE:
+    if width is not None and width - names_width < LEAST_TITLE:
         # So many columns have no room: what became of people is told in words, which can be folded.
         counts = ("people",)
     table(
@@ -142,12 +144,12 @@ def show_waves(receipt: Receipt, zone: str, *, now: datetime) -> None:
     from newsletter.core.cadence import brief_instant
     from newsletter.core.wave import zone_of
 
-    def stands(one: WaveStanding) -> str:
-        if not one.waiting:
+    def stands(wave: WaveStanding) -> str:
+        if not wave.waiting:
             return "done"
         if receipt.status.value == "sending":
-            return f"{one.waiting:,} wait for their hour" if one.not_before > now else f"{one.waiting:,} to go"
-        return f"{one.waiting:,} wait; it is {receipt.status.value}"
+            return f"{wave.waiting:,} wait for their hour" if wave.not_before > now else f"{wave.waiting:,} to go"
+        return f"{wave.waiting:,} wait; it is {receipt.status.value}"
 
     rows = [
         [
@@ -176,9 +178,9 @@ def pause(context: typer.Context, date: Name, because: Because = "") -> None:
     """Send nothing more of an edition until it is resumed."""
     from newsletter.flows import hold
 
-    here = state(context)
-    edition = _find(here.app, date)
-    moved = hold.pause(here.app.unit, edition, who=here.who, why=because, now=here.app.clock.now())
+    invocation = state(context)
+    edition = _find(invocation.app, date)
+    moved = hold.pause(invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now())
     say(f"The edition of {edition.name} is {'paused now' if moved else 'paused already'}.")
 
 
@@ -187,11 +189,11 @@ def resume(context: typer.Context, date: Name) -> None:
     """Go on with a paused edition."""
     from newsletter.flows import hold
 
-    here = state(context)
-    edition = _find(here.app, date)
-    moved = hold.resume(here.app.unit, edition, who=here.who, now=here.app.clock.now())
+    invocation = state(context)
+    edition = _find(invocation.app, date)
+    moved = hold.resume(invocation.app.unit, edition, who=invocation.who, now=invocation.app.clock.now())
     say(f"The edition of {edition.name} {'goes on' if moved else 'was not paused; nothing was changed'}.")
-    _hint_service(here.app)
+    _hint_service(invocation.app)
 
 
 @app.command()
@@ -199,11 +201,11 @@ def cancel(context: typer.Context, date: Name, because: Because = "", yes: Yes =
     """Send nothing more of an edition, for good."""
     from newsletter.flows import hold
 
-    here = state(context)
-    edition = _find(here.app, date)
-    waiting = _receipt(here.app, edition).open
+    invocation = state(context)
+    edition = _find(invocation.app, date)
+    waiting = _receipt(invocation.app, edition).open
     confirm(f"Cancel {edition.name}? {plural(waiting, 'person', 'people')} will not get it.", yes=yes)
-    skipped = hold.cancel(here.app.unit, edition, who=here.who, why=because, now=here.app.clock.now())
+    skipped = hold.cancel(invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now())
     say(f"The edition of {edition.name} is cancelled: {plural(skipped, 'person does', 'people do')} not get it.")
 
 
@@ -218,17 +220,17 @@ def retry(
     from newsletter.core.delivery import DeliveryState
     from newsletter.flows import resolve as resolving
 
-    here = state(context)
-    edition = _find(here.app, date)
+    invocation = state(context)
+    edition = _find(invocation.app, date)
     states = tuple(
         one for one, asked in ((DeliveryState.EXPIRED, expired), (DeliveryState.REJECTED, rejected)) if asked
     )
-    count = resolving.retry(here.app.unit, edition, states, who=here.who, now=here.app.clock.now())
+    count = resolving.retry(invocation.app.unit, edition, states, who=invocation.who, now=invocation.app.clock.now())
     if not count:
         say(f"Nobody in the edition of {edition.name} is to be tried again; nothing was changed.")
         return
     say(f"{plural(count, 'person is', 'people are')} tried again in the edition of {edition.name}.")
-    _hint_service(here.app)
+    _hint_service(invocation.app)
 
 
 @app.command()
@@ -249,21 +251,23 @@ def resolve(
 
     if (resend, accepted, rejected).count(True) != 1:
         raise InputError("Say what to do about the uncertain: one of --resend, --accepted, --rejected.")
-    here = state(context)
-    edition = _find(here.app, date)
-    only = known(here.app.unit, subscriber).id if subscriber else None
-    now = here.app.clock.now()
+    invocation = state(context)
+    edition = _find(invocation.app, date)
+    only = known(invocation.app.unit, subscriber).id if subscriber else None
+    now = invocation.app.clock.now()
     if resend:
         confirm(f"Send {edition.name} again to those who may have it already?", yes=yes)
-        count = resolving.resend(here.app.unit, edition, only=only, who=here.who, now=now)
+        count = resolving.resend(invocation.app.unit, edition, only=only, who=invocation.who, now=now)
         if not count:
             say(_nobody_uncertain(edition))
             return
         say(f"{plural(count, 'person gets', 'people get')} the edition of {edition.name} again.")
-        _hint_service(here.app)
+        _hint_service(invocation.app)
         return
     to = DeliveryState.ACCEPTED if accepted else DeliveryState.REJECTED
-    count = resolving.settle_uncertain(here.app.unit, edition, to, only=only, because=because, who=here.who, now=now)
+    count = resolving.settle_uncertain(
+        invocation.app.unit, edition, to, only=only, because=because, who=invocation.who, now=now
+    )
     if not count:
         say(_nobody_uncertain(edition))
         return

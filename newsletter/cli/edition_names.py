@@ -28,11 +28,11 @@ def find_edition(tx: Tx, name: str) -> Edition:
     if name == "next":
         raise InputError("The next edition is not frozen yet; `newsletter queue` shows what it will be.")
     on, number = parse_name(name)
-    found = editions.by_date(tx, on, number)
-    if found is None:
+    edition = editions.by_date(tx, on, number)
+    if edition is None:
         known = ", ".join(one.name for one in newest) or "none yet"
         raise InputError(f"There is no edition of {name}. The latest: {known}.")
-    return found
+    return edition
 
 
 def parse_name(name: str) -> tuple[date, int]:

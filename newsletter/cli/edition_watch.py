@@ -256,9 +256,9 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
     for relay in look.relays:
         style = "yellow" if relay.trouble or relay.again_at else ""
         facts.add_row("mail server", Text(one_line(f"{relay.name}: {relay.words(zone, look.at)}"), style=style))
-    for one in look.workers:
-        style = "red" if one.silent(look.at) else ""
-        facts.add_row("worker", Text(one_line(f"{one.name}: {one.words(look.at)}"), style=style))
+    for worker in look.workers:
+        style = "red" if worker.silent(look.at) else ""
+        facts.add_row("worker", Text(one_line(f"{worker.name}: {worker.words(look.at)}"), style=style))
     for line in waits(look, zone):
         facts.add_row("waiting", Text(line))
     if look.status_why:

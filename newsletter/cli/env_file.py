@@ -27,8 +27,8 @@ def env_text(values: Mapping[str, str]) -> str:
     """Return the whole file; a required setting without a value is left open, and `newsletter doctor` names it."""
     text = _HEAD + "".join(f"\n{_entry(setting, values.get(setting.name, ''))}\n" for setting in settings_help())
     # Read back before anything is written: a value that would come out changed must not get in.
-    found = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    changed = [name for name, value in values.items() if found.get(name) != value]
+    parsed = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    changed = [name for name, value in values.items() if parsed.get(name) != value]
     if changed:
         raise InputError(f"{changed[0]} cannot be written into a .env; set it in the environment instead.")
     return text

@@ -40,13 +40,13 @@ RESERVED = ("example.com", "example.net", "example.org", "example", "invalid", "
 """Names that belong to nobody (RFC 2606)."""
 
 
-def settings_file(home: Path, *, wanted: bool = False) -> Iterator[Finding]:
+def settings_file(home: Path, *, required: bool = False) -> Iterator[Finding]:
     """Look at who can read the `.env`, and whether there is one; a container may do without."""
     env_file = home / ".env"
     try:
         mode = env_file.stat().st_mode
     except OSError:
-        if wanted:
+        if required:
             yield fail("settings file", f"there is no {env_file}", "newsletter init")
         else:
             yield ok("settings file", f"there is no {env_file}; all settings come from the environment")
@@ -58,16 +58,16 @@ def settings_file(home: Path, *, wanted: bool = False) -> Iterator[Finding]:
 
 def settings(application: Application, home: Path) -> Iterator[Finding]:
     """Say what kind of settings were read; that they are right was found out by reading them."""
-    given = application.settings
-    yield ok("settings", f"all right: “{given.name}”, from {given.from_email}")
-    key = given.secret_key.get_secret_value()
-    old = f", and {plural(len(given.secret_keys_old), 'older one')}" if given.secret_keys_old else ""
+    configured = application.settings
+    yield ok("settings", f"all right: “{configured.name}”, from {configured.from_email}")
+    key = configured.secret_key.get_secret_value()
+    old = f", and {plural(len(configured.secret_keys_old), 'older one')}" if configured.secret_keys_old else ""
     yield ok("secret key", f"{len(key)} characters, fingerprint {key_fingerprint(key)}{old}")
-    domain = given.from_email.rpartition("@")[2]
+    domain = configured.from_email.rpartition("@")[2]
     if _reserved(domain):
         todo = "set NEWSLETTER_FROM to an address of your own domain"
         yield warn("from address", f"{domain} is a name for examples; no server will take mail from it", todo)
-    if not (given.admin_emails or given.alert_command):
+    if not (configured.admin_emails or configured.alert_command):
         todo = "set NEWSLETTER_ADMIN_EMAILS or NEWSLETTER_ALERT_COMMAND"
         yield warn("alerts", "nobody is told when something goes wrong", todo)
     yield from settings_file(home)
@@ -146,15 +146,15 @@ def dates(application: Application) -> Iterator[Finding]:
     yield ok("time", f"it is {describe_instant(now, cadence.zone)}")
     for slot in next_slots(cadence, now, SLOTS_SHOWN):
         machine = slot.at_home.astimezone()
-        here = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
+        local_time = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
         own = "; readers elsewhere get it at this time of their own zone" if cadence.locally else ""
-        yield ok("slot", f"{describe_instant(slot.at_home, cadence.zone)}; {here}{own}")
+        yield ok("slot", f"{describe_instant(slot.at_home, cadence.zone)}; {local_time}{own}")
 
 
 def templates(application: Application) -> Iterator[Finding]:
     """Render a sample tip and pass it through every gate, with the operator's own templates."""
     own = application.settings.templates_dir
-    which = f"with your templates in {own}" if own else "with the shipped templates"
+    prefix = f"with your templates in {own}" if own else "with the shipped templates"
     sample = sample_tips()
     if not sample:
         yield fail("templates", "the sample tips are missing", "install the program again")
@@ -164,11 +164,11 @@ def templates(application: Application) -> Iterator[Finding]:
     try:
         compile_tip(application.render_context, draft, on=on)
     except InputError as error:
-        yield fail("templates", f"a sample tip cannot be rendered {which}: {error}", "correct the template it names")
+        yield fail("templates", f"a sample tip cannot be rendered {prefix}: {error}", "correct the template it names")
     except NewsletterError as error:
-        yield fail("templates", f"a sample tip cannot be rendered {which}: {error}")
+        yield fail("templates", f"a sample tip cannot be rendered {prefix}: {error}")
     else:
-        yield ok("templates", f"a sample tip renders {which} and passes every check")
+        yield ok("templates", f"a sample tip renders {prefix} and passes every check")
 
 
 def wrong_settings(error: InputError) -> Iterator[Finding]:

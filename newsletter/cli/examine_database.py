@@ -47,14 +47,14 @@ def database(application: Application) -> Iterator[Finding]:
     try:
         # Not `application.unit`, which takes over a changed key: whoever looks changes nothing.
         with open_unit(application.engine).read() as tx:
-            made = installations.find(tx)
-            if made is None:
+            installation = installations.find(tx)
+            if installation is None:
                 yield fail("database", f"{where} was never finished", "newsletter init")
                 return
             yield ok("database", f"{where} answers; version {HEAD}")
-            yield from _key(application, made)
-            yield from _clock(application, made)
-            yield from journals(application, made)
+            yield from _key(application, installation)
+            yield from _clock(application, installation)
+            yield from journals(application, installation)
             yield from _people(tx)
             yield from _zones(application, tx)
             yield from _stock(application, tx)
@@ -65,20 +65,20 @@ def database(application: Application) -> Iterator[Finding]:
         yield fail("database", str(error))
 
 
-def _key(application: Application, made: Installation) -> Iterator[Finding]:
-    standing = key_standing(made.key_fingerprint, application.keyring)
+def _key(application: Application, installation: Installation) -> Iterator[Finding]:
+    standing = key_standing(installation.key_fingerprint, application.keyring)
     if standing is KeyStanding.UNKNOWN:
-        yield fail("secret key", unknown_key(made.key_fingerprint, application.keyring))
+        yield fail("secret key", unknown_key(installation.key_fingerprint, application.keyring))
     elif standing is KeyStanding.CHANGED:
-        yield ok("secret key", f"changed: the former one, {made.key_fingerprint}, stays valid for old links")
+        yield ok("secret key", f"changed: the former one, {installation.key_fingerprint}, stays valid for old links")
     else:
         yield ok("secret key", "the database was made with it")
 
 
-def _clock(application: Application, made: Installation) -> Iterator[Finding]:
+def _clock(application: Application, installation: Installation) -> Iterator[Finding]:
     now = application.clock.now()
-    if now < made.created_at:
-        ahead = describe_span(made.created_at - now)
+    if now < installation.created_at:
+        ahead = describe_span(installation.created_at - now)
         yield fail("time", f"this machine's clock is {ahead} behind the birth of the database", "set the clock")
 
 
@@ -91,22 +91,26 @@ def _people(tx: Tx) -> Iterator[Finding]:
 
 
 def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
-    now, wanted = application.clock.now(), application.settings.low_stock_weeks
-    plan = look_ahead(tx, application.plan_rules, weeks=wanted + FURTHER, now=now)
+    now, low_stock_weeks = application.clock.now(), application.settings.low_stock_weeks
+    plan = look_ahead(tx, application.plan_rules, weeks=low_stock_weeks + FURTHER, now=now)
     every = tips.all_tips(tx)
     approved = sum(tip.status is TipStatus.APPROVED for tip in every)
     drafts = sum(tip.status is TipStatus.DRAFT for tip in every)
     waiting = f", {plural(drafts, 'draft')}" if drafts else ""
-    said = f"{plural(approved, 'approved tip')}{waiting}"
+    text = f"{plural(approved, 'approved tip')}{waiting}"
     if plan.stock == 0:
-        yield warn("tips", f"{said}: none for the next slot", "newsletter tip import FOLDER, or tip approve SLUG")
-    elif plan.stock < wanted:
+        yield warn("tips", f"{text}: none for the next slot", "newsletter tip import FOLDER, or tip approve SLUG")
+    elif plan.stock < low_stock_weeks:
         todo = "newsletter tip add FILE, or tip approve SLUG"
-        yield warn("tips", f"{said}: enough for {plural(plan.stock, 'week')}, wanted are {wanted}", todo)
+        yield warn("tips", f"{text}: enough for {plural(plan.stock, 'week')}, wanted are {low_stock_weeks}", todo)
     else:
-        yield ok("tips", f"{said}: enough for {plural(plan.stock, 'week')}, or more")
-    for one in plan.stranded:
-        yield warn("tips", f"“{one.tip.title}” will not go out: {one.why}", f"newsletter tip unpin {one.tip.slug}")
+        yield ok("tips", f"{text}: enough for {plural(plan.stock, 'week')}, or more")
+    for stranded_tip in plan.stranded:
+        yield warn(
+            "tips",
+            f"“{stranded_tip.tip.title}” will not go out: {stranded_tip.why}",
+            f"newsletter tip unpin {stranded_tip.tip.slug}",
+        )
     coming = next((choice for choice in plan.choices if choice.tip is not None), None)
     if coming is None or coming.tip is None:
         return
@@ -124,10 +128,10 @@ def _zones(application: Application, tx: Tx) -> Iterator[Finding]:
     """Tell how many readers can be sent to at their own hour, where that is asked for."""
     if not application.cadence.locally:
         return
-    found = reader_zones(tx)
-    everybody = sum(one.people for one in found)
-    without = sum(one.people for one in found if not is_zone(one.zone))
-    places = sum(is_zone(one.zone) for one in found)
+    zones = reader_zones(tx)
+    everybody = sum(one.people for one in zones)
+    without = sum(one.people for one in zones if not is_zone(one.zone))
+    places = sum(is_zone(one.zone) for one in zones)
     if not everybody:
         return
     known = f"{plural(everybody - without, 'reader lives', 'readers live')} in {plural(places, 'time zone')}"
@@ -156,12 +160,12 @@ def _life(application: Application, tx: Tx) -> Iterator[Finding]:
             yield warn(name, f"no sign of life since {describe_instant(at, zone)} ({work})", "newsletter run")
         else:
             yield ok(name, f"alive: process {process}")
-    for one in at_work(tx, now):
-        if not one.alive:
-            silence = describe_span(one.silent_for)
-            yield warn("sender", f"{one.name} fell silent {silence} ago without an end; others go on with its work")
-        elif one.name != beats.get("sender", (now, ""))[1]:
-            yield ok("sender", f"alive, too: process {one.name}")
+    for worker in at_work(tx, now):
+        if not worker.alive:
+            silence = describe_span(worker.silent_for)
+            yield warn("sender", f"{worker.name} fell silent {silence} ago without an end; others go on with its work")
+        elif worker.name != beats.get("sender", (now, ""))[1]:
+            yield ok("sender", f"alive, too: process {worker.name}")
 
 
 def _queue(tx: Tx) -> Iterator[Finding]:
@@ -175,5 +179,5 @@ def _queue(tx: Tx) -> Iterator[Finding]:
 
 
 def _alerts(tx: Tx) -> Iterator[Finding]:
-    for one in alerts.open_alerts(tx):
-        yield warn("alert", one.message)
+    for alert in alerts.open_alerts(tx):
+        yield warn("alert", alert.message)

@@ -45,29 +45,29 @@ def replace(
     """Stop a wrong tip on its way, and send another one to those whom it did not reach."""
     from newsletter.flows.replace_edition import plan_replacement, replace_edition
 
-    here = _ready(context)
-    wrong, right = _meant(here, date, tip)
-    now = here.app.clock.now()
-    with here.app.unit.read() as tx:
+    invocation = _ready(context)
+    wrong, right = _meant(invocation, date, tip)
+    now = invocation.app.clock.now()
+    with invocation.app.unit.read() as tx:
         outlook = plan_replacement(tx, wrong.id, right, now=now)
     if outlook.known is None:
         people = plural(outlook.people, "person", "people")
         confirm(f"Stop “{wrong.title}” and send “{right.title}” to the {people} whom it has not reached?", yes=yes)
-    done = replace_edition(
-        here.app.unit,
-        here.app.render_context,
+    result = replace_edition(
+        invocation.app.unit,
+        invocation.app.render_context,
         wrong,
         right,
-        who=here.who,
+        who=invocation.who,
         why=one_line(because),
-        now=here.app.clock.now(),
+        now=invocation.app.clock.now(),
     )
-    _tell(done, quiet=as_json)
-    if done.drafted and not as_json:
+    _tell(result, quiet=as_json)
+    if result.drafted and not as_json:
         say(f"Nobody got “{wrong.title}”. It is a draft again: `newsletter tip approve {wrong.tip_slug}` queues it.")
-    elif done.new and not as_json:
-        _hint_correction(here, outlook)
-    work(here.app, done.edition, as_json=as_json)
+    elif result.new and not as_json:
+        _hint_correction(invocation, outlook)
+    work(invocation.app, result.edition, as_json=as_json)
 
 
 def correct(
@@ -76,42 +76,42 @@ def correct(
     """Mail a correction to those who got an edition, and to nobody else. Asks twice."""
     from newsletter.flows.correct_edition import correct_edition, plan_correction
 
-    here = _ready(context)
-    wrong, right = _meant(here, date, tip)
-    with here.app.unit.read() as tx:
-        outlook = plan_correction(tx, wrong.id, right, now=here.app.clock.now())
+    invocation = _ready(context)
+    wrong, right = _meant(invocation, date, tip)
+    with invocation.app.unit.read() as tx:
+        outlook = plan_correction(tx, wrong.id, right, now=invocation.app.clock.now())
     if outlook.known is None:
-        _ask_twice(here, outlook, right, sure=yes)
-    done = correct_edition(
-        here.app.unit,
-        here.app.render_context,
+        _ask_twice(invocation, outlook, right, sure=yes)
+    result = correct_edition(
+        invocation.app.unit,
+        invocation.app.render_context,
         wrong,
         right,
-        who=here.who,
+        who=invocation.who,
         why=one_line(because),
-        now=here.app.clock.now(),
+        now=invocation.app.clock.now(),
     )
-    _tell(done, quiet=as_json)
-    work(here.app, done.edition, as_json=as_json)
+    _tell(result, quiet=as_json)
+    work(invocation.app, result.edition, as_json=as_json)
 
 
 def _ready(context: typer.Context) -> State:
-    here = state(context)
-    held = here.app.held()
+    invocation = state(context)
+    held = invocation.app.held()
     if held:
         raise Stop(held)
-    return here
+    return invocation
 
 
-def _meant(here: State, date: str, tip: str) -> tuple[Edition, Tip]:
+def _meant(invocation: State, date: str, tip: str) -> tuple[Edition, Tip]:
     from newsletter.cli.tip_names import find_tip
 
-    with here.app.unit.read() as tx:
+    with invocation.app.unit.read() as tx:
         edition = find_edition(tx, date)
-    return edition, find_tip(here.app.unit, tip)
+    return edition, find_tip(invocation.app.unit, tip)
 
 
-def _ask_twice(here: State, outlook: Outlook, tip: Tip, *, sure: int) -> None:
+def _ask_twice(invocation: State, outlook: Outlook, tip: Tip, *, sure: int) -> None:
     """Ask two different questions: a habit answers the first one, only a look at the numbers the second."""
     from newsletter.core.cadence import describe_span
 
@@ -119,33 +119,33 @@ def _ask_twice(here: State, outlook: Outlook, tip: Tip, *, sure: int) -> None:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("A correction is asked about twice, which needs a terminal; give --yes twice instead.")
-    of, people = outlook.of, plural(outlook.people, "person", "people")
+    edition, people = outlook.of, plural(outlook.people, "person", "people")
     if not sure:
-        age = describe_span(here.app.clock.now() - of.started_at)
-        confirm(f"Mail “{tip.title}” to the {people} who got “{of.title}”, begun {age} ago?", yes=False)
+        age = describe_span(invocation.app.clock.now() - edition.started_at)
+        confirm(f"Mail “{tip.title}” to the {people} who got “{edition.title}”, begun {age} ago?", yes=False)
     say("It is a further mail to people who expect one a week, and it cannot be called back.")
     answer = typer.prompt("How many people is it for? Type the number to send it").replace(",", "").strip()
     if answer != str(outlook.people):
         raise InputError(f"It is for {people}, and you typed {answer!r}. Nothing was done.")
 
 
-def _tell(done: FollowUp, *, quiet: bool) -> None:
+def _tell(follow_up: FollowUp, *, quiet: bool) -> None:
     if quiet:
         return
-    made = done.edition
-    if not done.new:
-        say(f"{made.name} was opened for that already; nothing is opened again.")
+    replacement = follow_up.edition
+    if not follow_up.new:
+        say(f"{replacement.name} was opened for that already; nothing is opened again.")
         return
-    people = plural(made.audience, "person", "people")
-    say(f"{made.name} {made.why}: “{made.title}” goes to {people}.")
-    if done.unpinned is not None:
-        say(f"It was pinned to {done.unpinned}; that date takes its tip from the queue now.")
+    people = plural(replacement.audience, "person", "people")
+    say(f"{replacement.name} {replacement.why}: “{replacement.title}” goes to {people}.")
+    if follow_up.unpinned is not None:
+        say(f"It was pinned to {follow_up.unpinned}; that date takes its tip from the queue now.")
 
 
-def _hint_correction(here: State, outlook: Outlook) -> None:
+def _hint_correction(invocation: State, outlook: Outlook) -> None:
     from newsletter.store import report
 
-    with here.app.unit.read() as tx:
+    with invocation.app.unit.read() as tx:
         receipt = report.receipt(tx, outlook.of)
     if not (receipt.accepted or receipt.uncertain or receipt.open):
         # Tried, and taken from nobody.

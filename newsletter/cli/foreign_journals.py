@@ -13,16 +13,18 @@ from newsletter.store.installation import Installation
 from newsletter.wiring import Application
 
 
-def list_foreign_journals(application: Application, made: Installation) -> list[str]:
+def list_foreign_journals(application: Application, installation: Installation) -> list[str]:
     """Return a sentence for each."""
     folder = application.settings.journal_dir
-    return [f"The journal {one.path} is left over: {one.why}." for one in foreign_journals(folder, made.identity)]
+    return [
+        f"The journal {one.path} is left over: {one.why}." for one in foreign_journals(folder, installation.identity)
+    ]
 
 
-def journals(application: Application, made: Installation) -> Iterator[Finding]:
+def journals(application: Application, installation: Installation) -> Iterator[Finding]:
     """Look into the folder of the journals."""
-    said = list_foreign_journals(application, made)
-    for one in said:
-        yield warn("journal", one)
-    if not said:
+    warnings = list_foreign_journals(application, installation)
+    for warning in warnings:
+        yield warn("journal", warning)
+    if not warnings:
         yield ok("journal", f"nothing strange is left in {application.settings.journal_dir}")

@@ -47,7 +47,7 @@ def init(
     smtp_username: Annotated[str, typer.Option(metavar="LOGIN", help="Its login; the password is asked for.")] = "",
 ) -> None:
     """Make a new installation: its .env, with a fresh secret key, and its database. Overwrites nothing."""
-    given = {
+    settings = {
         "NEWSLETTER_NAME": name,
         "NEWSLETTER_FROM": from_email,
         "NEWSLETTER_POSTAL_ADDRESS": postal_address,
@@ -61,11 +61,11 @@ def init(
         "NEWSLETTER_SMTP_USERNAME": smtp_username,
     }
     known = state(context)
-    here = State(home=folder.absolute() if folder else known.home, environ=known.environ)
-    check_home(here.home)
+    invocation = State(home=folder.absolute() if folder else known.home, environ=known.environ)
+    check_home(invocation.home)
     # What is made here holds addresses and keys: nobody but its owner gets to read it.
     os.umask(0o077)
-    _Setup(here, {key: value.strip() for key, value in given.items() if value.strip()}).run()
+    _Setup(invocation, {key: value.strip() for key, value in settings.items() if value.strip()}).run()
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class _Setup:
         environ, home = self.here.environ, self.here.home
         answers = first_answers(self.given, environ, home)
         if at_terminal():
-            answers = interview(answers, given={*self.given, *environ}, home=home)
+            answers = interview(answers, answered={*self.given, *environ}, home=home)
         own_key = not {SECRET_KEY, f"{SECRET_KEY}_FILE"} & environ.keys()
         if own_key:
             answers[SECRET_KEY] = secrets.token_urlsafe(32)
@@ -128,10 +128,10 @@ class _Setup:
         from newsletter.wiring import build
 
         application = build(self._settings(self.here.environ), clock=self.here.clock)
-        done = set_up(application.engine, application.keyring, who=self.here.who, now=application.clock.now())
+        result = set_up(application.engine, application.keyring, who=self.here.who, now=application.clock.now())
         where = sqlite_path(application.engine) or "PostgreSQL"
-        if done.new:
-            say(f"Created the database, {where} (version {done.revision}).")
+        if result.new:
+            say(f"Created the database, {where} (version {result.revision}).")
         else:
             say(f"The database, {where}, stands already; it was not touched.")
 

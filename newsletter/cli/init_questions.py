@@ -59,7 +59,7 @@ def at_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def first_answers(given: Mapping[str, str], environ: Mapping[str, str], home: Path) -> dict[str, str]:
+def first_answers(values: Mapping[str, str], environ: Mapping[str, str], home: Path) -> dict[str, str]:
     """Return what is known without asking: options, then the environment, then this machine's zone.
 
     Raises `InputError` when an option cannot be used. A secret of the environment stays there: whoever keeps it out of
@@ -67,8 +67,8 @@ def first_answers(given: Mapping[str, str], environ: Mapping[str, str], home: Pa
     """
     secret = {setting_name(key) for key in SECRETS} | {setting_name(key) + FILE_SUFFIX for key in SECRETS}
     names = {setting.name for setting in settings_help()} - secret
-    answers = {name: environ[name].strip() for name in names if environ.get(name, "").strip()} | dict(given)
-    faults = [fault for name in given for fault in faults_of(answers, home, about=name)]
+    answers = {name: environ[name].strip() for name in names if environ.get(name, "").strip()} | dict(values)
+    faults = [fault for name in values for fault in faults_of(answers, home, about=name)]
     if faults:
         raise InputError("Nothing was written.", details=tuple(faults))
     if ZONE not in answers and (zone := machine_zone(environ)):
@@ -76,12 +76,12 @@ def first_answers(given: Mapping[str, str], environ: Mapping[str, str], home: Pa
     return answers
 
 
-def interview(answers: dict[str, str], *, given: AbstractSet[str], home: Path) -> dict[str, str]:
+def interview(answers: dict[str, str], *, answered: AbstractSet[str], home: Path) -> dict[str, str]:
     """Ask for everything that is not given by an option or the environment, proposing what is known."""
     settings = {setting.name: setting for setting in settings_help()}
     say(f"A new newsletter in {home}. Enter takes the proposal in brackets; all of it can be changed later.")
     for question in _QUESTIONS:
-        if given & {question.setting, question.setting + FILE_SUFFIX}:
+        if answered & {question.setting, question.setting + FILE_SUFFIX}:
             continue
         if question.setting == PASSWORD and LOGIN not in answers:
             continue

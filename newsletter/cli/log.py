@@ -34,8 +34,8 @@ def log(
     app = state(context).app
     thing = _thing(app, about.strip())
     with app.unit.read() as tx:
-        found = list(logs.latest(tx, count=limit + 1, containing="" if thing else about.strip(), about=thing))
-    shown = found[:limit][::-1]
+        entries = list(logs.latest(tx, count=limit + 1, containing="" if thing else about.strip(), about=thing))
+    shown = entries[:limit][::-1]
     addresses = _addresses(app, shown)
     if as_json:
         print_json([_as_data(one, addresses) for one in shown])
@@ -44,7 +44,7 @@ def log(
         say(f"Nothing was changed that names {about!r}." if about else "Nothing has been changed yet.")
         return
     _print(app, shown, addresses)
-    if len(found) > limit:
+    if len(entries) > limit:
         say()
         say(f"There is more before that; --limit {limit * 10} shows it.")
 
@@ -63,24 +63,24 @@ def _addresses(app: Application, shown: Sequence[Entry]) -> Mapping[str, str]:
     from newsletter.core.subscriber import SubscriberId
     from newsletter.store import subscriber as subscribers
 
-    found = {}
+    addresses = {}
     with app.unit.read() as tx:
         for name in {one.about for one in shown}:
             match = _PERSON.fullmatch(name)
             person = subscribers.by_id(tx, SubscriberId(int(match[1]))) if match else None
             if person is not None:
-                found[name] = person.email
-    return found
+                addresses[name] = person.email
+    return addresses
 
 
-def _as_data(one: Entry, addresses: Mapping[str, str]) -> dict[str, object]:
+def _as_data(entry: Entry, addresses: Mapping[str, str]) -> dict[str, object]:
     return {
-        "at": one.at.isoformat(),
-        "who": one.who,
-        "what": one.what,
-        "about": one.about,
-        "email": addresses.get(one.about),
-        "why": one.why,
+        "at": entry.at.isoformat(),
+        "who": entry.who,
+        "what": entry.what,
+        "about": entry.about,
+        "email": addresses.get(entry.about),
+        "why": entry.why,
     }
 
 

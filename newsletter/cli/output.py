@@ -135,8 +135,8 @@ def one_line(text: str) -> str:
 
 def sentence(message: str) -> str:
     """Return the message of an error as a sentence that can stand alone; as it is made it may be part of another."""
-    first = message.split(" ", 1)[0]
-    if _WORD.fullmatch(first):
+    first_word = message.split(" ", 1)[0]
+    if _WORD.fullmatch(first_word):
         message = message[0].upper() + message[1:]
     return message if message.endswith((".", "!", "?", ":")) else f"{message}."
 
@@ -149,6 +149,6 @@ def confirm(question: str, *, yes: bool) -> None:
         raise InputError("Nothing was done.")
 
 
-def plural(count: int, one: str, many: str = "") -> str:
+def plural(count: int, singular: str, many: str = "") -> str:
     """Return `1 tip` or `1,204 tips`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {singular if count == 1 else many or singular + 's'}"

@@ -28,16 +28,16 @@ def look_at(path: Path) -> os.stat_result | None:
 
 def is_folder(path: Path) -> bool:
     """Tell whether a folder stands at a path."""
-    found = look_at(path)
-    return found is not None and stat.S_ISDIR(found.st_mode)
+    kind = look_at(path)
+    return kind is not None and stat.S_ISDIR(kind.st_mode)
 
 
 def check_home(path: Path) -> None:
     """Raise `InputError` for a path that cannot be the folder of a newsletter; it may still be made."""
-    found = look_at(path)
-    if found is None:
+    kind = look_at(path)
+    if kind is None:
         return
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(kind.st_mode):
         raise InputError(f"{path} is a file; name the folder of the newsletter, or a new one")
     if not os.access(path, os.X_OK):
         raise InputError(f"{path} may not be entered by this user; check who owns it, or name another folder")

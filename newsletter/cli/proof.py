@@ -39,10 +39,10 @@ def proof(
     if not people:
         raise InputError("Say who shall get the proof: --to EMAIL, or set NEWSLETTER_ADMIN_EMAILS.")
     now = application.clock.now()
-    made = _make(application, date)
+    target = _make(application, date)
     key = NoticeKey(kind=NoticeKind.PROOF, about=date, variant="by hand")
     messages = {
-        email: proof_for(application.unit, application.notice_context, made, email, key, now=now) for email in people
+        email: proof_for(application.unit, application.notice_context, target, email, key, now=now) for email in people
     }
     sender = NoticeSender.beside(application.sender())
     refused = []
@@ -52,7 +52,7 @@ def proof(
         except NewsletterError as error:
             refused.append(str(error))
         else:
-            say(f"Sent to {email}: {made.letter.heading}.")
+            say(f"Sent to {email}: {target.letter.heading}.")
     if refused:
         raise NewsletterError(refused[0], details=tuple(refused[1:]))
 

@@ -47,16 +47,16 @@ def queue(
         with app.unit.read() as tx:
             say(f"Begun early, and no longer ahead: {'; '.join(_gone(tx, ahead))}.")
     if ahead.due is not None:
-        has_tip = any(one.slot.date == ahead.due.date and one.tip is not None for one in ahead.choices)
-        wanted = "the service runs" if has_tip else "it has a tip and the service runs"
-        say(f"The date of {ahead.due.date} is due: it goes out as soon as {wanted}.")
+        has_tip = any(tip.slot.date == ahead.due.date and tip.tip is not None for tip in ahead.choices)
+        condition = "the service runs" if has_tip else "it has a tip and the service runs"
+        say(f"The date of {ahead.due.date} is due: it goes out as soon as {condition}.")
     if ahead.takes is not None:
         people = plural(ahead.audience, "person", "people")
         say(f"An edition for {people} takes about {_span(ahead.takes)} at the present rate.")
     for warning in ahead.warnings:
         say(f"Warning: {warning}")
-    for one in ahead.stranded:
-        say(f"Stranded: {one.tip.slug!r} will not go out, {one.why}; pin it to another date, unpin it, or retire it.")
+    for tip in ahead.stranded:
+        say(f"Stranded: {tip.tip.slug!r} will not go out, {tip.why}; pin it to another date, unpin it, or retire it.")
 
 
 def _gone(tx: Tx, ahead: Outlook) -> Iterator[str]:

@@ -43,20 +43,20 @@ def send(
     """Freeze and send an edition in the foreground, beside or instead of the service."""
     from newsletter.flows.send_now import Plan
 
-    here = state(context)
-    held = here.app.held()
+    invocation = state(context)
+    held = invocation.app.held()
     if held:
         raise Stop(held)
-    edition = _decide(here.app, date, early=now)
+    edition = _decide(invocation.app, date, early=now)
     if isinstance(edition, Plan):
-        if not _ask(here, edition, dry_run=dry_run, yes=yes, as_json=as_json):
+        if not _ask(invocation, edition, dry_run=dry_run, yes=yes, as_json=as_json):
             return
         # Whatever happens meanwhile, this date is sent and no other; should it have an edition by now, that one is.
-        edition = _freeze(here, edition.slot)
+        edition = _freeze(invocation, edition.slot)
     elif dry_run:
-        _tell_begun(here.app, edition, as_json=as_json)
+        _tell_begun(invocation.app, edition, as_json=as_json)
         return
-    work(here.app, edition, as_json=as_json)
+    work(invocation.app, edition, as_json=as_json)
 
 
 def _tell_begun(application: Application, edition: Edition, *, as_json: bool) -> None:
@@ -128,12 +128,12 @@ def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool,
     return slot
 
 
-def _ask(here: State, planned: Plan, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
+def _ask(invocation: State, planned: Plan, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
     """Tell what will go out and ask; False ends the command."""
     from newsletter.core.cadence import describe_date, local
     from newsletter.flows.freeze import new_nonce, render
 
-    application = here.app
+    application = invocation.app
     slot = planned.slot
     if planned.choice.tip is None:
         raise NewsletterError(f"Nothing can be sent for {slot.date}: {planned.choice.why}.")
@@ -178,10 +178,12 @@ def _say_if_recent(application: Application) -> None:
         warn(f"The edition of {last.name}, “{last.title}”, began {describe_span(age)} ago.")
 
 
-def _freeze(here: State, slot: Slot) -> Edition:
+def _freeze(invocation: State, slot: Slot) -> Edition:
     from newsletter.flows.freeze import freeze
 
-    frozen = freeze(here.app.unit, here.app.render_context, slot, who=here.who, now=here.app.clock.now())
+    frozen = freeze(
+        invocation.app.unit, invocation.app.render_context, slot, who=invocation.who, now=invocation.app.clock.now()
+    )
     if frozen.edition is None:
         raise NewsletterError(f"Nothing was sent for {slot.date}: {frozen.empty}.")
     return frozen.edition
@@ -191,13 +193,13 @@ def work(application: Application, edition: Edition, *, as_json: bool) -> None:
     """Send until nothing is due, then report; raise what needs a person."""
     from newsletter.core.edition import EditionStatus
 
-    done: PassResult | None = None
+    result: PassResult | None = None
     was_sending = edition.status is EditionStatus.SENDING
     if edition.status not in {EditionStatus.FINISHED, EditionStatus.CANCELLED}:
-        done = _send_or_watch(application, edition, quiet=as_json)
+        result = _send_or_watch(application, edition, quiet=as_json)
     elif not as_json:
-        said = "was sent already" if edition.status is EditionStatus.FINISHED else "was cancelled"
-        say(f"The edition of {edition.name} {said}; nothing is sent again.")
+        text = "was sent already" if edition.status is EditionStatus.FINISHED else "was cancelled"
+        say(f"The edition of {edition.name} {text}; nothing is sent again.")
         say()
     edition, receipt = _look(application, edition)
     # Who pauses an edition while it is sent here has decided; who asks for one that stands paused got nothing done.
@@ -207,8 +209,8 @@ def work(application: Application, edition: Edition, *, as_json: bool) -> None:
     else:
         show_receipt(application, edition, receipt)
         if not stuck:
-            _what_waits(application, edition, receipt, quota=done.wait if done else 0.0)
-    _complain(edition, receipt, done, stuck=stuck)
+            _what_waits(application, edition, receipt, quota=result.wait if result else 0.0)
+    _complain(edition, receipt, result, stuck=stuck)
 
 
 def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -> PassResult | None:
@@ -227,11 +229,11 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
                     continue
                 if not quiet:
                     held.enter_context(watching(application, edition, show))
-                done = send_until_idle(application.sender(), stop, tell=application.tell)
-            if not done.trouble and not stop.is_set() and _look(application, edition)[1].sending:
+                result = send_until_idle(application.sender(), stop, tell=application.tell)
+            if not result.trouble and not stop.is_set() and _look(application, edition)[1].sending:
                 # Another worker has the rest in hand.
                 watch_until_quiet(application, edition, stop, show)
-            return done
+            return result
 
 
 def _look(application: Application, edition: Edition) -> tuple[Edition, Receipt]:
@@ -276,7 +278,7 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
         say(f"{receipt.open:,} still waiting{until}; {service}.")
 
 
-def _complain(edition: Edition, receipt: Receipt, done: PassResult | None, *, stuck: bool) -> None:
+def _complain(edition: Edition, receipt: Receipt, result: PassResult | None, *, stuck: bool) -> None:
     if not receipt.balances:
         raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
     if stuck:
@@ -286,13 +288,13 @@ def _complain(edition: Edition, receipt: Receipt, done: PassResult | None, *, st
         how = f"{edition.standing}, and {waits}" if not why or edition.by_somebody else f"paused and {waits}: {why}"
         go_on = f"`newsletter edition resume {receipt.name}` goes on."
         raise NewsletterError(f"The edition of {receipt.name} is {how}. {go_on}")
-    if done is None:
+    if result is None:
         return
-    if done.trouble:
-        raise NewsletterError(f"{done.trouble} {plural(receipt.open, 'delivery waits', 'deliveries wait')}.")
-    if done.unanswered:
+    if result.trouble:
+        raise NewsletterError(f"{result.trouble} {plural(receipt.open, 'delivery waits', 'deliveries wait')}.")
+    if result.unanswered:
         raise NewsletterError(
-            f"{plural(done.unanswered, 'message')} got no answer before the time to stop was over, "
+            f"{plural(result.unanswered, 'message')} got no answer before the time to stop was over, "
             f"and may have arrived: `newsletter edition resolve {receipt.name}` decides."
         )
 
@@ -324,9 +326,9 @@ def watch(
 @contextmanager
 def stopping(stop: threading.Event) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C finish the messages in flight instead of tearing them."""
-    kept = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
+    kept = {signum: signal.signal(signum, lambda *_: stop.set()) for signum in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        for one, handler in kept.items():
-            signal.signal(one, handler)
+        for signum, handler in kept.items():
+            signal.signal(signum, handler)

@@ -32,14 +32,19 @@ def skip(
     from newsletter.cli.tip_names import read_date
     from newsletter.flows.change_slot import skip_slot
 
-    here = state(context)
-    now = here.app.clock.now()
-    done = skip_slot(
-        here.app.unit, read_date(day), here.app.plan_rules, who=here.who, because=one_line(because), now=now
+    invocation = state(context)
+    now = invocation.app.clock.now()
+    result = skip_slot(
+        invocation.app.unit,
+        read_date(day),
+        invocation.app.plan_rules,
+        who=invocation.who,
+        because=one_line(because),
+        now=now,
     )
-    say(f"{_described(here.app, done.slot)}: {'skipped' if done.new else 'was skipped already'}.")
-    if done.tip is not None:
-        slug = done.tip.slug
+    say(f"{_described(invocation.app, result.slot)}: {'skipped' if result.new else 'was skipped already'}.")
+    if result.tip is not None:
+        slug = result.tip.slug
         warn(
             f"{slug} is pinned to this date and is now stranded: "
             f"it goes out only after `newsletter tip pin {slug} DATE` or `newsletter tip unpin {slug}`."
@@ -52,9 +57,11 @@ def unskip(context: typer.Context, day: Day) -> None:
     from newsletter.cli.tip_names import read_date
     from newsletter.flows.change_slot import unskip_slot
 
-    here = state(context)
-    done = unskip_slot(here.app.unit, read_date(day), here.app.cadence, who=here.who, now=here.app.clock.now())
-    say(f"{_described(here.app, done.slot)}: {'open again' if done.new else 'was open already'}.")
+    invocation = state(context)
+    result = unskip_slot(
+        invocation.app.unit, read_date(day), invocation.app.cadence, who=invocation.who, now=invocation.app.clock.now()
+    )
+    say(f"{_described(invocation.app, result.slot)}: {'open again' if result.new else 'was open already'}.")
 
 
 @app.command("add")
@@ -71,15 +78,15 @@ def add(
     from newsletter.core.tip import TipStatus
     from newsletter.flows.change_slot import add_slot
 
-    here = state(context)
-    app_ = here.app
+    invocation = state(context)
+    app_ = invocation.app
     chosen = find_tip(app_.unit, tip) if tip is not None else None
     review = app_.review(app_.clock.now())
-    done = add_slot(app_.unit, read_date(day), _time(at), review, tip=chosen, who=here.who)
-    said = f" for {done.tip.slug}" if done.tip is not None else ", for the next tip of the queue"
-    say(f"{_described(app_, done.slot)}: added{said}.")
-    if done.tip is not None and done.tip.status is TipStatus.DRAFT:
-        warn(f"It is a draft and goes out only once approved: newsletter tip approve {done.tip.slug}")
+    result = add_slot(app_.unit, read_date(day), _time(at), review, tip=chosen, who=invocation.who)
+    text = f" for {result.tip.slug}" if result.tip is not None else ", for the next tip of the queue"
+    say(f"{_described(app_, result.slot)}: added{text}.")
+    if result.tip is not None and result.tip.status is TipStatus.DRAFT:
+        warn(f"It is a draft and goes out only once approved: newsletter tip approve {result.tip.slug}")
 
 
 @app.command("list")
@@ -96,7 +103,7 @@ def list_slots(context: typer.Context, json: Json = False) -> None:
         frozen = [one.date for one in stored if one.state is SlotState.FROZEN]
         # The newest of a date comes first, and tells how the date stands; a correction is beside the date's own mail.
         newest = reversed(editions.latest(tx, count=3 * len(frozen))) if frozen else ()
-        made = {one.date: one.status for one in newest if one.kind is not EditionKind.CORRECTION}
+        statuses = {one.date: one.status for one in newest if one.kind is not EditionKind.CORRECTION}
     if json:
         print_json(
             [
@@ -105,7 +112,7 @@ def list_slots(context: typer.Context, json: Json = False) -> None:
                     "sends_at": one.sends_at.isoformat(),
                     "extra": one.extra,
                     "state": one.state.value,
-                    "edition": made[one.date].value if one.date in made else None,
+                    "edition": statuses[one.date].value if one.date in statuses else None,
                     "reason": one.reason,
                 }
                 for one in stored
@@ -115,7 +122,7 @@ def list_slots(context: typer.Context, json: Json = False) -> None:
     if not stored:
         say("Nothing is recorded of any date yet; `newsletter queue` shows the coming ones.")
         return
-    rows = ((_brief(app_, one), _became(one, made.get(one.date)), one.reason) for one in stored)
+    rows = ((_brief(app_, one), _became(one, statuses.get(one.date)), one.reason) for one in stored)
     table(("date", "state", "why"), rows)
 
 

@@ -56,9 +56,9 @@ def add(
     from newsletter.flows.export_subscribers import as_json as values
 
     address = parse_address(email)
-    here = state(context)
-    now = here.app.clock.now()
-    wanted = Changes(
+    invocation = state(context)
+    now = invocation.app.clock.now()
+    changes = Changes(
         name=name,
         first_name=first_name,
         last_name=last_name,
@@ -66,15 +66,17 @@ def add(
         add_tags=tuple(tag or ()),
         fields=pairs("--field", field or ()),
     )
-    person = changed(newcomer(email=address.email, canonical=address.canonical, now=now), wanted)
-    done = add_subscriber(here.app.unit, here.app.keyring, person, who=here.who, source=source, now=now)
+    person = changed(newcomer(email=address.email, canonical=address.canonical, now=now), changes)
+    result = add_subscriber(
+        invocation.app.unit, invocation.app.keyring, person, who=invocation.who, source=source, now=now
+    )
     if as_json:
-        print_json({"new": done.new, **values(done.person)})
-    elif done.new:
-        say(f"Added {done.person.email}.")
+        print_json({"new": result.new, **values(result.person)})
+    elif result.new:
+        say(f"Added {result.person.email}.")
     else:
-        since = f"{done.person.state.value} since {done.person.state_since:%Y-%m-%d}"
-        say(f"{done.person.email} is on the list already ({since}); nothing was changed.")
+        since = f"{result.person.state.value} since {result.person.state_since:%Y-%m-%d}"
+        say(f"{result.person.email} is on the list already ({since}); nothing was changed.")
 
 
 @app.command("edit")
@@ -98,7 +100,7 @@ def edit(
     from newsletter.core.address import parse_address
     from newsletter.flows.change_subscriber import Changes, edit_subscriber
 
-    wanted = Changes(
+    changes = Changes(
         address=parse_address(new_email) if new_email is not None else None,
         name=name,
         first_name=first_name,
@@ -108,13 +110,15 @@ def edit(
         remove_tags=tuple(untag or ()),
         fields=pairs("--field", field or ()),
     )
-    if wanted == Changes():
+    if changes == Changes():
         raise InputError(f"say what to change, such as: newsletter subscriber edit {email} --first-name NAME")
-    here = state(context)
-    person = known(here.app.unit, email)
-    now = here.app.clock.now()
-    done = edit_subscriber(here.app.unit, here.app.keyring, person.id, wanted, who=here.who, now=now)
-    _tell(done, f"Changed {done.after.email}.", as_json=as_json)
+    invocation = state(context)
+    person = known(invocation.app.unit, email)
+    now = invocation.app.clock.now()
+    result = edit_subscriber(
+        invocation.app.unit, invocation.app.keyring, person.id, changes, who=invocation.who, now=now
+    )
+    _tell(result, f"Changed {result.after.email}.", as_json=as_json)
 
 
 Because = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept as evidence.")]
@@ -125,10 +129,12 @@ def pause(context: typer.Context, email: Email, *, because: Because = "", as_jso
     """Hold mail back until `resume`; what waits for them in an open edition does not go out."""
     from newsletter.flows.change_subscriber import pause_subscriber
 
-    here = state(context)
-    person = known(here.app.unit, email)
-    done = pause_subscriber(here.app.unit, person.id, who=here.who, why=because, now=here.app.clock.now())
-    _tell(done, f"Paused {done.after.email}.", as_json=as_json)
+    invocation = state(context)
+    person = known(invocation.app.unit, email)
+    result = pause_subscriber(
+        invocation.app.unit, person.id, who=invocation.who, why=because, now=invocation.app.clock.now()
+    )
+    _tell(result, f"Paused {result.after.email}.", as_json=as_json)
 
 
 @app.command("resume")
@@ -136,10 +142,12 @@ def resume(context: typer.Context, email: Email, *, because: Because = "", as_js
     """End a pause; the next edition goes to them again."""
     from newsletter.flows.change_subscriber import resume_subscriber
 
-    here = state(context)
-    person = known(here.app.unit, email)
-    done = resume_subscriber(here.app.unit, person.id, who=here.who, why=because, now=here.app.clock.now())
-    _tell(done, f"Resumed {done.after.email}.", as_json=as_json)
+    invocation = state(context)
+    person = known(invocation.app.unit, email)
+    result = resume_subscriber(
+        invocation.app.unit, person.id, who=invocation.who, why=because, now=invocation.app.clock.now()
+    )
+    _tell(result, f"Resumed {result.after.email}.", as_json=as_json)
 
 
 @app.command("unsubscribe")
@@ -147,10 +155,12 @@ def unsubscribe(context: typer.Context, email: Email, *, because: Because = "", 
     """Let somebody go who asked by another way than the link; what waits for them does not go out."""
     from newsletter.flows.change_subscriber import unsubscribe_subscriber
 
-    here = state(context)
-    person = known(here.app.unit, email)
-    done = unsubscribe_subscriber(here.app.unit, person.id, who=here.who, why=because, now=here.app.clock.now())
-    _tell(done, f"Unsubscribed {done.after.email}.", as_json=as_json)
+    invocation = state(context)
+    person = known(invocation.app.unit, email)
+    result = unsubscribe_subscriber(
+        invocation.app.unit, person.id, who=invocation.who, why=because, now=invocation.app.clock.now()
+    )
+    _tell(result, f"Unsubscribed {result.after.email}.", as_json=as_json)
 
 
 @app.command("reactivate")
@@ -158,10 +168,12 @@ def reactivate(context: typer.Context, email: Email, *, because: Because, as_jso
     """Bring somebody back who left, bounced or complained, because they wish it."""
     from newsletter.flows.change_subscriber import reactivate_subscriber
 
-    here = state(context)
-    person = known(here.app.unit, email)
-    done = reactivate_subscriber(here.app.unit, person.id, who=here.who, because=because, now=here.app.clock.now())
-    _tell(done, f"{done.after.email} is active again.", as_json=as_json)
+    invocation = state(context)
+    person = known(invocation.app.unit, email)
+    result = reactivate_subscriber(
+        invocation.app.unit, person.id, who=invocation.who, because=because, now=invocation.app.clock.now()
+    )
+    _tell(result, f"{result.after.email} is active again.", as_json=as_json)
 
 
 @app.command("erase")
@@ -171,34 +183,39 @@ def erase(
     """Forget a person for good; only a keyed hash stays, so that they are never added again."""
     from newsletter.flows.erase_subscriber import erase_subscriber
 
-    here = state(context)
-    person = known(here.app.unit, email)
+    invocation = state(context)
+    person = known(invocation.app.unit, email)
     confirm(f"Erase {person.email} for good? They can never be imported or added again.", yes=yes)
-    done = erase_subscriber(
-        here.app.unit, here.app.keyring, person.id, who=here.who, why=because, now=here.app.clock.now()
+    result = erase_subscriber(
+        invocation.app.unit,
+        invocation.app.keyring,
+        person.id,
+        who=invocation.who,
+        why=because,
+        now=invocation.app.clock.now(),
     )
     if as_json:
-        skipped, blanked = (done.skipped, done.blanked) if done else (0, 0)
-        print_json({"erased": done is not None, "id": person.id, "skipped": skipped, "blanked": blanked})
-    elif done is None:
+        skipped, blanked = (result.skipped, result.blanked) if result else (0, 0)
+        print_json({"erased": result is not None, "id": person.id, "skipped": skipped, "blanked": blanked})
+    elif result is None:
         say(f"Subscriber {person.id} was erased already.")
     else:
-        kept = plural(done.blanked, "delivery is", "deliveries are")
-        say(f"Erased subscriber {done.id}; {kept} kept without the person.")
-        _tell_skipped(done.skipped)
+        kept = plural(result.blanked, "delivery is", "deliveries are")
+        say(f"Erased subscriber {result.id}; {kept} kept without the person.")
+        _tell_skipped(result.skipped)
 
 
-def _tell(done: Changed, words: str, *, as_json: bool) -> None:
+def _tell(change: Changed, words: str, *, as_json: bool) -> None:
     from newsletter.flows.export_subscribers import as_json as values
 
     if as_json:
-        print_json({"changed": done.after != done.before, "skipped": done.skipped, **values(done.after)})
-    elif done.after == done.before:
-        since = f"{done.after.state.value} since {done.after.state_since:%Y-%m-%d}"
-        say(f"{done.after.email} is so already ({since}); nothing was changed.")
+        print_json({"changed": change.after != change.before, "skipped": change.skipped, **values(change.after)})
+    elif change.after == change.before:
+        since = f"{change.after.state.value} since {change.after.state_since:%Y-%m-%d}"
+        say(f"{change.after.email} is so already ({since}); nothing was changed.")
     else:
         say(words)
-        _tell_skipped(done.skipped)
+        _tell_skipped(change.skipped)
 
 
 def _tell_skipped(count: int) -> None:

@@ -67,8 +67,8 @@ def import_file(
     from newsletter.core.subscriber import SubscriberState
     from newsletter.flows.import_subscribers import ImportFile, import_subscribers
 
-    here = state(context)
-    wanted = pairs("--map", mapping or ())
+    invocation = state(context)
+    columns = pairs("--map", mapping or ())
     # All that was loaded so far stays: to look through it for garbage again and again costs a sixth of a long import.
     gc.freeze()
     if is_folder(file):
@@ -76,18 +76,18 @@ def import_file(
     rejected = _Rejected(file.with_suffix(".rejected.csv"), write=not dry_run)
     with _opened(file) as stream, rejected, _progress(stream, file, quiet=as_json) as progress:
         report = import_subscribers(
-            here.app.unit,
-            here.app.keyring,
+            invocation.app.unit,
+            invocation.app.keyring,
             ImportFile(
                 stream=stream,
                 # The name is kept as evidence, also of a file whose name is no text.
                 name=os.fsencode(file.name).decode(errors="replace"),
-                mapping=wanted,
+                mapping=columns,
                 as_state=SubscriberState(as_state.value) if as_state else None,
                 source=source,
             ),
-            who=here.who,
-            now=here.app.clock.now(),
+            who=invocation.who,
+            now=invocation.app.clock.now(),
             dry_run=dry_run,
             strict=strict,
             reject=rejected.add,
@@ -258,12 +258,12 @@ def _export_person(context: typer.Context, email: str) -> None:
     from newsletter.flows.export_person import export_person
 
     app = state(context).app
-    found = export_person(app.unit, app.keyring, email, now=app.clock.now())
-    if found is None:
+    person = export_person(app.unit, app.keyring, email, now=app.clock.now())
+    if person is None:
         # It names whom they may have meant.
         known(app.unit, email)
         raise InputError(f"{email} was added at this moment; try again")
-    print_json(found)
+    print_json(person)
 
 
 @contextmanager

@@ -20,22 +20,22 @@ def known(unit: Unit, text: str) -> Subscriber:
 
     address = parse_address(text)
     with unit.read() as tx:
-        found = subscribers.by_canonical(tx, address.canonical)
-        near: Sequence[str] = () if found else lists.near_misses(tx, address.canonical)
-    if found is None:
+        subscriber = subscribers.by_canonical(tx, address.canonical)
+        near: Sequence[str] = () if subscriber else lists.near_misses(tx, address.canonical)
+    if subscriber is None:
         meant = f"; did you mean {' or '.join(near)}?" if near else "."
         raise InputError(f"{address.email} is not on the list{meant}")
-    return found
+    return subscriber
 
 
-def pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     """Read `--field a=b --field c=d`."""
-    found: dict[str, str] = {}
-    for one in given:
-        key, equals, value = one.partition("=")
+    rows: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise InputError(f"{option} {one}: write NAME=VALUE, such as {option} company=Example")
-        if key.strip() in found:
+            raise InputError(f"{option} {text}: write NAME=VALUE, such as {option} company=Example")
+        if key.strip() in rows:
             raise InputError(f"{option} names {key.strip()!r} twice")
-        found[key.strip()] = value.strip()
-    return found
+        rows[key.strip()] = value.strip()
+    return rows

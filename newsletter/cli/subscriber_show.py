@@ -40,25 +40,25 @@ def list_subscribers(
     from newsletter.flows.export_subscribers import as_json as values
     from newsletter.store import subscriber_list as lists
 
-    wanted = lists.Wanted(
+    filters = lists.Wanted(
         states=tuple(SubscriberState(one.value) for one in states or ()), tag=tag, search=search.strip()
     )
     with state(context).app.unit.read() as tx:
-        found = lists.find(tx, wanted, limit=limit or None)
-        total = lists.count(tx, wanted)
+        people = lists.find(tx, filters, limit=limit or None)
+        total = lists.count(tx, filters)
     if as_json:
-        print_json([values(one) for one in found])
+        print_json([values(one) for one in people])
         return
-    if not found:
-        say("Nobody." if wanted != lists.Wanted() else "Nobody yet; see `newsletter subscriber import --help`.")
+    if not people:
+        say("Nobody." if filters != lists.Wanted() else "Nobody yet; see `newsletter subscriber import --help`.")
         return
     rows = [
-        (one.email, _name(one), one.state.value, f"{one.state_since:%Y-%m-%d}", ", ".join(one.tags)) for one in found
+        (one.email, _name(one), one.state.value, f"{one.state_since:%Y-%m-%d}", ", ".join(one.tags)) for one in people
     ]
     table(("address", "name", "state", "since", "tags"), rows)
     say()
     shown = plural(total, "subscriber")
-    say(shown if len(found) == total else f"{len(found):,} of {shown}; --limit 0 lists all")
+    say(shown if len(people) == total else f"{len(people):,} of {shown}; --limit 0 lists all")
 
 
 def show_subscriber(
@@ -72,10 +72,10 @@ def show_subscriber(
     from newsletter.store import subscriber as subscribers
     from newsletter.store import subscriber_list as lists
 
-    here = state(context)
-    person = known(here.app.unit, email)
-    with here.app.unit.read() as tx:
-        said = subscribers.consents(tx, person.id)
+    invocation = state(context)
+    person = known(invocation.app.unit, email)
+    with invocation.app.unit.read() as tx:
+        consents = subscribers.consents(tx, person.id)
         received = lists.last_editions(tx, person.id, limit=_EDITIONS)
     address = parse_address(person.email)
     if as_json:
@@ -84,14 +84,14 @@ def show_subscriber(
                 **values(person),
                 "smtp": address.smtp,
                 "needs_smtputf8": address.needs_smtputf8,
-                "consent": [_consent_json(one) for one in said],
+                "consent": [_consent_json(one) for one in consents],
                 "editions": [_received_json(one) for one in received],
             }
         )
         return
-    zone = here.app.cadence.zone
+    zone = invocation.app.cadence.zone
     _print_person(person, address, zone)
-    _print_consents(said, zone)
+    _print_consents(consents, zone)
     _print_editions(received, zone)
 
 
@@ -124,7 +124,7 @@ def _print_person(person: Subscriber, address: Address, zone: str) -> None:
             say_beside(padded(_plain(name), width), _plain(value), cells=width)
 
 
-def _print_consents(said: Sequence[Consent], zone: str) -> None:
+def _print_consents(consents: Sequence[Consent], zone: str) -> None:
     from newsletter.core.cadence import describe_instant
 
     rows = [
@@ -134,7 +134,7 @@ def _print_consents(said: Sequence[Consent], zone: str) -> None:
             one.channel,
             "; ".join(filter(None, (one.source, *(f"{key} {value}" for key, value in one.evidence.items())))),
         )
-        for one in said
+        for one in consents
     ]
     say()
     table(("when", "what", "by which way", "evidence"), rows, title="Consent")
@@ -162,9 +162,9 @@ def _print_editions(received: Sequence[Received], zone: str) -> None:
     table(headings, rows, title="The last edition" if len(rows) == 1 else f"The last {len(rows):,} editions")
 
 
-def _server_words(one: Received) -> str:
-    code = str(one.delivery.reply_code or "")
-    return " ".join(filter(None, (code, one.delivery.reply_enhanced, one.delivery.reply_text)))
+def _server_words(received: Received) -> str:
+    code = str(received.delivery.reply_code or "")
+    return " ".join(filter(None, (code, received.delivery.reply_enhanced, received.delivery.reply_text)))
 
 
 _LATER = {
@@ -175,9 +175,9 @@ _LATER = {
 }
 
 
-def _later_words(one: Received) -> str:
-    words = _LATER.get(one.later, one.later)
-    return f"{words}: {one.later_text}" if words and one.later_text else words
+def _later_words(received: Received) -> str:
+    words = _LATER.get(received.later, received.later)
+    return f"{words}: {received.later_text}" if words and received.later_text else words
 
 
 def _plain(text: str) -> str:
@@ -185,31 +185,31 @@ def _plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def _consent_json(one: Consent) -> dict[str, Any]:
+def _consent_json(consent: Consent) -> dict[str, Any]:
     return {
-        "at": one.at.isoformat(),
-        "action": one.action,
-        "channel": one.channel,
-        "source": one.source,
-        "edition_id": one.edition_id,
-        "evidence": dict(one.evidence),
+        "at": consent.at.isoformat(),
+        "action": consent.action,
+        "channel": consent.channel,
+        "source": consent.source,
+        "edition_id": consent.edition_id,
+        "evidence": dict(consent.evidence),
     }
 
 
-def _received_json(one: Received) -> dict[str, Any]:
-    found = one.delivery
+def _received_json(received: Received) -> dict[str, Any]:
+    delivery = received.delivery
     return {
-        "edition": one.edition,
-        "title": one.title,
-        "outcome": found.state.value,
-        "why": found.reason,
-        "attempts": found.attempts,
-        "last_attempt_at": found.last_attempt_at.isoformat() if found.last_attempt_at else None,
-        "next_attempt_at": found.next_attempt_at.isoformat() if found.next_attempt_at else None,
-        "reply_code": found.reply_code,
-        "reply_enhanced": found.reply_enhanced,
-        "reply_text": found.reply_text,
-        "later": one.later,
-        "later_at": one.later_at.isoformat() if one.later_at else None,
-        "later_text": one.later_text,
+        "edition": received.edition,
+        "title": received.title,
+        "outcome": delivery.state.value,
+        "why": delivery.reason,
+        "attempts": delivery.attempts,
+        "last_attempt_at": delivery.last_attempt_at.isoformat() if delivery.last_attempt_at else None,
+        "next_attempt_at": delivery.next_attempt_at.isoformat() if delivery.next_attempt_at else None,
+        "reply_code": delivery.reply_code,
+        "reply_enhanced": delivery.reply_enhanced,
+        "reply_text": delivery.reply_text,
+        "later": received.later,
+        "later_at": received.later_at.isoformat() if received.later_at else None,
+        "later_text": received.later_text,
     }

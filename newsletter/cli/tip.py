@@ -43,8 +43,8 @@ def list_tips(
 
     if state_ is not None and state_ not in set(TipStatus):
         raise InputError(f"{state_!r} is no state of a tip; one of {', '.join(TipStatus)}.")
-    here = state(context)
-    rows = [row for row in _rows(here) if state_ is None or row["state"] == state_]
+    invocation = state(context)
+    rows = [row for row in _rows(invocation) if state_ is None or row["state"] == state_]
     if json:
         print_json(rows)
         return
@@ -63,9 +63,9 @@ def show(context: typer.Context, tip: TipName, json: Json = False) -> None:
     from newsletter.core.tip import draft_of
     from newsletter.core.tip_file import render_tip_file
 
-    here = state(context)
-    known = find_tip(here.app.unit, tip)
-    row = next(row for row in _rows(here) if row["slug"] == known.slug)
+    invocation = state(context)
+    known = find_tip(invocation.app.unit, tip)
+    row = next(row for row in _rows(invocation) if row["slug"] == known.slug)
     if json:
         print_json(row | {"body": known.body})
         return
@@ -85,15 +85,15 @@ def approve(context: typer.Context, tips: TipNames) -> None:
     from newsletter.flows.change_tip import approve_tips
     from newsletter.flows.plan import outlook
 
-    here = state(context)
-    app_ = here.app
+    invocation = state(context)
+    app_ = invocation.app
     now = app_.clock.now()
     chosen = [find_tip(app_.unit, text) for text in tips]
-    fresh = {tip.id for tip in approve_tips(app_.unit, chosen, app_.review(now), who=here.who)}
+    fresh = {tip.id for tip in approve_tips(app_.unit, chosen, app_.review(now), who=invocation.who)}
     ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
     for tip in chosen:
-        said = "approved" if tip.id in fresh else "was approved already"
-        say(f"{tip.slug}: {said}; {when(app_, ahead, tip)}")
+        outcome = "approved" if tip.id in fresh else "was approved already"
+        say(f"{tip.slug}: {outcome}; {when(app_, ahead, tip)}")
     if fresh:
         tell_due(app_, now)
 
@@ -108,9 +108,11 @@ def retire(
     from newsletter.cli.tip_names import find_tip
     from newsletter.flows.change_tip import retire_tip
 
-    here = state(context)
-    known = find_tip(here.app.unit, tip)
-    after = retire_tip(here.app.unit, known, who=here.who, why=one_line(because), now=here.app.clock.now())
+    invocation = state(context)
+    known = find_tip(invocation.app.unit, tip)
+    after = retire_tip(
+        invocation.app.unit, known, who=invocation.who, why=one_line(because), now=invocation.app.clock.now()
+    )
     say(f"{known.slug}: " + ("was retired already" if after == known else "retired"))
 
 
@@ -127,14 +129,14 @@ def pin(
     from newsletter.flows.change_tip import pin_tip
     from newsletter.flows.plan import outlook
 
-    here = state(context)
-    app_ = here.app
+    invocation = state(context)
+    app_ = invocation.app
     now = app_.clock.now()
     known = find_tip(app_.unit, tip)
     day = read_date(on)
-    after = pin_tip(app_.unit, known, day, app_.review(now), who=here.who)
-    said = "was pinned to that date already" if after == known else f"pinned to {describe_date(day)}"
-    say(f"{known.slug}: {said}")
+    after = pin_tip(app_.unit, known, day, app_.review(now), who=invocation.who)
+    outcome = "was pinned to that date already" if after == known else f"pinned to {describe_date(day)}"
+    say(f"{known.slug}: {outcome}")
     if after.status is TipStatus.DRAFT:
         warn(f"It is a draft and goes out only once approved: newsletter tip approve {known.slug}")
         return
@@ -149,9 +151,9 @@ def unpin(context: typer.Context, tip: TipName) -> None:
     from newsletter.cli.tip_names import find_tip
     from newsletter.flows.change_tip import unpin_tip
 
-    here = state(context)
-    known = find_tip(here.app.unit, tip)
-    unpin_tip(here.app.unit, known, who=here.who, now=here.app.clock.now())
+    invocation = state(context)
+    known = find_tip(invocation.app.unit, tip)
+    unpin_tip(invocation.app.unit, known, who=invocation.who, now=invocation.app.clock.now())
     say(f"{known.slug}: " + (f"no longer pinned to {known.pin}" if known.pin else "was not pinned"))
 
 
@@ -171,12 +173,12 @@ def move(
 
     if (before is not None) + first + last != 1:
         raise InputError("say where to: one of --before TIP, --first and --last")
-    here = state(context)
-    app_ = here.app
+    invocation = state(context)
+    app_ = invocation.app
     now = app_.clock.now()
     known = find_tip(app_.unit, tip)
     other = find_tip(app_.unit, before) if before is not None else None
-    moved = move_tip(app_.unit, known, before=other, first=first, who=here.who, now=now)
+    moved = move_tip(app_.unit, known, before=other, first=first, who=invocation.who, now=now)
     place = f"before {other.slug}" if other is not None else "first" if first else "last"
     say(f"{known.slug}: now {place} in the queue")
     if moved.pin:
@@ -205,16 +207,16 @@ def preview(
     from newsletter.flows.preview import compile_tip, find_reader, recipient_of
     from newsletter.render.preview import preview_files
 
-    here = state(context)
-    app_ = here.app
+    invocation = state(context)
+    app_ = invocation.app
     now = app_.clock.now()
     known = find_tip(app_.unit, tip)
     ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
-    taken = [one.slot.date for one in ahead.choices if one.tip is not None and one.tip.id == known.id]
-    compiled = compile_tip(app_.render_context, known, on=taken[0] if taken else app_.review(now).on)
+    dates = [one.slot.date for one in ahead.choices if one.tip is not None and one.tip.id == known.id]
+    compiled = compile_tip(app_.render_context, known, on=dates[0] if dates else app_.review(now).on)
     person = find_reader(app_.unit, reader) if reader is not None else None
     recipient = recipient_of(app_.render_context, person, now=now)
-    folder = to or here.home / "data" / "previews" / known.slug
+    folder = to or invocation.home / "data" / "previews" / known.slug
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in preview_files(compiled, recipient).items():
@@ -228,16 +230,16 @@ def preview(
     say(f"It passes every check; open {folder / 'preview.html'} in a browser. Its unsubscribe link is a sample.")
 
 
-def _rows(here: State) -> list[dict[str, object]]:
+def _rows(invocation: State) -> list[dict[str, object]]:
     """Return every tip as data, in queue order."""
     from newsletter.flows.plan import look_ahead
     from newsletter.store import edition as editions
     from newsletter.store import tip as tips
 
-    with here.app.unit.read() as tx:
+    with invocation.app.unit.read() as tx:
         every = tips.all_tips(tx)
         history = editions.history(tx)
-        ahead = look_ahead(tx, here.app.plan_rules, weeks=FORECAST_WEEKS, now=here.app.clock.now())
+        ahead = look_ahead(tx, invocation.app.plan_rules, weeks=FORECAST_WEEKS, now=invocation.app.clock.now())
     goes_out: dict[TipId, date] = {}
     for choice in ahead.choices:
         if choice.tip is not None:
@@ -279,10 +281,10 @@ def _row(tip: Tip, *, goes_out: date | None, sent: list[date], stranded: str) ->
 
 def _remarks(row: dict[str, object]) -> str:
     season = f" in {row['season']}" if row["season"] else ""
-    said = [
+    parts = [
         f"pinned to {row['pin']}" if row["pin"] else "",
         f"evergreen{season}" if row["evergreen"] else "",
         f"part {row['part']} of {row['series']}" if row["series"] else "",
         f"will not go out: {row['stranded']}" if row["stranded"] else "",
     ]
-    return "; ".join(one for one in said if one)
+    return "; ".join(one for one in parts if one)

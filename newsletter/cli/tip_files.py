@@ -45,19 +45,19 @@ def new(context: typer.Context, title: Annotated[str, typer.Argument(help="The h
     from newsletter.core.tip import slug_from
     from newsletter.core.tip_body import PLACEHOLDERS
 
-    here = state(context)
+    invocation = state(context)
     if not title.strip():
         raise InputError('say what the tip is called: newsletter tip new "Answer with a date"')
-    here.app.unit  # noqa: B018 a missing database is told before anybody writes a tip
+    invocation.app.unit  # noqa: B018 a missing database is told before anybody writes a tip
     quoted = title.replace("\\", "\\\\").replace('"', '\\"')
     idea, task = PLACEHOLDERS
     text = TEMPLATE.format(title=f'"{quoted}"', idea=idea, task=task)
-    draft = edit(text, name=f"{slug_from(title) or 'tip'}.md", environ=here.environ)
+    draft = edit(text, name=f"{slug_from(title) or 'tip'}.md", environ=invocation.environ)
     if not draft.changed:
         draft.done()
         say("Saved unchanged, so nothing was added.")
         return
-    _store_draft(here, draft)
+    _store_draft(invocation, draft)
 
 
 @app.command("add")
@@ -87,11 +87,11 @@ def import_folder(
             inside = list(folder.iterdir())
         except OSError as error:
             raise InputError(f"{folder} cannot be read ({error.strerror}); nothing was changed") from error
-        found = [path for path in inside if path.suffix.lower() == ".md" and not path.name.startswith(".")]
-        found.sort(key=_by_numbers)
-        if not found:
+        files = [path for path in inside if path.suffix.lower() == ".md" and not path.name.startswith(".")]
+        files.sort(key=_by_numbers)
+        if not files:
             raise InputError(f"{folder} holds no .md file")
-        paths += found
+        paths += files
     _queue(state(context), [_read(path) for path in paths])
 
 
@@ -106,21 +106,23 @@ def edit_one(
     from newsletter.core.tip_file import render_tip_file
     from newsletter.flows.queue_tip import TipText, edit_tip
 
-    here = state(context)
-    known = find_tip(here.app.unit, tip)
-    sent = editions_of(here.app.unit, known)
+    invocation = state(context)
+    known = find_tip(invocation.app.unit, tip)
+    sent = editions_of(invocation.app.unit, known)
     if sent:
         warn(
             f"{known.slug} was frozen for {', '.join(map(str, sent))}: what you change here does not change that mail."
         )
-    draft = edit(render_tip_file(draft_of(known)), name=f"{known.slug}.md", environ=here.environ)
+    draft = edit(render_tip_file(draft_of(known)), name=f"{known.slug}.md", environ=invocation.environ)
     if not draft.changed:
         draft.done()
         say("Saved unchanged, so nothing was changed.")
         return
     try:
         file = TipText(name=draft.path.name, text=draft.text)
-        result = edit_tip(here.app.unit, known, file, here.app.review(here.app.clock.now()), who=here.who)
+        result = edit_tip(
+            invocation.app.unit, known, file, invocation.app.review(invocation.app.clock.now()), who=invocation.who
+        )
     except NewsletterError as error:
         raise _kept(error, draft) from error
     draft.done()
@@ -128,11 +130,11 @@ def edit_one(
     _warn_of_placeholder(result.tip)
 
 
-def _store_draft(here: State, draft: Draft) -> None:
+def _store_draft(invocation: State, draft: Draft) -> None:
     from newsletter.flows.queue_tip import TipText
 
     try:
-        _queue(here, [TipText(name=draft.path.name, text=draft.text)])
+        _queue(invocation, [TipText(name=draft.path.name, text=draft.text)])
     except NewsletterError as error:
         raise _kept(error, draft) from error
     draft.done()
@@ -143,20 +145,20 @@ def _kept(error: NewsletterError, draft: Draft) -> NewsletterError:
     return type(error)(str(error), details=(*error.details, where))
 
 
-def _queue(here: State, files: list[TipText]) -> None:
+def _queue(invocation: State, files: list[TipText]) -> None:
     from newsletter.cli.tip_names import tell_due
     from newsletter.flows.queue_tip import Outcome, queue_tips
 
-    app = here.app
+    app = invocation.app
     now = app.clock.now()
-    done = queue_tips(app.unit, files, app.review(now), who=here.who)
-    for one in done:
-        say(_words(one))
-        _warn_of_placeholder(one.tip)
-    counts = {outcome: sum(one.outcome is outcome for one in done) for outcome in Outcome}
-    if len(done) > 1:
-        said = [f"{count:,} {outcome}" for outcome, count in counts.items() if count]
-        say(f"{plural(len(done), 'file')}: {', '.join(said)}.")
+    result = queue_tips(app.unit, files, app.review(now), who=invocation.who)
+    for queued in result:
+        say(_words(queued))
+        _warn_of_placeholder(queued.tip)
+    counts = {outcome: sum(queued.outcome is outcome for queued in result) for outcome in Outcome}
+    if len(result) > 1:
+        text = [f"{count:,} {outcome}" for outcome, count in counts.items() if count]
+        say(f"{plural(len(result), 'file')}: {', '.join(text)}.")
     if counts[Outcome.ADDED] or counts[Outcome.UPDATED]:
         tell_due(app, now)
 
@@ -170,20 +172,20 @@ def _warn_of_placeholder(tip: Tip) -> None:
         warn(f"{tip.slug}: {left[0].text} before you approve it: newsletter tip edit {tip.slug}")
 
 
-def _words(one: Queued) -> str:
+def _words(queued: Queued) -> str:
     from newsletter.flows.queue_tip import Outcome
 
-    pinned = f", pinned to {one.tip.pin}" if one.tip.pin else ""
-    match one.outcome:
+    pinned = f", pinned to {queued.tip.pin}" if queued.tip.pin else ""
+    match queued.outcome:
         case Outcome.SENT:
             return (
-                f"{one.tip.slug}: not changed, since it went out already; "
+                f"{queued.tip.slug}: not changed, since it went out already; "
                 "give the file another slug to send it as a new tip"
             )
         case Outcome.UNCHANGED:
-            return f"{one.tip.slug}: unchanged, {one.tip.status}{pinned}"
+            return f"{queued.tip.slug}: unchanged, {queued.tip.status}{pinned}"
         case _:
-            return f"{one.tip.slug}: {one.outcome}, {one.tip.status}{pinned}"
+            return f"{queued.tip.slug}: {queued.outcome}, {queued.tip.status}{pinned}"
 
 
 def _read(path: Path) -> TipText:

@@ -74,10 +74,10 @@ def _halves(email: str) -> tuple[str, str]:
         raise InputError(_not_one("it is empty"))
     if len(email) > _LONGEST:
         raise InputError(_not_one(f"it is longer than {_LONGEST} characters"))
-    found = _REFUSED.search(email)
-    if found:
+    match = _REFUSED.search(email)
+    if match:
         # A blank comes first in `Ada <ada@example.org>`, but the brackets are what to speak of.
-        raise InputError(_not_one(_why_refused("<" if "<" in email else found[0])))
+        raise InputError(_not_one(_why_refused("<" if "<" in email else match[0])))
     local, at, domain = email.rpartition("@")
     if not at:
         raise InputError(_not_one("there is no @ sign"))

@@ -106,31 +106,31 @@ class AlertState:
     """The states of the mails about it, one per admin; empty until they are written."""
 
 
-def next_steps(one: AlertState, *, now: datetime, can_mail: bool, can_command: bool) -> tuple[AlertStep, ...]:
+def next_steps(alert: AlertState, *, now: datetime, can_mail: bool, can_command: bool) -> tuple[AlertStep, ...]:
     """Tell what is to be done now; nothing, when all was done or it is too soon."""
-    if one.cleared_at is not None:
-        return _after(one, one.cleared_at, now)
-    age = now - one.raised_at
-    if one.kind in EVENTS and age >= EVENT_STANDS:
+    if alert.cleared_at is not None:
+        return _after(alert, alert.cleared_at, now)
+    age = now - alert.raised_at
+    if alert.kind in EVENTS and age >= EVENT_STANDS:
         return (AlertStep.CLOSE,)
     steps = []
-    if can_mail and not one.mails and age >= PATIENCE.get(one.kind, timedelta()):
+    if can_mail and not alert.mails and age >= PATIENCE.get(alert.kind, timedelta()):
         steps.append(AlertStep.MAIL)
-    told = NoticeState.ACCEPTED in one.mails
-    if can_command and one.command_at is None and not told and age >= COMMAND_AFTER:
+    mailed = NoticeState.ACCEPTED in alert.mails
+    if can_command and alert.command_at is None and not mailed and age >= COMMAND_AFTER:
         steps.append(AlertStep.COMMAND)
     return tuple(steps)
 
 
-def _after(one: AlertState, cleared_at: datetime, now: datetime) -> tuple[AlertStep, ...]:
+def _after(alert: AlertState, cleared_at: datetime, now: datetime) -> tuple[AlertStep, ...]:
     """Say that it has passed to whoever heard of it, and to nobody else."""
-    if now - cleared_at < PASSED_AFTER or NoticeState.SENDING in one.mails:
+    if now - cleared_at < PASSED_AFTER or NoticeState.SENDING in alert.mails:
         return ()
     steps = []
-    if {NoticeState.QUEUED, NoticeState.DEFERRED} & set(one.mails):
+    if {NoticeState.QUEUED, NoticeState.DEFERRED} & set(alert.mails):
         steps.append(AlertStep.WITHDRAW)
     # A mail about the relay itself is withdrawn as soon as it could go out; the story is told once, when it is over.
-    late = one.kind is AlertKind.RELAY and NoticeState.WITHDRAWN in one.mails
-    if NoticeState.ACCEPTED in one.mails or one.command_at is not None or late:
+    late = alert.kind is AlertKind.RELAY and NoticeState.WITHDRAWN in alert.mails
+    if NoticeState.ACCEPTED in alert.mails or alert.command_at is not None or late:
         steps.append(AlertStep.PASS)
     return (*steps, AlertStep.CLOSE)

@@ -88,25 +88,25 @@ def verdict(history: Iterable[Past], *, now: datetime) -> str:
     if _points(soft) >= SOFT_POINTS and _span(soft) >= SOFT_SPAN:
         return f"The mailbox took no mail for {_editions(soft)} in a row."
     if _points(streak) >= FULL_POINTS and _span(streak) >= FULL_SPAN:
-        what = "The mailbox was full" if not soft else "The mailbox was full or took no mail"
-        return f"{what} for {_editions(streak)} in a row."
+        noun = "The mailbox was full" if not soft else "The mailbox was full or took no mail"
+        return f"{noun} for {_editions(streak)} in a row."
     return ""
 
 
 def _streak(history: Iterable[Past], now: datetime) -> list[Past]:
     """Return the failures that count, newest first, back to the last mail that arrived or the first long silence."""
     streak: list[Past] = []
-    for one in history:
-        if one.arrived:
+    for past in history:
+        if past.arrived:
             # Too fresh to tell: it may still come back.
-            if now - one.at < SETTLED_AFTER:
+            if now - past.at < SETTLED_AFTER:
                 continue
             break
-        if not one.points:
+        if not past.points:
             continue
-        if streak and streak[-1].at - one.at > FORGOTTEN_AFTER:
+        if streak and streak[-1].at - past.at > FORGOTTEN_AFTER:
             break
-        streak.append(one)
+        streak.append(past)
     return streak
 
 

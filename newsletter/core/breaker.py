@@ -70,8 +70,8 @@ def identity(code: int, enhanced: str, text: str) -> str:
 def refused(streak: Streak, *, code: int, enhanced: str, text: str) -> Streak:
     """Add a refusal for good; one of another kind begins anew. A deferral is none: leave it out."""
     alike = identity(code, enhanced, text)
-    said = " ".join(part for part in (str(code or ""), enhanced, _ADDRESS.sub("…", text)) if part)
-    return Streak(count=streak.count + 1 if streak.alike == alike else 1, alike=alike, said=said)
+    words = " ".join(part for part in (str(code or ""), enhanced, _ADDRESS.sub("…", text)) if part)
+    return Streak(count=streak.count + 1 if streak.alike == alike else 1, alike=alike, said=words)
 
 
 def accepted(streak: Streak) -> Streak:
@@ -98,7 +98,7 @@ def judge_edition(
     before = resumed_at or Tally()
     now = tally.since(before)
     early = FIRST_FACTOR if now.answered <= FIRST else 1.0
-    for name, percent, what in (
+    for name, percent, noun in (
         ("hard", limits.hard_percent * early, _HARD),
         ("policy", limits.policy_percent, _POLICY),
         ("content", limits.content_percent, _CONTENT),
@@ -107,7 +107,7 @@ def judge_edition(
         share, borne = _percent(count, now.answered), _percent(getattr(before, name), before.answered) * WORSE
         if percent and count >= AT_LEAST and share > max(percent, borne):
             again = " since it was resumed" if resumed_at else ""
-            return Trip(why=f"{count:,} of {now.answered:,} people ({share:.1f} %){again} {what}")
+            return Trip(why=f"{count:,} of {now.answered:,} people ({share:.1f} %){again} {noun}")
     return None
 
 
@@ -126,5 +126,5 @@ _CONTENT = (
 )
 
 
-def _percent(count: int, of: int) -> float:
-    return 100 * count / of if of else 0.0
+def _percent(count: int, whole: int) -> float:
+    return 100 * count / whole if whole else 0.0

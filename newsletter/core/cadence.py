@@ -129,12 +129,12 @@ def _first(cadence: Cadence, day: date, at: time, home: datetime) -> datetime:
 
 def slots_between(cadence: Cadence, after: datetime, until: datetime) -> list[Slot]:
     """Return the weekly slots with `after < sends_at <= until`, in order."""
-    found = []
+    rows = []
     for slot in _slots_from(cadence, after):
         if slot.sends_at > until:
             break
-        found.append(slot)
-    return found
+        rows.append(slot)
+    return rows
 
 
 def next_slots(cadence: Cadence, after: datetime, count: int) -> list[Slot]:
@@ -260,8 +260,8 @@ def describe_span(span: timedelta) -> str:
     if abs(span) < timedelta(days=2):  # Up to there people count in hours: a grace is "36 hours".
         days, hours = 0, minutes // 60
     parts = [(days, "day"), (hours, "hour"), (0 if days else minutes % 60, "minute")]
-    said = [f"{number} {unit}" if number == 1 else f"{number} {unit}s" for number, unit in parts if number]
-    return " ".join(said) or "less than a minute"
+    text = [f"{number} {unit}" if number == 1 else f"{number} {unit}s" for number, unit in parts if number]
+    return " ".join(text) or "less than a minute"
 
 
 def _describe_offset(offset: timedelta) -> str:
@@ -303,8 +303,8 @@ def parse_weekday(text: str) -> int:
 
 def parse_time(text: str) -> time:
     """Return the time of `09:00` or `9:00`, from 00:00 to 23:59."""
-    if found := re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", text.strip()):
-        return time(int(found[1]), int(found[2]))
+    if match := re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", text.strip()):
+        return time(int(match[1]), int(match[2]))
     raise ValueError(f"{text!r} is not a time: use hours and minutes from 00:00 to 23:59, such as 09:00")
 
 

@@ -132,9 +132,9 @@ def read_headings(
             "Say which one it is: --map email=HEADING"
         )
     evidence = _MAILCHIMP_EVIDENCE | (_OUR_EVIDENCE if ours else frozenset())
-    taken = {*columns.values()} | ({EXPORT_HEADINGS.index("state")} if ours else set())
-    rest = [index for index in range(len(keys)) if index not in taken]
-    told = [EXPORT_HEADINGS.index("state")] if ours else [index for index in rest if keys[index] == "state"]
+    used = {*columns.values()} | ({EXPORT_HEADINGS.index("state")} if ours else set())
+    rest = [index for index in range(len(keys)) if index not in used]
+    state_columns = [EXPORT_HEADINGS.index("state")] if ours else [index for index in rest if keys[index] == "state"]
     state = as_state or (SubscriberState.PENDING if ours else _kind(keys))
     return Layout(
         headings=headings,
@@ -144,7 +144,7 @@ def read_headings(
             (index, headings[index] or f"column {index + 1}") for index in rest if keys[index] not in evidence
         ),
         state=state,
-        state_column=next(iter(told), None),
+        state_column=next(iter(state_columns), None),
         # That a file is taken for one of active people is a guess, which what a row says may weaken.
         least=as_state or (SubscriberState.PENDING if state is SubscriberState.ACTIVE else state),
         ours=ours,
@@ -202,17 +202,17 @@ def _good_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[st
 
 
 def _fitted(layout: Layout, cells: Sequence[str]) -> Sequence[str]:
-    wanted = len(layout.headings)
-    if len(cells) == wanted and not layout.ours:
+    width = len(layout.headings)
+    if len(cells) == width and not layout.ours:
         return cells
-    if len(cells) < wanted:
-        raise InputError(f"{len(cells)} cells instead of {wanted}; is a delimiter missing, or a quotation mark?")
+    if len(cells) < width:
+        raise InputError(f"{len(cells)} cells instead of {width}; is a delimiter missing, or a quotation mark?")
     # Spreadsheets add empty cells at the end; anything else there means that the columns have shifted.
-    if any(cells[wanted:]):
+    if any(cells[width:]):
         raise InputError(
-            f"{len(cells)} cells instead of {wanted}; a cell with the delimiter in it needs quotation marks"
+            f"{len(cells)} cells instead of {width}; a cell with the delimiter in it needs quotation marks"
         )
-    return [restore(cell) for cell in cells[:wanted]] if layout.ours else cells
+    return [restore(cell) for cell in cells[:width]] if layout.ours else cells
 
 
 def _row_state(layout: Layout, cells: Sequence[str]) -> SubscriberState | None:
@@ -222,11 +222,11 @@ def _row_state(layout: Layout, cells: Sequence[str]) -> SubscriberState | None:
     """
     if layout.state_column is None:
         return None
-    said = clean(cells[layout.state_column]).casefold()
-    if said in _STATES:
-        return SubscriberState(said)
+    word = clean(cells[layout.state_column]).casefold()
+    if word in _STATES:
+        return SubscriberState(word)
     if layout.ours:
-        raise InputError(f"the state {said!r} is not one of {', '.join(SubscriberState)}")
+        raise InputError(f"the state {word!r} is not one of {', '.join(SubscriberState)}")
     return None
 
 
@@ -293,16 +293,16 @@ def _mapped(keys: Sequence[str], headings: Sequence[str], mapping: Mapping[str, 
 def _recognised(
     keys: Sequence[str], headings: Sequence[str], mapped: Mapping[str, int], file_name: str
 ) -> dict[str, int]:
-    found: dict[str, int] = {}
+    rows: dict[str, int] = {}
     for index, key in enumerate(keys):
         target = _SYNONYMS.get(key)
         if target is None or target in mapped or index in mapped.values():
             continue
-        if target in found:
-            both = _listed((headings[found[target]], headings[index]))
+        if target in rows:
+            both = _listed((headings[rows[target]], headings[index]))
             raise InputError(f"{file_name} has two columns for {target}: {both}. Choose one: --map {target}=HEADING")
-        found[target] = index
-    return found
+        rows[target] = index
+    return rows
 
 
 def _listed(headings: Iterable[str]) -> str:

@@ -48,7 +48,7 @@ def stranded(
     spent = {(sending.tip, sending.date) for sending in history}
     by_date = {slot.date: slot for slot in slots}
     holders: dict[date, Tip] = {}
-    found = []
+    rows = []
     for tip in sorted(tips, key=lambda tip: tip.position):
         if tip.status is not TipStatus.APPROVED:
             continue
@@ -61,8 +61,8 @@ def stranded(
             if not why and holder is not tip:
                 why = f"'{holder.slug}' is pinned to {describe_date(tip.pin)} too and goes first"
         if why:
-            found.append(Stranded(tip=tip, why=why))
-    return found
+            rows.append(Stranded(tip=tip, why=why))
+    return rows
 
 
 def _why_no_slot(pin: date, slot: Slot | None, history: Iterable[Sending], cadence: Cadence, now: datetime) -> str:
@@ -72,10 +72,10 @@ def _why_no_slot(pin: date, slot: Slot | None, history: Iterable[Sending], caden
     if slot.state is SlotState.OPEN:
         return ""
     if slot.state is SlotState.FROZEN:
-        taken = any(sending.date == pin for sending in history)
-        return f"its slot of {day} took another tip" if taken else f"the edition of {day} was cancelled"
-    what = "stayed empty" if slot.state is SlotState.EMPTY else f"was {slot.state.value}"
-    return f"its slot of {day} {what}" + (f": {slot.reason}" if slot.reason else "")
+        claimed = any(sending.date == pin for sending in history)
+        return f"its slot of {day} took another tip" if claimed else f"the edition of {day} was cancelled"
+    noun = "stayed empty" if slot.state is SlotState.EMPTY else f"was {slot.state.value}"
+    return f"its slot of {day} {noun}" + (f": {slot.reason}" if slot.reason else "")
 
 
 def _why_no_date(pin: date, cadence: Cadence, now: datetime) -> str:
@@ -99,8 +99,8 @@ def weeks_end(
     today = local(after, cadence.zone).date() - _MARGIN
     ahead = [slot for slot in stored if slot.date >= today]
     counts = {SlotState.OPEN} if to_fill else {SlotState.OPEN, SlotState.SKIPPED}
-    taken = {slot.date for slot in ahead if slot.state not in counts or (to_fill and slot.extra)}
-    weekly = [slot for slot in next_slots(cadence, after, weeks + len(taken)) if slot.date not in taken]
+    occupied = {slot.date for slot in ahead if slot.state not in counts or (to_fill and slot.extra)}
+    weekly = [slot for slot in next_slots(cadence, after, weeks + len(occupied)) if slot.date not in occupied]
     return weekly[weeks - 1].sends_at
 
 
@@ -159,15 +159,15 @@ def _about_stock(choices: Sequence[Choice], rules: LineupRules) -> list[str]:
     covered = [choice for choice in choices[:end] if choice.tip is not None]
     day = describe_date(choices[end].slot.date)
     if not covered:
-        said = [f"no approved tip for the next edition, {day}"]
+        text = [f"no approved tip for the next edition, {day}"]
     elif any(choice.tip is not None for choice in choices[end:]):
-        said = [f"no approved tip for {day}"]
+        text = [f"no approved tip for {day}"]
     else:
-        said = [f"approved tips end on {describe_date(covered[-1].slot.date)}"]
+        text = [f"approved tips end on {describe_date(covered[-1].slot.date)}"]
     weeks = stock_weeks(choices)
     if weeks < rules.low_stock_weeks:
-        said.append(f"low stock: tips for {weeks} of the next {rules.low_stock_weeks} weeks")
-    return said
+        text.append(f"low stock: tips for {weeks} of the next {rules.low_stock_weeks} weeks")
+    return text
 
 
 def _about_evergreens(choices: Sequence[Choice]) -> list[str]:

@@ -210,22 +210,22 @@ class _Selection:
         return parts[0] if parts and _part(parts[0]) < tip.part else None
 
     def _against_pin(self, tip: Tip, day: date) -> list[str]:
-        said = []
+        parts = []
         lower = self._lower_part(tip)
         if lower is not None:
-            said.append(f"out of order: part {lower.part} of its series has not gone out, {_standing(lower)}")
+            parts.append(f"out of order: part {lower.part} of its series has not gone out, {_standing(lower)}")
         if tip.evergreen and not self._rested(tip, day):
-            said.append(f"an evergreen that has not rested, {self._sent_before(tip)}")
-        return said
+            parts.append(f"an evergreen that has not rested, {self._sent_before(tip)}")
+        return parts
 
     def _about(self, tip: Tip, day: date) -> list[str]:
-        said = []
+        parts = []
         if not in_season(tip.season, day):
-            said.append("out of season")
+            parts.append("out of season")
         earlier = self.dates[bisect_left(self.dates, day) - 1] if self.dates and self.dates[0] < day else None
         if earlier is not None and day - earlier < _WEEK:
-            said.append(f"only {_count((day - earlier).days, 'day')} after the edition of {earlier}")
-        return said + self._about_series(tip)
+            parts.append(f"only {_count((day - earlier).days, 'day')} after the edition of {earlier}")
+        return parts + self._about_series(tip)
 
     def _about_series(self, tip: Tip) -> list[str]:
         if tip.series is None or tip.part is None or tip.id in self.last:

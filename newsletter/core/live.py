@@ -154,14 +154,14 @@ def counts_words(look: Look) -> str:
 
 def troubles(look: Look, zone: str) -> tuple[str, ...]:
     """Say what is wrong: why it stands still, what mail servers complain of, and who has fallen silent."""
-    said = [standing(look.status, look.status_why)] if look.status_why else []
-    return (*said, *_complaints(look, zone))
+    parts = [standing(look.status, look.status_why)] if look.status_why else []
+    return (*parts, *_complaints(look, zone))
 
 
 def _complaints(look: Look, zone: str) -> tuple[str, ...]:
-    said = [f"{relay.name}: {relay.words(zone, look.at)}" for relay in look.relays if relay.trouble]
-    said += [f"{one.name}: {one.words(look.at)}" for one in look.workers if one.silent(look.at)]
-    return tuple(said)
+    text = [f"{relay.name}: {relay.words(zone, look.at)}" for relay in look.relays if relay.trouble]
+    text += [f"{one.name}: {one.words(look.at)}" for one in look.workers if one.silent(look.at)]
+    return tuple(text)
 
 
 def waits(look: Look, zone: str) -> tuple[str, ...]:
@@ -206,14 +206,14 @@ def to_dict(look: Look, speed: Speed) -> dict[str, object]:
     }
 
 
-def _relay_dict(one: RelayView) -> dict[str, object]:
+def _relay_dict(relay: RelayView) -> dict[str, object]:
     return {
-        "name": one.name,
-        "connections": one.connections,
-        "allowed": one.allowed,
-        "most": one.most,
-        "trouble": one.trouble,
-        "again_at": _iso(one.again_at),
+        "name": relay.name,
+        "connections": relay.connections,
+        "allowed": relay.allowed,
+        "most": relay.most,
+        "trouble": relay.trouble,
+        "again_at": _iso(relay.again_at),
     }
 
 

@@ -93,25 +93,25 @@ def split(raw: bytes) -> tuple[Headers, bytes]:
     """Return the headers of a message or a part, and what follows the first blank line."""
     if raw.startswith((b"\n", b"\r\n")):
         return (), raw.lstrip(b"\r\n")
-    found = _BLANK_LINE.search(raw)
-    head, body = (raw[: found.start()], raw[found.end() :]) if found else (raw, b"")
+    match = _BLANK_LINE.search(raw)
+    head, body = (raw[: match.start()], raw[match.end() :]) if match else (raw, b"")
     return fields(decode(head[: HEADERS_LIMIT * VALUE_LIMIT], "utf-8")), body
 
 
 def fields(text: str) -> Headers:
     """Return the fields of a block, each unfolded to one line; what is none is left out."""
-    found: list[list[str]] = []
+    rows: list[list[str]] = []
     for line in text.splitlines():
         if line[:1] in {" ", "\t"}:
-            if found and len(found[-1][1]) < VALUE_LIMIT:
-                found[-1][1] += f" {line.strip()}"
+            if rows and len(rows[-1][1]) < VALUE_LIMIT:
+                rows[-1][1] += f" {line.strip()}"
             continue
         name, colon, value = line.partition(":")
         if colon and name.strip() and " " not in name.strip():
-            found.append([name.strip().lower(), value.strip()])
-        if len(found) >= HEADERS_LIMIT:
+            rows.append([name.strip().lower(), value.strip()])
+        if len(rows) >= HEADERS_LIMIT:
             break
-    return tuple((name[:100], value[:VALUE_LIMIT]) for name, value in found)
+    return tuple((name[:100], value[:VALUE_LIMIT]) for name, value in rows)
 
 
 def first(headers: Headers, name: str) -> str:
@@ -138,14 +138,14 @@ def words(value: str) -> str:
 
 def content_type(headers: Headers) -> str:
     """Return the type of a part; text without a word about it is text."""
-    found = _TYPE.match(first(headers, "content-type"))
-    return found[1].lower() if found else "text/plain"
+    match = _TYPE.match(first(headers, "content-type"))
+    return match[1].lower() if match else "text/plain"
 
 
 def charset(content_type_: str) -> str:
     """Return the character set that a `Content-Type` names."""
-    found = _CHARSET.search(content_type_)
-    return found[1] if found else "utf-8"
+    match = _CHARSET.search(content_type_)
+    return match[1] if match else "utf-8"
 
 
 def decode(raw: bytes, name: str) -> str:
@@ -159,11 +159,11 @@ def decode(raw: bytes, name: str) -> str:
 
 def _leaves(headers: Headers, body: bytes, *, depth: int) -> Iterator[Part]:
     kind = content_type(headers)
-    found = _BOUNDARY.search(first(headers, "content-type"))
-    if not kind.startswith("multipart/") or found is None or depth >= DEPTH_LIMIT:
+    match = _BOUNDARY.search(first(headers, "content-type"))
+    if not kind.startswith("multipart/") or match is None or depth >= DEPTH_LIMIT:
         yield Part(kind=kind, headers=headers, body=body)
         return
-    mark = re.escape((found[1] or found[2]).strip().encode("utf-8", "replace"))
+    mark = re.escape((match[1] or match[2]).strip().encode("utf-8", "replace"))
     pieces = re.split(rb"(?:\A|\r?\n)--" + mark + rb"(?:--)?[ \t]*(?=\r?\n|\Z)", body, maxsplit=PARTS_LIMIT)
     for piece in pieces[1:]:
         inner = piece.removeprefix(b"\r").removeprefix(b"\n")

@@ -105,7 +105,7 @@ def _traces(mail: Mail, recipient: str) -> Iterator[Trace]:
         yield Trace(kind=TraceKind.VERP, text=text)
     for value in list(every((*status, *feedback), "original-envelope-id"))[:_LATELY]:
         # Printed as it was given, or still as xtext (RFC 3461 §4).
-        for text in dict.fromkeys((value, _XTEXT.sub(lambda one: chr(int(one[1], 16)), value))):
+        for text in dict.fromkeys((value, _XTEXT.sub(lambda match: chr(int(match[1], 16)), value))):
             yield Trace(kind=TraceKind.ENVELOPE_ID, text=text.strip())
     for text in _found(_OPT_OUT, map(unquote, every(returned, "list-unsubscribe"))):
         yield Trace(kind=TraceKind.UNSUBSCRIBE, text=text)
@@ -115,8 +115,8 @@ def _traces(mail: Mail, recipient: str) -> Iterator[Trace]:
 
 
 def _found(pattern: re.Pattern[str], texts: Iterable[str]) -> list[str]:
-    found = (match for text in texts for match in pattern.finditer(text))
-    return [match[match.lastindex or 0] for match, _ in zip(found, range(_LATELY), strict=False)]
+    matches = (match for text in texts for match in pattern.finditer(text))
+    return [match[match.lastindex or 0] for match, _ in zip(matches, range(_LATELY), strict=False)]
 
 
 def _returned(mail: Mail) -> Headers:
@@ -204,9 +204,9 @@ def _status_reply(block: Headers, mail: Mail) -> Reply:
     diagnostic = _TYPED.sub("", first(block, "diagnostic-code"), count=1).strip()
     status = _ENHANCED.search(first(block, "status"))
     enhanced = status[1] if status else ""
-    taken = _TAKEN.match(diagnostic)
-    if enhanced.startswith("2") or (taken and (not enhanced or _VAGUE.fullmatch(enhanced))):
-        if taken or not _REFUSED.search(diagnostic):
+    accepted = _TAKEN.match(diagnostic)
+    if enhanced.startswith("2") or (accepted and (not enhanced or _VAGUE.fullmatch(enhanced))):
+        if accepted or not _REFUSED.search(diagnostic):
             # That it came back is told by `Action` (RFC 3464 §2.3.3). A code of success beside it leaves open why, and
             # what is not told proves nothing against the address.
             text = tame(diagnostic).removeprefix("250 ").removeprefix(f"{enhanced} ")
@@ -231,8 +231,8 @@ def _reply_in(text: str, *, status: str = "") -> Reply:
     number = int(code[1]) if code else 0
     if not number or (enhanced and enhanced[0] != str(number)[0]):
         number = 450 if enhanced.startswith("4") else 550
-    said = line[code.end() :] if code and (code.start() == 0 or len(line) > _LONG) else line
-    reply = parse_reply(number, [said.lstrip(" -")], phase=Phase.RCPT)
+    words = line[code.end() :] if code and (code.start() == 0 or len(line) > _LONG) else line
+    reply = parse_reply(number, [words.lstrip(" -")], phase=Phase.RCPT)
     return Reply(phase=Phase.RCPT, code=number, enhanced=enhanced or reply.enhanced, text=reply.text[:500])
 
 

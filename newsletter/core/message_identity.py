@@ -99,9 +99,9 @@ def _signer(key: bytes) -> Callable[[bytes], bytes]:
 def _base32(data: bytes) -> str:
     """Return 15 bytes as 24 signs of Crockford's base32; three times as fast as the standard library."""
     bits = int.from_bytes(data, "big")
-    of = _PAIRS
+    pairs = _PAIRS
     return (
-        f"{of[bits >> 110]}{of[bits >> 100 & 1023]}{of[bits >> 90 & 1023]}{of[bits >> 80 & 1023]}"
-        f"{of[bits >> 70 & 1023]}{of[bits >> 60 & 1023]}{of[bits >> 50 & 1023]}{of[bits >> 40 & 1023]}"
-        f"{of[bits >> 30 & 1023]}{of[bits >> 20 & 1023]}{of[bits >> 10 & 1023]}{of[bits & 1023]}"
+        f"{pairs[bits >> 110]}{pairs[bits >> 100 & 1023]}{pairs[bits >> 90 & 1023]}{pairs[bits >> 80 & 1023]}"
+        f"{pairs[bits >> 70 & 1023]}{pairs[bits >> 60 & 1023]}{pairs[bits >> 50 & 1023]}{pairs[bits >> 40 & 1023]}"
+        f"{pairs[bits >> 30 & 1023]}{pairs[bits >> 20 & 1023]}{pairs[bits >> 10 & 1023]}{pairs[bits & 1023]}"
     )

@@ -89,10 +89,10 @@ class Trouble:
 
 def troubles(view: View) -> list[Trouble]:
     """Return everything that is wrong at this moment."""
-    found = [*_silences(view), *_disk(view)]
+    items = [*_silences(view), *_disk(view)]
     if view.now - view.first_tick_at >= SETTLING_IN:
-        found += [*_stock(view), *_empty_ahead(view)]
-    return found
+        items += [*_stock(view), *_empty_ahead(view)]
+    return items
 
 
 def _stock(view: View) -> list[Trouble]:
@@ -110,7 +110,7 @@ def _stock(view: View) -> list[Trouble]:
 
 
 def _empty_ahead(view: View) -> list[Trouble]:
-    found = []
+    rows = []
     for choice in view.choices:
         slot = choice.slot
         if slot.state is not SlotState.OPEN or not view.now < slot.sends_at <= view.now + EMPTY_AHEAD:
@@ -121,12 +121,12 @@ def _empty_ahead(view: View) -> list[Trouble]:
         advice = "Approve or pin a tip, or skip the date: `newsletter queue`." if choice.tip is None else ""
         when = describe_instant(slot.sends_at, view.zone)
         message = f"Nothing would go out on {when}: {why}. {advice}".strip()
-        found.append(Trouble(kind=AlertKind.EMPTY_AHEAD, about=slot.date.isoformat(), message=message))
-    return found
+        rows.append(Trouble(kind=AlertKind.EMPTY_AHEAD, about=slot.date.isoformat(), message=message))
+    return rows
 
 
 def _silences(view: View) -> list[Trouble]:
-    found = []
+    rows = []
     for kind, last in (view.beats or {}).items():
         # A sign of life from the future is one of a clock that was wrong, and says nothing.
         heard = max(view.watching_since, last) if last and last <= view.now + SILENCE else view.watching_since
@@ -141,8 +141,8 @@ def _silences(view: View) -> list[Trouble]:
         message = (
             f"The {part} has given no sign of life {since}. {meaning} See that `newsletter run` runs, and its log."
         )
-        found.append(Trouble(kind=kind, about="sender" if kind is AlertKind.SENDER_SILENT else "bell", message=message))
-    return found
+        rows.append(Trouble(kind=kind, about="sender" if kind is AlertKind.SENDER_SILENT else "bell", message=message))
+    return rows
 
 
 def _disk(view: View) -> list[Trouble]:

@@ -60,15 +60,15 @@ class ProofKey:
     @classmethod
     def parse(cls, text: str) -> ProofKey | None:
         """Read a key back; None for what is none."""
-        found = _KEY.fullmatch(text)
-        if found is None or found[2] not in {one.value for one in Shown}:
+        match = _KEY.fullmatch(text)
+        if match is None or match[2] not in {one.value for one in Shown}:
             return None
         return cls(
-            number=int(found[1]),
-            shown=Shown(found[2]),
-            tip=TipId(int(found[3])),
-            sends_at=found[4],
-            digest=found[5],
+            number=int(match[1]),
+            shown=Shown(match[2]),
+            tip=TipId(int(match[3])),
+            sends_at=match[4],
+            digest=match[5],
         )
 
 

@@ -38,8 +38,8 @@ def cap(start: int, editions: Iterable[Sent], *, hard_percent: float) -> int:
     It never falls: an edition that was not clean only fails to double it.
     """
     reached = start
-    for one in editions:
-        if one.clean(hard_percent) and one.accepted * FULL_ENOUGH >= reached:
+    for edition in editions:
+        if edition.clean(hard_percent) and edition.accepted * FULL_ENOUGH >= reached:
             reached *= 2
     return reached
 
@@ -52,6 +52,6 @@ def day_cap(start: int, editions: Iterable[Sent], *, audience: int, hard_percent
     return reached if reached < audience else None
 
 
-def smaller(one: int | None, other: int | None) -> int | None:
+def smaller(first: int | None, other: int | None) -> int | None:
     """Return the limit that binds; None is no limit."""
-    return min((limit for limit in (one, other) if limit is not None), default=None)
+    return min((limit for limit in (first, other) if limit is not None), default=None)

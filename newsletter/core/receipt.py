@@ -158,15 +158,15 @@ class Receipt:
     def _later_sentences(self) -> list[str]:
         lines = []
         if self.came_back:
-            what = "1 mail" if self.came_back == 1 else f"{self.came_back:,} mails"
+            noun = "1 mail" if self.came_back == 1 else f"{self.came_back:,} mails"
             it = "it" if self.came_back == 1 else "them"
             lines.append(
-                f"{what} came back after the mail server had taken {it}; "
+                f"{noun} came back after the mail server had taken {it}; "
                 f"`newsletter bounce list {self.name}` tells why."
             )
         if self.held:
-            what = "1 bounce waits" if self.held == 1 else f"{self.held:,} bounces wait"
-            lines.append(f"{what} for you, as very many came at once; see `newsletter bounce list {self.name}`.")
+            noun = "1 bounce waits" if self.held == 1 else f"{self.held:,} bounces wait"
+            lines.append(f"{noun} for you, as very many came at once; see `newsletter bounce list {self.name}`.")
         if self.complained:
             share = 100 * self.complained / self.audience if self.audience else 0.0
             lines.append(
@@ -184,8 +184,8 @@ class Receipt:
         return [f"This report does not add up: {fault}. Run `newsletter db check`."]
 
 
-def _people(count: int, one: str, many: str) -> str:
-    return f"1 person {one}" if count == 1 else f"{count:,} people {many}"
+def _people(count: int, singular: str, many: str) -> str:
+    return f"1 person {singular}" if count == 1 else f"{count:,} people {many}"
 
 
 def _iso(instant: dt.datetime) -> str:

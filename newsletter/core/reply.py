@@ -38,17 +38,17 @@ def parse_reply(code: int, lines: Sequence[str], *, phase: Phase) -> Reply:
     """Make a value of a reply: split off the enhanced code of its lines (RFC 2034 §4), join and tame the text."""
     if len(lines) == 1 and (text := lines[0].strip()).isprintable() and len(text) <= TEXT_LIMIT:
         # Nearly every reply is one such line, in which there is nothing to tame or to join.
-        found = _ENHANCED.match(text)
+        match = _ENHANCED.match(text)
         return Reply(
-            phase=phase, code=code, enhanced=found[1] if found else "", text=text[found.end() :] if found else text
+            phase=phase, code=code, enhanced=match[1] if match else "", text=text[match.end() :] if match else text
         )
     enhanced = ""
     texts = []
     for line in lines:
-        found = _ENHANCED.match(line.strip())
-        if found:
-            enhanced = enhanced or found[1]
-        texts.append(line.strip()[found.end() :] if found else line.strip())
+        match = _ENHANCED.match(line.strip())
+        if match:
+            enhanced = enhanced or match[1]
+        texts.append(line.strip()[match.end() :] if match else line.strip())
     return Reply(phase=phase, code=code, enhanced=enhanced, text=tame(" ".join(texts)).strip()[:TEXT_LIMIT])
 
 

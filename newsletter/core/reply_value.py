@@ -141,9 +141,9 @@ class Rule:
 
 
 @functools.lru_cache(maxsize=4096)
-def _listed(code: str, wanted: str) -> bool:
+def _listed(code: str, expected: str) -> bool:
     parts = code.split(".")
     return any(
         len(parts) == len(want) and all(b in ("x", a) for a, b in zip(parts, want, strict=True))
-        for want in (entry.split(".") for entry in wanted.split())
+        for want in (entry.split(".") for entry in expected.split())
     )

@@ -67,9 +67,9 @@ _STRENGTH = {
 }
 
 
-def stronger(one: SubscriberState, other: SubscriberState) -> SubscriberState:
+def stronger(first: SubscriberState, other: SubscriberState) -> SubscriberState:
     """Return the state that wins when two sources disagree, in whatever order they are heard."""
-    return max(one, other, key=_STRENGTH.__getitem__)
+    return max(first, other, key=_STRENGTH.__getitem__)
 
 
 def eligible(state: SubscriberState) -> bool:

@@ -181,16 +181,16 @@ def resolve_slug(slugs: Iterable[str], text: str) -> str:
     Raises `InputError` whose details are the candidates, or names that look alike.
     """
     known = sorted(set(slugs))
-    wanted = text.strip().lower()
-    if wanted in known:
-        return wanted
-    matches = [slug for slug in known if wanted and slug.startswith(wanted)]
+    beginning = text.strip().lower()
+    if beginning in known:
+        return beginning
+    matches = [slug for slug in known if beginning and slug.startswith(beginning)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         message = f"{text.strip()!r} begins the name of {len(matches)} tips; write more of the one you mean"
         raise InputError(message, details=_shown(matches))
-    alike = get_close_matches(wanted, known, n=CANDIDATES_SHOWN, cutoff=0.6)
+    alike = get_close_matches(beginning, known, n=CANDIDATES_SHOWN, cutoff=0.6)
     hint = "did you mean one of these?" if alike else "`newsletter tip list` shows all names"
     message = f"there is no tip {text.strip()!r}; {hint}"
     raise InputError(message, details=_shown(alike))

@@ -145,10 +145,10 @@ def make_verp_sender(keyring: Keyring, delivery_id: DeliveryId, domain: str) -> 
 
 def read_verp_token(keyring: Keyring, text: str) -> DeliveryId | None:
     """Read the token of a bounce address, alone, in its local part or in the whole address; None if not ours."""
-    found = _VERP_SHAPE.fullmatch(text)
-    if found is None:
+    match = _VERP_SHAPE.fullmatch(text)
+    if match is None:
         return None
-    token = found[1].lower()
+    token = match[1].lower()
     if "u" in token:
         return None
     raw = base64.b32decode(token.translate(_FROM_CROCKFORD) + "===")

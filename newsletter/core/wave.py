@@ -79,10 +79,10 @@ class WaveStanding:
         }
 
 
-def next_wave(found: Iterable[WaveStanding], now: datetime) -> WaveStanding | None:
+def next_wave(standings: Iterable[WaveStanding], now: datetime) -> WaveStanding | None:
     """Return the wave that goes out next, None when the hour of all has come."""
-    ahead = [one for one in found if one.waiting and one.not_before > now]
-    return min(ahead, key=lambda one: one.not_before, default=None)
+    ahead = [wave for wave in standings if wave.waiting and wave.not_before > now]
+    return min(ahead, key=lambda wave: wave.not_before, default=None)
 
 
 def zone_of(label: str) -> str:
@@ -99,13 +99,13 @@ def waves(rules: WaveRules, slot: Slot, readers: Iterable[ReaderZone], *, now: d
     edition comes at once rather than never. A clock that repeats or leaves out the hour follows `cadence.instant`, and
     so does a date that a zone left out.
     """
-    found: dict[tuple[datetime, str], list[tuple[ReaderZone, str]]] = {}
-    for one in readers:
-        clock = one.zone if is_zone(one.zone) else rules.cadence.zone
+    rows: dict[tuple[datetime, str], list[tuple[ReaderZone, str]]] = {}
+    for reader in readers:
+        clock = reader.zone if is_zone(reader.zone) else rules.cadence.zone
         begins = _begins(rules, slot, clock, now)
         # Readers whose clocks differ may share an instant, as when all that is past goes out at once.
-        found.setdefault((begins, local(begins, clock).strftime("%z")), []).append((one, clock))
-    return [_wave(begins, members) for (begins, _), members in sorted(found.items())]
+        rows.setdefault((begins, local(begins, clock).strftime("%z")), []).append((reader, clock))
+    return [_wave(begins, members) for (begins, _), members in sorted(rows.items())]
 
 
 def forecast_waves(rules: WaveRules, slot: Slot, readers: Iterable[ReaderZone], *, now: datetime) -> list[Wave]:
@@ -151,12 +151,12 @@ def _wave(begins: datetime, members: list[tuple[ReaderZone, str]]) -> Wave:
 
 def _loudest(members: Iterable[tuple[ReaderZone, str]]) -> str:
     people: dict[str, int] = {}
-    for one, clock in members:
-        people[clock] = people.get(clock, 0) + one.people
+    for member, clock in members:
+        people[clock] = people.get(clock, 0) + member.people
     return min(people, key=lambda clock: (-people[clock], clock))
 
 
-def spread(found: Iterable[Wave]) -> Iterator[tuple[str, int]]:
+def spread(waves: Iterable[Wave]) -> Iterator[tuple[str, int]]:
     """Give each zone with the number of its wave, counted from 0; what is not among them goes with the publication."""
-    for number, wave in enumerate(found):
+    for number, wave in enumerate(waves):
         yield from ((zone, number) for zone in wave.zones)

@@ -39,10 +39,10 @@ class RelayView:
         """Say how it stands."""
         bound = f" of {self.most}" if self.allowed >= self.most else f" of {self.allowed} (of {self.most})"
         noun = "connection" if self.connections == 1 and self.allowed >= self.most == 1 else "connections"
-        said = f"{self.connections}{bound} {noun}"
+        text = f"{self.connections}{bound} {noun}"
         if self.again_at is not None:
-            said += f", tried again at {clock_words(self.again_at, zone, now)}"
-        return f"{said}: {self.trouble}" if self.trouble else said
+            text += f", tried again at {clock_words(self.again_at, zone, now)}"
+        return f"{text}: {self.trouble}" if self.trouble else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,44 +72,44 @@ class WorkerView:
 
 def together(relays: Iterable[RelayView]) -> tuple[RelayView, ...]:
     """Add up what several workers say of the same mail server."""
-    found: dict[str, RelayView] = {}
-    for one in relays:
-        known = found.get(one.name)
+    rows: dict[str, RelayView] = {}
+    for relay in relays:
+        known = rows.get(relay.name)
         if known is None:
-            found[one.name] = one
+            rows[relay.name] = relay
             continue
-        found[one.name] = RelayView(
-            name=one.name,
-            connections=known.connections + one.connections,
-            allowed=known.allowed + one.allowed,
-            most=known.most + one.most,
-            trouble=one.trouble or known.trouble,
-            again_at=max((at for at in (one.again_at, known.again_at) if at is not None), default=None),
+        rows[relay.name] = RelayView(
+            name=relay.name,
+            connections=known.connections + relay.connections,
+            allowed=known.allowed + relay.allowed,
+            most=known.most + relay.most,
+            trouble=relay.trouble or known.trouble,
+            again_at=max((at for at in (relay.again_at, known.again_at) if at is not None), default=None),
         )
-    return tuple(found.values())
+    return tuple(rows.values())
 
 
 def read_relays(report: Mapping[str, Any]) -> tuple[RelayView, ...]:
     """Return the mail servers in what a worker wrote about itself; what it does not say is left out."""
     listed = report.get("relays")
-    found = []
-    for one in listed if isinstance(listed, Sequence) and not isinstance(listed, str) else ():
-        if not isinstance(one, Mapping) or not one.get("name"):
+    rows = []
+    for item in listed if isinstance(listed, Sequence) and not isinstance(listed, str) else ():
+        if not isinstance(item, Mapping) or not item.get("name"):
             continue
-        connections = _count(one.get("connections"))
-        allowed = _count(one.get("allowed"), connections)
-        again_at = one.get("again_at")
-        found.append(
+        connections = _count(item.get("connections"))
+        allowed = _count(item.get("allowed"), connections)
+        again_at = item.get("again_at")
+        rows.append(
             RelayView(
-                name=str(one["name"]),
+                name=str(item["name"]),
                 connections=connections,
                 allowed=allowed,
-                most=_count(one.get("most"), allowed),
-                trouble=str(one.get("trouble") or ""),
+                most=_count(item.get("most"), allowed),
+                trouble=str(item.get("trouble") or ""),
                 again_at=datetime.fromisoformat(again_at) if isinstance(again_at, str) and again_at else None,
             )
         )
-    return tuple(found)
+    return tuple(rows)
 
 
 def read_rate(report: Mapping[str, Any]) -> float | None:

@@ -51,8 +51,8 @@ def add_subscriber(unit: Unit, keyring: Keyring, person: Subscriber, *, who: str
             refuse_erased(tx, keyring, email=person.email, canonical=person.canonical)
             row = batches.add_new(tx, [person]).get(person.canonical)
             if row is not None:
-                said = Consent(at=now, action="subscribed", channel="command line", source=source)
-                subscribers.add_consent(tx, row, said)
+                consent = Consent(at=now, action="subscribed", channel="command line", source=source)
+                subscribers.add_consent(tx, row, consent)
                 logs.add(tx, logs.Entry(at=now, who=who, what="subscriber add", about=f"subscriber {row}", why=source))
                 return Added(person=replace(person, id=row), new=True)
             # Another process added the same address between the two statements.

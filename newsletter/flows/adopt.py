@@ -146,29 +146,29 @@ def adopt(unit: Unit, home: Home, keyring: Keyring, *, who: str, now: datetime) 
         gap = find_gap(tx, home, seen)
         if gap is None:
             return None
-        done = take_over(tx, home, keyring, gap, seen.top(known.identity), who=who, what="db adopt", now=now)
+        result = take_over(tx, home, keyring, gap, seen.top(known.identity), who=who, action="db adopt", now=now)
     _keep(home)
     unit.flush()
-    return done
+    return result
 
 
 def take_over(
-    tx: Tx, home: Home, keyring: Keyring, gap: LedgerGap, top: int, *, who: str, what: str, now: datetime
+    tx: Tx, home: Home, keyring: Keyring, gap: LedgerGap, top: int, *, who: str, action: str, now: datetime
 ) -> CaughtUp:
     """Catch up with the ledger, settle in on this machine, and let every other copy lag from here on."""
     known = installations.get(tx)
     # First, so that what the steps below note themselves is counted on from here.
     installations.settle_in(tx, machine=home.machine, ledger_seq=max(known.ledger_seq, top))
-    done = catch_up(tx, keyring, gap.unknown, now=now)
+    result = catch_up(tx, keyring, gap.unknown, now=now)
     ledgers.note(tx, LedgerKind.ADOPTED, home.machine, now=now)
     installations.forget_copy(tx)
     settle_alert(tx, AlertKind.HELD, HELD, now=now)
-    why = f"{counted(gap.unknown) or 'nothing'} from the ledger; editions paused: {', '.join(done.paused) or 'none'}"
-    logs.add(tx, logs.Entry(at=now, who=who, what=what, about="database", why=why))
-    if done.spellings:
+    why = f"{counted(gap.unknown) or 'nothing'} from the ledger; editions paused: {', '.join(result.paused) or 'none'}"
+    logs.add(tx, logs.Entry(at=now, who=who, what=action, about="database", why=why))
+    if result.spellings:
         # Last, so that no word written above is missed.
-        erasure.scrub_words(tx, done.spellings)
-    return done
+        erasure.scrub_words(tx, result.spellings)
+    return result
 
 
 def _keep(home: Home) -> None:
@@ -185,8 +185,8 @@ def counted(entries: Sequence[LedgerEntry]) -> str:
         LedgerKind.ERASED: ("erasure", "erasures"),
     }
     parts = []
-    for kind, (one, many) in names.items():
+    for kind, (singular, many) in names.items():
         count = sum(entry.kind is kind for entry in entries)
         if count:
-            parts.append(f"{count:,} {one if count == 1 else many}")
+            parts.append(f"{count:,} {singular if count == 1 else many}")
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

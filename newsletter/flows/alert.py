@@ -13,11 +13,11 @@ from newsletter.store.unit import Tx
 logger = logging.getLogger(__name__)
 
 
-def report(tx: Tx, found: Alert) -> bool:
+def report(tx: Tx, alert: Alert) -> bool:
     """Tell the people who run this, once for each trouble; return whether it is new."""
-    new = alerts.raise_alert(tx, found)
+    new = alerts.raise_alert(tx, alert)
     if new:
-        logger.error("%s", found.message)
+        logger.error("%s", alert.message)
     return new
 
 

@@ -104,8 +104,8 @@ def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipVa
         return LinkWords(title="Done", text=f"“{swap.instead.title}” goes out on {when}. A new proof is on its way.")
     if action.kind is ActionKind.SKIP:
         day = date.fromordinal(action.target)
-        done = skip_slot(unit, day, rules, who=WHO, because="skipped by the link in the proof", now=now)
-        pinned = f" “{done.tip.title}” is pinned to it and waits for a person." if done.tip else ""
+        result = skip_slot(unit, day, rules, who=WHO, because="skipped by the link in the proof", now=now)
+        pinned = f" “{result.tip.title}” is pinned to it and waits for a person." if result.tip else ""
         return LinkWords(title="Done", text=f"{describe_date(day)} is skipped: no mail goes out.{pinned}")
     edition = _edition(unit, action)
     if action.kind is ActionKind.PAUSE:

@@ -25,7 +25,13 @@ _AT_ONCE = 500
 
 
 def suppress(
-    tx: Tx, who: SubscriberId, *, why: str, now: datetime, channel: str = MAIL_SERVER, of: EditionId | None = None
+    tx: Tx,
+    who: SubscriberId,
+    *,
+    why: str,
+    now: datetime,
+    channel: str = MAIL_SERVER,
+    edition_id: EditionId | None = None,
 ) -> bool:
     """Mail an address no more; part of the transaction that records the refusal. Tell whether that is new."""
     person = subscribers.locked(tx, who)
@@ -35,7 +41,9 @@ def suppress(
     if changed == person:
         return False
     subscribers.save_state(tx, changed)
-    subscribers.add_consent(tx, who, Consent(at=now, action="bounced", channel=channel, source=why, edition_id=of))
+    subscribers.add_consent(
+        tx, who, Consent(at=now, action="bounced", channel=channel, source=why, edition_id=edition_id)
+    )
     deliveries.skip_person(tx, who, "the address bounced")
     return True
 
@@ -58,7 +66,7 @@ def reason_to_stop(tx: Tx, who: SubscriberId, *, now: datetime) -> str:
     return verdict(evidence.history(tx, who), now=now)
 
 
-def count_expired(unit: Unit, of: EditionId, *, now: datetime) -> int:
+def count_expired(unit: Unit, edition_id: EditionId, *, now: datetime) -> int:
     """Weigh those who were given up in an edition; call it once, when it is closed. Return how many were one too many.
 
     Small transactions, so that nobody waits for the write lock; a second call does no harm.
@@ -66,10 +74,10 @@ def count_expired(unit: Unit, of: EditionId, *, now: datetime) -> int:
     last, stopped = 0, 0
     while True:
         with unit.write() as tx:
-            found = evidence.expired_people(tx, of, after=last, limit=_AT_ONCE)
-            for _, who in found:
+            people = evidence.expired_people(tx, edition_id, after=last, limit=_AT_ONCE)
+            for _, who in people:
                 why = reason_to_stop(tx, who, now=now)
                 stopped += bool(why) and suppress(tx, who, why=why, now=now)
-        if len(found) < _AT_ONCE:
+        if len(people) < _AT_ONCE:
             return stopped
-        last = found[-1][0]
+        last = people[-1][0]

@@ -72,9 +72,9 @@ def catch_up(tx: Tx, keyring: Keyring, entries: Sequence[LedgerEntry], *, now: d
         if entry.kind is LedgerKind.EDITION:
             _count_as_sent(tx, entry, tally, now=now)
     gone = [entry for entry in entries if entry.kind in {LedgerKind.LEFT, LedgerKind.ERASED}]
-    here = _found(tx, keyring, gone)
+    present = _found(tx, keyring, gone)
     for entry in gone:
-        _send_away(tx, keyring, entry, here.get(entry.detail.get("hash", "")), tally, now=now)
+        _send_away(tx, keyring, entry, present.get(entry.detail.get("hash", "")), tally, now=now)
     return CaughtUp(
         editions=tally.editions,
         lost_tips=tally.lost_tips,
@@ -89,15 +89,15 @@ def catch_up(tx: Tx, keyring: Keyring, entries: Sequence[LedgerEntry], *, now: d
 def pause_unfinished(tx: Tx, *, why: str, now: datetime) -> Sequence[str]:
     """Pause every edition that is under way, and tell a person; return their names."""
     paused = []
-    for one in editions.unfinished(tx):
-        if editions.move(tx, one.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why):
+    for edition in editions.unfinished(tx):
+        if editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why):
             message = (
-                f"The edition of {one.name} is paused: {why} Look at `newsletter edition show {one.name}`; "
-                f"`newsletter edition resume {one.name}` goes on with those whom it shows as waiting, "
-                f"`newsletter edition cancel {one.name}` leaves them out."
+                f"The edition of {edition.name} is paused: {why} Look at `newsletter edition show {edition.name}`; "
+                f"`newsletter edition resume {edition.name}` goes on with those whom it shows as waiting, "
+                f"`newsletter edition cancel {edition.name}` leaves them out."
             )
-            report(tx, Alert(kind=AlertKind.EDITION_PAUSED, about=one.name, message=message, raised_at=now))
-            paused.append(one.name)
+            report(tx, Alert(kind=AlertKind.EDITION_PAUSED, about=edition.name, message=message, raised_at=now))
+            paused.append(edition.name)
     return paused
 
 
@@ -138,21 +138,21 @@ def _count_as_sent(tx: Tx, entry: LedgerEntry, tally: _Tally, *, now: datetime) 
 
 def _found(tx: Tx, keyring: Keyring, entries: Sequence[LedgerEntry]) -> Mapping[str, SubscriberId]:
     """Return who is here of those who left, by the hash that the ledger bears."""
-    wanted = {entry.detail["hash"] for entry in entries if "hash" in entry.detail}
-    if not wanted:
+    hashes = {entry.detail["hash"] for entry in entries if "hash" in entry.detail}
+    if not hashes:
         return {}
     return {
         hashed: who
         for who, canonical in subscribers.every_canonical(tx)
         for hashed in suppression_hashes(keyring, canonical)
-        if hashed in wanted
+        if hashed in hashes
     }
 
 
 def _send_away(
-    tx: Tx, keyring: Keyring, entry: LedgerEntry, here: SubscriberId | None, tally: _Tally, *, now: datetime
+    tx: Tx, keyring: Keyring, entry: LedgerEntry, subscriber_id: SubscriberId | None, tally: _Tally, *, now: datetime
 ) -> None:
-    person = _person(tx, entry, here)
+    person = _person(tx, entry, subscriber_id)
     if entry.kind is LedgerKind.ERASED:
         _keep_away(tx, entry, reason="erased", now=now)
         if person is not None:
@@ -165,10 +165,10 @@ def _send_away(
     tally.kept_away += person is None
 
 
-def _person(tx: Tx, entry: LedgerEntry, here: SubscriberId | None) -> Subscriber | None:
+def _person(tx: Tx, entry: LedgerEntry, subscriber_id: SubscriberId | None) -> Subscriber | None:
     """Return whom an entry is about, if they are in this copy."""
-    if here is not None:
-        return subscribers.locked(tx, here)
+    if subscriber_id is not None:
+        return subscribers.locked(tx, subscriber_id)
     # Whoever changed their address before they left is known by the id, unless it was given again since: then it is
     # somebody's who came after that.
     person = subscribers.locked(tx, entry.person)

@@ -105,9 +105,9 @@ def add_slot(unit: Unit, day: date, at: time | None, review: TipValidation, *, t
     with unit.write() as tx:
         installations.lock(tx)
         new = extra_slot(with_readers(tx, review.cadence), day, at)
-        said = describe_slot(new, review.cadence.zone)
+        text = describe_slot(new, review.cadence.zone)
         if new.sends_at <= review.now:
-            raise InputError(f"{said} is past; choose a later date or time")
+            raise InputError(f"{text} is past; choose a later date or time")
         _clear_foreign(tx, day, review)
         _refuse_taken(tx, day, review)
         slots.add(tx, new, now=review.now)
@@ -119,7 +119,7 @@ def add_slot(unit: Unit, day: date, at: time | None, review: TipValidation, *, t
             if tip.pin != day:
                 pin_in(tx, tip, day, review)
             holder = tips.by_id(tx, tip.id)
-        why = said if tip is None else f"{said}, {tip.slug}"
+        why = text if tip is None else f"{text}, {tip.slug}"
         logs.add(tx, logs.Entry(at=review.now, who=who, what="slot add", about=day.isoformat(), why=why))
         return Changed(slot=new, tip=holder, new=True)
 

@@ -68,47 +68,47 @@ class Changed:
     skipped: int = 0
 
 
-def changed(person: Subscriber, wanted: Changes) -> Subscriber:
+def changed(person: Subscriber, changes: Changes) -> Subscriber:
     """Return the person with the changes; raises `InputError` for an unknown time zone or a text without end."""
     texts: dict[str, Any] = {
         name: _bounded(new, name, _LONGEST_TEXT)
         for name in ("name", "first_name", "last_name")
-        if (new := getattr(wanted, name)) is not None
+        if (new := getattr(changes, name)) is not None
     }
-    if wanted.time_zone is not None:
-        texts["time_zone"] = _zone(wanted.time_zone.strip())
-    if wanted.address is not None:
-        texts |= {"email": wanted.address.email, "canonical": wanted.address.canonical}
-    new_tags = (_bounded(tag, "a tag", _LONGEST_TAG) for tag in wanted.add_tags)
-    gone = {tag.casefold() for tag in wanted.remove_tags}
+    if changes.time_zone is not None:
+        texts["time_zone"] = _zone(changes.time_zone.strip())
+    if changes.address is not None:
+        texts |= {"email": changes.address.email, "canonical": changes.address.canonical}
+    new_tags = (_bounded(tag, "a tag", _LONGEST_TAG) for tag in changes.add_tags)
+    gone = {tag.casefold() for tag in changes.remove_tags}
     tags = tuple(tag for tag in dict.fromkeys((*person.tags, *new_tags)) if tag and tag.casefold() not in gone)
-    given = {
+    values = {
         _bounded(name, "the name of a field", _LONGEST_TEXT): _bounded(value, name, _LONGEST_FIELD)
-        for name, value in wanted.fields.items()
+        for name, value in changes.fields.items()
     }
-    fields = {name: value for name, value in {**person.fields, **given}.items() if value or name not in given}
+    fields = {name: value for name, value in {**person.fields, **values}.items() if value or name not in values}
     return replace(person, tags=tags, fields=fields, **texts)
 
 
 def edit_subscriber(
-    unit: Unit, keyring: Keyring, wanted: SubscriberId, changes: Changes, *, who: str, now: datetime
+    unit: Unit, keyring: Keyring, subscriber_id: SubscriberId, changes: Changes, *, who: str, now: datetime
 ) -> Changed:
     """Change what is known of a person; with another address they stay the same person.
 
     Raises `InputError` when the address belongs to somebody else, or to one who was erased.
     """
     with unit.write() as tx:
-        before = _present(tx, wanted)
+        before = _present(tx, subscriber_id)
         after = changed(before, changes)
         if after == before:
             return Changed(before=before, after=after)
         if after.canonical != before.canonical:
             _refuse_taken(tx, keyring, after)
             # The old address stays with the evidence, so that an erasure later covers it too.
-            said = Consent(
+            consent = Consent(
                 at=now, action="address changed", channel=_CHANNEL, evidence={"from": before.email, "to": after.email}
             )
-            subscribers.add_consent(tx, before.id, said)
+            subscribers.add_consent(tx, before.id, consent)
         subscribers.save(tx, after)
         names = [name for name in _LOGGED if getattr(before, name) != getattr(after, name)]
         _log(tx, before, "edit", who=who, why=f"changed {', '.join(names)}", now=now)
@@ -118,19 +118,26 @@ def edit_subscriber(
 _LOGGED = ("email", "name", "first_name", "last_name", "time_zone", "tags", "fields")
 
 
-def pause_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+def pause_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
     """Hold mail back until it is resumed."""
     return _move(
-        unit, wanted, lambda one: pause(one, now=now, why=why), verb="pause", action="paused", who=who, why=why, now=now
+        unit,
+        subscriber_id,
+        lambda person: pause(person, now=now, why=why),
+        verb="pause",
+        action="paused",
+        who=who,
+        why=why,
+        now=now,
     )
 
 
-def resume_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+def resume_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
     """End a pause."""
     return _move(
         unit,
-        wanted,
-        lambda one: resume(one, now=now, why=why),
+        subscriber_id,
+        lambda person: resume(person, now=now, why=why),
         verb="resume",
         action="resumed",
         who=who,
@@ -139,12 +146,12 @@ def resume_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, why: str, n
     )
 
 
-def unsubscribe_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+def unsubscribe_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
     """Let somebody go who asked for it by another way than the link."""
     return _move(
         unit,
-        wanted,
-        lambda one: unsubscribe(one, now=now, why=why),
+        subscriber_id,
+        lambda person: unsubscribe(person, now=now, why=why),
         verb="unsubscribe",
         action="unsubscribed",
         who=who,
@@ -153,12 +160,12 @@ def unsubscribe_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, why: s
     )
 
 
-def reactivate_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, because: str, now: datetime) -> Changed:
+def reactivate_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, because: str, now: datetime) -> Changed:
     """Bring somebody back who left or bounced, for a reason that is kept."""
     return _move(
         unit,
-        wanted,
-        lambda one: reactivate(one, now=now, because=because),
+        subscriber_id,
+        lambda person: reactivate(person, now=now, because=because),
         verb="reactivate",
         action="reactivated",
         who=who,
@@ -167,20 +174,20 @@ def reactivate_subscriber(unit: Unit, wanted: SubscriberId, *, who: str, because
     )
 
 
-def move_on(tx: Tx, before: Subscriber, after: Subscriber, said: Consent, *, reason: str) -> int:
+def move_on(tx: Tx, before: Subscriber, after: Subscriber, consent: Consent, *, reason: str) -> int:
     """Write a new state with its evidence; return how many waiting mails of open editions that takes back."""
     if after == before:
         return 0
     subscribers.save_state(tx, after)
-    subscribers.add_consent(tx, before.id, said)
+    subscribers.add_consent(tx, before.id, consent)
     if after.state in SAID_NO:
-        ledger.note(tx, LedgerKind.LEFT, str(after.id), now=said.at, canonical=after.canonical)
+        ledger.note(tx, LedgerKind.LEFT, str(after.id), now=consent.at, canonical=after.canonical)
     return 0 if eligible(after.state) else deliveries.skip_person(tx, before.id, reason)
 
 
 def _move(
     unit: Unit,
-    wanted: SubscriberId,
+    subscriber_id: SubscriberId,
     decide: Callable[[Subscriber], Subscriber],
     *,
     verb: str,
@@ -190,17 +197,17 @@ def _move(
     now: datetime,
 ) -> Changed:
     with unit.write() as tx:
-        before = _present(tx, wanted)
+        before = _present(tx, subscriber_id)
         after = decide(before)
-        said = Consent(at=now, action=action, channel=_CHANNEL, source=why)
-        skipped = move_on(tx, before, after, said, reason=action)
+        consent = Consent(at=now, action=action, channel=_CHANNEL, source=why)
+        skipped = move_on(tx, before, after, consent, reason=action)
         if after != before:
             _log(tx, before, verb, who=who, why=why, now=now)
         return Changed(before=before, after=after, skipped=skipped)
 
 
-def _present(tx: Tx, wanted: SubscriberId) -> Subscriber:
-    person = subscribers.locked(tx, wanted)
+def _present(tx: Tx, subscriber_id: SubscriberId) -> Subscriber:
+    person = subscribers.locked(tx, subscriber_id)
     if person is None:
         raise InputError("This person was erased at this moment; nothing was changed.")
     return person

@@ -39,18 +39,18 @@ def key_standing(stored: str, keyring: Keyring) -> KeyStanding:
 def check_key(unit: Unit, keyring: Keyring, *, who: str, now: datetime) -> None:
     """Raise `Stop` for a key that the database does not know; take over one that was changed on purpose."""
     with unit.read() as tx:
-        made = installations.find(tx)
-    if made is None:
+        installation = installations.find(tx)
+    if installation is None:
         raise Stop("The database was never finished; run `newsletter init`.")
-    standing = key_standing(made.key_fingerprint, keyring)
+    standing = key_standing(installation.key_fingerprint, keyring)
     if standing is KeyStanding.UNKNOWN:
-        raise Stop(unknown_key(made.key_fingerprint, keyring))
+        raise Stop(unknown_key(installation.key_fingerprint, keyring))
     if standing is KeyStanding.CHANGED:
         fresh = key_fingerprint(keyring.current)
         with unit.write() as tx:
-            if not installations.change_key(tx, was=made.key_fingerprint, to=fresh):
+            if not installations.change_key(tx, was=installation.key_fingerprint, to=fresh):
                 return
-            why = f"key {fresh} takes the place of {made.key_fingerprint}, which stays valid for old links"
+            why = f"key {fresh} takes the place of {installation.key_fingerprint}, which stays valid for old links"
             logs.add(tx, logs.Entry(at=now, who=who, what="key change", about="NEWSLETTER_SECRET_KEY", why=why))
         logger.warning("the secret key was changed: %s", why)
 

@@ -59,43 +59,43 @@ def copy_database(source: Database, to: str, *, progress: Progress = lambda _tab
 
 
 def _prepare(target: Database) -> None:
-    found = current_revision(target)
-    if found is None:
+    revision = current_revision(target)
+    if revision is None:
         if transfer.has_strangers(target):
             raise InputError("The target holds other tables under our names; nothing was changed.")
         upgrade(target)
-    elif found != HEAD:
-        raise InputError(f"The target is a database of another version ({found}); take an empty one.")
+    elif revision != HEAD:
+        raise InputError(f"The target is a database of another version ({revision}); take an empty one.")
     with open_unit(target).read() as tx:
         transfer.refuse_filled(tx)
 
 
 def _carry(source: Database, target: Database, progress: Progress) -> Copied:
-    with transfer.one_state(source) as here:
+    with transfer.one_state(source) as source_tx:
         with target.begin() as there:
-            transfer.carry(here, there, progress=progress)
+            transfer.carry(source_tx, there, progress=progress)
             known = installations.get(there)
             installations.settle_in(there, machine=installations.COPIED, ledger_seq=known.ledger_seq)
         with transfer.one_state(target) as there:
-            return _compare(here, there)
+            return _compare(source_tx, there)
 
 
-def _compare(here: Tx, there: Tx) -> Copied:
+def _compare(source_tx: Tx, there: Tx) -> Copied:
     differences = []
-    rows, copied = transfer.counts(here), transfer.counts(there)
+    rows, copied = transfer.counts(source_tx), transfer.counts(there)
     for name, count in rows.items():
         if copied[name] != count:
             differences.append(f"{name}: {count:,} rows here, {copied[name]:,} there")
-    every, theirs = editions.latest(here, count=_ALL), editions.latest(there, count=_ALL)
-    told = {one.name: _report(there, one) for one in theirs}
+    every, theirs = editions.latest(source_tx, count=_ALL), editions.latest(there, count=_ALL)
+    reports = {one.name: _report(there, one) for one in theirs}
     differences += [
         f"edition {one.name}: its report is another one there"
         for one in every
-        if told.get(one.name) != _report(here, one)
+        if reports.get(one.name) != _report(source_tx, one)
     ]
     return Copied(rows=rows, editions=len(every), differences=differences)
 
 
-def _report(tx: Tx, one: Edition) -> tuple[object, Mapping[DeliveryState, int]]:
+def _report(tx: Tx, edition: Edition) -> tuple[object, Mapping[DeliveryState, int]]:
     """Return the report as people see it, and what its rows say by themselves."""
-    return report.receipt(tx, one).to_dict(), deliveries.counts(tx, one.id)
+    return report.receipt(tx, edition).to_dict(), deliveries.counts(tx, edition.id)

@@ -32,14 +32,14 @@ KIND = EditionKind.CORRECTION
 
 def plan_correction(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
     """Tell what a correction would do; raise `InputError` when it cannot be done."""
-    of = editions.by_id(tx, wrong)
-    if (known := opened_before(tx, KIND, of, tip)) is not None:
-        return Outlook(of=of, known=known)
-    _refuse_under_way(tx, of)
-    refuse_unfit(tx, of, tip)
-    outlook = look(tx, KIND, of, now=now)
+    edition = editions.by_id(tx, wrong)
+    if (known := opened_before(tx, KIND, edition, tip)) is not None:
+        return Outlook(of=edition, known=known)
+    _refuse_under_way(tx, edition)
+    refuse_unfit(tx, edition, tip)
+    outlook = look(tx, KIND, edition, now=now)
     if not outlook.people:
-        raise InputError(f"nobody who got the edition of {of.name} is subscribed now; there is nobody to mail")
+        raise InputError(f"nobody who got the edition of {edition.name} is subscribed now; there is nobody to mail")
     return outlook
 
 
@@ -51,8 +51,8 @@ def correct_edition(
     def act(tx: Tx, draft: Draft) -> FollowUp:
         # It has no slot's instant of its own: it goes out when it is asked for.
         opened = write(tx, draft, sends_at=now, now=now)
-        said = f"{tip.slug}, {opened.edition.audience} people as {opened.edition.name}{': ' + why if why else ''}"
-        logs.add(tx, logs.Entry(at=now, who=who, what="edition correct", about=draft.of.name, why=said))
+        text = f"{tip.slug}, {opened.edition.audience} people as {opened.edition.name}{': ' + why if why else ''}"
+        logs.add(tx, logs.Entry(at=now, who=who, what="edition correct", about=draft.of.name, why=text))
         return opened
 
     return open_once(
@@ -60,11 +60,12 @@ def correct_edition(
     )
 
 
-def _refuse_under_way(tx: Tx, of: Edition) -> None:
+def _refuse_under_way(tx: Tx, edition: Edition) -> None:
     """Refuse while the wrong tip still goes out: each of those people would get it first, and then a correction."""
-    waiting = audiences.untried(tx, of.id)
-    if of.status is not EditionStatus.CANCELLED and waiting:
+    waiting = audiences.untried(tx, edition.id)
+    if edition.status is not EditionStatus.CANCELLED and waiting:
         raise InputError(
-            f"the edition of {of.name} is {of.status} and {waiting:,} people are to get it yet; "
-            f"stop it first: `newsletter edition replace {of.name} --tip TIP`, or `newsletter edition cancel {of.name}`"
+            f"the edition of {edition.name} is {edition.status} and {waiting:,} people are to get it yet; "
+            f"stop it first: `newsletter edition replace {edition.name} --tip TIP`, "
+            f"or `newsletter edition cancel {edition.name}`"
         )

@@ -37,22 +37,22 @@ class Erased:
 
 
 def erase_subscriber(
-    unit: Unit, keyring: Keyring, wanted: SubscriberId, *, who: str, why: str = "", now: datetime
+    unit: Unit, keyring: Keyring, subscriber_id: SubscriberId, *, who: str, why: str = "", now: datetime
 ) -> Erased | None:
     """Forget a person for good; None when they were erased already."""
     with unit.write() as tx:
-        person = subscribers.locked(tx, wanted)
+        person = subscribers.locked(tx, subscriber_id)
         if person is None:
             return None
-        done = forget(tx, keyring, person, now=now)
+        result = forget(tx, keyring, person, now=now)
         logs.add(
             tx,
             logs.Entry(at=now, who=who, what="subscriber erase", about=f"subscriber {person.id}", why=why),
         )
         # Last, so that the words of this very entry are looked through too.
-        erasure.scrub_words(tx, done.spellings)
+        erasure.scrub_words(tx, result.spellings)
     unit.flush()
-    return done
+    return result
 
 
 def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Erased:
@@ -71,13 +71,13 @@ def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Er
 
 def _suppress(tx: Tx, keyring: Keyring, person: Subscriber, addresses: set[str], *, now: datetime) -> int:
     """Put every address of the person on the list, but for one that is somebody else's by now."""
-    done = 0
+    people = 0
     for canonical in {parse_address(one).canonical for one in addresses}:
         owner = subscribers.by_canonical(tx, canonical)
         if owner is None or owner.id == person.id:
             subscribers.suppress_hash(tx, suppression_hash(keyring, canonical), reason="erased", now=now)
-            done += 1
-    return done
+            people += 1
+    return people
 
 
 def spellings_of(addresses: Iterable[str]) -> set[str]:

@@ -27,14 +27,16 @@ _MOST_COLUMNS = 200
 _MOST_ALIKE = 100
 
 
-def export_csv(unit: Unit, wanted: Wanted, out: TextIO, *, progress: Callable[[int], None] = lambda _rows: None) -> int:
+def export_csv(
+    unit: Unit, filters: Wanted, out: TextIO, *, progress: Callable[[int], None] = lambda _rows: None
+) -> int:
     """Write subscribers as CSV with our own headings, one column for each of their fields."""
     with unit.read() as tx:
-        names = lists.field_names(tx, wanted)
+        names = lists.field_names(tx, filters)
         writer = csv.writer(out, lineterminator="\r\n")
         writer.writerow([neutralise(heading) for heading in (*EXPORT_HEADINGS, *field_headings(names))])
         count = 0
-        for count, person in enumerate(lists.pages(tx, wanted), start=1):
+        for count, person in enumerate(lists.pages(tx, filters), start=1):
             writer.writerow([neutralise(cell) for cell in _cells(person, names)])
             if count % _EVERY == 0:
                 progress(count)
@@ -42,12 +44,12 @@ def export_csv(unit: Unit, wanted: Wanted, out: TextIO, *, progress: Callable[[i
 
 
 def export_json(
-    unit: Unit, wanted: Wanted, out: TextIO, *, progress: Callable[[int], None] = lambda _rows: None
+    unit: Unit, filters: Wanted, out: TextIO, *, progress: Callable[[int], None] = lambda _rows: None
 ) -> int:
     """Write subscribers as JSON, one object a line, with their values as they are."""
     with unit.read() as tx:
         count = 0
-        for count, person in enumerate(lists.pages(tx, wanted), start=1):
+        for count, person in enumerate(lists.pages(tx, filters), start=1):
             out.write(json.dumps(as_json(person), ensure_ascii=False) + "\n")
             if count % _EVERY == 0:
                 progress(count)
@@ -79,12 +81,12 @@ def field_headings(names: Iterable[str]) -> list[str]:
     A field may bear a name that means something else in the header, such as a `state` of a country, or differ from
     another only in its case: it gets a word more.
     """
-    taken: list[str] = []
+    columns: list[str] = []
     for name in names:
         plain = clean(name) or "field"
         others = (f"{plain} (field)", *(f"{plain} (field {number})" for number in range(2, _MOST_ALIKE)))
-        taken.append(next((one for one in (plain, *others) if _reads_back((*taken, one))), plain))
-    return taken
+        columns.append(next((one for one in (plain, *others) if _reads_back((*columns, one))), plain))
+    return columns
 
 
 def _reads_back(headings: Sequence[str]) -> bool:

@@ -100,40 +100,40 @@ def open_once(
         return act(tx, replace(draft, of=outlook.of))
 
 
-def prepare(render_context: RenderContext, kind: EditionKind, of: Edition, tip: Tip, *, number: int) -> Draft:
+def prepare(render_context: RenderContext, kind: EditionKind, edition: Edition, tip: Tip, *, number: int) -> Draft:
     """Render it, with no transaction open; raise `InputError` when a gate refuses the tip."""
     nonce = new_nonce()
-    name = f"{of.date.isoformat()}.{number}"
-    content = render(render_context, tip, of.date, nonce=nonce, name=name)
-    return Draft(kind=kind, of=of, tip=tip, number=number, content=content, nonce=nonce)
+    name = f"{edition.date.isoformat()}.{number}"
+    content = render(render_context, tip, edition.date, nonce=nonce, name=name)
+    return Draft(kind=kind, of=edition, tip=tip, number=number, content=content, nonce=nonce)
 
 
-def opened_before(tx: Tx, kind: EditionKind, of: Edition, tip: Tip) -> Edition | None:
+def opened_before(tx: Tx, kind: EditionKind, edition: Edition, tip: Tip) -> Edition | None:
     """Return the edition that did this already: the same command given twice, or again after it was killed."""
-    found = [one for one in editions.about(tx, of.id) if one.kind is kind and one.tip_id == tip.id]
-    return found[-1] if found else None
+    matching = [one for one in editions.about(tx, edition.id) if one.kind is kind and one.tip_id == tip.id]
+    return matching[-1] if matching else None
 
 
-def refuse_unfit(tx: Tx, of: Edition, tip: Tip) -> None:
+def refuse_unfit(tx: Tx, edition: Edition, tip: Tip) -> None:
     """Refuse a tip that cannot go out, and an edition of which it is not known any more who got it."""
-    if tip.id == of.tip_id:
-        raise InputError(f"{tip.slug!r} is the very tip of the edition of {of.name}; name another one")
+    if tip.id == edition.tip_id:
+        raise InputError(f"{tip.slug!r} is the very tip of the edition of {edition.name}; name another one")
     if tip.status is TipStatus.DRAFT:
         raise InputError(f"{tip.slug!r} is a draft; `newsletter tip approve {tip.slug}` first")
     if tip.status is not TipStatus.APPROVED:
-        done = "was sent already" if tip.status is TipStatus.SENT else "is retired"
-        raise InputError(f"{tip.slug!r} {done}; name an approved tip (`newsletter tip list`)")
-    if not retention.seems_whole(tx, of.id):
+        verb = "was sent already" if tip.status is TipStatus.SENT else "is retired"
+        raise InputError(f"{tip.slug!r} {verb}; name an approved tip (`newsletter tip list`)")
+    if not retention.seems_whole(tx, edition.id):
         raise InputError(
-            f"who got the edition of {of.name} is not known any more: its rows were deleted "
+            f"who got the edition of {edition.name} is not known any more: its rows were deleted "
             "after NEWSLETTER_KEEP_DELIVERIES_DAYS"
         )
 
 
-def look(tx: Tx, kind: EditionKind, of: Edition, *, now: datetime) -> Outlook:
+def look(tx: Tx, kind: EditionKind, edition: Edition, *, now: datetime) -> Outlook:
     """Count for whom it would be."""
-    people, pending = audiences.count(tx, kind, of.id, now=now)
-    return Outlook(of=of, people=people, pending=pending)
+    people, pending = audiences.count(tx, kind, edition.id, now=now)
+    return Outlook(of=edition, people=people, pending=pending)
 
 
 def refuse_changed(tx: Tx, draft: Draft) -> None:
@@ -145,21 +145,21 @@ def refuse_changed(tx: Tx, draft: Draft) -> None:
 
 def write(tx: Tx, draft: Draft, *, sends_at: datetime, now: datetime, waves: Sequence[Wave] = ()) -> FollowUp:
     """Open it: its rows, its tip used up, its line in the ledger. Raises `InputError` when it is for nobody."""
-    tip, of = draft.tip, draft.of
+    tip, wrong = draft.tip, draft.of
     edition = editions.create(
         tx,
         editions.NewEdition(
-            date=of.date,
+            date=wrong.date,
             tip_id=tip.id,
             tip_slug=tip.slug,
             title=tip.title,
             source=Source.CHOSEN,
-            why=f"{WORDS[draft.kind]} the edition of {of.name}",
+            why=f"{WORDS[draft.kind]} the edition of {wrong.name}",
             content=draft.content,
             nonce=draft.nonce,
             sends_at=sends_at,
             kind=draft.kind,
-            of_edition=of.id,
+            of_edition=wrong.id,
         ),
         waves=waves,
         now=now,
@@ -172,6 +172,6 @@ def write(tx: Tx, draft: Draft, *, sends_at: datetime, now: datetime, waves: Seq
         tips.set_pin(tx, tip, None, now=now)
     if not tip.evergreen:
         tips.set_status(tx, tip, TipStatus.SENT, now=now)
-    detail = {"tip": tip.slug, WORDS[draft.kind]: of.name}
+    detail = {"tip": tip.slug, WORDS[draft.kind]: wrong.name}
     ledger.note(tx, LedgerKind.EDITION, edition.name, now=now, detail=detail)
-    return FollowUp(edition=edition, of=of, new=True, unpinned=tip.pin)
+    return FollowUp(edition=edition, of=wrong, new=True, unpinned=tip.pin)

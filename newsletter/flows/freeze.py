@@ -113,26 +113,26 @@ def waves_of(tx: Tx, render_context: RenderContext, slot: Slot, *, now: datetime
     return waves(render_context.waves, slot, reader_zones(tx), now=now)
 
 
-def waves_again(tx: Tx, render_context: RenderContext, of: Edition, *, now: datetime) -> Sequence[Wave]:
+def waves_again(tx: Tx, render_context: RenderContext, edition: Edition, *, now: datetime) -> Sequence[Wave]:
     """Return the waves of what takes an edition's place: whose hour has not come keeps it, the rest is late."""
-    slot = slots.get(tx, of.date)
-    if render_context.waves is None or not of.local or slot is None:
+    slot = slots.get(tx, edition.date)
+    if render_context.waves is None or not edition.local or slot is None:
         return ()
     cadence = render_context.waves.cadence
-    at = wall_time(cadence, slot) if not slot.extra else _hour_of(tx, of, home=cadence.zone)
-    home = instant(of.date, at, cadence.zone)
-    return waves(render_context.waves, replace(slot, sends_at=of.sends_at, home=home), reader_zones(tx), now=now)
+    at = wall_time(cadence, slot) if not slot.extra else _hour_of(tx, edition, home=cadence.zone)
+    home = instant(edition.date, at, cadence.zone)
+    return waves(render_context.waves, replace(slot, sends_at=edition.sends_at, home=home), reader_zones(tx), now=now)
 
 
-def _hour_of(tx: Tx, of: Edition, *, home: str) -> time:
+def _hour_of(tx: Tx, edition: Edition, *, home: str) -> time:
     """Return the hour of an extra date, which its waves alone show once it is frozen.
 
     The first wave began at it if the edition was on time, else the last; but those in whose zone it was past may have
     been put beside the publication's own zone.
     """
-    begins = wave_rows.begins(tx, of.id)
-    last = max(begins, key=lambda one: (one[1], zone_of(one[0]) == home))
-    label, at = next((one for one in begins if one[1] == of.sends_at), last)
+    begins = wave_rows.begins(tx, edition.id)
+    last = max(begins, key=lambda begin: (begin[1], zone_of(begin[0]) == home))
+    label, at = next((begin for begin in begins if begin[1] == edition.sends_at), last)
     return local(at, zone_of(label)).time()
 
 
@@ -201,12 +201,12 @@ def _write(
 
 def _expire_untried(tx: Tx, fresh: Edition, *, now: datetime) -> None:
     """Give up on people of earlier editions that were never tried: last week's tip does not overtake this week's."""
-    for one in editions.unfinished(tx):
-        if one.id == fresh.id:
+    for edition in editions.unfinished(tx):
+        if edition.id == fresh.id:
             continue
         count = deliveries.expire_untried(
-            tx, of=one.id, reason=f"not tried before the next edition, {fresh.name}, began", now=now
+            tx, edition_id=edition.id, reason=f"not tried before the next edition, {fresh.name}, began", now=now
         )
         if count:
             # At once: an edition that is paused may not be closed for weeks.
-            report_expired(tx, one, count, now=now)
+            report_expired(tx, edition, count, now=now)

@@ -50,8 +50,8 @@ def pause_for_trouble(unit: Unit, edition_id: EditionId, *, why: str, now: datet
 
 def paused_by_person(tx: Tx, edition: Edition) -> bool:
     """Tell whether a person paused an edition: what the machine pauses by itself stands as an alert."""
-    told = {(one.kind, one.about) for one in alerts.open_alerts(tx)}
-    return edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, edition.name) not in told
+    alerted = {(one.kind, one.about) for one in alerts.open_alerts(tx)}
+    return edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, edition.name) not in alerted
 
 
 def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:

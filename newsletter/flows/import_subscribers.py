@@ -218,16 +218,16 @@ def _take(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
         waiting = some
         while waiting:
             before, entries, waiting = waiting, _decide(run, tx, waiting, lock=True), []
-            taken = _add(run, tx, before, entries)
-            done = []
+            added = _add(run, tx, before, entries)
+            saved = []
             for row, entry in zip(before, entries, strict=True):
-                if taken and entry.fate is Fate.ADDED and row.address.canonical in taken:
+                if added and entry.fate is Fate.ADDED and row.address.canonical in added:
                     # Somebody else added this address since we looked; look again.
                     waiting.append(row)
                 else:
-                    done.append((row, entry))
+                    saved.append((row, entry))
                     tally.count(row, entry.fate)
-            _save(run, tx, done, tally)
+            _save(run, tx, saved, tally)
 
 
 def _decide(run: _Import, tx: Tx, rows: list[GoodRow], *, lock: bool) -> list[Entry]:
@@ -255,17 +255,17 @@ def _erased(run: _Import, tx: Tx, canonicals: list[str]) -> set[str]:
     if not canonicals or not batches.anybody_suppressed(tx):
         return set()
     hashes = {one: suppression_hashes(run.keyring, one) for one in canonicals}
-    found = subscribers.suppressed(tx, [hashed for every in hashes.values() for hashed in every])
-    return {one for one, every in hashes.items() if not found.isdisjoint(every)}
+    suppressed = subscribers.suppressed(tx, [hashed for every in hashes.values() for hashed in every])
+    return {one for one, every in hashes.items() if not suppressed.isdisjoint(every)}
 
 
-def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], tally: _Tally) -> None:
+def _save(run: _Import, tx: Tx, entries: list[tuple[GoodRow, Entry]], tally: _Tally) -> None:
     """Write what the file tells of people who were known, and that the import has begun."""
     changed: list[Subscriber] = []
     lost: list[SubscriberId] = []
-    said: list[tuple[SubscriberId, Consent]] = []
+    parts: list[tuple[SubscriberId, Consent]] = []
     added = False
-    for row, entry in done:
+    for row, entry in entries:
         person = entry.person
         fate = entry.fate
         if fate is Fate.ADDED:
@@ -275,13 +275,13 @@ def _save(run: _Import, tx: Tx, done: list[tuple[GoodRow, Entry]], tally: _Tally
             continue
         changed.append(person)
         if fate is Fate.STRONGER:
-            said.append((person.id, _said(run, _evidence(run, row))))
+            parts.append((person.id, _said(run, _evidence(run, row))))
             if not eligible(person.state):
                 lost.append(person.id)
             if person.state in SAID_NO:
                 ledger.note(tx, LedgerKind.LEFT, str(person.id), now=run.now, canonical=person.canonical)
     batches.save(tx, changed)
-    batches.add_consents(tx, said)
+    batches.add_consents(tx, parts)
     if lost:
         deliveries.skip_people(tx, lost, "left, as an imported file says")
     if (added or changed) and not tally.changed:

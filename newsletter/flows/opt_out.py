@@ -42,6 +42,6 @@ def opt_out(unit: Unit, keyring: Keyring, token: str, *, channel: str, now: date
         if before is None:
             return OptOut(genuine=True, edition_id=link.edition_id)
         after = unsubscribe(before, now=now, why=f"opted out ({channel})")
-        said = Consent(at=now, action="unsubscribed", channel=channel, edition_id=link.edition_id)
-        move_on(tx, before, after, said, reason="unsubscribed")
+        consent = Consent(at=now, action="unsubscribed", channel=channel, edition_id=link.edition_id)
+        move_on(tx, before, after, consent, reason="unsubscribed")
         return OptOut(genuine=True, person=after, changed=after != before, edition_id=link.edition_id)

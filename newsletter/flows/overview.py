@@ -134,59 +134,63 @@ class Overview:
 def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta, held: str = "") -> Overview:
     """Look at everything; `held` says why nothing may be sent at all, when that is so."""
     ahead = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + FURTHER, now=now)
-    coming = next((one for one in ahead.choices if one.source is not Source.SKIPPED), None)
+    coming = next((worker for worker in ahead.choices if worker.source is not Source.SKIPPED), None)
     before = coming.slot.sends_at if coming else None
     parts = _parts(tx, now, alive_within)
     away = _away(tx, now)
     known = [
         EditionSummary(
-            edition=one,
-            receipt=report.receipt(tx, one),
+            edition=worker,
+            receipt=report.receipt(tx, worker),
             sender_alive=parts["sender"].alive,
-            away=away if one.status is EditionStatus.SENDING else None,
+            away=away if worker.status is EditionStatus.SENDING else None,
         )
-        for one in {one.id: one for one in (*editions.latest(tx, count=_REMEMBERED), *editions.unclosed(tx))}.values()
+        for worker in {
+            worker.id: worker for worker in (*editions.latest(tx, count=_REMEMBERED), *editions.unclosed(tx))
+        }.values()
     ]
-    running = sorted((one for one in known if one.edition.finished_at is None), key=lambda one: one.edition.sends_at)
-    found = alerts.open_alerts(tx)
+    running = sorted(
+        (worker for worker in known if worker.edition.finished_at is None), key=lambda worker: worker.edition.sends_at
+    )
+    open_alerts = alerts.open_alerts(tx)
     return Overview(
         now=now,
-        alerts=found,
+        alerts=open_alerts,
         outlook=ahead,
         next=coming,
         skipped=[
-            one
-            for one in ahead.choices
-            if one.source is Source.SKIPPED and (before is None or one.slot.sends_at < before)
+            worker
+            for worker in ahead.choices
+            if worker.source is Source.SKIPPED and (before is None or worker.slot.sends_at < before)
         ],
         running=running,
-        last=next((one for one in known if one.edition.finished_at is not None), None),
+        last=next((worker for worker in known if worker.edition.finished_at is not None), None),
         parts=parts,
         senders=at_work(tx, now),
         jobs=jobs.waiting(tx),
         drafts=sum(tip.status is TipStatus.DRAFT for tip in tips.all_tips(tx)),
-        stock_is_more=all(one.tip is not None for one in ahead.choices if one.source is not Source.SKIPPED),
-        needs=list(_needs(found, ahead, coming, known, parts, now=now, held=held)),
+        stock_is_more=all(worker.tip is not None for worker in ahead.choices if worker.source is not Source.SKIPPED),
+        needs=list(_needs(open_alerts, ahead, coming, known, parts, now=now, held=held)),
     )
 
 
 def _parts(tx: Tx, now: datetime, alive_within: timedelta) -> dict[str, Part]:
     beats = installations.heartbeats(tx)
-    found = {}
+    parts = {}
     for name in ("bell", "sender"):
         at, process = beats.get(name, (None, ""))
         ended = process.endswith(installations.STOPPED)
         # Abs: a sign of life from the future is one of a clock that was wrong, and no sign.
         alive = at is not None and not ended and abs(now - at) <= alive_within
-        found[name] = Part(seen_at=at, process=process, alive=alive)
-    return found
+        parts[name] = Part(seen_at=at, process=process, alive=alive)
+    return parts
 
 
 def _away(tx: Tx, now: datetime) -> RelayView | None:
     """Return the mail server that is tried first, when none takes anything, by what the living workers say."""
     at = workers.moment(tx, now)
-    said = [one for worker in live.workers(tx, now=at) if not worker.silent(at) for one in worker.relays]
-    relays = together(said)
+    parts = [one for worker in live.workers(tx, now=at) if not worker.silent(at) for one in worker.relays]
+    relays = together(parts)
     return relays[0] if relays and all(one.away for one in relays) else None
 
 
@@ -211,7 +215,7 @@ def at_work(tx: Tx, now: datetime) -> Sequence[AtWork]:
 
 
 def _needs(
-    found: Sequence[Alert],
+    open_alerts: Sequence[Alert],
     ahead: Outlook,
     coming: Choice | None,
     known: Sequence[EditionSummary],
@@ -220,30 +224,31 @@ def _needs(
     now: datetime,
     held: str,
 ) -> Iterator[str]:
-    told = {(one.kind, one.about) for one in found}
-    kinds = {one.kind for one in found}
-    yield from (one.message for one in found)
+    alerted = {(summary.kind, summary.about) for summary in open_alerts}
+    kinds = {summary.kind for summary in open_alerts}
+    yield from (summary.message for summary in open_alerts)
     if held and AlertKind.HELD not in kinds:
         yield held
-    for one in known:
-        yield from _about_edition(one, told, now)
+    for summary in known:
+        yield from _about_edition(summary, alerted, now)
     yield from _about_silence(coming, ahead, known, parts, kinds, now=now)
     if (coming is None or coming.tip is None) and not kinds & _STOCK_ALERTS:
-        what = f"{describe_date(coming.slot.date)}: {coming.why}" if coming else "any date that is near"
-        yield f"There is no tip for {what}. `newsletter tip approve` or `newsletter tip add` gives it one."
+        noun = f"{describe_date(coming.slot.date)}: {coming.why}" if coming else "any date that is near"
+        yield f"There is no tip for {noun}. `newsletter tip approve` or `newsletter tip add` gives it one."
     if not ahead.audience:
         yield "Nobody is subscribed, so nothing would go out. `newsletter subscriber import` brings people in."
 
 
-def _about_edition(one: EditionSummary, told: set[tuple[AlertKind, str]], now: datetime) -> Iterator[str]:
-    name, receipt = one.edition.name, one.receipt
+def _about_edition(summary: EditionSummary, alerted: set[tuple[AlertKind, str]], now: datetime) -> Iterator[str]:
+    name, receipt = summary.edition.name, summary.receipt
     if not receipt.balances:
         yield f"The report of {name} does not add up: the gap is {receipt.gap:,}. Run `newsletter db check`."
-    if one.edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, name) not in told:
+    if summary.edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, name) not in alerted:
         who = "1 person waits" if receipt.open == 1 else f"{receipt.open:,} people wait"
-        yield f"The edition of {name} is {one.edition.standing}, and {who}. `newsletter edition resume {name}` goes on."
-    if receipt.uncertain and now - one.edition.started_at < UNCERTAIN_STANDS:
-        cancelled = one.edition.status is EditionStatus.CANCELLED
+        state = summary.edition.standing
+        yield f"The edition of {name} is {state}, and {who}. `newsletter edition resume {name}` goes on."
+    if receipt.uncertain and now - summary.edition.started_at < UNCERTAIN_STANDS:
+        cancelled = summary.edition.status is EditionStatus.CANCELLED
         yield f"In the edition of {name}: {uncertain_sentence(receipt.uncertain, name, cancelled=cancelled)}"
 
 

@@ -133,8 +133,8 @@ def _waves(rules: PlanRules, choices: Sequence[Choice], now: datetime) -> Sequen
     coming = next((choice.slot for choice in choices if choice.tip is not None), None)
     if coming is None or not rules.cadence.locally:
         return ()
-    wanted = WaveRules(cadence=rules.cadence, grace=rules.grace, passed=rules.passed_zones)
-    return forecast_waves(wanted, coming, rules.cadence.readers, now=now)
+    wave_rules = WaveRules(cadence=rules.cadence, grace=rules.grace, passed=rules.passed_zones)
+    return forecast_waves(wave_rules, coming, rules.cadence.readers, now=now)
 
 
 def _coming(
@@ -152,10 +152,10 @@ def _coming(
 
 def _not_before(tx: Tx, cadence: Cadence, now: datetime) -> datetime:
     """Return the instant up to which nothing is ever due; before the first tick of a schedule that is the present."""
-    found = installations.get(tx)
-    if found.not_before is None or found.cadence != cadence_text(cadence):
+    installation = installations.get(tx)
+    if installation.not_before is None or installation.cadence != cadence_text(cadence):
         return now
-    return found.not_before
+    return installation.not_before
 
 
 def judged(tx: Tx, rules: PlanRules, slot: Slot, *, now: datetime) -> bool:
@@ -184,11 +184,11 @@ def expected_time(audience: int, rules: PlanRules, speed: float | None) -> timed
 
 def _speed(tx: Tx) -> float | None:
     """Return messages a second, of the best among the last editions: one late straggler makes any other look slow."""
-    done = [
+    rates = [
         one.audience / span
         for one in editions.latest(tx, count=_REMEMBERED)
         if one.status is EditionStatus.FINISHED
         and one.finished_at is not None
         and (span := (one.finished_at - one.started_at).total_seconds()) > 0
     ]
-    return max(done, default=None)
+    return max(rates, default=None)

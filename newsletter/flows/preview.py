@@ -32,10 +32,10 @@ def find_reader(unit: Unit, email: str) -> Subscriber:
     """Return the subscriber whose values a preview shall show."""
     address = parse_address(email)
     with unit.read() as tx:
-        found = subscribers.by_canonical(tx, address.canonical)
-    if found is None:
+        subscriber = subscribers.by_canonical(tx, address.canonical)
+    if subscriber is None:
         raise InputError(f"there is no subscriber {email}; leave --as out to see the mail with sample values")
-    return found
+    return subscriber
 
 
 def recipient_of(render_context: RenderContext, reader: Subscriber | None, *, now: datetime) -> Recipient:

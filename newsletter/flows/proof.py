@@ -174,14 +174,14 @@ def _audience(outlook: Outlook) -> str:
 
 def _waves(outlook: Outlook, choice: Choice, zone: str) -> list[Fact]:
     """Tell how the mail goes round the world; a row for each wave would push everything else out of sight."""
-    found = outlook.waves_of(choice)
-    if not found:
+    waves = outlook.waves_of(choice)
+    if not waves:
         return []
-    said = [f"{wave.people:,} in {wave.label} ({brief_instant(wave.not_before, zone)})" for wave in found[:WAVES_SHOWN]]
-    rest = found[WAVES_SHOWN:]
+    text = [f"{wave.people:,} in {wave.label} ({brief_instant(wave.not_before, zone)})" for wave in waves[:WAVES_SHOWN]]
+    rest = waves[WAVES_SHOWN:]
     if rest:
-        said.append(f"{sum(wave.people for wave in rest):,} in {len(rest)} further waves (`newsletter queue`)")
-    return [Fact(label="In waves", value=Words("; ".join(said)))]
+        text.append(f"{sum(wave.people for wave in rest):,} in {len(rest)} further waves (`newsletter queue`)")
+    return [Fact(label="In waves", value=Words("; ".join(text)))]
 
 
 WAVES_SHOWN = 6
@@ -191,8 +191,8 @@ def _stock(outlook: Outlook, notice_context: NoticeContext, slot: Slot) -> list[
     facts = []
     after = next((one for one in outlook.choices if one.slot.sends_at > slot.sends_at), None)
     if after is not None:
-        what = f"“{after.tip.title}”" if after.tip else after.why
-        facts.append(Fact(label="After it", value=Words(f"{describe_date(after.slot.date)}: {what}")))
+        noun = f"“{after.tip.title}”" if after.tip else after.why
+        facts.append(Fact(label="After it", value=Words(f"{describe_date(after.slot.date)}: {noun}")))
     low = notice_context.plan.lineup.low_stock_weeks
     if outlook.stock < low:
         weeks = "1 week" if outlook.stock == 1 else f"{outlook.stock} weeks"

@@ -233,7 +233,7 @@ def _write(tx: Tx, steps: Sequence[_Step], *, who: str, now: datetime) -> list[Q
     for step in steps:
         if step.before is not None and step.before.pin not in {None, step.after.pin}:
             tips.set_pin(tx, step.before, None, now=now)
-    done = []
+    results = []
     for step in steps:
         if step.before is None:
             tip = tips.add(tx, step.draft, now=now)
@@ -242,10 +242,10 @@ def _write(tx: Tx, steps: Sequence[_Step], *, who: str, now: datetime) -> list[Q
         else:
             tip = step.before
         if step.outcome in {Outcome.ADDED, Outcome.UPDATED}:
-            what = "tip add" if step.outcome is Outcome.ADDED else "tip update"
-            logs.add(tx, logs.Entry(at=now, who=who, what=what, about=tip.slug, why=f"from {step.file.name}"))
-        done.append(Queued(file=step.file.name, outcome=step.outcome, tip=tip))
-    return done
+            noun = "tip add" if step.outcome is Outcome.ADDED else "tip update"
+            logs.add(tx, logs.Entry(at=now, who=who, what=noun, about=tip.slug, why=f"from {step.file.name}"))
+        results.append(Queued(file=step.file.name, outcome=step.outcome, tip=tip))
+    return results
 
 
 def _was_sent(tx: Tx, tip: Tip) -> bool:

@@ -78,28 +78,28 @@ def read_bounce(
     if idle is not None:
         return idle
     with unit.write() as tx:
-        found = _find(tx, keyring, mail.traces)
-        if found is None:
+        bounced = _find(tx, keyring, mail.traces)
+        if bounced is None:
             # Its words are not repeated: a stranger wrote them.
             logger.warning(
                 "a mail of kind %r came back that bears no genuine token of ours: not heeded", mail.kind.value
             )
             return Handled(kind=mail.kind, done=Done.UNKNOWN)
-        edition = editions.by_id(tx, found.edition_id)
-        done = _act(tx, found, edition, mail, now=now)
+        edition = editions.by_id(tx, bounced.edition_id)
+        action = _act(tx, bounced, edition, mail, now=now)
     if limits is not None and mail.kind is ReportKind.FAILED and edition.status is EditionStatus.SENDING:
         check(unit, edition.id, limits, now=now)
     words = written(mail.reply) if mail.reply else mail.said
-    return Handled(kind=mail.kind, done=done, edition=edition.name, words=words)
+    return Handled(kind=mail.kind, done=action, edition=edition.name, words=words)
 
 
 def _find(tx: Tx, keyring: Keyring, traces: tuple[Trace, ...]) -> Found | None:
     """Return the delivery that the first genuine trace names."""
     for trace in traces:
-        one = _delivery(tx, keyring, trace)
-        found = evidence.find(tx, one) if one is not None else None
-        if found is not None:
-            return found
+        delivery_id = _delivery(tx, keyring, trace)
+        row = evidence.find(tx, delivery_id) if delivery_id is not None else None
+        if row is not None:
+            return row
     return None
 
 
@@ -116,38 +116,38 @@ def _delivery(tx: Tx, keyring: Keyring, trace: Trace) -> DeliveryId | None:
             return evidence.of_message(tx, trace.text)
 
 
-def _act(tx: Tx, found: Found, edition: Edition, mail: Report, *, now: datetime) -> Done:
+def _act(tx: Tx, bounced: Found, edition: Edition, mail: Report, *, now: datetime) -> Done:
     if mail.kind is ReportKind.LEFT:
-        return _leave(tx, found, mail, now=now)
-    after = stands_after(found.standing, mail.kind)
+        return _leave(tx, bounced, mail, now=now)
+    after = stands_after(bounced.standing, mail.kind)
     verdict = judge(mail.reply) if mail.kind is ReportKind.FAILED and mail.reply else None
-    if verdict is not None and found.standing.later is Later.HELD:
+    if verdict is not None and bounced.standing.later is Later.HELD:
         return Done.HELD
-    again = after == found.standing
+    again = after == bounced.standing
     # The same no a second time says nothing, above all not to one who was brought back since.
-    if again and not (verdict and verdict.suppress and not judge(read_back(found.text)).suppress):
+    if again and not (verdict and verdict.suppress and not judge(read_back(bounced.text)).suppress):
         return Done.KNOWN
     text = written(mail.reply)[:_LONGEST] if mail.reply else mail.said
-    done = Done.NOTED
+    action = Done.NOTED
     why = ""
-    if verdict is not None and found.subscriber_id is not None:
+    if verdict is not None and bounced.subscriber_id is not None:
         # A refusal that is sure ends it whenever it comes; the rest counts once an edition, and not if it did already.
-        fresh = not again and found.standing.state not in FAILED
-        _write(tx, found, after, edition, text=text, words=verdict.plain, now=now)
+        fresh = not again and bounced.standing.state not in FAILED
+        _write(tx, bounced, after, edition, text=text, words=verdict.plain, now=now)
         if not again:
-            evidence.add_to_tally(tx, found, verdict.kind, now=now)
+            evidence.add_to_tally(tx, bounced, verdict.kind, now=now)
             _alert_of_blocks(tx, edition, verdict, text, now=now)
         if verdict.suppress:
             why = verdict.plain
         elif fresh and verdict.kind in POINTS:
-            why = reason_to_stop(tx, found.subscriber_id, now=now)
+            why = reason_to_stop(tx, bounced.subscriber_id, now=now)
     else:
-        _write(tx, found, after, edition, text=text, words=_SETTLED.get(mail.kind, ""), now=now)
+        _write(tx, bounced, after, edition, text=text, words=_SETTLED.get(mail.kind, ""), now=now)
     if why:
-        done = _stop(tx, found, after, edition, why=why, text=text, now=now)
+        action = _stop(tx, bounced, after, edition, why=why, text=text, now=now)
     if mail.kind is ReportKind.COMPLAINT:
-        done = _complain(tx, found, edition, mail, now=now)
-    return done
+        action = _complain(tx, bounced, edition, mail, now=now)
+    return action
 
 
 _SETTLED = {
@@ -157,27 +157,28 @@ _SETTLED = {
 }
 
 
-def _write(tx: Tx, found: Found, after: Standing, edition: Edition, *, text: str, words: str, now: datetime) -> None:
+def _write(tx: Tx, bounced: Found, after: Standing, edition: Edition, *, text: str, words: str, now: datetime) -> None:
     arrived = after.state is DeliveryState.ACCEPTED
     reason = f"{'It arrived' if arrived else 'It did not arrive'}: {words}"
-    evidence.note(tx, found, after, text=text, reason=reason, now=now)
-    if after.state is not found.standing.state:
+    evidence.note(tx, bounced, after, text=text, reason=reason, now=now)
+    if after.state is not bounced.standing.state:
         move_totals(tx, edition, 1, after.state)
 
 
-def _stop(tx: Tx, found: Found, after: Standing, edition: Edition, *, why: str, text: str, now: datetime) -> Done:
+def _stop(tx: Tx, bounced: Found, after: Standing, edition: Edition, *, why: str, text: str, now: datetime) -> Done:
     """End the subscription, unless so many would end at once that a person must look first."""
-    assert found.subscriber_id is not None  # noqa: S101 - whoever was erased has no subscription
-    person = subscribers.by_id(tx, found.subscriber_id)
+    assert bounced.subscriber_id is not None  # noqa: S101 - whoever was erased has no subscription
+    person = subscribers.by_id(tx, bounced.subscriber_id)
     if person is None or stronger(person.state, SubscriberState.BOUNCED) is person.state:
         return Done.NOTED
     counted, may = may_suppress(evidence.recent(tx, edition.id), now=now, audience=edition.audience)
     evidence.save_recent(tx, edition.id, counted)
     if may:
-        suppress(tx, found.subscriber_id, why=f"It came back: {why}", now=now, channel=BOUNCE_MAIL, of=edition.id)
+        reason = f"It came back: {why}"
+        suppress(tx, bounced.subscriber_id, why=reason, now=now, channel=BOUNCE_MAIL, edition_id=edition.id)
         return Done.STOPPED
     held = Standing(state=after.state, later=Later.HELD)
-    settled = Found(id=found.id, edition_id=edition.id, subscriber_id=found.subscriber_id, standing=after)
+    settled = Found(id=bounced.id, edition_id=edition.id, subscriber_id=bounced.subscriber_id, standing=after)
     evidence.note(tx, settled, held, text=text, reason="", now=now)
     message = (
         f"Very many mails of the edition of {edition.name} came back within ten minutes; from here on nobody is taken "
@@ -188,14 +189,14 @@ def _stop(tx: Tx, found: Found, after: Standing, edition: Edition, *, why: str, 
     return Done.HELD
 
 
-def _complain(tx: Tx, found: Found, edition: Edition, mail: Report, *, now: datetime) -> Done:
+def _complain(tx: Tx, bounced: Found, edition: Edition, mail: Report, *, now: datetime) -> Done:
     _alert_of_complaints(tx, edition, now=now)
-    before = subscribers.locked(tx, found.subscriber_id) if found.subscriber_id is not None else None
+    before = subscribers.locked(tx, bounced.subscriber_id) if bounced.subscriber_id is not None else None
     if before is None:
         return Done.NOTED
     after = complain(before, now=now, why=f"called the edition of {edition.name} unwanted ({mail.said})")
-    said = Consent(at=now, action="complained", channel=FEEDBACK, source=mail.said, edition_id=edition.id)
-    move_on(tx, before, after, said, reason="complained")
+    consent = Consent(at=now, action="complained", channel=FEEDBACK, source=mail.said, edition_id=edition.id)
+    move_on(tx, before, after, consent, reason="complained")
     return Done.STOPPED if after != before else Done.NOTED
 
 
@@ -206,10 +207,10 @@ def _alert_of_blocks(tx: Tx, edition: Edition, verdict: Verdict, text: str, *, n
     count = evidence.refused_for_us(tx, edition.id)
     if count < AT_LEAST or count * 100 <= BLOCKS_PERCENT * edition.audience:
         return
-    said = _ADDRESS.sub("…", text)[:300]
+    sample = _ADDRESS.sub("…", text)[:300]
     message = (
         f"{count:,} of {edition.audience:,} mails of the edition of {edition.name} came back because of us, not of the "
-        f'readers: the last server said "{said}". `newsletter bounce list {edition.name}` shows them all.'
+        f'readers: the last server said "{sample}". `newsletter bounce list {edition.name}` shows them all.'
     )
     alert(tx, Alert(kind=AlertKind.REFUSED_PEOPLE, about=edition.name, message=message, raised_at=now))
 
@@ -228,13 +229,13 @@ def _alert_of_complaints(tx: Tx, edition: Edition, *, now: datetime) -> None:
     alert(tx, Alert(kind=AlertKind.COMPLAINTS, about=edition.name, message=message, raised_at=now))
 
 
-def _leave(tx: Tx, found: Found, mail: Report, *, now: datetime) -> Done:
-    before = subscribers.locked(tx, found.subscriber_id) if found.subscriber_id is not None else None
+def _leave(tx: Tx, bounced: Found, mail: Report, *, now: datetime) -> Done:
+    before = subscribers.locked(tx, bounced.subscriber_id) if bounced.subscriber_id is not None else None
     if before is None:
         return Done.KNOWN
     after = unsubscribe(before, now=now, why=f"opted out by the mail provider ({mail.said})")
-    said = Consent(at=now, action="unsubscribed", channel=FEEDBACK, source=mail.said, edition_id=found.edition_id)
-    move_on(tx, before, after, said, reason="unsubscribed")
+    consent = Consent(at=now, action="unsubscribed", channel=FEEDBACK, source=mail.said, edition_id=bounced.edition_id)
+    move_on(tx, before, after, consent, reason="unsubscribed")
     return Done.STOPPED if after != before else Done.KNOWN
 
 
@@ -242,15 +243,15 @@ def settle_held(unit: Unit, edition: Edition, *, stop: bool, who: str, now: date
     """Decide about the bounces of an edition that were held: end those subscriptions, or let them go on."""
     count = 0
     with unit.write() as tx:
-        for found in evidence.held(tx, edition.id):
+        for bounced in evidence.held(tx, edition.id):
             count += 1
-            after = Standing(state=found.standing.state, later=Later.BOUNCED if stop else Later.NOTHING)
-            evidence.note(tx, found, after, text=found.text if stop else "", reason="", now=now)
-            if stop and found.subscriber_id is not None:
-                why = f"It came back: {found.text}"
-                suppress(tx, found.subscriber_id, why=why, now=now, channel=BOUNCE_MAIL, of=edition.id)
+            after = Standing(state=bounced.standing.state, later=Later.BOUNCED if stop else Later.NOTHING)
+            evidence.note(tx, bounced, after, text=bounced.text if stop else "", reason="", now=now)
+            if stop and bounced.subscriber_id is not None:
+                why = f"It came back: {bounced.text}"
+                suppress(tx, bounced.subscriber_id, why=why, now=now, channel=BOUNCE_MAIL, edition_id=edition.id)
         settle_alert(tx, AlertKind.BOUNCES_HELD, edition.name, now=now)
         if count:
-            what = "bounce release" if stop else "bounce dismiss"
-            logs.add(tx, logs.Entry(at=now, who=who, what=what, about=edition.name, why=f"{count} people"))
+            noun = "bounce release" if stop else "bounce dismiss"
+            logs.add(tx, logs.Entry(at=now, who=who, what=noun, about=edition.name, why=f"{count} people"))
     return count

@@ -37,16 +37,16 @@ KIND = EditionKind.REPLACEMENT
 
 def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
     """Tell what replacing would do; raise `InputError` when it cannot be done."""
-    of = editions.by_id(tx, wrong)
-    if (known := opened_before(tx, KIND, of, tip)) is not None:
-        return Outlook(of=of, known=known)
-    _refuse(tx, of)
-    refuse_unfit(tx, of, tip)
-    outlook = look(tx, KIND, of, now=now)
+    edition = editions.by_id(tx, wrong)
+    if (known := opened_before(tx, KIND, edition, tip)) is not None:
+        return Outlook(of=edition, known=known)
+    _refuse(tx, edition)
+    refuse_unfit(tx, edition, tip)
+    outlook = look(tx, KIND, edition, now=now)
     if not outlook.people:
         raise InputError(
-            f"nobody is left whom the edition of {of.name} has not reached; "
-            f"`newsletter edition correct {of.name} --tip {tip.slug}` mails those whom it has"
+            f"nobody is left whom the edition of {edition.name} has not reached; "
+            f"`newsletter edition correct {edition.name} --tip {tip.slug}` mails those whom it has"
         )
     return outlook
 
@@ -57,16 +57,16 @@ def replace_edition(
     """Stop the wrong edition and open the right one; done before, it changes nothing and returns what was opened."""
 
     def act(tx: Tx, draft: Draft) -> FollowUp:
-        of = draft.of
-        drafted = _stop(tx, of, by=draft.name, why=why, now=now)
+        edition = draft.of
+        drafted = _stop(tx, edition, by=draft.name, why=why, now=now)
         # Whose hour has not come waits for it, as they would have for the wrong tip.
-        waves = waves_again(tx, render_context, of, now=now)
-        opened = write(tx, draft, sends_at=of.sends_at, waves=waves, now=now)
-        made = opened.edition
-        slots.move(tx, made.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=made.why, now=now)
-        said = f"{tip.slug} instead of {of.tip_slug}, {made.audience} people as {made.name}"
-        said += f": {why}" if why else ""
-        logs.add(tx, logs.Entry(at=now, who=who, what="edition replace", about=of.name, why=said))
+        waves = waves_again(tx, render_context, edition, now=now)
+        opened = write(tx, draft, sends_at=edition.sends_at, waves=waves, now=now)
+        replacement = opened.edition
+        slots.move(tx, replacement.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=replacement.why, now=now)
+        text = f"{tip.slug} instead of {edition.tip_slug}, {replacement.audience} people as {replacement.name}"
+        text += f": {why}" if why else ""
+        logs.add(tx, logs.Entry(at=now, who=who, what="edition replace", about=edition.name, why=text))
         return replace(opened, drafted=drafted)
 
     return open_once(
@@ -94,26 +94,28 @@ def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:
     return True
 
 
-def _refuse(tx: Tx, of: Edition) -> None:
-    by = next((one for one in editions.about(tx, of.id) if one.kind is KIND), None)
+def _refuse(tx: Tx, edition: Edition) -> None:
+    by = next((one for one in editions.about(tx, edition.id) if one.kind is KIND), None)
     if by is not None:
         raise InputError(
-            f"the edition of {of.name} was replaced by {by.name} already; "
+            f"the edition of {edition.name} was replaced by {by.name} already; "
             f"`newsletter edition replace {by.name} --tip TIP` replaces that one"
         )
-    if of.kind is EditionKind.CORRECTION:
+    if edition.kind is EditionKind.CORRECTION:
         raise InputError(
-            f"{of.name} is a correction. `newsletter edition cancel {of.name}` stops it, and another "
+            f"{edition.name} is a correction. `newsletter edition cancel {edition.name}` stops it, and another "
             "`newsletter edition correct` mails everybody whom the first mail reached"
         )
-    if of.status is EditionStatus.FINISHED:
+    if edition.status is EditionStatus.FINISHED:
         raise InputError(
-            f"the edition of {of.name} has gone out, so nothing is left to stop; "
-            f"`newsletter edition correct {of.name} --tip TIP` mails those who got it"
+            f"the edition of {edition.name} has gone out, so nothing is left to stop; "
+            f"`newsletter edition correct {edition.name} --tip TIP` mails those who got it"
         )
-    if of.status is EditionStatus.CANCELLED and not editions.reached_anybody(tx, of.date):
-        raise InputError(f"the edition of {of.name} was cancelled before anybody got it, so nothing is left to replace")
-    _refuse_overtaken(tx, of.date, of.name)
+    if edition.status is EditionStatus.CANCELLED and not editions.reached_anybody(tx, edition.date):
+        raise InputError(
+            f"the edition of {edition.name} was cancelled before anybody got it, so nothing is left to replace"
+        )
+    _refuse_overtaken(tx, edition.date, edition.name)
 
 
 def _refuse_overtaken(tx: Tx, on: date, name: str) -> None:

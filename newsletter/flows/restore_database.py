@@ -61,13 +61,13 @@ def restore_database(place: Place, file: Path, *, who: str, now: datetime) -> Re
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with sender_lock(place.database):
             version, before = _from_file(place, file, path, now) if path else _from_dump(place, file, now)
-            gap, done = _settle(place, who=who, now=now)
+            gap, result = _settle(place, who=who, now=now)
     except NotNow as error:
         hint = "" if "nothing was changed" in str(error) else " Stop the service, then try again; nothing was changed."
         raise NotNow(f"{error}{hint}") from error
     except OSError as error:
         raise Stop(f"{error.filename} cannot be made ({error.strerror}); check who owns the folder.") from error
-    return Restored(version=version, after=HEAD, before=before, gap=gap, caught_up=done)
+    return Restored(version=version, after=HEAD, before=before, gap=gap, caught_up=result)
 
 
 def _from_file(place: Place, file: Path, path: Path, now: datetime) -> tuple[str, Path | None]:
@@ -151,6 +151,6 @@ def _settle(place: Place, *, who: str, now: datetime) -> tuple[LedgerGap, Caught
         if gap is None:
             raise AssertionError(installations.COPIED)
         top = seen.top(known.identity)
-        done = take_over(tx, place.home, place.keyring, gap, top, who=who, what="db restore", now=now)
+        result = take_over(tx, place.home, place.keyring, gap, top, who=who, action="db restore", now=now)
     unit.flush()
-    return gap, done
+    return gap, result

@@ -32,8 +32,8 @@ def set_up(database: Database, keyring: Keyring, *, who: str, now: datetime) -> 
 
     Raises `Stop` when the database is of another version, or was made with a key that is not in the keyring.
     """
-    found = current_revision(database)
-    if found is None:
+    revision = current_revision(database)
+    if revision is None:
         upgrade(database)
     # An older database is not brought up here: that needs a backup first, and that is the business of `db upgrade`.
     unit = open_unit(database)
@@ -52,9 +52,9 @@ def refuse_foreign(database: Database) -> None:
     if current_revision(database) is None:
         return
     with open_unit(database).read() as tx:
-        made = installations.find(tx)
-    if made is not None:
+        installation = installations.find(tx)
+    if installation is not None:
         raise Stop(
-            f"There is a database already, made with the secret key {made.key_fingerprint}, and no .env that holds "
-            "that key. Put the .env back that belongs to it; nothing was changed."
+            f"There is a database already, made with the secret key {installation.key_fingerprint}, and no .env that "
+            "holds that key. Put the .env back that belongs to it; nothing was changed."
         )

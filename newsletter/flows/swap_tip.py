@@ -81,6 +81,6 @@ def _open_slot(tx: Tx, day: date, review: TipValidation) -> Slot:
     if slot.state is SlotState.FROZEN:
         raise InputError(f"the edition of {describe_date(day)} has begun already")
     if slot.state is not SlotState.OPEN or slot.sends_at <= review.now:
-        what = "over" if slot.state is SlotState.OPEN else slot.state.value
-        raise InputError(f"{describe_date(day)} is {what}")
+        noun = "over" if slot.state is SlotState.OPEN else slot.state.value
+        raise InputError(f"{describe_date(day)} is {noun}")
     return slot

@@ -48,12 +48,12 @@ def upgrade_database(database: Database, keyring: Keyring, *, who: str, now: dat
             raise NotNow(
                 f"{error} Stop the service, then run `newsletter db upgrade` again; nothing was changed."
             ) from error
-    done = set_up(database, keyring, who=who, now=now)
+    result = set_up(database, keyring, who=who, now=now)
     if older:
         with open_unit(database).write() as tx:
-            why = "the job queue" if queue else f"from version {before} to {done.revision}"
+            why = "the job queue" if queue else f"from version {before} to {result.revision}"
             logs.add(tx, logs.Entry(at=now, who=who, what="db upgrade", about="database", why=why))
-    return Upgraded(before=before, after=done.revision, backup=backup, queue=queue)
+    return Upgraded(before=before, after=result.revision, backup=backup, queue=queue)
 
 
 def _back_up(database: Database, now: datetime) -> Path | None:

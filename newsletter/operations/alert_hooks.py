@@ -51,7 +51,7 @@ class AlertCommand:
         # The secrets of the newsletter are none of the command's business; everything else is as any child has it.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}  # noqa: TID251
         try:
-            done = subprocess.run(  # noqa: S603 - the operator's own command, split without a shell
+            completed = subprocess.run(  # noqa: S603 - the operator's own command, split without a shell
                 shlex.split(self.line),
                 input=text,
                 env={**inherited, TEXT_VARIABLE: text},
@@ -68,9 +68,9 @@ class AlertCommand:
             why = words_of(error, with_file=True)
             logger.error("the alert command cannot be run (%s); check NEWSLETTER_ALERT_COMMAND", why)  # noqa: TRY400
         else:
-            if done.returncode:
-                said = " ".join((done.stdout or "").split())[:_LONGEST_OUTPUT]
-                logger.error("the alert command failed with exit code %s: %s", done.returncode, said)
+            if completed.returncode:
+                words = " ".join((completed.stdout or "").split())[:_LONGEST_OUTPUT]
+                logger.error("the alert command failed with exit code %s: %s", completed.returncode, words)
             else:
                 logger.warning("the alert command was run")
 

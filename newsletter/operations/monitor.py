@@ -1,6 +1,6 @@
 """The watch: looks at everything once a tick, raises alerts for what is new and clears what is gone.
 
-In: the database, the disk beside it, and the time. Out: rows of alerts; the herald then writes what people should hear.
+In: the database, the disk beside it, and the time. Out: rows of alerts; the notice writer makes mails of them.
 It never sends, and it must not end the tick: trouble with the database itself is remembered here and told later.
 """
 
@@ -89,12 +89,12 @@ class Monitor:
                 return
             ticker = _heard(tx, AlertKind.BELL_SILENT)
         zone = self.notice_writer.notice_context.plan.cadence.zone
-        found = troubles(View(now=now, zone=zone, first_tick_at=now, watching_since=since, beats=ticker))
-        if not found:
+        current = troubles(View(now=now, zone=zone, first_tick_at=now, watching_since=since, beats=ticker))
+        if not current:
             return
         with self.notice_writer.unit.write() as tx:
-            for one in found:
-                report(tx, Alert(kind=one.kind, about=one.about, message=one.message, raised_at=now))
+            for trouble in current:
+                report(tx, Alert(kind=trouble.kind, about=trouble.about, message=trouble.message, raised_at=now))
         self.notice_writer.tell(now)
 
     def _watching_since(self, now: datetime) -> datetime:
@@ -129,9 +129,9 @@ class Monitor:
                 message = self._words(lasting)
                 report(tx, Alert(kind=AlertKind.DATABASE, about=DATABASE, message=message, raised_at=lasting.since))
                 if lasting.told:
-                    stands = [one for one in alerts.open_alerts(tx) if one.kind is AlertKind.DATABASE]
-                    for one in stands:
-                        alerts.ran_command(tx, one.id, now=now)
+                    stands = [alert for alert in alerts.open_alerts(tx) if alert.kind is AlertKind.DATABASE]
+                    for alert in stands:
+                        alerts.ran_command(tx, alert.id, now=now)
                 settle_alert(tx, AlertKind.DATABASE, DATABASE, now=now)
         self.well()
 
@@ -139,10 +139,10 @@ class Monitor:
         since = describe_instant(lasting.since, self.notice_writer.notice_context.plan.cadence.zone)
         return f"Nothing has become due since {since}, as every look at the database fails: {lasting.words}"
 
-    def _compare(self, known: list[Alert], found: list[Trouble], outlook: Outlook, now: datetime) -> None:
-        told = {(one.kind, one.about) for one in known}
-        wrong = {(one.kind, one.about) for one in found}
-        fresh = [one for one in found if (one.kind, one.about) not in told]
+    def _compare(self, known: list[Alert], current: list[Trouble], outlook: Outlook, now: datetime) -> None:
+        alerted = {(one.kind, one.about) for one in known}
+        wrong = {(one.kind, one.about) for one in current}
+        fresh = [one for one in current if (one.kind, one.about) not in alerted]
         gone = [one for one in known if (one.kind, one.about) not in wrong]
         if not fresh and not gone:
             return

@@ -34,58 +34,58 @@ NAMES = (
 """The counts that are not so good, and what their people are called."""
 
 
-def alert_letter(notice_context: NoticeContext, one: Alert, *, others: int) -> NoticeBody:
+def alert_letter(notice_context: NoticeContext, alert: Alert, *, others: int) -> NoticeBody:
     """Tell of trouble."""
-    since = describe_instant(one.raised_at, notice_context.plan.cadence.zone)
+    since = describe_instant(alert.raised_at, notice_context.plan.cadence.zone)
     facts = [Fact(label="Since", value=Words(since))]
     if others:
         also = "1 more thing needs" if others == 1 else f"{others} more things need"
         facts.append(Fact(label="Also", value=Words(f"{also} a person: `newsletter status`")))
     return NoticeBody(
         kind=NoticeKind.ALERT,
-        subject=_headline(one),
-        heading=_capital(_headline(one)),
-        lead=[Words(one.message)],
+        subject=_headline(alert),
+        heading=_capital(_headline(alert)),
+        lead=[Words(alert.message)],
         facts=facts,
     )
 
 
-def _headline(one: Alert) -> str:
+def _headline(alert: Alert) -> str:
     """Say what is wrong, and with which date: after a long stop several mails come at once."""
     try:
-        day = date.fromisoformat(one.about)
+        day = date.fromisoformat(alert.about)
     except ValueError:
-        return HEADLINES[one.kind]
-    return f"{HEADLINES[one.kind]} ({describe_date(day)})"
+        return HEADLINES[alert.kind]
+    return f"{HEADLINES[alert.kind]} ({describe_date(day)})"
 
 
-def passed_letter(notice_context: NoticeContext, one: Alert) -> NoticeBody:
+def passed_letter(notice_context: NoticeContext, alert: Alert) -> NoticeBody:
     """Tell that trouble is over."""
     zone = notice_context.plan.cadence.zone
-    ended = one.cleared_at or one.raised_at
+    ended = alert.cleared_at or alert.raised_at
     return NoticeBody(
         kind=NoticeKind.PASSED,
-        subject=_headline(one),
+        subject=_headline(alert),
         heading="It has passed",
-        lead=[Words(f"What was told: {one.message}")],
+        lead=[Words(f"What was told: {alert.message}")],
         facts=[
-            Fact(label="Since", value=Words(describe_instant(one.raised_at, zone))),
+            Fact(label="Since", value=Words(describe_instant(alert.raised_at, zone))),
             Fact(label="Until", value=Words(describe_instant(ended, zone))),
-            Fact(label="It lasted", value=Words(describe_span(ended - one.raised_at))),
+            Fact(label="It lasted", value=Words(describe_span(ended - alert.raised_at))),
         ],
     )
 
 
-def command_text(notice_context: NoticeContext, one: Alert) -> str:
+def command_text(notice_context: NoticeContext, alert: Alert) -> str:
     """Return what the operator's command is handed: the same in a few lines."""
-    since = describe_instant(one.raised_at, notice_context.plan.cadence.zone)
+    since = describe_instant(alert.raised_at, notice_context.plan.cadence.zone)
     name = notice_context.render_context.publication.name
-    return f"{name}: {_headline(one)}\n{one.message}\nSince {since}. No mail about it could be sent.\n"
+    return f"{name}: {_headline(alert)}\n{alert.message}\nSince {since}. No mail about it could be sent.\n"
 
 
 def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Receipt, *, now: datetime) -> NoticeBody:
     """Tell that an edition is going out, and how to stop it."""
-    done = receipt.audience - receipt.open
+    tried = receipt.audience - receipt.open
     ends = now + LINKS_LAST
     return NoticeBody(
         kind=NoticeKind.SENDING,
@@ -93,7 +93,7 @@ def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Rec
         heading=f"“{edition.title}” is going out",
         lead=[Words("If all is well, there is nothing to do: the delivery report follows when it is through.")],
         facts=[
-            Fact(label="So far", value=Words(f"{done:,} of {receipt.audience:,} people")),
+            Fact(label="So far", value=Words(f"{tried:,} of {receipt.audience:,} people")),
             Fact(label="Began", value=Words(describe_instant(edition.started_at, notice_context.plan.cadence.zone))),
             *_next_wave(receipt, notice_context.plan.cadence.zone, now),
             Fact(label="Why this tip", value=Words(edition.why)),
@@ -123,8 +123,8 @@ def _next_wave(receipt: Receipt, zone: str, now: datetime) -> list[Fact]:
     if wave is None:
         return []
     people = "1 person" if wave.people == 1 else f"{wave.people:,} people"
-    said = f"{wave.label}: {people}, {describe_instant(wave.not_before, zone)}"
-    return [Fact(label="Next wave", value=Words(said))]
+    text = f"{wave.label}: {people}, {describe_instant(wave.not_before, zone)}"
+    return [Fact(label="Next wave", value=Words(text))]
 
 
 def report_letter(notice_context: NoticeContext, edition: Edition, receipt: Receipt) -> NoticeBody:
@@ -159,11 +159,11 @@ def report_letter(notice_context: NoticeContext, edition: Edition, receipt: Rece
 def withdrawn_letter(choice: Choice, change: Change) -> NoticeBody:
     """Tell that what a proof showed will not go out."""
     day = describe_date(choice.slot.date)
-    what = "is skipped" if change is Change.SKIPPED else "has nothing to send"
+    noun = "is skipped" if change is Change.SKIPPED else "has nothing to send"
     return NoticeBody(
         kind=NoticeKind.WITHDRAWN,
-        subject=f"Changed: {day} {what}",
-        heading=f"{day} {what}",
+        subject=f"Changed: {day} {noun}",
+        heading=f"{day} {noun}",
         lead=[Words(f"Changed since the last proof: {choice.why}. No mail goes out on this date as it stands.")],
         commands=_ways_back(choice.slot, change),
     )

@@ -62,45 +62,53 @@ class NoticeWriter:
     def _alerts(self, now: datetime) -> None:
         with self.unit.read() as tx:
             known = alerts.unclosed(tx)
-            mails = notices.states(tx, NoticeKind.ALERT, [str(one.id) for one in known]) if known else {}
-        steps = [(one, self._steps(one, mails[str(one.id)], now)) for one in known]
+            mails = notices.states(tx, NoticeKind.ALERT, [str(alert.id) for alert in known]) if known else {}
+        steps = [(alert, self._steps(alert, mails[str(alert.id)], now)) for alert in known]
         if not any(todo for _, todo in steps):
             return
-        still_open = sum(one.cleared_at is None for one in known)
+        still_open = sum(alert.cleared_at is None for alert in known)
         texts: list[str] = []
         with self.unit.write() as tx:
-            for one, todo in steps:
+            for alert, todo in steps:
                 for step in todo:
-                    texts += self._take(tx, step, one, others=still_open - 1, now=now)
+                    texts += self._take(tx, step, alert, others=still_open - 1, now=now)
         # Only what is committed is told: two processes must not both run the command.
         for text in texts:
             if self.command is not None:
                 self.command(text)
 
-    def _steps(self, one: Alert, mails: Sequence[NoticeState], now: datetime) -> tuple[AlertStep, ...]:
+    def _steps(self, alert: Alert, mails: Sequence[NoticeState], now: datetime) -> tuple[AlertStep, ...]:
         standing = AlertState(
-            kind=one.kind, raised_at=one.raised_at, cleared_at=one.cleared_at, command_at=one.command_at, mails=mails
+            kind=alert.kind,
+            raised_at=alert.raised_at,
+            cleared_at=alert.cleared_at,
+            command_at=alert.command_at,
+            mails=mails,
         )
         can_mail, can_command = bool(self.notice_context.admins), self.command is not None
         return next_steps(standing, now=now, can_mail=can_mail, can_command=can_command)
 
-    def _take(self, tx: Tx, step: AlertStep, one: Alert, *, others: int, now: datetime) -> list[str]:
+    def _take(self, tx: Tx, step: AlertStep, alert: Alert, *, others: int, now: datetime) -> list[str]:
         """Take one step; return the text for the command, if it is to be run."""
-        about = str(one.id)
+        about = str(alert.id)
         match step:
             case AlertStep.MAIL:
                 self._write(
-                    tx, NoticeKind.ALERT, about, letters.alert_letter(self.notice_context, one, others=others), now=now
+                    tx,
+                    NoticeKind.ALERT,
+                    about,
+                    letters.alert_letter(self.notice_context, alert, others=others),
+                    now=now,
                 )
             case AlertStep.COMMAND:
-                if alerts.ran_command(tx, one.id, now=now):
-                    return [letters.command_text(self.notice_context, one)]
+                if alerts.ran_command(tx, alert.id, now=now):
+                    return [letters.command_text(self.notice_context, alert)]
             case AlertStep.WITHDRAW:
                 notices.withdraw(tx, NoticeKind.ALERT, about, reason="the trouble passed before it went out")
             case AlertStep.PASS:
-                self._write(tx, NoticeKind.PASSED, about, letters.passed_letter(self.notice_context, one), now=now)
+                self._write(tx, NoticeKind.PASSED, about, letters.passed_letter(self.notice_context, alert), now=now)
             case AlertStep.CLOSE:
-                alerts.close(tx, one, now=now)
+                alerts.close(tx, alert, now=now)
         return []
 
     # Editions
@@ -111,13 +119,13 @@ class NoticeWriter:
         with self.unit.read() as tx:
             # While the relay is in trouble nothing goes out, whatever an edition says.
             quiet = any(one.kind is AlertKind.RELAY for one in alerts.open_alerts(tx))
-            told = [
+            mailed = [
                 (one, kind)
                 for one in editions.latest(tx, count=LATEST)
                 for kind in self._due(tx, one, now)
                 if not (quiet and kind is NoticeKind.SENDING)
             ]
-        for edition, kind in told:
+        for edition, kind in mailed:
             with self.unit.write() as tx:
                 self._about_edition(tx, edition, kind, now)
 
@@ -201,16 +209,16 @@ class NoticeWriter:
         states = (NoticeState.QUEUED, NoticeState.DEFERRED, NoticeState.REJECTED, NoticeState.EXPIRED)
         with self.unit.read() as tx:
             stuck = notices.of_kind(tx, NoticeKind.PROOF, states, since=now - OLD_NEWS)
-            known = [one for one in alerts.open_alerts(tx) if one.kind is AlertKind.PROOF]
-        told = {one.about for one in known}
-        for one in stuck:
-            about, failed = one.key.about, one.state in {NoticeState.REJECTED, NoticeState.EXPIRED}
-            if failed and about in ahead and about not in told and self._newest(one.key):
-                self._alarm(about, f"The proof of {about} did not reach {one.recipient}: {one.reason}", now)
+            known = [alert for alert in alerts.open_alerts(tx) if alert.kind is AlertKind.PROOF]
+        known_abouts = {alert.about for alert in known}
+        for alert in stuck:
+            about, failed = alert.key.about, alert.state in {NoticeState.REJECTED, NoticeState.EXPIRED}
+            if failed and about in ahead and about not in known_abouts and self._newest(alert.key):
+                self._alarm(about, f"The proof of {about} did not reach {alert.recipient}: {alert.reason}", now)
             elif not failed and about not in ahead:
                 with self.unit.write() as tx:
                     self._withdraw_proofs(tx, about, "its date came before it went out")
-        for old in [one for one in known if one.about not in ahead]:
+        for old in [alert for alert in known if alert.about not in ahead]:
             with self.unit.write() as tx:
                 settle_alert(tx, AlertKind.PROOF, old.about, now=now, quietly=True)
 

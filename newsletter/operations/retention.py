@@ -55,14 +55,14 @@ class RetentionJob:
             if self._doubted(now):
                 return 0
             self._left = self._run(now)
-        done = 0
+        steps = 0
         for _ in range(STEPS_A_TICK):
             step = next(self._left, None)
             if step is None:
                 self._left = None
                 break
-            done += step
-        return done
+            steps += step
+        return steps
 
     def _due(self, now: datetime) -> bool:
         with self.unit.read() as tx:
@@ -112,7 +112,9 @@ class RetentionJob:
             old = retention.closed_before(tx, before)
         return self._walk(
             old,
-            lambda tx, of, first, last: retention.drop_deliveries(tx, of, first=first, last=last, closed_before=before),
+            lambda tx, edition_id, first, last: retention.drop_deliveries(
+                tx, edition_id, first=first, last=last, closed_before=before
+            ),
         )
 
     def _replies(self, now: datetime) -> Iterator[int]:
@@ -123,14 +125,16 @@ class RetentionJob:
             old = [*retention.closed_before(tx, before, since=since), *retention.open_since(tx, before)]
         return self._walk(
             old,
-            lambda tx, of, first, last: retention.blank_replies(tx, of, first=first, last=last, tried_before=before),
+            lambda tx, edition_id, first, last: retention.blank_replies(
+                tx, edition_id, first=first, last=last, tried_before=before
+            ),
         )
 
     def _walk(self, old: Sequence[Stretch], step: Callable[..., int]) -> Iterator[int]:
-        for one in old:
-            for first in range(one.first, one.last + 1, self.step_rows):
+        for edition in old:
+            for first in range(edition.first, edition.last + 1, self.step_rows):
                 with self.unit.write() as tx:
-                    count = step(tx, one.edition, first, min(first + self.step_rows - 1, one.last))
+                    count = step(tx, edition.edition, first, min(first + self.step_rows - 1, edition.last))
                 yield count
 
     def _notices(self, now: datetime) -> Iterator[int]:

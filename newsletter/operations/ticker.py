@@ -182,13 +182,13 @@ class Ticker:
         # The slot that is due has no row before it is frozen, and is not past: its pinned tip goes out in a moment.
         dates = [*slots.since(tx, None), *([due] if due is not None else [])]
         waiting = stranded(tips.all_tips(tx), dates, editions.history(tx), cadence=cadence, now=now)
-        names = {one.tip.slug for one in waiting}
+        names = {tip.tip.slug for tip in waiting}
         for known in alerts.open_alerts(tx):
             if known.kind is AlertKind.STRANDED_PIN and known.about not in names:
                 settle_alert(tx, AlertKind.STRANDED_PIN, known.about, now=now)
-        for one in waiting:
-            message = f"The tip {one.tip.slug!r} will not go out: {one.why}. Pin it anew, unpin it, or retire it."
-            report(tx, Alert(kind=AlertKind.STRANDED_PIN, about=one.tip.slug, message=message, raised_at=now))
+        for tip in waiting:
+            message = f"The tip {tip.tip.slug!r} will not go out: {tip.why}. Pin it anew, unpin it, or retire it."
+            report(tx, Alert(kind=AlertKind.STRANDED_PIN, about=tip.tip.slug, message=message, raised_at=now))
 
     def _freeze(self, due: Slot, now: datetime) -> Edition | None:
         about = due.date.isoformat()

@@ -36,10 +36,10 @@ class BlockQueue:
 
     def take(self, tx: Tx, count: int) -> list[DeliveryId]:
         """Return up to `count` next deliveries; fewer only when nothing more is free."""
-        taken: list[DeliveryId] = []
-        while len(taken) < count and (self._ids or self._advance(tx)):
-            taken.append(self._ids.popleft())
-        return taken
+        ids: list[DeliveryId] = []
+        while len(ids) < count and (self._ids or self._advance(tx)):
+            ids.append(self._ids.popleft())
+        return ids
 
     def put_back(self, unused: list[DeliveryId]) -> None:
         """Take back what could not be used now."""
@@ -67,19 +67,19 @@ class BlockQueue:
     def _advance(self, tx: Tx) -> bool:
         """Reserve the next block that holds anything."""
         self._close_worked(tx)
-        while (found := self._claim(tx)) is not None:
-            self._held = found
-            self._worked.append(found)
-            self._ids.extend(claims.queued(tx, found))
+        while (block_id := self._claim(tx)) is not None:
+            self._held = block_id
+            self._worked.append(block_id)
+            self._ids.extend(claims.queued(tx, block_id))
             if self._ids:
                 return True
         return False
 
     def _claim(self, tx: Tx) -> BlockId | None:
         while (wish := self.wished()) is not None:
-            found = blocks.claim(tx, self.who, now=self.now(), lease=self.lease, only=wish)
-            if found is not None:
-                return found
+            block = blocks.claim(tx, self.who, now=self.now(), lease=self.lease, only=wish)
+            if block is not None:
+                return block
         return blocks.claim(tx, self.who, now=self.now(), lease=self.lease)
 
     def _close_worked(self, tx: Tx) -> None:

@@ -171,8 +171,8 @@ class ClaimBuffer:
             self._hand_in(wants=0)
             self._receive()
 
-    def _splice_ahead(self, wanted: int) -> None:
-        while len(self._ready) < wanted:
+    def _splice_ahead(self, count: int) -> None:
+        while len(self._ready) < count:
             try:
                 job = self._jobs.popleft()
             except IndexError:

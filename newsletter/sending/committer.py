@@ -74,24 +74,24 @@ _OF_STATE = {
 
 def record(tx: Tx, settled: Sequence[AttemptResult], *, who: WorkerId, now: datetime) -> None:
     """Write what became of messages, count it, and note the people whose address is no more."""
-    claims.record(tx, [(one.delivery, one.outcome, one.kind) for one in settled], who=who)
+    claims.record(tx, [(result.delivery, result.outcome, result.kind) for result in settled], who=who)
     counts: defaultdict[EditionId, Counter[str]] = defaultdict(Counter)
-    for one in settled:
-        if one.outcome.suppress:
-            suppress(tx, one.subscriber, why=one.why, now=now)
-        elif one.outcome.state is not DeliveryState.ACCEPTED:
-            count_failure(tx, one.subscriber, state=one.outcome.state, kind=one.kind.value, now=now)
-        name = _tallied(one)
+    for result in settled:
+        if result.outcome.suppress:
+            suppress(tx, result.subscriber, why=result.why, now=now)
+        elif result.outcome.state is not DeliveryState.ACCEPTED:
+            count_failure(tx, result.subscriber, state=result.outcome.state, kind=result.kind.value, now=now)
+        name = _tallied(result)
         if name:
-            counts[one.edition][name] += 1
+            counts[result.edition][name] += 1
     for edition, counted in sorted(counts.items()):
         tallies.add(tx, edition, who, counted, now=now)
 
 
-def _tallied(one: AttemptResult) -> str:
-    if one.outcome.state is DeliveryState.REJECTED:
-        return REFUSED_AS.get(one.kind, "refused")
-    return _OF_STATE.get(one.outcome.state, "")
+def _tallied(result: AttemptResult) -> str:
+    if result.outcome.state is DeliveryState.REJECTED:
+        return REFUSED_AS.get(result.kind, "refused")
+    return _OF_STATE.get(result.outcome.state, "")
 
 
 @dataclass(slots=True, eq=False)
@@ -271,7 +271,7 @@ class GroupCommitter:
         began = self.clock.monotonic()
         now = self.clock.now()
         settled = [one for ticket in group for one in ticket.settled]
-        wanted = sum(ticket.wants for ticket in group)
+        count = sum(ticket.wants for ticket in group)
         beats = began - self._beat_at >= BEAT_SECONDS
         with self.unit.write() as tx:
             claims.give_back(tx, [one for ticket in group for one in ticket.unused], who=self.who)
@@ -286,7 +286,7 @@ class GroupCommitter:
                 installations.beat(tx, "sender", now=now, process=self.process)
                 workers.beat(tx, self.who, now=now, report=self.report())
                 self.block_queue.extend(tx)
-            jobs, wait = self._next(tx, wanted) if wanted else ([], None)
+            jobs, wait = self._next(tx, count) if count else ([], None)
         if beats or began >= self.lease_until:
             self._beat_at = began
             self.lease_until = began + self.lease.total_seconds()
@@ -317,12 +317,12 @@ class GroupCommitter:
     def _share_out(self, group: list[CommitRequest], jobs: list[Claim], wait: QuotaWait | None) -> None:
         """Deal the jobs to those that asked: to each its share, in the order of the queue."""
         asking = [ticket for ticket in group if ticket.wants]
-        wanted = sum(ticket.wants for ticket in asking)
+        count = sum(ticket.wants for ticket in asking)
         begin = 0
         so_far = 0
         for ticket in asking:
             so_far += ticket.wants
-            end = len(jobs) * so_far // wanted
+            end = len(jobs) * so_far // count
             ticket.jobs = deque(jobs[begin:end])
             ticket.dry = not ticket.jobs
             ticket.wait = wait if ticket.dry else None
@@ -334,19 +334,19 @@ class GroupCommitter:
     def _next(self, tx: Tx, count: int) -> tuple[list[Claim], QuotaWait | None]:
         jobs: list[Claim] = []
         while len(jobs) < count:
-            taken = self.block_queue.take(tx, count - len(jobs))
-            if not taken:
+            ids = self.block_queue.take(tx, count - len(jobs))
+            if not ids:
                 break
             # The pace first: what it refuses must not use up the quota.
-            paced, first, pause = self._pace(tx, len(taken))
+            paced, first, pause = self._pace(tx, len(ids))
             granted, wait = self._reserve(tx, paced)
-            self.block_queue.put_back(taken[granted:])
-            marked = claims.claim(tx, taken[:granted], who=self.who, now=self.clock.now()) if granted else []
+            self.block_queue.put_back(ids[granted:])
+            marked = claims.claim(tx, ids[:granted], who=self.who, now=self.clock.now()) if granted else []
             if len(marked) < granted:
                 self.block_queue.look_again(tx)
             apart = 1 / self.rate if self.rate else 0.0
             jobs += [Claim(one, first + place * apart, self.term) for place, one in enumerate(marked)]
-            if granted < len(taken):
+            if granted < len(ids):
                 return jobs, QuotaWait(max(wait, pause).total_seconds())
         return jobs, None
 
@@ -376,5 +376,7 @@ class GroupCommitter:
 
 def _lament(outcomes: list[AttemptResult]) -> None:
     # The journal has them too, and the next start finds them there.
-    for one in outcomes:
-        logger.error("not recorded: delivery %s is %s (%s)", one.delivery, one.outcome.state, one.outcome.reply_text)
+    for result in outcomes:
+        logger.error(
+            "not recorded: delivery %s is %s (%s)", result.delivery, result.outcome.state, result.outcome.reply_text
+        )

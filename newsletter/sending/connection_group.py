@@ -83,12 +83,12 @@ class ConnectionGroup:
     @property
     def bugs(self) -> list[BaseException]:
         """Return what should never have been raised."""
-        found = (
+        bugs = (
             self.committer.bug,
             *(connection_worker.bug for connection_worker in self.connection_workers),
             *self._faults,
         )
-        return [bug for bug in found if bug is not None]
+        return [bug for bug in bugs if bug is not None]
 
     def _serve(self) -> None:
         """Let all take turns; the desk until the last connection is home, and nobody else hands anything in."""

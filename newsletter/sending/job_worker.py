@@ -124,8 +124,8 @@ class JobWorker:
         self.wakeups.listening = True
         try:
             while not (self._over.is_set() or stop.is_set() or self.wakeups.resting):
-                done, _ = await asyncio.wait({working}, timeout=LOOK_SECONDS)
-                if done:
+                finished, _ = await asyncio.wait({working}, timeout=LOOK_SECONDS)
+                if finished:
                     break
         finally:
             self.wakeups.listening = False
@@ -137,8 +137,8 @@ class JobWorker:
             raise ended
 
     def _app(self, stop: threading.Event) -> App:
-        given = str(self.database.get("options", ""))
-        words = dict(self.database) | {"options": f"{given} -c search_path={SCHEMA}".strip()}
+        options = str(self.database.get("options", ""))
+        words = dict(self.database) | {"options": f"{options} -c search_path={SCHEMA}".strip()}
         connector = PsycopgConnector(kwargs=words, min_size=1, max_size=3)
         app = App(connector=connector)
 
@@ -160,5 +160,5 @@ def _tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def _first_line(error: object) -> str:
-    said = str(error).strip() or type(error).__name__
-    return said.splitlines()[0]
+    words = str(error).strip() or type(error).__name__
+    return words.splitlines()[0]

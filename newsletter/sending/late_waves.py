@@ -25,13 +25,15 @@ def defer_late_waves(unit: Unit, *, grace: timedelta, now: datetime) -> int:
     """
     with unit.read() as tx:
         late = waves.overdue(tx, before=now - LATE_AFTER)
-    found = [(one, rested(now, zone_of(one.label), until=_until(one, grace))) for one in late]
-    if not any(to > now for _, to in found):
+    planned = [(wave, rested(now, zone_of(wave.label), until=_until(wave, grace))) for wave in late]
+    if not any(to > now for _, to in planned):
         return 0
     with unit.write() as tx:
-        moved = [(one, to) for one, to in found if to > now and waves.put_off(tx, one.edition_id, one.label, to=to)]
-    for one, to in moved:
-        logger.warning("the wave %s is late, and waits for its readers' day: %s", one.label, to.isoformat())
+        moved = [
+            (wave, to) for wave, to in planned if to > now and waves.put_off(tx, wave.edition_id, wave.label, to=to)
+        ]
+    for wave, to in moved:
+        logger.warning("the wave %s is late, and waits for its readers' day: %s", wave.label, to.isoformat())
     return len(moved)
 
 

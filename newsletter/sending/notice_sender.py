@@ -152,15 +152,15 @@ class NoticeSender:
             opened.close()
         verdict = judge(reply)
         if verdict.effect is not Effect.ACCEPT:
-            said = " ".join(part for part in (str(reply.code or ""), reply.enhanced, reply.text) if part)
-            raise Stop(f"{recipient} did not get it: {verdict.plain} ({said})")
+            words = " ".join(part for part in (str(reply.code or ""), reply.enhanced, reply.text) if part)
+            raise Stop(f"{recipient} did not get it: {verdict.plain} ({words})")
         return reply.text
 
     def _send_all(self, connection: Connection, waiting: list[NoticeId], stop: threading.Event) -> str:
-        for one in waiting:
+        for notice in waiting:
             if stop.is_set() or connection.needs_recycling:
                 return ""
-            marked = self._mark(one)
+            marked = self._mark(notice)
             if marked is None:
                 continue
             reply = self._hand_over(connection, marked)
@@ -173,10 +173,10 @@ class NoticeSender:
                 return ""
         return ""
 
-    def _mark(self, wanted: NoticeId) -> Notice | None:
+    def _mark(self, notice_id: NoticeId) -> Notice | None:
         now = self.clock.now()
         with self.unit.write() as tx:
-            return notices.mark(tx, wanted, now=now) if self._granted(tx) else None
+            return notices.mark(tx, notice_id, now=now) if self._granted(tx) else None
 
     def _granted(self, tx: Tx) -> bool:
         if self.limits.per_hour is None and self.limits.per_day is None:
@@ -187,42 +187,42 @@ class NoticeSender:
         installations.save_quota(tx, QUOTA, reserved.window.to_json())
         return reserved.granted == 1
 
-    def _hand_over(self, connection: Connection, one: Notice) -> Reply:
-        return connection.send(self._envelope(one.message, one.recipient))
+    def _hand_over(self, connection: Connection, notice: Notice) -> Reply:
+        return connection.send(self._envelope(notice.message, notice.recipient))
 
     def _envelope(self, message: str, recipient: str) -> Envelope:
         content = message.encode("ascii")
         signed = content if self.sign is None else self.sign(content)
         return Envelope(mail_from=self.mail_from, rcpt_to=recipient, content=signed)
 
-    def _verdict(self, one: Notice, reply: Reply) -> Verdict:
+    def _verdict(self, notice: Notice, reply: Reply) -> Verdict:
         verdict = judge(reply)
         if verdict.effect is not Effect.REQUEUE:
             return verdict
-        self._returns[one.id] += 1
-        lost = verdict.relay is RelayAction.RECONNECT and self._returns[one.id] < RETURNS
+        self._returns[notice.id] += 1
+        lost = verdict.relay is RelayAction.RECONNECT and self._returns[notice.id] < RETURNS
         return verdict if lost else replace(verdict, effect=Effect.DEFER)
 
-    def _record(self, one: Notice, reply: Reply, verdict: Verdict) -> None:
+    def _record(self, notice: Notice, reply: Reply, verdict: Verdict) -> None:
         now = self.clock.now()
-        outcome = self._settled(one, reply, verdict)
+        outcome = self._settled(notice, reply, verdict)
         with self.unit.write() as tx:
-            notices.record(tx, one.id, outcome)
+            notices.record(tx, notice.id, outcome)
             if outcome.state is DeliveryState.ACCEPTED and _has_relay_alert(tx):
                 settle_alert(tx, AlertKind.RELAY, RELAY, now=now)
         if outcome.state is not DeliveryState.ACCEPTED:
-            logger.warning("notice %s (%s) is %s: %s", one.id, one.key.kind, outcome.state, outcome.reason)
+            logger.warning("notice %s (%s) is %s: %s", notice.id, notice.key.kind, outcome.state, outcome.reason)
 
-    def _settled(self, one: Notice, reply: Reply, verdict: Verdict) -> Outcome:
+    def _settled(self, notice: Notice, reply: Reply, verdict: Verdict) -> Outcome:
         outcome = settle(
             Delivery(
-                id=DeliveryId(one.id),
+                id=DeliveryId(notice.id),
                 edition_id=EditionId(0),
                 subscriber_id=None,
                 state=DeliveryState.SENDING,
                 # The mark has counted this attempt already; `settle` counts it too.
-                attempts=one.attempts - 1,
-                first_attempt_at=one.first_attempt_at,
+                attempts=notice.attempts - 1,
+                first_attempt_at=notice.first_attempt_at,
             ),
             verdict,
             reply=reply,

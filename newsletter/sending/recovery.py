@@ -61,17 +61,17 @@ class Recovery:
         with self.unit.read() as tx:
             identity = installations.get(tx).identity
         # Whoever is the only one may use what another machine left in the folder that moved here.
-        found = adopt(self.folder, identity, elsewhere=self.sole)
+        orphans = adopt(self.folder, identity, elsewhere=self.sole)
         settled = 0
-        while found:
+        while orphans:
             try:
-                settled += self._settle_journal(found[0])
+                settled += self._settle_journal(orphans[0])
             except BaseException:
                 # Kept locked they would pass for those of the living, and nobody would ever settle them.
-                for one in found:
-                    one.let_go()
+                for item in orphans:
+                    item.let_go()
                 raise
-            found.pop(0).forget()
+            orphans.pop(0).forget()
         return settled
 
     def settle_lost(self, me: WorkerId | None = None) -> int:
@@ -93,12 +93,12 @@ class Recovery:
             logger.warning("%s deliveries were under way when a sender died that left no journal", len(rows))
         return len(rows)
 
-    def _settle_journal(self, one: OrphanedJournal) -> int:
-        who = WorkerId(one.worker)
+    def _settle_journal(self, orphan: OrphanedJournal) -> int:
+        who = WorkerId(orphan.worker)
         now = self.now()
         with self.unit.write() as tx:
             rows = claims.marked_by(tx, who)
-            unsent, settled = self._sort(one, rows)
+            unsent, settled = self._sort(orphan, rows)
             claims.give_back(tx, [row.id for row in unsent], who=who)
             record(tx, settled, who=who, now=now)
             blocks.release(tx, who)
@@ -113,16 +113,16 @@ class Recovery:
             )
         return len(rows)
 
-    def _sort(self, one: OrphanedJournal, rows: Sequence[Delivery]) -> tuple[list[Delivery], list[AttemptResult]]:
+    def _sort(self, orphan: OrphanedJournal, rows: Sequence[Delivery]) -> tuple[list[Delivery], list[AttemptResult]]:
         unsent: list[Delivery] = []
         settled: list[AttemptResult] = []
         for row in rows:
-            fate = one.fates.get(row.id)
+            fate = orphan.fates.get(row.id)
             if fate is not None and fate.attempt != row.attempts:
                 fate = None  # It is of an earlier try, which the database has settled.
             if isinstance(fate, Answered):
                 settled.append(self._settled(row, fate.reply, at=fate.at))
-            elif fate is None and one.trusted:
+            elif fate is None and orphan.trusted:
                 unsent.append(row)
             else:
                 settled.append(self._in_doubt(row))

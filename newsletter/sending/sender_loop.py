@@ -70,14 +70,14 @@ def _until_idle(sender: Sender, stop: threading.Event, progress: Progress) -> Pa
     seconds = 0.0
     fruitless = 0
     while True:
-        done = sender.work(stop, progress=_on_top_of(total, progress))
-        total += done.counts
-        seconds += done.book_seconds
-        result = replace(done, counts=total, book_seconds=seconds)
-        if stop.is_set() or done.needs_person:
+        last = sender.work(stop, progress=_on_top_of(total, progress))
+        total += last.counts
+        seconds += last.book_seconds
+        result = replace(last, counts=total, book_seconds=seconds)
+        if stop.is_set() or last.needs_person:
             return result
-        fruitless = 0 if done.counts[DeliveryState.ACCEPTED] else fruitless + 1
-        pause = _pause(sender, done, fruitless, untouched=not total)
+        fruitless = 0 if last.counts[DeliveryState.ACCEPTED] else fruitless + 1
+        pause = _pause(sender, last, fruitless, untouched=not total)
         if pause is None:
             return result
         sender.clock.wait(stop, pause)
@@ -89,15 +89,15 @@ def _on_top_of(earlier: Counter[DeliveryState], progress: Progress) -> Progress:
     return lambda counts: progress(base + counts)
 
 
-def _pause(sender: Sender, done: PassResult, fruitless: int, *, untouched: bool) -> float | None:
+def _pause(sender: Sender, result: PassResult, fruitless: int, *, untouched: bool) -> float | None:
     """Return how long to wait before the next pass, None to end the run."""
-    if done.trouble:
+    if result.trouble:
         # A server that was never reached is told at once; one that had enough for now gets its time.
-        pause = max(done.wait, BACK_OFF[fruitless])
+        pause = max(result.wait, BACK_OFF[fruitless])
         return None if untouched or fruitless >= FOREGROUND_TRIES or pause > LONGEST_PAUSE else pause
-    if done.wait > PATIENCE:
+    if result.wait > PATIENCE:
         return None
-    if done.counts:
+    if result.counts:
         return 0.0
     now = sender.clock.now()
     with sender.unit.read() as tx:
@@ -172,16 +172,16 @@ class SenderLoop:
     def _work(self) -> None:
         troubled = 0
         while not self.stop.is_set() and self._still():
-            done = self.sender.work(self.stop)
-            self.unanswered += done.unanswered
-            troubled = troubled + 1 if done.trouble and not done.counts[DeliveryState.ACCEPTED] else 0
-            if done.trouble:
-                logger.warning("%s (next try in %.0f s)", done.trouble, BACK_OFF[min(troubled, 5)])
+            result = self.sender.work(self.stop)
+            self.unanswered += result.unanswered
+            troubled = troubled + 1 if result.trouble and not result.counts[DeliveryState.ACCEPTED] else 0
+            if result.trouble:
+                logger.warning("%s (next try in %.0f s)", result.trouble, BACK_OFF[min(troubled, 5)])
                 self._rest(BACK_OFF[min(troubled, 5)])
-            elif done.wait:
-                self._rest(min(done.wait, BACK_OFF[3]))
+            elif result.wait:
+                self._rest(min(result.wait, BACK_OFF[3]))
             else:
-                self._be_called(idle=not done.counts)
+                self._be_called(idle=not result.counts)
 
     def _be_called(self, *, idle: bool) -> None:
         """Wait for something to do, unless something was done just now."""

@@ -107,26 +107,26 @@ class Wakeups:
         self._over = True
         self.look_around()
 
-    def serve(self, one: BlockId, stop: threading.Event) -> None:
+    def serve(self, block_id: BlockId, stop: threading.Event) -> None:
         """Have a block sent by this process; return when nothing of it is left to do here.
 
         Raises `Later` when somebody should come again: its hour has not come, the sender rests, or it ends.
         """
         while True:
             with self.unit.read() as tx:
-                found = blocks.standing(tx, one, now=self.clock.now())
+                block = blocks.standing(tx, block_id, now=self.clock.now())
             me = self.who()
-            if found is None or (found.owner is not None and found.owner != me):
+            if block is None or (block.owner is not None and block.owner != me):
                 # Done, paused, or in other hands; should those die, somebody puts it up again.
                 return
-            if found.owner is None:
-                self._call(one, found.not_before, stop)
+            if block.owner is None:
+                self._call(block_id, block.not_before, stop)
             elif self._over:
                 raise RetryLater(self.clock.now())
             with self._turn:
                 self._turn.wait(LOOK_SECONDS)
 
-    def _call(self, one: BlockId, not_before: datetime | None, stop: threading.Event) -> None:
+    def _call(self, block_id: BlockId, not_before: datetime | None, stop: threading.Event) -> None:
         now = self.clock.now()
         if not_before is not None and not_before > now:
             raise RetryLater(not_before)
@@ -134,8 +134,8 @@ class Wakeups:
             raise RetryLater(now)
         if self._rests_until is not None:
             raise RetryLater(max(now, self._rests_until))
-        if one not in self._wished:
-            self._wished.append(one)
+        if block_id not in self._wished:
+            self._wished.append(block_id)
         self._woken.set()
 
     def put_in_order(self) -> None:

@@ -94,15 +94,15 @@ def _overlay(below: Mapping[str, str], above: Mapping[str, str], mistakes: list[
     """Return our names of both sources; a name given above replaces both its forms, itself and `NAME_FILE`, below."""
     merged: dict[str, str] = {}
     for source in (below, above):
-        given = {name: value for name, value in source.items() if name.upper().startswith(PREFIX) and value.strip()}
+        values = {name: value for name, value in source.items() if name.upper().startswith(PREFIX) and value.strip()}
         for secret in map(setting_name, SECRETS):
             forms = {secret, secret + FILE_SUFFIX}
-            if forms <= given.keys():
+            if forms <= values.keys():
                 mistakes.append(f"{secret}: is set, and {secret}{FILE_SUFFIX} too; remove one of them")
-                del given[secret + FILE_SUFFIX]
-            if forms & given.keys():
+                del values[secret + FILE_SUFFIX]
+            if forms & values.keys():
                 merged = {name: value for name, value in merged.items() if name not in forms}
-        merged |= given
+        merged |= values
     return merged
 
 
@@ -227,30 +227,30 @@ def _of_signing(settings: Settings) -> Iterator[tuple[set[str], str]]:
         yield {"dkim_domain", "from"}, line
 
 
-def _of_server(settings: Settings, which: str) -> Iterator[tuple[set[str], str]]:
+def _of_server(settings: Settings, prefix: str) -> Iterator[tuple[set[str], str]]:
     """Yield what cannot both be meant of one mail server; `which` is what its settings begin with."""
     host, port, security, username, password = (
-        f"{which}smtp_{key}" for key in ("host", "port", "security", "username", "password")
+        f"{prefix}smtp_{key}" for key in ("host", "port", "security", "username", "password")
     )
-    given = {key: getattr(settings, key) for key in (host, port, security, username, password)}
-    token = f"{which}smtp_token_command"
+    values = {key: getattr(settings, key) for key in (host, port, security, username, password)}
+    token = f"{prefix}smtp_token_command"
     command = getattr(settings, token, "")
-    if given[username] and not (given[password] or command):
+    if values[username] and not (values[password] or command):
         line = f"{setting_name(username)}: has no password; set {setting_name(password)} as well, or neither"
         yield {username, password}, line
     for secret in (password, token):
-        if getattr(settings, secret, "") and not given[username]:
+        if getattr(settings, secret, "") and not values[username]:
             line = f"{setting_name(secret)}: has no login; set {setting_name(username)} as well, or neither"
             yield {secret, username}, line
-    if command and given[password]:
+    if command and values[password]:
         line = f"{setting_name(token)}: its token takes the place of {setting_name(password)}; remove one of them"
         yield {token, password}, line
-    if given[security] == "none" and not (settings.smtp_allow_plaintext or is_loopback(given[host])):
+    if values[security] == "none" and not (settings.smtp_allow_plaintext or is_loopback(values[host])):
         line = (
             f"{setting_name(security)}: none would send mails and password in clear text to another machine; "
             "use starttls or tls, or set NEWSLETTER_SMTP_ALLOW_PLAINTEXT=true"
         )
         yield {security, "smtp_allow_plaintext", host}, line
-    if given[security] == "starttls" and given[port] == IMPLICIT_TLS_PORT:
+    if values[security] == "starttls" and values[port] == IMPLICIT_TLS_PORT:
         line = f"{setting_name(security)}: port 465 is encrypted from the first byte; set it to tls, or use port 587"
         yield {security, port}, line

@@ -78,14 +78,14 @@ def _lines(text: str) -> str:
 
 def _email(text: str) -> str:
     try:
-        found = validate_email(text, check_deliverability=False, strict=True)
+        result = validate_email(text, check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         message = f"'{text}' is not an e-mail address: {str(error).rstrip('.')}"
         raise ValueError(message) from error
-    if found.ascii_email is None:
+    if result.ascii_email is None:
         message = f"'{text}' has letters before the @ that many mail servers refuse; use plain ASCII there"
         raise ValueError(message)
-    return f"{found.ascii_local_part}@{found.ascii_domain}"
+    return f"{result.ascii_local_part}@{result.ascii_domain}"
 
 
 def _mail_domain(text: str) -> str:
@@ -202,8 +202,8 @@ def _split_commas(text: object) -> object:
 
 def _database_url(secret: SecretStr) -> SecretStr:
     # A database URL may hold a password, so no message here repeats it.
-    scheme, found, rest = secret.get_secret_value().partition("://")
-    if not found or scheme not in DATABASES:
+    scheme, host, rest = secret.get_secret_value().partition("://")
+    if not host or scheme not in DATABASES:
         message = "must begin with sqlite:/// or postgresql://"
         raise ValueError(message)
     if scheme == "sqlite" and rest.partition("?")[0] in {"", "/", "/:memory:"}:

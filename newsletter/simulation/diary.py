@@ -125,8 +125,8 @@ OUTCOMES = {
 """What becomes of a date, in words."""
 
 
-def _many(count: int, one: str) -> str:
-    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+def _many(count: int, singular: str) -> str:
+    return f"{count:,} {singular}" if count == 1 else f"{count:,} {singular}s"
 
 
 def _named(outcomes: Counter[str]) -> str:
@@ -147,10 +147,10 @@ def told(diary: Diary, mails: Sequence[Mail], *, prefix: str) -> None:
     people: dict[tuple[datetime, str, tuple[str, ...]], set[str]] = {}
     for mail in mails:
         people.setdefault((mail.at, mail.subject.removeprefix(prefix), _gist(mail.text)), set()).add(mail.to)
-    for (at, subject, said), to in people.items():
+    for (at, subject, text), to in people.items():
         many = f" (to {len(to)} people)" if len(to) > 1 else ""
         quiet = subject.startswith(_PLAIN) or _REACHED_ALL.match(subject)
-        diary.add(at, Kind.MAIL, subject + many, *(() if quiet else said))
+        diary.add(at, Kind.MAIL, subject + many, *(() if quiet else text))
 
 
 _PLAIN = "Proof for "

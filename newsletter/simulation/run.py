@@ -137,8 +137,8 @@ class SimulationRun:
         service.ticker.tick()
         self._slots(now)
         stop = threading.Event()
-        done = service.sender.work(stop)
-        self._wait = timedelta(seconds=done.wait) if done.wait else None
+        result = service.sender.work(stop)
+        self._wait = timedelta(seconds=result.wait) if result.wait else None
         service.posting.work(stop)
         service.listening.listen(self.clock.now())
         prefix = f"[{self.application.publication.name}] "
@@ -177,7 +177,7 @@ class SimulationRun:
         with self.application.unit.read() as tx:
             fresh = [one for one in editions.latest(tx, count=3) if f"edition {one.name}" not in self._seen]
             known = [one for one in slots.since(tx, now - timedelta(days=40)) if one.sends_at <= now]
-            early = {one.date: made for one in known if (made := _sent_before(tx, one)) is not None}
+            early = {one.date: chosen for one in known if (chosen := _sent_before(tx, one)) is not None}
         for edition in fresh:
             self._seen.add(f"edition {edition.name}")
             self._empty_in_a_row = 0
@@ -195,9 +195,9 @@ class SimulationRun:
 
             elif slot.date in early and f"slot {slot.date}" not in self._seen:
                 self._seen.add(f"slot {slot.date}")
-                made = early[slot.date]
-                day = describe_date(local(made.started_at, self.diary.zone).date())
-                words = f"{describe_date(slot.date)} was sent early: “{made.title}”, on {day}"
+                chosen = early[slot.date]
+                day = describe_date(local(chosen.started_at, self.diary.zone).date())
+                words = f"{describe_date(slot.date)} was sent early: “{chosen.title}”, on {day}"
                 self.diary.add(now, Kind.NOTHING, words)
 
     # The next instant
@@ -205,8 +205,8 @@ class SimulationRun:
     def _next(self) -> datetime | None:
         now = self.clock.now()
         ahead = [at for at in self._instants(now) if at > now]
-        found = min(ahead, default=None)
-        return found if found is not None and found <= self.until else None
+        earliest = min(ahead, default=None)
+        return earliest if earliest is not None and earliest <= self.until else None
 
     def _instants(self, now: datetime) -> Iterator[datetime]:
         script = self.script
@@ -242,12 +242,12 @@ class SimulationRun:
             yield from (slot.sends_at - EMPTY_AHEAD, slot.sends_at - PROOF_AHEAD, slot.sends_at, ends)
 
     def _of_alerts(self, tx: Tx) -> Iterator[datetime]:
-        for one in alerts.unclosed(tx):
-            yield one.raised_at + COMMAND_AFTER
-            yield one.raised_at + EVENT_STANDS
-            yield from (one.raised_at + patience for patience in PATIENCE.values())
-            if one.cleared_at is not None:
-                yield one.cleared_at + PASSED_AFTER
+        for alert in alerts.unclosed(tx):
+            yield alert.raised_at + COMMAND_AFTER
+            yield alert.raised_at + EVENT_STANDS
+            yield from (alert.raised_at + patience for patience in PATIENCE.values())
+            if alert.cleared_at is not None:
+                yield alert.cleared_at + PASSED_AFTER
 
     def _of_what_waits(self, tx: Tx, now: datetime) -> Iterator[datetime]:
         under_way = editions.unfinished(tx)

@@ -47,39 +47,39 @@ def _from_row(row: Row) -> Alert:  # type: ignore[type-arg]
     )
 
 
-def raise_alert(tx: Tx, found: Alert) -> bool:
+def raise_alert(tx: Tx, new: Alert) -> bool:
     """Open an alert unless it is open already; tell whether it is new.
 
     Trouble that comes back before it was told that it has passed is the same trouble.
     """
     again = (
         update(alert)
-        .where(alert.c.kind == found.kind.value, alert.c.about == found.about, alert.c.closed_at.is_(None))
+        .where(alert.c.kind == new.kind.value, alert.c.about == new.about, alert.c.closed_at.is_(None))
         .where(alert.c.cleared_at.is_not(None))
-        .values(cleared_at=None, message=found.message)
+        .values(cleared_at=None, message=new.message)
     )
     if tx.execute(again).rowcount:
         return False
     insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    done = tx.execute(
+    result = tx.execute(
         insert(alert)
-        .values(kind=found.kind.value, about=found.about, message=found.message, raised_at=found.raised_at)
+        .values(kind=new.kind.value, about=new.about, message=new.message, raised_at=new.raised_at)
         .on_conflict_do_nothing()
         # Not by the count of rows: on PostgreSQL an INSERT keeps none.
         .returning(alert.c.id),
     )
-    return done.first() is not None
+    return result.first() is not None
 
 
 def clear(tx: Tx, kind: AlertKind, about: str, *, now: datetime, quietly: bool = False) -> bool:
     """Note that a trouble has passed; tell whether it was open. Quietly, when another alert takes its place."""
     values = {"cleared_at": now, "closed_at": now} if quietly else {"cleared_at": now}
-    done = tx.execute(
+    result = tx.execute(
         update(alert)
         .where(alert.c.kind == kind.value, alert.c.about == about, alert.c.cleared_at.is_(None))
         .values(**values),
     )
-    return done.rowcount == 1
+    return result.rowcount == 1
 
 
 def open_alerts(tx: Tx) -> Sequence[Alert]:
@@ -94,18 +94,20 @@ def unclosed(tx: Tx) -> Sequence[Alert]:
     return [_from_row(row) for row in rows]
 
 
-def ran_command(tx: Tx, wanted: int, *, now: datetime) -> bool:
+def ran_command(tx: Tx, alert_id: int, *, now: datetime) -> bool:
     """Take the right to run the command for an alert; tell whether this process has it."""
-    done = tx.execute(update(alert).where(alert.c.id == wanted, alert.c.command_at.is_(None)).values(command_at=now))
-    return done.rowcount == 1
-
-
-def close(tx: Tx, one: Alert, *, now: datetime) -> bool:
-    """Lay an alert aside, unless it came back meanwhile; tell whether it was."""
-    same = alert.c.cleared_at.is_(None) if one.cleared_at is None else alert.c.cleared_at == one.cleared_at
-    done = tx.execute(
-        update(alert)
-        .where(alert.c.id == one.id, alert.c.closed_at.is_(None), same)
-        .values(cleared_at=one.cleared_at or now, closed_at=now),
+    result = tx.execute(
+        update(alert).where(alert.c.id == alert_id, alert.c.command_at.is_(None)).values(command_at=now)
     )
-    return done.rowcount == 1
+    return result.rowcount == 1
+
+
+def close(tx: Tx, closing: Alert, *, now: datetime) -> bool:
+    """Lay an alert aside, unless it came back meanwhile; tell whether it was."""
+    same = alert.c.cleared_at.is_(None) if closing.cleared_at is None else alert.c.cleared_at == closing.cleared_at
+    result = tx.execute(
+        update(alert)
+        .where(alert.c.id == closing.id, alert.c.closed_at.is_(None), same)
+        .values(cleared_at=closing.cleared_at or now, closed_at=now),
+    )
+    return result.rowcount == 1

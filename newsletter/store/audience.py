@@ -43,48 +43,54 @@ class Audience:
     due: ColumnElement[Any]
 
 
-def audience(tx: Tx, kind: EditionKind, of: EditionId | None, *, now: datetime) -> Audience:
+def audience(tx: Tx, kind: EditionKind, edition_id: EditionId | None, *, now: datetime) -> Audience:
     """Return the audience of a new edition, in terms of the table `subscriber`."""
     active = subscriber.c.state == SubscriberState.ACTIVE.value
     queued = literal(DeliveryState.QUEUED.value)
-    if of is None:
+    if edition_id is None:
         return Audience(who=[active], state=queued, reason=literal(""), due=null())
-    earlier = chain(tx, kind, of)
+    earlier = chain(tx, kind, edition_id)
     pending = _row_of(subscriber.c.id, earlier, OPEN_STATES)
     reached = _row_of(subscriber.c.id, earlier, REACHED)
-    wanted = (reached | pending) if kind is EditionKind.CORRECTION else and_(_row_of(subscriber.c.id, [of]), ~reached)
+    condition = (
+        (reached | pending)
+        if kind is EditionKind.CORRECTION
+        else and_(_row_of(subscriber.c.id, [edition_id]), ~reached)
+    )
     return Audience(
-        who=[active, wanted],
+        who=[active, condition],
         state=case((pending, DeliveryState.DEFERRED.value), else_=queued),
         reason=case((pending, UNKNOWN_YET), else_=""),
         due=case((pending, literal(now + WAIT[kind], Utc())), else_=null()),
     )
 
 
-def count(tx: Tx, kind: EditionKind, of: EditionId, *, now: datetime) -> tuple[int, int]:
+def count(tx: Tx, kind: EditionKind, edition_id: EditionId, *, now: datetime) -> tuple[int, int]:
     """Return for how many an edition of this kind would be, and of how many the earlier outcome is still open."""
-    given = audience(tx, kind, of, now=now)
-    people = select(given.state.label("is_in")).where(*given.who).subquery()
+    chosen = audience(tx, kind, edition_id, now=now)
+    people = select(chosen.state.label("is_in")).where(*chosen.who).subquery()
     query = select(people.c.is_in, func.count()).group_by(people.c.is_in)
-    found = {str(state): people for state, people in tx.execute(query)}
-    waiting = found.get(DeliveryState.DEFERRED.value, 0)
-    return waiting + found.get(DeliveryState.QUEUED.value, 0), waiting
+    by_state = {str(state): people for state, people in tx.execute(query)}
+    waiting = by_state.get(DeliveryState.DEFERRED.value, 0)
+    return waiting + by_state.get(DeliveryState.QUEUED.value, 0), waiting
 
 
-def untried(tx: Tx, of: EditionId) -> int:
+def untried(tx: Tx, edition_id: EditionId) -> int:
     """Return how many people of an edition wait for its first try."""
     return tx.execute(
         select(func.count()).where(
-            delivery.c.edition_id == of, delivery.c.state == DeliveryState.QUEUED.value, delivery.c.attempts == 0
+            delivery.c.edition_id == edition_id,
+            delivery.c.state == DeliveryState.QUEUED.value,
+            delivery.c.attempts == 0,
         )
     ).scalar_one()
 
 
-def awaiting(tx: Tx, of: EditionId) -> int:
+def awaiting(tx: Tx, edition_id: EditionId) -> int:
     """Return how many people of an edition wait for the outcome of an earlier one; they are `deferred`, but untried."""
     return tx.execute(
         select(func.count()).where(
-            delivery.c.edition_id == of,
+            delivery.c.edition_id == edition_id,
             delivery.c.next_attempt_at.is_not(None),
             delivery.c.state == DeliveryState.DEFERRED.value,
             delivery.c.attempts == 0,
@@ -92,37 +98,37 @@ def awaiting(tx: Tx, of: EditionId) -> int:
     ).scalar_one()
 
 
-def chain(tx: Tx, kind: EditionKind, of: EditionId) -> Sequence[EditionId]:
+def chain(tx: Tx, kind: EditionKind, edition_id: EditionId) -> Sequence[EditionId]:
     """Return the editions that decide: the one a correction is about, or all that a replacement comes after."""
-    found = [of]
+    editions = [edition_id]
     while kind is EditionKind.REPLACEMENT:
-        row = tx.execute(select(edition.c.kind, edition.c.of_edition).where(edition.c.id == found[-1])).one()
+        row = tx.execute(select(edition.c.kind, edition.c.of_edition).where(edition.c.id == editions[-1])).one()
         kind = EditionKind(row.kind)
         if kind is EditionKind.REPLACEMENT:
-            found.append(EditionId(row.of_edition))
-    return found
+            editions.append(EditionId(row.of_edition))
+    return editions
 
 
-def settle_waiting(tx: Tx, wanted: EditionId, *, now: datetime) -> int:
+def settle_waiting(tx: Tx, edition_id: EditionId, *, now: datetime) -> int:
     """Decide about those of an edition who wait for an earlier outcome; return how many are left out now.
 
     Call it in the transaction that gathers what is due. Whose outcome is still open is put off first: an outcome that
     comes between the two statements then finds a row that is not due, and never one that goes out unjudged.
     """
-    row = tx.execute(select(edition.c.kind, edition.c.of_edition).where(edition.c.id == wanted)).one()
+    row = tx.execute(select(edition.c.kind, edition.c.of_edition).where(edition.c.id == edition_id)).one()
     if row.of_edition is None:
         return 0
     kind = EditionKind(row.kind)
     earlier = chain(tx, kind, EditionId(row.of_edition))
     waits = (
-        delivery.c.edition_id == wanted,
+        delivery.c.edition_id == edition_id,
         delivery.c.state == DeliveryState.DEFERRED.value,
         delivery.c.attempts == 0,
         delivery.c.next_attempt_at <= now,
     )
     mine = delivery.alias("mine")
     due = select(mine.c.id).where(
-        mine.c.edition_id == wanted,
+        mine.c.edition_id == edition_id,
         mine.c.state == DeliveryState.DEFERRED.value,
         mine.c.attempts == 0,
         mine.c.next_attempt_at <= now,
@@ -147,7 +153,7 @@ _LEFT_OUT = {
 }
 
 
-def _row_of(who: ColumnElement[int], of: Sequence[EditionId], states: Sequence[DeliveryState] = ()) -> Exists:
+def _row_of(who: ColumnElement[int], edition_ids: Sequence[EditionId], states: Sequence[DeliveryState] = ()) -> Exists:
     row = delivery.alias()
-    found = exists().where(row.c.edition_id.in_([int(one) for one in of]), row.c.subscriber_id == who)
-    return found.where(row.c.state.in_([one.value for one in states])) if states else found
+    row_exists = exists().where(row.c.edition_id.in_([int(one) for one in edition_ids]), row.c.subscriber_id == who)
+    return row_exists.where(row.c.state.in_([one.value for one in states])) if states else row_exists

@@ -67,9 +67,9 @@ _CLAIMABLE = (
 )
 
 
-def _next_of(wanted: Select[tuple[int, int]]) -> Select[tuple[int, int]]:
+def _next_of(query: Select[tuple[int, int]]) -> Select[tuple[int, int]]:
     # Several may ask at once: PostgreSQL lets each take another one, SQLite has one writer anyway.
-    ordered = wanted.order_by(edition.c.sends_at, edition.c.id, block.c.number).limit(1)
+    ordered = query.order_by(edition.c.sends_at, edition.c.id, block.c.number).limit(1)
     return ordered.with_for_update(of=block, skip_locked=True)
 
 
@@ -82,12 +82,12 @@ _CLAIM = update(block).where(_IS).values(owner=_WHO, lease_until=_UNTIL, begun=T
 def claim(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta, only: BlockId | None = None) -> BlockId | None:
     """Reserve the next block in which somebody waits; None when there is none that is free and due."""
     at = moment(tx, now)
-    said: dict[str, Any] = {"now": now, "at": at}
+    values: dict[str, Any] = {"now": now, "at": at}
     query = _NEXT if only is None else _THAT
-    found = tx.execute(query, said if only is None else said | _named(only)).first()
-    if found is None:
+    value = tx.execute(query, values if only is None else values | _named(only)).first()
+    if value is None:
         return None
-    chosen = BlockId(EditionId(found.edition_id), found.number)
+    chosen = BlockId(EditionId(value.edition_id), value.number)
     tx.execute(_CLAIM, {"who": who, "until": at + lease, **_named(chosen)})
     return chosen
 
@@ -97,11 +97,11 @@ def any_claimable(tx: Tx, *, now: datetime) -> bool:
     return tx.execute(_ANY, {"now": now, "at": moment(tx, now)}).first() is not None
 
 
-def _named(one: BlockId) -> dict[str, Any]:
-    return {"of": one.edition, "place": one.number}
+def _named(block_id: BlockId) -> dict[str, Any]:
+    return {"of": block_id.edition, "place": block_id.number}
 
 
-def standing(tx: Tx, one: BlockId, *, now: datetime) -> BlockStatus | None:
+def standing(tx: Tx, block_id: BlockId, *, now: datetime) -> BlockStatus | None:
     """Return how it stands with a block; None when nothing of it is to be sent at this moment."""
     leased = and_(block.c.owner.is_not(None), block.c.lease_until >= moment(tx, now))
     query = (
@@ -110,23 +110,23 @@ def standing(tx: Tx, one: BlockId, *, now: datetime) -> BlockStatus | None:
         .where(_IS, edition.c.status == EditionStatus.SENDING.value, block.c.state == "open")
         .where(or_(leased, _HAS_QUEUED))
     )
-    found = tx.execute(query, _named(one)).first()
-    if found is None:
+    value = tx.execute(query, _named(block_id)).first()
+    if value is None:
         return None
-    return BlockStatus(WorkerId(found.owner) if found.leased else None, found.not_before)
+    return BlockStatus(WorkerId(value.owner) if value.leased else None, value.not_before)
 
 
 def extend(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta) -> int:
     """Reserve for longer what a worker has; return how many blocks that are."""
-    done = tx.execute(
+    result = tx.execute(
         update(block).where(block.c.owner == who, block.c.state == "open").values(lease_until=moment(tx, now) + lease)
     )
-    return done.rowcount
+    return result.rowcount
 
 
-def any_open(tx: Tx, of: EditionId) -> bool:
+def any_open(tx: Tx, edition_id: EditionId) -> bool:
     """Tell whether any block of an edition still holds work."""
-    query = select(block.c.number).where(block.c.edition_id == of, block.c.state == "open").limit(1)
+    query = select(block.c.number).where(block.c.edition_id == edition_id, block.c.state == "open").limit(1)
     return tx.execute(query).first() is not None
 
 
@@ -138,10 +138,10 @@ def held(tx: Tx) -> Mapping[WorkerId, int]:
 
 def release(tx: Tx, who: WorkerId) -> int:
     """Give back every block a worker had, for whoever asks next; return how many."""
-    done = tx.execute(
+    result = tx.execute(
         update(block).where(block.c.owner == who, block.c.state == "open").values(owner=None, lease_until=None)
     )
-    return done.rowcount
+    return result.rowcount
 
 
 def release_all(tx: Tx) -> None:
@@ -173,20 +173,20 @@ def close_done(tx: Tx, ones: Sequence[BlockId]) -> Sequence[BlockId]:
     return [one for one in waiting if tx.execute(_OPEN, _named(one)).first() is not None]
 
 
-def add(tx: Tx, of: EditionId, *, not_before: datetime | None = None, wave: str = "") -> int:
+def add(tx: Tx, edition_id: EditionId, *, not_before: datetime | None = None, wave: str = "") -> int:
     """Make a further block, for deliveries that are due again, and return its number.
 
     The edition's row is held meanwhile: two workers that gather at once must not make the same number. It counts as
     begun at once: what moves here may be held by a worker that took it from the block before, and marks it
     without a claim.
     """
-    tx.execute(select(edition.c.id).where(edition.c.id == of).with_for_update())
-    last = tx.execute(select(func.max(block.c.number)).where(block.c.edition_id == of)).scalar()
+    tx.execute(select(edition.c.id).where(edition.c.id == edition_id).with_for_update())
+    last = tx.execute(select(func.max(block.c.number)).where(block.c.edition_id == edition_id)).scalar()
     number = 0 if last is None else int(last) + 1
-    row: dict[str, Any] = {"edition_id": of, "number": number, "state": "open", "begun": True}
+    row: dict[str, Any] = {"edition_id": edition_id, "number": number, "state": "open", "begun": True}
     row |= {"not_before": not_before, "wave": wave}
     tx.execute(insert(block).values(row))
-    jobs.put_up(tx, of, [(number, not_before)])
+    jobs.put_up(tx, edition_id, [(number, not_before)])
     return number
 
 
@@ -202,5 +202,5 @@ def next_start(tx: Tx, *, now: datetime) -> datetime | None:
             _HAS_QUEUED,
         )
     )
-    found: datetime | None = tx.execute(query).scalar()
-    return found
+    value: datetime | None = tx.execute(query).scalar()
+    return value

@@ -41,8 +41,8 @@ def file_faults(tx: Tx) -> Sequence[str]:
     """Return what SQLite finds wrong with its file; PostgreSQL checks its own."""
     if tx.dialect.name != "sqlite":
         return []
-    found = [str(row[0]) for row in tx.exec_driver_sql(f"PRAGMA integrity_check({_MOST_FAULTS})")]
-    return [] if found == ["ok"] else found
+    faults = [str(row[0]) for row in tx.exec_driver_sql(f"PRAGMA integrity_check({_MOST_FAULTS})")]
+    return [] if faults == ["ok"] else faults
 
 
 def reference_faults(tx: Tx) -> Sequence[str]:
@@ -59,8 +59,8 @@ def all_books(tx: Tx) -> Sequence[Books]:
     query = select(delivery.c.edition_id, delivery.c.state, func.count()).group_by(
         delivery.c.edition_id, delivery.c.state
     )
-    for of, state, count in tx.execute(query):
-        counts.setdefault(EditionId(of), {})[state] = count
+    for edition_id, state, count in tx.execute(query):
+        counts.setdefault(EditionId(edition_id), {})[state] = count
     columns = (edition.c.id, edition.c.date, edition.c.number, edition.c.audience, edition.c.totals)
     return [
         _books(

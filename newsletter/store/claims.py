@@ -66,9 +66,11 @@ class ClaimedDelivery(NamedTuple):
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
-def queued(tx: Tx, of: BlockId) -> Sequence[DeliveryId]:
+def queued(tx: Tx, block_id: BlockId) -> Sequence[DeliveryId]:
     """Return the deliveries of a block that wait, in order; at most one block of ids."""
-    return [DeliveryId(one) for one in tx.execute(_QUEUED, {"of": of.edition, "block": of.number}).scalars()]
+    return [
+        DeliveryId(one) for one in tx.execute(_QUEUED, {"of": block_id.edition, "block": block_id.number}).scalars()
+    ]
 
 
 _IS_QUEUED = delivery.c.state == DeliveryState.QUEUED.value
@@ -137,13 +139,13 @@ def claim(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId, now: datetime) ->
     Left out are rows that moved in the meantime, those of an edition that is not sending any more, and people who
     left: an opt-out, a pause or an erasure that was committed before this is honoured.
     """
-    said = {"ids": ids, "now": now, "who": who}
+    values = {"ids": ids, "now": now, "who": who}
     if tx.dialect.name == "sqlite":
-        rows = tx.execute(_READ, said).all()
-        tx.execute(_MARK, said | {"ids": [row[0] for row in rows]})
+        rows = tx.execute(_READ, values).all()
+        tx.execute(_MARK, values | {"ids": [row[0] for row in rows]})
         once = 1
     else:
-        rows = tx.execute(_MARK_AND_TELL, said).all()
+        rows = tx.execute(_MARK_AND_TELL, values).all()
         once = 0  # What is told there is the row after the mark.
     if len(rows) < len(ids):
         tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
@@ -250,18 +252,18 @@ _RECORD = (
 # the server's own words, the database unfolds one value: a statement for each row costs ten times as much.
 @cache
 def _record_taken(dialect: str) -> Update:
-    given = bindparam("rows", type_=Text)
-    one: TableValuedAlias
+    rows_param = bindparam("rows", type_=Text)
+    table: TableValuedAlias
     if dialect == "sqlite":
-        one = func.json_each(given).table_valued("key", "value")
+        table = func.json_each(rows_param).table_valued("key", "value")
     else:
-        one = func.json_each_text(cast(given, JSON)).table_valued("key", "value")
-    told = {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _ALIKE}
-    text = case((delivery.c.subscriber_id.is_(None), ""), else_=one.c.value)
+        table = func.json_each_text(cast(rows_param, JSON)).table_valued("key", "value")
+    columns = {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _ALIKE}
+    text = case((delivery.c.subscriber_id.is_(None), ""), else_=table.c.value)
     return (
         update(delivery)
-        .where(delivery.c.id == cast(one.c.key, BigInteger), _IS_OPEN)
-        .values(told | {"state": DeliveryState.ACCEPTED.value, "reply_text": text})
+        .where(delivery.c.id == cast(table.c.key, BigInteger), _IS_OPEN)
+        .values(columns | {"state": DeliveryState.ACCEPTED.value, "reply_text": text})
     )
 
 
@@ -270,10 +272,10 @@ _ALIKE = ("reply_code", "reply_enhanced", "reason", "kind")
 
 def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *, who: WorkerId = _ANYBODY) -> None:
     """Write what became of deliveries that were marked, by a certain worker if one is named."""
-    taken = [one for one in outcomes if one[1].state is DeliveryState.ACCEPTED]
+    accepted = [one for one in outcomes if one[1].state is DeliveryState.ACCEPTED]
     others = [one for one in outcomes if one[1].state is not DeliveryState.ACCEPTED]
     alike: defaultdict[tuple[object, ...], dict[DeliveryId, str]] = defaultdict(dict)
-    for row, outcome, kind in taken:
+    for row, outcome, kind in accepted:
         alike[outcome.reply_code, outcome.reply_enhanced, outcome.reason, kind.value][row] = outcome.reply_text
     for words, rows in alike.items():
         named = {f"new_{name}": value for name, value in zip(_ALIKE, words, strict=True)}
@@ -316,9 +318,9 @@ def marked_by_none_of(tx: Tx, living: Sequence[WorkerId], *, before: datetime | 
 
 def _in_begun(tx: Tx, query: Select[Any]) -> Sequence[Delivery]:
     begun = [tuple(row) for row in tx.execute(_BEGUN)]
-    found = [
+    deliveries = [
         from_row(row)
         for some in range(0, len(begun), _BLOCKS_AT_ONCE)
         for row in tx.execute(query, {"blocks": begun[some : some + _BLOCKS_AT_ONCE]})
     ]
-    return sorted(found, key=attrgetter("id"))
+    return sorted(deliveries, key=attrgetter("id"))

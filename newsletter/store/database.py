@@ -134,17 +134,19 @@ def open_unit(engine: Engine, *, committed: Committed | None = None) -> Unit:
 
     Raises `Stop` when there is none yet, when it is older, and when it is newer than this program.
     """
-    found = current_revision(engine)
-    if found is None:
+    revision = current_revision(engine)
+    if revision is None:
         message = f"There is no database at {engine.url.render_as_string()} yet; run `newsletter init`."
         raise Stop(message)
-    if found < HEAD:
+    if revision < HEAD:
         message = (
-            f"The database is of an older version ({found}, this program needs {HEAD}); run `newsletter db upgrade`."
+            f"The database is of an older version ({revision}, this program needs {HEAD}); run `newsletter db upgrade`."
         )
         raise Stop(message)
-    if found > HEAD:
-        message = f"The database is of a newer version ({found}, this program knows {HEAD}); install the newer program."
+    if revision > HEAD:
+        message = (
+            f"The database is of a newer version ({revision}, this program knows {HEAD}); install the newer program."
+        )
         raise Stop(message)
     return Unit(engine, committed=committed)
 

@@ -32,7 +32,7 @@ def skip_person(tx: Tx, who: SubscriberId, reason: str) -> int:
 
 def skip_people(tx: Tx, who: Sequence[SubscriberId], reason: str) -> int:
     """Take people out of every edition that has not reached them yet; return how many deliveries that were."""
-    done = tx.execute(
+    result = tx.execute(
         update(delivery)
         .where(
             delivery.c.edition_id.in_(select(edition.c.id).where(edition.c.finished_at.is_(None))),
@@ -41,30 +41,30 @@ def skip_people(tx: Tx, who: Sequence[SubscriberId], reason: str) -> int:
         )
         .values(state=DeliveryState.SKIPPED.value, reason=reason, next_attempt_at=None),
     )
-    return done.rowcount
+    return result.rowcount
 
 
 def blank_person(tx: Tx, who: SubscriberId) -> int:
     """Forget whose rows these are, and what servers said of the address; the rows stay, and so does the balance."""
-    done = tx.execute(
+    result = tx.execute(
         update(delivery)
         .where(delivery.c.edition_id.in_(select(edition.c.id)), delivery.c.subscriber_id == who)
         .values(subscriber_id=None, reply_text="", later_text=""),
     )
-    return done.rowcount
+    return result.rowcount
 
 
-def skip_edition(tx: Tx, of: EditionId, reason: str) -> int:
+def skip_edition(tx: Tx, edition_id: EditionId, reason: str) -> int:
     """Take everybody out whom a cancelled edition has not reached; return how many."""
-    done = tx.execute(
+    result = tx.execute(
         update(delivery)
         .where(
-            delivery.c.edition_id == of,
+            delivery.c.edition_id == edition_id,
             delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
         )
         .values(state=DeliveryState.SKIPPED.value, reason=reason, next_attempt_at=None),
     )
-    return done.rowcount
+    return result.rowcount
 
 
 def from_row(row: Row) -> Delivery:  # type: ignore[type-arg]
@@ -100,13 +100,13 @@ def due_editions(tx: Tx, *, now: datetime) -> Sequence[EditionId]:
     return [EditionId(one) for one in tx.execute(query).scalars()]
 
 
-def gather(tx: Tx, of: EditionId, *, now: datetime) -> int:
+def gather(tx: Tx, edition_id: EditionId, *, now: datetime) -> int:
     """Put one block's worth of due deferred deliveries back to the queue, in a new block; return how many."""
-    settle_waiting(tx, of, now=now)
+    settle_waiting(tx, edition_id, now=now)
     due = (
         select(delivery.c.id)
         .where(
-            delivery.c.edition_id == of,
+            delivery.c.edition_id == edition_id,
             delivery.c.state == DeliveryState.DEFERRED.value,
             delivery.c.next_attempt_at <= now,
         )
@@ -118,12 +118,12 @@ def gather(tx: Tx, of: EditionId, *, now: datetime) -> int:
     ids = list(tx.execute(due).scalars())
     if not ids:
         return 0
-    done = tx.execute(
+    result = tx.execute(
         update(delivery)
         .where(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.DEFERRED.value)
-        .values(state=DeliveryState.QUEUED.value, next_attempt_at=None, block=blocks.add(tx, of)),
+        .values(state=DeliveryState.QUEUED.value, next_attempt_at=None, block=blocks.add(tx, edition_id)),
     )
-    return done.rowcount
+    return result.rowcount
 
 
 def expire(tx: Tx, *, first_before: datetime, reason: str) -> Sequence[tuple[EditionId, int]]:
@@ -136,25 +136,25 @@ def expire(tx: Tx, *, first_before: datetime, reason: str) -> Sequence[tuple[Edi
     )
 
 
-def expire_untried(tx: Tx, *, of: EditionId, reason: str, now: datetime) -> int:
+def expire_untried(tx: Tx, *, edition_id: EditionId, reason: str, now: datetime) -> int:
     """Give up on deliveries that were never tried, when the next edition's time has come.
 
     Whoever waits for the hour of their own zone is not late: the next edition reaches them later, too.
     """
-    found = _expire_where(
+    expired = _expire_where(
         tx,
-        delivery.c.edition_id == of,
+        delivery.c.edition_id == edition_id,
         # Deferred without an attempt are those who wait for the outcome of another edition.
         delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
         delivery.c.first_attempt_at.is_(None),
         ~waits_for_wave(now),
         reason=reason,
     )
-    return sum(count for _, count in found)
+    return sum(count for _, count in expired)
 
 
 def _expire_where(tx: Tx, *conditions: object, reason: str) -> Sequence[tuple[EditionId, int]]:
-    done = tx.execute(
+    result = tx.execute(
         update(delivery)
         .where(
             delivery.c.edition_id.in_(select(edition.c.id).where(edition.c.finished_at.is_(None))),
@@ -164,36 +164,36 @@ def _expire_where(tx: Tx, *conditions: object, reason: str) -> Sequence[tuple[Ed
         .returning(delivery.c.edition_id),
     )
     counts: dict[EditionId, int] = {}
-    for one in done.scalars():
-        counts[EditionId(one)] = counts.get(EditionId(one), 0) + 1
+    for row in result.scalars():
+        counts[EditionId(row)] = counts.get(EditionId(row), 0) + 1
     return list(counts.items())
 
 
-def requeue(tx: Tx, of: EditionId, states: Sequence[DeliveryState], *, only: SubscriberId | None = None) -> int:
+def requeue(tx: Tx, edition_id: EditionId, states: Sequence[DeliveryState], *, only: SubscriberId | None = None) -> int:
     """Put deliveries in the given end states back to the queue, at a person's word; return how many.
 
     The first attempt is forgotten, so that they have their full time again; the Message-ID stays the same.
     """
-    block = blocks.add(tx, of)
+    block = blocks.add(tx, edition_id)
     query = update(delivery).where(
-        delivery.c.edition_id == of,
+        delivery.c.edition_id == edition_id,
         delivery.c.state.in_([one.value for one in states]),
         delivery.c.subscriber_id.is_not(None),
     )
     if only is not None:
         query = query.where(delivery.c.subscriber_id == only)
-    done = tx.execute(
+    result = tx.execute(
         query.values(
             state=DeliveryState.QUEUED.value, block=block, next_attempt_at=None, first_attempt_at=None, reason=""
         ),
     )
-    return done.rowcount
+    return result.rowcount
 
 
-def resolve(tx: Tx, of: EditionId, to: DeliveryState, *, reason: str, only: SubscriberId | None = None) -> int:
+def resolve(tx: Tx, edition_id: EditionId, to: DeliveryState, *, reason: str, only: SubscriberId | None = None) -> int:
     """Settle uncertain deliveries on evidence; return how many."""
     query = update(delivery).where(
-        delivery.c.edition_id == of,
+        delivery.c.edition_id == edition_id,
         delivery.c.state == DeliveryState.UNCERTAIN.value,
     )
     if only is not None:
@@ -201,21 +201,21 @@ def resolve(tx: Tx, of: EditionId, to: DeliveryState, *, reason: str, only: Subs
     return tx.execute(query.values(state=to.value, reason=reason)).rowcount
 
 
-def counts(tx: Tx, of: EditionId) -> dict[DeliveryState, int]:
+def counts(tx: Tx, edition_id: EditionId) -> dict[DeliveryState, int]:
     """Return how many deliveries of an edition are in each state, zeros included."""
-    query = select(delivery.c.state, func.count()).where(delivery.c.edition_id == of).group_by(delivery.c.state)
-    found = {DeliveryState(state): count for state, count in tx.execute(query)}
-    return {state: found.get(state, 0) for state in DeliveryState}
+    query = select(delivery.c.state, func.count()).where(delivery.c.edition_id == edition_id).group_by(delivery.c.state)
+    by_state = {DeliveryState(state): count for state, count in tx.execute(query)}
+    return {state: by_state.get(state, 0) for state in DeliveryState}
 
 
-def reached(tx: Tx, of: EditionId) -> bool:
+def reached(tx: Tx, edition_id: EditionId) -> bool:
     """Tell whether anybody has an edition, or may have it; who was only refused or put off has not."""
     states = [state.value for state in (*REACHED, DeliveryState.SENDING)]
     # Whom an unknown outcome does not keep from another try (`UncertainPolicy.RETRY`) may have it all the same.
     tried = or_(delivery.c.state.in_(states), delivery.c.kind == ReplyClass.UNKNOWN.value)
-    found = tx.execute(select(delivery.c.id).where(delivery.c.edition_id == of, tried).limit(1)).first()
+    value = tx.execute(select(delivery.c.id).where(delivery.c.edition_id == edition_id, tried).limit(1)).first()
     # The row of somebody who was uncertain and is sent to again tells nothing of it.
-    return found is not None or tallies.of_edition(tx, of).uncertain > 0
+    return value is not None or tallies.of_edition(tx, edition_id).uncertain > 0
 
 
 def next_due(tx: Tx) -> datetime | None:
@@ -229,14 +229,14 @@ def next_due(tx: Tx) -> datetime | None:
             edition.c.status == EditionStatus.SENDING.value,
         )
     )
-    found: datetime | None = tx.execute(query).scalar()
-    return found
+    value: datetime | None = tx.execute(query).scalar()
+    return value
 
 
-def has_open(tx: Tx, of: EditionId) -> bool:
+def has_open(tx: Tx, edition_id: EditionId) -> bool:
     """Tell whether anybody of an edition still waits or is on the way."""
     waiting = select(delivery.c.id).where(
-        delivery.c.edition_id == of,
+        delivery.c.edition_id == edition_id,
         or_(
             delivery.c.state == DeliveryState.SENDING.value,
             delivery.c.state == DeliveryState.DEFERRED.value,
@@ -246,15 +246,15 @@ def has_open(tx: Tx, of: EditionId) -> bool:
     return tx.execute(waiting.limit(1)).first() is not None
 
 
-def retry_now(tx: Tx, of: EditionId, *, now: datetime) -> int:
+def retry_now(tx: Tx, edition_id: EditionId, *, now: datetime) -> int:
     """Make every deferred delivery of an edition due at once; return how many."""
-    done = tx.execute(
+    result = tx.execute(
         update(delivery)
         .where(
-            delivery.c.edition_id == of,
+            delivery.c.edition_id == edition_id,
             delivery.c.next_attempt_at.is_not(None),
             delivery.c.state == DeliveryState.DEFERRED.value,
         )
         .values(next_attempt_at=now - timedelta(seconds=1)),
     )
-    return done.rowcount
+    return result.rowcount

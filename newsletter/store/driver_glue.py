@@ -29,10 +29,10 @@ class LoopConnection(Connection[Any]):
         if own or named or not in_turns():
             return super().wait(gen, *own, **named)
         try:
-            wanted = next(gen)
+            awaited = next(gen)
             while True:
-                came = comes(self.pgconn.socket, _EVENTS[wanted], _PATIENCE)
-                wanted = gen.send(_READY[bool(came & ~select.POLLOUT), bool(came & ~select.POLLIN)])
+                came = comes(self.pgconn.socket, _EVENTS[awaited], _PATIENCE)
+                awaited = gen.send(_READY[bool(came & ~select.POLLOUT), bool(came & ~select.POLLIN)])
         except StopIteration as ended:
             result: T = ended.value
             return result

@@ -71,7 +71,7 @@ def create(tx: Tx, new: NewEdition, *, waves: Sequence[Wave] = (), now: datetime
     The rows are made inside the database: a million people never pass through this process. With `waves`, each
     person's block waits for the hour of their zone.
     """
-    made = tx.execute(
+    result = tx.execute(
         insert(edition)
         .values(
             date=new.date,
@@ -94,21 +94,21 @@ def create(tx: Tx, new: NewEdition, *, waves: Sequence[Wave] = (), now: datetime
         )
         .returning(edition.c.id),
     ).scalar_one()
-    people = _fill(tx, EditionId(made), new, waves, now=now)
-    tx.execute(update(edition).where(edition.c.id == made).values(audience=people))
-    return by_id(tx, EditionId(made))
+    people = _fill(tx, EditionId(result), new, waves, now=now)
+    tx.execute(update(edition).where(edition.c.id == result).values(audience=people))
+    return by_id(tx, EditionId(result))
 
 
-def _fill(tx: Tx, wanted: EditionId, new: NewEdition, waves: Sequence[Wave], *, now: datetime) -> int:
+def _fill(tx: Tx, edition_id: EditionId, new: NewEdition, waves: Sequence[Wave], *, now: datetime) -> int:
     place: ColumnElement[int] = (func.row_number().over(order_by=subscriber.c.id) - 1) // BLOCK_SIZE
     tables: FromClause = subscriber
     if waves:
         place, tables = wave_rows.place(waves, BLOCK_SIZE)
-    given = audience(tx, new.kind, new.of_edition, now=now)
+    chosen = audience(tx, new.kind, new.of_edition, now=now)
     people = (
-        select(literal(int(wanted)), subscriber.c.id, place, given.state, given.reason, given.due)
+        select(literal(int(edition_id)), subscriber.c.id, place, chosen.state, chosen.reason, chosen.due)
         .select_from(tables)
-        .where(*given.who)
+        .where(*chosen.who)
     )
     if not waves:
         # With waves the rows come out of the window in order, and to sort a million once more takes seconds.
@@ -116,16 +116,16 @@ def _fill(tx: Tx, wanted: EditionId, new: NewEdition, waves: Sequence[Wave], *, 
     columns = ["edition_id", "subscriber_id", "block", "state", "reason", "next_attempt_at"]
     fill = insert(delivery).from_select(columns, people)
     # Without the option SQLAlchemy does not keep the count of an INSERT on PostgreSQL.
-    done = tx.execute(fill, execution_options={"preserve_rowcount": True})
-    count = done.rowcount
-    made: list[dict[str, object]] = [
-        {"edition_id": wanted, "number": number, "state": "open"} for number in range(-(-count // BLOCK_SIZE))
+    result = tx.execute(fill, execution_options={"preserve_rowcount": True})
+    count = result.rowcount
+    block_rows: list[dict[str, object]] = [
+        {"edition_id": edition_id, "number": number, "state": "open"} for number in range(-(-count // BLOCK_SIZE))
     ]
     if waves:
-        made, count = wave_rows.blocks(tx, wanted, waves)
-    if made:
-        tx.execute(insert(block), made)
-        jobs.put_up(tx, wanted, [(one["number"], one.get("not_before")) for one in made])  # type: ignore[misc]
+        block_rows, count = wave_rows.blocks(tx, edition_id, waves)
+    if block_rows:
+        tx.execute(insert(block), block_rows)
+        jobs.put_up(tx, edition_id, [(one["number"], one.get("not_before")) for one in block_rows])  # type: ignore[misc]
     return count
 
 
@@ -134,9 +134,9 @@ def next_number(tx: Tx, on: date) -> int:
     return tx.execute(select(func.count()).where(edition.c.date == on)).scalar_one() + 1
 
 
-def by_id(tx: Tx, wanted: EditionId) -> Edition:
+def by_id(tx: Tx, edition_id: EditionId) -> Edition:
     """Return an edition."""
-    return _from_row(tx.execute(select(*_COLUMNS).where(edition.c.id == wanted)).one())
+    return _from_row(tx.execute(select(*_COLUMNS).where(edition.c.id == edition_id)).one())
 
 
 def by_date(tx: Tx, on: date, number: int = 1) -> Edition | None:
@@ -151,9 +151,9 @@ def latest(tx: Tx, *, count: int = 20) -> Sequence[Edition]:
     return [_from_row(row) for row in rows]
 
 
-def about(tx: Tx, of: EditionId) -> Sequence[Edition]:
+def about(tx: Tx, edition_id: EditionId) -> Sequence[Edition]:
     """Return the editions that replace or correct this one, in order."""
-    query = select(*_COLUMNS).where(edition.c.of_edition == of)
+    query = select(*_COLUMNS).where(edition.c.of_edition == edition_id)
     return [_from_row(row) for row in tx.execute(query.order_by(edition.c.number))]
 
 
@@ -184,60 +184,62 @@ def history(tx: Tx) -> Sequence[Sending]:
     return [Sending(tip=TipId(row.tip_id), date=row.date) for row in rows]
 
 
-def content(tx: Tx, wanted: EditionId) -> str:
+def content(tx: Tx, edition_id: EditionId) -> str:
     """Return the frozen content."""
-    found: str = tx.execute(select(edition.c.content).where(edition.c.id == wanted)).scalar_one()
-    return found
+    value: str = tx.execute(select(edition.c.content).where(edition.c.id == edition_id)).scalar_one()
+    return value
 
 
-def status(tx: Tx, wanted: EditionId) -> EditionStatus:
+def status(tx: Tx, edition_id: EditionId) -> EditionStatus:
     """Return where an edition stands at this moment."""
-    return EditionStatus(tx.execute(select(edition.c.status).where(edition.c.id == wanted)).scalar_one())
+    return EditionStatus(tx.execute(select(edition.c.status).where(edition.c.id == edition_id)).scalar_one())
 
 
 def move(
     tx: Tx,
-    wanted: EditionId,
+    edition_id: EditionId,
     *,
     was: Sequence[EditionStatus],
     to: EditionStatus,
     why: str = "",
 ) -> bool:
     """Move an edition on if it still stands where it was read; tell whether it did."""
-    done = tx.execute(
+    result = tx.execute(
         update(edition)
-        .where(edition.c.id == wanted, edition.c.status.in_([one.value for one in was]))
+        .where(edition.c.id == edition_id, edition.c.status.in_([one.value for one in was]))
         .values(status=to.value, status_why=why),
     )
-    return done.rowcount == 1
+    return result.rowcount == 1
 
 
-def close(tx: Tx, wanted: EditionId, *, totals: Mapping[str, int], now: datetime) -> None:
+def close(tx: Tx, edition_id: EditionId, *, totals: Mapping[str, int], now: datetime) -> None:
     """Store the totals and the end; a cancelled edition stays cancelled, another becomes finished."""
-    tx.execute(update(edition).where(edition.c.id == wanted).values(totals=dict(totals), finished_at=now))
+    tx.execute(update(edition).where(edition.c.id == edition_id).values(totals=dict(totals), finished_at=now))
     # Nobody is on the way any more, whatever became of the blocks: of a cancelled edition nobody closes them.
-    tx.execute(update(block).where(block.c.edition_id == wanted, block.c.begun).values(begun=False))
-    move(tx, wanted, was=[EditionStatus.SENDING], to=EditionStatus.FINISHED)
+    tx.execute(update(block).where(block.c.edition_id == edition_id, block.c.begun).values(begun=False))
+    move(tx, edition_id, was=[EditionStatus.SENDING], to=EditionStatus.FINISHED)
 
 
-def store_totals(tx: Tx, wanted: EditionId, *, totals: Mapping[str, int]) -> None:
+def store_totals(tx: Tx, edition_id: EditionId, *, totals: Mapping[str, int]) -> None:
     """Store the totals of a closed edition anew, after a person settled what was uncertain."""
-    tx.execute(update(edition).where(edition.c.id == wanted).values(totals=dict(totals)))
+    tx.execute(update(edition).where(edition.c.id == edition_id).values(totals=dict(totals)))
 
 
-def reopen(tx: Tx, wanted: EditionId) -> None:
+def reopen(tx: Tx, edition_id: EditionId) -> None:
     """Send again on what a person asked for: the totals are open once more."""
     tx.execute(
         update(edition)
-        .where(edition.c.id == wanted, edition.c.status == EditionStatus.FINISHED.value)
+        .where(edition.c.id == edition_id, edition.c.status == EditionStatus.FINISHED.value)
         .values(status=EditionStatus.SENDING.value, status_why="", totals=None, finished_at=None),
     )
 
 
-def totals(tx: Tx, wanted: EditionId) -> Mapping[str, int] | None:
+def totals(tx: Tx, edition_id: EditionId) -> Mapping[str, int] | None:
     """Return the totals stored at the close, None while it is open."""
-    found: Mapping[str, int] | None = tx.execute(select(edition.c.totals).where(edition.c.id == wanted)).scalar_one()
-    return found
+    value: Mapping[str, int] | None = tx.execute(
+        select(edition.c.totals).where(edition.c.id == edition_id)
+    ).scalar_one()
+    return value
 
 
 def reached_anybody(tx: Tx, on: date) -> bool:
@@ -245,6 +247,6 @@ def reached_anybody(tx: Tx, on: date) -> bool:
     return tx.execute(select(edition.c.id).where(edition.c.date == on, edition.c.tip_used).limit(1)).first() is not None
 
 
-def give_tip_back(tx: Tx, wanted: EditionId) -> None:
+def give_tip_back(tx: Tx, edition_id: EditionId) -> None:
     """Let the lineup forget that this edition used its tip: nothing of it was handed to a server."""
-    tx.execute(update(edition).where(edition.c.id == wanted).values(tip_used=False))
+    tx.execute(update(edition).where(edition.c.id == edition_id).values(tip_used=False))

@@ -46,12 +46,12 @@ def mentions(tx: Tx, addresses: Iterable[str]) -> Sequence[tuple[str, str]]:
     """Return where people and programs wrote one of these addresses, as the table and the words, in order."""
     listed = list(addresses)
     words = _pattern(listed)
-    found = []
+    rows = []
     for table, names in _WORDS:
         columns = [table.c[name] for name in names]
         for row in tx.execute(select(*columns).where(_some(columns, listed)).order_by(*table.primary_key.columns)):
-            found += [(table.name, text) for text in row if words.search(text)]
-    return found
+            rows += [(table.name, text) for text in row if words.search(text)]
+    return rows
 
 
 def drop_notices(tx: Tx, addresses: Collection[str]) -> None:

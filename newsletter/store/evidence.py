@@ -45,9 +45,9 @@ class Found:
     """When it was last tried."""
 
 
-def find(tx: Tx, wanted: DeliveryId) -> Found | None:
+def find(tx: Tx, delivery_id: DeliveryId) -> Found | None:
     """Return a delivery, which stays as it is until the transaction ends; None when there is none, or none any more."""
-    row = tx.execute(select(delivery).where(delivery.c.id == wanted).with_for_update()).first()
+    row = tx.execute(select(delivery).where(delivery.c.id == delivery_id).with_for_update()).first()
     if row is None:
         return None
     return Found(
@@ -60,11 +60,11 @@ def find(tx: Tx, wanted: DeliveryId) -> Found | None:
     )
 
 
-def of_person(tx: Tx, of: EditionId, who: SubscriberId) -> DeliveryId | None:
+def of_person(tx: Tx, edition_id: EditionId, who: SubscriberId) -> DeliveryId | None:
     """Return the delivery of a person in an edition."""
-    query = select(delivery.c.id).where(delivery.c.edition_id == of, delivery.c.subscriber_id == who)
-    found = tx.execute(query).scalar()
-    return None if found is None else DeliveryId(found)
+    query = select(delivery.c.id).where(delivery.c.edition_id == edition_id, delivery.c.subscriber_id == who)
+    value = tx.execute(query).scalar()
+    return None if value is None else DeliveryId(value)
 
 
 def of_message(tx: Tx, text: str) -> DeliveryId | None:
@@ -75,34 +75,36 @@ def of_message(tx: Tx, text: str) -> DeliveryId | None:
     """
     number, _, rest = text.partition(".")
     domain = rest.rpartition("@")[2]
-    of = EditionId(int(number))
-    if of > _LARGEST:
+    edition_number = EditionId(int(number))
+    if edition_number > _LARGEST:
         return None
-    nonce = tx.execute(select(edition.c.nonce).where(edition.c.id == of)).scalar()
+    nonce = tx.execute(select(edition.c.nonce).where(edition.c.id == edition_number)).scalar()
     if nonce is None:
         return None
-    wanted = text.casefold()
-    query = select(delivery.c.id).where(delivery.c.edition_id == of)
+    key = text.casefold()
+    query = select(delivery.c.id).where(delivery.c.edition_id == edition_number)
     ids = tx.execute(query, execution_options={"yield_per": 10_000})
     try:
-        found = (DeliveryId(row.id) for row in ids)
-        return next((one for one in found if message_id(of, one, nonce, domain).casefold() == wanted), None)
+        delivery_ids = (DeliveryId(row.id) for row in ids)
+        return next(
+            (one for one in delivery_ids if message_id(edition_number, one, nonce, domain).casefold() == key), None
+        )
     finally:
         # PostgreSQL keeps a cursor open for what was not read.
         ids.close()
 
 
-def note(tx: Tx, one: Found, after: Standing, *, text: str, reason: str, now: datetime) -> None:
+def note(tx: Tx, bounce: Found, after: Standing, *, text: str, reason: str, now: datetime) -> None:
     """Write how a delivery stands after a report; `reason` is why an uncertain one is settled."""
     changed: dict[str, object] = {
         "later": after.later.value,
         "later_at": now,
         # Of an erased person nothing is kept that may name the address.
-        "later_text": text if one.subscriber_id is not None else "",
+        "later_text": text if bounce.subscriber_id is not None else "",
     }
-    if after.state is not one.standing.state:
+    if after.state is not bounce.standing.state:
         changed |= {"state": after.state.value, "reason": reason}
-    tx.execute(update(delivery).where(delivery.c.id == one.id).values(**changed))
+    tx.execute(update(delivery).where(delivery.c.id == bounce.id).values(**changed))
 
 
 def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
@@ -115,10 +117,10 @@ def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
         .where(delivery.c.edition_id.in_(last), delivery.c.subscriber_id == who)
         .order_by(delivery.c.edition_id.desc())
     )
-    found = []
+    rows = []
     for row in tx.execute(query):
         back = row.later in {Later.BOUNCED, Later.HELD}
-        found.append(
+        rows.append(
             Past(
                 at=(row.later_at if back else None) or row.last_attempt_at or row.started_at,
                 state=DeliveryState(row.state),
@@ -127,49 +129,51 @@ def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
                 bounced=back,
             )
         )
-    return found
+    return rows
 
 
-def add_to_tally(tx: Tx, one: Found, kind: ReplyClass, *, now: datetime) -> None:
+def add_to_tally(tx: Tx, bounce: Found, kind: ReplyClass, *, now: datetime) -> None:
     """Count a mail that came back, so that whoever adds up the tally of an edition hears of it too.
 
     A person counts once: who was accepted is so no more, and who was refused at our own door is counted there.
     """
     column = REFUSED_AS.get(kind)
-    if column is None or one.standing.state is DeliveryState.REJECTED:
+    if column is None or bounce.standing.state is DeliveryState.REJECTED:
         return
     # What comes back before we wrote that it was taken is accepted in a moment.
-    taken = one.standing.state in {DeliveryState.ACCEPTED, DeliveryState.SENDING}
-    if taken and one.sent_at is not None:
+    was_accepted = bounce.standing.state in {DeliveryState.ACCEPTED, DeliveryState.SENDING}
+    if was_accepted and bounce.sent_at is not None:
         # First the edition, then its tally: the order in which every transaction holds them.
-        _count_since_resume(tx, one.edition_id, sent_at=one.sent_at)
-    tallies.add(tx, one.edition_id, BY_MAIL, {column: 1, "accepted": -1 if taken else 0}, now=now)
+        _count_since_resume(tx, bounce.edition_id, sent_at=bounce.sent_at)
+    tallies.add(tx, bounce.edition_id, BY_MAIL, {column: 1, "accepted": -1 if was_accepted else 0}, now=now)
 
 
-def _count_since_resume(tx: Tx, of: EditionId, *, sent_at: datetime) -> None:
+def _count_since_resume(tx: Tx, edition_id: EditionId, *, sent_at: datetime) -> None:
     """Let one who was counted before a resume be counted after it: so many people are known since, and not one less."""
-    query = select(edition.c.borne).where(edition.c.id == of, edition.c.borne.is_not(None))
+    query = select(edition.c.borne).where(edition.c.id == edition_id, edition.c.borne.is_not(None))
     if tx.execute(query).first() is None:
         return
     borne = tx.execute(query.with_for_update()).scalar_one()
     if "at" in borne and sent_at <= datetime.fromisoformat(borne["at"]):
         fewer = {**borne, "accepted": borne["accepted"] - 1}
-        tx.execute(update(edition).where(edition.c.id == of).values(borne=fewer))
+        tx.execute(update(edition).where(edition.c.id == edition_id).values(borne=fewer))
 
 
-def refused_for_us(tx: Tx, of: EditionId) -> int:
+def refused_for_us(tx: Tx, edition_id: EditionId) -> int:
     """Return how many mails of an edition came back because of us: blocked, or not believed."""
-    query = select(tally.c.policy).where(tally.c.edition_id == of, tally.c.worker_id == BY_MAIL)
+    query = select(tally.c.policy).where(tally.c.edition_id == edition_id, tally.c.worker_id == BY_MAIL)
     return tx.execute(query).scalar() or 0
 
 
-def expired_people(tx: Tx, of: EditionId, *, after: int, limit: int) -> Sequence[tuple[DeliveryId, SubscriberId]]:
+def expired_people(
+    tx: Tx, edition_id: EditionId, *, after: int, limit: int
+) -> Sequence[tuple[DeliveryId, SubscriberId]]:
     """Return active people who were given up for a reason that counts, in order; `after` is the last one seen."""
     query = (
         select(delivery.c.id, delivery.c.subscriber_id)
         .join(subscriber, subscriber.c.id == delivery.c.subscriber_id)
         .where(
-            delivery.c.edition_id == of,
+            delivery.c.edition_id == edition_id,
             delivery.c.id > after,
             delivery.c.state == DeliveryState.EXPIRED.value,
             delivery.c.kind.in_(list(POINTS)),
@@ -181,23 +185,23 @@ def expired_people(tx: Tx, of: EditionId, *, after: int, limit: int) -> Sequence
     return [(DeliveryId(row.id), SubscriberId(row.subscriber_id)) for row in tx.execute(query)]
 
 
-def counts(tx: Tx, of: EditionId) -> dict[Later, int]:
+def counts(tx: Tx, edition_id: EditionId) -> dict[Later, int]:
     """Return how much came to light about an edition."""
     query = (
         select(delivery.c.later, func.count())
-        .where(delivery.c.edition_id == of, delivery.c.later != "")
+        .where(delivery.c.edition_id == edition_id, delivery.c.later != "")
         .group_by(delivery.c.later)
     )
     return {Later(later): count for later, count in tx.execute(query)}
 
 
-def held(tx: Tx, of: EditionId) -> Iterator[Found]:
+def held(tx: Tx, edition_id: EditionId) -> Iterator[Found]:
     """Give the deliveries of an edition whose bounces wait for a person."""
-    query = select(delivery.c.id).where(delivery.c.edition_id == of, delivery.c.later == Later.HELD.value)
-    for one in list(tx.execute(query.order_by(delivery.c.id)).scalars()):
-        found = find(tx, DeliveryId(one))
-        if found is not None:
-            yield found
+    query = select(delivery.c.id).where(delivery.c.edition_id == edition_id, delivery.c.later == Later.HELD.value)
+    for delivery_id in list(tx.execute(query.order_by(delivery.c.id)).scalars()):
+        bounce = find(tx, DeliveryId(delivery_id))
+        if bounce is not None:
+            yield bounce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,26 +215,26 @@ class Row:
     text: str
 
 
-def rows(tx: Tx, of: EditionId) -> Iterator[Row]:
+def rows(tx: Tx, edition_id: EditionId) -> Iterator[Row]:
     """Give what came to light about an edition, the latest first."""
     query = (
         select(delivery.c.later, delivery.c.later_at, delivery.c.later_text, subscriber.c.email)
         .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-        .where(delivery.c.edition_id == of, delivery.c.later != "")
+        .where(delivery.c.edition_id == edition_id, delivery.c.later != "")
         .order_by(delivery.c.later_at.desc(), delivery.c.id.desc())
     )
     for row in tx.execute(query, execution_options={"yield_per": 500}):
         yield Row(email=row.email or "", later=Later(row.later), at=row.later_at, text=row.later_text)
 
 
-def recent(tx: Tx, of: EditionId) -> Mapping[int, int]:
+def recent(tx: Tx, edition_id: EditionId) -> Mapping[int, int]:
     """Return the last bounces of an edition that would have ended a subscription, counted as `may_suppress` does."""
-    return _read_recent(installations.load_quota(tx, f"{_RECENT}{of}"))
+    return _read_recent(installations.load_quota(tx, f"{_RECENT}{edition_id}"))
 
 
-def save_recent(tx: Tx, of: EditionId, counted: Mapping[int, int]) -> None:
+def save_recent(tx: Tx, edition_id: EditionId, counted: Mapping[int, int]) -> None:
     """Store them."""
-    installations.save_quota(tx, f"{_RECENT}{of}", json.dumps(counted))
+    installations.save_quota(tx, f"{_RECENT}{edition_id}", json.dumps(counted))
 
 
 def forget_recent(tx: Tx, *, now: datetime) -> int:
@@ -247,6 +251,6 @@ _RECENT = "bounces "
 
 
 def _read_recent(stored: str | None) -> Mapping[int, int]:
-    found = json.loads(stored or "{}")
+    counts = json.loads(stored or "{}")
     # A database that is a few weeks old may hold a list of instants: too many of them, and none that counts any more.
-    return {int(minute): count for minute, count in found.items()} if isinstance(found, dict) else {}
+    return {int(minute): count for minute, count in counts.items()} if isinstance(counts, dict) else {}

@@ -57,8 +57,8 @@ def find(tx: Tx) -> Installation | None:
 
 def change_key(tx: Tx, *, was: str, to: str) -> bool:
     """Record that another secret key is in use; tell whether it was this process that did."""
-    done = tx.execute(update(installation).where(installation.c.key_fingerprint == was).values(key_fingerprint=to))
-    return done.rowcount == 1
+    result = tx.execute(update(installation).where(installation.c.key_fingerprint == was).values(key_fingerprint=to))
+    return result.rowcount == 1
 
 
 def get(tx: Tx) -> Installation:
@@ -157,10 +157,10 @@ def stopped(tx: Tx, process: str, *, part: str | None = None) -> None:
 
 def heartbeats(tx: Tx) -> Mapping[str, tuple[datetime, str]]:
     """Return, by name, when a part was last alive and in which process."""
-    found = {row.name: (row.at, row.process) for row in tx.execute(select(heartbeat))}
-    if tx.dialect.name == "postgresql" and "sender" in found:
-        found["sender"] = _of_any_sender(tx, *found["sender"])
-    return found
+    beats = {row.name: (row.at, row.process) for row in tx.execute(select(heartbeat))}
+    if tx.dialect.name == "postgresql" and "sender" in beats:
+        beats["sender"] = _of_any_sender(tx, *beats["sender"])
+    return beats
 
 
 def _of_any_sender(tx: Tx, at: datetime, process: str) -> tuple[datetime, str]:
@@ -181,13 +181,13 @@ FARTHEST = 60.0
 def load_quota(tx: Tx, name: str) -> str | None:
     """Return a stored sliding window, None when nothing was ever reserved."""
     query = select(quota.c.window).where(quota.c.name == name).with_for_update()
-    found: str | None = tx.execute(query).scalar()
-    if found is None and tx.dialect.name == "postgresql":
+    value: str | None = tx.execute(query).scalar()
+    if value is None and tx.dialect.name == "postgresql":
         # A row that is not there cannot be held: two workers that begin at once must not both find nothing.
-        made = postgresql_insert(quota).values(name=name, window="").on_conflict_do_nothing()
-        tx.execute(made)
-        found = tx.execute(query).scalar()
-    return found or None
+        new_row = postgresql_insert(quota).values(name=name, window="").on_conflict_do_nothing()
+        tx.execute(new_row)
+        value = tx.execute(query).scalar()
+    return value or None
 
 
 def save_quota(tx: Tx, name: str, window: str) -> None:

@@ -41,9 +41,9 @@ def apply(connection: Connection) -> Sequence[str]:
     # The library names its tables without a schema, also within its functions. Should a script fail, the roll-back
     # takes this back with the rest.
     connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": SCHEMA})
-    done = _make(connection, folder) if new else _bring_up(connection, folder)
+    changed = _make(connection, folder) if new else _bring_up(connection, folder)
     connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": before})
-    return done
+    return changed
 
 
 def exists(connection: Connection) -> bool:
@@ -67,11 +67,11 @@ def drop(connection: Connection) -> None:
 
 def _folder() -> Path:
     # Found, and not imported: that would cost every start on PostgreSQL a fifth of a second.
-    found = find_spec("procrastinate")
-    if found is None or found.origin is None:
+    spec = find_spec("procrastinate")
+    if spec is None or spec.origin is None:
         message = "PostgreSQL needs procrastinate: `pip install '.[postgres]'` at the top of the source"
         raise InputError(f"{message} (docs/dependencies.md)")
-    return Path(found.origin).parent / "sql"
+    return Path(spec.origin).parent / "sql"
 
 
 def _scripts(folder: Path) -> Sequence[Path]:
@@ -90,12 +90,12 @@ def _make(connection: Connection, folder: Path) -> Sequence[str]:
 
 def _bring_up(connection: Connection, folder: Path) -> Sequence[str]:
     known = _known(connection)
-    wanted = [one for one in _scripts(folder) if one.name not in known]
+    scripts = [script for script in _scripts(folder) if script.name not in known]
     try:
         with connection.begin_nested():
-            for one in wanted:
-                _run(connection, one)
-            _keep(connection, [one.name for one in wanted])
+            for script in scripts:
+                _run(connection, script)
+            _keep(connection, [script.name for script in scripts])
     except Stop as error:
         # PostgreSQL lets no transaction use a word that it added to an enumeration itself, as a jump over several
         # versions does. Nothing is lost with the queue: what still waits is put up again from our rows.
@@ -103,7 +103,7 @@ def _bring_up(connection: Connection, folder: Path) -> Sequence[str]:
         connection.execute(text(f"DROP SCHEMA {SCHEMA} CASCADE"))
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         return _make(connection, folder)
-    return [one.name for one in wanted]
+    return [script.name for script in scripts]
 
 
 def _known(connection: Connection) -> set[str]:
@@ -124,5 +124,5 @@ def _run(connection: Connection, script: Path) -> None:
     try:
         driver.execute(script.read_text(encoding="utf-8"))  # type: ignore[union-attr]
     except connection.dialect.loaded_dbapi.Error as error:
-        said = " ".join(str(error).split())
-        raise Stop(f"The job queue cannot be brought up ({script.name}: {said}).") from error
+        words = " ".join(str(error).split())
+        raise Stop(f"The job queue cannot be brought up ({script.name}: {words}).") from error

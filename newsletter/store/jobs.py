@@ -45,7 +45,7 @@ _JOB = table(
 _WORKER = table("procrastinate_workers", column("id", BigInteger), column("last_heartbeat"), schema=job_schema.SCHEMA)
 
 
-def put_up(tx: Tx, of: EditionId, blocks: Iterable[tuple[int, datetime | None]]) -> None:
+def put_up(tx: Tx, edition_id: EditionId, blocks: Iterable[tuple[int, datetime | None]]) -> None:
     """Put up a job for each block, given by its number and the time before which it waits."""
     if tx.dialect.name != "postgresql" or not _ready(tx):
         return
@@ -62,17 +62,17 @@ def put_up(tx: Tx, of: EditionId, blocks: Iterable[tuple[int, datetime | None]])
         with tx.begin_nested():
             for at, numbers in by_time.items():
                 job = queue.configure_task(SEND_BLOCK, queue=QUEUE, schedule_at=at, connection=raw)
-                job.batch_defer(*(_arguments(of, number) for number in numbers))
+                job.batch_defer(*(_arguments(edition_id, number) for number in numbers))
     except ConnectorException as error:
         # Such as one of another version of the library. Workers look for themselves every few seconds.
         logger.warning("the job queue takes no jobs (%s): `newsletter db upgrade` may cure it", error)
 
 
-def _arguments(of: EditionId, number: int) -> dict[str, Any]:
-    return {"edition": int(of), "number": number}
+def _arguments(edition_id: EditionId, number: int) -> dict[str, Any]:
+    return {"edition": int(edition_id), "number": number}
 
 
-def put_up_again(tx: Tx, of: EditionId | None = None) -> int:
+def put_up_again(tx: Tx, edition_id: EditionId | None = None) -> int:
     """Put up jobs for the blocks that wait without one, of one edition or of all; return how many."""
     if tx.dialect.name != "postgresql" or not _ready(tx):
         return 0
@@ -88,16 +88,16 @@ def put_up_again(tx: Tx, of: EditionId | None = None) -> int:
         .where(edition.c.status == EditionStatus.SENDING.value, block.c.state == "open", free, waits)
         .order_by(edition.c.sends_at, edition.c.id, block.c.number)
     )
-    if of is not None:
-        query = query.where(edition.c.id == of)
-    found: defaultdict[EditionId, list[tuple[int, datetime | None]]] = defaultdict(list)
+    if edition_id is not None:
+        query = query.where(edition.c.id == edition_id)
+    rows: defaultdict[EditionId, list[tuple[int, datetime | None]]] = defaultdict(list)
     named = _named(tx)
     for row in tx.execute(query):
         if (row.edition_id, row.number) not in named:
-            found[EditionId(row.edition_id)].append((row.number, row.not_before))
-    for one, blocks in found.items():
-        put_up(tx, one, blocks)
-    return sum(len(blocks) for blocks in found.values())
+            rows[EditionId(row.edition_id)].append((row.number, row.not_before))
+    for waiting_id, blocks in rows.items():
+        put_up(tx, waiting_id, blocks)
+    return sum(len(blocks) for blocks in rows.values())
 
 
 def _named(tx: Tx) -> set[tuple[int, int]]:
@@ -114,8 +114,8 @@ def revive(tx: Tx) -> int:
         _WORKER.c.id == _JOB.c.worker_id, _WORKER.c.last_heartbeat > func.clock_timestamp() - STALLED
     )
     stalled = and_(_JOB.c.queue_name == QUEUE, cast(_JOB.c.status, Text) == "doing", ~living)
-    done = tx.execute(update(_JOB).where(stalled).values(status=text("'todo'"), scheduled_at=None))
-    return done.rowcount
+    result = tx.execute(update(_JOB).where(stalled).values(status=text("'todo'"), scheduled_at=None))
+    return result.rowcount
 
 
 def waiting(tx: Tx) -> int | None:

@@ -154,7 +154,7 @@ def machine_id(place: Path = Path("/etc/machine-id")) -> str:
     machines one.
     """
     try:
-        found = place.read_text(encoding="ascii").strip()
+        text = place.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        found = ""
-    return found if _MACHINE_ID.fullmatch(found) else socket.gethostname()
+        text = ""
+    return text if _MACHINE_ID.fullmatch(text) else socket.gethostname()

@@ -120,8 +120,8 @@ class Seen:
     def _beyond(self, database: str, known: int) -> Sequence[LedgerEntry]:
         with self.path.open("rb") as handle:
             lines = handle.read(self.upto).splitlines()
-        found = (read_line(line) for line in lines)
-        return sorted((e for e in found if e and e.database == database and e.seq > known), key=lambda e: e.seq)
+        entries = (read_line(line) for line in lines)
+        return sorted((e for e in entries if e and e.database == database and e.seq > known), key=lambda e: e.seq)
 
     def top(self, database: str) -> int:
         """Return the highest number of a database, 0 when it is not in the ledger."""
@@ -204,14 +204,14 @@ class Reader:
 def read_line(line: bytes) -> LedgerEntry | None:
     """Read a line; None for what a crash tore, and for kinds that a newer program writes."""
     try:
-        found = json.loads(line)
+        record = json.loads(line)
         entry = LedgerEntry(
-            database=str(found["database"]),
-            seq=int(found["seq"]),
-            kind=LedgerKind(found["kind"]),
-            at=datetime.fromisoformat(found["at"]),
-            about=str(found["about"]),
-            detail={str(name): str(value) for name, value in found["detail"].items()},
+            database=str(record["database"]),
+            seq=int(record["seq"]),
+            kind=LedgerKind(record["kind"]),
+            at=datetime.fromisoformat(record["at"]),
+            about=str(record["about"]),
+            detail={str(name): str(value) for name, value in record["detail"].items()},
         )
         # What is asked of it later must not fail on a line that somebody edited.
         _ = entry.on if entry.kind is LedgerKind.EDITION else entry.person if entry.kind in PEOPLE else None

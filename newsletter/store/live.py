@@ -39,68 +39,68 @@ class Counted:
     tallied: Mapping[str, int]
 
 
-def count(tx: Tx, of: Edition, *, now: datetime) -> Counted:
+def count(tx: Tx, edition: Edition, *, now: datetime) -> Counted:
     """Count every row; the more there are, the longer it takes."""
-    if of.finished_at is not None:
+    if edition.finished_at is not None:
         # Its rows may be deleted by now; its totals are stored.
-        receipt = report.receipt(tx, of)
+        receipt = report.receipt(tx, edition)
         return Counted(states={state: receipt.count(state) for state in DeliveryState}, waiting=(), tallied={})
     # The tallies first: what is settled between the two reads is then counted twice rather than not at all.
-    tallied = tallies(tx, of.id)
+    tallied = tallies(tx, edition.id)
     later = block.c.not_before > now
     held = case((later & (block.c.wave != ""), Cause.WAVE.value), (later, Cause.QUOTA.value), else_="")
     blocks = select(block.c.number, block.c.not_before, block.c.wave, held.label("held")).where(
-        block.c.edition_id == of.id, later
+        block.c.edition_id == edition.id, later
     )
     put_off = {row.number: row for row in tx.execute(blocks)}
     again_at = func.min(delivery.c.next_attempt_at).filter(delivery.c.attempts > 0)
-    query = select(delivery.c.state, func.count(), again_at).where(delivery.c.edition_id == of.id)
+    query = select(delivery.c.state, func.count(), again_at).where(delivery.c.edition_id == edition.id)
     states = dict.fromkeys(DeliveryState, 0)
     waiting = []
     for state, people, due in tx.execute(query.group_by(delivery.c.state)):
         states[DeliveryState(state)] = people
         if state == DeliveryState.DEFERRED.value:
-            waiting += _deferred(tx, of, people, due)
+            waiting += _deferred(tx, edition, people, due)
     for cause in (Cause.WAVE, Cause.QUOTA):
         numbers = [number for number, row in put_off.items() if row.held == cause.value]
-        if numbers and (people := _queued(tx, of.id, numbers)):
+        if numbers and (people := _queued(tx, edition.id, numbers)):
             first = min((put_off[number] for number in numbers), key=lambda row: row.not_before)
             waiting.append(Waiting(cause=cause, people=people, until=first.not_before, label=first.wave))
     return Counted(states=states, waiting=waiting, tallied=tallied)
 
 
-def _deferred(tx: Tx, of: Edition, people: int, due: datetime | None) -> list[Waiting]:
+def _deferred(tx: Tx, edition: Edition, people: int, due: datetime | None) -> list[Waiting]:
     """Tell those who were tried and wait for another try from those who wait for the outcome of an earlier edition."""
-    untried = min(people, awaiting(tx, of.id)) if of.of_edition is not None else 0
-    found = [
+    untried = min(people, awaiting(tx, edition.id)) if edition.of_edition is not None else 0
+    rows = [
         Waiting(cause=Cause.RETRY, people=people - untried, until=due),
         Waiting(cause=Cause.OUTCOME, people=untried),
     ]
-    return [one for one in found if one.people]
+    return [one for one in rows if one.people]
 
 
-def _queued(tx: Tx, of: EditionId, numbers: Sequence[int]) -> int:
+def _queued(tx: Tx, edition_id: EditionId, numbers: Sequence[int]) -> int:
     """Count who is queued in these blocks; by a range, as there may be thousands of them."""
-    wanted = set(numbers)
+    number_set = set(numbers)
     per_block = (
         select(delivery.c.block, func.count())
         .where(
-            delivery.c.edition_id == of,
-            delivery.c.block >= min(wanted),
-            delivery.c.block <= max(wanted),
+            delivery.c.edition_id == edition_id,
+            delivery.c.block >= min(number_set),
+            delivery.c.block <= max(number_set),
             delivery.c.state == DeliveryState.QUEUED.value,
         )
         .group_by(delivery.c.block)
     )
-    return sum(people for number, people in tx.execute(per_block) if number in wanted)
+    return sum(people for number, people in tx.execute(per_block) if number in number_set)
 
 
-def look(tx: Tx, of: EditionId, counted: Counted, *, now: datetime) -> Look:
+def look(tx: Tx, edition_id: EditionId, counted: Counted, *, now: datetime) -> Look:
     """Return the edition as it is now: what was counted last, moved on by what the workers tallied since."""
-    edition = editions.by_id(tx, of)
+    edition = editions.by_id(tx, edition_id)
     # The clock that dates the workers' signs of life: ours may be another.
     now = moment(tx, now)
-    since = tallies(tx, of)
+    since = tallies(tx, edition_id)
     moved = {name: max(0, since.get(name, 0) - counted.tallied.get(name, 0)) for name in TALLIED}
     states = counted.states
     left = states[DeliveryState.QUEUED] + states[DeliveryState.SENDING]
@@ -128,32 +128,34 @@ def look(tx: Tx, of: EditionId, counted: Counted, *, now: datetime) -> Look:
     )
 
 
-def tallies(tx: Tx, of: EditionId) -> Mapping[str, int]:
+def tallies(tx: Tx, edition_id: EditionId) -> Mapping[str, int]:
     """Return what the workers have tallied of an edition, all together."""
-    return asdict(of_edition(tx, of, by_mail=False))
+    return asdict(of_edition(tx, edition_id, by_mail=False))
 
 
 def used(tx: Tx, name: str) -> str | None:
     """Return what was sent lately under a quota, as it is stored; nothing is held up by the look."""
-    found: str | None = tx.execute(select(quota.c.window).where(quota.c.name == name)).scalar()
-    return found
+    value: str | None = tx.execute(select(quota.c.window).where(quota.c.name == name)).scalar()
+    return value
 
 
 def workers(tx: Tx, *, now: datetime) -> tuple[WorkerView, ...]:
     """Return the processes that send, and those that fell silent a while ago."""
     query = select(worker).where(worker.c.ended_at.is_(None), worker.c.seen_at > now - SILENT_SHOWN)
-    found = []
+    rows = []
     for row in tx.execute(query.order_by(worker.c.id)):
         relays = read_relays(row.report)
-        said = row.report.get("connections")
-        found.append(
+        connections = row.report.get("connections")
+        rows.append(
             WorkerView(
                 name=row.name,
                 machine=row.machine,
                 seen_at=row.seen_at,
-                connections=int(said) if isinstance(said, int) else sum(one.connections for one in relays),
+                connections=int(connections)
+                if isinstance(connections, int)
+                else sum(one.connections for one in relays),
                 per_second=read_rate(row.report),
                 relays=relays,
             )
         )
-    return tuple(found)
+    return tuple(rows)

@@ -52,7 +52,7 @@ def _from_row(row: Row) -> Notice:  # type: ignore[type-arg]
 def add(tx: Tx, key: NoticeKey, *, recipient: str, message: str, now: datetime) -> bool:
     """Queue a notice unless it was written before; tell whether it is new."""
     make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    done = tx.execute(
+    result = tx.execute(
         make(notice)
         .values(
             kind=key.kind.value,
@@ -67,7 +67,7 @@ def add(tx: Tx, key: NoticeKey, *, recipient: str, message: str, now: datetime) 
         # Not by the count of rows: on PostgreSQL an INSERT keeps none.
         .returning(notice.c.id),
     )
-    return done.first() is not None
+    return result.first() is not None
 
 
 def last(tx: Tx, kinds: Sequence[NoticeKind], about: str) -> Notice | None:
@@ -79,11 +79,11 @@ def last(tx: Tx, kinds: Sequence[NoticeKind], about: str) -> Notice | None:
 
 def states(tx: Tx, kind: NoticeKind, abouts: Sequence[str]) -> Mapping[str, Sequence[NoticeState]]:
     """Return, by what they are about, the states of the notices of a kind."""
-    found: dict[str, list[NoticeState]] = {about: [] for about in abouts}
+    rows: dict[str, list[NoticeState]] = {about: [] for about in abouts}
     query = select(notice.c.about, notice.c.state).where(notice.c.kind == kind.value, notice.c.about.in_(abouts))
     for row in tx.execute(query):
-        found[row.about].append(NoticeState(row.state))
-    return found
+        rows[row.about].append(NoticeState(row.state))
+    return rows
 
 
 def of_kind(tx: Tx, kind: NoticeKind, in_states: Sequence[NoticeState], *, since: datetime) -> Sequence[Notice]:
@@ -105,12 +105,12 @@ def to_addresses(tx: Tx, addresses: Collection[str]) -> Sequence[Notice]:
 
 def withdraw(tx: Tx, kind: NoticeKind, about: str, *, reason: str) -> int:
     """Take back what did not go out yet; return how many that were."""
-    done = tx.execute(
+    result = tx.execute(
         update(notice)
         .where(notice.c.kind == kind.value, notice.c.about == about, notice.c.state.in_(_WAITING))
         .values(state=NoticeState.WITHDRAWN.value, reason=reason, next_attempt_at=None),
     )
-    return done.rowcount
+    return result.rowcount
 
 
 def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[NoticeId]:
@@ -122,11 +122,11 @@ def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[NoticeId]:
     return [NoticeId(one) for one in tx.execute(query.order_by(notice.c.id).limit(limit)).scalars()]
 
 
-def mark(tx: Tx, wanted: NoticeId, *, now: datetime) -> Notice | None:
+def mark(tx: Tx, notice_id: NoticeId, *, now: datetime) -> Notice | None:
     """Mark a notice as going out; None when it was withdrawn or taken meanwhile."""
-    done = tx.execute(
+    result = tx.execute(
         update(notice)
-        .where(notice.c.id == wanted, notice.c.state.in_(_WAITING))
+        .where(notice.c.id == notice_id, notice.c.state.in_(_WAITING))
         .values(
             state=NoticeState.SENDING.value,
             attempts=notice.c.attempts + 1,
@@ -135,16 +135,16 @@ def mark(tx: Tx, wanted: NoticeId, *, now: datetime) -> Notice | None:
             next_attempt_at=None,
         ),
     )
-    if done.rowcount != 1:
+    if result.rowcount != 1:
         return None
-    return _from_row(tx.execute(select(notice).where(notice.c.id == wanted)).one())
+    return _from_row(tx.execute(select(notice).where(notice.c.id == notice_id)).one())
 
 
-def record(tx: Tx, wanted: NoticeId, outcome: Outcome) -> None:
+def record(tx: Tx, notice_id: NoticeId, outcome: Outcome) -> None:
     """Write what came of an attempt."""
     tx.execute(
         update(notice)
-        .where(notice.c.id == wanted, notice.c.state == NoticeState.SENDING.value)
+        .where(notice.c.id == notice_id, notice.c.state == NoticeState.SENDING.value)
         .values(
             state=outcome.state.value,
             reason=outcome.reason,
@@ -165,10 +165,10 @@ def requeue_orphans(tx: Tx, *, marked_before: datetime | None = None) -> int:
     query = update(notice).where(notice.c.state == NoticeState.SENDING.value)
     if marked_before is not None:
         query = query.where(notice.c.last_attempt_at < marked_before)
-    done = tx.execute(
+    result = tx.execute(
         query.values(state=NoticeState.QUEUED.value, reason="the sender was stopped in the middle of this message")
     )
-    return done.rowcount
+    return result.rowcount
 
 
 def counts(tx: Tx) -> Counter[NoticeState]:

@@ -40,11 +40,11 @@ def dump(database: Database, to: Path, environ: Mapping[str, str]) -> None:
 def revision_of(database: Database, file: Path, environ: Mapping[str, str]) -> str:
     """Return the schema revision of the database in a file; raise `InputError` when it holds none of ours."""
     look = ["pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(file)]
-    said = _run(database, look, environ, instead=_restore_line(database, file)).splitlines()
-    start = next((number for number, line in enumerate(said) if line.startswith("COPY ")), None)
-    if start is None or start + 1 >= len(said) or said[start + 1] == "\\.":
+    lines = _run(database, look, environ, instead=_restore_line(database, file)).splitlines()
+    start = next((number for number, line in enumerate(lines) if line.startswith("COPY ")), None)
+    if start is None or start + 1 >= len(lines) or lines[start + 1] == "\\.":
         raise InputError(f"{file} holds no database of this program; nothing was changed.")
-    return said[start + 1].strip()
+    return lines[start + 1].strip()
 
 
 def restore(database: Database, file: Path, environ: Mapping[str, str]) -> None:
@@ -86,12 +86,12 @@ def _run(database: Database, words: Sequence[str], environ: Mapping[str, str], *
         raise Stop(f"{words[0]} is not installed here. Run this where it is: {line}")
     secret = {"PGPASSWORD": str(database.url.password)} if database.url.password else {}
     try:
-        done = subprocess.run(  # noqa: S603 - a program of PostgreSQL, and words of our own
+        completed = subprocess.run(  # noqa: S603 - a program of PostgreSQL, and words of our own
             [program, *words[1:]], env={**environ, **secret}, capture_output=True, check=False
         )
     except OSError as error:
         raise Stop(f"{words[0]} cannot be started ({error.strerror}). Run this where it can: {line}") from error
-    if done.returncode:
-        said = " ".join(done.stderr.decode(errors="replace").split())[:500]
-        raise Stop(f"{words[0]} failed ({said}). Nothing was changed; the line was: {line}")
-    return done.stdout.decode(errors="replace")
+    if completed.returncode:
+        output = " ".join(completed.stderr.decode(errors="replace").split())[:500]
+        raise Stop(f"{words[0]} failed ({output}). Nothing was changed; the line was: {line}")
+    return completed.stdout.decode(errors="replace")

@@ -41,9 +41,9 @@ def with_readers(tx: Tx, cadence: Cadence) -> Cadence:
     return _known_from(cadence, reader_zones(tx), installations.get(tx).not_before)
 
 
-def _known_from(cadence: Cadence, found: Sequence[ReaderZone], not_before: datetime | None) -> Cadence:
+def _known_from(cadence: Cadence, zones: Sequence[ReaderZone], not_before: datetime | None) -> Cadence:
     # What the first tick or a changed schedule found past stays past, in whichever zone.
-    later = [replace(one, since=max(one.since, not_before)) if not_before else one for one in found]
+    later = [replace(one, since=max(one.since, not_before)) if not_before else one for one in zones]
     return replace(cadence, readers=tuple(later))
 
 

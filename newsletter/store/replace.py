@@ -47,9 +47,9 @@ def take_copy(file: Path, to: Path) -> None:
 
 
 def _refuse_damaged(source: sqlite3.Connection, file: Path) -> None:
-    found = [str(row[0]) for row in source.execute("PRAGMA integrity_check(1)")]
-    if found != ["ok"]:
-        raise InputError(f"{file} is damaged ({found[0]}); nothing was changed.")
+    faults = [str(row[0]) for row in source.execute("PRAGMA integrity_check(1)")]
+    if faults != ["ok"]:
+        raise InputError(f"{file} is damaged ({faults[0]}); nothing was changed.")
 
 
 def keep_as_it_is(path: Path, to: Path) -> None:

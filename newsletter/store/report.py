@@ -46,53 +46,53 @@ class Row:
     later_text: str = ""
 
 
-def receipt(tx: Tx, of: Edition) -> Receipt:
+def receipt(tx: Tx, edition: Edition) -> Receipt:
     """Return the totals of an edition: those stored when it closed, else counted now."""
-    stored = editions.totals(tx, of.id)
+    stored = editions.totals(tx, edition.id)
     if stored is None:
-        counts = {state.value: count for state, count in deliveries.counts(tx, of.id).items()}
+        counts = {state.value: count for state, count in deliveries.counts(tx, edition.id).items()}
     else:
         counts = {state.value: stored.get(state.value, 0) for state in DeliveryState}
-    later = evidence.counts(tx, of.id)
+    later = evidence.counts(tx, edition.id)
     return Receipt(
-        date=of.date,
-        number=of.number,
-        tip=of.tip_slug,
-        source=of.source,
-        status=of.status,
-        audience=of.audience,
-        started_at=of.started_at,
-        finished_at=of.finished_at,
-        next_attempt_at=_next_attempt(tx, of.id),
+        date=edition.date,
+        number=edition.number,
+        tip=edition.tip_slug,
+        source=edition.source,
+        status=edition.status,
+        audience=edition.audience,
+        started_at=edition.started_at,
+        finished_at=edition.finished_at,
+        next_attempt_at=_next_attempt(tx, edition.id),
         # Only what follows another edition has anybody who waits for its outcome; a closed one waits for nothing.
-        awaiting=audience.awaiting(tx, of.id) if stored is None and of.of_edition is not None else 0,
+        awaiting=audience.awaiting(tx, edition.id) if stored is None and edition.of_edition is not None else 0,
         came_back=later.get(Later.BOUNCED, 0),
         held=later.get(Later.HELD, 0),
         complained=later.get(Later.COMPLAINED, 0),
-        kind=of.kind,
-        waves=tuple(waves.standings(tx, of.id)) if of.local else (),
-        about=editions.by_id(tx, of.of_edition).name if of.of_edition is not None else "",
+        kind=edition.kind,
+        waves=tuple(waves.standings(tx, edition.id)) if edition.local else (),
+        about=editions.by_id(tx, edition.of_edition).name if edition.of_edition is not None else "",
         **counts,
     )
 
 
-def _next_attempt(tx: Tx, of: EditionId) -> datetime | None:
-    found: datetime | None = tx.execute(
+def _next_attempt(tx: Tx, edition_id: EditionId) -> datetime | None:
+    value: datetime | None = tx.execute(
         select(func.min(delivery.c.next_attempt_at)).where(
-            delivery.c.edition_id == of,
+            delivery.c.edition_id == edition_id,
             delivery.c.next_attempt_at.is_not(None),
             delivery.c.state == DeliveryState.DEFERRED.value,
             # Of those who wait for an earlier outcome it says when that is looked at, which is no try.
             delivery.c.attempts > 0,
         ),
     ).scalar()
-    return found
+    return value
 
 
 def rows(
     tx: Tx,
     *,
-    of: EditionId | None = None,
+    edition_id: EditionId | None = None,
     who: SubscriberId | None = None,
     states: Sequence[DeliveryState] = (),
     limit: int | None = None,
@@ -104,8 +104,8 @@ def rows(
         .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
         .order_by(delivery.c.edition_id.desc(), delivery.c.id)
     )
-    if of is not None:
-        query = query.where(delivery.c.edition_id == of)
+    if edition_id is not None:
+        query = query.where(delivery.c.edition_id == edition_id)
     if who is not None:
         # Named by edition too, so that the index on (edition, subscriber) serves.
         query = query.where(delivery.c.edition_id.in_(select(edition.c.id)), delivery.c.subscriber_id == who)

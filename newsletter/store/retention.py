@@ -38,8 +38,8 @@ class Stretch:
 
 def last_run(tx: Tx) -> datetime | None:
     """Return when everything was last looked through, None when it never was."""
-    found = installations.heartbeats(tx).get(_RUN)
-    return None if found is None else found[0]
+    beat = installations.heartbeats(tx).get(_RUN)
+    return None if beat is None else beat[0]
 
 
 def ran(tx: Tx, *, now: datetime, process: str) -> None:
@@ -62,42 +62,42 @@ def open_since(tx: Tx, before: datetime) -> Sequence[Stretch]:
 
 
 def _stretches(tx: Tx, editions: Sequence[int]) -> list[Stretch]:
-    found = []
-    for one in editions:
+    rows = []
+    for closed in editions:
         first, last = tx.execute(
-            select(func.min(delivery.c.id), func.max(delivery.c.id)).where(delivery.c.edition_id == one)
+            select(func.min(delivery.c.id), func.max(delivery.c.id)).where(delivery.c.edition_id == closed)
         ).one()
         if first is not None:
-            found.append(Stretch(edition=EditionId(one), first=first, last=last))
-    return found
+            rows.append(Stretch(edition=EditionId(closed), first=first, last=last))
+    return rows
 
 
-def drop_deliveries(tx: Tx, of: EditionId, *, first: int, last: int, closed_before: datetime) -> int:
+def drop_deliveries(tx: Tx, edition_id: EditionId, *, first: int, last: int, closed_before: datetime) -> int:
     """Delete the rows of an edition between two ids; none, when the edition was opened again meanwhile."""
     still = select(edition.c.id).where(
-        edition.c.id == of, edition.c.totals.is_not(None), edition.c.finished_at < closed_before
+        edition.c.id == edition_id, edition.c.totals.is_not(None), edition.c.finished_at < closed_before
     )
     # Locked, so that nobody sends again to half an edition.
     if tx.execute(still.with_for_update()).first() is None:
         return 0
-    done = tx.execute(delete(delivery).where(delivery.c.id.between(first, last), delivery.c.edition_id == of))
-    return done.rowcount
+    result = tx.execute(delete(delivery).where(delivery.c.id.between(first, last), delivery.c.edition_id == edition_id))
+    return result.rowcount
 
 
-def blank_replies(tx: Tx, of: EditionId, *, first: int, last: int, tried_before: datetime) -> int:
+def blank_replies(tx: Tx, edition_id: EditionId, *, first: int, last: int, tried_before: datetime) -> int:
     """Forget what servers said of the rows of an edition between two ids, where nothing is to come any more."""
-    done = tx.execute(
+    result = tx.execute(
         update(delivery)
         .where(
             delivery.c.id.between(first, last),
-            delivery.c.edition_id == of,
+            delivery.c.edition_id == edition_id,
             or_(delivery.c.reply_text != "", delivery.c.later_text != ""),
             delivery.c.state.not_in(_OPEN),
             or_(delivery.c.last_attempt_at.is_(None), delivery.c.last_attempt_at < tried_before),
         )
         .values(reply_text="", later_text=""),
     )
-    return done.rowcount
+    return result.rowcount
 
 
 def blank_notices(tx: Tx, *, written_before: datetime, limit: int) -> int:
@@ -132,14 +132,14 @@ def drop_notices(tx: Tx, *, written_before: datetime, limit: int) -> int:
     return len(ids)
 
 
-def is_whole(tx: Tx, of: EditionId) -> bool:
+def is_whole(tx: Tx, edition_id: EditionId) -> bool:
     """Tell whether an edition still has a row for everybody; the edition stays as it is until the transaction ends."""
-    tx.execute(select(edition.c.id).where(edition.c.id == of).with_for_update())
-    return seems_whole(tx, of)
+    tx.execute(select(edition.c.id).where(edition.c.id == edition_id).with_for_update())
+    return seems_whole(tx, edition_id)
 
 
-def seems_whole(tx: Tx, of: EditionId) -> bool:
+def seems_whole(tx: Tx, edition_id: EditionId) -> bool:
     """Tell the same at this moment, for a transaction that only reads."""
-    audience = tx.execute(select(edition.c.audience).where(edition.c.id == of)).scalar_one()
-    rows = tx.execute(select(func.count()).where(delivery.c.edition_id == of)).scalar_one()
+    audience = tx.execute(select(edition.c.audience).where(edition.c.id == edition_id)).scalar_one()
+    rows = tx.execute(select(func.count()).where(delivery.c.edition_id == edition_id)).scalar_one()
     return bool(rows >= audience)

@@ -20,11 +20,11 @@ def finished(tx: Tx) -> Sequence[Sent]:
     hard = {row.edition_id: int(row.people) for row in tx.execute(refused)}
     paused = set(tx.execute(select(alert.c.about).where(alert.c.kind == AlertKind.EDITION_PAUSED.value)).scalars())
     query = select(edition.c.id, edition.c.date, edition.c.number, edition.c.totals)
-    found = []
+    rows = []
     for row in tx.execute(query.where(edition.c.status == EditionStatus.FINISHED.value).order_by(edition.c.id)):
         name = f"{row.date}" if row.number == 1 else f"{row.date}.{row.number}"
         totals = row.totals or {}
-        found.append(
+        rows.append(
             Sent(
                 accepted=totals.get("accepted", 0),
                 refused=totals.get("rejected", 0),
@@ -32,4 +32,4 @@ def finished(tx: Tx) -> Sequence[Sent]:
                 paused=name in paused,
             )
         )
-    return found
+    return rows

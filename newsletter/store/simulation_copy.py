@@ -44,13 +44,13 @@ class SimulationCopy:
 
 def take(tx: Tx) -> SimulationCopy:
     """Read the excerpt of a database."""
-    told = select(notice.c.kind, notice.c.about, notice.c.variant, func.min(notice.c.created_at).label("created_at"))
-    told = told.where(notice.c.kind.in_(_KINDS)).group_by(notice.c.kind, notice.c.about, notice.c.variant)
+    notices = select(notice.c.kind, notice.c.about, notice.c.variant, func.min(notice.c.created_at).label("created_at"))
+    notices = notices.where(notice.c.kind.in_(_KINDS)).group_by(notice.c.kind, notice.c.about, notice.c.variant)
     row = tx.execute(select(installation)).one()
     return SimulationCopy(
         # In this order each row finds what it refers to.
         rows={table.name: _rows(tx, table) for table in (tip, slot, edition)},
-        told=[dict(one._mapping) for one in tx.execute(told)],  # noqa: SLF001 - its documented name
+        told=[dict(one._mapping) for one in tx.execute(notices)],  # noqa: SLF001 - its documented name
         active=subscribers.count_active(tx),
         zones=reader_zones(tx),
         first_tick_at=row.first_tick_at,
@@ -66,9 +66,9 @@ def plant(tx: Tx, known: SimulationCopy, *, fresh: bool) -> None:
         if rows:
             tx.execute(insert(table), rows)
     # As said already, so that a date is not proven and an edition not reported again.
-    said = [{**one, "recipient": "", "message": "", "state": "withdrawn"} for one in known.told]
-    if said:
-        tx.execute(insert(notice), said)
+    parts = [{**one, "recipient": "", "message": "", "state": "withdrawn"} for one in known.told]
+    if parts:
+        tx.execute(insert(notice), parts)
     if fresh:
         return
     tx.execute(

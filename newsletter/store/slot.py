@@ -21,7 +21,7 @@ def _from_row(row: Row) -> Slot:  # type: ignore[type-arg]
 def add(tx: Tx, new: Slot, *, now: datetime) -> bool:
     """Write a slot unless its date has one; tell whether it is new."""
     make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    done = tx.execute(
+    result = tx.execute(
         make(slot)
         .values(
             date=new.date,
@@ -36,7 +36,7 @@ def add(tx: Tx, new: Slot, *, now: datetime) -> bool:
         # The count of inserted rows is not kept on PostgreSQL; a row that comes back was written.
         .returning(slot.c.date),
     )
-    return done.first() is not None
+    return result.first() is not None
 
 
 def get(tx: Tx, on: date) -> Slot | None:
@@ -55,12 +55,12 @@ def since(tx: Tx, at: datetime | None) -> Sequence[Slot]:
 
 def move(tx: Tx, on: date, *, was: SlotState, to: SlotState, reason: str, now: datetime) -> bool:
     """Move a slot on if it is still in the state it was read in; tell whether it was."""
-    done = tx.execute(
+    result = tx.execute(
         update(slot)
         .where(slot.c.date == on, slot.c.state == was.value)
         .values(state=to.value, reason=reason, changed_at=now),
     )
-    return done.rowcount == 1
+    return result.rowcount == 1
 
 
 def note(tx: Tx, on: date, *, reason: str, now: datetime) -> None:
@@ -83,5 +83,5 @@ def move_instant(tx: Tx, on: date, *, sends_at: datetime, now: datetime) -> None
 
 def remove(tx: Tx, on: date) -> bool:
     """Take away a slot that is still open; tell whether it was."""
-    done = tx.execute(delete(slot).where(slot.c.date == on, slot.c.state == SlotState.OPEN.value))
-    return done.rowcount == 1
+    result = tx.execute(delete(slot).where(slot.c.date == on, slot.c.state == SlotState.OPEN.value))
+    return result.rowcount == 1

@@ -50,9 +50,9 @@ def from_row(row: Row) -> Subscriber:  # type: ignore[type-arg]
     )
 
 
-def by_id(tx: Tx, wanted: SubscriberId) -> Subscriber | None:
+def by_id(tx: Tx, subscriber_id: SubscriberId) -> Subscriber | None:
     """Return a subscriber by id."""
-    row = tx.execute(select(subscriber).where(subscriber.c.id == wanted)).first()
+    row = tx.execute(select(subscriber).where(subscriber.c.id == subscriber_id)).first()
     return None if row is None else from_row(row)
 
 
@@ -66,9 +66,9 @@ def by_canonical(tx: Tx, canonical: str, *, lock: bool = False) -> Subscriber | 
     return None if row is None else from_row(row)
 
 
-def locked(tx: Tx, wanted: SubscriberId) -> Subscriber | None:
+def locked(tx: Tx, subscriber_id: SubscriberId) -> Subscriber | None:
     """Return a subscriber by id, who stays as they are until the transaction ends."""
-    row = tx.execute(select(subscriber).where(subscriber.c.id == wanted).with_for_update()).first()
+    row = tx.execute(select(subscriber).where(subscriber.c.id == subscriber_id).with_for_update()).first()
     return None if row is None else from_row(row)
 
 
@@ -112,17 +112,17 @@ def save_state(tx: Tx, changed: Subscriber) -> None:
     )
 
 
-def add_consent(tx: Tx, who: SubscriberId, said: Consent) -> None:
+def add_consent(tx: Tx, who: SubscriberId, new: Consent) -> None:
     """Append a piece of evidence; evidence is never changed."""
     tx.execute(
         insert(consent).values(
             subscriber_id=who,
-            at=said.at,
-            action=said.action,
-            channel=said.channel,
-            source=said.source,
-            edition_id=said.edition_id,
-            evidence=dict(said.evidence),
+            at=new.at,
+            action=new.action,
+            channel=new.channel,
+            source=new.source,
+            edition_id=new.edition_id,
+            evidence=dict(new.evidence),
         ),
     )
 
@@ -157,8 +157,8 @@ def suppress_hash(tx: Tx, hashed: str, *, reason: str, now: datetime) -> None:
 
 def suppressed_since(tx: Tx, hashes: Sequence[str]) -> datetime | None:
     """Return when an address, given as all its keyed hashes, was suppressed; None when it was not."""
-    found: datetime | None = tx.execute(select(suppression.c.at).where(suppression.c.hash.in_(hashes))).scalar()
-    return found
+    value: datetime | None = tx.execute(select(suppression.c.at).where(suppression.c.hash.in_(hashes))).scalar()
+    return value
 
 
 def suppressed(tx: Tx, hashes: Sequence[str]) -> set[str]:

@@ -62,10 +62,10 @@ _SAVE = (
 )
 
 
-def by_canonicals(tx: Tx, wanted: Iterable[str], *, lock: bool) -> dict[str, Subscriber]:
+def by_canonicals(tx: Tx, canonicals: Iterable[str], *, lock: bool) -> dict[str, Subscriber]:
     """Return the people with these canonical addresses; `lock` keeps them as they are until the transaction ends."""
     query = _KNOWN.with_for_update() if lock else _KNOWN
-    return {row.canonical: from_row(row) for row in tx.execute(query, {"wanted": list(wanted)})}
+    return {row.canonical: from_row(row) for row in tx.execute(query, {"wanted": list(canonicals)})}
 
 
 def add_new(tx: Tx, people: Sequence[Subscriber]) -> dict[str, SubscriberId]:
@@ -77,45 +77,49 @@ def add_new(tx: Tx, people: Sequence[Subscriber]) -> dict[str, SubscriberId]:
     ids: dict[str, SubscriberId] = {}
     for same, some in _grouped(people, key=attrgetter(*_SAME)).items():
         rows = _unfold(tx, [_cells(one) for one in some], texts=len(_TEXTS))
-        made = tx.execute(
+        result = tx.execute(
             make(subscriber)
             .from_select(_NEW, _select(*_new_person(rows, same)))
             .on_conflict_do_nothing()
             .returning(subscriber.c.id, subscriber.c.canonical),
         )
-        ids |= {canonical: SubscriberId(row) for row, canonical in made}
+        ids |= {canonical: SubscriberId(row) for row, canonical in result}
     return ids
 
 
-def add_with_evidence(tx: Tx, people: Sequence[tuple[Subscriber, dict[str, str]]], said: Consent) -> set[str]:
+def add_with_evidence(tx: Tx, people: Sequence[tuple[Subscriber, dict[str, str]]], consent: Consent) -> set[str]:
     """Write people whom `by_canonicals` did not find just now, each with their own evidence, and alike else as `said`.
 
     Returns the canonical addresses that another process added in the meantime: nothing was written for them. The ids
     never leave the database: *measured*, to fetch them and to send them back costs a fifth of our own time.
     """
     add = _add_on_sqlite if tx.dialect.name == "sqlite" else _add_on_postgresql
-    taken: set[str] = set()
-    for same, some in _grouped(people, key=lambda one: _same_of(one[0])).items():
-        rows = _unfold(tx, [[*_cells(one), evidence] for one, evidence in some], texts=len(_TEXTS))
-        taken |= add(tx, rows, same, said)
-    return taken
+    added: set[str] = set()
+    for same, some in _grouped(people, key=lambda item: _same_of(item[0])).items():
+        rows = _unfold(tx, [[*_cells(item), evidence] for item, evidence in some], texts=len(_TEXTS))
+        added |= add(tx, rows, same, consent)
+    return added
 
 
-def _add_on_sqlite(tx: Tx, rows: _Rows, same: tuple[Any, ...], said: Consent) -> set[str]:
+def _add_on_sqlite(tx: Tx, rows: _Rows, same: tuple[Any, ...], evidence: Consent) -> set[str]:
     # Nobody else writes as long as this transaction does, so whoever was not found is not there.
     tx.execute(insert(subscriber).from_select(_NEW, _select(*_new_person(rows, same))))
-    told = _select(subscriber.c.id, rows[_EVIDENCE], *_alike(said)).where(subscriber.c.canonical == rows[_CANONICAL])
-    tx.execute(insert(consent).from_select(["subscriber_id", "evidence", *_ALIKE], told))
+    evidence_rows = _select(subscriber.c.id, rows[_EVIDENCE], *_alike(evidence)).where(
+        subscriber.c.canonical == rows[_CANONICAL]
+    )
+    tx.execute(insert(consent).from_select(["subscriber_id", "evidence", *_ALIKE], evidence_rows))
     return set()
 
 
-def _add_on_postgresql(tx: Tx, rows: _Rows, same: tuple[Any, ...], said: Consent) -> set[str]:
+def _add_on_postgresql(tx: Tx, rows: _Rows, same: tuple[Any, ...], evidence: Consent) -> set[str]:
     canonical = rows[_CANONICAL]
     people = postgresql_insert(subscriber).from_select(_NEW, _select(*_new_person(rows, same)))
-    made = people.on_conflict_do_nothing().returning(subscriber.c.id, subscriber.c.canonical).cte("made")
-    told = _select(made.c.id, rows[_EVIDENCE], *_alike(said)).where(made.c.canonical == canonical)
-    noted = insert(consent).from_select(["subscriber_id", "evidence", *_ALIKE], told).cte("noted")
-    return set(tx.execute(select(canonical).where(canonical.not_in(select(made.c.canonical))).add_cte(noted)).scalars())
+    inserted = people.on_conflict_do_nothing().returning(subscriber.c.id, subscriber.c.canonical).cte("made")
+    evidence_rows = _select(inserted.c.id, rows[_EVIDENCE], *_alike(evidence)).where(inserted.c.canonical == canonical)
+    noted = insert(consent).from_select(["subscriber_id", "evidence", *_ALIKE], evidence_rows).cte("noted")
+    return set(
+        tx.execute(select(canonical).where(canonical.not_in(select(inserted.c.canonical))).add_cte(noted)).scalars()
+    )
 
 
 def _cells(person: Subscriber) -> list[object]:
@@ -128,8 +132,8 @@ def _new_person(rows: _Rows, same: tuple[Any, ...]) -> Sequence[ColumnElement[An
     return [*rows[:_EVIDENCE], *common]
 
 
-def _alike(said: Consent) -> Sequence[ColumnElement[Any]]:
-    return [literal(getattr(said, name), consent.c[name].type) for name in _ALIKE]
+def _alike(evidence: Consent) -> Sequence[ColumnElement[Any]]:
+    return [literal(getattr(evidence, name), consent.c[name].type) for name in _ALIKE]
 
 
 def save(tx: Tx, people: Sequence[Subscriber]) -> None:
@@ -147,11 +151,11 @@ def _new_values(person: Subscriber) -> Mapping[str, object]:
     }
 
 
-def add_consents(tx: Tx, said: Sequence[tuple[SubscriberId, Consent]]) -> None:
+def add_consents(tx: Tx, consents: Sequence[tuple[SubscriberId, Consent]]) -> None:
     """Append evidence, one piece for each person."""
     same_of = attrgetter(*_ALIKE)
-    for some in _grouped(said, key=lambda one: same_of(one[1])).values():
-        rows = _unfold(tx, [[of, dict(one.evidence)] for of, one in some], texts=1)
+    for some in _grouped(consents, key=lambda item: same_of(item[1])).values():
+        rows = _unfold(tx, [[of, dict(item.evidence)] for of, item in some], texts=1)
         query = _select(cast(rows[0], consent.c.subscriber_id.type), rows[1], *_alike(some[0][1]))
         tx.execute(insert(consent).from_select(["subscriber_id", "evidence", *_ALIKE], query))
 
@@ -174,11 +178,11 @@ def _unfold(tx: Tx, rows: Sequence[Sequence[object]], *, texts: int) -> _Rows:
     columns = [cast(_dumped(column), JSON) for column in zip(*rows, strict=True)]
     # Functions that return sets stand side by side here: they go on together (postgresql.org, "SQL Functions
     # Returning Sets"), and all are of the same length.
-    given = select(
+    unfolded = select(
         *(func.json_array_elements_text(one).label(f"cell_{place}") for place, one in enumerate(columns[:texts])),
         *(func.json_array_elements(one).label(f"cell_{place}") for place, one in enumerate(columns[texts:], texts)),
     ).cte("given")
-    return list(given.c)
+    return list(unfolded.c)
 
 
 def _dumped(values: Sequence[object]) -> ColumnElement[str]:

@@ -49,31 +49,31 @@ class Received:
     later_text: str = ""
 
 
-def find(tx: Tx, wanted: Wanted, *, limit: int | None = None) -> Sequence[Subscriber]:
+def find(tx: Tx, filters: Wanted, *, limit: int | None = None) -> Sequence[Subscriber]:
     """Return subscribers in the order of their addresses, at most `limit`."""
-    query = select(subscriber).where(*_conditions(tx, wanted)).order_by(subscriber.c.canonical).limit(limit)
+    query = select(subscriber).where(*_conditions(tx, filters)).order_by(subscriber.c.canonical).limit(limit)
     return [from_row(row) for row in tx.execute(query)]
 
 
-def count(tx: Tx, wanted: Wanted) -> int:
+def count(tx: Tx, filters: Wanted) -> int:
     """Return how many subscribers there are of this kind."""
-    return tx.execute(select(func.count()).select_from(subscriber).where(*_conditions(tx, wanted))).scalar_one()
+    return tx.execute(select(func.count()).select_from(subscriber).where(*_conditions(tx, filters))).scalar_one()
 
 
-def pages(tx: Tx, wanted: Wanted) -> Iterator[Subscriber]:
+def pages(tx: Tx, filters: Wanted) -> Iterator[Subscriber]:
     """Yield every subscriber of this kind in the order they came, a page in memory at a time."""
     last = 0
-    query = select(subscriber).where(*_conditions(tx, wanted)).order_by(subscriber.c.id).limit(_PAGE)
+    query = select(subscriber).where(*_conditions(tx, filters)).order_by(subscriber.c.id).limit(_PAGE)
     while rows := tx.execute(query.where(subscriber.c.id > last)).all():
         yield from map(from_row, rows)
         last = rows[-1].id
 
 
-def field_names(tx: Tx, wanted: Wanted) -> Sequence[str]:
+def field_names(tx: Tx, filters: Wanted) -> Sequence[str]:
     """Return the names of all fields that these subscribers have, in alphabetical order."""
     unfold = func.json_each if tx.dialect.name == "sqlite" else func.json_each_text
     each = unfold(subscriber.c.fields).table_valued("key", joins_implicitly=True)
-    query = select(each.c.key).select_from(subscriber, each).where(*_conditions(tx, wanted)).distinct()
+    query = select(each.c.key).select_from(subscriber, each).where(*_conditions(tx, filters)).distinct()
     return sorted(tx.execute(query).scalars())
 
 
@@ -117,22 +117,22 @@ def near_misses(tx: Tx, canonical: str, *, limit: int = 3) -> Sequence[str]:
     return [email for ratio, email in sorted(rated, reverse=True) if ratio >= _ALIKE][:limit]
 
 
-def _conditions(tx: Tx, wanted: Wanted) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if wanted.states:
-        found.append(subscriber.c.state.in_([state.value for state in wanted.states]))
-    if wanted.tag:
-        found.append(_has_tag(tx, wanted.tag))
-    if wanted.search:
+def _conditions(tx: Tx, filters: Wanted) -> list[ColumnElement[bool]]:
+    rows: list[ColumnElement[bool]] = []
+    if filters.states:
+        rows.append(subscriber.c.state.in_([state.value for state in filters.states]))
+    if filters.tag:
+        rows.append(_has_tag(tx, filters.tag))
+    if filters.search:
         # SQLite lowers ASCII letters only, so that what was typed is looked for as it is, too.
         texts = [subscriber.c[name] for name in ("canonical", "email", "name", "first_name", "last_name")]
-        found.append(
+        rows.append(
             or_(
-                *(func.lower(text).contains(wanted.search.lower(), autoescape=True) for text in texts),
-                *(text.contains(wanted.search, autoescape=True) for text in texts),
+                *(func.lower(text).contains(filters.search.lower(), autoescape=True) for text in texts),
+                *(text.contains(filters.search, autoescape=True) for text in texts),
             )
         )
-    return found
+    return rows
 
 
 def _has_tag(tx: Tx, tag: str) -> ColumnElement[bool]:

@@ -22,10 +22,10 @@ from newsletter.store.unit import Tx
 from newsletter.store.worker import WorkerId
 
 
-def add(tx: Tx, of: EditionId, who: WorkerId, counts: Mapping[str, int], *, now: datetime) -> None:
+def add(tx: Tx, edition_id: EditionId, who: WorkerId, counts: Mapping[str, int], *, now: datetime) -> None:
     """Add to what one worker counted; the names are the fields of `Tally`."""
     new = {f"new_{name}": counts.get(name, 0) for name in TALLIED}
-    tx.execute(_add(tx.dialect.name), {"of": of, "who": who, "now": now, **new})
+    tx.execute(_add(tx.dialect.name), {"of": edition_id, "who": who, "now": now, **new})
 
 
 @cache
@@ -45,21 +45,21 @@ BY_MAIL = WorkerId(-1)
 """Moves what came back as a mail from accepted to why it did: no worker bears this number."""
 
 
-def of_edition(tx: Tx, of: EditionId, *, by_mail: bool = True) -> Tally:
+def of_edition(tx: Tx, edition_id: EditionId, *, by_mail: bool = True) -> Tally:
     """Return the sums of all workers, with what came back by mail or without."""
     sums = [func.coalesce(func.sum(tally.c[name]), 0).label(name) for name in TALLIED]
-    query = select(*sums).where(tally.c.edition_id == of)
+    query = select(*sums).where(tally.c.edition_id == edition_id)
     row = tx.execute(query if by_mail else query.where(tally.c.worker_id != BY_MAIL)).one()
     return Tally(**{name: int(row._mapping[name]) for name in TALLIED})  # noqa: SLF001 the public way to a row by name
 
 
-def bear(tx: Tx, of: EditionId, *, now: datetime) -> None:
+def bear(tx: Tx, edition_id: EditionId, *, now: datetime) -> None:
     """Keep what was counted up to now: a person knows it and goes on all the same."""
-    counted = asdict(of_edition(tx, of)) | {"at": now.isoformat()}
-    tx.execute(update(edition).where(edition.c.id == of).values(borne=counted))
+    counted = asdict(of_edition(tx, edition_id)) | {"at": now.isoformat()}
+    tx.execute(update(edition).where(edition.c.id == edition_id).values(borne=counted))
 
 
-def borne(tx: Tx, of: EditionId) -> Tally | None:
+def borne(tx: Tx, edition_id: EditionId) -> Tally | None:
     """Return what was counted when a person last resumed an edition; None when nobody did."""
-    stored = tx.execute(select(edition.c.borne).where(edition.c.id == of)).scalar_one()
+    stored = tx.execute(select(edition.c.borne).where(edition.c.id == edition_id)).scalar_one()
     return None if stored is None else Tally(**{name: stored[name] for name in TALLIED})

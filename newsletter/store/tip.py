@@ -73,19 +73,19 @@ def add(tx: Tx, draft: TipDraft, *, now: datetime) -> Tip:
     """Write a new tip at the end of the queue."""
     last = tx.execute(select(func.max(tip.c.position))).scalar() or 0
     values = _to_row(draft) | {"position": last + _STEP, "changed_at": now}
-    done = tx.execute(insert(tip).values(**values).returning(tip.c.id))
-    found = by_id(tx, TipId(done.scalar_one()))
-    assert found is not None  # noqa: S101 it was written two lines above, in this transaction
-    return found
+    result = tx.execute(insert(tip).values(**values).returning(tip.c.id))
+    saved = by_id(tx, TipId(result.scalar_one()))
+    assert saved is not None  # noqa: S101 it was written two lines above, in this transaction
+    return saved
 
 
 def save(tx: Tx, known: Tip, draft: TipDraft | Tip, *, now: datetime) -> Tip:
     """Write what a draft says over a known tip; its place in the queue stays."""
     values = _to_row(draft) | {"changed_at": now}
     tx.execute(update(tip).where(tip.c.id == known.id).values(**values))
-    found = by_id(tx, known.id)
-    assert found is not None  # noqa: S101 tips are never deleted
-    return found
+    saved = by_id(tx, known.id)
+    assert saved is not None  # noqa: S101 tips are never deleted
+    return saved
 
 
 def set_status(tx: Tx, known: Tip, status: TipStatus, *, now: datetime) -> Tip:
@@ -100,9 +100,9 @@ def set_pin(tx: Tx, known: Tip, pin: date | None, *, now: datetime) -> Tip:
     return replace(known, pin=pin)
 
 
-def by_id(tx: Tx, wanted: TipId) -> Tip | None:
+def by_id(tx: Tx, tip_id: TipId) -> Tip | None:
     """Return a tip by its id."""
-    row = tx.execute(select(tip).where(tip.c.id == wanted)).first()
+    row = tx.execute(select(tip).where(tip.c.id == tip_id)).first()
     return None if row is None else _from_row(row)
 
 

@@ -53,13 +53,13 @@ def carry(source: Tx, target: Tx, *, progress: Progress) -> None:
     """Copy every row of every table, and see to it that no id is ever given again."""
     for table in TABLES:
         write = _copy_in if target.dialect.name == "postgresql" else _insert
-        done = 0
+        copied = 0
         with closing(_steps(source, table)) as steps:
             for rows in steps:
                 write(target, table, rows)
-                done += len(rows)
-                progress(table.name, done)
-        if done == 0:
+                copied += len(rows)
+                progress(table.name, copied)
+        if copied == 0:
             progress(table.name, 0)
     for table in TABLES:
         _count_on(source, target, table)
@@ -92,8 +92,8 @@ def _copy_in(target: Tx, table: Table, rows: Sequence[Sequence[Any]]) -> None:
             for row in rows:
                 copy.write_row([adapt(value) for adapt, value in zip(adapters, row, strict=True)])
     except target.dialect.loaded_dbapi.Error as error:
-        said = " ".join(str(error).split())
-        raise Stop(f"PostgreSQL did not take rows of {table.name} ({said}); nothing was copied.") from error
+        words = " ".join(str(error).split())
+        raise Stop(f"PostgreSQL did not take rows of {table.name} ({words}); nothing was copied.") from error
 
 
 def _adapter(column: Column[Any]) -> Callable[[Any], Any]:
@@ -132,5 +132,5 @@ def _last_given(tx: Tx, table: Table) -> int:
         return int(last) if called else 0
     if not table.dialect_options["sqlite"]["autoincrement"]:
         return 0
-    found = tx.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}).scalar()
-    return int(found or 0)
+    value = tx.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}).scalar()
+    return int(value or 0)

@@ -31,9 +31,9 @@ ASLEEP_SECONDS = 20
 """A process that falls silent in the middle of a write loses it: its locks must not hold up the others for longer."""
 
 
-def after_commit(tx: Tx, what: object) -> None:
+def after_commit(tx: Tx, event: object) -> None:
     """Leave something for the listener of `Unit`, who hears it once this transaction is committed, and else never."""
-    tx.info.setdefault(_LEFT, []).append(what)
+    tx.info.setdefault(_LEFT, []).append(event)
 
 
 class Unit:

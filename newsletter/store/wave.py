@@ -44,57 +44,57 @@ class Overdue:
     """The instant of the slot, which is that of the first wave."""
 
 
-def place(found: Sequence[Wave], size: int) -> tuple[ColumnElement[int], FromClause]:
+def place(planned: Sequence[Wave], size: int) -> tuple[ColumnElement[int], FromClause]:
     """Return the block number of each subscriber, and the tables it is made from.
 
     Whose zone is in no wave (it came between two statements) goes with those who have none, or last.
     """
-    listed = values(column("zone", Text), column("number", Integer), name="placed").data(list(spread(found)))
+    listed = values(column("zone", Text), column("number", Integer), name="placed").data(list(spread(planned)))
     placed = listed.cte("placed")
-    otherwise = next((number for number, wave in enumerate(found) if "" in wave.zones), len(found) - 1)
+    otherwise = next((number for number, wave in enumerate(planned) if "" in wave.zones), len(planned) - 1)
     number = func.coalesce(placed.c.number, otherwise)
     row = func.row_number().over(partition_by=number, order_by=subscriber.c.id) - 1
     return number * STRIDE + row // size, subscriber.outerjoin(placed, placed.c.zone == subscriber.c.time_zone)
 
 
-def blocks(tx: Tx, of: EditionId, found: Sequence[Wave]) -> tuple[list[dict[str, object]], int]:
+def blocks(tx: Tx, edition_id: EditionId, planned: Sequence[Wave]) -> tuple[list[dict[str, object]], int]:
     """Return the blocks of the deliveries that were placed, each with the instant of its wave, and how many those are.
 
     Counted here, since SQLite's driver does not tell how many rows a statement wrote that begins with WITH.
     """
-    query = select(delivery.c.block, func.count()).where(delivery.c.edition_id == of).group_by(delivery.c.block)
+    query = select(delivery.c.block, func.count()).where(delivery.c.edition_id == edition_id).group_by(delivery.c.block)
     sizes = {int(number): int(people) for number, people in tx.execute(query)}
-    made: list[dict[str, object]] = [
+    block_rows: list[dict[str, object]] = [
         {
-            "edition_id": of,
+            "edition_id": edition_id,
             "number": number,
             "state": "open",
-            "not_before": found[number // STRIDE].not_before,
-            "wave": found[number // STRIDE].label,
+            "not_before": planned[number // STRIDE].not_before,
+            "wave": planned[number // STRIDE].label,
         }
         for number in sorted(sizes)
     ]
-    return made, sum(sizes.values())
+    return block_rows, sum(sizes.values())
 
 
-def standings(tx: Tx, of: EditionId) -> Sequence[WaveStanding]:
+def standings(tx: Tx, edition_id: EditionId) -> Sequence[WaveStanding]:
     """Return the waves of an edition in order of time; none where all get it at one instant."""
     # Added up block by block first, which the index serves.
-    one = (
+    wave = (
         select(
             delivery.c.block,
             func.count().label("people"),
             func.sum(case((_is_open(), 1), else_=0)).label("waiting"),
         )
-        .where(delivery.c.edition_id == of)
+        .where(delivery.c.edition_id == edition_id)
         .group_by(delivery.c.block)
         .subquery()
     )
     query = (
         # A quota may put a block off further; its wave began with the first of its blocks.
-        select(block.c.wave, func.min(block.c.not_before), func.sum(one.c.people), func.sum(one.c.waiting))
-        .join(one, one.c.block == block.c.number)
-        .where(block.c.edition_id == of, block.c.wave != "", block.c.not_before.is_not(None))
+        select(block.c.wave, func.min(block.c.not_before), func.sum(wave.c.people), func.sum(wave.c.waiting))
+        .join(wave, wave.c.block == block.c.number)
+        .where(block.c.edition_id == edition_id, block.c.wave != "", block.c.not_before.is_not(None))
         .group_by(block.c.wave)
         .order_by(func.min(block.c.not_before), block.c.wave)
     )
@@ -104,11 +104,11 @@ def standings(tx: Tx, of: EditionId) -> Sequence[WaveStanding]:
     ]
 
 
-def begins(tx: Tx, of: EditionId) -> Sequence[tuple[str, datetime]]:
+def begins(tx: Tx, edition_id: EditionId) -> Sequence[tuple[str, datetime]]:
     """Return label and instant of each wave in order of time, also of one whose people all wait for another try."""
     query = (
         select(block.c.wave, func.min(block.c.not_before).label("at"))
-        .where(block.c.edition_id == of, block.c.wave != "", block.c.not_before.is_not(None))
+        .where(block.c.edition_id == edition_id, block.c.wave != "", block.c.not_before.is_not(None))
         .group_by(block.c.wave)
         .order_by(func.min(block.c.not_before), block.c.wave)
     )
@@ -144,10 +144,10 @@ def coming(tx: Tx, *, now: datetime) -> Coming | None:
     return Coming(edition_id=EditionId(row.edition_id), label=row.wave, not_before=row.not_before, people=people)
 
 
-def any_ready(tx: Tx, of: Sequence[EditionId], *, now: datetime) -> bool:
+def any_ready(tx: Tx, edition_ids: Sequence[EditionId], *, now: datetime) -> bool:
     """Tell whether these editions hold work whose hour has come."""
     ready = select(block.c.number).where(
-        block.c.edition_id.in_([int(one) for one in of]),
+        block.c.edition_id.in_([int(one) for one in edition_ids]),
         block.c.state == "open",
         or_(block.c.not_before.is_(None), block.c.not_before <= now),
     )
@@ -173,7 +173,7 @@ def overdue(tx: Tx, *, before: datetime) -> Sequence[Overdue]:
         .group_by(block.c.edition_id, block.c.wave, edition.c.sends_at)
         .order_by(block.c.edition_id, block.c.wave)
     )
-    found = [
+    late = [
         Overdue(
             edition_id=EditionId(row.edition_id),
             label=row.wave,
@@ -182,27 +182,27 @@ def overdue(tx: Tx, *, before: datetime) -> Sequence[Overdue]:
         )
         for row in tx.execute(query)
     ]
-    return [one for one in found if not _begun(tx, one.edition_id, one.label)]
+    return [one for one in late if not _begun(tx, one.edition_id, one.label)]
 
 
-def _begun(tx: Tx, of: EditionId, label: str) -> bool:
+def _begun(tx: Tx, edition_id: EditionId, label: str) -> bool:
     # Blocks are taken in order, so that of a large wave the first one tells, and nobody reads a million rows for it.
-    first = select(block.c.number, block.c.state).where(block.c.edition_id == of, block.c.wave == label)
-    found = tx.execute(first.order_by(block.c.number).limit(1)).one()
-    if found.state != "open":
+    first = select(block.c.number, block.c.state).where(block.c.edition_id == edition_id, block.c.wave == label)
+    value = tx.execute(first.order_by(block.c.number).limit(1)).one()
+    if value.state != "open":
         return True
     tried = select(delivery.c.id).where(
-        delivery.c.edition_id == of, delivery.c.block == found.number, delivery.c.attempts > 0
+        delivery.c.edition_id == edition_id, delivery.c.block == value.number, delivery.c.attempts > 0
     )
     return tx.execute(tried.limit(1)).first() is not None
 
 
-def put_off(tx: Tx, of: EditionId, label: str, *, to: datetime) -> int:
+def put_off(tx: Tx, edition_id: EditionId, label: str, *, to: datetime) -> int:
     """Let a wave begin later; a block that somebody works on by now stays as it is. Return how many blocks wait."""
-    done = tx.execute(
+    result = tx.execute(
         update(block)
         .where(
-            block.c.edition_id == of,
+            block.c.edition_id == edition_id,
             block.c.wave == label,
             block.c.not_before < to,
             block.c.state == "open",
@@ -210,7 +210,7 @@ def put_off(tx: Tx, of: EditionId, label: str, *, to: datetime) -> int:
         )
         .values(not_before=to),
     )
-    return done.rowcount
+    return result.rowcount
 
 
 def _in_block() -> ColumnElement[bool]:

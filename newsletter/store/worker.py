@@ -41,23 +41,23 @@ def moment(tx: Tx, now: datetime) -> datetime:
     """Return the time by which leases and signs of life are dated: the database server's, `now` where there is none."""
     if tx.dialect.name == "sqlite":
         return now
-    found: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
-    return found
+    value: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
+    return value
 
 
 def start(tx: Tx, *, name: str, machine: str, now: datetime) -> WorkerId:
     """Record a new worker and return its number, which is never given again."""
     at = moment(tx, now)
-    made = tx.execute(
+    result = tx.execute(
         insert(worker).values(name=name, machine=machine, started_at=at, seen_at=at).returning(worker.c.id)
     )
-    return WorkerId(made.scalar_one())
+    return WorkerId(result.scalar_one())
 
 
 def beat(tx: Tx, who: WorkerId, *, now: datetime, report: Mapping[str, Any] | None = None) -> None:
     """Record that a worker lives, and what it is at."""
-    said = {} if report is None else {"report": dict(report)}
-    tx.execute(update(worker).where(worker.c.id == who).values(seen_at=moment(tx, now), ended_at=None, **said))
+    values = {} if report is None else {"report": dict(report)}
+    tx.execute(update(worker).where(worker.c.id == who).values(seen_at=moment(tx, now), ended_at=None, **values))
 
 
 def end(tx: Tx, who: WorkerId, *, now: datetime) -> None:

@@ -274,9 +274,11 @@ class _Session(SMTP):
 
 
 def _authenticator(login: tuple[str, str] | None) -> Callable[..., AuthResult]:
-    def check(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: object) -> AuthResult:
-        if isinstance(given, LoginPassword) and login is not None:
-            right = (given.login, given.password) == (login[0].encode(), login[1].encode())
+    def check(
+        _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, credentials: object
+    ) -> AuthResult:
+        if isinstance(credentials, LoginPassword) and login is not None:
+            right = (credentials.login, credentials.password) == (login[0].encode(), login[1].encode())
             return AuthResult(success=right, handled=False)
         return AuthResult(success=False, handled=False)
 

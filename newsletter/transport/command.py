@@ -98,4 +98,4 @@ def _needs_smtputf8(envelope: Envelope) -> bool:
 def _xtext(text: str) -> str:
     if _NOT_XTEXT.search(text) is None:
         return text
-    return _NOT_XTEXT.sub(lambda found: "".join(f"+{byte:02X}" for byte in found[0].encode()), text)
+    return _NOT_XTEXT.sub(lambda match: "".join(f"+{byte:02X}" for byte in match[0].encode()), text)

@@ -128,8 +128,8 @@ class _Line:
 
     def recall(self, keep: int) -> None:
         """Let all but the oldest so many finish what they hold and come home."""
-        for one in self.lent[max(0, keep) :]:
-            one.recall()
+        for connection in self.lent[max(0, keep) :]:
+            connection.recall()
 
 
 class Pool:
@@ -275,9 +275,9 @@ class Pool:
         """Bring back as many connections from the relays behind this one as it has room for again."""
         line = self._lines[place]
         room = line.throttle.allowed - line.taken
-        away = [one for other in self._lines[place + 1 :] for one in other.lent]
-        for one in away[: max(0, room)]:
-            one.recall()
+        away = [connection for other in self._lines[place + 1 :] for connection in other.lent]
+        for connection in away[: max(0, room)]:
+            connection.recall()
 
     def _complained(self, connection: PooledConnection, verdict: Verdict, reply: Reply | None) -> None:
         with self._turn:
@@ -355,8 +355,8 @@ def _why(line: _Line) -> str:
 def _words(verdict: Verdict, reply: Reply | None) -> str:
     if reply is None or not (reply.code or reply.text):
         return verdict.plain
-    said = " ".join(part for part in (str(reply.code or ""), reply.enhanced, reply.text) if part)
-    return f'{verdict.plain} It said "{said}".' if reply.code else f"{verdict.plain} ({said})"
+    words = " ".join(part for part in (str(reply.code or ""), reply.enhanced, reply.text) if part)
+    return f'{verdict.plain} It said "{words}".' if reply.code else f"{verdict.plain} ({words})"
 
 
 def _complaint(verdict: Verdict, reply: Reply | None) -> Complaint:

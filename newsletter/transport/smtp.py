@@ -184,14 +184,14 @@ class SmtpConnection:
         if self._wire.took_group():
             return None
         refusal: Reply | None = None
-        code = taken = 0
+        code = accepted = 0
         phase = Phase.MAIL
         try:
-            for phase, wanted in _STEPS:
+            for phase, expected in _STEPS:
                 answer = self._wire.read_reply(self._terms.timeout)
                 code = answer[0]
-                if code // 100 == wanted:
-                    taken += 1
+                if code // 100 == expected:
+                    accepted += 1
                     continue
                 refusal = refusal or _parsed(phase, answer)
                 if code == _CLOSING or code // 100 not in (4, 5):
@@ -224,9 +224,9 @@ class SmtpConnection:
 
     def _agree_in_step(self, envelope: Envelope) -> Reply | None:
         lines = (mail(envelope, self._features), rcpt(envelope, self._features), "DATA")
-        for (phase, wanted), line in zip(_STEPS, lines, strict=True):
+        for (phase, expected), line in zip(_STEPS, lines, strict=True):
             reply = self._command(phase, line)
-            if reply.code // 100 != wanted:
+            if reply.code // 100 != expected:
                 self._recover(reply)
                 return reply
         return None
@@ -296,8 +296,8 @@ class SmtpConnection:
                 return None
         words = self._early_words()
         self._drop()
-        said = f"{words.code} {words.text}" if words.code else words.text
-        return Reply(phase=Phase.MAIL, text=f"the server had ended the session: {said}")
+        text = f"{words.code} {words.text}" if words.code else words.text
+        return Reply(phase=Phase.MAIL, text=f"the server had ended the session: {text}")
 
     def _early_words(self) -> Reply:
         """Read what the server said out of turn, if it is there already."""
@@ -310,12 +310,12 @@ class SmtpConnection:
         room = self._features.pipelining and self._has_room(domain(envelope) if self._features.domain_max else "")
         return room and unfit(envelope, self._features) is None
 
-    def _has_room(self, wanted: str = "") -> bool:
+    def _has_room(self, expected: str = "") -> bool:
         """Tell whether one more transaction may be opened here, to that domain if one is named."""
         most_domains = self._features.domain_max
         return (
             self._messages < self._most
-            and not (most_domains and len(self._domains) >= most_domains and wanted not in self._domains)
+            and not (most_domains and len(self._domains) >= most_domains and expected not in self._domains)
             and self._monotonic() - self._opened_at < self._terms.max_seconds
         )
 

@@ -66,7 +66,7 @@ def _run(line: str, timeout: float) -> str:
     # The secrets of the newsletter are none of the command's business; everything else is as any child has it.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}  # noqa: TID251
     try:
-        done = subprocess.run(  # noqa: S603 - the operator's own command, split without a shell
+        completed = subprocess.run(  # noqa: S603 - the operator's own command, split without a shell
             shlex.split(line),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -81,10 +81,10 @@ def _run(line: str, timeout: float) -> str:
         raise TokenFailure(f"it took longer than {timeout:g} s and was ended") from None
     except (OSError, ValueError) as error:
         raise TokenFailure(f"it cannot be run ({words_of(error, with_file=True)})", lasting=True) from error
-    if done.returncode:
-        said = " ".join(done.stderr.split())[-_LONGEST_WORDS:]
-        raise TokenFailure(f"it failed with exit code {done.returncode}{f': {said}' if said else ''}")
-    token = done.stdout.strip()
+    if completed.returncode:
+        words = " ".join(completed.stderr.split())[-_LONGEST_WORDS:]
+        raise TokenFailure(f"it failed with exit code {completed.returncode}{f': {words}' if words else ''}")
+    token = completed.stdout.strip()
     if not _TOKEN.fullmatch(token):
         raise TokenFailure("it printed no token" if not token else "what it printed is not a token", lasting=True)
     return token

@@ -88,10 +88,10 @@ class Wire:
 
     def took_group(self) -> bool:
         """Take the replies to MAIL, RCPT and DATA in one look, if all three are there and say yes; else leave them."""
-        found = _GROUP.match(self._buffer, self._at)
-        if found is None:
+        match = _GROUP.match(self._buffer, self._at)
+        if match is None:
             return False
-        self._at = found.end()
+        self._at = match.end()
         return True
 
     def has_word(self) -> bool:

@@ -57,8 +57,8 @@ class Action:
         """Answer one request."""
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**HEADERS, "Allow": ", ".join(METHODS)})
-        found = _TOKEN.fullmatch(request.path_params.get("token", ""))
-        action = read_action_token(self._site.keyring, found[1]) if found else None
+        match = _TOKEN.fullmatch(request.path_params.get("token", ""))
+        action = read_action_token(self._site.keyring, match[1]) if match else None
         if action is None:
             return self._page(UNKNOWN).response(404)
         if self._site.clock.now() >= action.expires_at:

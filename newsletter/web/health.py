@@ -64,5 +64,5 @@ def judge(beats: Mapping[str, datetime], now: datetime) -> Sequence[str]:
     return problems
 
 
-def _answer(found: Mapping[str, object]) -> Response:
-    return JSONResponse(dict(found), status_code=200 if found["ok"] else 503, headers=dict(HEADERS))
+def _answer(body: Mapping[str, object]) -> Response:
+    return JSONResponse(dict(body), status_code=200 if body["ok"] else 503, headers=dict(HEADERS))

@@ -118,13 +118,13 @@ class FiguresCollector(Collector):
         )
         speed = _family("edition_messages_per_second", "Decided messages a second since its start.", "edition")
         start = _family("edition_start_timestamp_seconds", "When it began.", "edition")
-        for one in self._figures.editions:
-            running.add_metric([one.name], float(one.finished_at is None))
-            audience.add_metric([one.name], one.audience)
+        for edition in self._figures.editions:
+            running.add_metric([edition.name], float(edition.finished_at is None))
+            audience.add_metric([edition.name], edition.audience)
             for state in DeliveryState:
-                states.add_metric([one.name, state.value], getattr(one, state.value))
-            speed.add_metric([one.name], _speed(one, self._figures.at))
-            start.add_metric([one.name], one.started_at.timestamp())
+                states.add_metric([edition.name, state.value], getattr(edition, state.value))
+            speed.add_metric([edition.name], _speed(edition, self._figures.at))
+            start.add_metric([edition.name], edition.started_at.timestamp())
         yield from (running, audience, states, speed, start)
 
 

@@ -45,8 +45,8 @@ class OneClick:
         """Answer one request."""
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**HEADERS, "Allow": ", ".join(METHODS)})
-        found = _TOKEN.fullmatch(request.path_params.get("token", ""))
-        token = found[1] if found else ""
+        match = _TOKEN.fullmatch(request.path_params.get("token", ""))
+        token = match[1] if match else ""
         # Checked before the database is asked: a page for a forged link costs no query.
         link = read_unsubscribe_token(self._site.keyring, token)
         if link is None:
@@ -60,13 +60,13 @@ class OneClick:
         about = f"opt-out by {channel}, subscriber {who}"
         site = self._site
         try:
-            done = await site.ask(
+            response = await site.ask(
                 lambda: opt_out(site.unit, site.keyring, token, channel=channel, now=site.clock.now()), about=about
             )
         except Busy:
             return self._pages.trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
         # Once a person: who has the link must not be able to fill the disk with lines.
-        if done.changed:
+        if response.changed:
             logger.info("%s", about)
         return self._pages.done.response(200)
 

@@ -24,7 +24,7 @@ FIRST = proof_key(CHOICE, "kitchen", None)
 
 
 @pytest.mark.parametrize(
-    ("choice", "kitchen", "change"),
+    ("choice", "render_context", "change"),
     [
         (CHOICE, "kitchen", Change.NOTHING),
         (replace(CHOICE, why="next in the queue (1st of 9)"), "kitchen", Change.NOTHING),

@@ -64,7 +64,8 @@ class World:
         """Return the state of each person of an edition, whose report must balance."""
         with self.unit.read() as tx:
             receipt = report.receipt(tx, editions.by_id(tx, edition.id))
-            rows = {int(row.email[1:].partition("@")[0]): row.state.value for row in report.rows(tx, of=edition.id)}
+            deliveries = report.rows(tx, edition_id=edition.id)
+            rows = {int(row.email[1:].partition("@")[0]): row.state.value for row in deliveries}
         assert receipt.balances
         return rows
 

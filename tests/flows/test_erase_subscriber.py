@@ -84,7 +84,7 @@ def test_nothing_names_the_person_any_more(unit: Unit) -> None:
     assert entry.why == "(erased) wrote"
 
 
-@pytest.claim.parametrize(
+@pytest.mark.parametrize(
     ("state", "after", "skipped"),
     [
         (DeliveryState.QUEUED, "skipped", 1),
@@ -105,7 +105,7 @@ def test_an_edition_in_progress_still_balances(unit: Unit, state: DeliveryState,
     assert outcomes(unit, edition) == [(None, after, "erased" if skipped else "", "")]
 
 
-@pytest.claim.parametrize("answered", [DeliveryState.REJECTED, DeliveryState.DEFERRED])
+@pytest.mark.parametrize("answered", [DeliveryState.REJECTED, DeliveryState.DEFERRED])
 def test_an_answer_that_comes_after_the_erasure(unit: Unit, answered: DeliveryState) -> None:
     """The sender may still record what the server said, but not its words; a second attempt is never made."""
     ada = put(unit, "ada@example.org")

@@ -163,7 +163,7 @@ class Home:
     def rows(self) -> dict[str, report.Row]:
         """Return the deliveries of the newest edition by address."""
         with self.unit.read() as tx:
-            return {row.email: row for row in report.rows(tx, of=editions.latest(tx, count=1)[0].id)}
+            return {row.email: row for row in report.rows(tx, edition_id=editions.latest(tx, count=1)[0].id)}
 
     def states(self) -> dict[str, DeliveryState]:
         """Return the state of each delivery of the newest edition by address."""

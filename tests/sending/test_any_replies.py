@@ -92,7 +92,7 @@ def check(unit: Unit, edition: Edition, server: Server, policy: UncertainPolicy)
     with unit.read() as tx:
         current = editions.by_id(tx, edition.id)
         receipt = report.receipt(tx, current)
-        rows = {row.email: row for row in report.rows(tx, of=edition.id)}
+        rows = {row.email: row for row in report.rows(tx, edition_id=edition.id)}
     assert receipt.balances
     assert receipt.audience == len(rows) == PEOPLE
     for email, row in rows.items():
@@ -110,7 +110,7 @@ def check(unit: Unit, edition: Edition, server: Server, policy: UncertainPolicy)
     return current.status
 
 
-@pytest.claim.slow
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(steps=STEPS, connections=st.integers(1, 3), policy=st.sampled_from(UncertainPolicy))
 def test_any_sequence_of_replies(prepared: Path, steps: list[Step], connections: int, policy: UncertainPolicy) -> None:

@@ -35,7 +35,7 @@ from tests.sending.test_lost_answers import Forgetful
 from tests.sending.test_trouble import counts, everybody
 
 
-@pytest.claim.parametrize("nth", [1, 2, 7])
+@pytest.mark.parametrize("nth", [1, 2, 7])
 def test_a_fault_while_a_message_is_in_flight(
     unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], monkeypatch: pytest.MonkeyPatch, nth: int
 ) -> None:
@@ -185,7 +185,7 @@ class Doubly(Forgetful):
             yield tx
 
 
-@pytest.claim.parametrize("nth", range(5, 14))
+@pytest.mark.parametrize("nth", range(5, 14))
 def test_a_database_that_fails_again_at_the_end_of_a_pass(
     unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], nth: int
 ) -> None:

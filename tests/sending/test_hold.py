@@ -251,7 +251,7 @@ def test_an_erased_address_does_not_come_back(unit: Unit, elsewhere: Unit, clock
 
     work(make_sender(unit, clock, acting(elsewhere, clock, act, at=1, answer=words).connect))
     with unit.read() as tx:
-        [row] = report.rows(tx, of=edition.id)
+        [row] = report.rows(tx, edition_id=edition.id)
     assert (row.state, row.email) == (DeliveryState.REJECTED, "")
     assert "p0@" not in row.reply
     assert row.reply.startswith("554")

@@ -25,7 +25,7 @@ ADA = ClaimedDelivery(
 )
 
 
-@pytest.claim.parametrize(
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("field.company_name", "Example"),

@@ -142,7 +142,7 @@ def test_who_died_on_another_machine_has_an_hour_to_come_back(rows: Rows, tmp_pa
     assert states(rows) == ["uncertain", "uncertain", "queued", "queued", "queued"]
 
 
-@pytest.claim.parametrize("mine", [True, False])
+@pytest.mark.parametrize("mine", [True, False])
 def test_whoever_is_alone_need_not_wait(
     rows: Rows,
     tmp_path: Path,

@@ -288,7 +288,7 @@ class Mailing(RuleBasedStateMachine):
         with self.unit.read() as tx:
             current = editions.by_id(tx, self.edition.id)
             receipt = report.receipt(tx, current)
-            rows = {row.email: row for row in report.rows(tx, of=self.edition.id)}
+            rows = {row.email: row for row in report.rows(tx, edition_id=self.edition.id)}
         assert receipt.balances
         assert receipt.audience == len(rows) == PEOPLE
         for email, row in rows.items():

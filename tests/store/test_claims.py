@@ -75,7 +75,7 @@ def test_who_left_is_skipped_and_not_marked(rows: Rows) -> None:
     assert (row.state, row.attempts, row.reason) == (DeliveryState.SKIPPED, 0, claims.LEFT)
 
 
-@pytest.claim.parametrize("act", [hold.pause, hold.cancel])
+@pytest.mark.parametrize("act", [hold.pause, hold.cancel])
 def test_an_edition_that_is_held_is_not_marked(rows: Rows, act: object) -> None:
     """Nothing of a paused or cancelled edition is marked."""
     act(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)  # type: ignore[operator]
@@ -148,7 +148,7 @@ def test_outcomes_are_written_together(rows: Rows) -> None:
     assert rows.row(2).state is DeliveryState.ACCEPTED
 
 
-@pytest.claim.parametrize("outcome", [TAKEN, LATER])
+@pytest.mark.parametrize("outcome", [TAKEN, LATER])
 def test_a_late_answer_settles_what_was_given_up(rows: Rows, outcome: Outcome) -> None:
     """The reply that did come is evidence, also for a row that another process took for uncertain."""
     rows.claim_rows(rows.ann, 0)
@@ -158,8 +158,8 @@ def test_a_late_answer_settles_what_was_given_up(rows: Rows, outcome: Outcome) -
     assert rows.row(0).state is outcome.state
 
 
-@pytest.claim.parametrize("outcome", [TAKEN, LATER])
-@pytest.claim.parametrize("state", ["queued", "skipped", "accepted", "rejected", "expired"])
+@pytest.mark.parametrize("outcome", [TAKEN, LATER])
+@pytest.mark.parametrize("state", ["queued", "skipped", "accepted", "rejected", "expired"])
 def test_an_outcome_changes_nothing_that_is_settled(rows: Rows, state: str, outcome: Outcome) -> None:
     """A row that somebody moved in the meantime stays where it was put."""
     with rows.unit.write() as tx:

@@ -102,7 +102,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         open_unit(connect(f"sqlite:///{path}"))
 
 
-@pytest.claim.parametrize("url", ["mysql://x/y", "nonsense", "", "sqlite//x"])
+@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "", "sqlite//x"])
 def test_other_urls_are_refused(url: str) -> None:
     """Only SQLite and PostgreSQL are spoken."""
     with pytest.raises(InputError, match="DATABASE_URL"):
