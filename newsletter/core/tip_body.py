@@ -129,8 +129,8 @@ def _row_of(needle: str, lines: list[str], row: int) -> int:
 
 
 def _html_fault(source: str, line: int) -> Fault:
-    found = _TAG.search(source)
-    tag = found[0].replace("/", "") if found else "<"
+    match = _TAG.search(source)
+    tag = match[0].replace("/", "") if match else "<"
     name = "an HTML comment" if tag == "<!--" else f"HTML ({quoted(tag + '>')})"
     return Fault(line, f"{name} cannot stand in a tip; write it in Markdown, or in `backquotes` to show it as it is")
 

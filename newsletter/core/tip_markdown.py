@@ -28,7 +28,7 @@ ELEMENTS_MAX = 2_000
 NESTING_MAX = 16
 """Levels of tokens: a list counts two (the list, its item), a quote, a paragraph and emphasis one each."""
 
-_PARSER_NESTING = 40
+_PARSER_NESTING_MAX = 40
 """The parser drops the text below its own bound in silence, so ours is reached first."""
 _SCHEMES_NOT_DETECTED = ("ftp:", "//", "mailto:")
 
@@ -38,7 +38,7 @@ def tip_parser(*, html: bool = False) -> MarkdownIt:
 
     With `html` raw HTML gives tokens of its own, by which it is found and refused.
     """
-    options = {"html": html, "linkify": True, "maxNesting": _PARSER_NESTING}
+    options = {"html": html, "linkify": True, "maxNesting": _PARSER_NESTING_MAX}
     parser = MarkdownIt("commonmark", options).enable(["table", "strikethrough", "linkify"])
     if parser.linkify is None:  # pragma: no cover - linkify-it-py is a dependency.
         raise ModuleNotFoundError("linkify-it-py")

@@ -14,7 +14,7 @@ from markdown_it.token import Token
 
 from newsletter.render.text_table import text_table
 
-WIDTH = 72
+LINE_WIDTH_MAX = 72
 _MARKS = {
     "softbreak": " ",
     "hardbreak": "\n",
@@ -51,7 +51,7 @@ class _Writer:
     @property
     def _room(self) -> int:
         """The width that the present indent leaves."""
-        return max(24, WIDTH - len(self._rest))
+        return max(24, LINE_WIDTH_MAX - len(self._rest))
 
     def blocks(self, tokens: Iterator[Token], end: str = "") -> None:
         """Write blocks until the closing token."""
