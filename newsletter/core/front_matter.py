@@ -45,6 +45,8 @@ class Entry:
     line: int
     text: str | None = None
     items: tuple[str, ...] | None = None
+    alias: str = ""
+    """The key as the file has it, where it is another program's name for `key`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,14 @@ class FrontMatter:
 
 def quoted(value: str) -> str:
     """Return a value as a fault shows it: on one line, shortened, nothing invisible."""
-    visible = NOT_IN_A_LINE.sub(lambda found: f"<U+{ord(found[0]):04X}>", value)
+    visible = NOT_IN_A_LINE.sub(lambda match: f"<U+{ord(match[0]):04X}>", value)
     return f"“{visible if len(visible) <= SHOWN else visible[: SHOWN - 1] + '…'}”"
+
+
+def has_front_matter(text: str) -> bool:
+    """Tell whether the first line that is not blank is a fence."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    return first.rstrip() == FENCE
 
 
 def read_front_matter(text: str) -> tuple[FrontMatter | None, list[Fault]]:
@@ -74,10 +82,17 @@ def read_front_matter(text: str) -> tuple[FrontMatter | None, list[Fault]]:
     lines = text.split("\n")
     start = next((n for n, line in enumerate(lines) if line.strip()), None)
     if start is None:
-        return None, [Fault(1, "the file is empty; a tip begins with a line of three hyphens (---) and its title")]
+        return None, [
+            Fault(
+                1,
+                "the file is empty; a tip begins with its title: “# Title”, or a key between two lines of ---",
+            )
+        ]
     if lines[start].rstrip() != FENCE:
-        wanted = "a tip begins with a line of three hyphens (---), its keys such as “title: …”, and another such line"
-        return None, [Fault(start + 1, wanted)]
+        text = (
+            "a tip begins with its title: a line such as “# Answer with a date”, or “title: …” between two lines of ---"
+        )
+        return None, [Fault(start + 1, text)]
     end = next((n for n in range(start + 1, len(lines)) if lines[n].rstrip() == FENCE), None)
     if end is None:
         return None, [

@@ -11,15 +11,22 @@ from datetime import date, datetime
 
 from newsletter.core.cadence import WEEKDAYS, Cadence, describe_date, local, nearest_slots, slot_on
 
+PIN_YEARS_MAX = 50
+
 
 def check_pin(pin: date, cadence: Cadence, *, now: datetime, extra_dates: Collection[date] = ()) -> list[str]:
     """Return why a tip cannot be pinned to a date; nothing if it can.
 
     `extra_dates` are the dates beside the weekly ones; one of them counts as past when its day is over.
     """
+    today = local(now, cadence.zone).date()
+    # Near the ends of the calendar no instant can be computed.
+    if abs(pin.year - today.year) > PIN_YEARS_MAX:
+        past = pin < today
+        reason = "is past" if past else f"is more than {PIN_YEARS_MAX} years ahead"
+        return [f"pin: {pin.isoformat()} {reason}; choose a {'later' if past else 'nearer'} date, or take the pin out"]
     slot = slot_on(cadence, pin)
     is_extra = pin in extra_dates
-    today = local(now, cadence.zone).date()
     is_past = slot.sends_at <= now if slot and not is_extra else pin < today
     if is_past:
         return [f"pin: {describe_date(pin)} is past; choose a later date, or take the pin out"]

@@ -11,7 +11,15 @@ from dataclasses import replace
 
 import yaml
 
-from newsletter.core.front_matter import FENCE, NOT_IN_A_LINE, Fault, FrontMatter, read_front_matter
+from newsletter.core.front_matter import (
+    FENCE,
+    NOT_IN_A_LINE,
+    Entry,
+    Fault,
+    FrontMatter,
+    has_front_matter,
+    read_front_matter,
+)
 from newsletter.core.tip import TipDraft
 from newsletter.core.tip_body import body_faults
 from newsletter.core.tip_keys import Reading
@@ -23,6 +31,9 @@ FAULTS_SHOWN = 200
 """A file that is no tip at all, such as a picture, has as many faults as lines."""
 # In a text, unlike in a header, a tab is fine, and so are the direction marks that right-to-left languages need.
 _NOT_IN_A_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_HEADING = re.compile(r" {0,3}#[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*")
+_UNESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+"""A sign behind a backslash stands for itself in Markdown."""
 _PLAIN = re.compile(r"[A-Za-z](?:[\w .()-]*[\w.)])?")
 _YAML_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
@@ -37,20 +48,20 @@ def parse_tip_file(text: str, *, file_name: str) -> TipDraft:
         raise _refusal(file_name, [Fault(1, f"the file is {size:,} bytes long; {FILE_LIMIT:,} are the limit")])
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     faults = [
-        Fault(number, f"U+{ord(found):04X} is a character that mail cannot carry; delete it")
+        Fault(number, f"U+{ord(sign):04X} is a character that mail cannot carry; delete it")
         for number, line in enumerate(lines.split("\n"), start=1)
-        for found in dict.fromkeys(_NOT_IN_A_TEXT.findall(line))
+        for sign in dict.fromkeys(_NOT_IN_A_TEXT.findall(line))
     ]
-    # What follows reads on without them, so that all other faults are told as well.
+    # The checks below go on without them, so that one report has all faults.
     clean = _NOT_IN_A_TEXT.sub("\ufffd", lines)
-    front, front_faults = read_front_matter(clean)
+    front, front_faults, rest_line = _front(clean)
     faults += front_faults
     if front is None:
         raise _refusal(file_name, faults)
     reading = Reading(front)
     draft = reading.draft()
     faults += reading.faults
-    body, body_line = _body(clean, front)
+    body, body_line = _body(clean, rest_line)
     faults += body_faults(body, body_line)
     if faults:
         raise _refusal(file_name, faults)
@@ -98,11 +109,24 @@ def _in_quotes(value: str) -> str:
     return str(yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf"))).rstrip("\n")
 
 
-def _body(text: str, front: FrontMatter) -> tuple[str, int]:
+def _front(text: str) -> tuple[FrontMatter | None, list[Fault], int]:
+    """Return the front matter, its faults and its last line; a file without one has its title as `# Heading`."""
+    if not has_front_matter(text):
+        lines = text.split("\n")
+        first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+        if heading := _HEADING.fullmatch(lines[first]):
+            title = Entry(key="title", line=first + 1, text=_UNESCAPED.sub(r"\1", heading[1]))
+            front = FrontMatter(entries=(title,), unreadable=frozenset(), first_line=first + 1, end_line=first + 1)
+            return front, [], first + 1
+    front_matter, faults = read_front_matter(text)
+    return front_matter, faults, front_matter.end_line if front_matter else 0
+
+
+def _body(text: str, rest_line: int) -> tuple[str, int]:
     """Return the text below the front matter without blank lines around it, and the line on which it begins."""
-    lines = text.split("\n")[front.end_line :]
+    lines = text.split("\n")[rest_line:]
     blank = next((n for n, line in enumerate(lines) if line.strip()), 0)
-    return "\n".join(lines[blank:]).rstrip(), front.end_line + blank + (1 if lines else 0)
+    return "\n".join(lines[blank:]).rstrip(), rest_line + blank + (1 if lines else 0)
 
 
 def _refusal(file_name: str, faults: list[Fault]) -> InputError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
 
@@ -28,6 +29,10 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SEASON = re.compile(r"([0-9]{2})-([0-9]{2})\s*\.\.\s*([0-9]{2})-([0-9]{2})")
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _LEAP_YEAR = 2024
+_FIRST_MAIL = date(1971, 1, 1)
+"""No mail is older than this year."""
+_INSTANT = re.compile(r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9:.]{4,15} ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})?)?")
+"""A date as other programs write it into `date`, with or without a time and an offset."""
 _KEYS = (
     "title",
     "slug",
@@ -43,6 +48,8 @@ _KEYS = (
     "first_published",
     "status",
 )
+_ALIASES = {"date": "first_published", "categories": "tags"}
+"""Keys of other programs' files, and what they are called here."""
 
 
 class Reading:
@@ -54,6 +61,7 @@ class Reading:
         self._first_line = front.first_line
         self._unreadable = front.unreadable
         self._entries = {entry.key: entry for entry in front.entries}
+        self._take_aliases()
 
     def draft(self) -> TipDraft:
         """Read every key; the result counts only if there are no faults."""
@@ -69,10 +77,10 @@ class Reading:
             tags=self._tags(),
             evergreen=self._evergreen(),
             season=self._season(),
-            pin=self._date("pin"),
+            pin=self._date("pin", self._text("pin")),
             series=self._series(),
             part=self._part(),
-            first_published=self._date("first_published"),
+            first_published=self._first_published(),
             status=self._status(),
             body="",
         )
@@ -81,10 +89,23 @@ class Reading:
 
     def _fault(self, key: str, text: str) -> None:
         entry = self._entries.get(key)
-        self.faults.append(Fault(entry.line if entry else self._first_line, f"{key}: {text}"))
+        name = (entry.alias if entry else "") or key
+        self.faults.append(Fault(entry.line if entry else self._first_line, f"{name}: {text}"))
+
+    def _take_aliases(self) -> None:
+        """Read `date` and `categories` under the names that they have here; a file may say each thing once."""
+        for alias, key in _ALIASES.items():
+            entry = self._entries.pop(alias, None)
+            if entry is None:
+                continue
+            if key in self._entries:
+                line = self._entries[key].line
+                self.faults.append(Fault(entry.line, f"{alias}: line {line} says it already as “{key}”; keep one"))
+            else:
+                self._entries[key] = replace(entry, alias=alias)
 
     def _unknown_keys(self) -> None:
-        known = [*_KEYS]
+        known = [*_KEYS, *_ALIASES]
         for entry in self._entries.values():
             if entry.key not in known:
                 alike = get_close_matches(entry.key.lower().replace("-", "_"), known, n=1, cutoff=0.6)
@@ -163,21 +184,33 @@ class Reading:
         value = self._text("season")
         if not value:
             return None
-        found = _SEASON.fullmatch(value)
-        if found is None:
+        match = _SEASON.fullmatch(value)
+        if match is None:
             self._fault(
                 "season", f"{quoted(value)} is not a part of the year; write month and day twice, such as 11-15..12-31"
             )
             return None
-        first, last = (int(found[1]), int(found[2])), (int(found[3]), int(found[4]))
+        first, last = (int(match[1]), int(match[2])), (int(match[3]), int(match[4]))
         for month, day in (first, last):
             if _day(_LEAP_YEAR, month, day) is None:
                 self._fault("season", f"there is no day {month:02}-{day:02} (month, then day)")
                 return None
         return Season(first=first, last=last)
 
-    def _date(self, key: str) -> date | None:
+    def _first_published(self) -> date | None:
+        """Read `first_published`, or `date`, which other programs write with a time."""
+        key = "first_published"
         value = self._text(key)
+        instant = _INSTANT.fullmatch(value)
+        entry = self._entries.get(key)
+        if instant is not None and entry is not None and entry.alias:
+            value = instant["day"]
+        day = self._date(key, value)
+        if day is not None and day < _FIRST_MAIL:
+            self._fault(key, f"{day} is before the first mail was sent; write the year with its century")
+        return day
+
+    def _date(self, key: str, value: str) -> date | None:
         if not value:
             return None
         if not _DATE.fullmatch(value):

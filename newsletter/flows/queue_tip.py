@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-from newsletter.core.cadence import Cadence, next_slots
+from newsletter.core.cadence import Cadence, local, next_slots
 from newsletter.core.front_matter import read_front_matter
 from newsletter.core.tip import Tip, TipDraft, TipId, TipStatus
 from newsletter.core.tip_body import placeholder_faults
@@ -112,6 +112,7 @@ def queue_tips(unit: Unit, files: Sequence[TipText], review: TipValidation, *, w
     with unit.read() as tx:
         steps = _plan(tx, drafts)
         _check_pins(tx, steps, review, faults)
+    _check_first_published(steps, review, faults)
     _check_gates(steps, review, faults)
     faults.check()
     with unit.write() as tx:
@@ -136,6 +137,7 @@ def edit_tip(unit: Unit, tip: Tip, file: TipText, review: TipValidation, *, who:
         namesake = tips.by_slug(tx, draft.slug)
     if namesake is not None and namesake.id != tip.id:
         faults.add(file.name, f"line {_line_of(file, 'slug')}: slug: another tip has it, “{namesake.title}”")
+    _check_first_published([step], review, faults)
     _check_gates([step], review, faults)
     faults.check()
     if after == tip:
@@ -212,6 +214,18 @@ def _check_pins(tx: Tx, steps: Sequence[_Step], review: TipValidation, faults: _
         holders[pin] = step.after.slug
 
 
+def _check_first_published(steps: Sequence[_Step], review: TipValidation, faults: _Faults) -> None:
+    """Refuse a first publication that is still to come: the author meant the date on which the tip goes out."""
+    today = local(review.now, review.cadence.zone).date()
+    for step in steps:
+        day = step.draft.first_published
+        if day is None or day <= today:
+            continue
+        key = "date" if "date" in _lines_of_keys(step.file) else "first_published"
+        text = f"{key}: {day} is still to come; “pin: {day}” chooses the date on which a tip goes out"
+        faults.add(step.file.name, f"line {_line_of(step.file, key)}: {text}")
+
+
 def _check_gates(steps: Sequence[_Step], review: TipValidation, faults: _Faults) -> None:
     """Render what would be approved: what could not be frozen on a Tuesday morning is refused now."""
     for step in steps:
@@ -254,6 +268,10 @@ def _was_sent(tx: Tx, tip: Tip) -> bool:
 
 def _line_of(file: TipText, key: str) -> int:
     """Return the line of a key, or that of the title when the key was not written."""
-    front, _ = read_front_matter(file.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
-    lines: Mapping[str, int] = {entry.key: entry.line for entry in front.entries} if front else {}
+    lines = _lines_of_keys(file)
     return lines.get(key, lines.get("title", 1))
+
+
+def _lines_of_keys(file: TipText) -> Mapping[str, int]:
+    front, _ = read_front_matter(file.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
+    return {entry.key: entry.line for entry in front.entries} if front else {}

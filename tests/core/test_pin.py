@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 
+import pytest
+
 from newsletter.core.cadence import Cadence
 from newsletter.core.pin import check_pin
 
@@ -51,3 +53,20 @@ def test_the_day_ends_in_the_zone_of_the_publication() -> None:
     now = datetime(2026, 12, 4, 3, 0, tzinfo=UTC)
     assert check_pin(date(2026, 12, 3), TUESDAYS, now=now, extra_dates={date(2026, 12, 3)}) == []
     assert check_pin(date(2026, 12, 2), TUESDAYS, now=now, extra_dates={date(2026, 12, 2)}) != []
+
+
+@pytest.mark.parametrize(
+    ("day", "reason"),
+    [
+        (date(9999, 12, 28), "pin: 9999-12-28 is more than 50 years ahead; choose a nearer date, or take the pin out"),
+        (date(9999, 12, 31), "pin: 9999-12-31 is more than 50 years ahead"),
+        (date(2077, 1, 5), "pin: 2077-01-05 is more than 50 years ahead"),
+        (date(1, 1, 1), "pin: 0001-01-01 is past; choose a later date"),
+        (date(1970, 1, 1), "pin: 1970-01-01 is past"),
+    ],
+)
+@pytest.mark.parametrize("extra", [False, True])
+def test_the_ends_of_the_calendar_are_no_dates(day: date, reason: str, *, extra: bool) -> None:
+    """A date for which no instant can be computed is refused like any other that is too far away."""
+    (fault,) = check_pin(day, TUESDAYS, now=NOW, extra_dates=[day] if extra else [])
+    assert fault.startswith(reason)

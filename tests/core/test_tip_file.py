@@ -93,6 +93,38 @@ def test_a_title_stays_what_was_typed(title: str) -> None:
 
 
 @pytest.mark.parametrize("tags", ["a, B ,a", "[a, B, A]", "\n- a\n- B"])
+def test_categories_are_tags(tags: str) -> None:
+    """Files of other programs say `categories`."""
+    assert parse_tip_file(with_key(f"categories: {tags}"), file_name="tip.md").tags == ("a", "B")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2019-03-05", "2019-03-05 09:00", "2019-03-05T09:00:00Z", "2019-03-05 09:00:00 -0500", "2019-03-05T09:00+01:00"],
+)
+def test_a_date_is_when_readers_had_it_first(value: str) -> None:
+    """`date`, as other programs write it, is the day of the first publication; its time does not matter."""
+    draft = parse_tip_file(with_key(f"date: {value}"), file_name="tip.md")
+    assert draft.first_published == date(2019, 3, 5)
+    assert parse_tip_file(render_tip_file(draft), file_name="tip.md") == draft
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "body_line"),
+    [
+        ("# Answer with a date\n\nSay when.", "Answer with a date", 3),
+        ("\n\n # Answer with a date ##\nSay when.", "Answer with a date", 4),
+        ("\ufeff# C# \\& \\*you\\*\n\nSay when.", "C# & *you*", 3),
+    ],
+)
+def test_a_file_without_front_matter_begins_with_its_title(text: str, title: str, body_line: int) -> None:
+    """The first `# Heading` is the title and no part of the text; the rest has its defaults."""
+    draft = parse_tip_file(text, file_name="tip.md")
+    assert draft == TipDraft(slug=slug_from(title), title=title, subject=title, body="Say when.")
+    assert draft.body_line == body_line
+
+
+@pytest.mark.parametrize("tags", ["a, B ,a", "[a, B, A]", "\n- a\n- B"])
 def test_tags_may_be_a_list_or_words_with_commas(tags: str) -> None:
     """Each way of writing tags gives the same ones, each once."""
     assert parse_tip_file(with_key(f"tags: {tags}"), file_name="tip.md").tags == ("a", "B")
@@ -117,6 +149,14 @@ KEY_FAULTS = [
     ),
     ("pin: 2026-12-22 09:00", "a date stands alone, without a time: 2026-12-22"),
     ("pin: 2026-02-30", "line 3: pin: there is no day 2026-02-30"),
+    ("date: 2019-02-30", "line 3: date: there is no day 2019-02-30"),
+    ("date: 2019-02-30T09:00:00Z", "line 3: date: there is no day 2019-02-30"),
+    ("date: yesterday", "line 3: date: “yesterday” is not a date"),
+    ("date: 0019-03-05", "line 3: date: 0019-03-05 is before the first mail was sent"),
+    ("first_published: 2019-03-05T09:00", "line 3: first_published: “2019-03-05T09:00” is not a date"),
+    ("date: 2019-03-05\nfirst_published: 2019-03-05", "line 3: date: line 4 says it already as “first_published”"),
+    ("categories: ['a,b']", "line 3: categories: “a,b” holds a comma"),
+    ("tags: a\ncategories: b", "line 4: categories: line 3 says it already as “tags”; keep one"),
     ("first_published: last year", "line 3: first_published: “last year” is not a date"),
     ("titel: x", "line 3: “titel” is not a key of a tip; did you mean “title”?"),
     ("First-Published: 2019-03-05", "did you mean “first_published”?"),
@@ -176,7 +216,13 @@ def test_a_wrong_key_is_told_with_its_line(line: str, fault: str) -> None:
 
 FILE_FAULTS = [
     ("", "line 1: the file is empty"),
-    ("\n\nHello", "line 3: a tip begins with a line of three hyphens"),
+    ("\n\nHello", "line 3: a tip begins with its title: a line such as “# Answer with a date”"),
+    ("## Smaller\n\nHello", "line 1: a tip begins with its title"),
+    ("#\n\nHello", "line 1: a tip begins with its title"),
+    ("# Title", "line 1: the tip has no text"),
+    ("# Hi {{ name|you }}\n\nHello", "line 1: title: merge fields belong in the text"),
+    ("\n# 日本語\n\nHello", "line 2: slug: missing"),
+    (f"# {'a' * 201}\n\nHello", "line 1: title: 201 characters long; 200 are the limit"),
     ("---\ntitle: x\nSay when.", "line 1: the front matter that begins here has no end"),
     ("---\nauthor: x\n---\nSay when.", "line 1: title: missing"),
     ("---\ntitle:\n---\nSay when.", "line 2: title: missing"),

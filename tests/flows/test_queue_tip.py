@@ -122,6 +122,18 @@ def test_a_tip_that_could_not_be_frozen_is_not_taken_as_approved(unit: Unit) -> 
     assert queue(unit, tip_file("a", status="draft", body=long))[0].outcome is Outcome.ADDED
 
 
+@pytest.mark.parametrize("key", ["date", "first_published"])
+def test_a_first_publication_lies_in_the_past(unit: Unit, key: str) -> None:
+    """An author who writes the coming date means a pin; an evergreen would rest from a day that is still to come."""
+    with pytest.raises(InputError) as caught:
+        queue(unit, tip_file("a", f"{key}: {TUESDAYS[0]}"))
+    (fault,) = caught.value.details
+    assert fault.endswith(
+        f"{key}: {TUESDAYS[0]} is still to come; “pin: {TUESDAYS[0]}” chooses the date on which a tip goes out"
+    )
+    assert queue(unit, tip_file("a", f"{key}: 2019-03-05"))[0].outcome is Outcome.ADDED
+
+
 def test_two_files_of_one_slug_are_refused(unit: Unit) -> None:
     """One would silently undo the other."""
     twin = TipText(name="twin.md", text=tip_file("a").text)
