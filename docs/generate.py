@@ -22,7 +22,7 @@ from newsletter.cli.main import app
 from newsletter.cli.simulate import play_example
 from newsletter.settings.model import FILE_SUFFIX, Setting, settings_help
 from newsletter.simulation.diary import Diary
-from newsletter.simulation.example import PEOPLE
+from newsletter.simulation.example import EXAMPLE_PEOPLE_COUNT
 
 DOCS = Path(__file__).resolve().parent
 
@@ -101,7 +101,7 @@ copy in which nobody is named. `--from` begins on a later day, and `--weeks` pla
 def year_page(diary: Diary) -> str:
     """Return the text of `docs/a-year.md`."""
     lines = [*diary.lines(), "", *diary.summary()]
-    return YEAR_HEAD.format(people=PEOPLE, zone=diary.zone) + "\n".join(lines) + "\n```\n"
+    return YEAR_HEAD.format(people=EXAMPLE_PEOPLE_COUNT, zone=diary.zone) + "\n".join(lines) + "\n```\n"
 
 
 def commands_page() -> str:

@@ -55,7 +55,7 @@ from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
 from newsletter.transport import smtp
-from newsletter.transport.base import DOT_TIMEOUT, ConnectFailure, Connection, Relay, Security
+from newsletter.transport.base import DOT_TIMEOUT_SECONDS, ConnectFailure, Connection, Relay, Security
 from newsletter.transport.pool import Pool
 from newsletter.transport.token_command import TokenCommand
 
@@ -412,7 +412,7 @@ def _relay(settings: Settings, prefix: str, clock: Clock) -> Relay:
         ca_file=str(value("ca_file") or ""),
         ehlo_name=settings.smtp_ehlo_name,
         timeout=float(settings.smtp_timeout_seconds),
-        dot_timeout=max(DOT_TIMEOUT, float(settings.smtp_timeout_seconds)),
+        dot_timeout=max(DOT_TIMEOUT_SECONDS, float(settings.smtp_timeout_seconds)),
         max_messages=limits.messages,
         max_seconds=float(limits.seconds),
     )

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Bounces and complaints: what came back by mail.", no_args_is_help=True, rich_markup_mode=None)
 
-TRY_AGAIN = 75
+TRY_AGAIN_EXIT = 75
 """EX_TEMPFAIL of sysexits.h: the mail server keeps the mail and runs the command again later."""
 
-_MOST = 1_000_001
+_MESSAGE_BYTES = 1_000_001
 """One byte more than is looked at, to know that there is more."""
 
 Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
@@ -68,10 +68,10 @@ def read(
         # On one line: it ends up in the log of the mail server.
         why = " ".join((sentence(str(error)), *map(sentence, error.details)))
         warn(f"newsletter: {why} The mail server should try again later.")
-        raise typer.Exit(TRY_AGAIN) from error
+        raise typer.Exit(TRY_AGAIN_EXIT) from error
     except Exception as error:
         logging.getLogger(__name__).exception("the mail could not be read; the mail server should try again later")
-        raise typer.Exit(TRY_AGAIN) from error
+        raise typer.Exit(TRY_AGAIN_EXIT) from error
     try:
         if as_json:
             print_json({name: getattr(handled, name) for name in ("kind", "done", "edition", "words")})
@@ -87,9 +87,9 @@ def _handle(invocation: State, recipient: str) -> Handled:
     from newsletter.core.evidence import unheeded
     from newsletter.core.mail_report import read_report
 
-    raw = sys.stdin.buffer.read(_MOST)
+    raw = sys.stdin.buffer.read(_MESSAGE_BYTES)
     # To the end, or the mail server takes the rest for a failure; beyond a megabyte nothing is looked at.
-    while sys.stdin.buffer.read(_MOST):
+    while sys.stdin.buffer.read(_MESSAGE_BYTES):
         pass
     # Most of what comes to such an address are holiday notices: they need no database, nor the seconds to open it.
     idle = unheeded(read_report(raw, recipient=recipient))

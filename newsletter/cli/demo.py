@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from newsletter.transport.catcher import Catcher
     from newsletter.wiring import Application
 
-WHO = "demo"
-WEEKS_SHOWN = 4
+DEMO_ACTOR = "demo"
+FORECAST_WEEKS_SHOWN_MAX = 4
 
 
 def demo(
@@ -139,13 +139,13 @@ class _Play:
 
         application, now = self.application, self.clock.now()
         self._act(1, "A new installation, with people and tips")
-        set_up(application.engine, application.keyring, who=WHO, now=now)
+        set_up(application.engine, application.keyring, who=DEMO_ACTOR, now=now)
         application.ticker.tick()
         people = sample_subscribers()
         with people.open("rb") as stream:
             file = ImportFile(stream=stream, name=people.name, source="sample data")
-            result = import_subscribers(application.unit, application.keyring, file, who=WHO, now=now)
-        tips = queue_tips(application.unit, sample_tips(), application.review(now), who=WHO)
+            result = import_subscribers(application.unit, application.keyring, file, who=DEMO_ACTOR, now=now)
+        tips = queue_tips(application.unit, sample_tips(), application.review(now), who=DEMO_ACTOR)
         with application.unit.read() as tx:
             self.moods.choose(subscriber_list.find(tx, subscriber_list.Wanted()))
         kinds = _kinds([one.tip for one in tips])
@@ -156,7 +156,9 @@ class _Play:
     def _show_queue(self) -> None:
         from newsletter.flows.plan import outlook
 
-        plan = outlook(self.application.unit, self.application.plan_rules, weeks=WEEKS_SHOWN, now=self.clock.now())
+        plan = outlook(
+            self.application.unit, self.application.plan_rules, weeks=FORECAST_WEEKS_SHOWN_MAX, now=self.clock.now()
+        )
         table(
             ["   date", "tip", "why"],
             [[f"   {one.slot.date}", one.tip.title if one.tip else "", one.why] for one in plan.choices],

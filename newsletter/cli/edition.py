@@ -8,7 +8,7 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.layout import GAP
+from newsletter.cli.layout import GAP_WIDTH
 from newsletter.cli.liveness import service_alive
 from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, table, terminal_width, warn
 from newsletter.cli.subscriber_lookup import known
@@ -29,7 +29,7 @@ Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the editi
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")]
 
 
-LEAST_TITLE = 16
+TITLE_WIDTH_MIN = 16
 """Cells for titles in the list of editions, below which its counts are told in words."""
 
 _COUNTS = ("rejected", "uncertain", "expired", "skipped", "open")
@@ -72,10 +72,10 @@ def list_editions(
     kinds = ["kind"] if any(receipt.about for _, receipt in receipts) else []
     counts = ("audience", "accepted", *count_names)
     names_width = sum(
-        len(one) + GAP for one in ("2026-11-24.2", *(["replacement"] if kinds else []), "cancelled", *counts)
+        len(one) + GAP_WIDTH for one in ("2026-11-24.2", *(["replacement"] if kinds else []), "cancelled", *counts)
     )
     width = terminal_width()
-    if width is not None and width - names_width < LEAST_TITLE:
+    if width is not None and width - names_width < TITLE_WIDTH_MIN:
         # So many columns have no room: what became of people is told in words, which can be folded.
         counts = ("people",)
     table(

@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from newsletter.store.unit import Tx
     from newsletter.wiring import Application
 
-LOOK_EVERY = 0.5
+REFRESH_SECONDS = 0.5
 """Seconds between two looks."""
 
-COST = 20
+COST_FACTOR = 20
 """A count of all rows is repeated after so many times the time it took: watching must not slow down what is watched."""
 
-LINE_EVERY = 10.0
+LINE_EVERY_SECONDS = 10.0
 """Seconds between two lines where there is no terminal."""
 
-QUIET_LOOKS = 10
+QUIET_LOOKS_MAX = 10
 """Looks without any change after which nothing is due and the watching ends."""
 
-SOON = timedelta(hours=1, minutes=5)
+SOON_SPAN = timedelta(hours=1, minutes=5)
 """What waits no longer than that is worth watching for: a quota of an hour and a bit."""
 
 _NUMBER = re.compile(r"\d+")
@@ -77,7 +77,7 @@ class EditionWatcher:
             if self._counted is None or began >= self._count_at:
                 self._counted = live.count(tx, editions.by_id(tx, self._edition.id), now=now)
                 self._limits = self._limits_now(tx)
-                self._count_at = began + COST * (clock.monotonic() - began)
+                self._count_at = began + COST_FACTOR * (clock.monotonic() - began)
             look = live.look(tx, self._edition.id, self._counted, now=now)
             if look.ended and not self._ended:
                 # What is told last is counted, never guessed.
@@ -130,12 +130,12 @@ def watch_until_quiet(
             return True
         quiet = quiet + 1 if look.settled == last else 0
         last = look.settled
-        if quiet >= QUIET_LOOKS:
+        if quiet >= QUIET_LOOKS_MAX:
             if not service_alive(application):
                 return not look.left
             if not look.going and not (patiently and _something_soon(look)):
                 return True
-        application.clock.wait(stop, LOOK_EVERY)
+        application.clock.wait(stop, REFRESH_SECONDS)
     return True
 
 
@@ -144,7 +144,8 @@ def _something_soon(look: Look) -> bool:
 
     # The outcome of an edition that is stopped is mostly known within seconds.
     return any(
-        one.cause is Cause.OUTCOME or (one.until is not None and one.until - look.at <= SOON) for one in look.waiting
+        one.cause is Cause.OUTCOME or (one.until is not None and one.until - look.at <= SOON_SPAN)
+        for one in look.waiting
     )
 
 
@@ -161,7 +162,7 @@ def watching(application: Application, edition: Edition, show: Show) -> Iterator
                 show(eyes.look(), eyes.speed)
                 if last:
                     return
-                application.clock.wait(over, LOOK_EVERY)
+                application.clock.wait(over, REFRESH_SECONDS)
         except NewsletterError:
             # The sender meets the same trouble, and says so; a view that is gone costs nobody a mail.
             return
@@ -216,7 +217,7 @@ class _Lines:
         self._told |= heard
         now = self._application.clock.monotonic()
         if now >= self._next or look.ended or news:
-            self._next = now + LINE_EVERY
+            self._next = now + LINE_EVERY_SECONDS
             line = in_a_line(look, speed, zone)
             if line != self._last:
                 say(one_line(line))

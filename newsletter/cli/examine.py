@@ -28,12 +28,12 @@ from newsletter.transport.session import open_session
 from newsletter.transport.smtp import SmtpConnection
 from newsletter.wiring import Application
 
-SLOTS_SHOWN = 3
-PATIENCE = 15.0
+SLOTS_SHOWN_MAX = 3
+LOGIN_SECONDS = 15.0
 """Seconds the mail server has for each answer; a person is waiting."""
 
-LITTLE_SPACE = 1_000_000_000
-NO_SPACE = 100_000_000
+LITTLE_SPACE_BYTES = 1_000_000_000
+NO_SPACE_BYTES = 100_000_000
 """Bytes; a full disk stops the sending in the middle."""
 
 RESERVED = ("example.com", "example.net", "example.org", "example", "invalid", "test")
@@ -103,9 +103,9 @@ def folder(application: Application, home: Path) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(place).free
     room = f"{place} can be written; {free / 1e9:,.1f} GB are free"
-    if free < NO_SPACE:
+    if free < NO_SPACE_BYTES:
         yield fail("folder", room, "free some space: a full disk stops the sending")
-    elif free < LITTLE_SPACE:
+    elif free < LITTLE_SPACE_BYTES:
         yield warn("folder", room, "free some space")
     else:
         yield ok("folder", room)
@@ -123,7 +123,7 @@ def mail_server(application: Application) -> Iterator[Finding]:
 def _examined(
     application: Application, relay: Relay, about: str, names: str, bad: Callable[[str, str, str], Finding]
 ) -> Finding:
-    relay = replace(relay, timeout=min(relay.timeout, PATIENCE))
+    relay = replace(relay, timeout=min(relay.timeout, LOGIN_SECONDS))
     opened = open_session(relay)
     if isinstance(opened, ConnectFailure):
         return bad(about, opened.plain, f"compare {names} with what your provider says")
@@ -144,7 +144,7 @@ def dates(application: Application) -> Iterator[Finding]:
     """Tell the next slots, in the zone of the publication and on the clock of this machine."""
     cadence, now = application.cadence, application.clock.now()
     yield ok("time", f"it is {describe_instant(now, cadence.zone)}")
-    for slot in next_slots(cadence, now, SLOTS_SHOWN):
+    for slot in next_slots(cadence, now, SLOTS_SHOWN_MAX):
         machine = slot.at_home.astimezone()
         local_time = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
         own = "; readers elsewhere get it at this time of their own zone" if cadence.locally else ""

@@ -34,10 +34,10 @@ from newsletter.wiring import Application
 ALIVE_SECONDS = 60
 """Bell and sender write a sign of life every five seconds; after a minute without one they are taken for dead."""
 
-MANY_WITHOUT_ZONE = 0.2
+WITHOUT_ZONE_SHARE = 0.2
 """From a fifth on, sending by each reader's own clock is not what the operator thinks it is."""
 
-FURTHER = 12
+FORECAST_WEEKS = 12
 """Weeks to look beyond the ones that the operator wants stock for; some of them may be skipped or sent already."""
 
 
@@ -92,7 +92,7 @@ def _people(tx: Tx) -> Iterator[Finding]:
 
 def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
     now, low_stock_weeks = application.clock.now(), application.settings.low_stock_weeks
-    plan = look_ahead(tx, application.plan_rules, weeks=low_stock_weeks + FURTHER, now=now)
+    plan = look_ahead(tx, application.plan_rules, weeks=low_stock_weeks + FORECAST_WEEKS, now=now)
     every = tips.all_tips(tx)
     approved = sum(tip.status is TipStatus.APPROVED for tip in every)
     drafts = sum(tip.status is TipStatus.DRAFT for tip in every)
@@ -139,7 +139,7 @@ def _zones(application: Application, tx: Tx) -> Iterator[Finding]:
         yield ok("time zones", f"{known}, all of them known")
         return
     text = f"{known}; {without:,} of {everybody:,} have none and get it at the publication's hour"
-    if without >= everybody * MANY_WITHOUT_ZONE:
+    if without >= everybody * WITHOUT_ZONE_SHARE:
         todo = "import a file with a column time_zone: it fills in what is missing (newsletter subscriber import)"
         yield warn("time zones", text, todo)
     else:

@@ -30,7 +30,7 @@ Sure = Annotated[
     ),
 ]
 
-QUESTIONS = 2
+QUESTIONS_COUNT = 2
 
 
 def replace(
@@ -115,7 +115,7 @@ def _ask_twice(invocation: State, outlook: Outlook, tip: Tip, *, sure: int) -> N
     """Ask two different questions: a habit answers the first one, only a look at the numbers the second."""
     from newsletter.core.cadence import describe_span
 
-    if sure >= QUESTIONS:
+    if sure >= QUESTIONS_COUNT:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("A correction is asked about twice, which needs a terminal; give --yes twice instead.")

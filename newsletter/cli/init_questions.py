@@ -18,7 +18,7 @@ from newsletter.errors import InputError
 from newsletter.settings.loader import load_settings
 from newsletter.settings.model import FILE_SUFFIX, SECRETS, Setting, setting_name, settings_help
 
-ZONE = "NEWSLETTER_TIME_ZONE"
+ZONE_QUESTION = "NEWSLETTER_TIME_ZONE"
 SECURITY = "NEWSLETTER_SMTP_SECURITY"
 PORT = "NEWSLETTER_SMTP_PORT"
 LOGIN = "NEWSLETTER_SMTP_USERNAME"
@@ -43,7 +43,7 @@ _QUESTIONS = (
     _Question("NEWSLETTER_POSTAL_ADDRESS", "Postal address of the sender, as the law asks for in commercial mail"),
     _Question("NEWSLETTER_BASE_URL", "Public https address of the web part, for the unsubscribe links"),
     _Question("NEWSLETTER_ADMIN_EMAILS", "Who is told when something goes wrong, empty for nobody", optional=True),
-    _Question(ZONE, "Time zone", "When it goes out:"),
+    _Question(ZONE_QUESTION, "Time zone", "When it goes out:"),
     _Question("NEWSLETTER_SEND_DAY", "Day of the week"),
     _Question("NEWSLETTER_SEND_TIME", "Time of day"),
     _Question("NEWSLETTER_SMTP_HOST", "Host", "The mail server that takes the mails (your provider's page names it):"),
@@ -71,8 +71,8 @@ def first_answers(values: Mapping[str, str], environ: Mapping[str, str], home: P
     faults = [fault for name in values for fault in faults_of(answers, home, about=name)]
     if faults:
         raise InputError("Nothing was written.", details=tuple(faults))
-    if ZONE not in answers and (zone := machine_zone(environ)):
-        answers[ZONE] = zone
+    if ZONE_QUESTION not in answers and (zone := machine_zone(environ)):
+        answers[ZONE_QUESTION] = zone
     return answers
 
 
@@ -159,7 +159,7 @@ def _mistakes(environ: Mapping[str, str], home: Path) -> tuple[str, ...]:
 def machine_zone(environ: Mapping[str, str]) -> str:
     """Return the IANA name of this machine's zone, or nothing when it is told in no way we know."""
     for zone in (environ.get("TZ", "").lstrip(":"), _zone_of_link(), _zone_of_file()):
-        if zone and not faults_of({ZONE: zone}, Path("/nowhere"), about=ZONE):
+        if zone and not faults_of({ZONE_QUESTION: zone}, Path("/nowhere"), about=ZONE_QUESTION):
             return zone
     return ""
 

@@ -10,20 +10,20 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-GAP = 2
-NAME = 30
+GAP_WIDTH = 2
+NAME_WIDTH = 30
 """The first column names its row, and up to this width it is folded after all others."""
 
-NAME_FOLDED = 16
+NAME_FOLDED_WIDTH = 16
 """Cells that a folded first column keeps, if that can be: a date with its hour then takes two lines, not six."""
 
-TEXT = 20
+TEXT_COLUMN_WIDTH_MIN = 20
 """Cells that other columns keep at first: below this, a sentence becomes a tower of single words."""
 
-LONG_WORD = 24
+LONG_WORD_LENGTH = 24
 """A word longer than this is broken before whole columns of other words are folded into towers."""
 
-LEAST = 8
+COLUMN_WIDTH_MIN = 8
 """Cells below which no column is made narrower for a single long word; such a word is broken instead."""
 
 _NUMBER = re.compile(r"[\d,]+")
@@ -37,7 +37,7 @@ def lay_out(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int |
     widths = _widths(columns, width)
     right = [any(cells[1:]) and all(_NUMBER.fullmatch(cell) for cell in cells[1:] if cell) for cells in columns]
     lines = list(_row(headings, widths, right))
-    lines.append("─" * (sum(widths) + GAP * (len(widths) - 1)))
+    lines.append("─" * (sum(widths) + GAP_WIDTH * (len(widths) - 1)))
     for row in rows:
         lines.extend(_row(row, widths, right))
     return lines
@@ -81,7 +81,7 @@ def _widths(columns: Sequence[Sequence[str]], width: int | None) -> list[int]:
     widths = [max(map(cells_of, cells)) for cells in columns]
     if width is None:
         return widths
-    room = width - GAP * (len(widths) - 1)
+    room = width - GAP_WIDTH * (len(widths) - 1)
     words = [max(cells_of(piece.rstrip()) for cell in cells for piece in _BREAK.split(cell)) for cells in columns]
     for least in _floors(tuple(widths), words, room):
         while sum(widths) > room:
@@ -94,15 +94,15 @@ def _widths(columns: Sequence[Sequence[str]], width: int | None) -> list[int]:
 
 def _floors(full: Sequence[int], words: Sequence[int], room: int) -> Iterator[list[int]]:
     """Yield how narrow columns may become, ever narrower; the first keeps its own measure, since it names the row."""
-    name = full[0] if full[0] <= NAME else words[0]
-    text = [min(TEXT, room // len(full), one) for one in full]
-    short = [min(LONG_WORD, one) for one in words]
+    name = full[0] if full[0] <= NAME_WIDTH else words[0]
+    text = [min(TEXT_COLUMN_WIDTH_MIN, room // len(full), one) for one in full]
+    short = [min(LONG_WORD_LENGTH, one) for one in words]
     yield [name, *map(max, words[1:], text[1:])]
-    yield [min(NAME, name), *map(max, short[1:], text[1:])]
-    folded = min(NAME, name) if full[0] > NAME else max(short[0], min(NAME_FOLDED, full[0]))
+    yield [min(NAME_WIDTH, name), *map(max, short[1:], text[1:])]
+    folded = min(NAME_WIDTH, name) if full[0] > NAME_WIDTH else max(short[0], min(NAME_FOLDED_WIDTH, full[0]))
     yield [folded, *map(max, short[1:], text[1:])]
-    yield [min(LONG_WORD, folded), *short[1:]]
-    yield [min(LEAST, one) for one in words]
+    yield [min(LONG_WORD_LENGTH, folded), *short[1:]]
+    yield [min(COLUMN_WIDTH_MIN, one) for one in words]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
@@ -112,7 +112,7 @@ def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> 
             padded(lines[number] if number < len(lines) else "", width, to_right=to_right)
             for lines, width, to_right in zip(folded, widths, right, strict=True)
         ]
-        yield (" " * GAP).join(parts).rstrip()
+        yield (" " * GAP_WIDTH).join(parts).rstrip()
 
 
 def _fold(text: str, width: int) -> list[str]:

@@ -40,7 +40,7 @@ from newsletter.cli.output import say, sentence, speak_plainly, warn
 from newsletter.clock import Clock, SystemClock
 from newsletter.errors import NewsletterError
 
-INTERRUPTED = 130
+INTERRUPTED_EXIT = 130
 """The exit code of a command that Ctrl-C ended: 128 and the number of the signal."""
 
 _USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -148,11 +148,11 @@ def _run(clock: Clock | None) -> int:
         if sys.stderr.isatty():
             warn("")
         warn("newsletter: Nothing was done.")
-        return INTERRUPTED
+        return INTERRUPTED_EXIT
     except _USAGE_ERROR as error:
         _explain(error)
-        return bounce.TRY_AGAIN if bounce.pipes(sys.argv) else error.exit_code
-    if code == INTERRUPTED:
+        return bounce.TRY_AGAIN_EXIT if bounce.pipes(sys.argv) else error.exit_code
+    if code == INTERRUPTED_EXIT:
         # Each change is one transaction: what was under way has left no trace.
         warn("newsletter: Stopped. What was not finished was taken back.")
     return code if isinstance(code, int) else 0

@@ -22,10 +22,10 @@ from newsletter.errors import InputError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-WIDEST = 100
+TEXT_WIDTH = 100
 """Lines of text longer than this are hard to read, however wide the window."""
 
-LEAST_TEXT = 20
+TEXT_WIDTH_MIN = 20
 
 _WORD = re.compile(r"[a-z]+'?[a-z]*")
 """A word of a sentence; a slug of several words, an address, a file or an option is written as it is."""
@@ -103,7 +103,7 @@ def say_beside(label: str, text: str, *, cells: int) -> None:
     width = terminal_width()
     if width is not None:
         # A longer word is left to the terminal, from which it can be copied whole.
-        room = max(LEAST_TEXT, min(WIDEST, width) - cells)
+        room = max(TEXT_WIDTH_MIN, min(TEXT_WIDTH, width) - cells)
         lines = fold_words(text, room) or [text]
     for number, line in enumerate(lines):
         say((label if number == 0 else " " * cells) + line)

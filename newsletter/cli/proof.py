@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from newsletter.flows.proof import Proof
     from newsletter.wiring import Application
 
-WEEKS = 52
+PROOF_SEARCH_WEEKS = 52
 """How far ahead a proof can be asked for."""
 
 
@@ -76,7 +76,7 @@ def _make(application: Application, name: str) -> Proof:
             content = editions.content(tx, begun.id) if begun is not None else ""
         if begun is not None:
             return frozen_proof(notice_context, begun, content)
-    ahead = outlook(application.unit, notice_context.plan, weeks=WEEKS, now=now)
+    ahead = outlook(application.unit, notice_context.plan, weeks=PROOF_SEARCH_WEEKS, now=now)
     open_ = [choice for choice in ahead.choices if day is not None or choice.source is not Source.SKIPPED]
     choice = next((choice for choice in open_ if day in {None, choice.slot.date}), None)
     if choice is None:

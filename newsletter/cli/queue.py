@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from newsletter.flows.plan import Outlook
     from newsletter.store.unit import Tx
 
-LONGEST_WEEKS = 520
+WEEKS_MAX = 520
 
 
 def queue(
@@ -27,7 +27,7 @@ def queue(
         typer.Option(
             "--weeks",
             min=1,
-            max=LONGEST_WEEKS,
+            max=WEEKS_MAX,
             help="How many weekly dates to look ahead; one that went out early is none.",
         ),
     ] = 12,

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("bell", "sender", "web")
+SERVICE_PARTS = ("bell", "sender", "web")
 
 TICK_SECONDS = 5.0
 """Between two looks at what is due."""
 
-LOOK_SECONDS = 1.0
+STOP_CHECK_SECONDS = 1.0
 """Between two looks at whether every part is alive."""
 
 SENDER_SILENCE = timedelta(minutes=20)
@@ -44,15 +44,15 @@ def run(
     from newsletter.cli.logs import configure
     from newsletter.cli.supervisor import Supervisor
 
-    if only and only not in PARTS:
-        raise InputError(f"{only!r} is no part of the service; one of {', '.join(PARTS)}.")
+    if only and only not in SERVICE_PARTS:
+        raise InputError(f"{only!r} is no part of the service; one of {', '.join(SERVICE_PARTS)}.")
     application = state(context).app
     configure(application.settings.log_format, addresses=application.settings.log_addresses)
     supervisor = Supervisor(state(context).environ, clock=application.clock, least_patience=3 * TICK_SECONDS)
     stop = threading.Event()
     unanswered = 0
     with stopping(stop), ExitStack() as stack:
-        parts = PARTS if not only else (only,)
+        parts = SERVICE_PARTS if not only else (only,)
         alive: dict[str, Callable[[], bool]] = {}
         # The database and the port first: what cannot work is told before the service claims to run.
         _try_to_write(application)
@@ -102,7 +102,7 @@ def _try_to_write(application: Application) -> None:
 
 def _look_after(alive: dict[str, Callable[[], bool]], stop: threading.Event, supervisor: Supervisor) -> None:
     """Wait for the stop, and let the supervisor know as long as all is well."""
-    while not stop.wait(LOOK_SECONDS):
+    while not stop.wait(STOP_CHECK_SECONDS):
         for name, lives in alive.items():
             if not lives():
                 stop.set()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from newsletter.store.simulation_copy import SimulationCopy
     from newsletter.wiring import Application
 
-STAND_INS = 200
+STAND_INS_MAX = 200
 """People at most: with more of them the diary would read the same and take longer."""
 
 
@@ -71,7 +71,7 @@ def play_example() -> Diary:
         own = {**year.SETTINGS, "NEWSLETTER_SECRET_KEY": secrets.token_urlsafe(32)}
         settings = _rehearsing(load_settings(own, Path(folder)), Path(folder))
         clock = JumpingClock(year.START)
-        return _play(settings, clock, year.example_script(), people=year.PEOPLE, until=year.END)
+        return _play(settings, clock, year.example_script(), people=year.EXAMPLE_PEOPLE_COUNT, until=year.END)
 
 
 def _play_own(app: Application, begins: str | None, weeks: int) -> Diary:
@@ -83,7 +83,7 @@ def _play_own(app: Application, begins: str | None, weeks: int) -> Diary:
     start = _start(app, begins, now)
     with app.unit.read() as tx:
         known = simulation_copy.take(tx)
-    people = min(known.active, STAND_INS)
+    people = min(known.active, STAND_INS_MAX)
     with tempfile.TemporaryDirectory(prefix="newsletter-simulate-") as folder:
         settings = _rehearsing(app.settings, Path(folder))
         clock = JumpingClock(start)

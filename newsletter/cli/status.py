@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from newsletter.core.lineup import Choice
     from newsletter.flows.overview import EditionSummary, Overview, Part
 
-_LABEL = 10
+_LABEL_WIDTH = 10
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -73,7 +73,7 @@ def _print(summary: Overview, name: str, zone: str, low_stock_weeks: int) -> Non
         ("stock", _stock(summary, low_stock_weeks)),
     ):
         for number, line in enumerate(lines):
-            _wrapped(f"{label if number == 0 else '':<{_LABEL}}", one_line(line))
+            _wrapped(f"{label if number == 0 else '':<{_LABEL_WIDTH}}", one_line(line))
 
 
 def _wrapped(head: str, text: str) -> None:

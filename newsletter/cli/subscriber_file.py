@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from newsletter.flows.import_subscribers import ImportReport
     from newsletter.flows.read_csv import RowReader
 
-_EVERY = 10_000
+_PROGRESS_ROWS = 10_000
 """Rows between two lines of progress."""
 
 
@@ -158,7 +158,7 @@ def _created(path: Path) -> TextIO:
 def _progress(stream: BinaryIO, file: Path, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, a line now and then elsewhere; always on standard error, beside the data."""
     if not sys.stderr.isatty():
-        yield lambda rows: None if quiet or rows % _EVERY else warn(f"{rows:,} rows")
+        yield lambda rows: None if quiet or rows % _PROGRESS_ROWS else warn(f"{rows:,} rows")
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

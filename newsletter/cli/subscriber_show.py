@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from newsletter.store.subscriber import Consent
     from newsletter.store.subscriber_list import Received
 
-_EDITIONS = 12
+_EDITIONS_SHOWN_MAX = 12
 
 
 def list_subscribers(
@@ -76,7 +76,7 @@ def show_subscriber(
     person = known(invocation.app.unit, email)
     with invocation.app.unit.read() as tx:
         consents = subscribers.consents(tx, person.id)
-        received = lists.last_editions(tx, person.id, limit=_EDITIONS)
+        received = lists.last_editions(tx, person.id, limit=_EDITIONS_SHOWN_MAX)
     address = parse_address(person.email)
     if as_json:
         print_json(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_STATUS = 200
+STATUS_LENGTH = 200
 
 
 class Supervisor:
@@ -55,7 +55,7 @@ class Supervisor:
 
     def status(self, words: str) -> None:
         """Tell what the service is at, for `systemctl status`; the same words are told once."""
-        line = " ".join(words.split())[:LONGEST_STATUS]
+        line = " ".join(words.split())[:STATUS_LENGTH]
         if line != self._status:
             self._status = line
             self._send(f"STATUS={line}")

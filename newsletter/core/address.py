@@ -16,9 +16,9 @@ from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from newsletter.errors import InputError
 
-_LONGEST = 254
+_ADDRESS_LENGTH = 254
 """RFC 5321 §4.5.3.1.3: a path of 256 octets, less its angle brackets."""
-_LONGEST_LOCAL = 64
+_LOCAL_PART_LENGTH = 64
 """RFC 5321 §4.5.3.1.1."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
@@ -50,11 +50,11 @@ def parse_address(text: str) -> Address:
         email = email.strip(_INVISIBLE).strip()
     # One look is enough for nearly all of a list; what does not fit is looked at closely, to say what is wrong with it.
     plain = _PLAIN.fullmatch(email)
-    local, domain = (plain[1], plain[2]) if plain and len(email) <= _LONGEST else _halves(email)
+    local, domain = (plain[1], plain[2]) if plain and len(email) <= _ADDRESS_LENGTH else _halves(email)
     a_label = _a_label(domain)
     if isinstance(a_label, _Refusal):
         raise InputError(a_label.reason)
-    if (plain or _DOT_ATOM.fullmatch(local)) and len(local) <= _LONGEST_LOCAL:
+    if (plain or _DOT_ATOM.fullmatch(local)) and len(local) <= _LOCAL_PART_LENGTH:
         address = Address(
             email=email, canonical=f"{local.lower()}@{a_label}", smtp=f"{local}@{a_label}", needs_smtputf8=False
         )
@@ -64,16 +64,16 @@ def parse_address(text: str) -> Address:
         address = Address(
             email=email, canonical=f"{folded}@{a_label}", smtp=f"{local}@{a_label}", needs_smtputf8=not local.isascii()
         )
-    if len(address.smtp.encode()) > _LONGEST:
-        raise InputError(_not_one(f"it is longer than {_LONGEST} characters"))
+    if len(address.smtp.encode()) > _ADDRESS_LENGTH:
+        raise InputError(_not_one(f"it is longer than {_ADDRESS_LENGTH} characters"))
     return address
 
 
 def _halves(email: str) -> tuple[str, str]:
     if not email:
         raise InputError(_not_one("it is empty"))
-    if len(email) > _LONGEST:
-        raise InputError(_not_one(f"it is longer than {_LONGEST} characters"))
+    if len(email) > _ADDRESS_LENGTH:
+        raise InputError(_not_one(f"it is longer than {_ADDRESS_LENGTH} characters"))
     match = _REFUSED.search(email)
     if match:
         # A blank comes first in `Ada <ada@example.org>`, but the brackets are what to speak of.

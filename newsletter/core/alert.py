@@ -70,7 +70,7 @@ PASSED_AFTER = timedelta(minutes=10)
 COMMAND_AFTER = timedelta(minutes=15)
 """What the relay has not taken by then is told by the command of the operator (the relay may be the trouble)."""
 
-PATIENCE = {
+COMMAND_GRACE = {
     AlertKind.RELAY: timedelta(minutes=5),
     AlertKind.SENDER_SILENT: timedelta(minutes=1),
     AlertKind.BELL_SILENT: timedelta(minutes=1),
@@ -114,7 +114,7 @@ def next_steps(alert: AlertState, *, now: datetime, can_mail: bool, can_command:
     if alert.kind in EVENTS and age >= EVENT_STANDS:
         return (AlertStep.CLOSE,)
     steps = []
-    if can_mail and not alert.mails and age >= PATIENCE.get(alert.kind, timedelta()):
+    if can_mail and not alert.mails and age >= COMMAND_GRACE.get(alert.kind, timedelta()):
         steps.append(AlertStep.MAIL)
     mailed = NoticeState.ACCEPTED in alert.mails
     if can_command and alert.command_at is None and not mailed and age >= COMMAND_AFTER:

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from newsletter.core.tally import Tally
 
-AT_LEAST = 25
+REFUSALS_MIN = 25
 """Refusals below which a share says nothing: one of 40 people would be 2.5 %, and providers judge volumes, too. What a
 small list suffers is told when the edition ends (`flows/alert.py:report_refused`)."""
 
-FIRST = 1000
+FIRST_REPLIES_COUNT = 1000
 """Among so few, a run of old addresses is chance: `FIRST_FACTOR` times the share is borne."""
 FIRST_FACTOR = 2.5
 
-WORSE = 1.5
+WORSE_FACTOR = 1.5
 """A person who resumed an edition has accepted its share of refusals; it stops again when it gets clearly worse."""
 
 
@@ -97,15 +97,15 @@ def judge_edition(
         )
     before = resumed_at or Tally()
     now = tally.since(before)
-    early = FIRST_FACTOR if now.answered <= FIRST else 1.0
+    early = FIRST_FACTOR if now.answered <= FIRST_REPLIES_COUNT else 1.0
     for name, percent, noun in (
         ("hard", limits.hard_percent * early, _HARD),
         ("policy", limits.policy_percent, _POLICY),
         ("content", limits.content_percent, _CONTENT),
     ):
         count: int = getattr(now, name)
-        share, borne = _percent(count, now.answered), _percent(getattr(before, name), before.answered) * WORSE
-        if percent and count >= AT_LEAST and share > max(percent, borne):
+        share, borne = _percent(count, now.answered), _percent(getattr(before, name), before.answered) * WORSE_FACTOR
+        if percent and count >= REFUSALS_MIN and share > max(percent, borne):
             again = " since it was resumed" if resumed_at else ""
             return Trip(why=f"{count:,} of {now.answered:,} people ({share:.1f} %){again} {noun}")
     return None

@@ -61,7 +61,7 @@ DEFERRALS = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60, 120,
 """Waits after the first, second, … deferred attempt; the last one repeats. Two tries within the first hour, then ever
 fewer, as RFC 5321 §4.5.4.1 advises; greylisting usually lets the second one in."""
 
-SPREAD = 0.2
+JITTER_SHARE = 0.2
 """Share of a wait by which jitter moves it, so that what was deferred together does not come back together."""
 
 
@@ -156,7 +156,7 @@ def _next_attempt(tried: Delivery, *, now: datetime, jitter: float, expire_after
     if now >= end:
         return None
     wait = DEFERRALS[min(tried.attempts, len(DEFERRALS)) - 1]
-    return min(now + wait * (1 + SPREAD * max(-1.0, min(1.0, jitter))), end)
+    return min(now + wait * (1 + JITTER_SHARE * max(-1.0, min(1.0, jitter))), end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ def read_back(text: str) -> Reply:
 
 HOLD_WINDOW = timedelta(minutes=10)
 HOLD_PERCENT = 5
-HOLD_AT_LEAST = 20
+HOLD_BOUNCES_MIN = 20
 """Bounces of an edition within the window from which on nobody is suppressed before a person has looked: more than 5 %
 of its people, but at least 20, as one of ten people proves nothing. A provider's mistake, or forged reports, must not
 end a whole list."""
@@ -88,7 +88,7 @@ def may_suppress(recent: Mapping[int, int], *, now: datetime, audience: int) -> 
     """
     kept = Counter(remembered(recent, now=now))
     kept[_minute(now)] += 1
-    return kept, kept.total() <= max(HOLD_AT_LEAST, audience * HOLD_PERCENT // 100)
+    return kept, kept.total() <= max(HOLD_BOUNCES_MIN, audience * HOLD_PERCENT // 100)
 
 
 def remembered(recent: Mapping[int, int], *, now: datetime) -> Mapping[int, int]:

@@ -144,12 +144,12 @@ def pace_warnings(choices: Sequence[Choice], *, audience: int, takes: timedelta 
 
 def _days(span: timedelta) -> str:
     hours = span.total_seconds() / 3600
-    if hours < _DAY_AND_HALF:
+    if hours < _DAY_AND_HALF_HOURS:
         return f"about {max(1, round(hours))} {'hour' if round(hours) <= 1 else 'hours'}"
     return f"about {round(hours / 24)} days"
 
 
-_DAY_AND_HALF = 36
+_DAY_AND_HALF_HOURS = 36
 
 
 def _about_stock(choices: Sequence[Choice], rules: LineupRules) -> list[str]:

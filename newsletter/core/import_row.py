@@ -17,13 +17,13 @@ from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState
 NOT_STORED = SubscriberId(0)
 """The id of a person whom the database has not seen yet."""
 
-LEFT = frozenset({SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED, SubscriberState.COMPLAINED})
+LEFT_STATES = frozenset({SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED, SubscriberState.COMPLAINED})
 """Only `reactivate` brings these back."""
 
 _TEXTS = ("name", "first_name", "last_name", "time_zone")
 
 
-class Fate(StrEnum):
+class RowResult(StrEnum):
     """What became of a row."""
 
     ADDED = "added"
@@ -42,7 +42,7 @@ class Fate(StrEnum):
 class Entry:
     """The decision about one row."""
 
-    fate: Fate
+    fate: RowResult
     person: Subscriber | None
     """As she is from now on; None for one who was erased."""
 
@@ -50,14 +50,14 @@ class Entry:
 def enter(known: Subscriber | None, row: GoodRow, *, suppressed: bool, now: datetime, why: str) -> Entry:
     """Decide what a row does; `suppressed` tells that the address was erased, `why` goes to the state."""
     if known is None:
-        return Entry(Fate.SUPPRESSED, None) if suppressed else Entry(Fate.ADDED, _newcomer(row, now, why))
+        return Entry(RowResult.SUPPRESSED, None) if suppressed else Entry(RowResult.ADDED, _newcomer(row, now, why))
     state = stronger(known.state, row.state)
-    if known.state in LEFT and row.state not in LEFT:
-        return Entry(Fate.LEFT, known)
-    person = known if state in LEFT else _filled(known, row)
+    if known.state in LEFT_STATES and row.state not in LEFT_STATES:
+        return Entry(RowResult.LEFT, known)
+    person = known if state in LEFT_STATES else _filled(known, row)
     if state is not known.state:
-        return Entry(Fate.STRONGER, replace(person, state=state, state_since=now, state_why=why))
-    return Entry(Fate.UNCHANGED if person is known else Fate.FILLED, person)
+        return Entry(RowResult.STRONGER, replace(person, state=state, state_since=now, state_why=why))
+    return Entry(RowResult.UNCHANGED if person is known else RowResult.FILLED, person)
 
 
 def _newcomer(row: GoodRow, now: datetime, why: str) -> Subscriber:

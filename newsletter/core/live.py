@@ -13,7 +13,7 @@ from enum import StrEnum
 from newsletter.core.edition import EditionStatus, standing
 from newsletter.core.worker_view import RelayView, WorkerView, clock_words, rate_words, span_words, together
 
-SPAN = 10.0
+RATE_SPAN_SECONDS = 10.0
 """Seconds over which the rate is taken: less would dance with each commit, more would hide a throttling."""
 
 
@@ -109,7 +109,7 @@ class Speed:
     def note(self, monotonic: float, settled: int) -> None:
         """Take one look into account."""
         self._seen.append((monotonic, settled))
-        while len(self._seen) > 2 and monotonic - self._seen[1][0] >= SPAN:  # noqa: PLR2004 a rate needs two looks
+        while len(self._seen) > 2 and monotonic - self._seen[1][0] >= RATE_SPAN_SECONDS:  # noqa: PLR2004 a rate needs two looks
             self._seen.popleft()
 
     @property

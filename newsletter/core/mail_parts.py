@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.header import decode_header
 
-SIZE_LIMIT = 1_000_000
+MESSAGE_SIZE_LIMIT = 1_000_000
 DEPTH_LIMIT = 10
 PARTS_LIMIT = 100
 HEADERS_LIMIT = 200
 VALUE_LIMIT = 2_000
-TEXT_LIMIT = 64_000
+BODY_TEXT_LIMIT = 64_000
 """Characters of a decoded part: what matters stands at its beginning."""
 
 Headers = tuple[tuple[str, str], ...]
@@ -49,13 +49,13 @@ class Part:
     @property
     def text(self) -> str:
         """Return the content, decoded as far as it can be."""
-        body = self.body[: TEXT_LIMIT * 2]
+        body = self.body[: BODY_TEXT_LIMIT * 2]
         encoding = first(self.headers, "content-transfer-encoding").strip().lower()
         if encoding == "base64":
             body = _from_base64(body)
         elif encoding == "quoted-printable":
             body = binascii.a2b_qp(body)
-        return decode(body, charset(first(self.headers, "content-type")))[:TEXT_LIMIT]
+        return decode(body, charset(first(self.headers, "content-type")))[:BODY_TEXT_LIMIT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Mail:
 
 def take_apart(raw: bytes) -> Mail:
     """Read a mail; whatever it is, something comes out."""
-    raw = raw[:SIZE_LIMIT]
+    raw = raw[:MESSAGE_SIZE_LIMIT]
     if raw.startswith(b"From "):
         # A mailbox file's own line, which some pipes put first.
         raw = raw.partition(b"\n")[2]

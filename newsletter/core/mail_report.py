@@ -91,7 +91,7 @@ _OPT_OUT = re.compile(r"/u/([A-Za-z0-9_-]{36})(?![A-Za-z0-9_-])")
 _MESSAGE_ID = re.compile(r"<?\s*(\d{1,10}\.[0-9a-z]{24}@[\w.-]{1,255})", re.IGNORECASE | re.ASCII)
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _ARRIVED_AT = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
-_LATELY = 20
+_RECENT_LINES = 20
 """Traces of one kind that are looked at: a mail may name our addresses a thousand times to keep us busy."""
 
 
@@ -103,7 +103,7 @@ def _traces(mail: Mail, recipient: str) -> Iterator[Trace]:
     came_from = [*every(feedback, "original-mail-from"), *every(returned, "return-path", "x-original-from")]
     for text in _found(_VERP, [*came_to, *came_from]):
         yield Trace(kind=TraceKind.VERP, text=text)
-    for value in list(every((*status, *feedback), "original-envelope-id"))[:_LATELY]:
+    for value in list(every((*status, *feedback), "original-envelope-id"))[:_RECENT_LINES]:
         # Printed as it was given, or still as xtext (RFC 3461 §4).
         for text in dict.fromkeys((value, _XTEXT.sub(lambda match: chr(int(match[1], 16)), value))):
             yield Trace(kind=TraceKind.ENVELOPE_ID, text=text.strip())
@@ -116,7 +116,7 @@ def _traces(mail: Mail, recipient: str) -> Iterator[Trace]:
 
 def _found(pattern: re.Pattern[str], texts: Iterable[str]) -> list[str]:
     matches = (match for text in texts for match in pattern.finditer(text))
-    return [match[match.lastindex or 0] for match, _ in zip(matches, range(_LATELY), strict=False)]
+    return [match[match.lastindex or 0] for match, _ in zip(matches, range(_RECENT_LINES), strict=False)]
 
 
 def _returned(mail: Mail) -> Headers:
@@ -231,12 +231,12 @@ def _reply_in(text: str, *, status: str = "") -> Reply:
     number = int(code[1]) if code else 0
     if not number or (enhanced and enhanced[0] != str(number)[0]):
         number = 450 if enhanced.startswith("4") else 550
-    words = line[code.end() :] if code and (code.start() == 0 or len(line) > _LONG) else line
+    words = line[code.end() :] if code and (code.start() == 0 or len(line) > _LONG_LINE_LENGTH) else line
     reply = parse_reply(number, [words.lstrip(" -")], phase=Phase.RCPT)
     return Reply(phase=Phase.RCPT, code=number, enhanced=enhanced or reply.enhanced, text=reply.text[:500])
 
 
-_LONG = 300
+_LONG_LINE_LENGTH = 300
 """A longer text is a letter that quotes the reply; what stands before it is greeting."""
 
 

@@ -17,7 +17,7 @@ from newsletter.core.message import Publication
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import CROCKFORD, Keyring, unsubscribe_prefix
 
-_BLOCK = 64
+_HASH_BLOCK_BYTES = 64
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _PADDING = bytes(2)
@@ -82,7 +82,7 @@ class MessageIdentity:
 
 def _signer(key: bytes) -> Callable[[bytes], bytes]:
     """Return HMAC-SHA256 under a key (RFC 2104 §4: both of its halves may be prepared)."""
-    block = key.ljust(_BLOCK, b"\0")
+    block = key.ljust(_HASH_BLOCK_BYTES, b"\0")
     inner = hashlib.sha256(block.translate(_INNER))
     outer = hashlib.sha256(block.translate(_OUTER))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-FULL_ENOUGH = 2
+FULL_SHARE = 2
 """An edition doubles the cap if it reached one part in so many of it: twenty people say nothing about five hundred."""
 
 
@@ -39,7 +39,7 @@ def cap(start: int, editions: Iterable[Sent], *, hard_percent: float) -> int:
     """
     reached = start
     for edition in editions:
-        if edition.clean(hard_percent) and edition.accepted * FULL_ENOUGH >= reached:
+        if edition.clean(hard_percent) and edition.accepted * FULL_SHARE >= reached:
             reached *= 2
     return reached
 

@@ -13,22 +13,22 @@ from enum import StrEnum
 PAUSES = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds of the pause after each failure in a row, before the jitter takes a part of it away."""
 
-SHORTEST_PAUSE = 1.0
+PAUSE_MIN_SECONDS = 1.0
 """Seconds that remain of a pause whatever the jitter: none at all would be an endless loop."""
 
-ROUND = 2.0
+GROWTH_ROUND_SECONDS = 2.0
 """Seconds in which ten connections may hear the same reply; together they are one reason to slow down."""
 
-CLEAN_SPAN = 60.0
+CLEAN_SPAN_SECONDS = 60.0
 """Seconds without a complaint that earn one more connection."""
 
-REPUTATION_PAUSE = 600.0
+REPUTATION_PAUSE_SECONDS = 600.0
 """Seconds of silence after 4.7.28: this receiver doubts who we are, and each try makes it worse."""
 
-QUOTA_PAUSE = 1200.0
+QUOTA_PAUSE_SECONDS = 1200.0
 """Seconds of silence after the day's quota: the last step of what Amazon SES advises for it …"""
 
-QUOTA_PAUSES = (QUOTA_PAUSE, 3600.0)
+QUOTA_PAUSES = (QUOTA_PAUSE_SECONDS, 3600.0)
 """… and an hour when it is still spent."""
 
 _NEVER = float("-inf")
@@ -45,7 +45,7 @@ class Complaint(StrEnum):
     """The day's quota is used up."""
 
 
-_LADDERS = {Complaint.RATE: PAUSES, Complaint.REPUTATION: (REPUTATION_PAUSE,), Complaint.QUOTA: QUOTA_PAUSES}
+_LADDERS = {Complaint.RATE: PAUSES, Complaint.REPUTATION: (REPUTATION_PAUSE_SECONDS,), Complaint.QUOTA: QUOTA_PAUSES}
 """The pauses for each strain; only those for the rate are shortened by chance."""
 
 
@@ -89,11 +89,11 @@ def start(most: int, *, now: float) -> Throttle:
 
 def grow(state: Throttle, *, now: float) -> Throttle:
     """Add one connection for each clean minute that has passed, up to the most; nothing while the breaker is open."""
-    minutes = int((now - state.clean_since) // CLEAN_SPAN)
+    minutes = int((now - state.clean_since) // CLEAN_SPAN_SECONDS)
     if state.open or minutes < 1 or state.well:
         return state
     allowed = min(state.most, state.allowed + minutes)
-    state = replace(state, allowed=allowed, clean_since=state.clean_since + minutes * CLEAN_SPAN)
+    state = replace(state, allowed=allowed, clean_since=state.clean_since + minutes * CLEAN_SPAN_SECONDS)
     return replace(state, plain="", limping=False) if state.well else state
 
 
@@ -164,7 +164,7 @@ def recover(state: Throttle, *, opened_at: float) -> Throttle:
 
 
 def _less(state: Throttle, allowed: int, *, now: float, jitter: float, plain: str) -> Throttle:
-    rest = ROUND * (3 + jitter) / 4
+    rest = GROWTH_ROUND_SECONDS * (3 + jitter) / 4
     return replace(
         state,
         allowed=max(1, allowed),
@@ -177,4 +177,4 @@ def _less(state: Throttle, allowed: int, *, now: float, jitter: float, plain: st
 
 def _shortened(pause: float, jitter: float) -> float:
     """Return a part of the pause by chance ("full jitter"), so that many senders do not come back together."""
-    return max(SHORTEST_PAUSE, pause * (1 + jitter) / 2)
+    return max(PAUSE_MIN_SECONDS, pause * (1 + jitter) / 2)

@@ -18,7 +18,7 @@ from typing import NewType
 from newsletter.errors import InputError
 
 SLUG_LIMIT = 80
-CANDIDATES_SHOWN = 5
+CANDIDATES_SHOWN_MAX = 5
 
 TipId = NewType("TipId", int)
 
@@ -190,7 +190,7 @@ def resolve_slug(slugs: Iterable[str], text: str) -> str:
     if matches:
         message = f"{text.strip()!r} begins the name of {len(matches)} tips; write more of the one you mean"
         raise InputError(message, details=_shown(matches))
-    alike = get_close_matches(beginning, known, n=CANDIDATES_SHOWN, cutoff=0.6)
+    alike = get_close_matches(beginning, known, n=CANDIDATES_SHOWN_MAX, cutoff=0.6)
     hint = "did you mean one of these?" if alike else "`newsletter tip list` shows all names"
     message = f"there is no tip {text.strip()!r}; {hint}"
     raise InputError(message, details=_shown(alike))
@@ -198,5 +198,5 @@ def resolve_slug(slugs: Iterable[str], text: str) -> str:
 
 def _shown(slugs: list[str]) -> tuple[str, ...]:
     """Return the first few, and how many more there are."""
-    more = len(slugs) - CANDIDATES_SHOWN
-    return (*slugs[:CANDIDATES_SHOWN], *([f"and {more} more"] if more > 0 else []))
+    more = len(slugs) - CANDIDATES_SHOWN_MAX
+    return (*slugs[:CANDIDATES_SHOWN_MAX], *([f"and {more} more"] if more > 0 else []))

@@ -21,7 +21,7 @@ from newsletter.core.edition import EditionId
 from newsletter.core.subscriber import SubscriberId
 from newsletter.errors import InputError
 
-_SHORTEST_SECRET = 16
+_SECRET_LENGTH_MIN = 16
 _VERSION = b"\x01"
 _ACTION_SHAPE = re.compile(r"[A-Za-z0-9_-]{44}")
 _UNSUBSCRIBE_SHAPE = re.compile(r"[A-Za-z0-9_-]{36}")
@@ -52,7 +52,7 @@ def _expand(secret: bytes, purpose: str) -> bytes:
 
 def _derive(secret: str | bytes) -> _Derived:
     raw = secret.encode() if isinstance(secret, str) else secret
-    if len(raw) < _SHORTEST_SECRET:
+    if len(raw) < _SECRET_LENGTH_MIN:
         raise InputError("the secret key is too short: use the one that `newsletter init` makes")
     return _Derived(
         key_id=_expand(raw, "key-id-v1")[:2],

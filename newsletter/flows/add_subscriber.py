@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from newsletter.core.import_row import LEFT, NOT_STORED
+from newsletter.core.import_row import LEFT_STATES, NOT_STORED
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.token import Keyring, suppression_hashes
 from newsletter.errors import InputError
@@ -59,7 +59,7 @@ def add_subscriber(unit: Unit, keyring: Keyring, person: Subscriber, *, who: str
             known = subscribers.by_canonical(tx, person.canonical)
         if known is None:
             raise InputError(f"{person.email} was removed by somebody else at this moment; look again.")
-        if known.state in LEFT:
+        if known.state in LEFT_STATES:
             raise InputError(
                 f"{known.email} is on the list as {known.state.value} since {known.state_since:%Y-%m-%d} and is not "
                 f"brought back by adding: newsletter subscriber reactivate {known.email} --because TEXT"

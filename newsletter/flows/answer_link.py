@@ -26,7 +26,7 @@ from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store.unit import Unit
 
-WHO = "a link in a notice"
+LINK_ACTOR = "a link in a notice"
 """How the log names a person who pressed a button: whoever has the mail has the link."""
 
 
@@ -99,19 +99,19 @@ def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipVa
     """Do what the button says; raise `InputError` when it is too late, with nothing changed."""
     now = review.now
     if action.kind is ActionKind.SWAP:
-        swap = swap_tip(unit, date.fromordinal(action.target), TipId(action.guard), review, who=WHO)
+        swap = swap_tip(unit, date.fromordinal(action.target), TipId(action.guard), review, who=LINK_ACTOR)
         when = describe_slot(swap.slot, rules.cadence.zone)
         return LinkWords(title="Done", text=f"“{swap.instead.title}” goes out on {when}. A new proof is on its way.")
     if action.kind is ActionKind.SKIP:
         day = date.fromordinal(action.target)
-        result = skip_slot(unit, day, rules, who=WHO, because="skipped by the link in the proof", now=now)
+        result = skip_slot(unit, day, rules, who=LINK_ACTOR, because="skipped by the link in the proof", now=now)
         pinned = f" “{result.tip.title}” is pinned to it and waits for a person." if result.tip else ""
         return LinkWords(title="Done", text=f"{describe_date(day)} is skipped: no mail goes out.{pinned}")
     edition = _edition(unit, action)
     if action.kind is ActionKind.PAUSE:
-        hold.pause(unit, edition, who=WHO, why="by the link in a notice", now=now)
+        hold.pause(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
         return LinkWords(title="Paused", text=f"Nobody more gets it until `newsletter edition resume {edition.name}`.")
-    skipped = hold.cancel(unit, edition, who=WHO, why="by the link in a notice", now=now)
+    skipped = hold.cancel(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
     people = "1 person does" if skipped == 1 else f"{skipped:,} people do"
     return LinkWords(title="Cancelled", text=f"{people} not get the edition of {edition.name}.")
 

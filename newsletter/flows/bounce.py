@@ -21,7 +21,7 @@ from newsletter.store.unit import Tx, Unit
 MAIL_SERVER = "mail server"
 """By which way it is known: the answer to our own mail."""
 
-_AT_ONCE = 500
+_PAGE_ROWS = 500
 
 
 def suppress(
@@ -74,10 +74,10 @@ def count_expired(unit: Unit, edition_id: EditionId, *, now: datetime) -> int:
     last, stopped = 0, 0
     while True:
         with unit.write() as tx:
-            people = evidence.expired_people(tx, edition_id, after=last, limit=_AT_ONCE)
+            people = evidence.expired_people(tx, edition_id, after=last, limit=_PAGE_ROWS)
             for _, who in people:
                 why = reason_to_stop(tx, who, now=now)
                 stopped += bool(why) and suppress(tx, who, why=why, now=now)
-        if len(people) < _AT_ONCE:
+        if len(people) < _PAGE_ROWS:
             return stopped
         last = people[-1][0]

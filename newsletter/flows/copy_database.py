@@ -23,7 +23,7 @@ from newsletter.store.upgrade import upgrade
 
 Progress = Callable[[str, int], None]
 
-_ALL = 1_000_000
+_EDITIONS_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def _compare(source_tx: Tx, there: Tx) -> Copied:
     for name, count in rows.items():
         if copied[name] != count:
             differences.append(f"{name}: {count:,} rows here, {copied[name]:,} there")
-    every, theirs = editions.latest(source_tx, count=_ALL), editions.latest(there, count=_ALL)
+    every, theirs = editions.latest(source_tx, count=_EDITIONS_MAX), editions.latest(there, count=_EDITIONS_MAX)
     reports = {one.name: _report(there, one) for one in theirs}
     differences += [
         f"edition {one.name}: its report is another one there"

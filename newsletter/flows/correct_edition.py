@@ -27,17 +27,17 @@ from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store.unit import Tx, Unit
 
-KIND = EditionKind.CORRECTION
+CORRECTION_KIND = EditionKind.CORRECTION
 
 
 def plan_correction(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
     """Tell what a correction would do; raise `InputError` when it cannot be done."""
     edition = editions.by_id(tx, wrong)
-    if (known := opened_before(tx, KIND, edition, tip)) is not None:
+    if (known := opened_before(tx, CORRECTION_KIND, edition, tip)) is not None:
         return Outlook(of=edition, known=known)
     _refuse_under_way(tx, edition)
     refuse_unfit(tx, edition, tip)
-    outlook = look(tx, KIND, edition, now=now)
+    outlook = look(tx, CORRECTION_KIND, edition, now=now)
     if not outlook.people:
         raise InputError(f"nobody who got the edition of {edition.name} is subscribed now; there is nobody to mail")
     return outlook
@@ -56,7 +56,7 @@ def correct_edition(
         return opened
 
     return open_once(
-        unit, render_context, KIND, tip, plan=lambda tx: plan_correction(tx, wrong.id, tip, now=now), act=act
+        unit, render_context, CORRECTION_KIND, tip, plan=lambda tx: plan_correction(tx, wrong.id, tip, now=now), act=act
     )
 
 

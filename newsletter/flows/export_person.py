@@ -21,7 +21,7 @@ from newsletter.store import notice as notices
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Tx, Unit
 
-_ALL = 1_000_000
+_ENTRIES_MAX = 1_000_000
 
 
 def export_person(unit: Unit, keyring: Keyring, email: str, *, now: datetime) -> dict[str, Any] | None:
@@ -103,7 +103,7 @@ def _notices(tx: Tx, addresses: set[str]) -> list[dict[str, Any]]:
 
 
 def _log(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
-    entries = logs.latest(tx, count=_ALL, about=f"subscriber {who}")
+    entries = logs.latest(tx, count=_ENTRIES_MAX, about=f"subscriber {who}")
     return [{"at": one.at.isoformat(), "who": one.who, "what": one.what, "why": one.why} for one in reversed(entries)]
 
 

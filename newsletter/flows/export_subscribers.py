@@ -21,10 +21,10 @@ from newsletter.store.unit import Unit
 STAYING = (SubscriberState.ACTIVE, SubscriberState.PAUSED)
 """Who is exported unless more are asked for: a file that is imported elsewhere should hold nobody who left."""
 
-_EVERY = 10_000
-_MOST_COLUMNS = 200
+_PROGRESS_ROWS = 10_000
+_COLUMNS_MAX = 200
 """An import takes no more; beyond that no other heading would help."""
-_MOST_ALIKE = 100
+_ALIKE_MAX = 100
 
 
 def export_csv(
@@ -38,7 +38,7 @@ def export_csv(
         count = 0
         for count, person in enumerate(lists.pages(tx, filters), start=1):
             writer.writerow([neutralise(cell) for cell in _cells(person, names)])
-            if count % _EVERY == 0:
+            if count % _PROGRESS_ROWS == 0:
                 progress(count)
         return count
 
@@ -51,7 +51,7 @@ def export_json(
         count = 0
         for count, person in enumerate(lists.pages(tx, filters), start=1):
             out.write(json.dumps(as_json(person), ensure_ascii=False) + "\n")
-            if count % _EVERY == 0:
+            if count % _PROGRESS_ROWS == 0:
                 progress(count)
         return count
 
@@ -84,7 +84,7 @@ def field_headings(names: Iterable[str]) -> list[str]:
     columns: list[str] = []
     for name in names:
         plain = clean(name) or "field"
-        others = (f"{plain} (field)", *(f"{plain} (field {number})" for number in range(2, _MOST_ALIKE)))
+        others = (f"{plain} (field)", *(f"{plain} (field {number})" for number in range(2, _ALIKE_MAX)))
         columns.append(next((one for one in (plain, *others) if _reads_back((*columns, one))), plain))
     return columns
 
@@ -93,7 +93,7 @@ def _reads_back(headings: Sequence[str]) -> bool:
     try:
         layout = read_headings((*EXPORT_HEADINGS, *map(neutralise, headings)), file_name="", mapping={})
     except InputError:
-        return len(headings) + len(EXPORT_HEADINGS) > _MOST_COLUMNS
+        return len(headings) + len(EXPORT_HEADINGS) > _COLUMNS_MAX
     return [name for _, name in layout.fields] == list(headings)
 
 

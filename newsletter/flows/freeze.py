@@ -36,7 +36,7 @@ from newsletter.store.ledger import LedgerKind
 from newsletter.store.reader_zone import reader_zones
 from newsletter.store.unit import Tx, Unit
 
-TRIES = 5
+FREEZE_TRIES_MAX = 5
 """How often a freeze starts again because somebody changed the lineup while it rendered."""
 
 
@@ -67,7 +67,7 @@ def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = 
 
     Raises `InputError` when a gate refuses the tip, with the reason; the slot then stays open.
     """
-    for _ in range(TRIES):
+    for _ in range(FREEZE_TRIES_MAX):
         with unit.read() as tx:
             if (known := editions.by_date(tx, slot.date)) is not None:
                 return Frozen(edition=known)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from newsletter.core.csv_import import BadRow, GoodRow
-from newsletter.core.import_row import Entry, Fate, enter
+from newsletter.core.import_row import Entry, RowResult, enter
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, eligible
 from newsletter.core.token import Keyring, suppression_hashes
 from newsletter.errors import InputError
@@ -32,10 +32,10 @@ from newsletter.store.ledger import LedgerKind
 from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Tx, Unit
 
-BATCH = 1000
+BATCH_ROWS = 1000
 """Rows of one transaction: a sender beside it waits for at most some 50 ms."""
-_MOST_DETAILS = 20
-_MOST_NOTES = 5
+_DETAILS_MAX = 20
+_NOTES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class ImportReport:
     delimiter: str
     dry_run: bool
     rows: int
-    counts: Mapping[Fate, int]
+    counts: Mapping[RowResult, int]
     duplicates: int
     """Rows with an address that stood further up in the file."""
     rejected: int
@@ -74,7 +74,7 @@ class ImportReport:
 class _Tally:
     """The counts, as they grow."""
 
-    fates: Counter[Fate] = field(default_factory=Counter)
+    fates: Counter[RowResult] = field(default_factory=Counter)
     rows: int = 0
     duplicates: int = 0
     rejected: int = 0
@@ -84,7 +84,7 @@ class _Tally:
     """Hashes of the addresses so far: a tenth of the memory that the addresses would take."""
     changed: bool = False
 
-    def count(self, row: GoodRow, fate: Fate) -> None:
+    def count(self, row: GoodRow, fate: RowResult) -> None:
         mark = hash(row.address.canonical)
         if mark in self.seen:
             self.duplicates += 1
@@ -93,7 +93,7 @@ class _Tally:
             self.fates[fate] += 1
         for note in row.notes:
             self.noted += 1
-            if len(self.notes) < _MOST_NOTES:
+            if len(self.notes) < _NOTES_MAX:
                 self.notes.append(f"line {row.line}: {note}")
 
 
@@ -149,7 +149,7 @@ def import_subscribers(
         delimiter=reader.delimiter,
         dry_run=dry_run,
         rows=tally.rows,
-        counts={fate: tally.fates[fate] for fate in Fate},
+        counts={fate: tally.fates[fate] for fate in RowResult},
         duplicates=tally.duplicates,
         rejected=tally.rejected,
         notes=tuple(tally.notes),
@@ -170,7 +170,7 @@ def _refuse_bad_rows(file: ImportFile, reject: Callable[[RowReader, BadRow], Non
         if isinstance(row, BadRow):
             count += 1
             reject(reader, row)
-            if len(details) < _MOST_DETAILS:
+            if len(details) < _DETAILS_MAX:
                 details.append(f"line {row.line}: {row.reason}")
     if count > len(details):
         details.append(f"and {count - len(details):,} more")
@@ -184,7 +184,7 @@ def _refuse_bad_rows(file: ImportFile, reject: Callable[[RowReader, BadRow], Non
 
 def _thousands(reader: Iterable[GoodRow | BadRow]) -> Iterator[list[GoodRow | BadRow]]:
     rows = iter(reader)
-    while some := list(islice(rows, BATCH)):
+    while some := list(islice(rows, BATCH_ROWS)):
         yield some
 
 
@@ -221,7 +221,7 @@ def _take(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
             added = _add(run, tx, before, entries)
             saved = []
             for row, entry in zip(before, entries, strict=True):
-                if added and entry.fate is Fate.ADDED and row.address.canonical in added:
+                if added and entry.fate is RowResult.ADDED and row.address.canonical in added:
                     # Somebody else added this address since we looked; look again.
                     waiting.append(row)
                 else:
@@ -246,7 +246,7 @@ def _add(run: _Import, tx: Tx, rows: list[GoodRow], entries: list[Entry]) -> set
     new = [
         (entry.person, _evidence(run, row))
         for row, entry in zip(rows, entries, strict=True)
-        if entry.fate is Fate.ADDED and entry.person
+        if entry.fate is RowResult.ADDED and entry.person
     ]
     return batches.add_with_evidence(tx, new, _said(run)) if new else set()
 
@@ -268,13 +268,13 @@ def _save(run: _Import, tx: Tx, entries: list[tuple[GoodRow, Entry]], tally: _Ta
     for row, entry in entries:
         person = entry.person
         fate = entry.fate
-        if fate is Fate.ADDED:
+        if fate is RowResult.ADDED:
             added = True
             continue
-        if person is None or fate in {Fate.UNCHANGED, Fate.LEFT}:
+        if person is None or fate in {RowResult.UNCHANGED, RowResult.LEFT}:
             continue
         changed.append(person)
-        if fate is Fate.STRONGER:
+        if fate is RowResult.STRONGER:
             parts.append((person.id, _said(run, _evidence(run, row))))
             if not eligible(person.state):
                 lost.append(person.id)
@@ -299,7 +299,7 @@ def _said(run: _Import, evidence: Mapping[str, str] = MappingProxyType({})) -> C
 
 
 def _summary(tally: _Tally) -> str:
-    counts = {**{fate.value: tally.fates[fate] for fate in Fate}, "rejected": tally.rejected}
+    counts = {**{fate.value: tally.fates[fate] for fate in RowResult}, "rejected": tally.rejected}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 

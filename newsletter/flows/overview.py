@@ -29,7 +29,7 @@ from newsletter.store import worker as workers
 from newsletter.store.alert import Alert
 from newsletter.store.unit import Tx
 
-FURTHER = 12
+FORECAST_WEEKS_MIN = 12
 """Weeks to look beyond the ones that the operator wants stock for."""
 
 UNCERTAIN_STANDS = EVENT_STANDS
@@ -39,7 +39,7 @@ SOON = timedelta(days=1)
 """So long before a date the service should be there."""
 
 _STOCK_ALERTS = {AlertKind.LOW_STOCK, AlertKind.EMPTY_AHEAD, AlertKind.EMPTY_SLOT}
-_REMEMBERED = 10
+_EDITIONS_READ_MAX = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ class Overview:
 
 def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta, held: str = "") -> Overview:
     """Look at everything; `held` says why nothing may be sent at all, when that is so."""
-    ahead = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + FURTHER, now=now)
+    ahead = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + FORECAST_WEEKS_MIN, now=now)
     coming = next((worker for worker in ahead.choices if worker.source is not Source.SKIPPED), None)
     before = coming.slot.sends_at if coming else None
     parts = _parts(tx, now, alive_within)
@@ -146,7 +146,7 @@ def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta
             away=away if worker.status is EditionStatus.SENDING else None,
         )
         for worker in {
-            worker.id: worker for worker in (*editions.latest(tx, count=_REMEMBERED), *editions.unclosed(tx))
+            worker.id: worker for worker in (*editions.latest(tx, count=_EDITIONS_READ_MAX), *editions.unclosed(tx))
         }.values()
     ]
     running = sorted(

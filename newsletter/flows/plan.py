@@ -35,7 +35,7 @@ from newsletter.store import tip as tips
 from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
-_REMEMBERED = 10
+_RATED_EDITIONS_MAX = 10
 """Past editions whose speed is looked at."""
 _WIDEST = timedelta(days=2)
 """More than lies between the first clock of the world that shows an hour and the last."""
@@ -186,7 +186,7 @@ def _speed(tx: Tx) -> float | None:
     """Return messages a second, of the best among the last editions: one late straggler makes any other look slow."""
     rates = [
         one.audience / span
-        for one in editions.latest(tx, count=_REMEMBERED)
+        for one in editions.latest(tx, count=_RATED_EDITIONS_MAX)
         if one.status is EditionStatus.FINISHED
         and one.finished_at is not None
         and (span := (one.finished_at - one.started_at).total_seconds()) > 0

@@ -31,7 +31,7 @@ from newsletter.render.notice import Action, Command, Fact, NoticeBody, Original
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
 
-NOBODY = SubscriberId(0)
+NO_SUBSCRIBER = SubscriberId(0)
 """Whose opt-out link a proof bears: trying it out unsubscribes no one."""
 
 
@@ -120,7 +120,7 @@ def proof_for(
 
 
 def _recipient(notice_context: NoticeContext, reader: Subscriber | None, email: str, now: datetime) -> Recipient:
-    token = make_unsubscribe_token(notice_context.keyring, NOBODY)
+    token = make_unsubscribe_token(notice_context.keyring, NO_SUBSCRIBER)
     url = f"{notice_context.render_context.publication.base_url}/u/{token}"
     if reader is None:
         # Whoever is no subscriber sees what stands there for people without a name.
@@ -177,14 +177,16 @@ def _waves(outlook: Outlook, choice: Choice, zone: str) -> list[Fact]:
     waves = outlook.waves_of(choice)
     if not waves:
         return []
-    text = [f"{wave.people:,} in {wave.label} ({brief_instant(wave.not_before, zone)})" for wave in waves[:WAVES_SHOWN]]
-    rest = waves[WAVES_SHOWN:]
+    text = [
+        f"{wave.people:,} in {wave.label} ({brief_instant(wave.not_before, zone)})" for wave in waves[:WAVES_SHOWN_MAX]
+    ]
+    rest = waves[WAVES_SHOWN_MAX:]
     if rest:
         text.append(f"{sum(wave.people for wave in rest):,} in {len(rest)} further waves (`newsletter queue`)")
     return [Fact(label="In waves", value=Words("; ".join(text)))]
 
 
-WAVES_SHOWN = 6
+WAVES_SHOWN_MAX = 6
 
 
 def _stock(outlook: Outlook, notice_context: NoticeContext, slot: Slot) -> list[Fact]:

@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 
 from newsletter.core.bounce_count import FAILED, POINTS
-from newsletter.core.breaker import AT_LEAST, BreakerLimits
+from newsletter.core.breaker import REFUSALS_MIN, BreakerLimits
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.evidence import (
@@ -57,7 +57,7 @@ COMPLAINTS_AT_LEAST, COMPLAINTS_PER_MILLE = 3, 3
 BLOCKS_PERCENT = 2
 """Share of an edition that may come back because of us before somebody is told; never for fewer than `AT_LEAST`."""
 
-_LONGEST = 500
+_TEXT_LENGTH = 500
 
 
 def read_bounce(
@@ -127,7 +127,7 @@ def _act(tx: Tx, bounced: Found, edition: Edition, mail: Report, *, now: datetim
     # The same no a second time says nothing, above all not to one who was brought back since.
     if again and not (verdict and verdict.suppress and not judge(read_back(bounced.text)).suppress):
         return Done.KNOWN
-    text = written(mail.reply)[:_LONGEST] if mail.reply else mail.said
+    text = written(mail.reply)[:_TEXT_LENGTH] if mail.reply else mail.said
     action = Done.NOTED
     why = ""
     if verdict is not None and bounced.subscriber_id is not None:
@@ -205,7 +205,7 @@ def _alert_of_blocks(tx: Tx, edition: Edition, verdict: Verdict, text: str, *, n
     if REFUSED_AS.get(verdict.kind) != "policy":
         return
     count = evidence.refused_for_us(tx, edition.id)
-    if count < AT_LEAST or count * 100 <= BLOCKS_PERCENT * edition.audience:
+    if count < REFUSALS_MIN or count * 100 <= BLOCKS_PERCENT * edition.audience:
         return
     sample = _ADDRESS.sub("…", text)[:300]
     message = (

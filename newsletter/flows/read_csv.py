@@ -22,12 +22,12 @@ from newsletter.errors import InputError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer  # There is no such name at run time before Python 3.12.
 
-_CHUNK = 65_536
-_LONGEST_LINE = 1_000_000
+_CHUNK_BYTES = 65_536
+_LINE_LENGTH = 1_000_000
 """Bytes. Lines are bounded before the csv module sees one, which would read it whole whatever its length."""
-_LONGEST_RECORD = 100_000
+_RECORD_LENGTH = 100_000
 """Characters. A quotation mark that is never closed would make one cell of the rest of the file."""
-_LONGEST_SHOWN = 1000
+_SHOWN_LENGTH = 1000
 """Characters of a row without cells that are kept for the file of rejected rows."""
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _NO_TEXT = {
@@ -113,7 +113,7 @@ def read_rows(
 def _find_encoding(stream: BinaryIO, file_name: str) -> _Encoding:
     """Read the whole stream once, in chunks; raise for what is no text or has a line without end."""
     stream.seek(0)
-    head = stream.read(_CHUNK)
+    head = stream.read(_CHUNK_BYTES)
     if not head.strip():
         raise InputError(f"{file_name} is empty; its first line must hold the headings, one of them `email`")
     for magic, fault in _NO_TEXT.items():
@@ -145,7 +145,7 @@ def _fitting(stream: BinaryIO, candidates: list[_Encoding], file_name: str) -> l
     wide = candidates[0].codec.startswith("utf-16")
     bounds = _Bounds(file_name)
     while decoders:
-        chunk = stream.read(_CHUNK)
+        chunk = stream.read(_CHUNK_BYTES)
         text = ""
         for encoding, decoder in list(decoders.items()):
             try:
@@ -173,9 +173,9 @@ class _Bounds:
         self._line += chunk.count(b"\n")
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         self._run = len(chunk) - last - 1 if last >= 0 else self._run + len(chunk)
-        if self._run > _LONGEST_LINE:
+        if self._run > _LINE_LENGTH:
             raise InputError(
-                f"{self._file_name} has more than {_LONGEST_LINE:,} bytes in line {self._line}; is it a CSV file?"
+                f"{self._file_name} has more than {_LINE_LENGTH:,} bytes in line {self._line}; is it a CSV file?"
             )
 
 
@@ -199,7 +199,7 @@ class _Lines:
     """The lines of a text, with one that was read too far ahead given back."""
 
     def __init__(self, stream: BinaryIO, codec: str) -> None:
-        self._text = io.TextIOWrapper(io.BufferedReader(_Kept(stream), _CHUNK), encoding=codec, newline="")
+        self._text = io.TextIOWrapper(io.BufferedReader(_Kept(stream), _CHUNK_BYTES), encoding=codec, newline="")
         self._again: list[str] = []
         self.number = 0
         """Of the line read last."""
@@ -261,7 +261,7 @@ class _Records:
                 first, *after = self._taken
                 self._lines.give_back(after)
                 reader = self._reader()
-                yield BadRow(line=start, cells=(first.rstrip("\r\n")[:_LONGEST_SHOWN],), reason=_plain(fault))
+                yield BadRow(line=start, cells=(first.rstrip("\r\n")[:_SHOWN_LENGTH],), reason=_plain(fault))
             else:
                 yield _Record(start, cells)
 
@@ -274,7 +274,7 @@ class _Records:
             # The list is emptied when a record is complete, so a first line begins a count anew.
             length = len(line) + (length if self._taken else 0)
             self._taken.append(line)
-            if length > _LONGEST_RECORD:
+            if length > _RECORD_LENGTH:
                 raise csv.Error("unexpected end of data" if len(self._taken) > 1 else "too long")
             yield line
 
@@ -284,4 +284,4 @@ def _plain(fault: csv.Error) -> str:
         return "a quotation mark is opened and never closed"
     if "expected after" in str(fault):
         return "text follows a closing quotation mark; a quotation mark inside a cell must be doubled"
-    return f"the row is longer than {_LONGEST_RECORD:,} characters"
+    return f"the row is longer than {_RECORD_LENGTH:,} characters"

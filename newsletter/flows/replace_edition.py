@@ -32,17 +32,17 @@ from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.unit import Tx, Unit
 
-KIND = EditionKind.REPLACEMENT
+REPLACEMENT_KIND = EditionKind.REPLACEMENT
 
 
 def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
     """Tell what replacing would do; raise `InputError` when it cannot be done."""
     edition = editions.by_id(tx, wrong)
-    if (known := opened_before(tx, KIND, edition, tip)) is not None:
+    if (known := opened_before(tx, REPLACEMENT_KIND, edition, tip)) is not None:
         return Outlook(of=edition, known=known)
     _refuse(tx, edition)
     refuse_unfit(tx, edition, tip)
-    outlook = look(tx, KIND, edition, now=now)
+    outlook = look(tx, REPLACEMENT_KIND, edition, now=now)
     if not outlook.people:
         raise InputError(
             f"nobody is left whom the edition of {edition.name} has not reached; "
@@ -70,7 +70,12 @@ def replace_edition(
         return replace(opened, drafted=drafted)
 
     return open_once(
-        unit, render_context, KIND, tip, plan=lambda tx: plan_replacement(tx, wrong.id, tip, now=now), act=act
+        unit,
+        render_context,
+        REPLACEMENT_KIND,
+        tip,
+        plan=lambda tx: plan_replacement(tx, wrong.id, tip, now=now),
+        act=act,
     )
 
 
@@ -95,7 +100,7 @@ def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:
 
 
 def _refuse(tx: Tx, edition: Edition) -> None:
-    by = next((one for one in editions.about(tx, edition.id) if one.kind is KIND), None)
+    by = next((one for one in editions.about(tx, edition.id) if one.kind is REPLACEMENT_KIND), None)
     if by is not None:
         raise InputError(
             f"the edition of {edition.name} was replaced by {by.name} already; "

@@ -21,9 +21,9 @@ from newsletter.journal.record import (
     PAGE_SIZE,
     SUFFIX,
     UNFINISHED,
-    Fate,
     Header,
     Reading,
+    RowResult,
     boot_id,
     latest,
     pages,
@@ -47,7 +47,7 @@ class OrphanedJournal:
     path: Path
     worker: int
     machine: str
-    fates: Mapping[DeliveryId, Fate]
+    fates: Mapping[DeliveryId, RowResult]
     """The last that is known of each message."""
     trusted: bool
     """True when what is missing here was surely not handed over.

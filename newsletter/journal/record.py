@@ -105,7 +105,7 @@ class Answered:
     at: datetime
 
 
-Fate = Handed | Answered
+RowResult = Handed | Answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ class Record:
     number: int
     """They count over the whole file: the highest tells the latest."""
     delivery: DeliveryId
-    fate: Fate
+    fate: RowResult
 
 
 def handed_body(number: int, delivery: int, attempt: int) -> bytes:
@@ -197,7 +197,7 @@ def _answered(attempt: int, rest: bytes) -> Answered:
     return Answered(attempt=attempt, reply=reply, at=datetime.fromtimestamp(at, UTC))
 
 
-def latest(records: Iterator[Record]) -> dict[DeliveryId, Fate]:
+def latest(records: Iterator[Record]) -> dict[DeliveryId, RowResult]:
     """Return what is last known of each delivery, whichever connections it went over."""
     return {one.delivery: one.fate for one in sorted(records, key=lambda one: one.number)}
 

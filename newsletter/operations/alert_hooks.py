@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 TEXT_VARIABLE = "NEWSLETTER_ALERT_TEXT"
 """Where a command finds the text, besides its standard input; it is no setting."""
-COMMAND_SECONDS = 60.0
-PING_EVERY = 60.0
+ALERT_COMMAND_SECONDS = 60.0
+PING_EVERY_SECONDS = 60.0
 PING_SECONDS = 5.0
-_LONGEST_OUTPUT = 500
+_OUTPUT_LENGTH = 500
 
 
 @dataclass(kw_only=True)
@@ -33,7 +33,7 @@ class AlertCommand:
     """The command of `NEWSLETTER_ALERT_COMMAND`."""
 
     line: str
-    timeout: float = COMMAND_SECONDS
+    timeout: float = ALERT_COMMAND_SECONDS
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def run(self, text: str) -> None:
@@ -69,7 +69,7 @@ class AlertCommand:
             logger.error("the alert command cannot be run (%s); check NEWSLETTER_ALERT_COMMAND", why)  # noqa: TRY400
         else:
             if completed.returncode:
-                words = " ".join((completed.stdout or "").split())[:_LONGEST_OUTPUT]
+                words = " ".join((completed.stdout or "").split())[:_OUTPUT_LENGTH]
                 logger.error("the alert command failed with exit code %s: %s", completed.returncode, words)
             else:
                 logger.warning("the alert command was run")
@@ -90,7 +90,7 @@ class HeartbeatPing:
         now = self.monotonic()
         if now < self._next or (self._thread is not None and self._thread.is_alive()):
             return
-        self._next = now + PING_EVERY
+        self._next = now + PING_EVERY_SECONDS
         self._thread = threading.Thread(target=self._fetch, name="ping", daemon=True)
         self._thread.start()
 

@@ -25,11 +25,11 @@ from newsletter.store.unit import Tx
 logger = logging.getLogger(__name__)
 
 DATABASE = "database"
-SHARE = 20
+SENDING_COST_FACTOR = 20
 """A look takes a twentieth of the time at most: among a million people, counting them takes a good part of a second."""
 BREAK = timedelta(minutes=5)
 """Between two looks lie seconds; after so long a break this part itself was away."""
-PARTS = {AlertKind.SENDER_SILENT: "sender", AlertKind.BELL_SILENT: "bell"}
+WATCHED_PARTS = {AlertKind.SENDER_SILENT: "sender", AlertKind.BELL_SILENT: "bell"}
 
 
 @dataclass(kw_only=True)
@@ -54,7 +54,7 @@ class Monitor:
             self.notice_writer.tell(now)
             return
         self._look(since, now)
-        self._rest_until = self.monotonic() + (self.monotonic() - began) * SHARE
+        self._rest_until = self.monotonic() + (self.monotonic() - began) * SENDING_COST_FACTOR
 
     def _look(self, since: datetime, now: datetime) -> None:
         rules = self.notice_writer.notice_context.plan
@@ -168,5 +168,5 @@ class _Lasting:
 def _heard(tx: Tx, kind: AlertKind) -> Mapping[AlertKind, datetime | None]:
     """Return the last sign of life of a part, by what its silence is called."""
     beats = installations.heartbeats(tx)
-    name = PARTS[kind]
+    name = WATCHED_PARTS[kind]
     return {kind: beats[name][0] if name in beats else None}

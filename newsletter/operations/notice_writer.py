@@ -33,10 +33,10 @@ from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
 
-LATEST = 5
+EDITIONS_READ_MAX = 5
 """Editions that are looked at; older ones are old news."""
 
-SHOWN = (NoticeKind.PROOF, NoticeKind.WITHDRAWN)
+PROOF_KINDS = (NoticeKind.PROOF, NoticeKind.WITHDRAWN)
 DIGEST_EVERY = timedelta(minutes=1)
 
 
@@ -121,7 +121,7 @@ class NoticeWriter:
             quiet = any(one.kind is AlertKind.RELAY for one in alerts.open_alerts(tx))
             mailed = [
                 (one, kind)
-                for one in editions.latest(tx, count=LATEST)
+                for one in editions.latest(tx, count=EDITIONS_READ_MAX)
                 for kind in self._due(tx, one, now)
                 if not (quiet and kind is NoticeKind.SENDING)
             ]
@@ -224,11 +224,11 @@ class NoticeWriter:
 
     def _newest(self, key: NoticeKey) -> bool:
         with self.unit.read() as tx:
-            last = notices.last(tx, SHOWN, key.about)
+            last = notices.last(tx, PROOF_KINDS, key.about)
         return last is not None and last.key.variant == key.variant
 
     def _withdraw_proofs(self, tx: Tx, about: str, reason: str) -> None:
-        for kind in SHOWN:
+        for kind in PROOF_KINDS:
             notices.withdraw(tx, kind, about, reason=reason)
 
     def _alarm(self, about: str, message: str, now: datetime) -> None:
@@ -267,5 +267,5 @@ class NoticeWriter:
 
 
 def _last_key(tx: Tx, about: str) -> ProofKey | None:
-    last = notices.last(tx, SHOWN, about)
+    last = notices.last(tx, PROOF_KINDS, about)
     return None if last is None else ProofKey.parse(last.key.variant)

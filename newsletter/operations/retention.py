@@ -31,7 +31,7 @@ KEEP_REPLIES = timedelta(days=90)
 
 STEP_ROWS = 5_000
 """Rows in one transaction: well under a tenth of a second of the write lock."""
-STEPS_A_TICK = 4
+STEPS_PER_TICK = 4
 
 _MARGIN = timedelta(days=2)
 """Editions looked through once more: between an edition's end and the run's own beginning nothing may slip through."""
@@ -56,7 +56,7 @@ class RetentionJob:
                 return 0
             self._left = self._run(now)
         steps = 0
-        for _ in range(STEPS_A_TICK):
+        for _ in range(STEPS_PER_TICK):
             step = next(self._left, None)
             if step is None:
                 self._left = None

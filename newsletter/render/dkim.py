@@ -43,7 +43,7 @@ SIGNED = (
 )
 """Headers that are signed where they occur. What servers on the way add or rewrite is in neither list (§5.4.1)."""
 
-WIDTH = 76
+HEADER_WIDTH = 76
 """Longest line of the header, which one very long name may exceed."""
 
 _WANTED = (*((name, name.encode(), 1) for name in OVERSIGNED), *((name, name.encode(), 0) for name in SIGNED))
@@ -157,8 +157,8 @@ def _field(seal: SigningKey, names: tuple[str, ...], canonical_head: bytes, body
     value = f"{first}\r\n {who}\r\n {_listed(names)}\r\n bh={body_hash};\r\n b=".encode()
     digest = hashlib.sha256(canonical_head + b"dkim-signature:" + _one_blank_each(value)).digest()
     signature = base64.b64encode(seal.key.sign(digest))
-    room = WIDTH - len(" b=")
-    rest = (signature[start : start + WIDTH - 1] for start in range(room, len(signature), WIDTH - 1))
+    room = HEADER_WIDTH - len(" b=")
+    rest = (signature[start : start + HEADER_WIDTH - 1] for start in range(room, len(signature), HEADER_WIDTH - 1))
     return b"DKIM-Signature: " + value + b"\r\n ".join((signature[:room], *rest)) + b"\r\n"
 
 
@@ -173,7 +173,7 @@ def _folded(words: Iterable[str], *, between: str) -> str:
     """Join words, with a line break and a blank where a line would become too long."""
     lines: list[str] = []
     for word in words:
-        if lines and len(lines[-1]) + len(between) + len(word) < WIDTH:
+        if lines and len(lines[-1]) + len(between) + len(word) < HEADER_WIDTH:
             lines[-1] += between + word
         else:
             lines.append(word)

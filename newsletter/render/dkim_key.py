@@ -34,7 +34,7 @@ except ModuleNotFoundError as error:
 
 LEAST_BITS = 2048
 WEAK_BITS = 1024
-LONGEST_STRING = 255
+TXT_STRING_LENGTH = 255
 """Bytes of one string of a TXT record (RFC 1035 §3.3); receivers join the strings (RFC 6376 §3.6.2.2)."""
 
 _HASH = Prehashed(SHA256())
@@ -169,7 +169,7 @@ def write_key(key: DkimKey, path: Path) -> None:
 
 def strings(record: str) -> list[str]:
     """Cut a record into the strings a name server keeps it in."""
-    return [record[at : at + LONGEST_STRING] for at in range(0, len(record), LONGEST_STRING)]
+    return [record[at : at + TXT_STRING_LENGTH] for at in range(0, len(record), TXT_STRING_LENGTH)]
 
 
 def _private_bytes(path: Path) -> bytes:

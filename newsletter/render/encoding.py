@@ -14,7 +14,7 @@ from email.header import Header
 
 from newsletter.core.message import plain_value
 
-WIDTH = 76
+QP_LINE_WIDTH = 76
 """Longest line of an encoded body (RFC 2045 §6.7 and §6.8)."""
 NAME_LENGTH = 78
 SUBJECT_LENGTH = 200
@@ -26,7 +26,7 @@ _WORDS = f"{_ALPHANUMERIC} @_+.,:;!?'()/&#%*-".encode()
 """What stands for itself in the middle of a value, in quoted-printable."""
 _COMMON = f"{_ALPHANUMERIC} @_+.,:;!?()/#%*-".encode()
 """Those of them that stand for themselves in HTML too."""
-_CHUNK = 72
+_CHUNK_LENGTH = 72
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _COMMON_ATOMS = f"{_ALPHANUMERIC} !#$%&'*+/?^_`{{|}}~-".encode()
 _COMMON_ADDRESS = f"{_ALPHANUMERIC}!#$%&'*+/=?^_`{{|}}~-.@".encode()
@@ -53,7 +53,7 @@ def _quoted_line(line: bytes) -> bytes:
         blank = byte == 32  # noqa: PLR2004 - the space.
         token = b" " if blank and not blank_before and at != last else _QP[byte]
         blank_before = blank
-        if width + len(token) > WIDTH - 1:
+        if width + len(token) > QP_LINE_WIDTH - 1:
             lines.append(b"".join(row))
             row, width = [], 0
         if not row and _needs_care(line, at):
@@ -73,7 +73,7 @@ def quoted_value(value: str) -> bytes:
     data = value.encode()
     if _is_words(data, _WORDS):
         return _chunks(data)
-    if len(data) > _CHUNK // 3:
+    if len(data) > _CHUNK_LENGTH // 3:
         return quoted_printable(value)
     return _chunks(b"".join([_QP[byte] for byte in data]))
 
@@ -94,9 +94,9 @@ def _is_words(data: bytes, signs: bytes) -> bool:
 
 def _chunks(data: bytes) -> bytes:
     """Return encoded text with soft breaks where it is too long for a line."""
-    if len(data) <= _CHUNK:
+    if len(data) <= _CHUNK_LENGTH:
         return _careful(data) if data else data
-    return _SOFT.join([_careful(data[at : at + _CHUNK]) for at in range(0, len(data), _CHUNK)])
+    return _SOFT.join([_careful(data[at : at + _CHUNK_LENGTH]) for at in range(0, len(data), _CHUNK_LENGTH)])
 
 
 def _careful(line: bytes) -> bytes:
@@ -150,7 +150,7 @@ def _cut(data: bytes, head: int) -> tuple[bytes, bytes, bytes]:
 
 def base64_lines(data: bytes) -> bytes:
     """Encode in lines of 76, each ending in CRLF."""
-    step = WIDTH // 4 * 3
+    step = QP_LINE_WIDTH // 4 * 3
     return b"".join(
         binascii.b2a_base64(data[at : at + step], newline=False) + b"\r\n" for at in range(0, len(data), step)
     )
@@ -163,7 +163,7 @@ def header_text(text: str, *, name: str, limit: int = SUBJECT_LENGTH) -> str:
     dropped rather than refused: a name in the database must not be able to stop an edition.
     """
     text = plain_value(text)[:limit].strip()
-    if len(text) <= WIDTH - len(name) - 2 and text.isascii() and "=?" not in text:
+    if len(text) <= QP_LINE_WIDTH - len(name) - 2 and text.isascii() and "=?" not in text:
         return text
     # `EmailMessage` writes encoded-words over 75, or two without a blank between, which Yahoo rejects (CPython 144156).
     charset = "utf-8" if not text.isascii() or "=?" in text else None
@@ -176,7 +176,7 @@ def mailbox(name: str, address: str, *, header: str) -> str:
     An address with a non-ASCII local part (RFC 6531) comes back as it is: the caller writes that one header in UTF-8,
     and the sender needs SMTPUTF8 for it.
     """
-    if _is_common(name, address) and len(header) + len(name) + len(address) + 5 <= WIDTH:
+    if _is_common(name, address) and len(header) + len(name) + len(address) + 5 <= QP_LINE_WIDTH:
         return f"{name} <{address}>"
     return any_mailbox(name, address, header=header)
 
@@ -191,7 +191,7 @@ def any_mailbox(name: str, address: str, *, header: str) -> str:
         phrase = name if _ATOMS.fullmatch(name) else '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
     else:
         phrase = header_text(name, name=header, limit=NAME_LENGTH)
-    fold = "\r\n " if len(header) + len(phrase) + len(address) + 5 > WIDTH or "\r\n" in phrase else " "
+    fold = "\r\n " if len(header) + len(phrase) + len(address) + 5 > QP_LINE_WIDTH or "\r\n" in phrase else " "
     return f"{phrase}{fold}<{address}>"
 
 

@@ -15,7 +15,7 @@ from newsletter.render.splice import HTML, PLAIN, Sentinels
 
 HTML_LIMIT = 100_000
 """Bytes of the encoded HTML part. Gmail cuts at about 102,000, and with the end goes the unsubscribe link."""
-HTML_WARNING = 80_000
+HTML_WARNING_BYTES = 80_000
 CSS_LIMIT = 12_000
 """Characters over all style elements. Gmail drops every style element beyond 16,384."""
 
@@ -122,6 +122,6 @@ def check_size(encoded: int) -> tuple[str, ...]:
             f"the HTML part is {encoded:,} bytes, over the limit of {HTML_LIMIT:,} "
             "(Gmail cuts longer mail, and with it the unsubscribe link): shorten the tip"
         )
-    if encoded > HTML_WARNING:
+    if encoded > HTML_WARNING_BYTES:
         return (f"the HTML part is {encoded:,} bytes; Gmail cuts mail at about 102,000",)
     return ()

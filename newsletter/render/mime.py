@@ -26,7 +26,7 @@ from newsletter.render.splice import URL, Placeholder, Sentinels
 
 Part = bytes | str | Placeholder | PersonalPart
 """A piece of the message: fixed bytes, a mark of the header block, a hole in quoted-printable text, or a filler."""
-FORMAT = 1
+FORMAT_VERSION = 1
 """Of the frozen JSON. A later version that must read differently counts up and keeps reading the older ones."""
 
 
@@ -164,13 +164,13 @@ class CompiledMessage:
 
     def to_json(self) -> str:
         """Return what is frozen in the row of the edition."""
-        return json.dumps({"format": FORMAT, **asdict(self.content)}, ensure_ascii=False)
+        return json.dumps({"format": FORMAT_VERSION, **asdict(self.content)}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read a frozen edition back; it splices the same bytes as the one that was frozen."""
         frozen = json.loads(text)
-        if frozen.pop("format", None) != FORMAT:
+        if frozen.pop("format", None) != FORMAT_VERSION:
             raise Stop("this edition was frozen by another version of newsletter: upgrade, then send it")
         fields = tuple(MergeField(**field) for field in frozen.pop("fields"))
         return cls(FrozenContent(**frozen | {"fields": fields, "warnings": tuple(frozen["warnings"])}))

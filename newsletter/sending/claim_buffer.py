@@ -24,14 +24,14 @@ from newsletter.transport.base import Envelope
 
 logger = logging.getLogger(__name__)
 
-LARGEST_RUN = 31
+RUN_SIZE_MAX = 31
 """Marked at a time. With the half run that is left when it is ordered, two spliced and one in flight it makes 49."""
 
-FIRST_RUN = 4
+FIRST_RUN_SIZE = 4
 RUN_SECONDS = 0.5
 """A run holds about what a connection sends in this time, so that little is marked where little goes out."""
 
-SHORT_WAIT = 5.0
+QUOTA_WAIT_MAX_SECONDS = 5.0
 """Seconds of quota that a courier waits out; for longer it goes home, and what waits is said."""
 
 UNMADE = Verdict(
@@ -68,7 +68,7 @@ class ClaimBuffer:
     _ticket: CommitRequest | None = None
     _dry: bool = False
     """The desk had nothing the last time it was asked."""
-    _run: int = FIRST_RUN
+    _run: int = FIRST_RUN_SIZE
     _run_began: float = 0.0
     _answered: int = 0
 
@@ -209,8 +209,8 @@ class ClaimBuffer:
         now = self.committer.clock.monotonic()
         seconds = now - self._run_began
         if self._answered:
-            fast = self._answered / seconds * RUN_SECONDS if seconds > 0 else LARGEST_RUN
-            self._run = max(2, min(LARGEST_RUN, int(fast), self._run * 2))
+            fast = self._answered / seconds * RUN_SECONDS if seconds > 0 else RUN_SIZE_MAX
+            self._run = max(2, min(RUN_SIZE_MAX, int(fast), self._run * 2))
         self._run_began, self._answered = now, 0
         self._hand_in(wants=self._run)
 
@@ -236,7 +236,7 @@ class ClaimBuffer:
         return ticket
 
     def _wait_out(self, seconds: float) -> bool:
-        if seconds > SHORT_WAIT:
+        if seconds > QUOTA_WAIT_MAX_SECONDS:
             self.pass_state.wait_for(seconds)
             self._dry = False
             return False

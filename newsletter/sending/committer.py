@@ -42,13 +42,13 @@ BEAT_SECONDS = 1.0
 AHEAD_SECONDS = 1.0
 """How far ahead of its moment under a rate per second a message is marked."""
 
-PATIENCE = 60.0
+COMMIT_RETRY_SECONDS = 60.0
 """Seconds for which a failing database is asked again, while outcomes that nobody else knows wait to be written."""
 
-ROUNDS = 100
+GATHER_ROUNDS_MAX = 100
 """How often all others have a turn before what was handed in is committed, unless somebody waits for it."""
 
-LAST_PATIENCE = 5.0
+COMMIT_RETRY_STOPPING_SECONDS = 5.0
 """The same once a stop is asked for: the journal has the outcomes, and the next start is told by it."""
 
 
@@ -228,7 +228,7 @@ class GroupCommitter:
 
         A round takes as long as the others have something to do, so where little comes it is over at once.
         """
-        for _ in range(ROUNDS):
+        for _ in range(GATHER_ROUNDS_MAX):
             with self._lock:
                 urgent = self._over or any(ticket.done.awaited for ticket in self._waiting)
                 if urgent or len(self._waiting) >= self.hands():
@@ -258,7 +258,7 @@ class GroupCommitter:
             except NewsletterError as error:
                 again = True
                 outcomes = [one for ticket in group for one in ticket.settled]
-                patience = LAST_PATIENCE if self.stopping() else PATIENCE
+                patience = COMMIT_RETRY_STOPPING_SECONDS if self.stopping() else COMMIT_RETRY_SECONDS
                 if not outcomes or self.clock.monotonic() - began > patience:
                     _lament(outcomes)
                     raise

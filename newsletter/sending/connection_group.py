@@ -19,7 +19,7 @@ from newsletter.sending.committer import GroupCommitter
 from newsletter.sending.connection_worker import ConnectionWorker
 from newsletter.sending.revocation import RevocationWatcher
 
-LAST_SECONDS = 10.0
+JOIN_SECONDS = 10.0
 """How long all connections together may take to come back once they were hung up."""
 
 
@@ -65,7 +65,7 @@ class ConnectionGroup:
                 # Hanging up makes each of them return with what is known: no reply was read.
                 for connection_worker in self.connection_workers:
                     connection_worker.abort()
-                self._thread.join(LAST_SECONDS)
+                self._thread.join(JOIN_SECONDS)
                 return sum(connection_worker.unanswered for connection_worker in self.connection_workers)
         return 0
 
@@ -121,7 +121,7 @@ class ConnectionGroup:
         self._end_watch()
         self.committer.close()
         # What it is committing it commits, also when a connection is still out that nobody waits for any more.
-        self.committer.ended.wait(LAST_SECONDS)
+        self.committer.ended.wait(JOIN_SECONDS)
 
 
 def _started(name: str, work: Callable[[], None]) -> threading.Thread:

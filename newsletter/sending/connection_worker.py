@@ -22,16 +22,16 @@ from newsletter.sending.pass_state import PassState
 from newsletter.transport.base import ConnectFailure, Connection
 from newsletter.transport.pool import Pool, PoolBusy
 
-PATIENCE = 10
+LOST_CONNECTIONS_MAX = 10
 """Connections in a row that may be lost before one reply comes through; then the relay is in trouble."""
 
-DOUBTS = 3
+UNCERTAIN_IN_A_ROW_MAX = 3
 """Messages in a row without an answer after the last dot; then going on would only make more people uncertain."""
 
-NAP = 0.5
+POOL_BUSY_WAIT_SECONDS = 0.5
 """Seconds between two looks whether the relay takes another connection."""
 
-LINGER = (0.02, 0.05, 0.1, 0.3)
+DRY_QUEUE_WAITS_SECONDS = (0.02, 0.05, 0.1, 0.3)
 """Seconds between the looks whether others still hold anything, until the desk is asked once more."""
 
 
@@ -163,8 +163,8 @@ class ConnectionWorker:
             self.pass_state.pause(job.person.edition, verdict.plain)
         if verdict.relay in {RelayAction.RECONNECT, RelayAction.BACK_OFF, RelayAction.STOP}:
             self._hang_up()
-        if self._doubts >= DOUBTS:
-            self.pass_state.end(f"The mail server took {DOUBTS} messages in a row and did not answer.")
+        if self._doubts >= UNCERTAIN_IN_A_ROW_MAX:
+            self.pass_state.end(f"The mail server took {UNCERTAIN_IN_A_ROW_MAX} messages in a row and did not answer.")
 
     def _go_home(self) -> None:
         """Hang up, hand in what is known and give back what was not begun."""
@@ -183,7 +183,7 @@ class ConnectionWorker:
         """Open a connection, or a fresh one, before a run is taken; where none may be opened now, wait or go home."""
         while self._connection is None or self._connection.needs_recycling:
             self._hang_up()
-            if self._lost >= PATIENCE:
+            if self._lost >= LOST_CONNECTIONS_MAX:
                 self.pass_state.end(f"The mail server hung up {self._lost} times in a row.")
                 return False
             # What is in hand meanwhile need not wait for a host that does not answer.
@@ -207,7 +207,7 @@ class ConnectionWorker:
         """Stay while others hold what a connection without an answer gives back; False when it is time to go home."""
         if not self.claim_buffer.dry:
             return False
-        for pause in LINGER:
+        for pause in DRY_QUEUE_WAITS_SECONDS:
             if self.pass_state.ended or not self.pass_state.holding():
                 return False
             # Real time, as below.
@@ -226,7 +226,7 @@ class ConnectionWorker:
                 self.pass_state.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
                 return False
             # Real time: what is waited for happens in other threads, not on a clock.
-            return not apart(lambda: self.pass_state.dry.wait(NAP)) and not self.pass_state.ended
+            return not apart(lambda: self.pass_state.dry.wait(POOL_BUSY_WAIT_SECONDS)) and not self.pass_state.ended
         finally:
             self.pass_state.count_idle(-1)
 

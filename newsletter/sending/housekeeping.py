@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 LAST_TRY = timedelta(hours=1)
 
-REFUSED_AT_LEAST = 3
+REFUSED_ALERT_MIN = 3
 """One or two refused people are no sign of anything, however few there are in all."""
 
 
@@ -89,7 +89,7 @@ def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
     if counts[DeliveryState.EXPIRED]:
         report_expired(tx, edition, counts[DeliveryState.EXPIRED], now=now)
     refused, audience = counts[DeliveryState.REJECTED], sum(counts.values())
-    if refused >= REFUSED_AT_LEAST and refused * 2 > audience:
+    if refused >= REFUSED_ALERT_MIN and refused * 2 > audience:
         report_refused(tx, edition, refused, audience, now=now)
     logger.info("the edition of %s is closed: %s", edition.name, {k.value: v for k, v in counts.items() if v})
     return [editions.by_id(tx, edition_id)]

@@ -26,10 +26,10 @@ from newsletter.store.jobs import QUEUE, SEND_BLOCK
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 2
+CONCURRENT_JOBS_MAX = 2
 """Blocks that a process is called for at a time: the next one is at hand while the last mails of one are answered."""
 
-LOOK_SECONDS = 0.2
+STOP_POLL_SECONDS = 0.2
 """How soon a stop or a rest of the sender is seen."""
 AGAIN_SECONDS = 5.0
 """Until a queue that failed is asked again."""
@@ -91,7 +91,7 @@ class JobWorker:
         asyncio.get_running_loop().set_exception_handler(_tell)
         while not self._over.is_set() and not stop.is_set():
             if self.wakeups.resting:
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(STOP_POLL_SECONDS)
                 continue
             try:
                 async with self._app(stop).open_async() as app:
@@ -107,8 +107,8 @@ class JobWorker:
     async def _pause(self, stop: threading.Event) -> None:
         left = AGAIN_SECONDS
         while left > 0 and not self._over.is_set() and not stop.is_set():
-            await asyncio.sleep(LOOK_SECONDS)
-            left -= LOOK_SECONDS
+            await asyncio.sleep(STOP_POLL_SECONDS)
+            left -= STOP_POLL_SECONDS
 
     async def _take_jobs(self, app: App, stop: threading.Event) -> None:
         await app.configure_task(PUT_IN_ORDER, queue=QUEUE, queueing_lock=None).defer_async(timestamp=0)
@@ -116,7 +116,7 @@ class JobWorker:
             app.run_worker_async(
                 queues=[QUEUE],
                 name=self.process,
-                concurrency=AT_ONCE,
+                concurrency=CONCURRENT_JOBS_MAX,
                 delete_jobs="always",
                 install_signal_handlers=False,
             )
@@ -124,7 +124,7 @@ class JobWorker:
         self.wakeups.listening = True
         try:
             while not (self._over.is_set() or stop.is_set() or self.wakeups.resting):
-                finished, _ = await asyncio.wait({working}, timeout=LOOK_SECONDS)
+                finished, _ = await asyncio.wait({working}, timeout=STOP_POLL_SECONDS)
                 if finished:
                     break
         finally:

@@ -28,7 +28,7 @@ from newsletter.store.claims import ClaimedDelivery
 from newsletter.store.unit import Unit
 from newsletter.transport.base import Envelope
 
-RETURNS = 3
+RETURNS_MAX = 3
 """How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
 
 
@@ -120,12 +120,12 @@ class MessageBuilder:
     def _once_more(self, delivery: DeliveryId, verdict: Verdict) -> Verdict:
         """Let a message whose connections keep being lost wait its turn, so that it cannot hold up the others."""
         self.returns[delivery] += 1
-        if self.returns[delivery] < RETURNS:
+        if self.returns[delivery] < RETURNS_MAX:
             return verdict
         return Verdict(
             effect=Effect.DEFER,
             kind=ReplyClass.SYSTEM,
             relay=verdict.relay,
             rule="lost-again",
-            plain=f"The connection was lost {RETURNS} times in a row at this message.",
+            plain=f"The connection was lost {RETURNS_MAX} times in a row at this message.",
         )

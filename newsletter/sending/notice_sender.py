@@ -35,20 +35,20 @@ from newsletter.transport.base import ConnectFailure, Connection, Envelope
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+NOTICE_POLL_SECONDS = 0.5
 """Between two looks for a notice: a confirmation is handed over within two seconds."""
-BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0)
+NOTICE_BACK_OFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before a relay that cannot be reached is tried again."""
 STALE_AFTER = timedelta(minutes=1)
 """A notice goes out within seconds of its writing while the relay takes mail, and half a minute after its return."""
-WAITING = (NoticeState.QUEUED, NoticeState.DEFERRED)
-ALSO_EVERY = 30.0
-LAST_SECONDS = 10.0
+NOTICE_STATES_OPEN = (NoticeState.QUEUED, NoticeState.DEFERRED)
+CALLBACK_EVERY_SECONDS = 30.0
+NOTICE_DRAIN_SECONDS = 10.0
 """How long the end of a run waits for a notice that is on its way."""
-AT_ONCE = 50
-GIVEN_UP_AFTER = timedelta(minutes=15)
+NOTICES_PER_PASS_MAX = 50
+NOTICE_ORPHAN_AGE = timedelta(minutes=15)
 """Longer than any answer is waited for: by then the sender that marked a notice is dead."""
-RETURNS = 3
+NOTICE_RETURNS_MAX = 3
 """How often a notice goes straight back to the queue because the connection was lost; then it waits its turn."""
 
 
@@ -90,14 +90,14 @@ class NoticeSender:
 
     def recover(self) -> None:
         """Queue again what a dead sender had under way."""
-        before = None if self.sole else self.clock.now() - GIVEN_UP_AFTER
+        before = None if self.sole else self.clock.now() - NOTICE_ORPHAN_AGE
         with self.unit.write() as tx:
             notices.requeue_orphans(tx, marked_before=before)
 
     def work(self, stop: threading.Event) -> str:
         """Send every notice that is due; return what is wrong with the relay, empty when nothing is."""
         with self.unit.read() as tx:
-            waiting = notices.due(tx, now=self.clock.now(), limit=AT_ONCE)
+            waiting = notices.due(tx, now=self.clock.now(), limit=NOTICES_PER_PASS_MAX)
         # A copy of a database sends nothing before somebody says that it is the one that counts.
         if not waiting or self.held():
             return ""
@@ -129,7 +129,12 @@ class NoticeSender:
             # One that the sender of editions has found to be over is looked at too.
             stands = next((one for one in alerts.unclosed(tx) if one.kind is AlertKind.RELAY), None)
             mail = notices.last(tx, [NoticeKind.ALERT], str(stands.id)) if stands else None
-        if stands is None or mail is None or mail.state not in WAITING or now - mail.created_at < STALE_AFTER:
+        if (
+            stands is None
+            or mail is None
+            or mail.state not in NOTICE_STATES_OPEN
+            or now - mail.created_at < STALE_AFTER
+        ):
             return
         with self.unit.write() as tx:
             notices.withdraw(tx, NoticeKind.ALERT, str(stands.id), reason="mail goes out again")
@@ -200,7 +205,7 @@ class NoticeSender:
         if verdict.effect is not Effect.REQUEUE:
             return verdict
         self._returns[notice.id] += 1
-        lost = verdict.relay is RelayAction.RECONNECT and self._returns[notice.id] < RETURNS
+        lost = verdict.relay is RelayAction.RECONNECT and self._returns[notice.id] < NOTICE_RETURNS_MAX
         return verdict if lost else replace(verdict, effect=Effect.DEFER)
 
     def _record(self, notice: Notice, reply: Reply, verdict: Verdict) -> None:
@@ -260,11 +265,11 @@ def posting(sender: NoticeSender, stop: threading.Event, *, also: Callable[[], N
         yield
     finally:
         round_.over.set()
-        thread.join(LAST_SECONDS)
+        thread.join(NOTICE_DRAIN_SECONDS)
         if thread.is_alive():
             round_.gone.set()
             sender.abort()
-            thread.join(LAST_SECONDS / 2)
+            thread.join(NOTICE_DRAIN_SECONDS / 2)
 
 
 @dataclass(kw_only=True)
@@ -285,9 +290,13 @@ class _Round:
         while not self.over.is_set() and not self.stop.is_set():
             trouble = _try(lambda: self.sender.work(self.stop))
             troubled = troubled + 1 if trouble else 0
-            pause = BACK_OFF[min(troubled, len(BACK_OFF)) - 1] if trouble else LOOK_SECONDS
+            pause = (
+                NOTICE_BACK_OFF_SECONDS[min(troubled, len(NOTICE_BACK_OFF_SECONDS)) - 1]
+                if trouble
+                else NOTICE_POLL_SECONDS
+            )
             waited += pause
-            if waited >= ALSO_EVERY:
+            if waited >= CALLBACK_EVERY_SECONDS:
                 waited = 0.0
                 # At the start the dead may not have been silent for long enough, and a database may have failed since.
                 _try(lambda: _without_word(self.sender.recover))

@@ -28,10 +28,10 @@ from newsletter.store.worker import WorkerId
 
 logger = logging.getLogger(__name__)
 
-GIVEN_UP_AFTER = timedelta(minutes=60)
+SILENT_WORKER_AGE = timedelta(minutes=60)
 """How long a dead worker's rows wait for the journal that lies on its own machine."""
 
-NOBODY = WorkerId(0)
+NO_WORKER = WorkerId(0)
 
 STOPPED_AT = "The sender was stopped at this message: it may or may not have gone out."
 
@@ -87,8 +87,8 @@ class Recovery:
                 rows = claims.marked_by_none_of(tx, [] if me is None else [me])
             else:
                 living = [one.id for one in workers.alive(tx, now=now)]
-                rows = claims.marked_by_none_of(tx, living, before=now - GIVEN_UP_AFTER)
-            record(tx, [self._in_doubt(row) for row in rows], who=NOBODY, now=now)
+                rows = claims.marked_by_none_of(tx, living, before=now - SILENT_WORKER_AGE)
+            record(tx, [self._in_doubt(row) for row in rows], who=NO_WORKER, now=now)
         if rows:
             logger.warning("%s deliveries were under way when a sender died that left no journal", len(rows))
         return len(rows)

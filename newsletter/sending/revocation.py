@@ -20,7 +20,7 @@ from newsletter.store.unit import Unit
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+REVOKE_POLL_SECONDS = 0.5
 STUCK_SECONDS = 3.0
 """A connection that has waited for one answer for so long gives back what it has not begun."""
 
@@ -35,7 +35,7 @@ class RevocationWatcher:
 
     def run(self, over: threading.Event) -> None:
         """Look until it is over. By real time: what it watches happens in other threads and other processes."""
-        while not over.wait(LOOK_SECONDS):
+        while not over.wait(REVOKE_POLL_SECONDS):
             try:
                 self.look()
             except NewsletterError as error:

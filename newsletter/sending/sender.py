@@ -55,8 +55,8 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 30.0
 """How long messages in flight may take after a stop was asked for (promise 6)."""
 
-EXPIRE_EVERY = 60.0
-ADOPT_EVERY = 5.0
+EXPIRE_EVERY_SECONDS = 60.0
+ADOPT_EVERY_SECONDS = 5.0
 """Seconds between two looks for workers that died."""
 
 RELAY = "mail server"
@@ -146,7 +146,7 @@ class Sender:
         """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""
         now = self.clock.now()
         worker = self._enlisted()
-        if self.clock.monotonic() - self._expire_at >= EXPIRE_EVERY:
+        if self.clock.monotonic() - self._expire_at >= EXPIRE_EVERY_SECONDS:
             expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
             self._expire_at = self.clock.monotonic()
         gather_due(self.unit, now=now)
@@ -182,7 +182,7 @@ class Sender:
 
     def _enlisted(self) -> Registration:
         """Be a worker, after what the dead left is settled; now and then look whether another one died."""
-        due = self.clock.monotonic() - self._adopt_at >= ADOPT_EVERY
+        due = self.clock.monotonic() - self._adopt_at >= ADOPT_EVERY_SECONDS
         if self._worker is None or (due and not self.sole):
             self.recover()
             self._adopt_at = self.clock.monotonic()
@@ -322,7 +322,7 @@ class Sender:
 
     def _keep_house(self) -> None:
         """Do now and then in a long pass what else is done before one: settle what the dead left, gather who is due."""
-        if self.clock.monotonic() - self._adopt_at < ADOPT_EVERY:
+        if self.clock.monotonic() - self._adopt_at < ADOPT_EVERY_SECONDS:
             return
         self._adopt_at = self.clock.monotonic()
         try:

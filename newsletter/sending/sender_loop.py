@@ -23,22 +23,22 @@ from newsletter.store import delivery as deliveries
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+RELAY_BACK_OFF_SECONDS = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds before a relay in trouble is tried again."""
 
-IDLE = 1.0
+IDLE_POLL_SECONDS = 1.0
 """Seconds between two looks at an empty queue, where nobody calls."""
 
-LONGEST_PAUSE = 60.0
+FOREGROUND_PAUSE_MAX_SECONDS = 60.0
 """How long a foreground run waits for a relay that had enough."""
 
-TOLD_AFTER = 2
+LOCK_REFUSALS_LOGGED_MIN = 2
 """Refusals in a row after which another process sends: a command that only looks holds the right for a moment, too."""
 
-PATIENCE = 5.0
+NEARLY_DUE_SECONDS = 5.0
 """A foreground run waits this long for what is nearly due (design, `edition send`)."""
 
-FOREGROUND_TRIES = 3
+FRUITLESS_PASSES_MAX = 3
 """Passes in a row without one accepted message after which a foreground run gives up."""
 
 Progress = Callable[[Counter[DeliveryState]], None]
@@ -93,9 +93,9 @@ def _pause(sender: Sender, result: PassResult, fruitless: int, *, untouched: boo
     """Return how long to wait before the next pass, None to end the run."""
     if result.trouble:
         # A server that was never reached is told at once; one that had enough for now gets its time.
-        pause = max(result.wait, BACK_OFF[fruitless])
-        return None if untouched or fruitless >= FOREGROUND_TRIES or pause > LONGEST_PAUSE else pause
-    if result.wait > PATIENCE:
+        pause = max(result.wait, RELAY_BACK_OFF_SECONDS[fruitless])
+        return None if untouched or fruitless >= FRUITLESS_PASSES_MAX or pause > FOREGROUND_PAUSE_MAX_SECONDS else pause
+    if result.wait > NEARLY_DUE_SECONDS:
         return None
     if result.counts:
         return 0.0
@@ -105,7 +105,7 @@ def _pause(sender: Sender, result: PassResult, fruitless: int, *, untouched: boo
     if not ahead:
         return None
     seconds = (min(ahead) - now).total_seconds()
-    return max(0.0, seconds) if seconds <= PATIENCE else None
+    return max(0.0, seconds) if seconds <= NEARLY_DUE_SECONDS else None
 
 
 @dataclass(kw_only=True)
@@ -136,10 +136,10 @@ class SenderLoop:
                         self._hold()
             except NewsletterError as error:
                 logger.error("%s", error)  # noqa: TRY400 - it is told in its own words
-                self.sender.clock.wait(self.stop, BACK_OFF[1])
+                self.sender.clock.wait(self.stop, RELAY_BACK_OFF_SECONDS[1])
             except Exception:
                 logger.exception("the sender failed; it starts again")
-                self.sender.clock.wait(self.stop, BACK_OFF[2])
+                self.sender.clock.wait(self.stop, RELAY_BACK_OFF_SECONDS[2])
 
     def _take(self, held: ExitStack) -> bool:
         """Take the right to send; without it, stand by for a moment."""
@@ -149,18 +149,20 @@ class SenderLoop:
             # Another process sends; should it die, the operating system frees the lock and we go on.
             self._stand_by()
             return False
-        if self._refused >= TOLD_AFTER:
+        if self._refused >= LOCK_REFUSALS_LOGGED_MIN:
             logger.info("the other process sends no more: this one takes over")
         self._refused = 0
         return True
 
     def _stand_by(self) -> None:
         self._refused += 1
-        if self._refused == TOLD_AFTER:
+        if self._refused == LOCK_REFUSALS_LOGGED_MIN:
             logger.info(
                 "another process sends (`newsletter status` names it): this one stands by and takes over after it"
             )
-        self.sender.clock.wait(self.stop, BACK_OFF[0] if self._refused >= TOLD_AFTER else IDLE)
+        self.sender.clock.wait(
+            self.stop, RELAY_BACK_OFF_SECONDS[0] if self._refused >= LOCK_REFUSALS_LOGGED_MIN else IDLE_POLL_SECONDS
+        )
 
     def _hold(self) -> None:
         try:
@@ -176,10 +178,10 @@ class SenderLoop:
             self.unanswered += result.unanswered
             troubled = troubled + 1 if result.trouble and not result.counts[DeliveryState.ACCEPTED] else 0
             if result.trouble:
-                logger.warning("%s (next try in %.0f s)", result.trouble, BACK_OFF[min(troubled, 5)])
-                self._rest(BACK_OFF[min(troubled, 5)])
+                logger.warning("%s (next try in %.0f s)", result.trouble, RELAY_BACK_OFF_SECONDS[min(troubled, 5)])
+                self._rest(RELAY_BACK_OFF_SECONDS[min(troubled, 5)])
             elif result.wait:
-                self._rest(min(result.wait, BACK_OFF[3]))
+                self._rest(min(result.wait, RELAY_BACK_OFF_SECONDS[3]))
             else:
                 self._be_called(idle=not result.counts)
 
@@ -187,7 +189,7 @@ class SenderLoop:
         """Wait for something to do, unless something was done just now."""
         if self.wakeups is None:
             if idle:
-                self._wait(IDLE)
+                self._wait(IDLE_POLL_SECONDS)
             return
         self.wakeups.look_around()
         if idle:
@@ -208,4 +210,4 @@ class SenderLoop:
         until = clock.monotonic() + seconds
         while not self.stop.is_set() and clock.monotonic() < until:
             self.sender.beat()
-            clock.wait(self.stop, min(BACK_OFF[0], until - clock.monotonic()))
+            clock.wait(self.stop, min(RELAY_BACK_OFF_SECONDS[0], until - clock.monotonic()))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from newsletter.clock import Clock
-from newsletter.sending.recovery import GIVEN_UP_AFTER
+from newsletter.sending.recovery import SILENT_WORKER_AGE
 from newsletter.store import block as blocks
 from newsletter.store import jobs
 from newsletter.store import worker as workers
@@ -29,7 +29,7 @@ ALONE_SECONDS = 1.0
 CALLED_SECONDS = 5.0
 """The same where jobs do: for the job that was lost."""
 
-LOOK_SECONDS = 1.0
+BLOCK_POLL_SECONDS = 1.0
 """How long a job sleeps between two looks at the row of its block."""
 
 
@@ -124,7 +124,7 @@ class Wakeups:
             elif self._over:
                 raise RetryLater(self.clock.now())
             with self._turn:
-                self._turn.wait(LOOK_SECONDS)
+                self._turn.wait(BLOCK_POLL_SECONDS)
 
     def _call(self, block_id: BlockId, not_before: datetime | None, stop: threading.Event) -> None:
         now = self.clock.now()
@@ -141,7 +141,7 @@ class Wakeups:
     def put_in_order(self) -> None:
         """Put up again what waits without a job, and what dead workers had begun; cease to wait for the long silent."""
         with self.unit.write() as tx:
-            workers.end_silent(tx, now=self.clock.now(), after=GIVEN_UP_AFTER)
+            workers.end_silent(tx, now=self.clock.now(), after=SILENT_WORKER_AGE)
             revived = jobs.revive(tx)
             again = jobs.put_up_again(tx)
         if revived or again:

@@ -19,19 +19,19 @@ from newsletter.errors import InputError, words_of
 from newsletter.settings.model import (
     FILE_SUFFIX,
     KEY_COMMAND,
-    PREFIX,
     SECRETS,
+    SETTING_PREFIX,
     Settings,
     as_written,
     example_of,
     fields,
     setting_name,
 )
-from newsletter.settings.values import SHORTEST_SECRET, did_you_mean, is_aligned, is_loopback
+from newsletter.settings.values import SECRET_LENGTH_MIN, did_you_mean, is_aligned, is_loopback
 
 __all__ = ["Settings", "load_settings"]
 
-HOME_NAME = f"{PREFIX}HOME"
+HOME_NAME = f"{SETTING_PREFIX}HOME"
 """Names the folder of the `.env`, so it cannot stand in it: known, and not a setting."""
 
 PATHS = (
@@ -43,7 +43,7 @@ PATHS = (
     "journal_dir",
 )
 IMPLICIT_TLS_PORT = 465
-LONGEST_LINE = 400
+LINE_LENGTH = 400
 
 
 def load_settings(environ: Mapping[str, str], home: Path) -> Settings:
@@ -70,14 +70,14 @@ def load_settings(environ: Mapping[str, str], home: Path) -> Settings:
 def _printable(line: str) -> str:
     """Return one line of a bearable length, whatever the value that it quotes."""
     text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
-    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE // 2]} … {text[-LONGEST_LINE // 2 :]}"
+    return text if len(text) <= LINE_LENGTH else f"{text[: LINE_LENGTH // 2]} … {text[-LINE_LENGTH // 2 :]}"
 
 
 def _gather(environ: Mapping[str, str], env_file: Path, mistakes: list[str]) -> dict[str, str]:
     """Return the text of each setting by key: the file's, and over it the environment's."""
     values: dict[str, str] = {}
     for name, value in _overlay(_read_env_file(env_file, mistakes), environ, mistakes).items():
-        key = name.removeprefix(PREFIX).lower()
+        key = name.removeprefix(SETTING_PREFIX).lower()
         secret = key.removesuffix(FILE_SUFFIX.lower())
         if name == setting_name(key) and key in fields():
             values[key] = value
@@ -85,7 +85,7 @@ def _gather(environ: Mapping[str, str], env_file: Path, mistakes: list[str]) -> 
             values |= _read_secret(secret, env_file.parent / value, mistakes)
         elif name != HOME_NAME:
             known = (*map(str.upper, fields()), *(secret.upper() + FILE_SUFFIX for secret in SECRETS))
-            near = did_you_mean(name[len(PREFIX) :], known, prefix=PREFIX)
+            near = did_you_mean(name[len(SETTING_PREFIX) :], known, prefix=SETTING_PREFIX)
             mistakes.append(f"{name}: is not a setting{near or '; remove it'}")
     return values
 
@@ -94,7 +94,9 @@ def _overlay(below: Mapping[str, str], above: Mapping[str, str], mistakes: list[
     """Return our names of both sources; a name given above replaces both its forms, itself and `NAME_FILE`, below."""
     merged: dict[str, str] = {}
     for source in (below, above):
-        values = {name: value for name, value in source.items() if name.upper().startswith(PREFIX) and value.strip()}
+        values = {
+            name: value for name, value in source.items() if name.upper().startswith(SETTING_PREFIX) and value.strip()
+        }
         for secret in map(setting_name, SECRETS):
             forms = {secret, secret + FILE_SUFFIX}
             if forms <= values.keys():
@@ -150,7 +152,7 @@ def _stand_in(key: str) -> str:
     """Return a right value in place of a wrong one that was reported, so that the rest can still be judged."""
     field = fields()[key]
     default = "" if field.is_required() else as_written(field.default)
-    return example_of(field) or default or "x" * SHORTEST_SECRET
+    return example_of(field) or default or "x" * SECRET_LENGTH_MIN
 
 
 def _validate(values: Mapping[str, str], mistakes: list[str]) -> Settings:

@@ -36,7 +36,7 @@ from newsletter.settings.values import (
     Zone,
 )
 
-PREFIX = "NEWSLETTER_"
+SETTING_PREFIX = "NEWSLETTER_"
 FILE_SUFFIX = "_FILE"
 SECRETS = (
     "secret_key",
@@ -320,7 +320,7 @@ def fields() -> dict[str, FieldInfo]:
 
 def setting_name(key: str) -> str:
     """Return the name an operator writes: `smtp_port` is `NEWSLETTER_SMTP_PORT`."""
-    return PREFIX + key.upper()
+    return SETTING_PREFIX + key.upper()
 
 
 def example_of(field: FieldInfo) -> str:

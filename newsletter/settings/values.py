@@ -19,11 +19,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 """In the order of `date.weekday()`: the place of a name is its number."""
 
-SHORTEST_SECRET = 32
-LONGEST_SELECTOR = 63
+SECRET_LENGTH_MIN = 32
+SELECTOR_LENGTH_MAX = 63
 """A longer one would leave too little room for the domain in a name of DNS."""
 DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 
@@ -98,8 +98,8 @@ def _mail_domain(text: str) -> str:
 
 def _selector(text: str) -> str:
     # RFC 6376 section 3.1: labels of a domain name; DNS ignores their capitals.
-    if len(text) > LONGEST_SELECTOR:
-        message = f"the selector {text[:12]}… is longer than {LONGEST_SELECTOR} letters; s202611 would do"
+    if len(text) > SELECTOR_LENGTH_MAX:
+        message = f"the selector {text[:12]}… is longer than {SELECTOR_LENGTH_MAX} letters; s202611 would do"
         raise ValueError(message)
     if not all(_SELECTOR_LABEL.fullmatch(label) for label in text.split(".")):
         message = f"'{text}' is not a selector; write letters, digits and hyphens, such as s202611"
@@ -161,8 +161,10 @@ def _language(text: str) -> str:
 
 
 def _weekday(text: str) -> str:
-    if (day := text.lower()) not in WEEKDAYS:
-        message = f"'{text}' is not a weekday; write one of {', '.join(WEEKDAYS)}{did_you_mean(text, WEEKDAYS)}"
+    if (day := text.lower()) not in WEEKDAY_NAMES:
+        message = (
+            f"'{text}' is not a weekday; write one of {', '.join(WEEKDAY_NAMES)}{did_you_mean(text, WEEKDAY_NAMES)}"
+        )
         raise ValueError(message)
     return day
 
@@ -190,8 +192,8 @@ def _zone(text: str) -> str:
 
 
 def _long_secret(secret: SecretStr) -> SecretStr:
-    if len(secret) < SHORTEST_SECRET:
-        message = f"is too short; write at least {SHORTEST_SECRET} characters"
+    if len(secret) < SECRET_LENGTH_MIN:
+        message = f"is too short; write at least {SECRET_LENGTH_MIN} characters"
         raise ValueError(message)
     return secret
 

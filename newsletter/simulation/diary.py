@@ -35,7 +35,7 @@ class Kind(StrEnum):
     """Something happened to the machine or to the mail server."""
 
 
-WIDTH = 120
+DIARY_WIDTH = 120
 _BENEATH = " " * 35
 
 
@@ -98,7 +98,7 @@ class Diary:
             month = f"{there:%Y-%m}"
             yield f"{_day(there)} {there:%H:%M}  {entry.kind.value:<8} {entry.words}"
             for detail in entry.details:
-                yield from wrap(detail, WIDTH, initial_indent=_BENEATH, subsequent_indent=_BENEATH)
+                yield from wrap(detail, DIARY_WIDTH, initial_indent=_BENEATH, subsequent_indent=_BENEATH)
 
     def summary(self) -> Iterator[str]:
         """Yield what it came to, in a few lines."""

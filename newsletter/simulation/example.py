@@ -22,9 +22,9 @@ from newsletter.simulation.script import Script, ScriptedEvent, Span
 from newsletter.store import tip as tips
 from newsletter.wiring import Application
 
-ZONE = "America/New_York"
-PEOPLE = 24
-WHO = "an editor"
+EXAMPLE_ZONE = "America/New_York"
+EXAMPLE_PEOPLE_COUNT = 24
+EXAMPLE_ACTOR = "an editor"
 
 SETTINGS: Mapping[str, str] = {
     "NEWSLETTER_NAME": "Tip of the Week",
@@ -36,7 +36,7 @@ SETTINGS: Mapping[str, str] = {
     "NEWSLETTER_ALERT_COMMAND": "page-the-operator",
     "NEWSLETTER_SEND_DAY": "tuesday",
     "NEWSLETTER_SEND_TIME": "09:00",
-    "NEWSLETTER_TIME_ZONE": ZONE,
+    "NEWSLETTER_TIME_ZONE": EXAMPLE_ZONE,
 }
 
 WINTER = """
@@ -122,12 +122,12 @@ class _Day:
 
     def at(self, hour: int, minute: int = 0) -> datetime:
         """Return the instant of a wall-clock time."""
-        return instant(date(2027, self.month, self.day), time(hour, minute), ZONE)
+        return instant(date(2027, self.month, self.day), time(hour, minute), EXAMPLE_ZONE)
 
 
-START = instant(date(2027, 1, 3), time(18), ZONE)
+START = instant(date(2027, 1, 3), time(18), EXAMPLE_ZONE)
 """A Sunday evening."""
-END = instant(date(2027, 12, 31), time(23, 59), ZONE)
+END = instant(date(2027, 12, 31), time(23, 59), EXAMPLE_ZONE)
 
 SHORT_OUTAGE = Span(begins=_Day(2, 9).at(8), ends=_Day(2, 9).at(11))
 LONG_OUTAGE = Span(begins=_Day(8, 6).at(16), ends=_Day(8, 27).at(16))
@@ -173,7 +173,7 @@ def _answer(address: str, now: datetime) -> Reply | None:
 
 def _adds(titles: list[str], pin: date | None = None) -> Callable[[Application], None]:
     def act(app: Application) -> None:
-        queue_tips(app.unit, [_file(title, pin) for title in titles], app.review(app.clock.now()), who=WHO)
+        queue_tips(app.unit, [_file(title, pin) for title in titles], app.review(app.clock.now()), who=EXAMPLE_ACTOR)
 
     return act
 
@@ -190,12 +190,12 @@ def _tip(app: Application, title: str) -> Tip:
 
 
 def _skips(app: Application) -> None:
-    skip_slot(app.unit, SKIPPED, app.plan_rules, who=WHO, because="summer break", now=app.clock.now())
+    skip_slot(app.unit, SKIPPED, app.plan_rules, who=EXAMPLE_ACTOR, because="summer break", now=app.clock.now())
 
 
 def _adds_a_date(app: Application) -> None:
     _adds([EXTRA])(app)
-    add_slot(app.unit, EXTRA_DATE, None, app.review(app.clock.now()), tip=_tip(app, EXTRA), who=WHO)
+    add_slot(app.unit, EXTRA_DATE, None, app.review(app.clock.now()), tip=_tip(app, EXTRA), who=EXAMPLE_ACTOR)
 
 
 def _moves_the_next(app: Application) -> None:
@@ -203,4 +203,4 @@ def _moves_the_next(app: Application) -> None:
     following = outlook(app.unit, app.plan_rules, weeks=1, now=now).choices[0].tip
     if following is None:
         raise InputError("the example has no next tip")
-    move_tip(app.unit, following, before=None, who=WHO, now=now)
+    move_tip(app.unit, following, before=None, who=EXAMPLE_ACTOR, now=now)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from newsletter.core.alert import COMMAND_AFTER, EVENT_STANDS, PASSED_AFTER, PATIENCE
+from newsletter.core.alert import COMMAND_AFTER, COMMAND_GRACE, EVENT_STANDS, PASSED_AFTER
 from newsletter.core.cadence import Slot, SlotState, describe_date, describe_span, local, next_slots, retimed
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.due import LATE_AFTER, last_start
@@ -42,12 +42,12 @@ from newsletter.transport.pool import Pool
 from newsletter.wiring import Application
 
 RARELY = timedelta(days=2)
-AT_ONCE = timedelta(seconds=5)
+RUN_NOW_WORDS = timedelta(seconds=5)
 """As often as the service ticks."""
-WAITING = (timedelta(minutes=1), timedelta(minutes=5))
+OPEN_NOTICE_STATES = (timedelta(minutes=1), timedelta(minutes=5))
 """How often is looked while something waits: at first, and after a while."""
 A_WHILE = timedelta(minutes=20)
-DRY = 3
+IDLE_STEPS_MAX = 3
 """Dates in a row with nothing to send, after which one knows how it goes on."""
 
 
@@ -223,7 +223,7 @@ class SimulationRun:
             state = self._fingerprint(tx)
             if state != self._state:
                 self._state = state
-                yield now + AT_ONCE
+                yield now + RUN_NOW_WORDS
             yield from self._of_slots(tx, now)
             yield from self._of_alerts(tx)
             yield from self._of_what_waits(tx, now)
@@ -245,7 +245,7 @@ class SimulationRun:
         for alert in alerts.unclosed(tx):
             yield alert.raised_at + COMMAND_AFTER
             yield alert.raised_at + EVENT_STANDS
-            yield from (alert.raised_at + patience for patience in PATIENCE.values())
+            yield from (alert.raised_at + patience for patience in COMMAND_GRACE.values())
             if alert.cleared_at is not None:
                 yield alert.cleared_at + PASSED_AFTER
 
@@ -256,7 +256,7 @@ class SimulationRun:
             yield edition.started_at + REPORT_AFTER
         due = deliveries.next_due(tx)
         if due is not None:
-            yield max(due, now + AT_ONCE)
+            yield max(due, now + RUN_NOW_WORDS)
         if (wave := waves.coming(tx, now=now)) is not None:
             yield wave.not_before
         count = notices.counts(tx)
@@ -265,13 +265,13 @@ class SimulationRun:
             self._waiting_since = None
             return
         self._waiting_since = self._waiting_since or now
-        yield now + WAITING[now - self._waiting_since >= A_WHILE]
+        yield now + OPEN_NOTICE_STATES[now - self._waiting_since >= A_WHILE]
 
     # The end
 
     def _dry(self) -> bool:
         """Tell whether all is said: nothing went out for a while, and nothing will."""
-        if self.diary.folding or self._empty_in_a_row < DRY or self._acts < len(self.script.acts):
+        if self.diary.folding or self._empty_in_a_row < IDLE_STEPS_MAX or self._acts < len(self.script.acts):
             return False
         now = self.clock.now()
         weeks = max(1, (self.until - now).days // 7)

@@ -15,7 +15,7 @@ from newsletter.core.edition import EditionId
 from newsletter.store.schema import delivery, edition
 from newsletter.store.unit import Tx
 
-_MOST_FAULTS = 20
+_FAULTS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def file_faults(tx: Tx) -> Sequence[str]:
     """Return what SQLite finds wrong with its file; PostgreSQL checks its own."""
     if tx.dialect.name != "sqlite":
         return []
-    faults = [str(row[0]) for row in tx.exec_driver_sql(f"PRAGMA integrity_check({_MOST_FAULTS})")]
+    faults = [str(row[0]) for row in tx.exec_driver_sql(f"PRAGMA integrity_check({_FAULTS_MAX})")]
     return [] if faults == ["ok"] else faults
 
 
@@ -49,7 +49,7 @@ def reference_faults(tx: Tx) -> Sequence[str]:
     """Return rows that refer to a row which is not there; PostgreSQL lets none come to be."""
     if tx.dialect.name != "sqlite":
         return []
-    rows = tx.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(_MOST_FAULTS)
+    rows = tx.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(_FAULTS_MAX)
     return [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in rows]
 
 

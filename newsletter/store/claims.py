@@ -44,7 +44,7 @@ from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 from newsletter.store.worker import WorkerId
 
-LEFT = "left before the mail went out"
+LEFT_REASON = "left before the mail went out"
 
 
 class ClaimedDelivery(NamedTuple):
@@ -129,7 +129,7 @@ _SKIP_WHO_LEFT = (
         _IS_QUEUED,
         ~exists().where(subscriber.c.id == delivery.c.subscriber_id, _IS_ACTIVE),
     )
-    .values(state=DeliveryState.SKIPPED.value, reason=LEFT)
+    .values(state=DeliveryState.SKIPPED.value, reason=LEFT_REASON)
 )
 
 
@@ -298,7 +298,7 @@ _MARKED = select(delivery).where(
     tuple_(delivery.c.edition_id, delivery.c.block).in_(bindparam("blocks", expanding=True)),
     delivery.c.state == DeliveryState.SENDING.value,
 )
-_BLOCKS_AT_ONCE = 100
+_BLOCKS_MAX = 100
 
 
 def marked_by(tx: Tx, who: WorkerId) -> Sequence[Delivery]:
@@ -320,7 +320,7 @@ def _in_begun(tx: Tx, query: Select[Any]) -> Sequence[Delivery]:
     begun = [tuple(row) for row in tx.execute(_BEGUN)]
     deliveries = [
         from_row(row)
-        for some in range(0, len(begun), _BLOCKS_AT_ONCE)
-        for row in tx.execute(query, {"blocks": begun[some : some + _BLOCKS_AT_ONCE]})
+        for some in range(0, len(begun), _BLOCKS_MAX)
+        for row in tx.execute(query, {"blocks": begun[some : some + _BLOCKS_MAX]})
     ]
     return sorted(deliveries, key=attrgetter("id"))

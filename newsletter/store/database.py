@@ -27,10 +27,10 @@ Database = Engine
 HEAD = "0005"
 """The schema revision this version of the program works with."""
 
-BUSY_MS = 30_000
+BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite write waits for another process's write."""
 
-PATIENCE = {
+POOL_WAIT_SECONDS = {
     "connect_timeout": 10,
     "tcp_user_timeout": 20_000,
     "keepalives_idle": 10,
@@ -40,7 +40,7 @@ PATIENCE = {
 """How long a PostgreSQL server that is cut off from us may keep a thread waiting, in libpq's words: some 20 seconds.
 Left to itself the system would wait for hours, and a stop with it. What the URL says of them wins."""
 
-SENDER_LOCK = 0x6E6C_7365_6E64
+SENDER_LOCK_ID = 0x6E6C_7365_6E64
 """Key of the PostgreSQL advisory lock of the sending process: 'nlsend' in ASCII."""
 
 
@@ -55,10 +55,10 @@ def connect(url: str) -> Engine:
             message = "NEWSLETTER_DATABASE_URL must begin with sqlite:/// or postgresql://"
             raise InputError(message)
         if parsed.get_backend_name() == "sqlite":
-            engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000})
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
             _settle_sqlite(engine)
             return engine
-        patience = {name: value for name, value in PATIENCE.items() if name not in parsed.query}
+        patience = {name: value for name, value in POOL_WAIT_SECONDS.items() if name not in parsed.query}
         return _postgresql(parsed.set(drivername="postgresql+psycopg"), connect_args=patience)
     except ArgumentError as error:
         message = "NEWSLETTER_DATABASE_URL is not a database URL; an example is sqlite:///data/newsletter.db"
@@ -204,14 +204,14 @@ def _advisory_lock(engine: Engine, kind: str) -> Iterator[Callable[[], bool]]:
     except DBAPIError as error:
         raise (translate(error) or error) from error
     with connection:
-        if not connection.scalar(text(f"SELECT pg_try_advisory_lock{kind}(:key)"), {"key": SENDER_LOCK}):
+        if not connection.scalar(text(f"SELECT pg_try_advisory_lock{kind}(:key)"), {"key": SENDER_LOCK_ID}):
             raise _held()
         try:
             yield lambda: _answers(connection)
         finally:
             # A connection that is gone has taken its lock along.
             if _answers(connection):
-                connection.scalar(text(f"SELECT pg_advisory_unlock{kind}(:key)"), {"key": SENDER_LOCK})
+                connection.scalar(text(f"SELECT pg_advisory_unlock{kind}(:key)"), {"key": SENDER_LOCK_ID})
 
 
 def _answers(connection: Connection) -> bool:

@@ -17,7 +17,7 @@ from newsletter.greenlet_loop import comes, in_turns
 
 T = TypeVar("T")
 
-_PATIENCE = 60.0
+_WAIT_SECONDS = 60.0
 """Seconds between two looks at a connection that says nothing; whether the server is there is TCP's business."""
 
 
@@ -31,7 +31,7 @@ class LoopConnection(Connection[Any]):
         try:
             awaited = next(gen)
             while True:
-                came = comes(self.pgconn.socket, _EVENTS[awaited], _PATIENCE)
+                came = comes(self.pgconn.socket, _EVENTS[awaited], _WAIT_SECONDS)
                 awaited = gen.send(_READY[bool(came & ~select.POLLOUT), bool(came & ~select.POLLIN)])
         except StopIteration as ended:
             result: T = ended.value

@@ -23,10 +23,10 @@ from newsletter.store.schema import delivery, edition, quota, subscriber, tally
 from newsletter.store.tally import BY_MAIL
 from newsletter.store.unit import Tx
 
-_REMEMBERED = 16
+_BATCHES_KEPT_MAX = 16
 """Editions back that failures are counted over; more than the longest count needs."""
 
-_LARGEST = 2**31 - 1
+_EDITION_ID_MAX = 2**31 - 1
 """The largest id of an edition; PostgreSQL refuses to compare with more."""
 
 
@@ -76,7 +76,7 @@ def of_message(tx: Tx, text: str) -> DeliveryId | None:
     number, _, rest = text.partition(".")
     domain = rest.rpartition("@")[2]
     edition_number = EditionId(int(number))
-    if edition_number > _LARGEST:
+    if edition_number > _EDITION_ID_MAX:
         return None
     nonce = tx.execute(select(edition.c.nonce).where(edition.c.id == edition_number)).scalar()
     if nonce is None:
@@ -110,7 +110,7 @@ def note(tx: Tx, bounce: Found, after: Standing, *, text: str, reason: str, now:
 def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
     """Return what became of the last editions for a person, newest first; open ones are left out."""
     # Named by edition too, so that the index on (edition, subscriber) serves.
-    last = select(edition.c.id).order_by(edition.c.id.desc()).limit(_REMEMBERED)
+    last = select(edition.c.id).order_by(edition.c.id.desc()).limit(_BATCHES_KEPT_MAX)
     query = (
         select(delivery, edition.c.started_at)
         .join(edition, edition.c.id == delivery.c.edition_id)

@@ -174,7 +174,7 @@ def _of_any_sender(tx: Tx, at: datetime, process: str) -> tuple[datetime, str]:
 
 _PACE = "pace"
 
-FARTHEST = 60.0
+HEARTBEAT_AHEAD_MAX_SECONDS = 60.0
 """Seconds ahead that the next free moment of a rate can lie; a single message under a very low one may take longer."""
 
 
@@ -208,7 +208,7 @@ def reserve_pace(tx: Tx, count: int, *, rate: float, now: datetime, at_most: flo
     stored = load_quota(tx, _PACE)
     instant = moment(tx, now).timestamp()
     free_at = float(stored) if stored else instant
-    if free_at > instant + max(FARTHEST, count / rate * 2):
+    if free_at > instant + max(HEARTBEAT_AHEAD_MAX_SECONDS, count / rate * 2):
         # It was written by a clock that has since been set back.
         free_at = instant
     start, free_at = next_send_at(free_at, rate, instant, count)

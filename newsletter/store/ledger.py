@@ -24,11 +24,11 @@ from newsletter.store.ledger_reader import LedgerEntry, LedgerKind, Reader, Seen
 from newsletter.store.schema import installation
 from newsletter.store.unit import Tx, after_commit
 
-__all__ = ["NAME", "Ledger", "LedgerEntry", "LedgerKind", "Seen", "machine_id", "note"]
+__all__ = ["LEDGER_FILE", "Ledger", "LedgerEntry", "LedgerKind", "Seen", "machine_id", "note"]
 
 logger = logging.getLogger(__name__)
 
-NAME = "ledger.jsonl"
+LEDGER_FILE = "ledger.jsonl"
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -62,7 +62,7 @@ class Ledger:
 
     def __init__(self, folder: Path, *, hashed: Callable[[str], str]) -> None:
         """Take the folder of the journal, made when the first line is written, and the keyed hash for addresses."""
-        self.path = folder / NAME
+        self.path = folder / LEDGER_FILE
         self._hashed = hashed
         self._lock = threading.Lock()
         self._owed: list[str] = []

@@ -30,7 +30,7 @@ class LedgerKind(StrEnum):
     """A copy became the database that counts; every other copy lags from here on."""
 
 
-PEOPLE = frozenset({LedgerKind.LEFT, LedgerKind.ERASED})
+PERSON_KINDS = frozenset({LedgerKind.LEFT, LedgerKind.ERASED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +214,7 @@ def read_line(line: bytes) -> LedgerEntry | None:
             detail={str(name): str(value) for name, value in record["detail"].items()},
         )
         # What is asked of it later must not fail on a line that somebody edited.
-        _ = entry.on if entry.kind is LedgerKind.EDITION else entry.person if entry.kind in PEOPLE else None
+        _ = entry.on if entry.kind is LedgerKind.EDITION else entry.person if entry.kind in PERSON_KINDS else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return entry if entry.at.tzinfo is not None else None

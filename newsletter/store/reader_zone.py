@@ -18,7 +18,7 @@ from newsletter.store import installation as installations
 from newsletter.store.schema import subscriber
 from newsletter.store.unit import Tx
 
-LOOK_EVERY = timedelta(minutes=1)
+ZONES_REFRESH = timedelta(minutes=1)
 """The tick comes every few seconds, and among a million people the question takes a good part of one."""
 
 
@@ -58,6 +58,6 @@ class ReaderZones:
         """Return a cadence that knows when a date begins for its first reader."""
         if not cadence.locally:
             return cadence
-        if self._at is None or not timedelta() <= now - self._at < LOOK_EVERY:
+        if self._at is None or not timedelta() <= now - self._at < ZONES_REFRESH:
             self._found, self._at = reader_zones(tx), now
         return _known_from(cadence, self._found, installations.get(tx).not_before)

@@ -19,9 +19,9 @@ from newsletter.store.schema import delivery, edition, subscriber
 from newsletter.store.subscriber import from_row
 from newsletter.store.unit import Tx
 
-_PAGE = 1000
-_MOST_CANDIDATES = 10_000
-_ALIKE = 0.8
+_PAGE_ROWS = 1000
+_CANDIDATES_MAX = 10_000
+_ALIKE_SCORE_MIN = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def count(tx: Tx, filters: Wanted) -> int:
 def pages(tx: Tx, filters: Wanted) -> Iterator[Subscriber]:
     """Yield every subscriber of this kind in the order they came, a page in memory at a time."""
     last = 0
-    query = select(subscriber).where(*_conditions(tx, filters)).order_by(subscriber.c.id).limit(_PAGE)
+    query = select(subscriber).where(*_conditions(tx, filters)).order_by(subscriber.c.id).limit(_PAGE_ROWS)
     while rows := tx.execute(query.where(subscriber.c.id > last)).all():
         yield from map(from_row, rows)
         last = rows[-1].id
@@ -112,9 +112,9 @@ def near_misses(tx: Tx, canonical: str, *, limit: int = 3) -> Sequence[str]:
             address.endswith(f"{local[-2:]}@{domain}", autoescape=True),
         )
     )
-    rows = tx.execute(query.order_by(func.abs(func.length(address) - len(canonical))).limit(_MOST_CANDIDATES))
+    rows = tx.execute(query.order_by(func.abs(func.length(address) - len(canonical))).limit(_CANDIDATES_MAX))
     rated = ((SequenceMatcher(None, canonical, row.canonical).ratio(), row.email) for row in rows)
-    return [email for ratio, email in sorted(rated, reverse=True) if ratio >= _ALIKE][:limit]
+    return [email for ratio, email in sorted(rated, reverse=True) if ratio >= _ALIKE_SCORE_MIN][:limit]
 
 
 def _conditions(tx: Tx, filters: Wanted) -> list[ColumnElement[bool]]:

@@ -12,7 +12,7 @@ from newsletter.core.tip import Season, Tip, TipDraft, TipId, TipStatus
 from newsletter.store.schema import tip
 from newsletter.store.unit import Tx
 
-_STEP = 1024
+_POSITION_STEP_SIZE = 1024
 """Room between two places of the queue, so that moving a tip changes one row."""
 
 
@@ -72,7 +72,7 @@ def _to_row(draft: TipDraft | Tip) -> dict[str, object]:
 def add(tx: Tx, draft: TipDraft, *, now: datetime) -> Tip:
     """Write a new tip at the end of the queue."""
     last = tx.execute(select(func.max(tip.c.position))).scalar() or 0
-    values = _to_row(draft) | {"position": last + _STEP, "changed_at": now}
+    values = _to_row(draft) | {"position": last + _POSITION_STEP_SIZE, "changed_at": now}
     result = tx.execute(insert(tip).values(**values).returning(tip.c.id))
     saved = by_id(tx, TipId(result.scalar_one()))
     assert saved is not None  # noqa: S101 it was written two lines above, in this transaction
@@ -128,9 +128,9 @@ def place(tx: Tx, known: Tip, *, before: Tip | None, now: datetime) -> None:
     order = [other for other in all_tips(tx) if other.id != known.id]
     at = len(order) if before is None else next(i for i, other in enumerate(order) if other.id == before.id)
     low = order[at - 1].position if at else 0
-    high = order[at].position if at < len(order) else low + 2 * _STEP
+    high = order[at].position if at < len(order) else low + 2 * _POSITION_STEP_SIZE
     if high - low < 2:  # noqa: PLR2004 no room between two neighbours: number the whole queue anew
         for number, other in enumerate([*order[:at], known, *order[at:]], start=1):
-            tx.execute(update(tip).where(tip.c.id == other.id).values(position=number * _STEP))
+            tx.execute(update(tip).where(tip.c.id == other.id).values(position=number * _POSITION_STEP_SIZE))
         return
     tx.execute(update(tip).where(tip.c.id == known.id).values(position=(low + high) // 2, changed_at=now))

@@ -18,7 +18,7 @@ from newsletter.store.database import Database
 from newsletter.store.schema import metadata
 from newsletter.store.unit import Tx
 
-_AT_ONCE = 5_000
+_BATCH_ROWS = 5_000
 
 TABLES = metadata.sorted_tables
 """In an order in which every row finds what it refers to."""
@@ -72,7 +72,7 @@ def counts(tx: Tx) -> Mapping[str, int]:
 
 def _steps(source: Tx, table: Table) -> Generator[Sequence[Sequence[Any]], None, None]:
     query = select(table).order_by(*table.primary_key.columns)
-    result = source.execute(query, execution_options={"yield_per": _AT_ONCE})
+    result = source.execute(query, execution_options={"yield_per": _BATCH_ROWS})
     with closing(result):
         yield from result.partitions()
 

@@ -24,7 +24,7 @@ Committed = Callable[[Sequence[object]], None]
 
 _LEFT = "left for after the commit"
 
-_FLUSH_MS = 1_000
+_FLUSH_TIMEOUT_MS = 1_000
 """How long emptying the write-ahead log waits for readers and writers."""
 
 ASLEEP_SECONDS = 20
@@ -84,7 +84,7 @@ class Unit:
         with self._alone(), translated(), closing(self._engine.raw_connection()) as connection:
             cursor = connection.cursor()
             [usual] = cursor.execute("PRAGMA busy_timeout").fetchone()
-            cursor.execute(f"PRAGMA busy_timeout={_FLUSH_MS}")
+            cursor.execute(f"PRAGMA busy_timeout={_FLUSH_TIMEOUT_MS}")
             [busy, *_] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             cursor.execute(f"PRAGMA busy_timeout={usual}")
             return not busy

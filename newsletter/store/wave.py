@@ -19,7 +19,7 @@ from newsletter.core.wave import Wave, WaveStanding, spread
 from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
-STRIDE = 100_000
+WAVE_STRIDE_NUMBER = 100_000
 """Numbers of blocks from one wave to the next: enough for fifty million people in each, whoever joins meanwhile."""
 
 
@@ -54,7 +54,9 @@ def place(planned: Sequence[Wave], size: int) -> tuple[ColumnElement[int], FromC
     otherwise = next((number for number, wave in enumerate(planned) if "" in wave.zones), len(planned) - 1)
     number = func.coalesce(placed.c.number, otherwise)
     row = func.row_number().over(partition_by=number, order_by=subscriber.c.id) - 1
-    return number * STRIDE + row // size, subscriber.outerjoin(placed, placed.c.zone == subscriber.c.time_zone)
+    return number * WAVE_STRIDE_NUMBER + row // size, subscriber.outerjoin(
+        placed, placed.c.zone == subscriber.c.time_zone
+    )
 
 
 def blocks(tx: Tx, edition_id: EditionId, planned: Sequence[Wave]) -> tuple[list[dict[str, object]], int]:
@@ -69,8 +71,8 @@ def blocks(tx: Tx, edition_id: EditionId, planned: Sequence[Wave]) -> tuple[list
             "edition_id": edition_id,
             "number": number,
             "state": "open",
-            "not_before": planned[number // STRIDE].not_before,
-            "wave": planned[number // STRIDE].label,
+            "not_before": planned[number // WAVE_STRIDE_NUMBER].not_before,
+            "wave": planned[number // WAVE_STRIDE_NUMBER].label,
         }
         for number in sorted(sizes)
     ]

@@ -14,10 +14,10 @@ from typing import Protocol
 from newsletter.core.reply import Reply
 from newsletter.transport.token_command import TokenCommand
 
-COMMAND_TIMEOUT = 60.0
+COMMAND_TIMEOUT_SECONDS = 60.0
 """Seconds for the greeting and for each command; RFC 5321 §4.5.3.2 asks for more, of unknown servers."""
 
-DOT_TIMEOUT = 600.0
+DOT_TIMEOUT_SECONDS = 600.0
 """Seconds for the reply to the final dot (RFC 5321 §4.5.3.2.6): giving up too soon is what makes duplicates."""
 
 
@@ -65,8 +65,8 @@ class Relay:
     """Certificates to trust instead of the system's, for a relay with a private authority."""
     ehlo_name: str = ""
     """Full name this machine gives in EHLO; empty: its host name, or its address as a literal."""
-    timeout: float = COMMAND_TIMEOUT
-    dot_timeout: float = DOT_TIMEOUT
+    timeout: float = COMMAND_TIMEOUT_SECONDS
+    dot_timeout: float = DOT_TIMEOUT_SECONDS
     max_messages: int = 100
     """A connection is to be recycled after this many messages …"""
     max_seconds: float = 60.0

@@ -21,7 +21,7 @@ from typing import Self
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 HOST = "127.0.0.1"
-SIZE_LIMIT = 32 * 1024 * 1024
+CATCHER_SIZE_LIMIT = 32 * 1024 * 1024
 
 DROP = "DROP"
 """Close the connection without a reply. At `Step.DOT` the message counts as received and accepted all the same."""
@@ -84,7 +84,7 @@ class Catcher:
         implicit_tls: bool = False,
         login: tuple[str, str] | None = None,
         smtputf8: bool = False,
-        size_limit: int = SIZE_LIMIT,
+        size_limit: int = CATCHER_SIZE_LIMIT,
     ) -> None:
         """Set up, without listening yet: `port` 0 takes any free one; `tls` offers STARTTLS, or TLS from the start."""
         self.host = HOST

@@ -17,7 +17,7 @@ from enum import Enum, auto
 from newsletter.clock import Clock
 from newsletter.core.reply import Effect, RelayAction, Reply, Verdict, judge
 from newsletter.core.throttle import (
-    CLEAN_SPAN,
+    CLEAN_SPAN_SECONDS,
     Complaint,
     Throttle,
     crowd,
@@ -32,10 +32,10 @@ from newsletter.transport.pooled import PooledConnection
 
 logger = logging.getLogger(__name__)
 
-BUSY_WAIT = 1.0
+BUSY_WAIT_SECONDS = 1.0
 """Seconds until it pays to ask again when all connections are in use, or one is being tried out."""
 
-BARREN = 3
+EMPTY_CONNECTIONS_MAX = 3
 """Connections in a row that may be lost before they carried one message; then the relay counts as absent."""
 
 _REPUTATION = frozenset({"4.7.28", "4.7.650", "4.7.651"})
@@ -302,7 +302,7 @@ class Pool:
         with self._turn:
             line = self._lines[connection.place]
             line.barren += 1
-            if line.barren >= BARREN:
+            if line.barren >= EMPTY_CONNECTIONS_MAX:
                 line.barren = 0
                 self._fail(line, verdict, reply, needs_person=False)
 
@@ -341,8 +341,8 @@ def _wait(line: _Line, now: float) -> float:
     if now < state.retry_at:
         return state.retry_at - now
     if not state.open and state.allowed < state.most:
-        return max(BUSY_WAIT, state.clean_since + CLEAN_SPAN - now)
-    return BUSY_WAIT
+        return max(BUSY_WAIT_SECONDS, state.clean_since + CLEAN_SPAN_SECONDS - now)
+    return BUSY_WAIT_SECONDS
 
 
 def _why(line: _Line) -> str:

@@ -20,8 +20,8 @@ from newsletter.transport.base import ConnectFailure, Relay, Security
 from newsletter.transport.token_command import TokenFailure
 from newsletter.transport.wire import Wire
 
-_DONE = 250
-_NOT_THIS_MECHANISM = 504
+_AUTHENTICATED_CODE = 250
+_MECHANISM_REFUSED_CODE = 504
 _LONGEST_NUMBER = 20
 """Digits of a SIZE (RFC 1870 §5)."""
 
@@ -153,7 +153,7 @@ def _ehlo(smtp: smtplib.SMTP, relay: Relay) -> None:
     except (OSError, ValueError, smtplib.SMTPException) as trouble:
         reply = Reply(phase=Phase.EHLO, text=str(trouble)[:1000])
         raise _Refused(reply, f"{_where(relay)} answered, but hung up at our EHLO: {trouble}.") from trouble
-    if code != _DONE:
+    if code != _AUTHENTICATED_CODE:
         reply = _reply(Phase.EHLO, code, text)
         raise _Refused(reply, f"{_where(relay)} refuses our EHLO: {reply.code} {reply.text}.")
 
@@ -209,7 +209,7 @@ def _authenticate(smtp: smtplib.SMTP, relay: Relay, token: str) -> None:
         try:
             smtp.auth(name, mechanisms[name])
         except smtplib.SMTPAuthenticationError as refused:
-            if refused.smtp_code != _NOT_THIS_MECHANISM or name == common[-1]:
+            if refused.smtp_code != _MECHANISM_REFUSED_CODE or name == common[-1]:
                 raise
         else:
             return

@@ -15,10 +15,10 @@ from newsletter.transport.command import domain, group, mail, rcpt, unfit
 from newsletter.transport.session import Features, open_session
 from newsletter.transport.wire import Answer, Wire, WireLost
 
-_CLOSING = 421
-_GOODBYE_TIMEOUT = 2.0
-_EARLY_TIMEOUT = 0.5
-_PAUSE = 1.0
+_CLOSING_CODE = 421
+_QUIT_TIMEOUT_SECONDS = 2.0
+_EARLY_REPLY_SECONDS = 0.5
+_SEND_BUFFER_LIMIT = 1.0
 """Seconds of silence of ours after which we look whether the server still listens, before we write content."""
 _DOT = b".\r\n"
 _STEPS = ((Phase.MAIL, 2), (Phase.RCPT, 2), (Phase.DATA, 3))
@@ -107,7 +107,7 @@ class SmtpConnection:
             # This answers something else, and the answer to the dot is not known.
             self._drop()
             return Reply(phase=Phase.DOT, code=reply.code, text=reply.text, may_be_delivered=True)
-        if reply.code == _CLOSING or self._last:
+        if reply.code == _CLOSING_CODE or self._last:
             self._drop()
         return reply
 
@@ -122,8 +122,8 @@ class SmtpConnection:
         # With a transaction under way there is no place for a command: QUIT would be content.
         if not self._owed and self._announced is None:
             with contextlib.suppress(WireLost):
-                self._wire.write(b"QUIT\r\n", _GOODBYE_TIMEOUT)
-                self._wire.read_reply(_GOODBYE_TIMEOUT)
+                self._wire.write(b"QUIT\r\n", _QUIT_TIMEOUT_SECONDS)
+                self._wire.read_reply(_QUIT_TIMEOUT_SECONDS)
         self._drop()
 
     def abort(self) -> None:
@@ -171,7 +171,7 @@ class SmtpConnection:
             return None
         self._drop()
         words = _parsed(Phase.MAIL, (code, lines))
-        if code == _CLOSING:
+        if code == _CLOSING_CODE:
             return words
         # It is not about this person; what the server would count their recipient to is anybody's guess.
         return Reply(phase=Phase.MAIL, text=f"the server refused RSET: {words.code} {words.text}")
@@ -194,7 +194,7 @@ class SmtpConnection:
                     accepted += 1
                     continue
                 refusal = refusal or _parsed(phase, answer)
-                if code == _CLOSING or code // 100 not in (4, 5):
+                if code == _CLOSING_CODE or code // 100 not in (4, 5):
                     self._drop()
                     return refusal
         except WireLost as lost:
@@ -219,7 +219,7 @@ class SmtpConnection:
         except WireLost:
             self._drop()
             return
-        if code == _CLOSING or code // 100 not in (2, 4, 5):
+        if code == _CLOSING_CODE or code // 100 not in (2, 4, 5):
             self._drop()
 
     def _agree_in_step(self, envelope: Envelope) -> Reply | None:
@@ -243,7 +243,7 @@ class SmtpConnection:
         """Bring the session back to where a next MAIL is allowed, or end it."""
         if self._closed:
             return
-        if refusal.code == _CLOSING or refusal.code // 100 not in (4, 5):
+        if refusal.code == _CLOSING_CODE or refusal.code // 100 not in (4, 5):
             # What the next reply would answer is anybody's guess.
             self._drop()
             return
@@ -290,7 +290,7 @@ class SmtpConnection:
         In the midst of the work nothing is looked for that was not read already.
         """
         if not self._wire.has_buffered():
-            if not always and self._monotonic() - self._active_at < _PAUSE:
+            if not always and self._monotonic() - self._active_at < _SEND_BUFFER_LIMIT:
                 return None
             if not self._wire.has_word():
                 return None
@@ -302,7 +302,7 @@ class SmtpConnection:
     def _early_words(self) -> Reply:
         """Read what the server said out of turn, if it is there already."""
         try:
-            return _parsed(Phase.DATA, self._wire.read_reply(_EARLY_TIMEOUT))
+            return _parsed(Phase.DATA, self._wire.read_reply(_EARLY_REPLY_SECONDS))
         except WireLost as lost:
             return Reply(phase=Phase.DATA, text=str(lost))
 

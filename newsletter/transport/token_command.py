@@ -18,7 +18,7 @@ from newsletter.errors import words_of
 COMMAND_SECONDS = 30.0
 KEEP_SECONDS = 60.0
 """How long a token is used again: connections are opened many times a minute, and whoever issues tokens counts."""
-_LONGEST_WORDS = 200
+_OUTPUT_LENGTH = 200
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 """RFC 6750 §2.1 allows less; what matters is that nothing in it ends the line or the field."""
 
@@ -82,7 +82,7 @@ def _run(line: str, timeout: float) -> str:
     except (OSError, ValueError) as error:
         raise TokenFailure(f"it cannot be run ({words_of(error, with_file=True)})", lasting=True) from error
     if completed.returncode:
-        words = " ".join(completed.stderr.split())[-_LONGEST_WORDS:]
+        words = " ".join(completed.stderr.split())[-_OUTPUT_LENGTH:]
         raise TokenFailure(f"it failed with exit code {completed.returncode}{f': {words}' if words else ''}")
     token = completed.stdout.strip()
     if not _TOKEN.fullmatch(token):

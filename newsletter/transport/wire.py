@@ -17,10 +17,10 @@ from io import BufferedReader
 from newsletter.errors import words_of
 from newsletter.greenlet_loop import comes
 
-_READ = 4096
-_RECORD = 16384
+_READ_BYTES = 4096
+_TLS_RECORD_BYTES = 16384
 """Most plain bytes in one TLS record (RFC 8446 §5.1)."""
-_LONGEST_LINE = 8192
+_LINE_LENGTH = 8192
 """Far above the 512 octets of RFC 5321 §4.5.3.1.5, which real servers exceed."""
 _MOST_LINES = 128
 _LOWEST, _HIGHEST = 200, 599
@@ -61,7 +61,7 @@ class Wire:
         the peer can decrypt nothing until it has all of it. `timeout` is how long it may take no more, in seconds.
         """
         sent = 0
-        rest: bytes | memoryview = data[:_RECORD] if self._tls else data
+        rest: bytes | memoryview = data[:_TLS_RECORD_BYTES] if self._tls else data
         try:
             while True:
                 try:
@@ -74,7 +74,7 @@ class Wire:
                     continue
                 if sent == len(data):
                     return
-                rest = memoryview(data)[sent : sent + _RECORD if self._tls else len(data)]
+                rest = memoryview(data)[sent : sent + _TLS_RECORD_BYTES if self._tls else len(data)]
         except (OSError, ValueError) as trouble:
             raise WireLost(_words(trouble, "write"), sent=sent) from trouble
 
@@ -99,7 +99,7 @@ class Wire:
         if self.has_buffered():
             return True
         try:
-            data = self._sock.recv(_READ)
+            data = self._sock.recv(_READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except (OSError, ValueError):
@@ -146,7 +146,7 @@ class Wire:
     def _more(self, timeout: float) -> int:
         """Read until there is an end of line and return its place."""
         self._buffer, self._at = self._buffer[self._at :], 0
-        while (known := len(self._buffer)) < _LONGEST_LINE:
+        while (known := len(self._buffer)) < _LINE_LENGTH:
             try:
                 data = self._received(timeout)
             except (OSError, ValueError) as trouble:
@@ -169,7 +169,7 @@ class Wire:
             self._wait(select.POLLIN, timeout)
         while True:
             try:
-                return self._sock.recv(_READ)
+                return self._sock.recv(_READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError):
                 self._wait(select.POLLIN, timeout)
             except ssl.SSLWantWriteError:

@@ -18,13 +18,11 @@ from newsletter.core.message import Publication
 from newsletter.core.token import ActionToken, read_action_token
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.answer_link import LinkWords, ask_link, follow_link
-from newsletter.web.pages import HEADERS, Page, render_page
+from newsletter.web.pages import HEADERS, METHODS, RETRY_SECONDS, Page, render_page
 from newsletter.web.site import Busy, Site
 
 logger = logging.getLogger(__name__)
 
-METHODS = ("GET", "HEAD", "POST", "OPTIONS")
-RETRY_SECONDS = 30
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 
 UNKNOWN = LinkWords(

@@ -11,16 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from newsletter.web.action import METHODS as ACTION_METHODS
 from newsletter.web.action import Action
 from newsletter.web.health import Health
 from newsletter.web.metrics import Metrics
-from newsletter.web.one_click import METHODS, OneClick
-from newsletter.web.pages import render_pages
-from newsletter.web.site import PATIENCE, Parts, Site
+from newsletter.web.one_click import OneClick
+from newsletter.web.pages import METHODS, render_pages
+from newsletter.web.site import DATABASE_WAIT_SECONDS, Parts, Site
 
 
-def create_app(parts: Parts, *, patience: float = PATIENCE, metrics_token: str = "") -> FastAPI:
+def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics_token: str = "") -> FastAPI:
     """Make the application from an `Application` or what resembles it; without a token there is no `/metrics`.
 
     Raises `InputError` when a template of a page is wrong, and `Stop` when there is no database.
@@ -50,7 +49,7 @@ def create_app(parts: Parts, *, patience: float = PATIENCE, metrics_token: str =
 
     app.add_route("/u/{token:path}", leave, methods=list(METHODS))
     app.add_route("/u", leave, methods=list(METHODS))
-    app.add_route("/a/{token:path}", act, methods=list(ACTION_METHODS))
+    app.add_route("/a/{token:path}", act, methods=list(METHODS))
     app.add_route("/healthz", healthz, methods=["GET"])
     if metrics_token:
         metrics = Metrics(site, parts.plan_rules, metrics_token)

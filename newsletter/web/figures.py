@@ -21,7 +21,7 @@ from newsletter.store import report
 from newsletter.store import worker as workers
 from newsletter.store.unit import Unit
 
-WEEKS = 26
+PENDING_PROOF_WEEKS = 26
 """How far the stock is counted."""
 PARTS = frozenset({"bell", "sender"})
 
@@ -48,7 +48,7 @@ class Figures:
 def look(unit: Unit, rules: PlanRules, *, now: datetime) -> Figures:
     """Look at the database once."""
     with unit.read() as tx:
-        outlook = look_ahead(tx, rules, weeks=WEEKS, now=now)
+        outlook = look_ahead(tx, rules, weeks=PENDING_PROOF_WEEKS, now=now)
         ahead = [choice.slot.sends_at for choice in outlook.choices if choice.slot.state is SlotState.OPEN]
         shown = {one.id: one for one in (*editions.latest(tx, count=1), *editions.unclosed(tx))}
         return Figures(

@@ -17,7 +17,7 @@ from newsletter.store import installation as installations
 from newsletter.web.pages import HEADERS
 from newsletter.web.site import Busy, Site
 
-PARTS = ("bell", "sender")
+JUDGED_PARTS = ("bell", "sender")
 OLDEST_BEAT = timedelta(minutes=2)
 """Both beat every few seconds; a freeze of a million people or a long wait for a lock may take a while."""
 
@@ -35,7 +35,7 @@ class Health:
         except Busy:
             return _answer({"ok": False, "problems": ["the database does not answer"]})
         now = self._site.clock.now()
-        ages = {part: int((now - beats[part]).total_seconds()) if part in beats else None for part in PARTS}
+        ages = {part: int((now - beats[part]).total_seconds()) if part in beats else None for part in JUDGED_PARTS}
         problems = judge(beats, now)
         return _answer(
             {
@@ -56,7 +56,7 @@ class Health:
 def judge(beats: Mapping[str, datetime], now: datetime) -> Sequence[str]:
     """Say what is wrong, judged by when each part was last alive."""
     problems = []
-    for part in PARTS:
+    for part in JUDGED_PARTS:
         if part not in beats:
             problems.append(f"the {part} has never run; start it with `newsletter run`")
         elif abs(now - beats[part]) > OLDEST_BEAT:  # From the future: of a clock that was wrong, and no sign of life.

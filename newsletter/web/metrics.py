@@ -31,7 +31,7 @@ KEPT_SECONDS = 10.0
 """A look is as good as a new one for so long."""
 KEPT_FACTOR = 50
 """And for so many times as long as it took: looking costs at most a fiftieth of the time, on any database."""
-PREFIX = "newsletter_"
+METRIC_PREFIX = "newsletter_"
 
 
 class Metrics:
@@ -89,7 +89,7 @@ class FiguresCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give every family."""
         seen = self._figures
-        yield InfoMetricFamily(f"{PREFIX}build", "The version of the program.", {"version": __version__})
+        yield InfoMetricFamily(f"{METRIC_PREFIX}build", "The version of the program.", {"version": __version__})
         if seen.next_slot is not None:
             yield _one("next_slot_timestamp_seconds", "When the next open slot sends.", seen.next_slot.timestamp())
         yield _one("stock_weeks", "Weeks in a row that have a tip.", seen.stock)
@@ -136,8 +136,8 @@ def _speed(receipt: Receipt, at: datetime) -> float:
 
 
 def _one(name: str, help_text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"{PREFIX}{name}", help_text, value=value)
+    return GaugeMetricFamily(f"{METRIC_PREFIX}{name}", help_text, value=value)
 
 
 def _family(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"{PREFIX}{name}", help_text, labels=labels)
+    return GaugeMetricFamily(f"{METRIC_PREFIX}{name}", help_text, labels=labels)

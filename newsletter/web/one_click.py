@@ -18,17 +18,15 @@ from starlette.responses import Response
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import read_unsubscribe_token
 from newsletter.flows.opt_out import opt_out
-from newsletter.web.pages import HEADERS, Pages
+from newsletter.web.pages import HEADERS, METHODS, RETRY_SECONDS, Pages
 from newsletter.web.site import Busy, Site
 
 logger = logging.getLogger(__name__)
 
-METHODS = ("GET", "HEAD", "POST", "OPTIONS")
-MOST_READ = 64 * 1024
+BODY_BYTES = 64 * 1024
 """Bytes of a body that are looked at; RFC 8058's own body has 26."""
 BODY_SECONDS = 5.0
 """How long a body may take to come; what counts is the token, which is here already."""
-RETRY_SECONDS = 120
 
 # Some programs take the full stop or the bracket behind a link for a part of it, and some proxies add a slash.
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
@@ -77,8 +75,8 @@ async def _beginning(request: Request) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for part in request.stream():
-                read += part[: MOST_READ - len(read)]
-                if len(read) >= MOST_READ:
+                read += part[: BODY_BYTES - len(read)]
+                if len(read) >= BODY_BYTES:
                     break
     except (ClientDisconnect, TimeoutError):
         # The wish to leave arrived with the first line of the request.

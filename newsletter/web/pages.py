@@ -18,6 +18,12 @@ from starlette.responses import HTMLResponse
 from newsletter.core.message import Publication
 from newsletter.render.environment import render_template
 
+METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+"""The methods that the pages behind a link in a mail answer."""
+
+RETRY_SECONDS = 30
+"""What `Retry-After` says while the database cannot be reached."""
+
 HEADERS: Mapping[str, str] = {
     # The address of the page is a secret of the reader: no cache, no search engine and no other site may learn it.
     "Cache-Control": "no-store",

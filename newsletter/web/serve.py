@@ -20,7 +20,7 @@ from newsletter.errors import Stop
 
 GRACE_SECONDS = 10
 """How long requests under way may take after the stop."""
-MOST_AT_ONCE = 500
+CONNECTIONS_MAX = 500
 """Connections; the service needs its file descriptors for sending too."""
 
 
@@ -39,7 +39,7 @@ class WebServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MOST_AT_ONCE,
+            limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = _Server(config, stop)

@@ -26,9 +26,9 @@ from newsletter.store.unit import Unit
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-AT_ONCE = 4
+CONCURRENT_TRANSACTIONS_MAX = 4
 """Questions to the database at the same time; its pool of connections is larger."""
-PATIENCE = 25.0
+DATABASE_WAIT_SECONDS = 25.0
 """Seconds after which a question counts as not answered, before whoever asked goes away."""
 
 
@@ -77,14 +77,14 @@ class Parts(Protocol):
 class Site:
     """The parts, and the way to ask the database."""
 
-    def __init__(self, parts: Parts, *, patience: float = PATIENCE) -> None:
+    def __init__(self, parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS) -> None:
         self.unit = parts.unit
         self.clock = parts.clock
         self.keyring = parts.keyring
         self.plan_rules = parts.plan_rules
         self.review = parts.review
         self._patience = patience
-        self._limiter = anyio.CapacityLimiter(AT_ONCE)
+        self._limiter = anyio.CapacityLimiter(CONCURRENT_TRANSACTIONS_MAX)
 
     async def ask(self, question: Callable[[], T], *, about: str) -> T:
         """Run a question to the database beside the event loop; raises `Busy` when there is no answer.

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from newsletter.cli.edition_watch import LINE_EVERY, EditionWatcher, draw, screen
+from newsletter.cli.edition_watch import LINE_EVERY_SECONDS, EditionWatcher, draw, screen
 from newsletter.core.cadence import Cadence
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
@@ -66,7 +66,7 @@ def test_lines_are_few(clock: FixedClock, capsys: pytest.CaptureFixture[str]) ->
     with screen(application(clock)) as show:  # type: ignore[arg-type]
         for step in range(50):
             show(replace(LOOK, accepted=20 + step, left=80 - step), Speed())
-            clock.turn(seconds=LINE_EVERY / 20)
+            clock.turn(seconds=LINE_EVERY_SECONDS / 20)
         show(replace(LOOK, status=EditionStatus.FINISHED, accepted=100, left=0, ended=True), Speed())
     said = capsys.readouterr().out.splitlines()
     assert said == ["20 of 100 (20 %)", "40 of 100 (40 %)", "60 of 100 (60 %)", "100 of 100 (100 %), finished"]

@@ -129,7 +129,7 @@ def test_who_waits_for_the_edition_before(home: Home, world: World, monkeypatch:
     replace_edition(
         world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=SHIFTED.now()
     )
-    monkeypatch.setattr(live, "QUIET_LOOKS", 1)
+    monkeypatch.setattr(live, "QUIET_LOOKS_MAX", 1)
     said = "1 person waits for the outcome of the edition before"
     for words in (("status",), ("edition", "show", name(world, 2)), ("edition", "watch", name(world, 2))):
         shown = " ".join(home.run(*words).out.split())

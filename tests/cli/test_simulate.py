@@ -105,7 +105,7 @@ def test_without_admins_that_is_said(home: Home) -> None:
 
 def test_a_large_list_has_fewer_stand_ins(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """With more people than are worth playing, it says how many were."""
-    monkeypatch.setattr(simulate, "STAND_INS", 1)
+    monkeypatch.setattr(simulate, "STAND_INS_MAX", 1)
     furnish(home, "First")
     ran = play(home, "--weeks", "1")
     assert "“First” to 1 person" in ran.out

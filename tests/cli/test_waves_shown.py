@@ -16,7 +16,7 @@ from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.schema import delivery
-from newsletter.store.wave import STRIDE
+from newsletter.store.wave import WAVE_STRIDE_NUMBER
 from tests.cli.conftest import Home
 from tests.conftest import SHIFTED
 from tests.flows.tip_fixtures import queue, tip_file
@@ -73,7 +73,7 @@ def freeze_now(home: Home, now: datetime) -> Edition:
             waves=found,
             now=began,
         )
-        tx.execute(update(delivery).where(delivery.c.block < STRIDE).values(state="accepted", attempts=1))
+        tx.execute(update(delivery).where(delivery.c.block < WAVE_STRIDE_NUMBER).values(state="accepted", attempts=1))
     return edition
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from newsletter.core.address import parse_address
 from newsletter.core.csv_import import GoodRow
-from newsletter.core.import_row import LEFT, Fate, enter
+from newsletter.core.import_row import LEFT_STATES, RowResult, enter
 from newsletter.core.subscriber import Subscriber, SubscriberState, stronger
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -78,17 +78,17 @@ def test_nobody_who_left_is_brought_back(state: SubscriberState, row: GoodRow) -
     known = replace(person([replace(row, name="", state=SubscriberState.ACTIVE)]), state=state)
     entry = enter(known, row, suppressed=False, now=NOW, why="again")
     assert entry.person is not None
-    if state in LEFT:
-        assert entry.person.state in LEFT
-    if state in LEFT and row.state not in LEFT:
-        assert (entry.fate, entry.person) == (Fate.LEFT, known)
+    if state in LEFT_STATES:
+        assert entry.person.state in LEFT_STATES
+    if state in LEFT_STATES and row.state not in LEFT_STATES:
+        assert (entry.fate, entry.person) == (RowResult.LEFT, known)
 
 
 @given(ROWS)
 def test_nobody_erased_comes_back(row: GoodRow) -> None:
     """An address on the suppression list makes no person."""
     entry = enter(None, row, suppressed=True, now=NOW, why="again")
-    assert (entry.fate, entry.person) == (Fate.SUPPRESSED, None)
+    assert (entry.fate, entry.person) == (RowResult.SUPPRESSED, None)
 
 
 @given(ROWS, ROWS)
@@ -98,10 +98,10 @@ def test_the_fate_tells_what_changed(first: GoodRow, second: GoodRow) -> None:
     entry = enter(before, second, suppressed=False, now=NOW + timedelta(days=1), why="second")
     after = entry.person
     assert after is not None
-    if entry.fate is Fate.STRONGER:
+    if entry.fate is RowResult.STRONGER:
         assert after.state is second.state is not before.state
         assert (after.state_since, after.state_why) == (NOW + timedelta(days=1), "second")
-    elif entry.fate is Fate.FILLED:
+    elif entry.fate is RowResult.FILLED:
         assert after != before
         assert (after.state, after.state_since) == (before.state, before.state_since)
     else:
@@ -115,6 +115,6 @@ def test_a_newcomer(state: SubscriberState) -> None:
     entry = enter(None, row, suppressed=False, now=NOW, why="imported")
     made = entry.person
     assert made is not None
-    assert (entry.fate, made.email, made.canonical) == (Fate.ADDED, "Ada@example.org", "ada@example.org")
+    assert (entry.fate, made.email, made.canonical) == (RowResult.ADDED, "Ada@example.org", "ada@example.org")
     assert (made.name, made.fields, made.state) == ("Ada", {"a": "1"}, state)
     assert (made.state_since, made.created_at, made.state_why) == (NOW, NOW, "imported")

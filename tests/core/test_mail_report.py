@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from newsletter.core.bounce_count import POINTS
 from newsletter.core.evidence import read_back, written
-from newsletter.core.mail_parts import DEPTH_LIMIT, PARTS_LIMIT, SIZE_LIMIT, take_apart
+from newsletter.core.mail_parts import DEPTH_LIMIT, MESSAGE_SIZE_LIMIT, PARTS_LIMIT, take_apart
 from newsletter.core.mail_report import ReportKind, TraceKind, read_report
 from newsletter.core.reply import judge
 from tests.core.bounce_corpus import MESSAGE_ID, OPT_OUT, RETURNED, SAMPLES, VERP, Sample
@@ -198,7 +198,7 @@ BOMBS = {
     "blanks": DEAR + b" " * 500_000 + b"<" * 400_000,
     "tags": DEAR.rstrip() + b"\nContent-Type: text/html\n\n" + b"<style " * 140_000,
     "dashes": DEAR + b"-" * 900_000,
-    "huge": by_name("postfix").raw() + b"x" * 20 * SIZE_LIMIT,
+    "huge": by_name("postfix").raw() + b"x" * 20 * MESSAGE_SIZE_LIMIT,
 }
 
 

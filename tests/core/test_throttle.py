@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from newsletter.core import throttle
 from newsletter.core.throttle import (
-    CLEAN_SPAN,
+    CLEAN_SPAN_SECONDS,
+    GROWTH_ROUND_SECONDS,
+    PAUSE_MIN_SECONDS,
     PAUSES,
-    QUOTA_PAUSE,
-    REPUTATION_PAUSE,
-    ROUND,
-    SHORTEST_PAUSE,
+    QUOTA_PAUSE_SECONDS,
+    REPUTATION_PAUSE_SECONDS,
     Complaint,
     Throttle,
     crowd,
@@ -54,7 +54,7 @@ def test_one_round_of_replies_halves_once() -> None:
     for heard in range(10):
         state = slower(state, now=100.0 + heard / 100)
     assert (state.allowed, state.open) == (5, False)
-    assert state.retry_at == 100.0 + ROUND
+    assert state.retry_at == 100.0 + GROWTH_ROUND_SECONDS
 
 
 def test_each_further_round_halves_again() -> None:
@@ -71,12 +71,12 @@ def test_each_further_round_halves_again() -> None:
 def test_a_clean_minute_earns_one_connection() -> None:
     """The number grows by one for each minute without a complaint, up to the most, and then all is forgotten."""
     state = slower(start(4, now=0.0), now=0.0)
-    clean = ROUND
-    assert grow(state, now=clean + CLEAN_SPAN - 0.1).allowed == 2
-    assert grow(state, now=clean + CLEAN_SPAN).allowed == 3
-    once = grow(state, now=clean + 1.5 * CLEAN_SPAN)
-    assert grow(once, now=clean + 2 * CLEAN_SPAN) == grow(state, now=clean + 2 * CLEAN_SPAN)
-    whole = grow(state, now=clean + 100 * CLEAN_SPAN)
+    clean = GROWTH_ROUND_SECONDS
+    assert grow(state, now=clean + CLEAN_SPAN_SECONDS - 0.1).allowed == 2
+    assert grow(state, now=clean + CLEAN_SPAN_SECONDS).allowed == 3
+    once = grow(state, now=clean + 1.5 * CLEAN_SPAN_SECONDS)
+    assert grow(once, now=clean + 2 * CLEAN_SPAN_SECONDS) == grow(state, now=clean + 2 * CLEAN_SPAN_SECONDS)
+    whole = grow(state, now=clean + 100 * CLEAN_SPAN_SECONDS)
     assert (whole.allowed, whole.well, whole.plain) == (4, True, "")
 
 
@@ -99,7 +99,7 @@ def test_what_a_person_must_cure_is_tried_seldom() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strain", "pause"), [(Complaint.REPUTATION, REPUTATION_PAUSE), (Complaint.QUOTA, QUOTA_PAUSE)]
+    ("strain", "pause"), [(Complaint.REPUTATION, REPUTATION_PAUSE_SECONDS), (Complaint.QUOTA, QUOTA_PAUSE_SECONDS)]
 )
 def test_a_lasting_strain_stops_everything_for_long(strain: Complaint, pause: float) -> None:
     """After 4.7.28 or a spent quota nothing goes for long, then one connection, then one more each clean minute."""
@@ -107,24 +107,24 @@ def test_a_lasting_strain_stops_everything_for_long(strain: Complaint, pause: fl
     assert (state.allowed, state.open, state.retry_at) == (1, True, 50.0 + pause)
     back = recover(state, opened_at=state.retry_at + 7)
     assert (back.open, back.allowed, back.limping) == (False, 1, True)
-    assert grow(back, now=state.retry_at + 7 + CLEAN_SPAN).allowed == 2
-    assert not grow(back, now=state.retry_at + 7 + 9 * CLEAN_SPAN).limping
+    assert grow(back, now=state.retry_at + 7 + CLEAN_SPAN_SECONDS).allowed == 2
+    assert not grow(back, now=state.retry_at + 7 + 9 * CLEAN_SPAN_SECONDS).limping
 
 
 def test_a_spent_quota_is_tried_every_hour() -> None:
     """When the quota is still spent after the first pause, it is asked for once an hour; taken mail forgets that."""
     state = slower(start(10, now=0.0), now=0.0, strain=Complaint.QUOTA)
-    assert slower(state, now=1.0, strain=Complaint.QUOTA).retry_at == QUOTA_PAUSE
-    again = slower(state, now=QUOTA_PAUSE, strain=Complaint.QUOTA)
-    assert again.retry_at == QUOTA_PAUSE + 3600
+    assert slower(state, now=1.0, strain=Complaint.QUOTA).retry_at == QUOTA_PAUSE_SECONDS
+    again = slower(state, now=QUOTA_PAUSE_SECONDS, strain=Complaint.QUOTA)
+    assert again.retry_at == QUOTA_PAUSE_SECONDS + 3600
     fresh = recover(again, opened_at=again.retry_at)
-    assert slower(fresh, now=10_000.0, strain=Complaint.QUOTA).retry_at == 10_000 + QUOTA_PAUSE
+    assert slower(fresh, now=10_000.0, strain=Complaint.QUOTA).retry_at == 10_000 + QUOTA_PAUSE_SECONDS
 
 
 def test_a_lasting_strain_is_heeded_within_a_round() -> None:
     """A halving a moment ago does not hide that the relay has stopped us for long."""
     state = slower(slower(start(10, now=0.0), now=1.0), now=1.5, strain=Complaint.REPUTATION)
-    assert state.retry_at == 1.5 + REPUTATION_PAUSE
+    assert state.retry_at == 1.5 + REPUTATION_PAUSE_SECONDS
 
 
 def test_a_connection_from_before_the_trouble_proves_nothing() -> None:
@@ -139,7 +139,7 @@ def test_a_crowded_relay_tells_how_many_it_takes() -> None:
     """When one more connection is refused beside three that stand, three it is, and the fourth waits a minute."""
     state = crowd(start(10, now=0.0), 3, now=5.0, jitter=LATEST, plain="Too many connections.")
     assert (state.allowed, state.open, state.plain) == (3, False, "Too many connections.")
-    assert grow(state, now=5.0 + ROUND + CLEAN_SPAN).allowed == 4
+    assert grow(state, now=5.0 + GROWTH_ROUND_SECONDS + CLEAN_SPAN_SECONDS).allowed == 4
 
 
 @given(jitter=st.floats(-1, 1), strikes=st.integers(0, 20))
@@ -147,7 +147,7 @@ def test_jitter_only_shortens_a_pause(jitter: float, strikes: int) -> None:
     """Whatever the jitter, a pause is at least a second and at most its step."""
     state = replace(start(3, now=0.0), strikes=min(strikes, len(PAUSES)))
     wait = failed(state, 0.0, jitter).retry_at
-    assert SHORTEST_PAUSE <= wait <= PAUSES[min(strikes, len(PAUSES) - 1)]
+    assert PAUSE_MIN_SECONDS <= wait <= PAUSES[min(strikes, len(PAUSES) - 1)]
 
 
 class AnyHistory(RuleBasedStateMachine):
@@ -169,7 +169,10 @@ class AnyHistory(RuleBasedStateMachine):
         """Let time pass and look again: each connection more was earned by a whole minute."""
         self.now += seconds
         self.becomes(grow(self.state, now=self.now))
-        assert self.state.allowed - self.before.allowed <= max(0.0, self.now - self.before.clean_since) / CLEAN_SPAN
+        assert (
+            self.state.allowed - self.before.allowed
+            <= max(0.0, self.now - self.before.clean_since) / CLEAN_SPAN_SECONDS
+        )
 
     @rule(strain=st.sampled_from(Complaint), jitter=st.floats(-1, 1))
     def complains(self, strain: Complaint, jitter: float) -> None:
@@ -185,7 +188,7 @@ class AnyHistory(RuleBasedStateMachine):
         """Fail to connect."""
         self.becomes(failed(self.state, self.now, jitter, needs_person=person))
         assert self.state.open
-        assert self.state.retry_at >= self.now + SHORTEST_PAUSE
+        assert self.state.retry_at >= self.now + PAUSE_MIN_SECONDS
 
     @rule(age=st.floats(0.0, 400.0))
     def takes_mail(self, age: float) -> None:
@@ -210,7 +213,7 @@ class AnyHistory(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Whatever happened, the relay has all its connections again in the end."""
         self.state = recover(self.state, opened_at=self.state.retry_at + self.now + 1)
-        later = max(self.now, self.state.clean_since) + 10 * CLEAN_SPAN
+        later = max(self.now, self.state.clean_since) + 10 * CLEAN_SPAN_SECONDS
         assert throttle.grow(self.state, now=later).well
 
 

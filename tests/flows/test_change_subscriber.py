@@ -10,7 +10,7 @@ import pytest
 
 from newsletter.core.address import parse_address
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.import_row import LEFT
+from newsletter.core.import_row import LEFT_STATES
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.errors import InputError
 from newsletter.flows.add_subscriber import add_subscriber, newcomer
@@ -59,7 +59,7 @@ def test_adding(unit: Unit) -> None:
 def test_adding_somebody_who_is_there(unit: Unit, state: SubscriberState) -> None:
     """One who is there stays as they are; for one who left, the way back is named."""
     person = put(unit, "ada@example.org", state=state)
-    if state in LEFT:
+    if state in LEFT_STATES:
         with pytest.raises(InputError, match=rf"as {state} since 2026-11-01 .* reactivate ada@example\.org --because"):
             add_subscriber(unit, KEYRING, ADA, who="pat", source="", now=LATER)
     else:

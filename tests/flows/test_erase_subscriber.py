@@ -11,7 +11,7 @@ from sqlalchemy import select
 from newsletter.core.address import parse_address
 from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionStatus
-from newsletter.core.import_row import Fate
+from newsletter.core.import_row import RowResult
 from newsletter.core.notice import NoticeKey, NoticeKind
 from newsletter.core.reply import ReplyClass
 from newsletter.core.token import Keyring, suppression_hash
@@ -146,7 +146,7 @@ def test_an_erased_person_stays_out(unit: Unit) -> None:
     with pytest.raises(InputError, match="erased on 2026-03-01"):
         edit_subscriber(unit, later, ben.id, Changes(address=parse_address("Ada@example.org")), who="pat", now=START)
     file = ImportFile(stream=io.BytesIO(b"email\nada@example.org\n"), name="people.csv")
-    assert import_subscribers(unit, later, file, who="pat", now=START).counts[Fate.SUPPRESSED] == 1
+    assert import_subscribers(unit, later, file, who="pat", now=START).counts[RowResult.SUPPRESSED] == 1
 
 
 def test_an_old_address_that_is_somebody_elses_now(unit: Unit) -> None:

@@ -11,7 +11,7 @@ from itertools import permutations
 import pytest
 from sqlalchemy import func, select
 
-from newsletter.core.import_row import Fate
+from newsletter.core.import_row import RowResult
 from newsletter.core.subscriber import Subscriber, SubscriberState, unsubscribe
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.errors import InputError
@@ -188,7 +188,7 @@ class _Killed(Exception):  # noqa: N818 it stands for a signal
 def test_an_import_that_is_killed(unit: Unit, strict: bool, kept: int) -> None:  # noqa: FBT001
     """What was killed half way is simply run again; a strict import leaves nothing behind."""
     content = "email\n" + "".join(f"p{number}@example.org\n" for number in range(2500))
-    assert module.BATCH == 1000
+    assert module.BATCH_ROWS == 1000
     file = ImportFile(stream=io.BytesIO(content.encode()), name="people.csv")
 
     def die(rows: int) -> None:
@@ -222,7 +222,7 @@ def test_a_useless_file(unit: Unit) -> None:
 
 def test_every_fate_is_counted(unit: Unit) -> None:
     """A report names every fate, zeros included."""
-    assert list(bring(unit, "email\n").counts) == list(Fate)
+    assert list(bring(unit, "email\n").counts) == list(RowResult)
 
 
 @pytest.mark.postgres

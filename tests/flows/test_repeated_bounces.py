@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from newsletter.core.breaker import BreakerLimits
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
-from newsletter.core.evidence import HOLD_AT_LEAST, Later
+from newsletter.core.evidence import HOLD_BOUNCES_MIN, Later
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.tally import Tally
 from newsletter.flows.bounce import count_expired, count_failure
@@ -119,23 +119,23 @@ def flood(unit: Unit, count: int) -> tuple[list[Subscriber], Edition]:
 
 def test_too_many_at_once_wait_for_a_person(unit: Unit) -> None:
     """The twenty-first of a small list within ten minutes ends no subscription; an alert says what to do."""
-    people, of = flood(unit, HOLD_AT_LEAST + 2)
+    people, of = flood(unit, HOLD_BOUNCES_MIN + 2)
     states = [get(unit, one.id).state for one in people]
-    assert states == [SubscriberState.BOUNCED] * HOLD_AT_LEAST + [SubscriberState.ACTIVE] * 2
+    assert states == [SubscriberState.BOUNCED] * HOLD_BOUNCES_MIN + [SubscriberState.ACTIVE] * 2
     assert row(unit, of, people[-1]).later == "held"
     assert "newsletter bounce release 2026-11-03" in open_alerts(unit)[AlertKind.BOUNCES_HELD]
     assert come(unit, of, people[-1], sample("postfix")).done is Done.HELD
     assert settle_held(unit, of, stop=True, who="ann", now=NOW) == 2
-    assert [get(unit, one.id).state for one in people] == [SubscriberState.BOUNCED] * (HOLD_AT_LEAST + 2)
+    assert [get(unit, one.id).state for one in people] == [SubscriberState.BOUNCED] * (HOLD_BOUNCES_MIN + 2)
     assert AlertKind.BOUNCES_HELD not in open_alerts(unit)
     with unit.read() as tx:
-        assert evidence.counts(tx, of.id) == {Later.BOUNCED: HOLD_AT_LEAST + 2}
+        assert evidence.counts(tx, of.id) == {Later.BOUNCED: HOLD_BOUNCES_MIN + 2}
         assert [(one.what, one.why) for one in logs.latest(tx)] == [("bounce release", "2 people")]
 
 
 def test_held_bounces_may_be_dismissed(sqlite_unit: Unit) -> None:
     """It was a mail server's mistake: those who were held go on."""
-    people, of = flood(sqlite_unit, HOLD_AT_LEAST + 1)
+    people, of = flood(sqlite_unit, HOLD_BOUNCES_MIN + 1)
     assert settle_held(sqlite_unit, of, stop=False, who="ann", now=NOW) == 1
     assert get(sqlite_unit, people[-1].id).state is SubscriberState.ACTIVE
     assert row(sqlite_unit, of, people[-1]).later == ""

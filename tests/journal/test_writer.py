@@ -20,8 +20,8 @@ from newsletter.journal.record import (
     HEADER_SIZE,
     PAGE_SIZE,
     Answered,
-    Fate,
     Handed,
+    RowResult,
     answered_body,
     boot_id,
     handed_body,
@@ -56,7 +56,7 @@ def die(journal: Journal) -> None:
     path.write_bytes(content)
 
 
-def fates(folder: Path, *, boot: str = "now") -> dict[DeliveryId, Fate]:
+def fates(folder: Path, *, boot: str = "now") -> dict[DeliveryId, RowResult]:
     """Return what the one journal that is left says, and leave it there."""
     (one,) = adopt(folder, "one", machine="here", boot=boot)
     one.let_go()
@@ -213,7 +213,7 @@ def test_a_message_in_flight_outlives_its_page(tmp_path: Path) -> None:
     assert fates(tmp_path) == {}
 
 
-def fates_of_the_living(journal: Journal) -> dict[DeliveryId, Fate]:
+def fates_of_the_living(journal: Journal) -> dict[DeliveryId, RowResult]:
     """Return what would be found if the process died now."""
     copy = journal.path.parent / "elsewhere"
     copy.mkdir()

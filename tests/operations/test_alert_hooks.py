@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.operations.alert_hooks import PING_EVERY, AlertCommand, HeartbeatPing
+from newsletter.operations.alert_hooks import PING_EVERY_SECONDS, AlertCommand, HeartbeatPing
 from tests.conftest import FixedClock
 
 
@@ -92,7 +92,7 @@ def test_the_ping_goes_once_a_minute(monitor: tuple[str, list[str], list[int]], 
         ping.join()
         clock.turn(seconds=5)
     assert fetched == ["/ping/token"] * 2
-    assert PING_EVERY == 60
+    assert PING_EVERY_SECONDS == 60
 
 
 def test_a_ping_that_fails_is_told_once(

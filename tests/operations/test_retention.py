@@ -13,7 +13,7 @@ from newsletter.core.evidence import may_suppress
 from newsletter.core.notice import NoticeKey, NoticeKind
 from newsletter.errors import InputError
 from newsletter.flows import resolve
-from newsletter.operations.retention import DOUBT, EVERY, KEEP_REPLIES, STEPS_A_TICK, RetentionJob
+from newsletter.operations.retention import DOUBT, EVERY, KEEP_REPLIES, STEPS_PER_TICK, RetentionJob
 from newsletter.operations.ticker import Ticker
 from newsletter.store import alert as alerts
 from newsletter.store import check, evidence, report, retention
@@ -173,8 +173,8 @@ def test_small_steps(unit: Unit) -> None:
     edition = closed_edition(unit)
     retention = RetentionJob(unit=unit, keep_deliveries=KEEP, process="test 1", step_rows=2)
     after = ENDED + KEEP + timedelta(days=1)
-    assert retention.work(after) == 2 * STEPS_A_TICK
-    assert rows_of(unit, edition) == 11 - 2 * STEPS_A_TICK
+    assert retention.work(after) == 2 * STEPS_PER_TICK
+    assert rows_of(unit, edition) == 11 - 2 * STEPS_PER_TICK
     assert retention.work(after) == 3
     assert rows_of(unit, edition) == 0
 

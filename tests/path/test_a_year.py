@@ -42,14 +42,14 @@ def diary(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Diary:
 
 def on(diary: Diary, day: date, kind: Kind) -> list[Entry]:
     """Return the entries of a kind on a local date."""
-    return [one for one in diary.entries if one.kind is kind and local(one.at, year.ZONE).date() == day]
+    return [one for one in diary.entries if one.kind is kind and local(one.at, year.EXAMPLE_ZONE).date() == day]
 
 
 def weeks(diary: Diary) -> Iterator[tuple[date, list[Entry]]]:
     """Yield the entries of each week, from Monday on."""
     by_monday: dict[date, list[Entry]] = defaultdict(list)
     for one in diary.entries:
-        there = local(one.at, year.ZONE).date()
+        there = local(one.at, year.EXAMPLE_ZONE).date()
         by_monday[there - timedelta(days=there.weekday())].append(one)
     yield from by_monday.items()
 
@@ -103,7 +103,7 @@ def test_the_hour_stays_when_the_clocks_change(diary: Diary) -> None:
     hours = {}
     for entry in diary.entries:
         if entry.kind is Kind.EDITION and "late" not in entry.words:
-            there = local(entry.at, year.ZONE)
+            there = local(entry.at, year.EXAMPLE_ZONE)
             assert (there.hour, there.minute) == (9, 0), entry
             hours[there.date()] = entry.at.hour
     assert {hour for day, hour in hours.items() if SPRING < day < AUTUMN} == {13}
@@ -141,7 +141,7 @@ def test_the_command_runs_when_no_mail_gets_through(diary: Diary) -> None:
     """It runs once in the year: on the Tuesday of the dead relay, fifteen minutes after that was first missed."""
     [ran] = [one for one in diary.entries if one.kind is Kind.COMMAND]
     assert year.RELAY_DEAD.holds(ran.at)
-    assert f"{local(ran.at, year.ZONE):%m-%d %H:%M}" == "09-14 09:15"
+    assert f"{local(ran.at, year.EXAMPLE_ZONE):%m-%d %H:%M}" == "09-14 09:15"
     after = [one.words for one in on(diary, date(2027, 9, 14), Kind.MAIL)]
     assert after == ["23 of 23: “Call when it takes three mails”", "Passed: mail cannot be sent"]
 

@@ -60,7 +60,7 @@ def ear(tmp_path: Path) -> Iterator[Ear]:
 def supervised(folder: str, notify: str, watchdog_usec: str, out: str) -> None:
     """Run the service as systemd starts it, with a quick bell and port 0 for the web part."""
     os.environ |= {"NOTIFY_SOCKET": notify, "WATCHDOG_USEC": watchdog_usec, "WATCHDOG_PID": str(os.getpid())}
-    service.TICK_SECONDS, service.LOOK_SECONDS = 0.2, 0.1
+    service.TICK_SECONDS, service.STOP_CHECK_SECONDS = 0.2, 0.1
     command(folder, ["run"], out)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from newsletter.sending.connection_group import LAST_SECONDS
+from newsletter.sending.connection_group import JOIN_SECONDS
 from newsletter.sending.sender import DRAIN_SECONDS
 from newsletter.settings.model import FILE_SUFFIX, SECRETS, setting_name, settings_help
 from newsletter.web.serve import GRACE_SECONDS
@@ -20,7 +20,7 @@ DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-STOP_SECONDS = DRAIN_SECONDS + LAST_SECONDS + GRACE_SECONDS
+STOP_SECONDS = DRAIN_SECONDS + JOIN_SECONDS + GRACE_SECONDS
 """The longest that an orderly end may take."""
 
 

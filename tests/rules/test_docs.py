@@ -23,7 +23,7 @@ from newsletter.operations.alert_hooks import TEXT_VARIABLE
 from newsletter.render.edition import _values
 from newsletter.render.splice import Sentinels
 from newsletter.settings.loader import HOME_NAME
-from newsletter.settings.model import FILE_SUFFIX, PREFIX, settings_help
+from newsletter.settings.model import FILE_SUFFIX, SETTING_PREFIX, settings_help
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -261,10 +261,10 @@ def test_settings_in_the_docs_exist(name: str) -> None:
     known |= {one.name + FILE_SUFFIX for one in settings_help() if one.secret}
     families = {
         one
-        for one in re.findall(rf"({PREFIX}[A-Z0-9_]+_)\*", text_of(name))
+        for one in re.findall(rf"({SETTING_PREFIX}[A-Z0-9_]+_)\*", text_of(name))
         if any(have.startswith(one) for have in known)
     }
-    assert sorted(set(re.findall(rf"{PREFIX}[A-Z0-9_]+", text_of(name))) - known - families) == []
+    assert sorted(set(re.findall(rf"{SETTING_PREFIX}[A-Z0-9_]+", text_of(name))) - known - families) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

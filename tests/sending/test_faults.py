@@ -133,7 +133,7 @@ def test_a_stop_while_a_connection_is_being_opened(
     unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is uncertain of those whose turn would have come over a connection that never opened."""
-    monkeypatch.setattr("newsletter.sending.connection_group.LAST_SECONDS", 0.05)
+    monkeypatch.setattr("newsletter.sending.connection_group.JOIN_SECONDS", 0.05)
     edition = frozen(30)
     stop, answered = threading.Event(), threading.Event()
     server = Server()

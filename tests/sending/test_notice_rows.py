@@ -14,7 +14,7 @@ from newsletter.core.notice import NoticeKey, NoticeKind, NoticeState
 from newsletter.core.pace import Limits
 from newsletter.sending import notice_sender as engine
 from newsletter.sending.committer import QUOTA
-from newsletter.sending.notice_sender import GIVEN_UP_AFTER, NoticeSender, posting
+from newsletter.sending.notice_sender import NOTICE_ORPHAN_AGE, NoticeSender, posting
 from newsletter.store import installation as installations
 from newsletter.store import notice as notices
 from newsletter.store.schema import notice
@@ -132,7 +132,7 @@ def test_a_crash_in_the_middle_is_recovered(unit: Unit, clock: FixedClock, catch
     if not sender.sole:
         sender.recover()
         assert states(unit) == {NoticeState.SENDING: 1}
-        clock.turn(seconds=GIVEN_UP_AFTER.total_seconds() + 1)
+        clock.turn(seconds=NOTICE_ORPHAN_AGE.total_seconds() + 1)
     sender.recover()
     sender.work(STOP)
     assert states(unit) == {NoticeState.ACCEPTED: 1}
@@ -225,7 +225,7 @@ def test_a_server_that_never_answers_does_not_hold_up_the_end(
     unit: Unit, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A notice without an answer is cut off and tried again, so that a service ends in time."""
-    monkeypatch.setattr(engine, "LAST_SECONDS", 0.5)
+    monkeypatch.setattr(engine, "NOTICE_DRAIN_SECONDS", 0.5)
     asked = threading.Event()
 
     def script(step: Step, address: str, nth: int) -> str | None:
@@ -246,7 +246,7 @@ def test_what_a_dead_sender_left_lately_is_not_forgotten(
     unit: Unit, clock: FixedClock, catcher: Catcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A notice that was under way when a sender died goes out in time, though nobody starts again after that."""
-    monkeypatch.setattr(engine, "ALSO_EVERY", 0.5)
+    monkeypatch.setattr(engine, "CALLBACK_EVERY_SECONDS", 0.5)
     sender = make(unit, clock, catcher.port)
     stop = threading.Event()
     with posting(sender, stop):
@@ -254,7 +254,7 @@ def test_what_a_dead_sender_left_lately_is_not_forgotten(
         with unit.write() as tx:
             marked = notices.mark(tx, notices.due(tx, now=clock.now(), limit=1)[0], now=clock.now())
             assert marked is not None
-        clock.turn(seconds=GIVEN_UP_AFTER.total_seconds() + 1)
+        clock.turn(seconds=NOTICE_ORPHAN_AGE.total_seconds() + 1)
         for _ in range(500):
             if catcher.accepted:
                 break

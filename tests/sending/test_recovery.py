@@ -11,7 +11,7 @@ import pytest
 from newsletter.core.delivery import DeliveryState, UncertainPolicy
 from newsletter.core.reply import Phase, Reply
 from newsletter.journal.writer import Journal
-from newsletter.sending.recovery import GIVEN_UP_AFTER, Recovery
+from newsletter.sending.recovery import SILENT_WORKER_AGE, Recovery
 from newsletter.store import block as blocks
 from newsletter.store import claims
 from newsletter.store import installation as installations
@@ -132,7 +132,7 @@ def test_who_died_on_another_machine_has_an_hour_to_come_back(rows: Rows, tmp_pa
     with rows.unit.write() as tx:
         workers.end(tx, rows.ann, now=clock.now())
     settling = recovery(rows, tmp_path, clock)
-    clock.turn(seconds=GIVEN_UP_AFTER.total_seconds() - 1)
+    clock.turn(seconds=SILENT_WORKER_AGE.total_seconds() - 1)
     assert settling.settle_lost() == 0
     rows.end_lease(rows.blocks[0])
     with rows.unit.write() as tx:

@@ -53,7 +53,9 @@ def test_what_replaces_an_edition_keeps_its_waves(world: Unit, clock: FixedClock
         add_slot(world, date(2026, 11, 2), time(12), review, tip=None, who="t")
     wrong = begun(world, clock, AUCKLAND + at)
     with world.write() as tx:
-        tx.execute(update(delivery).where(delivery.c.block < waves.STRIDE).values(state="accepted", attempts=1))
+        tx.execute(
+            update(delivery).where(delivery.c.block < waves.WAVE_STRIDE_NUMBER).values(state="accepted", attempts=1)
+        )
         [tip] = [one for one in tips.all_tips(tx) if one.slug == "second"]
     now = AUCKLAND + at + timedelta(hours=1)
     right = replace_edition(world, render_context(), wrong, tip, who="t", why="a slip", now=now).edition

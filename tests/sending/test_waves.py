@@ -305,7 +305,9 @@ def test_a_wave_that_is_late_waits_for_the_day(world: Unit, clock: FixedClock) -
     """The machine slept through New York's Tuesday until 22:00: its wave goes out at seven on Wednesday."""
     edition = begun(world, clock, AUCKLAND)
     with world.write() as tx:
-        tx.execute(update(delivery).where(delivery.c.block < 2 * waves.STRIDE).values(state="accepted", attempts=1))
+        tx.execute(
+            update(delivery).where(delivery.c.block < 2 * waves.WAVE_STRIDE_NUMBER).values(state="accepted", attempts=1)
+        )
     now = datetime(2026, 11, 4, 3, tzinfo=UTC)  # 22:00 in New York, 17:00 in Honolulu.
 
     assert defer_late_waves(world, grace=GRACE, now=now) == 1
@@ -320,9 +322,11 @@ def test_a_wave_that_has_begun_goes_on_at_night(world: Unit, clock: FixedClock) 
     """If only one mail of a wave went out before the machine went down, the rest follows as soon as it can."""
     edition = begun(world, clock, AUCKLAND)
     with world.write() as tx:
-        one = select(func.min(delivery.c.id)).where(delivery.c.block == 2 * waves.STRIDE).scalar_subquery()
+        one = select(func.min(delivery.c.id)).where(delivery.c.block == 2 * waves.WAVE_STRIDE_NUMBER).scalar_subquery()
         tx.execute(update(delivery).where(delivery.c.id == one).values(state="accepted", attempts=1))
-        tx.execute(update(delivery).where(delivery.c.block < 2 * waves.STRIDE).values(state="accepted", attempts=1))
+        tx.execute(
+            update(delivery).where(delivery.c.block < 2 * waves.WAVE_STRIDE_NUMBER).values(state="accepted", attempts=1)
+        )
     before = standings(world, edition)
 
     assert defer_late_waves(world, grace=GRACE, now=datetime(2026, 11, 4, 3, tzinfo=UTC)) == 0
@@ -333,7 +337,9 @@ def test_a_late_wave_does_not_wait_beyond_the_grace(world: Unit, clock: FixedClo
     """Where the day begins after the grace of its own hour, the wave goes out at night."""
     begun(world, clock, AUCKLAND)
     with world.write() as tx:
-        tx.execute(update(delivery).where(delivery.c.block < 2 * waves.STRIDE).values(state="accepted", attempts=1))
+        tx.execute(
+            update(delivery).where(delivery.c.block < 2 * waves.WAVE_STRIDE_NUMBER).values(state="accepted", attempts=1)
+        )
 
     assert defer_late_waves(world, grace=timedelta(hours=20), now=datetime(2026, 11, 4, 3, tzinfo=UTC)) == 0
 

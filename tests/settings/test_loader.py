@@ -15,7 +15,7 @@ from newsletter.core import cadence
 from newsletter.errors import InputError
 from newsletter.settings.loader import load_settings
 from newsletter.settings.model import SECRETS, Settings, settings_help
-from newsletter.settings.values import WEEKDAYS, is_loopback
+from newsletter.settings.values import WEEKDAY_NAMES, is_loopback
 
 KEY = "k3y-of-the-tests-0123456789-abcdef"
 REQUIRED = {
@@ -439,7 +439,7 @@ def test_zone_with_a_slip_is_answered_with_the_nearest(tmp_path: Path) -> None:
     assert mistakes(tmp_path, TIME_ZONE="Europe/Berln")[0].endswith("did you mean Europe/Berlin?")
 
 
-@given(day=st.sampled_from(WEEKDAYS), shout=st.booleans())
+@given(day=st.sampled_from(WEEKDAY_NAMES), shout=st.booleans())
 def test_weekday_may_be_shouted(day: str, shout: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
     """Every weekday is known, in any case."""
     assert load(Path("/nowhere"), SEND_DAY=day.upper() if shout else day.title()).send_day == day
@@ -447,7 +447,7 @@ def test_weekday_may_be_shouted(day: str, shout: bool) -> None:  # noqa: FBT001 
 
 def test_weekdays_are_numbered_alike() -> None:
     """The settings and the core mean the same day by the same word."""
-    assert tuple(cadence.WEEKDAYS) == WEEKDAYS
+    assert tuple(cadence.WEEKDAYS) == WEEKDAY_NAMES
 
 
 def test_unknown_weekday_is_answered_with_the_nearest(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_who_left_is_skipped_and_not_marked(rows: Rows) -> None:
     rows.leave(1)
     assert [one.id for one in rows.claim_rows(rows.ann, 0, 1)] == [rows.ids[0]]
     row = rows.row(1)
-    assert (row.state, row.attempts, row.reason) == (DeliveryState.SKIPPED, 0, claims.LEFT)
+    assert (row.state, row.attempts, row.reason) == (DeliveryState.SKIPPED, 0, claims.LEFT_REASON)
 
 
 @pytest.mark.parametrize("act", [hold.pause, hold.cancel])

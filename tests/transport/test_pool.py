@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.core.reply import Reply, judge
-from newsletter.core.throttle import CLEAN_SPAN, PAUSES, QUOTA_PAUSE, QUOTA_PAUSES, REPUTATION_PAUSE
+from newsletter.core.throttle import (
+    CLEAN_SPAN_SECONDS,
+    PAUSES,
+    QUOTA_PAUSE_SECONDS,
+    QUOTA_PAUSES,
+    REPUTATION_PAUSE_SECONDS,
+)
 from newsletter.transport.base import ConnectFailure, Connection, Relay
-from newsletter.transport.pool import BARREN, Pool, PoolBusy
+from newsletter.transport.pool import EMPTY_CONNECTIONS_MAX, Pool, PoolBusy
 from newsletter.transport.pooled import PooledConnection
 from tests.transport.pool_fixtures import (
     ABSENT,
@@ -142,9 +148,9 @@ def test_one_complaint_heard_ten_times_halves_once() -> None:
     world.clock.turn(seconds=wait.seconds)
     assert [world.get().relay for _ in range(5)] == ["only"] * 5
     wait = world.later()
-    assert wait.seconds == CLEAN_SPAN
+    assert wait.seconds == CLEAN_SPAN_SECONDS
     assert "Maximum sending rate" in wait.plain
-    world.clock.turn(seconds=CLEAN_SPAN)
+    world.clock.turn(seconds=CLEAN_SPAN_SECONDS)
     assert world.get().relay == "only"
     assert isinstance(world.pool.connect(), PoolBusy)
     assert world.dialled["spare"] == 0
@@ -180,11 +186,11 @@ def test_a_relay_that_throttles_a_single_connection_gets_a_pause() -> None:
     assert trial.relay == "first"
     world.hear(trial, TAKEN)
     assert world.get().relay == "second"
-    world.clock.turn(seconds=2 * CLEAN_SPAN)
+    world.clock.turn(seconds=2 * CLEAN_SPAN_SECONDS)
     assert world.get().relay == "first"
 
 
-@pytest.mark.parametrize(("reply", "pause"), [(REPUTATION, REPUTATION_PAUSE), (QUOTA, QUOTA_PAUSE)])
+@pytest.mark.parametrize(("reply", "pause"), [(REPUTATION, REPUTATION_PAUSE_SECONDS), (QUOTA, QUOTA_PAUSE_SECONDS)])
 def test_what_takes_long_to_pass_stops_every_connection(reply: Reply, pause: float) -> None:
     """All of them finish what they hold; then one tries, after ten minutes or twenty."""
     world = World("only", connections=4)
@@ -242,7 +248,7 @@ def test_connections_lost_before_their_first_message_are_trouble() -> None:
         world.hear(lent, TAKEN)
         world.hear(lent, LOST)
     assert world.pool.states()[0].trouble == ""
-    for _ in range(BARREN):
+    for _ in range(EMPTY_CONNECTIONS_MAX):
         lent = world.get()
         assert lent.relay == "first"
         world.hear(lent, LOST)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.core.reply import Effect, Phase, RelayAction, Reply, judge
-from newsletter.transport.base import DOT_TIMEOUT, ConnectFailure, Connection, Envelope, Relay, Security
+from newsletter.transport.base import DOT_TIMEOUT_SECONDS, ConnectFailure, Connection, Envelope, Relay, Security
 from newsletter.transport.smtp import connect
 from tests.transport.scripted_server import EHLO, GO_ON, GREETING, MESSAGE, OK, OPENING, Act, ScriptedServer
 
@@ -253,7 +253,7 @@ def test_the_reply_to_the_dot_has_a_time_out_of_its_own() -> None:
         reply = opened(server, timeout=20.0, dot_timeout=SHORT).send(LETTER)
         assert time.monotonic() - started < 10
     assert (reply.text, reply.may_be_delivered) == ("time-out during read", True)
-    assert DOT_TIMEOUT >= 600
+    assert DOT_TIMEOUT_SECONDS >= 600
 
 
 def test_before_data_runs_once_between_354_and_the_content() -> None:

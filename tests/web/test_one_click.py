@@ -15,7 +15,7 @@ from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
-from newsletter.web.one_click import MOST_READ
+from newsletter.web.one_click import BODY_BYTES
 from tests.web.conftest import KEYRING, ONE_CLICK, Ask, Reader
 
 ACTIVE, UNSUBSCRIBED = SubscriberState.ACTIVE, SubscriberState.UNSUBSCRIBED
@@ -229,7 +229,7 @@ def test_the_log_never_has_the_token(
 
 def test_no_more_of_a_body_is_kept_than_said() -> None:
     """The bound that the documentation names."""
-    assert MOST_READ == 65_536
+    assert BODY_BYTES == 65_536
 
 
 def test_a_link_of_an_old_key_works(ask_after_rotation: Ask, reader: Reader) -> None:

@@ -188,7 +188,7 @@ def test_a_sqlite_that_stays_locked_is_trouble_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A write lock that outlasts SQLite's patience is a page, and the opt-out works once it is gone."""
-    monkeypatch.setattr(database, "BUSY_MS", 50)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 50)
     engine, other = connect(sqlite_url), connect(sqlite_url)
     reader, writer = add_reader(open_unit(engine)), open_unit(other)
     for ask in asking(stage, WebParts(unit=reader.unit, clock=clock, templates=templates)):
