@@ -180,7 +180,9 @@ def pause(context: typer.Context, date: Name, because: Because = "") -> None:
 
     invocation = state(context)
     edition = _find(invocation.app, date)
-    moved = hold.pause(invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now())
+    moved = hold.pause_edition(
+        invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now()
+    )
     say(f"The edition of {edition.name} is {'paused now' if moved else 'paused already'}.")
 
 
@@ -191,7 +193,7 @@ def resume(context: typer.Context, date: Name) -> None:
 
     invocation = state(context)
     edition = _find(invocation.app, date)
-    moved = hold.resume(invocation.app.unit, edition, who=invocation.who, now=invocation.app.clock.now())
+    moved = hold.resume_edition(invocation.app.unit, edition, who=invocation.who, now=invocation.app.clock.now())
     say(f"The edition of {edition.name} {'goes on' if moved else 'was not paused; nothing was changed'}.")
     _hint_service(invocation.app)
 
@@ -205,7 +207,9 @@ def cancel(context: typer.Context, date: Name, because: Because = "", yes: Yes =
     edition = _find(invocation.app, date)
     waiting = _receipt(invocation.app, edition).open
     confirm(f"Cancel {edition.name}? {plural(waiting, 'person', 'people')} will not get it.", yes=yes)
-    skipped = hold.cancel(invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now())
+    skipped = hold.cancel_edition(
+        invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now()
+    )
     say(f"The edition of {edition.name} is cancelled: {plural(skipped, 'person does', 'people do')} not get it.")
 
 

@@ -18,7 +18,7 @@ from newsletter.errors import InputError, Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class EditedDraft:
     """What came out of an editor."""
 
     path: Path
@@ -30,7 +30,7 @@ class Draft:
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
-def edit(text: str, *, name: str, environ: Mapping[str, str]) -> Draft:
+def edit(text: str, *, name: str, environ: Mapping[str, str]) -> EditedDraft:
     """Open a text in $VISUAL or $EDITOR and return it as it was saved; an emptied file counts as unchanged."""
     wish = environ.get("VISUAL") or environ.get("EDITOR") or ""
     try:
@@ -60,4 +60,4 @@ def edit(text: str, *, name: str, environ: Mapping[str, str]) -> Draft:
             shutil.rmtree(path.parent, ignore_errors=True)
             raise InputError(f"the editor gave up (exit code {ended}); nothing was changed")
         raise InputError(f"the editor gave up (exit code {ended}); nothing was changed, and the text is kept at {path}")
-    return Draft(path=path, text=saved, changed=bool(saved.strip()) and saved != text)
+    return EditedDraft(path=path, text=saved, changed=bool(saved.strip()) and saved != text)

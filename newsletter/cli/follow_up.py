@@ -16,7 +16,7 @@ from newsletter.errors import InputError, Stop
 if TYPE_CHECKING:
     from newsletter.core.edition import Edition
     from newsletter.core.tip import Tip
-    from newsletter.flows.follow_up import FollowUp, Outlook
+    from newsletter.flows.follow_up import FollowUp, FollowUpPlan
 
 Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
 TipOption = Annotated[
@@ -111,7 +111,7 @@ def _meant(invocation: State, date: str, tip: str) -> tuple[Edition, Tip]:
     return edition, find_tip(invocation.app.unit, tip)
 
 
-def _ask_twice(invocation: State, outlook: Outlook, tip: Tip, *, sure: int) -> None:
+def _ask_twice(invocation: State, outlook: FollowUpPlan, tip: Tip, *, sure: int) -> None:
     """Ask two different questions: a habit answers the first one, only a look at the numbers the second."""
     from newsletter.core.cadence import describe_span
 
@@ -142,7 +142,7 @@ def _tell(follow_up: FollowUp, *, quiet: bool) -> None:
         say(f"It was pinned to {follow_up.unpinned}; that date takes its tip from the queue now.")
 
 
-def _hint_correction(invocation: State, outlook: Outlook) -> None:
+def _hint_correction(invocation: State, outlook: FollowUpPlan) -> None:
     from newsletter.store import report
 
     with invocation.app.unit.read() as tx:

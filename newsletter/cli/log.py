@@ -13,7 +13,7 @@ from newsletter.cli.output import Json, print_json, say, table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from newsletter.store.log import Entry
+    from newsletter.store.log import LogEntry
     from newsletter.wiring import Application
 
 _PERSON = re.compile(r"subscriber (\d+)")
@@ -58,7 +58,7 @@ def _thing(app: Application, about: str) -> str:
     return f"subscriber {known(app.unit, about).id}"
 
 
-def _addresses(app: Application, shown: Sequence[Entry]) -> Mapping[str, str]:
+def _addresses(app: Application, shown: Sequence[LogEntry]) -> Mapping[str, str]:
     """Return the addresses of the people an extract of the log is about, for those who are on the list still."""
     from newsletter.core.subscriber import SubscriberId
     from newsletter.store import subscriber as subscribers
@@ -73,7 +73,7 @@ def _addresses(app: Application, shown: Sequence[Entry]) -> Mapping[str, str]:
     return addresses
 
 
-def _as_data(entry: Entry, addresses: Mapping[str, str]) -> dict[str, object]:
+def _as_data(entry: LogEntry, addresses: Mapping[str, str]) -> dict[str, object]:
     return {
         "at": entry.at.isoformat(),
         "who": entry.who,
@@ -84,7 +84,7 @@ def _as_data(entry: Entry, addresses: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def _print(app: Application, shown: Sequence[Entry], addresses: Mapping[str, str]) -> None:
+def _print(app: Application, shown: Sequence[LogEntry], addresses: Mapping[str, str]) -> None:
     from newsletter.core.cadence import local
 
     zone = app.cadence.zone

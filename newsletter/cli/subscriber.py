@@ -13,7 +13,7 @@ from newsletter.cli.subscriber_lookup import known, pairs
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
-    from newsletter.flows.change_subscriber import Changed
+    from newsletter.flows.change_subscriber import SubscriberChange
 
 app = typer.Typer(
     help="Who gets the mail: add, import, export, find, change, let go.",
@@ -205,7 +205,7 @@ def erase(
         _tell_skipped(result.skipped)
 
 
-def _tell(change: Changed, words: str, *, as_json: bool) -> None:
+def _tell(change: SubscriberChange, words: str, *, as_json: bool) -> None:
     from newsletter.flows.export_subscribers import as_json as values
 
     if as_json:

@@ -15,7 +15,7 @@ from newsletter.cli.paths import is_folder
 from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
-    from newsletter.cli.editor import Draft
+    from newsletter.cli.editor import EditedDraft
     from newsletter.core.tip import Tip
     from newsletter.flows.queue_tip import Queued, TipText
 
@@ -130,7 +130,7 @@ def edit_one(
     _warn_of_placeholder(result.tip)
 
 
-def _store_draft(invocation: State, draft: Draft) -> None:
+def _store_draft(invocation: State, draft: EditedDraft) -> None:
     from newsletter.flows.queue_tip import TipText
 
     try:
@@ -140,14 +140,14 @@ def _store_draft(invocation: State, draft: Draft) -> None:
     draft.done()
 
 
-def _kept(error: NewsletterError, draft: Draft) -> NewsletterError:
+def _kept(error: NewsletterError, draft: EditedDraft) -> NewsletterError:
     where = f"your text is kept: correct {draft.path} and run `newsletter tip add {draft.path}`"
     return type(error)(str(error), details=(*error.details, where))
 
 
 def _queue(invocation: State, files: list[TipText]) -> None:
     from newsletter.cli.tip_names import tell_due
-    from newsletter.flows.queue_tip import Outcome, queue_tips
+    from newsletter.flows.queue_tip import QueueOutcome, queue_tips
 
     app = invocation.app
     now = app.clock.now()
@@ -155,11 +155,11 @@ def _queue(invocation: State, files: list[TipText]) -> None:
     for queued in result:
         say(_words(queued))
         _warn_of_placeholder(queued.tip)
-    counts = {outcome: sum(queued.outcome is outcome for queued in result) for outcome in Outcome}
+    counts = {outcome: sum(queued.outcome is outcome for queued in result) for outcome in QueueOutcome}
     if len(result) > 1:
         text = [f"{count:,} {outcome}" for outcome, count in counts.items() if count]
         say(f"{plural(len(result), 'file')}: {', '.join(text)}.")
-    if counts[Outcome.ADDED] or counts[Outcome.UPDATED]:
+    if counts[QueueOutcome.ADDED] or counts[QueueOutcome.UPDATED]:
         tell_due(app, now)
 
 
@@ -173,16 +173,16 @@ def _warn_of_placeholder(tip: Tip) -> None:
 
 
 def _words(queued: Queued) -> str:
-    from newsletter.flows.queue_tip import Outcome
+    from newsletter.flows.queue_tip import QueueOutcome
 
     pinned = f", pinned to {queued.tip.pin}" if queued.tip.pin else ""
     match queued.outcome:
-        case Outcome.SENT:
+        case QueueOutcome.SENT:
             return (
                 f"{queued.tip.slug}: not changed, since it went out already; "
                 "give the file another slug to send it as a new tip"
             )
-        case Outcome.UNCHANGED:
+        case QueueOutcome.UNCHANGED:
             return f"{queued.tip.slug}: unchanged, {queued.tip.status}{pinned}"
         case _:
             return f"{queued.tip.slug}: {queued.outcome}, {queued.tip.status}{pinned}"

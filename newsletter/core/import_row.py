@@ -39,7 +39,7 @@ class RowResult(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ImportDecision:
     """The decision about one row."""
 
     fate: RowResult
@@ -47,17 +47,21 @@ class Entry:
     """As she is from now on; None for one who was erased."""
 
 
-def enter(known: Subscriber | None, row: GoodRow, *, suppressed: bool, now: datetime, why: str) -> Entry:
+def enter(known: Subscriber | None, row: GoodRow, *, suppressed: bool, now: datetime, why: str) -> ImportDecision:
     """Decide what a row does; `suppressed` tells that the address was erased, `why` goes to the state."""
     if known is None:
-        return Entry(RowResult.SUPPRESSED, None) if suppressed else Entry(RowResult.ADDED, _newcomer(row, now, why))
+        return (
+            ImportDecision(RowResult.SUPPRESSED, None)
+            if suppressed
+            else ImportDecision(RowResult.ADDED, _newcomer(row, now, why))
+        )
     state = stronger(known.state, row.state)
     if known.state in LEFT_STATES and row.state not in LEFT_STATES:
-        return Entry(RowResult.LEFT, known)
+        return ImportDecision(RowResult.LEFT, known)
     person = known if state in LEFT_STATES else _filled(known, row)
     if state is not known.state:
-        return Entry(RowResult.STRONGER, replace(person, state=state, state_since=now, state_why=why))
-    return Entry(RowResult.UNCHANGED if person is known else RowResult.FILLED, person)
+        return ImportDecision(RowResult.STRONGER, replace(person, state=state, state_since=now, state_why=why))
+    return ImportDecision(RowResult.UNCHANGED if person is known else RowResult.FILLED, person)
 
 
 def _newcomer(row: GoodRow, now: datetime, why: str) -> Subscriber:

@@ -53,7 +53,9 @@ def add_subscriber(unit: Unit, keyring: Keyring, person: Subscriber, *, who: str
             if row is not None:
                 consent = Consent(at=now, action="subscribed", channel="command line", source=source)
                 subscribers.add_consent(tx, row, consent)
-                logs.add(tx, logs.Entry(at=now, who=who, what="subscriber add", about=f"subscriber {row}", why=source))
+                logs.add(
+                    tx, logs.LogEntry(at=now, who=who, what="subscriber add", about=f"subscriber {row}", why=source)
+                )
                 return Added(person=replace(person, id=row), new=True)
             # Another process added the same address between the two statements.
             known = subscribers.by_canonical(tx, person.canonical)

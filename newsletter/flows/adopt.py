@@ -164,7 +164,7 @@ def take_over(
     installations.forget_copy(tx)
     settle_alert(tx, AlertKind.HELD, HELD, now=now)
     why = f"{counted(gap.unknown) or 'nothing'} from the ledger; editions paused: {', '.join(result.paused) or 'none'}"
-    logs.add(tx, logs.Entry(at=now, who=who, what=action, about="database", why=why))
+    logs.add(tx, logs.LogEntry(at=now, who=who, what=action, about="database", why=why))
     if result.spellings:
         # Last, so that no word written above is missed.
         erasure.scrub_words(tx, result.spellings)

@@ -109,9 +109,9 @@ def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipVa
         return LinkWords(title="Done", text=f"{describe_date(day)} is skipped: no mail goes out.{pinned}")
     edition = _edition(unit, action)
     if action.kind is ActionKind.PAUSE:
-        hold.pause(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
+        hold.pause_edition(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
         return LinkWords(title="Paused", text=f"Nobody more gets it until `newsletter edition resume {edition.name}`.")
-    skipped = hold.cancel(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
+    skipped = hold.cancel_edition(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
     people = "1 person does" if skipped == 1 else f"{skipped:,} people do"
     return LinkWords(title="Cancelled", text=f"{people} not get the edition of {edition.name}.")
 

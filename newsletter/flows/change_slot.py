@@ -38,7 +38,7 @@ from newsletter.store.unit import Tx, Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class SlotChange:
     """What a change of a slot came to."""
 
     slot: Slot
@@ -48,14 +48,14 @@ class Changed:
     """False when the slot stood like that already."""
 
 
-def skip_slot(unit: Unit, day: date, rules: PlanRules, *, who: str, because: str, now: datetime) -> Changed:
+def skip_slot(unit: Unit, day: date, rules: PlanRules, *, who: str, because: str, now: datetime) -> SlotChange:
     """Send nothing on a date, on purpose; a tip of the queue waits for the next one."""
     with unit.write() as tx:
         installations.lock(tx)
         slot = _slot_of(tx, day, with_readers(tx, rules.cadence), now)
         holder = tips.pinned_to(tx, day)
         if slot.state is SlotState.SKIPPED:
-            return Changed(slot=slot, tip=holder, new=False)
+            return SlotChange(slot=slot, tip=holder, new=False)
         if slot.state is SlotState.FROZEN:
             message = (
                 f"the edition of {describe_date(day)} has begun already; `newsletter edition cancel {day}` stops it"
@@ -68,11 +68,11 @@ def skip_slot(unit: Unit, day: date, rules: PlanRules, *, who: str, because: str
             raise NotNow(f"the slot of {day} changed at this moment; nothing was done. Try again.")
         for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
             settle_alert(tx, kind, day.isoformat(), now=now)
-        logs.add(tx, logs.Entry(at=now, who=who, what="slot skip", about=day.isoformat(), why=because))
-        return Changed(slot=replace(slot, state=SlotState.SKIPPED, reason=because), tip=holder, new=True)
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="slot skip", about=day.isoformat(), why=because))
+        return SlotChange(slot=replace(slot, state=SlotState.SKIPPED, reason=because), tip=holder, new=True)
 
 
-def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datetime) -> Changed:
+def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datetime) -> SlotChange:
     """Send on a date after all, as long as its time has not come."""
     with unit.write() as tx:
         installations.lock(tx)
@@ -80,7 +80,7 @@ def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
         slot = _slot_of(tx, day, cadence, now)
         name = describe_date(day)
         if slot.state is SlotState.OPEN and slot.sends_at > now:
-            return Changed(slot=slot, tip=tips.pinned_to(tx, day), new=False)
+            return SlotChange(slot=slot, tip=tips.pinned_to(tx, day), new=False)
         if slot.state is SlotState.OPEN:
             raise InputError(f"{name} is not skipped, and its time is past")
         if slot.state is not SlotState.SKIPPED:
@@ -94,13 +94,13 @@ def unskip_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
             raise InputError(f"the edition of {name} was cancelled, and a date has one; add another date for its tip")
         slots.move(tx, day, was=SlotState.SKIPPED, to=SlotState.OPEN, reason="", now=now)
         slots.move_instant(tx, day, sends_at=slot.at_home if slot.extra else slot.sends_at, now=now)
-        logs.add(tx, logs.Entry(at=now, who=who, what="slot unskip", about=day.isoformat()))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="slot unskip", about=day.isoformat()))
         # Not as it is stored: a row does not know that each reader has an hour of their own.
         opened = replace(slot, state=SlotState.OPEN, reason="")
-        return Changed(slot=opened, tip=tips.pinned_to(tx, day), new=True)
+        return SlotChange(slot=opened, tip=tips.pinned_to(tx, day), new=True)
 
 
-def add_slot(unit: Unit, day: date, at: time | None, review: TipValidation, *, tip: Tip | None, who: str) -> Changed:
+def add_slot(unit: Unit, day: date, at: time | None, review: TipValidation, *, tip: Tip | None, who: str) -> SlotChange:
     """Add a date beside the weekly ones, with the tip that shall go out on it."""
     with unit.write() as tx:
         installations.lock(tx)
@@ -120,8 +120,8 @@ def add_slot(unit: Unit, day: date, at: time | None, review: TipValidation, *, t
                 pin_in(tx, tip, day, review)
             holder = tips.by_id(tx, tip.id)
         why = text if tip is None else f"{text}, {tip.slug}"
-        logs.add(tx, logs.Entry(at=review.now, who=who, what="slot add", about=day.isoformat(), why=why))
-        return Changed(slot=new, tip=holder, new=True)
+        logs.add(tx, logs.LogEntry(at=review.now, who=who, what="slot add", about=day.isoformat(), why=why))
+        return SlotChange(slot=new, tip=holder, new=True)
 
 
 def _slot_of(tx: Tx, day: date, cadence: Cadence, now: datetime) -> Slot:

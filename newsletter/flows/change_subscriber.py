@@ -60,7 +60,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class SubscriberChange:
     """A person before and after, and how many waiting mails will not go out."""
 
     before: Subscriber
@@ -92,7 +92,7 @@ def changed(person: Subscriber, changes: Changes) -> Subscriber:
 
 def edit_subscriber(
     unit: Unit, keyring: Keyring, subscriber_id: SubscriberId, changes: Changes, *, who: str, now: datetime
-) -> Changed:
+) -> SubscriberChange:
     """Change what is known of a person; with another address they stay the same person.
 
     Raises `InputError` when the address belongs to somebody else, or to one who was erased.
@@ -101,7 +101,7 @@ def edit_subscriber(
         before = _present(tx, subscriber_id)
         after = changed(before, changes)
         if after == before:
-            return Changed(before=before, after=after)
+            return SubscriberChange(before=before, after=after)
         if after.canonical != before.canonical:
             _refuse_taken(tx, keyring, after)
             # The old address stays with the evidence, so that an erasure later covers it too.
@@ -112,13 +112,13 @@ def edit_subscriber(
         subscribers.save(tx, after)
         names = [name for name in _LOGGED if getattr(before, name) != getattr(after, name)]
         _log(tx, before, "edit", who=who, why=f"changed {', '.join(names)}", now=now)
-        return Changed(before=before, after=after)
+        return SubscriberChange(before=before, after=after)
 
 
 _LOGGED = ("email", "name", "first_name", "last_name", "time_zone", "tags", "fields")
 
 
-def pause_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+def pause_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime) -> SubscriberChange:
     """Hold mail back until it is resumed."""
     return _move(
         unit,
@@ -132,7 +132,9 @@ def pause_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why: 
     )
 
 
-def resume_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+def resume_subscriber(
+    unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime
+) -> SubscriberChange:
     """End a pause."""
     return _move(
         unit,
@@ -146,7 +148,9 @@ def resume_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why:
     )
 
 
-def unsubscribe_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime) -> Changed:
+def unsubscribe_subscriber(
+    unit: Unit, subscriber_id: SubscriberId, *, who: str, why: str, now: datetime
+) -> SubscriberChange:
     """Let somebody go who asked for it by another way than the link."""
     return _move(
         unit,
@@ -160,7 +164,9 @@ def unsubscribe_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str,
     )
 
 
-def reactivate_subscriber(unit: Unit, subscriber_id: SubscriberId, *, who: str, because: str, now: datetime) -> Changed:
+def reactivate_subscriber(
+    unit: Unit, subscriber_id: SubscriberId, *, who: str, because: str, now: datetime
+) -> SubscriberChange:
     """Bring somebody back who left or bounced, for a reason that is kept."""
     return _move(
         unit,
@@ -195,7 +201,7 @@ def _move(
     who: str,
     why: str,
     now: datetime,
-) -> Changed:
+) -> SubscriberChange:
     with unit.write() as tx:
         before = _present(tx, subscriber_id)
         after = decide(before)
@@ -203,7 +209,7 @@ def _move(
         skipped = move_on(tx, before, after, consent, reason=action)
         if after != before:
             _log(tx, before, verb, who=who, why=why, now=now)
-        return Changed(before=before, after=after, skipped=skipped)
+        return SubscriberChange(before=before, after=after, skipped=skipped)
 
 
 def _present(tx: Tx, subscriber_id: SubscriberId) -> Subscriber:
@@ -224,7 +230,7 @@ def _refuse_taken(tx: Tx, keyring: Keyring, after: Subscriber) -> None:
 
 
 def _log(tx: Tx, person: Subscriber, verb: str, *, who: str, why: str, now: datetime) -> None:
-    logs.add(tx, logs.Entry(at=now, who=who, what=f"subscriber {verb}", about=f"subscriber {person.id}", why=why))
+    logs.add(tx, logs.LogEntry(at=now, who=who, what=f"subscriber {verb}", about=f"subscriber {person.id}", why=why))
 
 
 def _zone(text: str) -> str:

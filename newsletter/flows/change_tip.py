@@ -37,7 +37,7 @@ def approve_tips(unit: Unit, chosen: Sequence[Tip], review: TipValidation, *, wh
         for tip in fresh:
             _refuse_changed(tx, tip)
             tips.set_status(tx, tip, TipStatus.APPROVED, now=review.now)
-            logs.add(tx, logs.Entry(at=review.now, who=who, what="tip approve", about=tip.slug))
+            logs.add(tx, logs.LogEntry(at=review.now, who=who, what="tip approve", about=tip.slug))
     return [approved[tip] for tip in fresh]
 
 
@@ -51,7 +51,7 @@ def retire_tip(unit: Unit, tip: Tip, *, who: str, why: str, now: datetime) -> Ti
         _refuse_changed(tx, tip)
         saved = tips.save(tx, tip, after, now=now)
         settle_alert(tx, AlertKind.STRANDED_PIN, tip.slug, now=now)
-        logs.add(tx, logs.Entry(at=now, who=who, what="tip retire", about=tip.slug, why=why))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="tip retire", about=tip.slug, why=why))
         return saved
 
 
@@ -69,7 +69,7 @@ def move_tip(unit: Unit, tip: Tip, *, before: Tip | None, first: bool = False, w
             before = next((other for other in tips.all_tips(tx) if other.id != tip.id), None)
         tips.place(tx, tip, before=before, now=now)
         place = f"before {before.slug}" if before is not None and not first else "first" if first else "last"
-        logs.add(tx, logs.Entry(at=now, who=who, what="tip move", about=tip.slug, why=place))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="tip move", about=tip.slug, why=place))
         return tips.by_id(tx, tip.id) or tip
 
 
@@ -85,7 +85,7 @@ def pin_tip(unit: Unit, tip: Tip, day: date, review: TipValidation, *, who: str)
         if tip.pin == day:
             return tip
         pin_in(tx, tip, day, review)
-        logs.add(tx, logs.Entry(at=review.now, who=who, what="tip pin", about=tip.slug, why=f"to {day}"))
+        logs.add(tx, logs.LogEntry(at=review.now, who=who, what="tip pin", about=tip.slug, why=f"to {day}"))
         return tips.by_id(tx, tip.id) or tip
 
 
@@ -113,7 +113,7 @@ def unpin_tip(unit: Unit, tip: Tip, *, who: str, now: datetime) -> Tip:
         _refuse_changed(tx, tip)
         freed = tips.set_pin(tx, tip, None, now=now)
         settle_alert(tx, AlertKind.STRANDED_PIN, tip.slug, now=now)
-        logs.add(tx, logs.Entry(at=now, who=who, what="tip unpin", about=tip.slug, why=f"from {tip.pin}"))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="tip unpin", about=tip.slug, why=f"from {tip.pin}"))
         return freed
 
 

@@ -51,7 +51,7 @@ def check_key(unit: Unit, keyring: Keyring, *, who: str, now: datetime) -> None:
             if not installations.change_key(tx, was=installation.key_fingerprint, to=fresh):
                 return
             why = f"key {fresh} takes the place of {installation.key_fingerprint}, which stays valid for old links"
-            logs.add(tx, logs.Entry(at=now, who=who, what="key change", about="NEWSLETTER_SECRET_KEY", why=why))
+            logs.add(tx, logs.LogEntry(at=now, who=who, what="key change", about="NEWSLETTER_SECRET_KEY", why=why))
         logger.warning("the secret key was changed: %s", why)
 
 

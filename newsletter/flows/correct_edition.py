@@ -12,12 +12,12 @@ from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStat
 from newsletter.core.tip import Tip
 from newsletter.errors import InputError
 from newsletter.flows.follow_up import (
-    Draft,
     FollowUp,
-    Outlook,
-    look,
+    FollowUpDraft,
+    FollowUpPlan,
     open_once,
     opened_before,
+    plan_follow_up,
     refuse_unfit,
     write,
 )
@@ -30,14 +30,14 @@ from newsletter.store.unit import Tx, Unit
 CORRECTION_KIND = EditionKind.CORRECTION
 
 
-def plan_correction(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
+def plan_correction(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> FollowUpPlan:
     """Tell what a correction would do; raise `InputError` when it cannot be done."""
     edition = editions.by_id(tx, wrong)
     if (known := opened_before(tx, CORRECTION_KIND, edition, tip)) is not None:
-        return Outlook(of=edition, known=known)
+        return FollowUpPlan(of=edition, known=known)
     _refuse_under_way(tx, edition)
     refuse_unfit(tx, edition, tip)
-    outlook = look(tx, CORRECTION_KIND, edition, now=now)
+    outlook = plan_follow_up(tx, CORRECTION_KIND, edition, now=now)
     if not outlook.people:
         raise InputError(f"nobody who got the edition of {edition.name} is subscribed now; there is nobody to mail")
     return outlook
@@ -48,11 +48,11 @@ def correct_edition(
 ) -> FollowUp:
     """Open a correction; done before, it changes nothing and returns what was opened."""
 
-    def act(tx: Tx, draft: Draft) -> FollowUp:
+    def act(tx: Tx, draft: FollowUpDraft) -> FollowUp:
         # It has no slot's instant of its own: it goes out when it is asked for.
         opened = write(tx, draft, sends_at=now, now=now)
         text = f"{tip.slug}, {opened.edition.audience} people as {opened.edition.name}{': ' + why if why else ''}"
-        logs.add(tx, logs.Entry(at=now, who=who, what="edition correct", about=draft.of.name, why=text))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="edition correct", about=draft.of.name, why=text))
         return opened
 
     return open_once(

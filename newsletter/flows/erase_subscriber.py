@@ -47,7 +47,7 @@ def erase_subscriber(
         result = forget(tx, keyring, person, now=now)
         logs.add(
             tx,
-            logs.Entry(at=now, who=who, what="subscriber erase", about=f"subscriber {person.id}", why=why),
+            logs.LogEntry(at=now, who=who, what="subscriber erase", about=f"subscriber {person.id}", why=why),
         )
         # Last, so that the words of this very entry are looked through too.
         erasure.scrub_words(tx, result.spellings)

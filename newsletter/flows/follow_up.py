@@ -28,7 +28,7 @@ WORDS = {EditionKind.REPLACEMENT: "replaces", EditionKind.CORRECTION: "corrects"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class FollowUpPlan:
     """What opening a further edition would do."""
 
     of: Edition
@@ -42,7 +42,7 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class FollowUpDraft:
     """A further edition, rendered; whether it still fits is looked at when it is written."""
 
     kind: EditionKind
@@ -78,8 +78,8 @@ def open_once(
     kind: EditionKind,
     tip: Tip,
     *,
-    plan: Callable[[Tx], Outlook],
-    act: Callable[[Tx, Draft], FollowUp],
+    plan: Callable[[Tx], FollowUpPlan],
+    act: Callable[[Tx, FollowUpDraft], FollowUp],
 ) -> FollowUp:
     """Plan it, render it with no transaction open, plan it again, and act in that transaction.
 
@@ -100,12 +100,14 @@ def open_once(
         return act(tx, replace(draft, of=outlook.of))
 
 
-def prepare(render_context: RenderContext, kind: EditionKind, edition: Edition, tip: Tip, *, number: int) -> Draft:
+def prepare(
+    render_context: RenderContext, kind: EditionKind, edition: Edition, tip: Tip, *, number: int
+) -> FollowUpDraft:
     """Render it, with no transaction open; raise `InputError` when a gate refuses the tip."""
     nonce = new_nonce()
     name = f"{edition.date.isoformat()}.{number}"
     content = render(render_context, tip, edition.date, nonce=nonce, name=name)
-    return Draft(kind=kind, of=edition, tip=tip, number=number, content=content, nonce=nonce)
+    return FollowUpDraft(kind=kind, of=edition, tip=tip, number=number, content=content, nonce=nonce)
 
 
 def opened_before(tx: Tx, kind: EditionKind, edition: Edition, tip: Tip) -> Edition | None:
@@ -130,20 +132,20 @@ def refuse_unfit(tx: Tx, edition: Edition, tip: Tip) -> None:
         )
 
 
-def look(tx: Tx, kind: EditionKind, edition: Edition, *, now: datetime) -> Outlook:
+def plan_follow_up(tx: Tx, kind: EditionKind, edition: Edition, *, now: datetime) -> FollowUpPlan:
     """Count for whom it would be."""
     people, pending = audiences.count(tx, kind, edition.id, now=now)
-    return Outlook(of=edition, people=people, pending=pending)
+    return FollowUpPlan(of=edition, people=people, pending=pending)
 
 
-def refuse_changed(tx: Tx, draft: Draft) -> None:
+def refuse_changed(tx: Tx, draft: FollowUpDraft) -> None:
     """Refuse what was rendered from a tip, or for a number, that is not that one any more."""
     unchanged = tips.by_id(tx, draft.tip.id) == draft.tip and retention.is_whole(tx, draft.of.id)
     if not unchanged or editions.next_number(tx, draft.of.date) != draft.number:
         raise NotNow(f"{draft.tip.slug!r} or {draft.of.name} changed at this moment; nothing was done. Try again.")
 
 
-def write(tx: Tx, draft: Draft, *, sends_at: datetime, now: datetime, waves: Sequence[Wave] = ()) -> FollowUp:
+def write(tx: Tx, draft: FollowUpDraft, *, sends_at: datetime, now: datetime, waves: Sequence[Wave] = ()) -> FollowUp:
     """Open it: its rows, its tip used up, its line in the ledger. Raises `InputError` when it is for nobody."""
     tip, wrong = draft.tip, draft.of
     edition = editions.create(

@@ -52,7 +52,7 @@ class RenderContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
+class FreezeResult:
     """What came of a freeze: an edition, new or old, or the reason why the slot is empty."""
 
     edition: Edition | None = None
@@ -60,7 +60,7 @@ class Frozen:
     empty: str = ""
 
 
-def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = "", now: datetime) -> Frozen:
+def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = "", now: datetime) -> FreezeResult:
     """Freeze one slot; however many ask at the same time, one edition comes of it.
 
     `who` is the person who sends by hand, for the log; the service does it by itself.
@@ -70,13 +70,13 @@ def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = 
     for _ in range(FREEZE_TRIES_MAX):
         with unit.read() as tx:
             if (known := editions.by_date(tx, slot.date)) is not None:
-                return Frozen(edition=known)
+                return FreezeResult(edition=known)
             choice = choose(tx, slot, render_context.rules)
             audience = subscribers.count_active(tx)
         if choice.tip is None:
-            return Frozen(empty=choice.why)
+            return FreezeResult(empty=choice.why)
         if not audience:
-            return Frozen(empty="there is no active subscriber; the tip is kept")
+            return FreezeResult(empty="there is no active subscriber; the tip is kept")
         nonce = new_nonce()
         # Rendering takes a while, so no transaction is open meanwhile; what it rendered is compared below.
         content = render(render_context, choice.tip, slot.date, nonce=nonce)
@@ -151,7 +151,7 @@ def _write(
     nonce: str,
     who: str,
     now: datetime,
-) -> Frozen | None:
+) -> FreezeResult | None:
     """Write the edition; None when the lineup has changed since it was rendered."""
     tip = choice.tip
     if tip is None:
@@ -159,7 +159,7 @@ def _write(
     with unit.write() as tx:
         installations.lock(tx)
         if (known := editions.by_date(tx, slot.date)) is not None:
-            return Frozen(edition=known)
+            return FreezeResult(edition=known)
         current = choose(tx, slot, render_context.rules)
         if (current.tip, current.source) != (tip, choice.source):
             return None
@@ -168,7 +168,7 @@ def _write(
         if not slots.move(tx, slot.date, was=SlotState.OPEN, to=SlotState.FROZEN, reason=choice.why, now=now):
             stands = slots.get(tx, slot.date)
             reason = f"the slot is {stands.state} ({stands.reason})" if stands else "the slot is gone"
-            return Frozen(empty=reason)
+            return FreezeResult(empty=reason)
         edition = editions.create(
             tx,
             editions.NewEdition(
@@ -195,8 +195,8 @@ def _write(
         if who:
             early = ", before its time" if now < slot.sends_at else ""
             why = f"{tip.slug}, {edition.audience} people{early}"
-            logs.add(tx, logs.Entry(at=now, who=who, what="edition send", about=edition.name, why=why))
-        return Frozen(edition=edition, new=True)
+            logs.add(tx, logs.LogEntry(at=now, who=who, what="edition send", about=edition.name, why=why))
+        return FreezeResult(edition=edition, new=True)
 
 
 def _expire_untried(tx: Tx, fresh: Edition, *, now: datetime) -> None:

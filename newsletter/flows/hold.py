@@ -25,7 +25,7 @@ CANCELLED = "the edition was cancelled"
 REPLACED = "the edition was replaced by {}"
 
 
-def pause(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -> bool:
+def pause_edition(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -> bool:
     """Send nothing more of an edition until it is resumed; tell whether it was sending."""
     with unit.write() as tx:
         _refuse_closed(editions.by_id(tx, edition.id))
@@ -33,7 +33,7 @@ def pause(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) ->
             tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why or f"by {who}"
         )
         if moved:
-            logs.add(tx, logs.Entry(at=now, who=who, what="edition pause", about=edition.name, why=why))
+            logs.add(tx, logs.LogEntry(at=now, who=who, what="edition pause", about=edition.name, why=why))
         return moved
 
 
@@ -54,7 +54,7 @@ def paused_by_person(tx: Tx, edition: Edition) -> bool:
     return edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, edition.name) not in alerted
 
 
-def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:
+def resume_edition(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:
     """Go on with a paused edition; tell whether it was paused."""
     with unit.write() as tx:
         _refuse_closed(editions.by_id(tx, edition.id))
@@ -63,12 +63,12 @@ def resume(unit: Unit, edition: Edition, *, who: str, now: datetime) -> bool:
             tallies.bear(tx, edition.id, now=now)
             # A job that met the paused edition has gone home.
             jobs.put_up_again(tx, edition.id)
-            logs.add(tx, logs.Entry(at=now, who=who, what="edition resume", about=edition.name))
+            logs.add(tx, logs.LogEntry(at=now, who=who, what="edition resume", about=edition.name))
             settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
         return moved
 
 
-def cancel(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -> int:
+def cancel_edition(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -> int:
     """Send nothing more, for good; return how many people it does not reach.
 
     The tip goes back to the queue only if nothing was handed to a server: if none took it, and none may have.
@@ -78,12 +78,12 @@ def cancel(unit: Unit, edition: Edition, *, who: str, why: str, now: datetime) -
         stopped = stop(tx, edition, why=why or f"by {who}", now=now)
         if stopped.untouched:
             _give_tip_back(tx, edition, now=now)
-        logs.add(tx, logs.Entry(at=now, who=who, what="edition cancel", about=edition.name, why=why))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="edition cancel", about=edition.name, why=why))
         return stopped.skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
+class StoppedEdition:
     """What stopping an edition for good came to."""
 
     skipped: int
@@ -98,7 +98,7 @@ def left_out(tx: Tx, edition: Edition) -> str:
     return CANCELLED if by is None else REPLACED.format(by.name)
 
 
-def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = CANCELLED) -> Stopped:
+def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = CANCELLED) -> StoppedEdition:
     """Cancel an edition and leave out who waits; close it, unless something of it is on its way at this moment.
 
     `reason` is what the rows of those who are left out say.
@@ -112,7 +112,7 @@ def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = CAN
         counts = deliveries.counts(tx, edition.id)
         editions.close(tx, edition.id, totals={state.value: n for state, n in counts.items()}, now=now)
     settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
-    return Stopped(skipped=skipped, untouched=untouched)
+    return StoppedEdition(skipped=skipped, untouched=untouched)
 
 
 def _give_tip_back(tx: Tx, edition: Edition, *, now: datetime) -> None:

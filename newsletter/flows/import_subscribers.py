@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from newsletter.core.csv_import import BadRow, GoodRow
-from newsletter.core.import_row import Entry, RowResult, enter
+from newsletter.core.import_row import ImportDecision, RowResult, enter
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, eligible
 from newsletter.core.token import Keyring, suppression_hashes
 from newsletter.errors import InputError
@@ -230,7 +230,7 @@ def _take(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
             _save(run, tx, saved, tally)
 
 
-def _decide(run: _Import, tx: Tx, rows: list[GoodRow], *, lock: bool) -> list[Entry]:
+def _decide(run: _Import, tx: Tx, rows: list[GoodRow], *, lock: bool) -> list[ImportDecision]:
     canonicals = [row.address.canonical for row in rows]
     known = batches.by_canonicals(tx, canonicals, lock=lock)
     erased = _erased(run, tx, [one for one in canonicals if one not in known])
@@ -241,7 +241,7 @@ def _decide(run: _Import, tx: Tx, rows: list[GoodRow], *, lock: bool) -> list[En
     ]
 
 
-def _add(run: _Import, tx: Tx, rows: list[GoodRow], entries: list[Entry]) -> set[str]:
+def _add(run: _Import, tx: Tx, rows: list[GoodRow], entries: list[ImportDecision]) -> set[str]:
     """Write the people who are new; return the addresses that were taken in the meantime."""
     new = [
         (entry.person, _evidence(run, row))
@@ -259,7 +259,7 @@ def _erased(run: _Import, tx: Tx, canonicals: list[str]) -> set[str]:
     return {one for one, every in hashes.items() if not suppressed.isdisjoint(every)}
 
 
-def _save(run: _Import, tx: Tx, entries: list[tuple[GoodRow, Entry]], tally: _Tally) -> None:
+def _save(run: _Import, tx: Tx, entries: list[tuple[GoodRow, ImportDecision]], tally: _Tally) -> None:
     """Write what the file tells of people who were known, and that the import has begun."""
     changed: list[Subscriber] = []
     lost: list[SubscriberId] = []
@@ -304,7 +304,7 @@ def _summary(tally: _Tally) -> str:
 
 
 def _log(run: _Import, why: str, tx: Tx | None) -> None:
-    entry = logs.Entry(at=run.now, who=run.who, what="subscriber import", about=run.file.name, why=why)
+    entry = logs.LogEntry(at=run.now, who=run.who, what="subscriber import", about=run.file.name, why=why)
     if tx is not None:
         logs.add(tx, entry)
     else:

@@ -38,7 +38,7 @@ class TipText:
     text: str
 
 
-class Outcome(StrEnum):
+class QueueOutcome(StrEnum):
     """What became of a file."""
 
     ADDED = "added"
@@ -53,7 +53,7 @@ class Queued:
     """One file, and its tip as it is stored now."""
 
     file: str
-    outcome: Outcome
+    outcome: QueueOutcome
     tip: Tip
 
 
@@ -79,7 +79,7 @@ class _Step:
     draft: TipDraft
     before: Tip | None
     after: Tip | TipDraft
-    outcome: Outcome
+    outcome: QueueOutcome
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ def edit_tip(unit: Unit, tip: Tip, file: TipText, review: TipValidation, *, who:
     draft = drafts[0][1]
     with unit.read() as tx:
         after = edited(tip, draft, was_sent=_was_sent(tx, tip))
-        step = _Step(file=file, draft=draft, before=tip, after=after, outcome=Outcome.UPDATED)
+        step = _Step(file=file, draft=draft, before=tip, after=after, outcome=QueueOutcome.UPDATED)
         _check_pins(tx, [step], review, faults)
         namesake = tips.by_slug(tx, draft.slug)
     if namesake is not None and namesake.id != tip.id:
@@ -141,7 +141,7 @@ def edit_tip(unit: Unit, tip: Tip, file: TipText, review: TipValidation, *, who:
     _check_gates([step], review, faults)
     faults.check()
     if after == tip:
-        return Queued(file=file.name, outcome=Outcome.UNCHANGED, tip=tip)
+        return Queued(file=file.name, outcome=QueueOutcome.UNCHANGED, tip=tip)
     with unit.write() as tx:
         installations.lock(tx)
         namesake = tips.by_slug(tx, draft.slug)
@@ -179,14 +179,14 @@ def _plan(tx: Tx, drafts: Sequence[tuple[TipText, TipDraft]]) -> list[_Step]:
     for file, draft in drafts:
         before = known.get(draft.slug)
         after: Tip | TipDraft = draft
-        outcome = Outcome.ADDED
+        outcome = QueueOutcome.ADDED
         if before is not None:
             dates = sent_on.get(before.id, set())
             if (dates or before.status is TipStatus.SENT) and not draft.evergreen:
-                after, outcome = before, Outcome.UNCHANGED if same_words(before, draft) else Outcome.SENT
+                after, outcome = before, QueueOutcome.UNCHANGED if same_words(before, draft) else QueueOutcome.SENT
             else:
                 after = imported(before, draft, sent_on=dates)
-                outcome = Outcome.UNCHANGED if after == before else Outcome.UPDATED
+                outcome = QueueOutcome.UNCHANGED if after == before else QueueOutcome.UPDATED
         steps.append(_Step(file=file, draft=draft, before=before, after=after, outcome=outcome))
     return steps
 
@@ -229,7 +229,7 @@ def _check_first_published(steps: Sequence[_Step], review: TipValidation, faults
 def _check_gates(steps: Sequence[_Step], review: TipValidation, faults: _Faults) -> None:
     """Render what would be approved: what could not be frozen on a Tuesday morning is refused now."""
     for step in steps:
-        new = step.outcome in {Outcome.ADDED, Outcome.UPDATED}
+        new = step.outcome in {QueueOutcome.ADDED, QueueOutcome.UPDATED}
         if not new or step.after.status is not TipStatus.APPROVED:
             continue
         if left := placeholder_faults(step.draft.body, step.draft.body_line):
@@ -251,13 +251,13 @@ def _write(tx: Tx, steps: Sequence[_Step], *, who: str, now: datetime) -> list[Q
     for step in steps:
         if step.before is None:
             tip = tips.add(tx, step.draft, now=now)
-        elif step.outcome is Outcome.UPDATED:
+        elif step.outcome is QueueOutcome.UPDATED:
             tip = tips.save(tx, step.before, step.after, now=now)
         else:
             tip = step.before
-        if step.outcome in {Outcome.ADDED, Outcome.UPDATED}:
-            noun = "tip add" if step.outcome is Outcome.ADDED else "tip update"
-            logs.add(tx, logs.Entry(at=now, who=who, what=noun, about=tip.slug, why=f"from {step.file.name}"))
+        if step.outcome in {QueueOutcome.ADDED, QueueOutcome.UPDATED}:
+            noun = "tip add" if step.outcome is QueueOutcome.ADDED else "tip update"
+            logs.add(tx, logs.LogEntry(at=now, who=who, what=noun, about=tip.slug, why=f"from {step.file.name}"))
         results.append(Queued(file=step.file.name, outcome=step.outcome, tip=tip))
     return results
 

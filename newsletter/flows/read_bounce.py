@@ -253,5 +253,5 @@ def settle_held(unit: Unit, edition: Edition, *, stop: bool, who: str, now: date
         settle_alert(tx, AlertKind.BOUNCES_HELD, edition.name, now=now)
         if count:
             noun = "bounce release" if stop else "bounce dismiss"
-            logs.add(tx, logs.Entry(at=now, who=who, what=noun, about=edition.name, why=f"{count} people"))
+            logs.add(tx, logs.LogEntry(at=now, who=who, what=noun, about=edition.name, why=f"{count} people"))
     return count

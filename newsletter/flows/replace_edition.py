@@ -15,12 +15,12 @@ from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStat
 from newsletter.core.tip import Tip, TipStatus
 from newsletter.errors import InputError
 from newsletter.flows.follow_up import (
-    Draft,
     FollowUp,
-    Outlook,
-    look,
+    FollowUpDraft,
+    FollowUpPlan,
     open_once,
     opened_before,
+    plan_follow_up,
     refuse_unfit,
     write,
 )
@@ -35,14 +35,14 @@ from newsletter.store.unit import Tx, Unit
 REPLACEMENT_KIND = EditionKind.REPLACEMENT
 
 
-def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Outlook:
+def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> FollowUpPlan:
     """Tell what replacing would do; raise `InputError` when it cannot be done."""
     edition = editions.by_id(tx, wrong)
     if (known := opened_before(tx, REPLACEMENT_KIND, edition, tip)) is not None:
-        return Outlook(of=edition, known=known)
+        return FollowUpPlan(of=edition, known=known)
     _refuse(tx, edition)
     refuse_unfit(tx, edition, tip)
-    outlook = look(tx, REPLACEMENT_KIND, edition, now=now)
+    outlook = plan_follow_up(tx, REPLACEMENT_KIND, edition, now=now)
     if not outlook.people:
         raise InputError(
             f"nobody is left whom the edition of {edition.name} has not reached; "
@@ -56,7 +56,7 @@ def replace_edition(
 ) -> FollowUp:
     """Stop the wrong edition and open the right one; done before, it changes nothing and returns what was opened."""
 
-    def act(tx: Tx, draft: Draft) -> FollowUp:
+    def act(tx: Tx, draft: FollowUpDraft) -> FollowUp:
         edition = draft.of
         drafted = _stop(tx, edition, by=draft.name, why=why, now=now)
         # Whose hour has not come waits for it, as they would have for the wrong tip.
@@ -66,7 +66,7 @@ def replace_edition(
         slots.move(tx, replacement.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=replacement.why, now=now)
         text = f"{tip.slug} instead of {edition.tip_slug}, {replacement.audience} people as {replacement.name}"
         text += f": {why}" if why else ""
-        logs.add(tx, logs.Entry(at=now, who=who, what="edition replace", about=edition.name, why=text))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="edition replace", about=edition.name, why=text))
         return replace(opened, drafted=drafted)
 
     return open_once(

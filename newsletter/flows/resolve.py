@@ -24,7 +24,9 @@ def retry(unit: Unit, edition: Edition, states: tuple[DeliveryState, ...], *, wh
         if states:
             count += _requeue(tx, edition, states, only=None)
         if count:
-            logs.add(tx, logs.Entry(at=now, who=who, what="edition retry", about=edition.name, why=f"{count} people"))
+            logs.add(
+                tx, logs.LogEntry(at=now, who=who, what="edition retry", about=edition.name, why=f"{count} people")
+            )
         return count
 
 
@@ -80,7 +82,7 @@ def move_totals(tx: Tx, edition: Edition, count: int, to: DeliveryState) -> None
 def _log(tx: Tx, edition: Edition, how: str, count: int, *, who: str, now: datetime) -> None:
     if count:
         why = f"{count} uncertain {how}"
-        logs.add(tx, logs.Entry(at=now, who=who, what="edition resolve", about=edition.name, why=why))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="edition resolve", about=edition.name, why=why))
 
 
 def _refuse_cancelled(edition: Edition) -> None:

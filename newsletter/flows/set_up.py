@@ -41,7 +41,7 @@ def set_up(database: Database, keyring: Keyring, *, who: str, now: datetime) -> 
         new = installations.create(tx, now=now, key_fingerprint=key_fingerprint(keyring.current))
         if new:
             why = f"version {HEAD}"
-            logs.add(tx, logs.Entry(at=now, who=who, what="db create", about="database", why=why))
+            logs.add(tx, logs.LogEntry(at=now, who=who, what="db create", about="database", why=why))
     if not new:
         check_key(unit, keyring, who=who, now=now)
     return SetUp(new=new, revision=HEAD)

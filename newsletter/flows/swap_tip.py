@@ -49,7 +49,7 @@ def swap_tip(unit: Unit, day: date, out: TipId, review: TipValidation, *, who: s
             tips.set_pin(tx, swap.out, None, now=review.now)
         pin_in(tx, swap.instead, day, review)
         why = f"{swap.instead.slug} instead of {swap.out.slug}"
-        logs.add(tx, logs.Entry(at=review.now, who=who, what="tip swap", about=day.isoformat(), why=why))
+        logs.add(tx, logs.LogEntry(at=review.now, who=who, what="tip swap", about=day.isoformat(), why=why))
         return swap
 
 

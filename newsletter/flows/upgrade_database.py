@@ -52,7 +52,7 @@ def upgrade_database(database: Database, keyring: Keyring, *, who: str, now: dat
     if older:
         with open_unit(database).write() as tx:
             why = "the job queue" if queue else f"from version {before} to {result.revision}"
-            logs.add(tx, logs.Entry(at=now, who=who, what="db upgrade", about="database", why=why))
+            logs.add(tx, logs.LogEntry(at=now, who=who, what="db upgrade", about="database", why=why))
     return Upgraded(before=before, after=result.revision, backup=backup, queue=queue)
 
 

@@ -138,7 +138,7 @@ class Ticker:
         installations.change_cadence(tx, now=now, cadence=current)
         # Whoever changed the settings is not known here; when the service noticed it is.
         why = f"{current}; it was {installation.cadence}"
-        logs.add(tx, logs.Entry(at=now, who=self.process, what="schedule change", about="settings", why=why))
+        logs.add(tx, logs.LogEntry(at=now, who=self.process, what="schedule change", about="settings", why=why))
         logger.warning("the schedule is now %s (it was %s)", current, installation.cadence)
         return now
 

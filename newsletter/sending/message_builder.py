@@ -32,7 +32,7 @@ RETURNS_MAX = 3
 """How often a message may go straight back to the queue because the connection was lost; then it waits its turn."""
 
 
-class Frozen(NamedTuple):
+class FrozenEdition(NamedTuple):
     """What is the same for everybody of an edition."""
 
     compiled: CompiledMessage
@@ -54,7 +54,7 @@ class MessageBuilder:
     """How often each message went straight back to the queue."""
     sign: Callable[[bytes], bytes] | None = None
     """Puts a DKIM signature in front of a message."""
-    _frozen: dict[EditionId, Frozen] = field(default_factory=dict)
+    _frozen: dict[EditionId, FrozenEdition] = field(default_factory=dict)
 
     def envelope(self, person: ClaimedDelivery) -> Envelope:
         """Splice the message of one person."""
@@ -79,13 +79,13 @@ class MessageBuilder:
             envelope_id=token,
         )
 
-    def _load(self, edition: EditionId) -> Frozen:
+    def _load(self, edition: EditionId) -> FrozenEdition:
         """Read the frozen message of an edition, once per pass."""
         with self.unit.read() as tx:
             content = editions.content(tx, edition)
             nonce = editions.by_id(tx, edition).nonce
         message_identity = MessageIdentity(self.publication, self.keyring, edition, nonce)
-        self._frozen[edition] = Frozen(CompiledMessage.from_json(content), message_identity)
+        self._frozen[edition] = FrozenEdition(CompiledMessage.from_json(content), message_identity)
         return self._frozen[edition]
 
     def settled(self, person: ClaimedDelivery, reply: Reply, verdict: Verdict) -> AttemptResult:

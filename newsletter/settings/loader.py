@@ -24,7 +24,7 @@ from newsletter.settings.model import (
     Settings,
     as_written,
     example_of,
-    fields,
+    setting_fields,
     setting_name,
 )
 from newsletter.settings.values import SECRET_LENGTH_MIN, did_you_mean, is_aligned, is_loopback
@@ -79,12 +79,12 @@ def _gather(environ: Mapping[str, str], env_file: Path, mistakes: list[str]) -> 
     for name, value in _overlay(_read_env_file(env_file, mistakes), environ, mistakes).items():
         key = name.removeprefix(SETTING_PREFIX).lower()
         secret = key.removesuffix(FILE_SUFFIX.lower())
-        if name == setting_name(key) and key in fields():
+        if name == setting_name(key) and key in setting_fields():
             values[key] = value
         elif name == setting_name(key) and key != secret and secret in SECRETS:
             values |= _read_secret(secret, env_file.parent / value, mistakes)
         elif name != HOME_NAME:
-            known = (*map(str.upper, fields()), *(secret.upper() + FILE_SUFFIX for secret in SECRETS))
+            known = (*map(str.upper, setting_fields()), *(secret.upper() + FILE_SUFFIX for secret in SECRETS))
             near = did_you_mean(name[len(SETTING_PREFIX) :], known, prefix=SETTING_PREFIX)
             mistakes.append(f"{name}: is not a setting{near or '; remove it'}")
     return values
@@ -139,9 +139,9 @@ def _read_secret(key: str, path: Path, mistakes: list[str]) -> dict[str, str]:
 
 
 def _resolve(values: Mapping[str, str], home: Path) -> dict[str, str]:
-    defaults = {"journal_dir": as_written(fields()["journal_dir"].default)}
+    defaults = {"journal_dir": as_written(setting_fields()["journal_dir"].default)}
     resolved = {key: str(home / value) if key in PATHS else value for key, value in (defaults | dict(values)).items()}
-    url = resolved.setdefault("database_url", as_written(fields()["database_url"].default))
+    url = resolved.setdefault("database_url", as_written(setting_fields()["database_url"].default))
     scheme, slashes, path = url.partition(":///")
     if scheme == "sqlite" and slashes and path and not path.startswith((":memory:", "?")):
         resolved["database_url"] = f"sqlite:///{home / path}"
@@ -150,7 +150,7 @@ def _resolve(values: Mapping[str, str], home: Path) -> dict[str, str]:
 
 def _stand_in(key: str) -> str:
     """Return a right value in place of a wrong one that was reported, so that the rest can still be judged."""
-    field = fields()[key]
+    field = setting_fields()[key]
     default = "" if field.is_required() else as_written(field.default)
     return example_of(field) or default or "x" * SECRET_LENGTH_MIN
 
@@ -168,7 +168,7 @@ def _validate(values: Mapping[str, str], mistakes: list[str]) -> Settings:
                 f"{setting_name(key)}: {_sentence(key, fault['type'], fault.get('ctx', {}), values.get(key))}"
             )
         good = {key: value for key, value in values.items() if key not in wrong}
-        settings = _build(good | {key: _stand_in(key) for key in wrong if fields()[key].is_required()})
+        settings = _build(good | {key: _stand_in(key) for key in wrong if setting_fields()[key].is_required()})
     for keys, contradiction in _contradictions(settings):
         if wrong.isdisjoint(keys):
             mistakes.append(contradiction)
@@ -181,7 +181,7 @@ def _build(values: Mapping[str, Any]) -> Settings:
 
 def _sentence(key: str, kind: str, context: Mapping[str, Any], value: str | None) -> str:
     """Say what is wrong with one value and what to do, without repeating a secret."""
-    example = example_of(fields()[key])
+    example = example_of(setting_fields()[key])
     hint = f"; for example {setting_name(key)}='{example}'" if example else ""
     if kind == "value_error":
         return f"{context['error']}{hint}"

@@ -300,7 +300,7 @@ def settings_help() -> tuple[Setting, ...]:
             example=example_of(field),
             secret=key in SECRETS,
         )
-        for key, field in fields().items()
+        for key, field in setting_fields().items()
     )
 
 
@@ -313,7 +313,7 @@ def example_env() -> str:
     return head + "".join(f"\n{_entry(setting)}\n" for setting in settings_help())
 
 
-def fields() -> dict[str, FieldInfo]:
+def setting_fields() -> dict[str, FieldInfo]:
     """Return every field by its key: the setting's name in lower case, without the prefix."""
     return {field.alias or name: field for name, field in Settings.model_fields.items()}
 

@@ -15,10 +15,10 @@ from itertools import takewhile
 from textwrap import wrap
 
 from newsletter.core.cadence import local
-from newsletter.simulation.script import Mail
+from newsletter.simulation.script import DeliveredMail
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """Who or what an entry is about."""
 
     MAIL = "mail"
@@ -44,11 +44,11 @@ FOLDED = ("Alert:", "Passed:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class DiaryEntry:
     """One line of the diary, and what it says beneath."""
 
     at: datetime
-    kind: Kind
+    kind: EntryKind
     words: str
     details: tuple[str, ...] = ()
     folded: bool = False
@@ -56,7 +56,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
+class DiaryDay:
     """What became of one date."""
 
     date: date
@@ -75,16 +75,16 @@ class Diary:
     """Everything that one simulation came to."""
 
     zone: str
-    entries: list[Entry] = field(default_factory=list)
-    days: list[Day] = field(default_factory=list)
+    entries: list[DiaryEntry] = field(default_factory=list)
+    days: list[DiaryDay] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     folding: bool = False
     """While it is set, alerts are folded."""
 
-    def add(self, at: datetime, kind: Kind, words: str, *details: str) -> None:
+    def add(self, at: datetime, kind: EntryKind, words: str, *details: str) -> None:
         """Write an entry."""
-        folded = self.folding and (kind is Kind.COMMAND or (kind is Kind.MAIL and words.startswith(FOLDED)))
-        self.entries.append(Entry(at=at, kind=kind, words=words, details=details, folded=folded))
+        folded = self.folding and (kind is EntryKind.COMMAND or (kind is EntryKind.MAIL and words.startswith(FOLDED)))
+        self.entries.append(DiaryEntry(at=at, kind=kind, words=words, details=details, folded=folded))
 
     def lines(self) -> Iterator[str]:
         """Yield the diary as text, month by month."""
@@ -108,7 +108,7 @@ class Diary:
         if extra:
             yield f"{_many(sum(extra.values()), 'extra date')}: {_named(extra)}."
         kinds = Counter(entry.kind for entry in self.entries)
-        mails, runs = _many(kinds[Kind.MAIL], "mail"), _many(kinds[Kind.COMMAND], "time")
+        mails, runs = _many(kinds[EntryKind.MAIL], "mail"), _many(kinds[EntryKind.COMMAND], "time")
         yield f"{mails} to the people who run it; the alert command was run {runs}."
         yield from (f"Warning: {warning}" for warning in self.warnings)
 
@@ -142,7 +142,7 @@ def _day(there: datetime) -> str:
     return f"{_DAYS[there.weekday()]} {there.day:>2} {_MONTHS[there.month - 1]} {there.year}"
 
 
-def told(diary: Diary, mails: Sequence[Mail], *, prefix: str) -> None:
+def diary_entries(diary: Diary, mails: Sequence[DeliveredMail], *, prefix: str) -> None:
     """Write mails into the diary; one that several people get is one entry."""
     people: dict[tuple[datetime, str, tuple[str, ...]], set[str]] = {}
     for mail in mails:
@@ -150,7 +150,7 @@ def told(diary: Diary, mails: Sequence[Mail], *, prefix: str) -> None:
     for (at, subject, text), to in people.items():
         many = f" (to {len(to)} people)" if len(to) > 1 else ""
         quiet = subject.startswith(_PLAIN) or _REACHED_ALL.match(subject)
-        diary.add(at, Kind.MAIL, subject + many, *(() if quiet else text))
+        diary.add(at, EntryKind.MAIL, subject + many, *(() if quiet else text))
 
 
 _PLAIN = "Proof for "

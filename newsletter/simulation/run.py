@@ -26,7 +26,7 @@ from newsletter.operations.notice_writer import NoticeWriter
 from newsletter.operations.ticker import EMPTY, Ticker
 from newsletter.sending.notice_sender import NoticeSender
 from newsletter.sending.sender import Sender
-from newsletter.simulation.diary import Day, Diary, Kind, told
+from newsletter.simulation.diary import Diary, DiaryDay, EntryKind, diary_entries
 from newsletter.simulation.script import JumpingClock, MemoryRelay, Script
 from newsletter.store import alert as alerts
 from newsletter.store import delivery as deliveries
@@ -108,7 +108,7 @@ class SimulationRun:
         self._world(now)
         acts = self.script.acts
         while self._acts < len(acts) and acts[self._acts].at <= now:
-            self.diary.add(now, Kind.PERSON, acts[self._acts].words)
+            self.diary.add(now, EntryKind.PERSON, acts[self._acts].words)
             acts[self._acts].do(self.application)
             self._acts += 1
         if any(span.holds(now) for span in self.script.outages):
@@ -126,7 +126,7 @@ class SimulationRun:
                     key = f"{words} {at}"
                     if at <= now and key not in self._seen:
                         self._seen.add(key)
-                        self.diary.add(at, Kind.WORLD, words.format(describe_span(span.ends - span.begins)))
+                        self.diary.add(at, EntryKind.WORLD, words.format(describe_span(span.ends - span.begins)))
 
     def _serve(self) -> None:
         """Do what the service does, once round."""
@@ -142,7 +142,7 @@ class SimulationRun:
         service.posting.work(stop)
         service.listening.listen(self.clock.now())
         prefix = f"[{self.application.publication.name}] "
-        told(self.diary, self.relay.mails[self._mails :], prefix=prefix)
+        diary_entries(self.diary, self.relay.mails[self._mails :], prefix=prefix)
         self._mails = len(self.relay.mails)
 
     def _start(self) -> _Service:
@@ -150,7 +150,7 @@ class SimulationRun:
 
         def command(text: str) -> None:
             headline, *rest = text.strip().splitlines()
-            diary.add(self.clock.now(), Kind.COMMAND, headline, *rest)
+            diary.add(self.clock.now(), EntryKind.COMMAND, headline, *rest)
 
         notice_writer = NoticeWriter(
             unit=app.unit, notice_context=app.notice_context, command=command if app.settings.alert_command else None
@@ -185,20 +185,20 @@ class SimulationRun:
             people = "1 person" if edition.audience == 1 else f"{edition.audience:,} people"
             lateness = edition.started_at - edition.sends_at
             late = f", {describe_span(lateness)} late" if lateness > LATE_AFTER else ""
-            self.diary.add(now, Kind.EDITION, f"“{edition.title}” to {people}{late}: {edition.why}")
+            self.diary.add(now, EntryKind.EDITION, f"“{edition.title}” to {people}{late}: {edition.why}")
         for slot in known:
             if slot.state in _NOTHING and f"slot {slot.date}" not in self._seen:
                 self._seen.add(f"slot {slot.date}")
                 self._empty_in_a_row += slot.state is SlotState.EMPTY
                 why = f": {slot.reason.removeprefix(EMPTY)}" if slot.reason else ""
-                self.diary.add(now, Kind.NOTHING, f"{describe_date(slot.date)} is {slot.state.value}{why}")
+                self.diary.add(now, EntryKind.NOTHING, f"{describe_date(slot.date)} is {slot.state.value}{why}")
 
             elif slot.date in early and f"slot {slot.date}" not in self._seen:
                 self._seen.add(f"slot {slot.date}")
                 chosen = early[slot.date]
                 day = describe_date(local(chosen.started_at, self.diary.zone).date())
                 words = f"{describe_date(slot.date)} was sent early: “{chosen.title}”, on {day}"
-                self.diary.add(now, Kind.NOTHING, words)
+                self.diary.add(now, EntryKind.NOTHING, words)
 
     # The next instant
 
@@ -279,11 +279,13 @@ class SimulationRun:
         following = next((one.slot for one in ahead if one.tip), None)
         if following is None:
             words = "there is no tip for any later date, so the diary ends: each week would be like these"
-            self.diary.add(now, Kind.NOTHING, words)
+            self.diary.add(now, EntryKind.NOTHING, words)
             self.until = now
             return True
         until = describe_date(following.date)
-        self.diary.add(now, Kind.NOTHING, f"there is no tip before {until}; further alerts about that are left out")
+        self.diary.add(
+            now, EntryKind.NOTHING, f"there is no tip before {until}; further alerts about that are left out"
+        )
         self.diary.folding = True
         return False
 
@@ -310,11 +312,11 @@ class SimulationRun:
                 twice = sum(count > 1 for count in people.values())
                 yield f"{twice:,} people get more than one mail in the week of {describe_date(monday)}"
 
-    def _day(self, tx: Tx, slot: Slot) -> Day:
+    def _day(self, tx: Tx, slot: Slot) -> DiaryDay:
         # A date whose edition was cancelled before anybody had it is as open, or as skipped, as it says.
         edition = editions.by_date(tx, slot.date) if slot.state is SlotState.FROZEN else None
         if edition is None:
-            return Day(
+            return DiaryDay(
                 date=slot.date,
                 extra=slot.extra,
                 outcome=slot.state.value,
@@ -325,7 +327,7 @@ class SimulationRun:
             )
         receipt = reports.receipt(tx, edition)
         late = edition.started_at - edition.sends_at > LATE_AFTER
-        return Day(
+        return DiaryDay(
             date=slot.date,
             extra=slot.extra,
             outcome="late" if late else "early" if _is_early(edition) else "sent",
@@ -349,7 +351,7 @@ def _is_early(edition: Edition) -> bool:
     return edition.started_at < edition.sends_at
 
 
-def _unbalanced(days: list[Day]) -> Iterator[str]:
+def _unbalanced(days: list[DiaryDay]) -> Iterator[str]:
     for day in days:
         if day.tip is not None and sum(day.counts.values()) != day.audience:
             yield f"the report of {day.date} does not add up"

@@ -90,7 +90,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
+class DeliveredMail:
     """One mail to somebody who runs the newsletter."""
 
     at: datetime
@@ -107,7 +107,7 @@ class MemoryRelay:
     script: Script
     staff: frozenset[str]
     """Whose mails are kept whole; of the others only when and to whom."""
-    mails: list[Mail] = field(default_factory=list)
+    mails: list[DeliveredMail] = field(default_factory=list)
     readers: list[tuple[datetime, str]] = field(default_factory=list)
 
     def connect(self) -> Connection | ConnectFailure:
@@ -165,8 +165,8 @@ class _Session:
         """Nothing is open."""
 
 
-def _read(envelope: Envelope, now: datetime) -> Mail:
+def _read(envelope: Envelope, now: datetime) -> DeliveredMail:
     message = email.message_from_bytes(envelope.content, policy=email.policy.default)
     body = message.get_body(("plain",))
     text = body.get_content() if body is not None else ""
-    return Mail(at=now, to=envelope.rcpt_to, subject=str(message["Subject"]), text=text)
+    return DeliveredMail(at=now, to=envelope.rcpt_to, subject=str(message["Subject"]), text=text)

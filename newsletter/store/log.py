@@ -13,7 +13,7 @@ from newsletter.store.unit import Tx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LogEntry:
     """One change."""
 
     at: datetime
@@ -25,14 +25,14 @@ class Entry:
     why: str = ""
 
 
-def add(tx: Tx, entry: Entry) -> None:
+def add(tx: Tx, entry: LogEntry) -> None:
     """Write one entry."""
     tx.execute(
         insert(log).values(at=entry.at, who=entry.who, what=entry.what, about=entry.about, why=entry.why),
     )
 
 
-def latest(tx: Tx, *, count: int = 50, containing: str = "", about: str = "") -> Sequence[Entry]:
+def latest(tx: Tx, *, count: int = 50, containing: str = "", about: str = "") -> Sequence[LogEntry]:
     """Return the last entries, newest first; only those that hold a text somewhere, or are about just that thing."""
     query = select(log).order_by(log.c.id.desc()).limit(count)
     if about:
@@ -41,4 +41,4 @@ def latest(tx: Tx, *, count: int = 50, containing: str = "", about: str = "") ->
         columns = (log.c.who, log.c.what, log.c.about, log.c.why)
         query = query.where(or_(*(func.lower(one).contains(containing.lower(), autoescape=True) for one in columns)))
     rows = tx.execute(query)
-    return [Entry(at=row.at, who=row.who, what=row.what, about=row.about, why=row.why) for row in rows]
+    return [LogEntry(at=row.at, who=row.who, what=row.what, about=row.about, why=row.why) for row in rows]

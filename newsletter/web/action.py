@@ -41,7 +41,7 @@ TROUBLE = LinkWords(
 )
 
 
-class Action:
+class ActionEndpoint:
     """The answers of `/a/{token}`."""
 
     def __init__(self, site: Site, templates: Environment, publication: Publication) -> None:

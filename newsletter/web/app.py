@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from newsletter.web.action import Action
+from newsletter.web.action import ActionEndpoint
 from newsletter.web.health import Health
 from newsletter.web.metrics import Metrics
-from newsletter.web.one_click import OneClick
+from newsletter.web.one_click import OneClickEndpoint
 from newsletter.web.pages import METHODS, render_pages
 from newsletter.web.site import DATABASE_WAIT_SECONDS, Parts, Site
 
@@ -28,8 +28,8 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
     site = Site(parts, patience=patience)
     # A slash added by a redirect would lose a one-click POST (RFC 8058 §3.1); the schema pages load foreign scripts.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    one_click, health = OneClick(site, pages), Health(site)
-    action = Action(site, parts.templates, parts.publication)
+    one_click, health = OneClickEndpoint(site, pages), Health(site)
+    action = ActionEndpoint(site, parts.templates, parts.publication)
 
     async def leave(request: Request) -> Response:
         return await one_click(request)

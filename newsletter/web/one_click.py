@@ -32,7 +32,7 @@ BODY_SECONDS = 5.0
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 
 
-class OneClick:
+class OneClickEndpoint:
     """The answers of `/u/{token}`."""
 
     def __init__(self, site: Site, pages: Pages) -> None:

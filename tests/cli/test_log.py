@@ -18,7 +18,7 @@ from newsletter.flows.upgrade_database import upgrade_database
 from newsletter.settings.loader import load_settings
 from newsletter.store import log as logs
 from newsletter.store.database import connect, open_unit
-from newsletter.store.log import Entry
+from newsletter.store.log import LogEntry
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
 from newsletter.wiring import Application
@@ -101,7 +101,7 @@ def test_every_command_is_known_to_these_tests() -> None:
     assert sorted(set(commands()) - known) == []
 
 
-def last(unit: Unit) -> Entry | None:
+def last(unit: Unit) -> LogEntry | None:
     """Return the newest entry."""
     with unit.read() as tx:
         return next(iter(logs.latest(tx, count=1)), None)
@@ -154,7 +154,7 @@ def test_asking_twice_is_one_change(home: Home) -> None:
 def test_how_it_is_read(home: Home) -> None:
     """The newest stands last, in the time of the publication; a person is shown with the address they have today."""
     with home.unit.write() as tx:
-        logs.add(tx, Entry(at=START, who="pat", what="slot skip", about="2026-11-24", why="a holiday"))
+        logs.add(tx, LogEntry(at=START, who="pat", what="slot skip", about="2026-11-24", why="a holiday"))
     home.run("subscriber", "add", "ada@example.com", "--source", "a fair")
     home.run("subscriber", "add", "ben@example.com")
     lines = [line for line in home.run("log").out.splitlines() if line.strip()]

@@ -15,8 +15,8 @@ from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.errors import InputError
 from newsletter.flows.add_subscriber import add_subscriber, newcomer
 from newsletter.flows.change_subscriber import (
-    Changed,
     Changes,
+    SubscriberChange,
     changed,
     edit_subscriber,
     pause_subscriber,
@@ -68,19 +68,19 @@ def test_adding_somebody_who_is_there(unit: Unit, state: SubscriberState) -> Non
     assert (get(unit, person.id), logged(unit), consented(unit, person.id)) == (person, [], [])
 
 
-def _pause(unit: Unit, who: SubscriberId) -> Changed:
+def _pause(unit: Unit, who: SubscriberId) -> SubscriberChange:
     return pause_subscriber(unit, who, who="pat", why="on holiday", now=LATER)
 
 
-def _resume(unit: Unit, who: SubscriberId) -> Changed:
+def _resume(unit: Unit, who: SubscriberId) -> SubscriberChange:
     return resume_subscriber(unit, who, who="pat", why="back", now=LATER)
 
 
-def _unsubscribe(unit: Unit, who: SubscriberId) -> Changed:
+def _unsubscribe(unit: Unit, who: SubscriberId) -> SubscriberChange:
     return unsubscribe_subscriber(unit, who, who="pat", why="wrote a letter", now=LATER)
 
 
-def _reactivate(unit: Unit, who: SubscriberId) -> Changed:
+def _reactivate(unit: Unit, who: SubscriberId) -> SubscriberChange:
     return reactivate_subscriber(unit, who, who="pat", because="wants it again", now=LATER)
 
 
@@ -97,7 +97,7 @@ MOVES = [
 def test_moves(
     *,
     unit: Unit,
-    move: Callable[[Unit, SubscriberId], Changed],
+    move: Callable[[Unit, SubscriberId], SubscriberChange],
     before: str,
     after: str,
     verb: str,
@@ -117,7 +117,7 @@ def test_moves(
 @pytest.mark.parametrize(("move", "reason"), [(_pause, "paused"), (_unsubscribe, "unsubscribed")])
 @pytest.mark.parametrize("waiting", [DeliveryState.QUEUED, DeliveryState.DEFERRED])
 def test_what_waits_is_taken_back(
-    unit: Unit, move: Callable[[Unit, SubscriberId], Changed], reason: str, waiting: DeliveryState
+    unit: Unit, move: Callable[[Unit, SubscriberId], SubscriberChange], reason: str, waiting: DeliveryState
 ) -> None:
     """Whoever stops is taken out of the open edition; others stay in it."""
     ada, ben = put(unit, "ada@example.org"), put(unit, "ben@example.org")

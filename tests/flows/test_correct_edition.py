@@ -129,7 +129,7 @@ def test_a_correction_that_is_given_up(world: World) -> None:
     """A correction that is cancelled untouched gives its tip back, and the date stays as it was."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, *PEOPLE)
     made = corrected(world).edition
-    hold.cancel(world.unit, made, who="ann", why="", now=LONG_AFTER)
+    hold.cancel_edition(world.unit, made, who="ann", why="", now=LONG_AFTER)
     assert world.tip("right").status is TipStatus.APPROVED
     with world.unit.read() as tx:
         slot = slots.get(tx, world.wrong.date)

@@ -54,7 +54,9 @@ def test_nothing_names_the_person_any_more(unit: Unit) -> None:
     words = f"Mailbox <{address.smtp}> full"
     set_delivery(unit, edition, ada, DeliveryState.REJECTED, reply_text=words, reason=f"{ADA.upper()} is unknown.")
     with unit.write() as tx:
-        logs.add(tx, logs.Entry(at=START, who="pat", what="x", about="y", why=f"{ADA}, xada.field@example.org asked."))
+        logs.add(
+            tx, logs.LogEntry(at=START, who="pat", what="x", about="y", why=f"{ADA}, xada.field@example.org asked.")
+        )
         message = f"Expired: {address.canonical}."
         alerts.raise_alert(tx, Alert(kind=AlertKind.EXPIRED_PEOPLE, about="z", message=message, raised_at=START))
         editions.move(

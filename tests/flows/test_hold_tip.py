@@ -9,7 +9,7 @@ from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition
 from newsletter.core.subscriber import Subscriber
 from newsletter.core.tip import TipStatus
-from newsletter.flows.hold import cancel
+from newsletter.flows.hold import cancel_edition
 from newsletter.flows.resolve import resend
 from newsletter.store import slot as slots
 from newsletter.store import tally as tallies
@@ -36,7 +36,7 @@ def under_way(unit: Unit) -> tuple[Edition, Subscriber]:
 
 def after_cancel(unit: Unit, of: Edition) -> tuple[TipStatus, SlotState]:
     """Cancel an edition; return what became of its tip and of its date."""
-    cancel(unit, of, who="ann", why="", now=START)
+    cancel_edition(unit, of, who="ann", why="", now=START)
     with unit.read() as tx:
         tip, slot = tips.by_slug(tx, of.tip_slug), slots.get(tx, of.date)
     assert tip is not None

@@ -11,7 +11,7 @@ from newsletter.core.cadence import SlotState
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.change_slot import add_slot, skip_slot, unskip_slot
 from newsletter.flows.change_tip import pin_tip
-from newsletter.flows.hold import cancel
+from newsletter.flows.hold import cancel_edition
 from newsletter.store import alert as alerts
 from newsletter.store import slot as slots
 from newsletter.store.alert import Alert, AlertKind
@@ -114,7 +114,7 @@ def test_the_date_of_a_cancelled_edition_is_not_opened_again(unit: Unit) -> None
     subscribe(unit, "ada")
     queue(unit, tip_file("a"))
     edition = freeze_on(unit, TUESDAYS[0])
-    cancel(unit, edition, who=WHO, why="", now=NOW)
+    cancel_edition(unit, edition, who=WHO, why="", now=NOW)
     with pytest.raises(InputError, match="was cancelled"):
         unskip_slot(unit, TUESDAYS[0], CADENCE, who=WHO, now=NOW)
 

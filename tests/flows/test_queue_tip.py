@@ -12,7 +12,7 @@ import pytest
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.change_tip import retire_tip, unpin_tip
-from newsletter.flows.queue_tip import Outcome, TipText, edit_tip
+from newsletter.flows.queue_tip import QueueOutcome, TipText, edit_tip
 from newsletter.store.unit import Tx, Unit
 from tests.flows.tip_fixtures import (
     NOW,
@@ -33,7 +33,7 @@ WEDNESDAY = date(2026, 11, 4)
 def test_files_become_tips_in_their_order(unit: Unit) -> None:
     """The queue has the order of the files, and the log names each tip."""
     done = queue(unit, tip_file("b"), tip_file("a", status="draft"))
-    assert [one.outcome for one in done] == [Outcome.ADDED, Outcome.ADDED]
+    assert [one.outcome for one in done] == [QueueOutcome.ADDED, QueueOutcome.ADDED]
     assert [(slug, tip.status) for slug, tip in stored(unit).items()] == [
         ("b", TipStatus.APPROVED),
         ("a", TipStatus.DRAFT),
@@ -61,7 +61,7 @@ def test_the_same_file_again_changes_nothing(unit: Unit) -> None:
     """A folder may be imported as often as one likes."""
     queue(unit, tip_file("a"))
     before = stored(unit)
-    assert queue(unit, tip_file("a"))[0].outcome is Outcome.UNCHANGED
+    assert queue(unit, tip_file("a"))[0].outcome is QueueOutcome.UNCHANGED
     assert stored(unit) == before
     assert logged(unit) == [("tip add", "a")]
 
@@ -70,7 +70,7 @@ def test_a_changed_file_updates_its_tip_in_place(unit: Unit) -> None:
     """The words change, the place in the queue stays."""
     queue(unit, tip_file("a"), tip_file("b"))
     place = stored(unit)["a"].position
-    assert queue(unit, tip_file("a", body="Better."))[0].outcome is Outcome.UPDATED
+    assert queue(unit, tip_file("a", body="Better."))[0].outcome is QueueOutcome.UPDATED
     assert (stored(unit)["a"].body, stored(unit)["a"].position) == ("Better.", place)
 
 
@@ -97,8 +97,8 @@ def test_a_tip_that_went_out_is_left_alone(unit: Unit) -> None:
     queue(unit, tip_file("a", f"pin: {TUESDAYS[0]}"))
     freeze_on(unit, TUESDAYS[0])
     before = stored(unit)
-    assert queue(unit, tip_file("a", body="Better."))[0].outcome is Outcome.SENT
-    assert queue(unit, tip_file("a", f"pin: {TUESDAYS[0]}"))[0].outcome is Outcome.UNCHANGED
+    assert queue(unit, tip_file("a", body="Better."))[0].outcome is QueueOutcome.SENT
+    assert queue(unit, tip_file("a", f"pin: {TUESDAYS[0]}"))[0].outcome is QueueOutcome.UNCHANGED
     assert stored(unit) == before
 
 
@@ -108,7 +108,7 @@ def test_an_evergreen_that_went_out_may_be_reworded(unit: Unit) -> None:
     keys = ("evergreen: true", f"pin: {TUESDAYS[0]}")
     queue(unit, tip_file("a", *keys))
     freeze_on(unit, TUESDAYS[0])
-    assert queue(unit, tip_file("a", *keys, body="Better."))[0].outcome is Outcome.UPDATED
+    assert queue(unit, tip_file("a", *keys, body="Better."))[0].outcome is QueueOutcome.UPDATED
     tip = stored(unit)["a"]
     assert (tip.body, tip.status, tip.pin) == ("Better.", TipStatus.APPROVED, None)
 
@@ -119,7 +119,7 @@ def test_a_tip_that_could_not_be_frozen_is_not_taken_as_approved(unit: Unit) -> 
     with pytest.raises(InputError) as caught:
         queue(unit, tip_file("a", body=long))
     assert "the HTML part is" in caught.value.details[0]
-    assert queue(unit, tip_file("a", status="draft", body=long))[0].outcome is Outcome.ADDED
+    assert queue(unit, tip_file("a", status="draft", body=long))[0].outcome is QueueOutcome.ADDED
 
 
 @pytest.mark.parametrize("key", ["date", "first_published"])
@@ -196,7 +196,7 @@ def test_a_tip_frozen_while_its_file_is_read_is_not_rewritten(unit: Unit) -> Non
     assert (stored(unit)["a"].body, stored(unit)["a"].status) == ("One idea.", TipStatus.SENT)
 
 
-def edited(unit: Unit, slug: str, file: TipText) -> Outcome:
+def edited(unit: Unit, slug: str, file: TipText) -> QueueOutcome:
     """Save a file as the editor of a stored tip does."""
     return edit_tip(unit, stored(unit)[slug], file, review(), who=WHO).outcome
 
@@ -204,10 +204,10 @@ def edited(unit: Unit, slug: str, file: TipText) -> Outcome:
 def test_an_edit_takes_away_what_the_file_no_longer_says(unit: Unit) -> None:
     """Unlike an import, an edit begins with all that is known: what was deleted was meant."""
     queue(unit, tip_file("a", f"pin: {TUESDAYS[1]}"))
-    assert edited(unit, "a", tip_file("b", status="draft")) is Outcome.UPDATED
+    assert edited(unit, "a", tip_file("b", status="draft")) is QueueOutcome.UPDATED
     tip = stored(unit)["b"]
     assert (tip.status, tip.pin) == (TipStatus.DRAFT, None)
-    assert edited(unit, "b", tip_file("b", status="draft")) is Outcome.UNCHANGED
+    assert edited(unit, "b", tip_file("b", status="draft")) is QueueOutcome.UNCHANGED
 
 
 def test_an_edit_cannot_take_the_name_of_another_tip(unit: Unit) -> None:

@@ -14,7 +14,7 @@ from newsletter.core.evidence import HOLD_BOUNCES_MIN, Later
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.tally import Tally
 from newsletter.flows.bounce import count_expired, count_failure
-from newsletter.flows.hold import pause, resume
+from newsletter.flows.hold import pause_edition, resume_edition
 from newsletter.flows.read_bounce import Done, read_bounce, settle_held
 from newsletter.store import edition as editions
 from newsletter.store import evidence, report
@@ -232,8 +232,8 @@ def test_a_person_counts_once_after_a_resume(unit: Unit, *, later: bool) -> None
     people, of = [put(unit, f"p{n}@example.org") for n in range(3)], begin_edition(unit)
     with unit.write() as tx:
         tallies.add(tx, of.id, WorkerId(1), {"accepted": 100}, now=NOW)
-    assert pause(unit, of, who="ann", why="", now=NOW)
-    assert resume(unit, of, who="ann", now=NOW)
+    assert pause_edition(unit, of, who="ann", why="", now=NOW)
+    assert resume_edition(unit, of, who="ann", now=NOW)
     with unit.write() as tx:
         tallies.add(tx, of.id, WorkerId(1), {"accepted": 10}, now=NOW)
     at = NOW + timedelta(seconds=1 if later else -1)

@@ -204,7 +204,7 @@ def test_who_left_since(world: World) -> None:
 def test_after_a_cancel(world: World) -> None:
     """Who cancelled first and thought then can still send the right tip to the others."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0, 1)
-    hold.cancel(world.unit, world.wrong, who="ann", why="stop", now=SOON)
+    hold.cancel_edition(world.unit, world.wrong, who="ann", why="stop", now=SOON)
     made = replaced(world).edition
     assert set(world.states(made)) == set(range(2, 10))
     assert world.edition().status_why == "stop"
@@ -214,7 +214,7 @@ def test_a_cancelled_replacement(world: World) -> None:
     """A replacement that is cancelled untouched gives its tip back; the date stays used if the wrong tip went out."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0)
     made = replaced(world).edition
-    hold.cancel(world.unit, made, who="ann", why="", now=SOON)
+    hold.cancel_edition(world.unit, made, who="ann", why="", now=SOON)
     assert world.tip("right").status is TipStatus.APPROVED
     with world.unit.read() as tx:
         slot = slots.get(tx, world.wrong.date)
@@ -247,14 +247,14 @@ def test_refused(world: World) -> None:
 
 def test_cancelled_before_anybody_got_it(world: World) -> None:
     """An edition that was cancelled untouched has no place any more that could be taken."""
-    hold.cancel(world.unit, world.wrong, who="ann", why="", now=SOON)
+    hold.cancel_edition(world.unit, world.wrong, who="ann", why="", now=SOON)
     with pytest.raises(InputError, match="before anybody got it"):
         replaced(world)
 
 
 def test_an_older_edition(world: World) -> None:
     """Once the next edition has begun, the old one is not replaced: it would overtake."""
-    hold.pause(world.unit, world.wrong, who="ann", why="", now=SOON)
+    hold.pause_edition(world.unit, world.wrong, who="ann", why="", now=SOON)
     later = slot_on(CADENCE, date(2026, 11, 10))
     assert later is not None
     add_tip(world.unit, "next")

@@ -156,7 +156,7 @@ def test_a_reader_in_the_way(sqlite_url: str, sqlite_unit: Unit) -> None:
     with Unit(other).read() as tx:
         subscribers.count_active(tx)
         with sqlite_unit.write() as own:
-            logs.add(own, logs.Entry(at=START, who="pat", what="x", about="y"))
+            logs.add(own, logs.LogEntry(at=START, who="pat", what="x", about="y"))
         assert sqlite_unit.flush() is False
     assert sqlite_unit.flush() is True
     other.dispose()

@@ -18,7 +18,7 @@ import pytest
 from newsletter.cli.simulate import play_example
 from newsletter.core.cadence import describe_date, local
 from newsletter.simulation import example as year
-from newsletter.simulation.diary import Diary, Entry, Kind
+from newsletter.simulation.diary import Diary, DiaryEntry, EntryKind
 
 DOCS = Path(__file__).parents[2] / "docs"
 SPRING, AUTUMN = date(2027, 3, 14), date(2027, 11, 7)
@@ -40,14 +40,14 @@ def diary(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Diary:
         return played
 
 
-def on(diary: Diary, day: date, kind: Kind) -> list[Entry]:
+def on(diary: Diary, day: date, kind: EntryKind) -> list[DiaryEntry]:
     """Return the entries of a kind on a local date."""
     return [one for one in diary.entries if one.kind is kind and local(one.at, year.EXAMPLE_ZONE).date() == day]
 
 
-def weeks(diary: Diary) -> Iterator[tuple[date, list[Entry]]]:
+def weeks(diary: Diary) -> Iterator[tuple[date, list[DiaryEntry]]]:
     """Yield the entries of each week, from Monday on."""
-    by_monday: dict[date, list[Entry]] = defaultdict(list)
+    by_monday: dict[date, list[DiaryEntry]] = defaultdict(list)
     for one in diary.entries:
         there = local(one.at, year.EXAMPLE_ZONE).date()
         by_monday[there - timedelta(days=there.weekday())].append(one)
@@ -102,7 +102,7 @@ def test_the_hour_stays_when_the_clocks_change(diary: Diary) -> None:
     """On the wall the mail goes out at nine before and after both days; the instant moves by an hour."""
     hours = {}
     for entry in diary.entries:
-        if entry.kind is Kind.EDITION and "late" not in entry.words:
+        if entry.kind is EntryKind.EDITION and "late" not in entry.words:
             there = local(entry.at, year.EXAMPLE_ZONE)
             assert (there.hour, there.minute) == (9, 0), entry
             hours[there.date()] = entry.at.hour
@@ -114,13 +114,13 @@ def test_a_good_week_is_two_mails(diary: Diary) -> None:
     """When nothing happens there is the proof on Monday at nine, the report on Tuesday, and not a word more."""
     quiet = 0
     for monday, entries in weeks(diary):
-        if {one.kind for one in entries} != {Kind.MAIL, Kind.EDITION} or any(one.details for one in entries):
+        if {one.kind for one in entries} != {EntryKind.MAIL, EntryKind.EDITION} or any(one.details for one in entries):
             continue
         quiet += 1
         tuesday = monday + timedelta(days=1)
-        [edition] = on(diary, tuesday, Kind.EDITION)
+        [edition] = on(diary, tuesday, EntryKind.EDITION)
         title = edition.words.partition("” to ")[0] + "”"
-        [proof], [report] = on(diary, monday, Kind.MAIL), on(diary, tuesday, Kind.MAIL)
+        [proof], [report] = on(diary, monday, EntryKind.MAIL), on(diary, tuesday, EntryKind.MAIL)
         assert proof.words == f"Proof for {describe_date(tuesday)}: {title.strip('“”')}"
         assert report.words.endswith(f": {title}")
         assert len(entries) == 3
@@ -129,9 +129,9 @@ def test_a_good_week_is_two_mails(diary: Diary) -> None:
 
 def test_no_mail_is_written_twice(diary: Diary) -> None:
     """No two mails of the year have the same subject within a month: whoever gets one has not read it before."""
-    last: dict[str, Entry] = {}
+    last: dict[str, DiaryEntry] = {}
     for one in diary.entries:
-        if one.kind is Kind.MAIL:
+        if one.kind is EntryKind.MAIL:
             before = last.get(one.words)
             assert before is None or one.at - before.at > timedelta(days=30), one
             last[one.words] = one
@@ -139,17 +139,17 @@ def test_no_mail_is_written_twice(diary: Diary) -> None:
 
 def test_the_command_runs_when_no_mail_gets_through(diary: Diary) -> None:
     """It runs once in the year: on the Tuesday of the dead relay, fifteen minutes after that was first missed."""
-    [ran] = [one for one in diary.entries if one.kind is Kind.COMMAND]
+    [ran] = [one for one in diary.entries if one.kind is EntryKind.COMMAND]
     assert year.RELAY_DEAD.holds(ran.at)
     assert f"{local(ran.at, year.EXAMPLE_ZONE):%m-%d %H:%M}" == "09-14 09:15"
-    after = [one.words for one in on(diary, date(2027, 9, 14), Kind.MAIL)]
+    after = [one.words for one in on(diary, date(2027, 9, 14), EntryKind.MAIL)]
     assert after == ["23 of 23: “Call when it takes three mails”", "Passed: mail cannot be sent"]
 
 
 def test_three_weeks_off_are_three_dates_and_no_flood(diary: Diary) -> None:
     """Back after three weeks it names each date that went by, sends none of them late, and goes on on Tuesday."""
-    back = on(diary, date(2027, 8, 27), Kind.MAIL)
+    back = on(diary, date(2027, 8, 27), EntryKind.MAIL)
     assert len(back) == 3
     assert all(one.words.startswith("Alert: a date went by without a mail") for one in back)
-    assert on(diary, date(2027, 8, 27), Kind.EDITION) == []
-    assert len(on(diary, date(2027, 8, 31), Kind.EDITION)) == 1
+    assert on(diary, date(2027, 8, 27), EntryKind.EDITION) == []
+    assert len(on(diary, date(2027, 8, 31), EntryKind.EDITION)) == 1

@@ -258,9 +258,9 @@ def test_a_paused_edition_waits_and_goes_on(make_round: MakeRound) -> None:
     with here.application.unit.read() as tx:
         edition = editions.by_date(tx, TUESDAY)
     assert edition is not None
-    hold.pause(here.application.unit, edition, who="t", why="a typo", now=here.clock.now())
+    hold.pause_edition(here.application.unit, edition, who="t", why="a typo", now=here.clock.now())
     assert here.at(BERLIN) == 0
-    hold.resume(here.application.unit, edition, who="t", now=BERLIN + HOUR)
+    hold.resume_edition(here.application.unit, edition, who="t", now=BERLIN + HOUR)
     assert here.at(BERLIN + HOUR) == 4
     assert here.at(NEW_YORK - timedelta(minutes=1)) == 0
     assert here.at(NEW_YORK) == 3

@@ -12,7 +12,7 @@ import pytest
 from newsletter.core.edition import EditionStatus
 from newsletter.core.lineup import LineupRules
 from newsletter.errors import NotNow
-from newsletter.flows.freeze import Frozen, RenderContext, freeze
+from newsletter.flows.freeze import FreezeResult, RenderContext, freeze
 from newsletter.operations.ticker import Ticker
 from newsletter.render.environment import make_environment
 from newsletter.sending.sender_loop import SenderLoop
@@ -64,7 +64,7 @@ def test_a_hundred_threads_freeze_one_edition(unit: Unit) -> None:
     add_people(unit, 30)
     add_tip(unit)
     add_tip(unit, "not-this-one")
-    came: list[Frozen] = []
+    came: list[FreezeResult] = []
     all_at_once(100, lambda: came.append(freeze(unit, RENDER_CONTEXT, first_slot(), now=TUESDAY)))
     assert Counter(frozen.new for frozen in came) == {True: 1, False: 99}
     assert len({frozen.edition.id for frozen in came if frozen.edition is not None}) == 1

@@ -177,7 +177,7 @@ def test_the_erased_are_erased_again(original: Newsletter) -> None:
     """No address of theirs is left, not in what people wrote either, and the address is never added again."""
     original.clock.set(MONDAY)
     with original.unit.write() as tx:
-        logs.add(tx, logs.Entry(at=MONDAY, who="pat", what="note", about="p3@example.com", why="called us"))
+        logs.add(tx, logs.LogEntry(at=MONDAY, who="pat", what="note", about="p3@example.com", why="called us"))
     backup = copy_database(original.url)
     original.clock.set(TUESDAY)
     original.erase("p3@example.com")

@@ -139,13 +139,13 @@ def run(unit: Unit, steps: list[Step], how: SimpleNamespace) -> None:
         if status is EditionStatus.FINISHED:
             break
         if status is EditionStatus.PAUSED:
-            assert hold.resume(unit, edition, who="ann", now=clock.now())
+            assert hold.resume_edition(unit, edition, who="ann", now=clock.now())
         if between:
             act = between.pop()
             if act == "die":
                 die(unit, sender)
             else:
-                hold.pause(unit, edition, who="ann", why="", now=clock.now())
+                hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
         clock.turn(minutes=40)
     with unit.read() as tx:
         totals = editions.totals(tx, edition.id)

@@ -201,7 +201,7 @@ def test_the_look_reaches_every_run(
             claim_buffer._order()
             assert claim_buffer._ticket is not None
             claim_buffer._ticket.done.wait()
-        hold.pause(unit, edition, who="ann", why="", now=clock.now())
+        hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
         RevocationWatcher(
             unit=unit, committer=notice_context.committer, connection_workers=[courier_of(claim_buffer, clock)]
         ).look()

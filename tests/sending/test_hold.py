@@ -127,7 +127,7 @@ def test_pause_and_resume(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen
     """After a pause what was not begun is given back untried, and a resumed edition reaches everybody once."""
     edition = frozen(20)
     server = acting(
-        elsewhere, clock, lambda: hold.pause(elsewhere, edition, who="ann", why="a typo", now=clock.now()), at=7
+        elsewhere, clock, lambda: hold.pause_edition(elsewhere, edition, who="ann", why="a typo", now=clock.now()), at=7
     )
     sender = make_sender(unit, clock, server.connect, connections=1)
     work(sender)
@@ -137,7 +137,7 @@ def test_pause_and_resume(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen
     assert status(unit, edition) is EditionStatus.PAUSED
     work(sender)
     assert server.taken.total() == 7
-    assert hold.resume(elsewhere, edition, who="ann", now=clock.now())
+    assert hold.resume_edition(elsewhere, edition, who="ann", now=clock.now())
     work(sender)
     assert server.taken == {address_of(n): 1 for n in range(20)}
     assert status(unit, edition) is EditionStatus.FINISHED
@@ -146,7 +146,9 @@ def test_pause_and_resume(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen
 def test_pause_over_several_connections(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen: Freeze) -> None:
     """After a pause no connection begins another message than the one that it was at."""
     edition = frozen(60)
-    server = acting(elsewhere, clock, lambda: hold.pause(elsewhere, edition, who="ann", why="", now=clock.now()), at=20)
+    server = acting(
+        elsewhere, clock, lambda: hold.pause_edition(elsewhere, edition, who="ann", why="", now=clock.now()), at=20
+    )
     work(make_sender(unit, clock, server.connect, connections=4))
     assert 20 <= server.taken.total() <= 23
     assert counts(unit, edition) == {"accepted": server.taken.total(), "queued": 60 - server.taken.total()}
@@ -155,7 +157,9 @@ def test_pause_over_several_connections(unit: Unit, elsewhere: Unit, clock: Fixe
 def test_cancel_in_the_middle(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen: Freeze) -> None:
     """A cancelled edition goes to nobody else, its books are closed, and its tip stays used."""
     edition = frozen(20)
-    server = acting(elsewhere, clock, lambda: hold.cancel(elsewhere, edition, who="ann", why="", now=clock.now()), at=7)
+    server = acting(
+        elsewhere, clock, lambda: hold.cancel_edition(elsewhere, edition, who="ann", why="", now=clock.now()), at=7
+    )
     sender = make_sender(unit, clock, server.connect, connections=1)
     work(sender)
     assert server.taken.total() == 7
@@ -178,7 +182,7 @@ def test_cancel_while_one_is_deferred(
     server = acting(
         elsewhere,
         clock,
-        lambda: hold.cancel(elsewhere, edition, who="ann", why="", now=clock.now()),
+        lambda: hold.cancel_edition(elsewhere, edition, who="ann", why="", now=clock.now()),
         at=2,
         answer=answer,
     )
@@ -192,7 +196,7 @@ def test_cancel_while_one_is_deferred(
 def test_cancel_before_anything_was_handed(unit: Unit, clock: FixedClock, frozen: Freeze) -> None:
     """An edition cancelled before its first message gives the tip back to the queue."""
     edition = frozen(3)
-    assert hold.cancel(unit, edition, who="ann", why="", now=clock.now()) == 3
+    assert hold.cancel_edition(unit, edition, who="ann", why="", now=clock.now()) == 3
     server = Server()
     work(make_sender(unit, clock, server.connect))
     assert server.asked.total() == 0
@@ -303,8 +307,8 @@ def test_a_retry_that_meets_a_cancel(unit: Unit, elsewhere: Unit, clock: FixedCl
     server = Server(script=lambda *_: UNKNOWN_USER)
     seen = edition
     sender: Sender = make_sender(unit, clock, server.connect, connections=1)
-    hold.pause(unit, edition, who="ann", why="", now=clock.now())
-    hold.cancel(elsewhere, edition, who="bob", why="", now=clock.now())
+    hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
+    hold.cancel_edition(elsewhere, edition, who="bob", why="", now=clock.now())
     for ask in (
         lambda: resolve.retry(unit, seen, (DeliveryState.SKIPPED,), who="ann", now=clock.now()),
         lambda: resolve.resend(unit, seen, only=None, who="ann", now=clock.now()),

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from newsletter.core.edition import Edition, EditionStatus
-from newsletter.flows.hold import pause, resume
+from newsletter.flows.hold import pause_edition, resume_edition
 from newsletter.sending.wakeups import CALLED_SECONDS, RetryLater, Wakeups
 from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
@@ -161,10 +161,10 @@ def test_the_job_of_a_dead_worker_waits_again(unit: Unit, clock: FixedClock, fro
 def test_resuming_calls_at_once(unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]) -> None:
     """The job of a paused edition goes home; when a person resumes it, there is a new one."""
     edition = frozen(1)
-    pause(unit, edition, who="admin", why="", now=clock.now())
+    pause_edition(unit, edition, who="admin", why="", now=clock.now())
     serve(call(unit, clock), BlockId(edition.id, 0))
     clear(unit)
-    assert resume(unit, edition, who="admin", now=clock.now())
+    assert resume_edition(unit, edition, who="admin", now=clock.now())
     assert waiting(unit) == [(edition.id, 0, None)]
 
 

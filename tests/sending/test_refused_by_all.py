@@ -83,7 +83,7 @@ def test_everybody_is_refused(
     assert broken.asked.total() == states["rejected"]
 
     mended = Server()
-    assert hold.resume(sqlite_unit, now, who="ann", now=late.now())
+    assert hold.resume_edition(sqlite_unit, now, who="ann", now=late.now())
     run(sqlite_unit, late, mended)
     now, after, told = look(sqlite_unit, edition)
     assert now.status is EditionStatus.FINISHED
@@ -173,7 +173,7 @@ def test_too_many_over_the_edition(sqlite_unit: Unit, late: FixedClock, render_c
     assert now.status is EditionStatus.PAUSED
     assert "were refused because of us" in told[AlertKind.EDITION_PAUSED]
     assert 25 <= states["rejected"] < 100
-    assert hold.resume(sqlite_unit, now, who="ann", now=late.now())
+    assert hold.resume_edition(sqlite_unit, now, who="ann", now=late.now())
     run(sqlite_unit, slow, server)
     now, states, _ = look(sqlite_unit, edition)
     assert now.status is EditionStatus.FINISHED

@@ -131,7 +131,7 @@ class Mailing(RuleBasedStateMachine):
             case "leave":
                 self.opt_out(who)
             case "pause":
-                self.hold(hold.pause)
+                self.hold(hold.pause_edition)
             case "resume":
                 self.resume()
             case "wait":
@@ -165,7 +165,7 @@ class Mailing(RuleBasedStateMachine):
     def resume(self) -> None:
         """Go on with a paused edition."""
         if self.status() is EditionStatus.PAUSED:
-            hold.resume(self.unit, self.edition, who="ann", now=self.clock.now())
+            hold.resume_edition(self.unit, self.edition, who="ann", now=self.clock.now())
 
     def finish(self) -> None:
         """Run passes in which all goes well until the edition is closed."""
@@ -211,10 +211,10 @@ class Mailing(RuleBasedStateMachine):
         """Return what somebody does in the midst of the pass."""
         acts: dict[str, Callable[[], None]] = {
             "leave": lambda: self.opt_out(who),
-            "pause": lambda: self.hold(hold.pause),
+            "pause": lambda: self.hold(hold.pause_edition),
             "die": self.die,
             # One in eight: after it there is nothing left to try.
-            "cancel": (lambda: self.hold(hold.cancel)) if who == 0 else lambda: None,
+            "cancel": (lambda: self.hold(hold.cancel_edition)) if who == 0 else lambda: None,
         }
         return acts.get(act)
 

@@ -163,7 +163,7 @@ def test_the_next_edition_overtakes_nobody_in_silence(
     edition = frozen(4)
     ticker.tick()
     if held:
-        hold.pause(unit, edition, who="ann", why="", now=clock.now())
+        hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
     add_tip(unit, "next-tip")
     clock.set(TUESDAY + WEEK)
     following = ticker.tick()

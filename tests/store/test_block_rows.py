@@ -113,7 +113,7 @@ def move(rows: Rows, number: int) -> None:
 
 def test_a_held_edition_has_no_blocks(rows: Rows) -> None:
     """Of a paused edition nothing is reserved."""
-    hold.pause(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)
+    hold.pause_edition(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)
     assert rows.claim(rows.ann) is None
 
 
@@ -153,7 +153,7 @@ def test_a_block_is_begun_from_its_first_claim_to_its_end(rows: Rows) -> None:
 def test_no_block_is_begun_once_its_edition_is_closed(rows: Rows) -> None:
     """Of a cancelled edition nobody closes the blocks; all the same they are not looked through for ever."""
     rows.claim(rows.ann)
-    hold.cancel(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)
+    hold.cancel_edition(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)
     assert open_blocks(rows) == list(rows.blocks)
     assert begun(rows) == []
 

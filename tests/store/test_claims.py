@@ -75,7 +75,7 @@ def test_who_left_is_skipped_and_not_marked(rows: Rows) -> None:
     assert (row.state, row.attempts, row.reason) == (DeliveryState.SKIPPED, 0, claims.LEFT_REASON)
 
 
-@pytest.mark.parametrize("act", [hold.pause, hold.cancel])
+@pytest.mark.parametrize("act", [hold.pause_edition, hold.cancel_edition])
 def test_an_edition_that_is_held_is_not_marked(rows: Rows, act: object) -> None:
     """Nothing of a paused or cancelled edition is marked."""
     act(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)  # type: ignore[operator]
@@ -120,7 +120,7 @@ def test_what_may_still_go_out(rows: Rows) -> None:
     rows.leave(1)
     with rows.unit.read() as tx:
         assert claims.still_good(tx, rows.ids[:5], who=rows.ann) == {rows.ids[0], rows.ids[2]}
-    hold.pause(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)
+    hold.pause_edition(rows.unit, rows.world.wrong, who="ann", why="", now=SOON)
     assert rows.world.edition().status is EditionStatus.PAUSED
     with rows.unit.read() as tx:
         assert claims.still_good(tx, rows.ids, who=rows.ann) == set()

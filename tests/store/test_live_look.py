@@ -108,11 +108,11 @@ def test_blocks_that_wait(world: World, wave: str, cause: Cause) -> None:
 def test_paused_and_closed(world: World) -> None:
     """A paused edition says for whom it waits; a closed one is told by its stored totals, though its rows are gone."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0)
-    hold.pause(world.unit, world.wrong, who="ann", why="a typo", now=SOON)
+    hold.pause_edition(world.unit, world.wrong, who="ann", why="a typo", now=SOON)
     seen = look(world, count(world))
     assert (seen.status, seen.status_why) == (EditionStatus.PAUSED, "a typo")
     assert [(wait.cause, wait.people) for wait in seen.waiting] == [(Cause.PAUSED, 9)]
-    hold.cancel(world.unit, world.wrong, who="ann", why="", now=SOON)
+    hold.cancel_edition(world.unit, world.wrong, who="ann", why="", now=SOON)
     with world.unit.write() as tx:
         assert deliveries.counts(tx, world.wrong.id)[DeliveryState.SKIPPED] == 9
         tx.execute(delivery.delete())

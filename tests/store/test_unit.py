@@ -16,7 +16,7 @@ from newsletter.store.schema import log
 from newsletter.store.unit import ASLEEP_SECONDS, Tx, Unit
 from tests.conftest import START
 
-ENTRY = logs.Entry(at=START, who="ann", what="test", about="nothing")
+ENTRY = logs.LogEntry(at=START, who="ann", what="test", about="nothing")
 
 
 def count(tx: Tx) -> int:
