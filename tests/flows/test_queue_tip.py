@@ -131,7 +131,7 @@ def test_a_first_publication_lies_in_the_past(unit: Unit, key: str) -> None:
     assert fault.endswith(
         f"{key}: {TUESDAYS[0]} is still to come; “pin: {TUESDAYS[0]}” chooses the date on which a tip goes out"
     )
-    assert queue(unit, tip_file("a", f"{key}: 2019-03-05"))[0].outcome is Outcome.ADDED
+    assert queue(unit, tip_file("a", f"{key}: 2019-03-05"))[0].outcome is QueueOutcome.ADDED
 
 
 def test_two_files_of_one_slug_are_refused(unit: Unit) -> None:
