@@ -18,8 +18,8 @@ from greenlet import getcurrent, settrace
 STEPS = (
     ("newsletter.sending.message_builder", "MessageBuilder.envelope", "splicing, links, Message-ID"),
     ("newsletter.sending.message_builder", "MessageBuilder.settled", "judging and settling"),
-    ("newsletter.journal.writer", "Track.handed", "journal"),
-    ("newsletter.journal.writer", "Track.answered", "journal"),
+    ("newsletter.journal.writer", "Journal.handed", "journal"),
+    ("newsletter.journal.writer", "Journal.answered", "journal"),
     ("newsletter.sending.committer", "GroupCommitter.run", "committer: claims handed out, outcomes collected"),
     ("newsletter.transport.smtp", "SmtpConnection.hand_over", "SMTP: content and envelopes out"),
     ("newsletter.transport.smtp", "SmtpConnection.answer", "SMTP: answers in"),

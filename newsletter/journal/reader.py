@@ -1,8 +1,8 @@
-"""The journals that dead workers left in the folder: what became of the messages they had in hand.
+"""The journals that dead workers left in the folder: the last entry of each message they had claimed.
 
-In: the folder of the journals, and which database is ours. Out: each journal of ours whose worker is dead, locked, with
-the fate of every message; and, for people, the files nobody can use. Nothing that a file holds, or lacks, raises; no
-file with records is deleted before the database has what it says.
+In: the folder of the journals, and the identity of the database. Out: each journal of this database whose worker is
+dead, locked; and, for people, the files that no start will read. Damage in a file never raises; no file with records is
+deleted before the database has what it says.
 """
 
 from __future__ import annotations
@@ -16,63 +16,68 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from newsletter.core.delivery import DeliveryId
+from newsletter.errors import Stop, words_of
 from newsletter.journal.record import (
-    HEADER_SIZE,
-    PAGE_SIZE,
+    FORMAT,
+    HEADER_BYTES_MAX,
     SUFFIX,
     UNFINISHED,
+    Entry,
     Header,
-    Reading,
-    RowResult,
     boot_id,
-    latest,
-    pages,
-    read_header,
-    read_page,
+    parse,
+    parse_header,
 )
 from newsletter.journal.writer import still_named
 from newsletter.store.ledger import machine_id
 
 logger = logging.getLogger(__name__)
 
+_READ_BYTES = 1024 * 1024
+
+_EARLIER = (
+    "a sender of an earlier version of this program left it when it was killed; run `newsletter edition send` of that "
+    "version once, which settles it, or delete the file: then each message that this sender had claimed is uncertain"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrphanedJournal:
-    """A dead worker's journal, ours alone until it is forgotten or let go.
+    """A dead worker's journal, locked by this process until it is deleted or unlocked.
 
-    What it says concerns only rows that are still marked by this worker with the same attempt: the worker may have died
-    after its last outcomes were committed and before their page was cleared.
+    Its entries concern only rows that are still claimed by this worker with the same attempt: the worker may have died
+    between the commit of an outcome and the next rotation.
     """
 
     path: Path
     worker: int
     machine: str
-    fates: Mapping[DeliveryId, RowResult]
-    """The last that is known of each message."""
+    entries: Mapping[DeliveryId, Entry]
+    """The last of each message."""
     trusted: bool
-    """True when what is missing here was surely not handed over.
+    """True when a message without an entry was certainly not handed over.
 
-    False after the machine stopped, since the last pages may not have reached the disk, and when the file is damaged.
-    An answer that stands here is true in any case.
+    False after the machine stopped, since the last records may not have reached the disk, and when the file is damaged.
+    An entry that is there is true in any case.
     """
     damage: str
-    """What is wrong with the file, in words; empty when it is whole."""
+    """In words; empty when the file is whole."""
     handle: int
 
-    def forget(self) -> None:
-        """Delete it, once the transaction with what it says is committed."""
+    def delete(self) -> None:
+        """Delete it, once the transaction with its outcomes is committed."""
         with suppress(FileNotFoundError):
             self.path.unlink()
-        self.let_go()
+        self.unlock()
 
-    def let_go(self) -> None:
+    def unlock(self) -> None:
         """Leave it for another start, unchanged."""
         os.close(self.handle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThisHost:
-    """Where and when we are."""
+    """The database, the machine and its present boot."""
 
     identity: str
     """Of the database."""
@@ -81,19 +86,19 @@ class ThisHost:
 
     @classmethod
     def now(cls, identity: str, *, machine: str | None = None, boot: str | None = None) -> ThisHost:
-        """Ask the machine for what is not given."""
+        """Take from the system what is left out."""
         return cls(
             identity=identity,
             machine=machine_id() if machine is None else machine,
             boot=boot_id() if boot is None else boot,
         )
 
-    def is_near(self, header: Header) -> bool:
-        """Tell whether it was written here: by this run of the kernel, whatever a container is called, or before."""
-        return header.machine == self.machine or self.is_this_run(header)
+    def wrote(self, header: Header) -> bool:
+        """Whether this machine wrote it: in this boot, whatever the name of a container, or in an earlier one."""
+        return header.machine == self.machine or self.is_same_boot(header)
 
-    def is_this_run(self, header: Header) -> bool:
-        """Tell whether the kernel still has all that was written; one that does not say may have stopped since."""
+    def is_same_boot(self, header: Header) -> bool:
+        """Whether the kernel still has all that was written; without a boot id it may have stopped since."""
         return bool(self.boot) and header.boot == self.boot
 
 
@@ -102,12 +107,12 @@ def adopt(
 ) -> list[OrphanedJournal]:
     """Return every journal of this database whose worker is dead, locked by this process from now on.
 
-    Of two processes that ask at once exactly one gets each. Call it before a worker of this process is registered, and
-    now and then while others may die. Where machines share the folder each takes its own, which it can trust; with
-    `elsewhere` it takes the others' too, for when their machine does not come back. Files that cannot be used stay
-    where they are, and `strangers` tells of them.
+    Of two processes that call this at once exactly one gets each. Call it before a worker of this process is
+    registered, and now and then while others may die. Where machines share the folder each takes its own, which it can
+    trust; with `elsewhere` it takes the others' too, for when their machine does not come back. Unusable files stay
+    where they are, and `foreign_journals` reports them. Raises `Stop` for a journal in an earlier format.
     """
-    here = ThisHost.now(identity, machine=machine, boot=boot)
+    host = ThisHost.now(identity, machine=machine, boot=boot)
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -116,52 +121,64 @@ def adopt(
         return []
     for path in paths:
         if path.name.endswith(SUFFIX + UNFINISHED):
-            _tidy(path)
-    found = (_adopted(path, here, elsewhere=elsewhere) for path in paths if path.suffix == SUFFIX)
-    return [one for one in found if one is not None]
-
-
-def _adopted(path: Path, here: ThisHost, *, elsewhere: bool) -> OrphanedJournal | None:
-    handle = _open(path)
-    if isinstance(handle, str):
-        return None
+            _delete_unfinished(path)
+    orphans: list[OrphanedJournal] = []
     try:
-        header = read_header(os.pread(handle, HEADER_SIZE, 0))
-        if isinstance(header, str) or header.identity != here.identity:
-            os.close(handle)
-            return None
-        if not (elsewhere or here.is_near(header)) or not _lock(path, handle):
-            os.close(handle)
-            return None
-        readings = [_page(handle, begin) for track in pages(header.tracks) for begin in track]
+        for path in paths:
+            orphan = _adopted(path, host, elsewhere=elsewhere) if path.suffix == SUFFIX else None
+            if orphan is not None:
+                orphans.append(orphan)
+    except Stop:
+        for orphan in orphans:
+            orphan.unlock()
+        raise
+    return orphans
+
+
+def _adopted(path: Path, host: ThisHost, *, elsewhere: bool) -> OrphanedJournal | None:
+    handle = _open(path)
+    if handle is None:
+        return None
+    orphan = None
+    try:
+        header = parse_header(os.pread(handle, HEADER_BYTES_MAX, 0))
+        ours = isinstance(header, Header) and header.identity == host.identity
+        if isinstance(header, Header) and ours and (elsewhere or host.wrote(header)) and _lock(path, handle):
+            orphan = _orphan(path, handle, header, host)
     except OSError as error:
         logger.warning("the journal %s cannot be read (%s): it waits", path, error.strerror)
-        os.close(handle)
-        return None
-    damage = _damage(os.fstat(handle).st_size, header, readings)
-    if damage:
-        logger.warning("the journal %s is damaged (%s): what stands before that is used", path, damage)
+    finally:
+        if orphan is None:
+            os.close(handle)
+    return orphan
+
+
+def _orphan(path: Path, handle: int, header: Header, host: ThisHost) -> OrphanedJournal:
+    if header.format != FORMAT:
+        raise Stop(f"The journal {path} cannot be used: {_EARLIER}.")
+    content = parse(_read(handle))
+    if content.damage:
+        logger.warning("the journal %s is damaged (%s): the records before that are used", path, content.damage)
     return OrphanedJournal(
         path=path,
         worker=header.worker,
         machine=header.machine,
-        fates=latest(record for reading in readings for record in reading.records),
-        trusted=here.is_this_run(header) and not damage,
-        damage=damage,
+        entries=content.entries,
+        trusted=host.is_same_boot(header) and not content.damage,
+        damage=content.damage,
         handle=handle,
     )
 
 
-def _open(path: Path) -> int | str:
-    """Return the file, or why it cannot be opened."""
+def _open(path: Path) -> int | None:
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        return error.strerror or str(error)
+    except OSError:
+        return None
 
 
 def _lock(path: Path, handle: int) -> bool:
-    """Take it, unless its worker is alive, or somebody else has adopted it, maybe up to its deletion."""
+    """Lock it, unless its worker is alive, or another process has adopted it, maybe up to its deletion."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -169,21 +186,17 @@ def _lock(path: Path, handle: int) -> bool:
     return still_named(path, handle)
 
 
-def _page(handle: int, begin: int) -> Reading:
-    return read_page(os.pread(handle, PAGE_SIZE, begin))
+def _read(handle: int) -> bytes:
+    parts: list[bytes] = []
+    while part := os.pread(handle, _READ_BYTES, len(parts) * _READ_BYTES):
+        parts.append(part)
+    return b"".join(parts)
 
 
-def _damage(size: int, header: Header, readings: list[Reading]) -> str:
-    if size < header.size:
-        return f"it is cut off after {size:,} of {header.size:,} bytes"
-    broken = sum(not reading.whole for reading in readings)
-    return f"{broken} of its {len(readings)} pages end in something that cannot be read" if broken else ""
-
-
-def _tidy(path: Path) -> None:
-    """Delete a journal that was never finished: nothing was handed over under it."""
+def _delete_unfinished(path: Path) -> None:
+    """Delete a file that never became a journal: no message was handed over under it."""
     handle = _open(path)
-    if isinstance(handle, int):
+    if handle is not None:
         with suppress(OSError):
             if _lock(path, handle):
                 path.unlink()
@@ -203,41 +216,42 @@ def foreign_journals(
     folder: Path, identity: str, *, machine: str | None = None, boot: str | None = None
 ) -> list[ForeignJournal]:
     """Return the journals that are left and not for us: unreadable ones, another database's, another machine's."""
-    here = ThisHost.now(identity, machine=machine, boot=boot)
+    host = ThisHost.now(identity, machine=machine, boot=boot)
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
     except FileNotFoundError:
         return []
     except OSError as error:
-        return [ForeignJournal(path=folder, why=f"it cannot be read ({error.strerror}); check who owns it")]
-    return list(_strange(paths, here))
+        return [ForeignJournal(path=folder, why=f"it cannot be read ({words_of(error)}); check who owns it")]
+    return list(_foreign(paths, host))
 
 
-def _strange(paths: list[Path], here: ThisHost) -> Iterator[ForeignJournal]:
+def _foreign(paths: list[Path], host: ThisHost) -> Iterator[ForeignJournal]:
     for path in paths:
         try:
-            why = _why_strange(path, here)
+            why = _why_foreign(path, host)
         except FileNotFoundError:
             # Its worker has just ended in order.
             continue
         except OSError as error:
-            why = f"it cannot be read ({error.strerror}); check who owns it"
+            why = f"it cannot be read ({words_of(error)}); check who owns it"
         if why:
             yield ForeignJournal(path=path, why=why)
 
 
-def _why_strange(path: Path, here: ThisHost) -> str:
-    # Whatever bears such a name, a pipe say, must not hold up who looks.
+def _why_foreign(path: Path, host: ThisHost) -> str:
+    # A pipe of that name must not block.
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        header = read_header(os.pread(handle, HEADER_SIZE, 0))
-        if isinstance(header, Header) and header.identity == here.identity and here.is_near(header):
+        header = parse_header(os.pread(handle, HEADER_BYTES_MAX, 0))
+        ours = isinstance(header, Header) and header.identity == host.identity and host.wrote(header)
+        if isinstance(header, Header) and ours and header.format == FORMAT:
             return ""
         try:
-            # Shared, and for a moment: whoever looks must not keep anybody from adopting.
+            # Shared, and for a moment: it must not keep another process from adopting.
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            # Another newsletter or machine keeps its journals here too, and that one is at work.
+            # Another newsletter or machine keeps its journals in this folder too, and that worker is alive.
             return ""
     finally:
         os.close(handle)
@@ -246,7 +260,9 @@ def _why_strange(path: Path, here: ThisHost) -> str:
             f"{header}, so what it knew of messages in flight is lost: they are shown as uncertain after an hour; "
             "delete it, or keep a copy elsewhere"
         )
-    if header.identity == here.identity:
+    if ours:
+        return _EARLIER
+    if header.identity == host.identity:
         return (
             f"worker {header.worker} left it on another machine ({header.machine}); start the newsletter there, or "
             "delete it if that machine is no more: what it knew of messages in flight is then lost"

@@ -1,16 +1,15 @@
-"""The form of a journal on the disk: a header, and for each connection two pages of records.
+"""The file format of a journal: a header, then length-prefixed, checksummed records, each appended by one write.
 
-In: what was handed over and what came back. Out: bytes, and from bytes, whatever shape they are in, what they surely
-say. Reading never raises for what a file holds: a record that is torn, stale or garbage ends its page.
+In: messages that were handed over and the replies to them. Out: bytes, and from bytes the last entry of each message.
+Parsing never raises for the content of a file: it ends at the first record that is not genuine, and reports the damage.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from zlib import crc32
@@ -20,28 +19,25 @@ from newsletter.core.reply import TEXT_LIMIT, Phase, Reply
 
 SUFFIX = ".journal"
 UNFINISHED = ".new"
-"""A journal that is being made bears this too; nothing is handed over before it has lost it."""
+"""A second suffix while the file is being made: no message is handed over under such a file."""
 
-HEADER_SIZE = 4096
-PAGE_SIZE = 68 * 4096
-"""Room for 64 replies of the worst size with their handing-over; of the usual size some three thousand."""
+HEADER_BYTES_MAX = 4096
+KERNEL_PAGE_BYTES = 4096
+"""The smallest unit in which Linux copies a write into the page cache, and so the only place where a kill cuts one."""
 
-_MAGIC = b"NLJRNL01"
-"""The last two digits are the version of this form."""
+FORMAT = 2
+_MAGIC = b"NLJRNL%02d"
 _HEAD = struct.Struct("<8sII")
-_WORD = struct.Struct("<I")
-_END = struct.Struct("<II")
-"""The checksum of a record, and the word after it: zero, until the next record is whole."""
+"""Magic and format number, length and checksum of the JSON behind it."""
+_FRAME = struct.Struct("<II")
+"""Length of the body, and the checksum of the body continued from the record before."""
 
 _HANDED, _ANSWERED = 1, 2
-_KIND_AND_KEY = struct.Struct("<BQqI")
+_KEY = struct.Struct("<BqI")
 _REPLY = struct.Struct("<dIBBB")
-_TEXT_BYTES = 4 * TEXT_LIMIT
-_ENHANCED_BYTES = 31
-LARGEST = _KIND_AND_KEY.size + _REPLY.size + _ENHANCED_BYTES + _TEXT_BYTES + _WORD.size + _END.size
-"""What the largest record takes, with the word that ends the page behind it."""
-LEAST = _KIND_AND_KEY.size + _WORD.size + _END.size
-"""What a handing-over takes."""
+_TEXT_BYTES_MAX = 4 * TEXT_LIMIT
+_ENHANCED_BYTES_MAX = 31
+BODY_BYTES_MAX = _KEY.size + _REPLY.size + _ENHANCED_BYTES_MAX + _TEXT_BYTES_MAX
 
 _PHASES = tuple(Phase)
 _NUMBER = {phase: number for number, phase in enumerate(_PHASES)}
@@ -49,44 +45,43 @@ _NUMBER = {phase: number for number, phase in enumerate(_PHASES)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Whose journal it is."""
+    """The owner of a journal."""
 
     identity: str
     """Of the database (`installation.identity`)."""
     worker: int
     machine: str
     boot: str
-    """What tells this run of the machine from the one after a power loss; empty where nothing does."""
-    tracks: int
-
-    @property
-    def size(self) -> int:
-        """Return how many bytes the whole file has."""
-        return HEADER_SIZE + self.tracks * 2 * PAGE_SIZE
+    """The kernel's id of the present boot; empty where there is none."""
+    format: int = FORMAT
 
     def to_bytes(self) -> bytes:
-        """Return it as it stands at the head of the file."""
-        told = {name: getattr(self, name) for name in self.__slots__}
-        said = json.dumps(told | {"page": PAGE_SIZE}).encode()
-        head = _HEAD.pack(_MAGIC, len(said), crc32(said))
-        return (head + said).ljust(HEADER_SIZE, b"\0")
+        """Return the beginning of the file."""
+        owner = {"identity": self.identity, "worker": self.worker, "machine": self.machine, "boot": self.boot}
+        content = json.dumps(owner).encode()
+        return _HEAD.pack(_MAGIC % self.format, len(content), crc32(content)) + content
 
 
-def read_header(data: bytes) -> Header | str:
-    """Return the header of a file, or in words why it has none that can be read."""
-    if len(data) < HEADER_SIZE:
+def parse_header(data: bytes) -> Header | str:
+    """Return the header at the beginning of a file, or in words why there is none."""
+    if len(data) < _HEAD.size:
         return "it is cut off in its header" if data else "it is empty"
     magic, length, checksum = _HEAD.unpack_from(data)
-    if magic[:-2] != _MAGIC[:-2]:
+    if magic[:-2] != _MAGIC[:-4] or not magic[-2:].isdigit():
         return "it is no journal of this program, or its header was overwritten"
-    said = data[_HEAD.size : _HEAD.size + length]
-    if len(said) != length or crc32(said) != checksum:
+    content = data[_HEAD.size : _HEAD.size + length]
+    if len(content) != length or crc32(content) != checksum:
         return "its header is damaged"
-    # The checksum is right, so this is what some version of this program wrote.
-    told = json.loads(said)
-    if magic != _MAGIC or told.pop("page", None) != PAGE_SIZE:
-        return "another version of this program wrote it"
-    return Header(**told)
+    if int(magic[-2:]) > FORMAT:
+        return "a later version of this program wrote it"
+    owner = json.loads(content)
+    return Header(
+        identity=owner["identity"],
+        worker=owner["worker"],
+        machine=owner["machine"],
+        boot=owner["boot"],
+        format=int(magic[-2:]),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,90 +93,110 @@ class Handed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What came back; it decides as if it had just been read."""
+    """The reply to a message, or the lack of one."""
 
     attempt: int
     reply: Reply
     at: datetime
 
 
-RowResult = Handed | Answered
+Entry = Handed | Answered
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One line of a page."""
-
-    number: int
-    """They count over the whole file: the highest tells the latest."""
-    delivery: DeliveryId
-    fate: RowResult
+def handed_body(delivery: int, attempt: int) -> bytes:
+    """Return the record of a message that is about to be written."""
+    return _KEY.pack(_HANDED, delivery, attempt)
 
 
-def handed_body(number: int, delivery: int, attempt: int) -> bytes:
-    """Return what says that a message is about to be written."""
-    return _KIND_AND_KEY.pack(_HANDED, number, delivery, attempt)
-
-
-def answered_body(number: int, delivery: int, attempt: int, reply: Reply, at: datetime) -> bytes:
-    """Return what says what came back."""
-    enhanced = reply.enhanced.encode("ascii", "replace")[:_ENHANCED_BYTES]
+def answered_body(delivery: int, attempt: int, reply: Reply, at: datetime) -> bytes:
+    """Return the record of a reply."""
+    enhanced = reply.enhanced.encode("ascii", "replace")[:_ENHANCED_BYTES_MAX]
     return (
-        _KIND_AND_KEY.pack(_ANSWERED, number, delivery, attempt)
+        _KEY.pack(_ANSWERED, delivery, attempt)
         + _REPLY.pack(at.timestamp(), reply.code, _NUMBER[reply.phase], reply.may_be_delivered, len(enhanced))
         + enhanced
         + reply.text[:TEXT_LIMIT].encode("utf-8", "replace")
     )
 
 
-def seal(body: bytes) -> tuple[bytes, bytes]:
-    """Return the word that makes a record valid, and what has to stand behind it first.
+def frame(body: bytes, previous: int) -> tuple[bytes, int]:
+    """Return a record as it is appended, and its checksum, which the next record continues.
 
-    The word is the length, and the checksum covers it. Behind the record stands the zero that ends the page, so that
-    what an earlier round left there is never read as its continuation.
+    Through that chain a block that is missing, repeated or moved is as visible as a changed one.
     """
-    length = len(body)
-    return _WORD.pack(length), body + _END.pack(crc32(body, length), 0)
+    checksum = crc32(body, previous)
+    return _FRAME.pack(len(body), checksum) + body, checksum
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What a page surely says."""
-
-    records: tuple[Record, ...]
-    whole: bool
-    """False when it ends in something that no killed process leaves behind: a disk or a person did that."""
-
-
-def read_page(page: bytes) -> Reading:
-    """Read the records of a page up to its end, or to the first that is not right."""
-    records: list[Record] = []
-    whole = len(page) == PAGE_SIZE
-    at = 0
-    while at + _WORD.size <= len(page):
-        (length,) = _WORD.unpack_from(page, at)
-        if length == 0:
-            return Reading(records=tuple(records), whole=whole)
-        body = page[at + _WORD.size : at + _WORD.size + length]
-        at += _WORD.size + length
-        found = _record(body, page[at : at + _WORD.size], length)
-        if found is None or (records and found.number <= records[-1].number):
-            return Reading(records=tuple(records), whole=False)
-        records.append(found)
-        at += _WORD.size
-    return Reading(records=tuple(records), whole=whole)
+def encode(header: bytes, bodies: Iterable[bytes]) -> tuple[bytes, int]:
+    """Return a whole file, and the checksum that the next record continues."""
+    parts, checksum = [header], crc32(header)
+    for body in bodies:
+        record, checksum = frame(body, checksum)
+        parts.append(record)
+    return b"".join(parts), checksum
 
 
-def _record(body: bytes, checksum: bytes, length: int) -> Record | None:
-    if checksum != _WORD.pack(crc32(body, length)):
-        return None
+@dataclass(slots=True, kw_only=True)
+class Content:
+    """The records of a file, up to the first that is not genuine."""
+
+    entries: dict[DeliveryId, Entry] = field(default_factory=dict)
+    """The last entry of each message."""
+    records: int = 0
+    damage: str = ""
+    """In words, what no killed process leaves behind; empty when the file is whole."""
+
+
+def parse(data: bytes) -> Content:
+    """Read a file whose header is genuine.
+
+    A last record that is cut off where a page of the kernel ends is what a kill leaves in the middle of a write: the
+    message of that record was not written to the socket, or has its earlier record, so nothing is lost with it. A cut
+    anywhere else, zeros or a wrong checksum are damage: messages may have gone out of which the file says nothing.
+    """
+    _, length, _ = _HEAD.unpack_from(data)
+    at = _HEAD.size + length
+    checksum = crc32(data[:at])
+    content = Content()
+    while at < len(data):
+        body, checksum = _next_body(data, at, checksum)
+        parsed = None if body is None else _parse_body(body)
+        if body is None or parsed is None:
+            if not (_is_cut_off(data, at) and len(data) % KERNEL_PAGE_BYTES == 0):
+                content.damage = f"what follows record {content.records} at byte {at:,} is not genuine"
+            break
+        delivery, entry = parsed
+        content.entries[delivery] = entry
+        content.records += 1
+        at += _FRAME.size + len(body)
+    return content
+
+
+def _next_body(data: bytes, at: int, previous: int) -> tuple[bytes | None, int]:
+    if len(data) < at + _FRAME.size:
+        return None, previous
+    length, checksum = _FRAME.unpack_from(data, at)
+    body = data[at + _FRAME.size : at + _FRAME.size + length]
+    genuine = len(body) == length and checksum == crc32(body, previous)
+    return (body if genuine else None), checksum
+
+
+def _is_cut_off(data: bytes, at: int) -> bool:
+    """Whether the file ends within a record that begins as one."""
+    if len(data) < at + _FRAME.size:
+        return True
+    length, _ = _FRAME.unpack_from(data, at)
+    return bool(_KEY.size <= length <= BODY_BYTES_MAX and len(data) < at + _FRAME.size + length)
+
+
+def _parse_body(body: bytes) -> tuple[DeliveryId, Entry] | None:
     try:
-        kind, number, delivery, attempt = _KIND_AND_KEY.unpack_from(body)
-        fate = Handed(attempt=attempt) if kind == _HANDED else _answered(attempt, body[_KIND_AND_KEY.size :])
+        kind, delivery, attempt = _KEY.unpack_from(body)
+        entry = Handed(attempt=attempt) if kind == _HANDED else _answered(attempt, body[_KEY.size :])
     except (struct.error, ValueError, IndexError, OverflowError):
-        # The checksum is right by chance only, or by somebody's hand.
         return None
-    return Record(number=number, delivery=DeliveryId(delivery), fate=fate)
+    return DeliveryId(delivery), entry
 
 
 def _answered(attempt: int, rest: bytes) -> Answered:
@@ -197,19 +212,8 @@ def _answered(attempt: int, rest: bytes) -> Answered:
     return Answered(attempt=attempt, reply=reply, at=datetime.fromtimestamp(at, UTC))
 
 
-def latest(records: Iterator[Record]) -> dict[DeliveryId, RowResult]:
-    """Return what is last known of each delivery, whichever connections it went over."""
-    return {one.delivery: one.fate for one in sorted(records, key=lambda one: one.number)}
-
-
-def pages(tracks: int) -> Iterator[tuple[int, int]]:
-    """Return where the two pages of each track begin."""
-    begins = itertools.count(HEADER_SIZE, PAGE_SIZE)
-    return ((next(begins), next(begins)) for _ in range(tracks))
-
-
 def boot_id(place: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:
-    """Return what the kernel calls this run of the machine; empty where it does not say."""
+    """Return the kernel's id of the present boot; empty where there is none."""
     try:
         return place.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

@@ -1,17 +1,19 @@
-"""The journal: what was handed to a socket and what came back survives the sudden death of this process.
+"""The journal of a sending process: what was handed to a socket and what came back outlives its sudden death.
 
-In: from each connection, what it is about to write and what it read. Out: pages of it, which the desk clears once the
-database has the same; `journal_left.py` reads what a dead process left. It must never cost a system call per message.
-The records stand in a shared mapping of a file: the kernel keeps them when the process is killed.
+In: from each connection, the message that it is about to write and the reply that it read; from the committer, which
+outcomes the database has. Out: one file, to which each record is appended by one `write`: the page cache keeps it when
+the process is killed. `journal/reader.py` reads the file of a dead process.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
-import mmap
+import logging
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,166 +21,148 @@ from typing import Self
 
 from newsletter.core.delivery import DeliveryId
 from newsletter.core.reply import Reply
-from newsletter.errors import Stop
+from newsletter.errors import Stop, words_of
 from newsletter.journal.record import (
-    LARGEST,
-    LEAST,
-    PAGE_SIZE,
     SUFFIX,
     UNFINISHED,
     Header,
     answered_body,
     boot_id,
+    encode,
+    frame,
     handed_body,
-    pages,
-    seal,
 )
 from newsletter.store.ledger import machine_id
 
-_NOTHING = b"\0\0\0\0"
+logger = logging.getLogger(__name__)
+
+ROTATE_BYTES = 4 * 1024 * 1024
+"""From this size on the file is replaced by one with the entries alone that the database lacks: 40,000 messages."""
 
 
-class Page:
-    """One half of a track: full of outcomes until the database has them."""
+class JournalError(Stop):
+    """The journal cannot be written, so nothing may be sent."""
 
-    __slots__ = ("_map", "begin", "cleared")
-
-    def __init__(self, file: mmap.mmap, begin: int) -> None:
-        """Take the mapping and where the page begins in it."""
-        self._map = file
-        self.begin = begin
-        self.cleared = True
-
-    def clear(self) -> None:
-        """Forget what stands here. Call it after the transaction with these outcomes is committed, never before."""
-        # One word ends the page before its first record. The flag comes second: the courier writes here when it is set.
-        self._map[self.begin : self.begin + 4] = _NOTHING
-        self.cleared = True
-
-
-class Track:
-    """What one connection writes. It is its own; only `Page.clear` is called by others."""
-
-    __slots__ = ("_at", "_end", "_map", "_numbers", "_open", "_other", "_page")
-
-    def __init__(self, file: mmap.mmap, begins: tuple[int, int], numbers: Iterator[int]) -> None:
-        """Take the mapping, where the two pages begin, and the numbers that all tracks share."""
-        self._map = file
-        self._page, self._other = (Page(file, begin) for begin in begins)
-        self._numbers = numbers
-        self._at = self._page.begin
-        self._end = self._at + PAGE_SIZE
-        self._open: dict[DeliveryId, int] = {}
-
-    def handed(self, delivery: DeliveryId, attempt: int) -> None:
-        """Say that the first byte of content is about to be written; when this returns, no death hides it."""
-        if not self.has_room:
-            message = "the page is full: hand its outcomes in and turn before the next message"
-            raise RuntimeError(message)
-        self._write(handed_body(next(self._numbers), delivery, attempt))
-        self._open[delivery] = attempt
-
-    def answered(self, delivery: DeliveryId, attempt: int, reply: Reply, at: datetime) -> None:
-        """Say what came back, also when it is the lack of an answer."""
-        self._write(answered_body(next(self._numbers), delivery, attempt, reply, at))
-        self._open.pop(delivery, None)
-
-    @property
-    def has_room(self) -> bool:
-        """Tell whether one more message fits, with the longest answers to it and to all that are in flight."""
-        return self._at + LEAST + (len(self._open) + 1) * LARGEST <= self._end
-
-    @property
-    def recorded(self) -> bool:
-        """Tell whether nothing stands here that the database does not have."""
-        return self._at == self._page.begin and self._other.cleared
-
-    def turn(self) -> Page:
-        """Begin the other page, and return the one that is left: it is cleared once the database has its outcomes."""
-        if not self._other.cleared:
-            message = "the other page still waits for the database"
-            raise RuntimeError(message)
-        left, self._page, self._other = self._page, self._other, self._page
-        left.cleared = False
-        self._at = self._page.begin
-        self._end = self._at + PAGE_SIZE
-        # Else clearing the page that is left would forget what is still in flight.
-        for delivery, attempt in self._open.items():
-            self._write(handed_body(next(self._numbers), delivery, attempt))
-        return left
-
-    def _write(self, body: bytes) -> None:
-        word, rest = seal(body)
-        begin = self._at + 4
-        end = begin + len(rest)
-        if end > self._end:
-            message = "the page is full"
-            raise RuntimeError(message)
-        # The word comes last: until it stands, a reader finds the zero that ended the page, so a process that dies
-        # between the two, or within the first, leaves no half record that looks like one.
-        self._map[begin:end] = rest
-        self._map[begin - 4 : begin] = word
-        # The next record's word takes the place of the zero that ends this one.
-        self._at = end - 4
+    def __init__(self, path: Path, error: OSError) -> None:
+        """Take the file and the system's reason."""
+        super().__init__(
+            f"The journal {path} cannot be written ({words_of(error)}), and without it nothing is sent: check the room "
+            "in that folder and who owns it, or set NEWSLETTER_JOURNAL_DIR to another."
+        )
 
 
 class Journal:
-    """The file of one worker. The kernel holds its lock for as long as the process lives, however it dies."""
+    """The file of one worker. The kernel holds its lock for as long as the process lives, however it dies.
 
-    def __init__(self, path: Path, handle: int, file: mmap.mmap, tracks: int) -> None:
-        """Take a file that is ready; `open` makes one."""
-        self.path = path
-        self._handle = handle
-        self._map = file
-        numbers = itertools.count(1)
-        self.tracks = tuple(Track(file, begins, numbers) for begins in pages(tracks))
+    All connections of a worker write to it. A file that was deleted or replaced, or that lacks an entry after a failed
+    write, is written anew with all entries that the database lacks before another message is handed over.
+    """
+
+    def __init__(self, wanted: Path, header: Header, *, rotate_bytes: int = ROTATE_BYTES) -> None:
+        """Make the file; raises `OSError` when that fails."""
+        self._wanted = wanted
+        self._header = header.to_bytes()
+        self._rotate_bytes = rotate_bytes
+        self._rotate_at = rotate_bytes
+        self._lacking: dict[DeliveryId, bytes] = {}
+        """The last record of each message that the database lacks."""
+        self._incomplete = False
+        """Whether the file lacks one of these records."""
+        self._lock = threading.Lock()
+        """Against a close in another thread: after it the number of the handle may be another file's."""
+        content, self._checksum = encode(self._header, ())
+        self.path = _free_name(wanted)
+        self._handle = _make(self.path, content)
+        self._size = len(content)
 
     @classmethod
     def open(
-        cls,
-        folder: Path,
-        *,
-        identity: str,
-        worker: int,
-        tracks: int,
-        machine: str | None = None,
-        boot: str | None = None,
+        cls, folder: Path, *, identity: str, worker: int, machine: str | None = None, boot: str | None = None
     ) -> Self:
-        """Make the file of a worker, with all the room it will ever need.
-
-        Raises `Stop` when it cannot: nothing may be sent that would not be known of after a crash.
-        """
+        """Make the file of a worker; raises `JournalError` when that fails."""
         header = Header(
             identity=identity,
             worker=worker,
             machine=machine_id() if machine is None else machine,
             boot=boot_id() if boot is None else boot,
-            tracks=tracks,
         )
-        wanted = folder / f"{identity}-{worker}{SUFFIX}"
+        path = folder / f"{identity}-{worker}{SUFFIX}"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path, handle, file = _make(wanted, header)
+            return cls(path, header)
         except OSError as error:
-            message = (
-                f"The journal {wanted} cannot be made ({error.strerror or error}), and without it nothing is sent: "
-                "check the room in that folder and who owns it, or set NEWSLETTER_JOURNAL_DIR to another."
-            )
-            raise Stop(message) from error
-        return cls(path, handle, file, tracks)
+            raise JournalError(path, error) from error
+
+    def handed(self, delivery: DeliveryId, attempt: int) -> None:
+        """Record that the first byte of content is about to be written.
+
+        Raises `JournalError` when the record cannot be kept: the message must not be written then.
+        """
+        body = handed_body(delivery, attempt)
+        with self._lock:
+            try:
+                if self._incomplete:
+                    self._rewrite()
+                self._append(body)
+            except OSError as error:
+                raise JournalError(self.path, error) from error
+            self._lacking[delivery] = body
+
+    def answered(self, delivery: DeliveryId, attempt: int, reply: Reply, at: datetime) -> None:
+        """Record the reply, or the lack of one.
+
+        Where that fails the outcome is on its way to the database all the same, and kept here until it is there: only
+        a kill before that commit makes this message uncertain. The next message waits until the file is whole.
+        """
+        body = answered_body(delivery, attempt, reply, at)
+        with self._lock:
+            self._lacking[delivery] = body
+            try:
+                self._append(body)
+            except OSError as error:
+                self._incomplete = True
+                logger.error(  # noqa: TRY400 - a disk error, so no trace
+                    "the journal %s cannot be written (%s): the reply to delivery %s goes to the database alone",
+                    self.path,
+                    words_of(error),
+                    delivery,
+                )
+
+    def recorded(self, deliveries: Iterable[DeliveryId]) -> None:
+        """Drop the entries of outcomes that are committed; call it after each commit, never before.
+
+        It also notices a file that was deleted or replaced, and rotates a large one.
+        """
+        with self._lock:
+            for delivery in deliveries:
+                self._lacking.pop(delivery, None)
+            if self._handle < 0:
+                return
+            if not still_named(self.path, self._handle):
+                logger.error("the journal %s was deleted or replaced while in use: it is written again", self.path)
+                self._incomplete = True
+            if self._incomplete or self._size >= self._rotate_at:
+                try:
+                    self._rewrite()
+                except OSError as error:
+                    self._rotate_at = self._size + self._rotate_bytes
+                    logger.warning("the journal %s cannot be written anew (%s)", self.path, words_of(error))
 
     def close(self, *, keep: bool = False) -> None:
-        """End it: a journal of which the database has everything is deleted, any other waits for the next start.
+        """Delete a journal of which the database has everything; leave any other for the next start.
 
-        With `keep` an empty one waits too, where rows may be marked that nobody was given: it tells that none of them
-        was handed over.
+        With `keep` an empty one is left too, where rows may be marked without a connection that knows of them: it
+        proves that none of them was handed over.
         """
-        if not keep and all(track.recorded for track in self.tracks):
-            with suppress(OSError):
-                self.path.unlink()
-        self._map.close()
-        # Last, since it frees the lock: nobody else may come upon it before it is deleted.
-        os.close(self._handle)
+        with self._lock:
+            if self._incomplete and self._lacking:
+                with suppress(OSError):
+                    self._rewrite()
+            if not keep and not self._lacking and still_named(self.path, self._handle):
+                with suppress(OSError):
+                    self.path.unlink()
+            # Closing frees the lock, so it comes after the deletion: nobody adopts a file that is about to go.
+            os.close(self._handle)
+            self._handle = -1
 
     def __enter__(self) -> Self:
         """Use it until the block ends."""
@@ -188,54 +172,82 @@ class Journal:
         """Close it."""
         self.close()
 
+    def _append(self, body: bytes) -> None:
+        if self._handle < 0:
+            raise OSError(errno.EBADF, "it is closed")
+        record, checksum = frame(body, self._checksum)
+        try:
+            _write(self._handle, record)
+        except OSError:
+            # Half a record would end the file for a reader.
+            with suppress(OSError):
+                os.ftruncate(self._handle, self._size)
+            raise
+        self._checksum = checksum
+        self._size += len(record)
 
-def _make(wanted: Path, header: Header) -> tuple[Path, int, mmap.mmap]:
-    unfinished = wanted.with_name(wanted.name + UNFINISHED)
+    def _rewrite(self) -> None:
+        """Put a file with every entry that the database lacks in the place of this one."""
+        if self._handle < 0:
+            raise OSError(errno.EBADF, "it is closed")
+        content, checksum = encode(self._header, self._lacking.values())
+        path = self.path if still_named(self.path, self._handle) else _free_name(self._wanted)
+        handle = _make(path, content)
+        os.close(self._handle)
+        self.path, self._handle, self._checksum, self._size = path, handle, checksum, len(content)
+        self._rotate_at = self._size + self._rotate_bytes
+        self._incomplete = False
+
+
+def still_named(path: Path, handle: int) -> bool:
+    """Whether a path leads to an open file; the holder of its lock may have deleted it meanwhile."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except OSError:
+        return False
+
+
+def _free_name(wanted: Path) -> Path:
+    """Return a name that no file bears: the number of a worker returns when a database is restored."""
+    names = (wanted.with_name(f"{wanted.stem}-{count}{SUFFIX}") for count in itertools.count(2))
+    return next(path for path in itertools.chain([wanted], names) if not path.exists())
+
+
+def _make(path: Path, content: bytes) -> int:
+    """Write a file, durably and locked, and give it its name in one step."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + UNFINISHED)
     handle = _locked(unfinished)
     try:
-        _fill(handle, header)
-        file = mmap.mmap(handle, header.size)
-        # A number may return when a database is restored. What its first bearer left must not be overwritten.
-        names = (wanted.with_name(f"{wanted.stem}-{count}{SUFFIX}") for count in itertools.count(2))
-        path = next(path for path in itertools.chain([wanted], names) if not path.exists())
+        _write(handle, content)
+        os.fsync(handle)
         unfinished.rename(path)
-        _sync_folder(wanted.parent)
     except OSError:
         with suppress(OSError):
             unfinished.unlink()
         os.close(handle)
         raise
-    return path, handle, file
+    with suppress(OSError):
+        # A name that a power loss takes back costs the evidence, as the power loss does anyway.
+        _sync_folder(path.parent)
+    return handle
+
+
+def _write(handle: int, content: bytes) -> None:
+    """Write by one call; only a disk that gets full takes a part, and the next call has the reason."""
+    while content:
+        content = content[os.write(handle, content) :]
 
 
 def _locked(path: Path) -> int:
-    """Return a new file that is locked; another process may be tidying away one of that name at this moment."""
+    """Return a new file that is locked; another process may be deleting one of that name at this moment."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
         if still_named(path, handle):
             os.ftruncate(handle, 0)
             return handle
         os.close(handle)
-
-
-def still_named(path: Path, handle: int) -> bool:
-    """Tell whether a path still leads to an open file; whoever had its lock before may have deleted it."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
-
-
-def _fill(handle: int, header: Header) -> None:
-    # A full disk has to show here. Of a file with holes it would show in the midst of sending, as a deadly signal.
-    # Zeros do on every file system what posix_fallocate does on some.
-    zeros = bytes(header.size)
-    written = 0
-    while written < len(zeros):
-        written += os.pwrite(handle, zeros[written:], written)
-    os.pwrite(handle, header.to_bytes(), 0)
-    os.fsync(handle)
 
 
 def _sync_folder(folder: Path) -> None:

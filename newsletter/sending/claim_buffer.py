@@ -16,7 +16,6 @@ from newsletter.core.delivery import DeliveryId
 from newsletter.core.reply import Effect, Phase, Reply, ReplyClass, Verdict
 from newsletter.errors import NewsletterError
 from newsletter.greenlet_loop import apart
-from newsletter.journal.writer import Track
 from newsletter.sending.committer import AttemptResult, Claim, CommitRequest, GroupCommitter
 from newsletter.sending.message_builder import MessageBuilder
 from newsletter.sending.pass_state import PassState
@@ -56,7 +55,6 @@ class ClaimBuffer:
     committer: GroupCommitter
     post: MessageBuilder
     pass_state: PassState
-    track: Track
     _jobs: deque[Claim] = field(default_factory=deque)
     """Marked for this connection and not begun. The look may take from it at any moment."""
     _ready: deque[Ready] = field(default_factory=deque)
@@ -215,10 +213,9 @@ class ClaimBuffer:
         self._hand_in(wants=self._run)
 
     def _hand_in(self, *, wants: int) -> None:
-        page = self.track.turn()
         settled, self._settled = self._settled, []
         unused, self._unused = self._unused, []
-        self._ticket = self.committer.submit(CommitRequest(settled=settled, unused=unused, wants=wants, page=page))
+        self._ticket = self.committer.submit(CommitRequest(settled=settled, unused=unused, wants=wants))
 
     def _receive(self) -> CommitRequest:
         """Wait for what the desk gives for the last ticket, and take it."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,7 +25,6 @@ from newsletter.core.tally import REFUSED_AS
 from newsletter.errors import NewsletterError, Stop
 from newsletter.flows.bounce import count_failure, suppress
 from newsletter.greenlet_loop import OneShotEvent, apart, step_aside
-from newsletter.journal.writer import Page
 from newsletter.sending.block_queue import BlockQueue
 from newsletter.store import claims
 from newsletter.store import installation as installations
@@ -124,8 +123,6 @@ class CommitRequest:
     for_others: bool = False
     """Whether what is unused may go out over another connection at once."""
     wants: int = 0
-    page: Page | None = None
-    """Where the journal has these outcomes; cleared once they are committed."""
     jobs: deque[Claim] = field(default_factory=deque)
     """Set before `done`. They wait here for the connection, and the look may take from them meanwhile."""
     dry: bool = False
@@ -150,6 +147,8 @@ class GroupCommitter:
     block_queue: BlockQueue
     lease: timedelta
     on_commit: Callable[[Counter[DeliveryState]], None]
+    on_recorded: Callable[[Iterable[DeliveryId]], None] = lambda _: None
+    """Called after each commit with the deliveries whose outcome the database has now: the journal drops them."""
     stopping: Callable[[], bool] = lambda: False
     """Tells whether a stop was asked for."""
     hands: Callable[[], int] = lambda: 1
@@ -290,6 +289,7 @@ class GroupCommitter:
         if beats or began >= self.lease_until:
             self._beat_at = began
             self.lease_until = began + self.lease.total_seconds()
+        self.on_recorded(one.delivery for one in settled)
         # Only what is committed is told: a job whose mark was rolled back must not go out.
         self._share_out(group, jobs, wait)
         self._refused.update(one.edition for one in settled if one.outcome.state is DeliveryState.REJECTED)
@@ -327,9 +327,6 @@ class GroupCommitter:
             ticket.dry = not ticket.jobs
             ticket.wait = wait if ticket.dry else None
             begin = end
-        for ticket in group:
-            if ticket.page is not None:
-                ticket.page.clear()
 
     def _next(self, tx: Tx, count: int) -> tuple[list[Claim], QuotaWait | None]:
         jobs: list[Claim] = []

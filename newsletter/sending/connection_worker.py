@@ -15,7 +15,7 @@ from newsletter.clock import Clock
 from newsletter.core.reply import RelayAction, Reply, Verdict, judge
 from newsletter.errors import NewsletterError
 from newsletter.greenlet_loop import apart
-from newsletter.journal.writer import Track
+from newsletter.journal.writer import Journal, JournalError
 from newsletter.sending.claim_buffer import ClaimBuffer, Ready
 from newsletter.sending.committer import Claim
 from newsletter.sending.pass_state import PassState
@@ -42,7 +42,7 @@ class ConnectionWorker:
     claim_buffer: ClaimBuffer
     pass_state: PassState
     pool: Pool
-    track: Track
+    journal: Journal
     clock: Clock
     rate: float | None
     waiting_since: float | None = None
@@ -120,11 +120,18 @@ class ConnectionWorker:
         following = self.claim_buffer.following()
         self.waiting_since = self.clock.monotonic()
         trouble: Exception | None = None
-        reply = connection.hand_over(
-            current.envelope,
-            following=following.envelope if following else None,
-            before_data=lambda: self.track.handed(person.id, person.attempts),
-        )
+        try:
+            reply = connection.hand_over(
+                current.envelope,
+                following=following.envelope if following else None,
+                before_data=lambda: self.journal.handed(person.id, person.attempts),
+            )
+        except JournalError as error:
+            # No byte of content was written: the claim is returned with all others.
+            self.waiting_since = None
+            self.claim_buffer.put_back(current)
+            self.pass_state.end(str(error), needs_person=True)
+            return
         if reply is None:
             self._in_flight = True
             self._announced = following if connection.announces else None
@@ -132,7 +139,7 @@ class ConnectionWorker:
             reply = connection.answer()
             self._in_flight = False
         self.waiting_since = None
-        self.track.answered(person.id, person.attempts, reply, self.clock.now())
+        self.journal.answered(person.id, person.attempts, reply, self.clock.now())
         # Only what was cut off behind the dot is in doubt; before it the message goes back to the queue.
         self._unanswered += int(self._aborted and reply.may_be_delivered)
         if trouble is not None:

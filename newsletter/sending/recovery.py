@@ -1,8 +1,8 @@
-"""What dead workers left behind: each message they had marked gets its outcome, from their journal where there is one.
+"""Recovery: each message that a dead worker had claimed gets its outcome, from its journal where there is one.
 
-In: the database, the folder of the journals, the time. Out: rows settled or given back. A message that surely never
-left is queued again, one that was answered has its answer, and only what was in flight at the moment of death is
-uncertain (promise 7).
+In: the database, the folder of the journals, the time. Out: rows settled or given back. A message that was certainly
+not handed over is queued again, one with a reply is settled by it, and only a message that was in flight at the moment
+of death is uncertain (promise 7).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from newsletter.store.worker import WorkerId
 logger = logging.getLogger(__name__)
 
 SILENT_WORKER_AGE = timedelta(minutes=60)
-"""How long a dead worker's rows wait for the journal that lies on its own machine."""
+"""How long the claims of a dead worker wait for the journal that lies on its own machine."""
 
 NO_WORKER = WorkerId(0)
 
@@ -44,40 +44,40 @@ ORPHANED = Reply(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """How what was left behind is settled."""
+    """Settles the claims of dead workers."""
 
     unit: Unit
     folder: Path
     """Of the journals."""
     sole: bool
-    """True when no other worker can be alive: whoever asks holds the right to be the only one."""
+    """True when no other worker can be alive: this process holds the exclusive right to send."""
     now: Callable[[], datetime]
     jitter: Callable[[], float]
     expire_after: timedelta
     uncertain_policy: UncertainPolicy
 
     def adopt(self) -> int:
-        """Settle what the journals of dead workers of this machine tell; return how many messages that were."""
+        """Settle the claims of dead workers of this machine by their journals; return how many there were."""
         with self.unit.read() as tx:
             identity = installations.get(tx).identity
-        # Whoever is the only one may use what another machine left in the folder that moved here.
+        # A sole sender may use the journals that another machine left in a folder that was moved.
         orphans = adopt(self.folder, identity, elsewhere=self.sole)
         settled = 0
         while orphans:
             try:
                 settled += self._settle_journal(orphans[0])
             except BaseException:
-                # Kept locked they would pass for those of the living, and nobody would ever settle them.
-                for item in orphans:
-                    item.let_go()
+                # A locked journal would pass for that of a living worker, and never be settled.
+                for orphan in orphans:
+                    orphan.unlock()
                 raise
-            orphans.pop(0).forget()
+            orphans.pop(0).delete()
         return settled
 
     def settle_lost(self, me: WorkerId | None = None) -> int:
-        """Settle what belongs to no journal that will come: the machine or the disk is gone, or an older version died.
+        """Settle claims without a journal: the machine or the disk is gone, or the file was deleted.
 
-        Of a worker that may be alive, or whose machine may come back, the rows wait for an hour.
+        Claims of a worker that may be alive, or whose machine may come back, wait for `SILENT_WORKER_AGE`.
         """
         now = self.now()
         with self.unit.write() as tx:
@@ -86,47 +86,47 @@ class Recovery:
                 workers.end_all(tx, now=now)
                 rows = claims.marked_by_none_of(tx, [] if me is None else [me])
             else:
-                living = [one.id for one in workers.alive(tx, now=now)]
+                living = [worker.id for worker in workers.alive(tx, now=now)]
                 rows = claims.marked_by_none_of(tx, living, before=now - SILENT_WORKER_AGE)
             record(tx, [self._in_doubt(row) for row in rows], who=NO_WORKER, now=now)
         if rows:
-            logger.warning("%s deliveries were under way when a sender died that left no journal", len(rows))
+            logger.warning("%s deliveries were claimed by a sender that died and left no journal", len(rows))
         return len(rows)
 
     def _settle_journal(self, orphan: OrphanedJournal) -> int:
-        who = WorkerId(orphan.worker)
+        worker = WorkerId(orphan.worker)
         now = self.now()
         with self.unit.write() as tx:
-            rows = claims.marked_by(tx, who)
-            unsent, settled = self._sort(orphan, rows)
-            claims.give_back(tx, [row.id for row in unsent], who=who)
-            record(tx, settled, who=who, now=now)
-            blocks.release(tx, who)
-            workers.end(tx, who, now=now)
+            rows = claims.marked_by(tx, worker)
+            not_begun, settled = self._sort(orphan, rows)
+            claims.give_back(tx, [row.id for row in not_begun], who=worker)
+            record(tx, settled, who=worker, now=now)
+            blocks.release(tx, worker)
+            workers.end(tx, worker, now=now)
         if rows:
             logger.warning(
-                "a sender died with %s deliveries marked: %s not begun, %s settled by its journal, %s in doubt",
+                "a sender died with %s deliveries claimed: %s not begun, %s settled by its journal, %s uncertain",
                 len(rows),
-                len(unsent),
-                len(settled) - _doubtful(settled),
-                _doubtful(settled),
+                len(not_begun),
+                len(settled) - _count_in_doubt(settled),
+                _count_in_doubt(settled),
             )
         return len(rows)
 
     def _sort(self, orphan: OrphanedJournal, rows: Sequence[Delivery]) -> tuple[list[Delivery], list[AttemptResult]]:
-        unsent: list[Delivery] = []
+        not_begun: list[Delivery] = []
         settled: list[AttemptResult] = []
         for row in rows:
-            fate = orphan.fates.get(row.id)
-            if fate is not None and fate.attempt != row.attempts:
-                fate = None  # It is of an earlier try, which the database has settled.
-            if isinstance(fate, Answered):
-                settled.append(self._settled(row, fate.reply, at=fate.at))
-            elif fate is None and orphan.trusted:
-                unsent.append(row)
+            entry = orphan.entries.get(row.id)
+            if entry is not None and entry.attempt != row.attempts:
+                entry = None  # It is of an earlier try, which the database has settled.
+            if isinstance(entry, Answered):
+                settled.append(self._settled(row, entry.reply, at=entry.at))
+            elif entry is None and orphan.trusted:
+                not_begun.append(row)
             else:
                 settled.append(self._in_doubt(row))
-        return unsent, settled
+        return not_begun, settled
 
     def _in_doubt(self, row: Delivery) -> AttemptResult:
         return self._settled(row, ORPHANED, at=self.now(), plain=STOPPED_AT)
@@ -136,7 +136,7 @@ class Recovery:
         if plain:
             verdict = replace(verdict, plain=plain)
         outcome = settle(
-            # The mark counted this attempt already; `settle` counts it too.
+            # The claim counted this attempt already; `settle` counts it too.
             replace(row, attempts=row.attempts - 1),
             verdict,
             reply=reply,
@@ -149,5 +149,5 @@ class Recovery:
         return AttemptResult(row.id, row.edition_id, person, outcome, verdict.kind, verdict.plain)
 
 
-def _doubtful(settled: Sequence[AttemptResult]) -> int:
-    return sum(one.outcome.reply_text == ORPHANED.text for one in settled)
+def _count_in_doubt(settled: Sequence[AttemptResult]) -> int:
+    return sum(result.outcome.reply_text == ORPHANED.text for result in settled)

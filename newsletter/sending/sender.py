@@ -195,9 +195,7 @@ class Sender:
 
     def _journal(self, who: WorkerId, identity: str) -> Journal:
         try:
-            return Journal.open(
-                self.journals, identity=identity, worker=who, tracks=self.rules.connections, machine=self.machine
-            )
+            return Journal.open(self.journals, identity=identity, worker=who, machine=self.machine)
         except Stop:
             with self.unit.write() as tx:
                 workers.end(tx, who, now=self.clock.now())
@@ -232,6 +230,7 @@ class Sender:
             block_queue=BlockQueue(who=worker.id, lease=self.rules.lease, now=self.clock.now, wished=self.wished),
             lease=self.rules.lease,
             on_commit=progress,
+            on_recorded=worker.journal.recorded,
             stopping=pass_state.stop.is_set,
             hands=lambda: pass_state.connected,
             report=lambda: self._report(pass_state.connected),
@@ -271,14 +270,14 @@ class Sender:
         )
         connection_workers = [
             ConnectionWorker(
-                claim_buffer=ClaimBuffer(committer=committer, post=post, pass_state=pass_state, track=track),
+                claim_buffer=ClaimBuffer(committer=committer, post=post, pass_state=pass_state),
                 pass_state=pass_state,
                 pool=self.pool,
-                track=track,
+                journal=worker.journal,
                 clock=self.clock,
                 rate=self.rules.rate_per_second,
             )
-            for track in worker.journal.tracks
+            for _ in range(self.rules.connections)
         ]
         pass_state.holding = lambda: any(one.claim_buffer.held() for one in connection_workers)
         revocation_watcher = RevocationWatcher(

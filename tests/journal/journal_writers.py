@@ -1,10 +1,9 @@
-"""What the tests of the journal run in processes of their own: writers that are killed, and rivals."""
+"""What the tests of the journal run in processes of their own: writers that are killed, full disks, and rivals."""
 
 from __future__ import annotations
 
 import resource
 import threading
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -15,10 +14,11 @@ from newsletter.core.delivery import DeliveryId
 from newsletter.core.reply import Phase, Reply
 from newsletter.errors import Stop
 from newsletter.journal.reader import adopt
-from newsletter.journal.writer import Journal, Page, Track
+from newsletter.journal.record import Header, boot_id
+from newsletter.journal.writer import Journal, JournalError
 
 AT = datetime(2026, 11, 24, 14, tzinfo=UTC)
-TRACKS = 3
+CONNECTIONS = 3
 
 
 def reply_to(number: int) -> Reply:
@@ -31,60 +31,80 @@ def answered_at(number: int) -> datetime:
     return AT + timedelta(microseconds=number)
 
 
+def small_journal(folder: Path, *, rotate_bytes: int) -> Journal:
+    """Return a journal that rotates often."""
+    header = Header(identity="one", worker=1, machine="here", boot=boot_id())
+    return Journal(folder / "one-1.journal", header, rotate_bytes=rotate_bytes)
+
+
 def write_until_killed(folder: str, out: Connection) -> None:
-    """Write as couriers do, and tell of each step after it: what was told has happened, whatever comes then."""
-    journal = Journal.open(Path(folder), identity="one", worker=1, tracks=TRACKS)
+    """Write as connections do, rotating often, and report each step after it."""
+    journal = small_journal(Path(folder), rotate_bytes=3000)
     lock = threading.Lock()
 
-    def tell(kind: str, *numbers: int) -> None:
+    def report(kind: str, *numbers: int) -> None:
         with lock:
             out.send((kind, numbers))
 
-    threads = [threading.Thread(target=_courier, args=(track, nth, tell)) for nth, track in enumerate(journal.tracks)]
+    threads = [threading.Thread(target=_send, args=(journal, nth, report)) for nth in range(CONNECTIONS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def _courier(track: Track, nth: int, tell: Callable[..., None]) -> None:
+def _send(journal: Journal, nth: int, report: Callable[..., None]) -> None:
     batch: list[int] = []
-    pending: deque[tuple[Page, list[int]]] = deque()
     number = nth
     while True:
-        number += TRACKS
-        track.handed(DeliveryId(number), 1)
-        tell("handed", number)
-        if len(batch) >= 7:
-            # In flight while the page turns, as it is on a connection that never waits.
-            pending.append((track.turn(), batch))
+        number += CONNECTIONS
+        journal.handed(DeliveryId(number), 1)
+        report("handed", number)
+        if len(batch) >= 7 + number % 5:
+            # The commit happens before the journal hears of it.
+            report("committed", *batch)
+            journal.recorded([DeliveryId(one) for one in batch])
             batch = []
-        track.answered(DeliveryId(number), 1, reply_to(number), answered_at(number))
-        tell("answered", number)
+        journal.answered(DeliveryId(number), 1, reply_to(number), answered_at(number))
+        report("answered", number)
         batch.append(number)
-        # Now soon, now as late as it may.
-        if pending and (number % 2 or len(batch) >= 7):
-            page, outcomes = pending.popleft()
-            tell("committed", *outcomes)
-            page.clear()
 
 
 def open_on_a_full_disk(folder: str, out: Connection) -> None:
-    """Try to make a journal where there is room for a part of it only."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+    """Try to make a journal where there is room for a part of its header only."""
+    _limit(20)
     try:
-        Journal.open(Path(folder), identity="one", worker=1, tracks=4)
+        Journal.open(Path(folder), identity="one", worker=1)
     except Stop as stop:
         out.send(str(stop))
     else:
         out.send("it was made")
 
 
+def fill_the_disk(folder: str, out: Connection) -> None:
+    """Hand a message over, let the disk be full at its answer and at the next message, and then get room again."""
+    journal = Journal.open(Path(folder), identity="one", worker=1)
+    journal.handed(DeliveryId(1), 1)
+    _limit(journal.path.stat().st_size + 10)
+    journal.answered(DeliveryId(1), 1, reply_to(1), answered_at(1))
+    try:
+        journal.handed(DeliveryId(2), 1)
+    except JournalError as error:
+        out.send(str(error))
+    _limit(resource.RLIM_INFINITY)
+    journal.handed(DeliveryId(3), 1)
+    out.send("goes on")
+
+
+def _limit(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
 def adopt_at_once(folder: str, barrier: Barrier, out: Connection) -> None:
-    """Adopt together with a rival, and hold what was got until both have said so; then forget it."""
+    """Adopt together with a rival, and hold the result until both have reported it; then delete it."""
     barrier.wait()
-    found = adopt(Path(folder), "one")
-    out.send([(one.worker, len(one.fates)) for one in found])
+    orphans = adopt(Path(folder), "one")
+    out.send([(orphan.worker, len(orphan.entries)) for orphan in orphans])
     barrier.wait()
-    for one in found:
-        one.forget()
+    for orphan in orphans:
+        orphan.delete()

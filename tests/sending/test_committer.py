@@ -111,12 +111,10 @@ def owners(unit: Unit) -> set[WorkerId]:
         return set(tx.execute(query).scalars())
 
 
-def hand_of(notice_context: NoticeContext, journal: Journal, track: int) -> ClaimBuffer:
+def hand_of(notice_context: NoticeContext) -> ClaimBuffer:
     """Return the hand of a connection that sends nothing."""
     pass_state = PassState(stop=threading.Event(), size=2, on_pause=lambda *_: None)
-    return ClaimBuffer(
-        committer=notice_context.committer, post=None, pass_state=pass_state, track=journal.tracks[track]
-    )  # type: ignore[arg-type]
+    return ClaimBuffer(committer=notice_context.committer, post=None, pass_state=pass_state)  # type: ignore[arg-type]
 
 
 def test_what_waits_is_dealt_out_once(frozen: Freeze, offices: Open, unit: Unit) -> None:
@@ -134,7 +132,7 @@ def test_a_lease_that_ran_out(frozen: Freeze, offices: Open, unit: Unit, clock: 
     ann = offices("ann")
     early = list(ann.ask(wants=4).jobs)
     pass_state = PassState(stop=threading.Event(), size=1, on_pause=lambda *_: None)
-    claim_buffer = ClaimBuffer(committer=ann.committer, post=None, pass_state=pass_state, track=None)  # type: ignore[arg-type]
+    claim_buffer = ClaimBuffer(committer=ann.committer, post=None, pass_state=pass_state)  # type: ignore[arg-type]
     assert all(claim_buffer.may(job) for job in early)
     clock.turn(seconds=LEASE.total_seconds() + 1)
     assert not any(claim_buffer.may(job) for job in early)
@@ -160,8 +158,8 @@ def test_a_stuck_connection_loses_its_hand(
     frozen(8)
     notice_context = offices()
     with open_journal(unit, notice_context, tmp_path) as journal:
-        hands = [hand_of(notice_context, journal, track) for track in range(2)]
-        connection_workers = [courier_of(claim_buffer, clock) for claim_buffer in hands]
+        hands = [hand_of(notice_context) for _ in range(2)]
+        connection_workers = [courier_of(claim_buffer, journal, clock) for claim_buffer in hands]
         assert hands[0].restock()
         # The next run lies in its ticket, since the connection waits for an answer.
         hands[0]._order()
@@ -194,7 +192,7 @@ def test_the_look_reaches_every_run(
     edition = frozen(4)
     notice_context = offices()
     with open_journal(unit, notice_context, tmp_path) as journal:
-        claim_buffer = hand_of(notice_context, journal, 0)
+        claim_buffer = hand_of(notice_context)
         if received:
             assert claim_buffer.restock()
         else:
@@ -203,7 +201,7 @@ def test_the_look_reaches_every_run(
             claim_buffer._ticket.done.wait()
         hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
         RevocationWatcher(
-            unit=unit, committer=notice_context.committer, connection_workers=[courier_of(claim_buffer, clock)]
+            unit=unit, committer=notice_context.committer, connection_workers=[courier_of(claim_buffer, journal, clock)]
         ).look()
         assert claim_buffer.held() == []
         notice_context.ask()
@@ -216,16 +214,16 @@ def open_journal(unit: Unit, notice_context: NoticeContext, folder: Path) -> Jou
     """Open the journal of a worker."""
     with unit.read() as tx:
         identity = installations.get(tx).identity
-    return Journal.open(folder, identity=identity, worker=notice_context.who, tracks=2)
+    return Journal.open(folder, identity=identity, worker=notice_context.who)
 
 
-def courier_of(claim_buffer: ClaimBuffer, clock: FixedClock) -> ConnectionWorker:
+def courier_of(claim_buffer: ClaimBuffer, journal: Journal, clock: FixedClock) -> ConnectionWorker:
     """Return a courier that never runs."""
     return ConnectionWorker(
         claim_buffer=claim_buffer,
         pass_state=claim_buffer.pass_state,
         pool=None,
-        track=claim_buffer.track,
+        journal=journal,
         clock=clock,
         rate=None,
     )  # type: ignore[arg-type]

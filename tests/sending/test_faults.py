@@ -213,9 +213,7 @@ def test_a_database_that_fails_while_journals_are_adopted(
             dead = workers.start(tx, name="dead", machine="test machine", now=clock.now())
             blocks.claim(tx, dead, now=clock.now(), lease=timedelta(seconds=30))
             claims.claim(tx, [row], who=dead, now=clock.now())
-            Journal.open(sender.journals, identity=identity, worker=dead, tracks=1, machine=sender.machine).close(
-                keep=True
-            )
+            Journal.open(sender.journals, identity=identity, worker=dead, machine=sender.machine).close(keep=True)
     lost = Lost(unit, nth=2)
     sender.unit = lost
     with pytest.raises(NotNow):

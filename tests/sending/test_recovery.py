@@ -54,12 +54,11 @@ def die(rows: Rows, folder: Path, *, boot: str | None = None) -> list[ClaimedDel
     marked = list(rows.claim_rows(rows.ann, *range(5)))
     with rows.unit.read() as tx:
         identity = installations.get(tx).identity
-    journal = Journal.open(folder, identity=identity, worker=rows.ann, tracks=2, boot=boot)
-    first, second = journal.tracks
+    journal = Journal.open(folder, identity=identity, worker=rows.ann, boot=boot)
     for person, reply in ((marked[0], TAKEN), (marked[1], REFUSED)):
-        first.handed(person.id, person.attempts)
-        first.answered(person.id, person.attempts, reply, SOON)
-    second.handed(marked[2].id, marked[2].attempts)
+        journal.handed(person.id, person.attempts)
+        journal.answered(person.id, person.attempts, reply, SOON)
+    journal.handed(marked[2].id, marked[2].attempts)
     journal.close()
     return marked
 
@@ -111,7 +110,7 @@ def test_a_journal_of_the_living_is_left_alone(rows: Rows, tmp_path: Path, clock
     rows.claim_rows(rows.ann, 0, 1)
     with rows.unit.read() as tx:
         identity = installations.get(tx).identity
-    with Journal.open(tmp_path, identity=identity, worker=rows.ann, tracks=1):
+    with Journal.open(tmp_path, identity=identity, worker=rows.ann):
         settling = recovery(rows, tmp_path, clock)
         clock.turn(hours=2)
         beat(rows, rows.ann, clock)
