@@ -29,9 +29,14 @@ from newsletter.store.upgrade import upgrade
 pytest_plugins = ["tests.edition_fixtures"]
 
 # A loaded machine is slow, which is no fault of the code: a test fails for what it finds, not for how long it took.
-# And it fails for what was changed: the same examples each time. To search for new ones: `--hypothesis-profile=search`.
-settings.register_profile("newsletter", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# And it fails for what was changed, so the examples are the same each time; `make torture` tries many more, new ones
+# each time.
+settings.register_profile(
+    "newsletter", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "search", deadline=None, max_examples=500, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("newsletter")
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)

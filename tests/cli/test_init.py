@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.cli.env_file import env_text, write_env
@@ -197,7 +197,6 @@ LINE = st.text(min_size=1).map(str.strip).filter(lambda text: bool(text) and tex
 PASSWORD = st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1).filter(lambda text: text.strip())
 
 
-@settings(max_examples=40)
 @given(name=LINE, login=LINE, password=PASSWORD)
 def test_every_value_comes_back_as_it_was(name: str, login: str, password: str) -> None:
     """Quotes, backslashes, # and newlines survive the `.env`."""

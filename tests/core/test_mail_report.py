@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.bounce_count import POINTS
@@ -142,7 +142,6 @@ def test_the_returned_mail_is_not_what_the_server_said() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300)
 def test_garbled_mails(data: st.DataObject) -> None:
     """Cut, doubled, overwritten and glued mails are read as something."""
     raw = bytearray(data.draw(st.sampled_from(SAMPLES)).raw())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.front_matter import Fault
@@ -118,7 +118,6 @@ def test_one_piece_repeated_costs_a_bounded_number_of_calls(piece: str) -> None:
     assert sizes[0] <= HTML_BYTES_MAX
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.integers(200, 2_000))
 def test_pieces_repeated_together_cost_a_bounded_number_of_calls(pieces: list[str], times: int) -> None:
     """Pieces in turn are bounded as well, in calls and in bytes of HTML."""

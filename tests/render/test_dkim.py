@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from dkim.canonicalization import Relaxed
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.message import Publication, Recipient
@@ -62,7 +62,6 @@ def test_every_message_verifies(edit: Edit, recipient: Recipient, body: str, nam
     assert verified(signed) == [True, True]
 
 
-@settings(max_examples=40)
 @given(name=st.text(max_size=80), company=st.text(max_size=80))
 def test_any_message_verifies_and_is_canonical(edit: Edit, recipient: Recipient, name: str, company: str) -> None:
     """For any Unicode the body we write is its own relaxed form, so that signing rewrites nothing."""
@@ -74,7 +73,6 @@ def test_any_message_verifies_and_is_canonical(edit: Edit, recipient: Recipient,
     assert verified(signer()(message)) == [True, True]
 
 
-@settings(max_examples=25)
 @given(
     text=st.text(st.sampled_from(" \t\n\r.a=é-"), max_size=300),
     name=st.text(st.sampled_from(" \tä\u3042x"), max_size=40),
@@ -87,7 +85,6 @@ def test_a_body_of_odd_blanks_is_canonical(edit: Edit, recipient: Recipient, tex
         assert canonical_body(body) is body
 
 
-@settings(max_examples=400)
 @given(st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b"a", b".", b"bc"]), max_size=40).map(b"".join))
 def test_any_body_is_brought_into_the_relaxed_form(body: bytes) -> None:
     """Also a body that somebody else wrote: as dkimpy canonicalises it."""

@@ -7,7 +7,7 @@ from email import message_from_string, policy
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.message import Publication
@@ -93,7 +93,6 @@ def test_words_are_escaped_and_commands_marked() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=200), st.text(st.characters(codec="utf-8"), max_size=80))
-@settings(max_examples=60)
 def test_any_words_make_a_message(words: str, subject: str) -> None:
     """Titles and server replies may hold anything: the headers stay ours, and the lines stay legal."""
     said = NoticeBody(kind=NoticeKind.ALERT, subject=subject, heading=subject or "x", lead=[Words(words)])

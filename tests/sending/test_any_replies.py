@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.delivery import DeliveryState, UncertainPolicy
@@ -111,7 +111,6 @@ def check(unit: Unit, edition: Edition, server: Server, policy: UncertainPolicy)
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
 @given(steps=STEPS, connections=st.integers(1, 3), policy=st.sampled_from(UncertainPolicy))
 def test_any_sequence_of_replies(prepared: Path, steps: list[Step], connections: int, policy: UncertainPolicy) -> None:
     """After every pass the books balance and no row claims what the server does not know; in the end all is settled."""

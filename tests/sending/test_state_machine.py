@@ -323,4 +323,4 @@ def test_whatever_happens_on_the_wire_the_books_are_right(prepared: Path) -> Non
     class Prepared(Mailing):
         template = prepared
 
-    run_state_machine_as_test(Prepared, settings=settings(max_examples=40, stateful_step_count=4))
+    run_state_machine_as_test(Prepared, settings=settings(stateful_step_count=4))

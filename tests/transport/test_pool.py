@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.reply import Reply, judge
@@ -337,7 +337,6 @@ def bring_back(held: list[PooledConnection]) -> None:
         held.remove(one)
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_history_keeps_the_limits_and_ends_well(data: st.DataObject) -> None:
     """Whatever the relays do, the limits hold, no place is lost, and once all is well the first relay has it all."""

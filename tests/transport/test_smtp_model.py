@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.reply import Phase, Reply
@@ -92,7 +92,6 @@ def check(server: ModelServer, outcomes: dict[int, Reply]) -> None:
     assert set(whole) <= told, "a message that arrived was called unsent"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     turns=st.lists(TURNS, min_size=1, max_size=8),
     ahead=st.lists(st.booleans(), min_size=8, max_size=8),
@@ -110,7 +109,6 @@ def test_each_message_gets_exactly_its_own_reply(
     check(server, outcomes)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(turns=st.lists(SILENCE, min_size=2, max_size=4), offer=OFFERS)
 def test_silence_costs_only_whom_it_meets(turns: list[Turn], offer: tuple[str, ...]) -> None:
     """After a time-out the session ends; those who were only announced get their mail over the next one."""

@@ -189,7 +189,7 @@ def test_a_forged_link_does_nothing(ask: Ask, unit: Unit, first: Tip) -> None:
 
 
 @given(st.text(max_size=60), st.sampled_from(["GET", "POST"]))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_token_is_answered(ask: Ask, unit: Unit, token: str, method: str) -> None:
     """Whatever a stranger makes up is answered with a page, never with a fault."""
     quoted = re.sub(

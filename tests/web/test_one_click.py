@@ -183,7 +183,7 @@ def test_no_token_at_all_is_a_404_too(ask: Ask, path: str) -> None:
     assert "This link does not work" in answer.text
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(junk=st.text(min_size=1, max_size=60))
 def test_no_text_is_a_server_error(ask: Ask, junk: str) -> None:
     """Whatever text stands in the place of a token, the answer is a 404 page."""
