@@ -93,9 +93,7 @@ def _people(tx: Tx) -> Iterator[Finding]:
 def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
     now, low_stock_weeks = application.clock.now(), application.settings.low_stock_weeks
     plan = look_ahead(tx, application.plan_rules, weeks=low_stock_weeks + FORECAST_WEEKS, now=now)
-    every = tips.all_tips(tx)
-    approved = sum(tip.status is TipStatus.APPROVED for tip in every)
-    drafts = sum(tip.status is TipStatus.DRAFT for tip in every)
+    approved, drafts = (tips.count_by_status(tx, status) for status in (TipStatus.APPROVED, TipStatus.DRAFT))
     waiting = f", {plural(drafts, 'draft')}" if drafts else ""
     text = f"{plural(approved, 'approved tip')}{waiting}"
     if plan.stock == 0:

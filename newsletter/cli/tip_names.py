@@ -20,8 +20,12 @@ from newsletter.wiring import Application
 def find_tip(unit: Unit, text: str) -> Tip:
     """Return the tip that a person means by a slug or the beginning of one."""
     with unit.read() as tx:
-        known = {tip.slug: tip for tip in tips.all_tips(tx)}
-    return known[resolve_slug(known, text)]
+        # Every slug only where none begins so: for the names that look alike.
+        slugs = tips.slugs_beginning(tx, text.strip().lower()) or tips.slugs_beginning(tx, "")
+        tip = tips.by_slug(tx, resolve_slug(slugs, text))
+    if tip is None:
+        raise LookupError(text)
+    return tip
 
 
 def read_date(text: str) -> date:
@@ -35,7 +39,7 @@ def read_date(text: str) -> date:
 def editions_of(unit: Unit, tip: Tip) -> Sequence[date]:
     """Return the dates for which a tip was frozen."""
     with unit.read() as tx:
-        return [sending.date for sending in editions.history(tx) if sending.tip == tip.id]
+        return [sending.date for sending in editions.history_of(tx, [tip.id])]
 
 
 def when(app: Application, ahead: Outlook, tip: Tip) -> str:

@@ -1,13 +1,14 @@
 """The lineup: which tip goes to which slot, and why. Computed, never stored, until a slot is frozen.
 
-In: slots, all tips, what was sent when. Out: one `Choice` per slot, with its reason. It never changes a tip or a slot.
-What is wrong with a lineup as a whole is said by `core/forecast.py`.
+In: slots, tips, what was sent when. Out: one `Choice` per slot, with its reason. It never changes a tip or a slot.
+`core/forecast.py` tells what is wrong with a lineup as a whole. `Candidates` may hold the front of a long queue only;
+a lineup that would have to look beyond it raises `MoreCandidatesNeeded`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
@@ -63,7 +64,47 @@ class Choice:
     warnings: tuple[str, ...] = ()
 
 
-def lineup(slots: Iterable[Slot], tips: Iterable[Tip], history: Iterable[Sending], rules: LineupRules) -> list[Choice]:
+class MoreCandidatesNeeded(Exception):  # noqa: N818 - a request to the caller, which reads more, and no fault
+    """The lineup depends on tips that were not read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Omitted:
+    """What the candidates leave out of the queue and of the evergreens, both read in order up to a limit."""
+
+    queue_length: int
+    """Of the whole queue, for `2nd of 7`."""
+    queue_limit: int | None = None
+    """Position of the last queued tip that was read; None when all were."""
+    evergreens: int = 0
+    """How many were not read."""
+    evergreen_limit: tuple[date, int] | None = None
+    """Last sending and position of the last evergreen that was read; None when all were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """The tips that can still go out, with what went out of them and lately."""
+
+    tips: Sequence[Tip]
+    history: Sequence[Sending]
+    omitted: Omitted | None = None
+    """None: nothing is left out."""
+
+
+def lineup_of(slots: Iterable[Slot], candidates: Candidates, rules: LineupRules) -> list[Choice]:
+    """Return the lineup of these candidates; raise `MoreCandidatesNeeded` when it depends on others."""
+    return lineup(slots, candidates.tips, candidates.history, rules, omitted=candidates.omitted)
+
+
+def lineup(
+    slots: Iterable[Slot],
+    tips: Iterable[Tip],
+    history: Iterable[Sending],
+    rules: LineupRules,
+    *,
+    omitted: Omitted | None = None,
+) -> list[Choice]:
     """Return one choice per slot that is open or skipped, in order of time; other slots are history and get none.
 
     The first source that yields an approved tip decides: pinned to this date, next in the queue, evergreen. A tip that
@@ -72,9 +113,9 @@ def lineup(slots: Iterable[Slot], tips: Iterable[Tip], history: Iterable[Sending
     date or is stranded: a series told out of order is worse than a late one, and a warning names what it waits for.
     Only a person's own pin may break the order, with a warning.
     """
-    shelf = _Selection(tips, history, rules)
+    selection = _Selection(tips, history, rules, omitted)
     ahead = [slot for slot in slots if slot.state in (SlotState.OPEN, SlotState.SKIPPED)]
-    return [shelf.choose(slot) for slot in sorted(ahead, key=slot_order)]
+    return [selection.choose(slot) for slot in sorted(ahead, key=slot_order)]
 
 
 def in_season(season: Season | None, day: date) -> bool:
@@ -98,7 +139,9 @@ def last_sent(tips: Iterable[Tip], history: Iterable[Sending]) -> dict[TipId, da
 class _Selection:
     """What is left to choose from while one lineup is worked out, slot by slot."""
 
-    def __init__(self, tips: Iterable[Tip], history: Iterable[Sending], rules: LineupRules) -> None:
+    def __init__(
+        self, tips: Iterable[Tip], history: Iterable[Sending], rules: LineupRules, omitted: Omitted | None
+    ) -> None:
         tips = sorted(tips, key=lambda tip: tip.position)
         past = sorted(history, key=lambda sending: (sending.date, sending.tip))
         self.rest = rules.evergreen_rest_weeks * _WEEK
@@ -123,6 +166,7 @@ class _Selection:
         self.undone = {name: list(parts) for name, parts in self.series.items()}
         self.evergreens.sort(key=self._least_recent)
         self.places = {tip.id: place for place, tip in enumerate(self.queue.values(), start=1)}
+        self.omitted = omitted or Omitted(queue_length=len(self.queue))
 
     def _put(self, tip: Tip, *, pinned: bool) -> None:
         if tip.pin is not None and pinned and tip.status in (TipStatus.APPROVED, TipStatus.DRAFT):
@@ -161,23 +205,36 @@ class _Selection:
         warnings: list[str] = []
         waiting = 0
         for tip in self.queue.values():
+            if self.omitted.queue_limit is not None and tip.position > self.omitted.queue_limit:
+                raise MoreCandidatesNeeded
             lower = self._lower_part(tip)
             if lower is None:
-                why = f"next in the queue ({_ordinal(self.places[tip.id])} of {len(self.places)})"
+                why = f"next in the queue ({_ordinal(self.places[tip.id])} of {self.omitted.queue_length})"
                 return Choice(slot=slot, tip=tip, source=Source.QUEUE, why=why), warnings
             waiting += 1
             if lower.id not in self.told:
                 self.told.add(lower.id)
                 warnings.append(f"'{tip.slug}' waits for part {lower.part} of its series, {_standing(lower)}")
+        if self.omitted.queue_limit is not None:
+            raise MoreCandidatesNeeded
+        return self._evergreen(slot, waiting), warnings
+
+    def _evergreen(self, slot: Slot, waiting: int) -> Choice:
+        """Return what goes to a slot that gets nothing from the queue, of which `waiting` tips wait in a series."""
         queue = "no queued tip can go yet" if waiting else "the queue is empty"
         for tip in takewhile(lambda tip: self._rested(tip, slot.date), self.evergreens):
+            if self._beyond_limit(tip):
+                raise MoreCandidatesNeeded
             if in_season(tip.season, slot.date) and self._lower_part(tip) is None:
                 why = f"{queue}: an evergreen, {self._sent_before(tip)}"
-                return Choice(slot=slot, tip=tip, source=Source.EVERGREEN, why=why), warnings
+                return Choice(slot=slot, tip=tip, source=Source.EVERGREEN, why=why)
+        if self.omitted.evergreen_limit is not None:
+            raise MoreCandidatesNeeded
         if waiting:
             queue += f" ({waiting} waiting for an earlier part of a series)"
-        evergreens = f" and no evergreen of {len(self.evergreens)} is rested and in season" if self.evergreens else ""
-        return Choice(slot=slot, tip=None, source=Source.NONE, why=queue + evergreens), warnings
+        count = len(self.evergreens) + self.omitted.evergreens
+        evergreens = f" and no evergreen of {count} is rested and in season" if count else ""
+        return Choice(slot=slot, tip=None, source=Source.NONE, why=queue + evergreens)
 
     def _take(self, tip: Tip, day: date) -> None:
         if tip.evergreen:
@@ -192,6 +249,10 @@ class _Selection:
 
     def _least_recent(self, tip: Tip) -> tuple[date, int]:
         return self.last.get(tip.id, date.min), tip.position
+
+    def _beyond_limit(self, tip: Tip) -> bool:
+        limit = self.omitted.evergreen_limit
+        return limit is not None and self._least_recent(tip) > limit
 
     def _rested(self, tip: Tip, day: date) -> bool:
         return tip.id not in self.last or day - self.last[tip.id] >= self.rest

@@ -28,7 +28,7 @@ from newsletter.store.unit import Tx, Unit
 def approve_tips(unit: Unit, chosen: Sequence[Tip], review: TipValidation, *, who: str) -> list[Tip]:
     """Let tips go out, all of them or none; return those that were not approved already."""
     with unit.read() as tx:
-        sent = {sending.tip for sending in editions.history(tx)}
+        sent = {sending.tip for sending in editions.history_of(tx, [tip.id for tip in chosen])}
     approved = {tip: approve(tip, was_sent=tip.id in sent) for tip in chosen}
     fresh = [tip for tip, after in approved.items() if after != tip]
     _check_gates(fresh, review)
@@ -66,7 +66,7 @@ def move_tip(unit: Unit, tip: Tip, *, before: Tip | None, first: bool = False, w
         installations.lock(tx)
         _refuse_changed(tx, tip)
         if first:
-            before = next((other for other in tips.all_tips(tx) if other.id != tip.id), None)
+            before = tips.first_in_order(tx, other_than=tip.id)
         tips.place(tx, tip, before=before, now=now)
         place = f"before {before.slug}" if before is not None and not first else "first" if first else "last"
         logs.add(tx, logs.LogEntry(at=now, who=who, what="tip move", about=tip.slug, why=place))

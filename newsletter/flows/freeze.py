@@ -15,12 +15,13 @@ from jinja2 import Environment
 
 from newsletter.core.cadence import Slot, SlotState, instant, local, wall_time
 from newsletter.core.edition import Edition
-from newsletter.core.lineup import Choice, LineupRules, lineup
+from newsletter.core.lineup import Choice, LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.tip import Tip, TipStatus
 from newsletter.core.wave import Wave, WaveRules, waves, zone_of
 from newsletter.errors import NotNow
 from newsletter.flows.alert import report_expired
+from newsletter.flows.line_up import line_up
 from newsletter.render.edition import render_edition
 from newsletter.render.mime import compile_message
 from newsletter.store import delivery as deliveries
@@ -89,7 +90,7 @@ def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = 
 
 def choose(tx: Tx, slot: Slot, rules: LineupRules) -> Choice:
     """Return what the lineup gives to this slot now."""
-    return lineup([slot], tips.all_tips(tx), editions.history(tx), rules)[0]
+    return line_up(tx, [slot], rules)[0]
 
 
 def render(render_context: RenderContext, tip: Tip, on: date, *, nonce: str, name: str = "") -> str:

@@ -168,7 +168,7 @@ def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta
         parts=parts,
         senders=at_work(tx, now),
         jobs=jobs.waiting(tx),
-        drafts=sum(tip.status is TipStatus.DRAFT for tip in tips.all_tips(tx)),
+        drafts=tips.count_by_status(tx, TipStatus.DRAFT),
         stock_is_more=all(worker.tip is not None for worker in ahead.choices if worker.source is not Source.SKIPPED),
         needs=list(_needs(open_alerts, ahead, coming, known, parts, now=now, held=held)),
     )

@@ -16,22 +16,23 @@ from newsletter.core.cadence import (
     SlotState,
     cadence_text,
     calendar,
+    local,
     next_slots,
     slot_order,
 )
 from newsletter.core.due import judge_slots
 from newsletter.core.edition import EditionStatus
-from newsletter.core.forecast import Stranded, forecast_warnings, pace_warnings, stock_weeks, stranded, weeks_end
-from newsletter.core.lineup import Choice, LineupRules, Source, lineup
+from newsletter.core.forecast import Stranded, forecast_warnings, pace_warnings, stock_weeks, weeks_end
+from newsletter.core.lineup import Choice, LineupRules, Source
 from newsletter.core.pace import Limits
 from newsletter.core.ramp import smaller
 from newsletter.core.wave import PassedZones, Wave, WaveRules, forecast_waves
+from newsletter.flows.line_up import find_stranded, line_up
 from newsletter.flows.ramp import RampRules, day_limit
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import slot as slots
 from newsletter.store import subscriber as subscribers
-from newsletter.store import tip as tips
 from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
@@ -99,13 +100,13 @@ def outlook(unit: Unit, rules: PlanRules, *, weeks: int, now: datetime) -> Outlo
 def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outlook:
     """Do the same within a transaction that is open already."""
     rules = replace(rules, cadence=with_readers(tx, rules.cadence))
-    every, history, stored = tips.all_tips(tx), editions.history(tx), slots.since(tx, None)
+    stored = _near_slots(tx, rules, now)
     # Stock is judged over the weeks the operator cares about, even when fewer are shown.
     far = max(weeks, rules.lineup.low_stock_weeks, 1)
     last = weeks_end(rules.cadence, stored, after=now, weeks=weeks)
     until = max(last, weeks_end(rules.cadence, stored, after=now, weeks=far, to_fill=True))
     coming, due = _coming(tx, rules, stored, until=until, now=now)
-    choices = lineup(coming, every, history, rules.lineup)
+    choices = line_up(tx, coming, rules.lineup)
     audience = subscribers.count_active(tx)
     cap = day_limit(tx, rules.ramp)
     rules = replace(rules, limits=replace(rules.limits, per_day=smaller(rules.limits.per_day, cap)))
@@ -117,8 +118,7 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
         audience=audience,
         takes=takes,
         stock=stock_weeks(choices),
-        # The slot that is due may have no row yet; the tip that is pinned to it goes out with it.
-        stranded=stranded(every, [*stored, *([due] if due else [])], history, cadence=rules.cadence, now=now),
+        stranded=find_stranded(tx, due, rules.cadence, now=now),
         warnings=[
             *nobody,
             *pace_warnings(choices, audience=audience, takes=takes, ramp=cap),
@@ -135,6 +135,12 @@ def _waves(rules: PlanRules, choices: Sequence[Choice], now: datetime) -> Sequen
         return ()
     wave_rules = WaveRules(cadence=rules.cadence, grace=rules.grace, passed=rules.passed_zones)
     return forecast_waves(wave_rules, coming, rules.cadence.readers, now=now)
+
+
+def _near_slots(tx: Tx, rules: PlanRules, now: datetime) -> Sequence[Slot]:
+    """Return the stored slots that can still matter: those of the last days, all later ones, and the open ones."""
+    back = max(rules.grace, _WIDEST) + _WIDEST
+    return slots.from_date(tx, local(now - back, rules.cadence.zone).date())
 
 
 def _coming(
@@ -164,7 +170,7 @@ def judged(tx: Tx, rules: PlanRules, slot: Slot, *, now: datetime) -> bool:
         return False
     rules = replace(rules, cadence=with_readers(tx, rules.cadence))
     near = next_slots(rules.cadence, now, 1)[-1].sends_at
-    due = _coming(tx, rules, slots.since(tx, None), until=near, now=now)[1]
+    due = _coming(tx, rules, _near_slots(tx, rules, now), until=near, now=now)[1]
     return slot.sends_at > now or (due is not None and due.date == slot.date)
 
 

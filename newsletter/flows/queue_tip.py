@@ -263,7 +263,7 @@ def _write(tx: Tx, steps: Sequence[_Step], *, who: str, now: datetime) -> list[Q
 
 
 def _was_sent(tx: Tx, tip: Tip) -> bool:
-    return any(sending.tip == tip.id for sending in editions.history(tx))
+    return bool(editions.history_of(tx, [tip.id]))
 
 
 def _line_of(file: TipText, key: str) -> int:

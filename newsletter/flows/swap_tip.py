@@ -6,17 +6,15 @@ In: the date and the tip that shall not go out. Out: the tip that goes instead. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from newsletter.core.cadence import Slot, SlotState, describe_date, retimed, slot_on
-from newsletter.core.lineup import Choice, LineupRules, lineup
-from newsletter.core.tip import Tip, TipId, TipStatus
+from newsletter.core.tip import Tip, TipId
 from newsletter.errors import InputError
 from newsletter.flows.change_tip import pin_in
+from newsletter.flows.line_up import line_up
 from newsletter.flows.queue_tip import TipValidation
-from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
@@ -55,22 +53,17 @@ def swap_tip(unit: Unit, day: date, out: TipId, review: TipValidation, *, who: s
 
 def _swap(tx: Tx, day: date, out: TipId, review: TipValidation) -> Swap:
     slot = _open_slot(tx, day, review)
-    every, rules = tips.all_tips(tx), review.render_context.rules
-    now_goes = _choice(tx, slot, every, rules)
+    rules = review.render_context.rules
+    [now_goes] = line_up(tx, [slot], rules)
     if now_goes.tip is None:
         raise InputError(f"nothing would go out on {describe_date(day)} as it is: {now_goes.why}")
     if now_goes.tip.id != out:
         raise InputError(f"another tip goes out on {describe_date(day)} already: “{now_goes.tip.title}”")
     # As a draft it still holds back the later parts of its series, which must not overtake it.
-    without = [replace(one, status=TipStatus.DRAFT, pin=None) if one.id == out else one for one in every]
-    instead = _choice(tx, slot, without, rules).tip
+    instead = line_up(tx, [slot], rules, held_back=out)[0].tip
     if instead is None:
         raise InputError("there is no other approved tip that could go out; approve one first")
     return Swap(slot=slot, out=now_goes.tip, instead=instead)
-
-
-def _choice(tx: Tx, slot: Slot, every: Sequence[Tip], rules: LineupRules) -> Choice:
-    return lineup([slot], every, editions.history(tx), rules)[0]
 
 
 def _open_slot(tx: Tx, day: date, review: TipValidation) -> Slot:

@@ -28,18 +28,16 @@ from newsletter.core.cadence import (
 )
 from newsletter.core.due import judge_slots, last_start
 from newsletter.core.edition import Edition
-from newsletter.core.forecast import stranded
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.freeze import RenderContext, freeze
+from newsletter.flows.line_up import find_stranded
 from newsletter.operations.monitor import Monitor
 from newsletter.operations.retention import RetentionJob
 from newsletter.store import alert as alerts
-from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
-from newsletter.store import tip as tips
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Tx, Unit
@@ -179,9 +177,7 @@ class Ticker:
 
     def _look_for_stranded(self, tx: Tx, due: Slot | None, cadence: Cadence, now: datetime) -> None:
         """Tell about tips that wait for a date on which nothing will go out, and say when that has passed."""
-        # The slot that is due has no row before it is frozen, and is not past: its pinned tip goes out in a moment.
-        dates = [*slots.since(tx, None), *([due] if due is not None else [])]
-        waiting = stranded(tips.all_tips(tx), dates, editions.history(tx), cadence=cadence, now=now)
+        waiting = find_stranded(tx, due, cadence, now=now)
         names = {tip.tip.slug for tip in waiting}
         for known in alerts.open_alerts(tx):
             if known.kind is AlertKind.STRANDED_PIN and known.about not in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -13,14 +13,17 @@ from newsletter.core.lineup import Sending, Source
 from newsletter.core.tip import TipId
 from newsletter.core.wave import Wave
 from newsletter.store import jobs
+from newsletter.store import tip as tips
 from newsletter.store import wave as wave_rows
 from newsletter.store.audience import audience
 from newsletter.store.block import BLOCK_SIZE
+from newsletter.store.in_ids import in_ids
 from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
 # The content is tens of kilobytes and read once per run, so the other queries leave it out.
 _COLUMNS = [column for column in edition.c if column.name not in {"content", "totals", "tip_used"}]
+_SENDINGS = select(edition.c.tip_id, edition.c.date).where(edition.c.tip_used)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,7 @@ def create(tx: Tx, new: NewEdition, *, waves: Sequence[Wave] = (), now: datetime
         )
         .returning(edition.c.id),
     ).scalar_one()
+    tips.update_last_sent(tx, new.tip_id)
     people = _fill(tx, EditionId(result), new, waves, now=now)
     tx.execute(update(edition).where(edition.c.id == result).values(audience=people))
     return by_id(tx, EditionId(result))
@@ -167,6 +171,8 @@ def begun_after(tx: Tx, on: date) -> Edition | None:
 def unfinished(tx: Tx) -> Sequence[Edition]:
     """Return the editions that are sending or paused, oldest first."""
     query = select(*_COLUMNS).where(
+        # An edition that is sending or paused is open; the index of the open ones is small.
+        edition.c.finished_at.is_(None),
         edition.c.status.in_([EditionStatus.SENDING.value, EditionStatus.PAUSED.value]),
     )
     return [_from_row(row) for row in tx.execute(query.order_by(edition.c.sends_at, edition.c.id))]
@@ -179,9 +185,25 @@ def unclosed(tx: Tx) -> Sequence[Edition]:
 
 
 def history(tx: Tx) -> Sequence[Sending]:
-    """Return what went out when, as the lineup needs it."""
-    rows = tx.execute(select(edition.c.tip_id, edition.c.date).where(edition.c.tip_used).order_by(edition.c.date))
-    return [Sending(tip=TipId(row.tip_id), date=row.date) for row in rows]
+    """Return what went out when, all of it, in order of time."""
+    return [Sending(tip=TipId(row.tip_id), date=row.date) for row in tx.execute(_SENDINGS.order_by(edition.c.date))]
+
+
+def history_of(
+    tx: Tx, tip_ids: Collection[TipId], *, since: date | None = None, dates: Collection[date] = ()
+) -> Sequence[Sending]:
+    """Return when these tips went out, with what else went out since a date or on some dates, in order of time."""
+    conditions: list[ColumnElement[bool]] = []
+    if since is not None:
+        conditions.append(edition.c.date >= since)
+    if dates:
+        conditions.append(edition.c.date.in_(sorted(dates)))
+    # One query by each index: with an OR between them SQLite would read every edition.
+    rows = list(tx.execute(_SENDINGS.where(in_ids(edition.c.tip_id, "tips")), {"tips": sorted(tip_ids)}))
+    for condition in conditions:
+        rows += tx.execute(_SENDINGS.where(condition))
+    sendings = {Sending(tip=TipId(row.tip_id), date=row.date) for row in rows}
+    return sorted(sendings, key=lambda sending: (sending.date, sending.tip))
 
 
 def content(tx: Tx, edition_id: EditionId) -> str:
@@ -249,4 +271,7 @@ def reached_anybody(tx: Tx, on: date) -> bool:
 
 def give_tip_back(tx: Tx, edition_id: EditionId) -> None:
     """Let the lineup forget that this edition used its tip: nothing of it was handed to a server."""
-    tx.execute(update(edition).where(edition.c.id == edition_id).values(tip_used=False))
+    tip_id = tx.execute(
+        update(edition).where(edition.c.id == edition_id).values(tip_used=False).returning(edition.c.tip_id)
+    ).scalar_one()
+    tips.update_last_sent(tx, TipId(tip_id))

@@ -158,8 +158,29 @@ tip = Table(
     Column("body", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("changed_at", Utc, nullable=False),
+    # Derived from first_published and the editions, by which evergreens are ordered: `store/tip.py` keeps it true.
+    Column("last_sent_on", Date),
     UniqueConstraint("slug"),
     UniqueConstraint("pin"),  # One pin per date.
+    Index("ix_tip_position", "position"),
+    # The archive of sent tips grows for ever; what can still go out is found without it.
+    Index(
+        "ix_tip_approved",
+        "evergreen",
+        "last_sent_on",
+        "position",
+        "pin",
+        sqlite_where=text("status = 'approved'"),
+        postgresql_where=text("status = 'approved'"),
+    ),
+    Index("ix_tip_draft", "id", sqlite_where=text("status = 'draft'"), postgresql_where=text("status = 'draft'")),
+    Index(
+        "ix_tip_series",
+        "series",
+        "part",
+        sqlite_where=text("series IS NOT NULL"),
+        postgresql_where=text("series IS NOT NULL"),
+    ),
     _one_of("status", "draft", "approved", "sent", "retired"),
 )
 
@@ -204,6 +225,14 @@ edition = Table(
     Column("borne", JSON),  # What was counted when a person last resumed it: only what comes after pauses it again.
     Column("local", Boolean, nullable=False, server_default=false()),  # Sent in waves, by each reader's own clock.
     UniqueConstraint("date", "number"),  # One edition per slot: the database decides, not the scheduler.
+    # The content of an edition is tens of kilobytes: neither of these questions may read past it in a thousand rows.
+    Index("ix_edition_sent", "tip_id", "date", sqlite_where=text("tip_used = 1"), postgresql_where=text("tip_used")),
+    Index(
+        "ix_edition_open",
+        "id",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
     _one_of("status", "sending", "paused", "finished", "cancelled"),
     sqlite_autoincrement=True,
 )

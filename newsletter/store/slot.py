@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import Row, delete, select, update
@@ -51,6 +51,18 @@ def since(tx: Tx, at: datetime | None) -> Sequence[Slot]:
     if at is not None:
         query = query.where(slot.c.sends_at >= at)
     return [_from_row(row) for row in tx.execute(query)]
+
+
+def on(tx: Tx, dates: Collection[date]) -> Sequence[Slot]:
+    """Return the slots of some dates, as far as they have rows."""
+    rows = tx.execute(select(slot).where(slot.c.date.in_(sorted(dates)))) if dates else ()
+    return [_from_row(row) for row in rows]
+
+
+def from_date(tx: Tx, first: date) -> Sequence[Slot]:
+    """Return the slots of a date and all later ones, with every older one that is still open, in order."""
+    query = select(slot).where((slot.c.date >= first) | (slot.c.state == SlotState.OPEN.value))
+    return [_from_row(row) for row in tx.execute(query.order_by(slot.c.sends_at))]
 
 
 def move(tx: Tx, on: date, *, was: SlotState, to: SlotState, reason: str, now: datetime) -> bool:

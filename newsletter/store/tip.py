@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, literal_column, select, update
 
 from newsletter.core.tip import Season, Tip, TipDraft, TipId, TipStatus
-from newsletter.store.schema import tip
+from newsletter.store.schema import edition, tip
 from newsletter.store.unit import Tx
 
 _POSITION_STEP_SIZE = 1024
@@ -72,7 +72,11 @@ def _to_row(draft: TipDraft | Tip) -> dict[str, object]:
 def add(tx: Tx, draft: TipDraft, *, now: datetime) -> Tip:
     """Write a new tip at the end of the queue."""
     last = tx.execute(select(func.max(tip.c.position))).scalar() or 0
-    values = _to_row(draft) | {"position": last + _POSITION_STEP_SIZE, "changed_at": now}
+    values = _to_row(draft) | {
+        "position": last + _POSITION_STEP_SIZE,
+        "changed_at": now,
+        "last_sent_on": draft.first_published,
+    }
     result = tx.execute(insert(tip).values(**values).returning(tip.c.id))
     saved = by_id(tx, TipId(result.scalar_one()))
     assert saved is not None  # noqa: S101 it was written two lines above, in this transaction
@@ -83,6 +87,8 @@ def save(tx: Tx, known: Tip, draft: TipDraft | Tip, *, now: datetime) -> Tip:
     """Write what a draft says over a known tip; its place in the queue stays."""
     values = _to_row(draft) | {"changed_at": now}
     tx.execute(update(tip).where(tip.c.id == known.id).values(**values))
+    if draft.first_published != known.first_published:
+        update_last_sent(tx, known.id)
     saved = by_id(tx, known.id)
     assert saved is not None  # noqa: S101 tips are never deleted
     return saved
@@ -119,18 +125,53 @@ def pinned_to(tx: Tx, on: date) -> Tip | None:
 
 
 def all_tips(tx: Tx) -> Sequence[Tip]:
-    """Return every tip in queue order."""
+    """Return every tip in queue order, with its body: only for a caller that shows or compares all of them."""
     return [_from_row(row) for row in tx.execute(select(tip).order_by(tip.c.position, tip.c.id))]
+
+
+def by_condition(tx: Tx, *conditions: ColumnElement[bool], limit: int | None = None) -> Sequence[Tip]:
+    """Return the tips that fit, those first that were sent longest ago."""
+    query = select(tip).where(*conditions).order_by(tip.c.last_sent_on, tip.c.position).limit(limit)
+    return [_from_row(row) for row in tx.execute(query)]
+
+
+def count_by_status(tx: Tx, status: TipStatus) -> int:
+    """Return how many tips are drafts, or approved: by a partial index, whose condition takes no bound value."""
+    condition = tip.c.status == literal_column(f"'{status.value}'")
+    return tx.execute(select(func.count()).select_from(tip).where(condition)).scalar_one()
+
+
+def slugs_beginning(tx: Tx, text: str) -> Sequence[str]:
+    """Return the slugs that begin so, in alphabetical order."""
+    query = select(tip.c.slug).where(tip.c.slug.startswith(text, autoescape=True))
+    return list(tx.execute(query.order_by(tip.c.slug)).scalars())
+
+
+def update_last_sent(tx: Tx, tip_id: TipId) -> None:
+    """Store anew when a tip was last sent: the day of its first publication, or that of its newest edition."""
+    first = tx.execute(select(tip.c.first_published).where(tip.c.id == tip_id)).scalar()
+    sent = select(func.max(edition.c.date)).where(edition.c.tip_id == tip_id, edition.c.tip_used)
+    last = max((day for day in (first, tx.execute(sent).scalar()) if day is not None), default=None)
+    tx.execute(update(tip).where(tip.c.id == tip_id).values(last_sent_on=last))
 
 
 def place(tx: Tx, known: Tip, *, before: Tip | None, now: datetime) -> None:
     """Put a tip directly before another one, or at the end of the queue."""
-    order = [other for other in all_tips(tx) if other.id != known.id]
-    at = len(order) if before is None else next(i for i, other in enumerate(order) if other.id == before.id)
-    low = order[at - 1].position if at else 0
-    high = order[at].position if at < len(order) else low + 2 * _POSITION_STEP_SIZE
-    if high - low < 2:  # noqa: PLR2004 no room between two neighbours: number the whole queue anew
-        for number, other in enumerate([*order[:at], known, *order[at:]], start=1):
-            tx.execute(update(tip).where(tip.c.id == other.id).values(position=number * _POSITION_STEP_SIZE))
-        return
-    tx.execute(update(tip).where(tip.c.id == known.id).values(position=(low + high) // 2, changed_at=now))
+    others = select(func.max(tip.c.position)).where(tip.c.id != known.id)
+    if before is None:
+        position = (tx.execute(others).scalar() or 0) + _POSITION_STEP_SIZE
+    else:
+        low = tx.execute(others.where(tip.c.position < before.position)).scalar()
+        high = before.position
+        if low is not None and high - low < 2:  # noqa: PLR2004 no room between two neighbours: move the rest on
+            tx.execute(update(tip).where(tip.c.position >= high).values(position=tip.c.position + _POSITION_STEP_SIZE))
+            high += _POSITION_STEP_SIZE
+        position = high - _POSITION_STEP_SIZE if low is None else (low + high) // 2
+    tx.execute(update(tip).where(tip.c.id == known.id).values(position=position, changed_at=now))
+
+
+def first_in_order(tx: Tx, *, other_than: TipId) -> Tip | None:
+    """Return the tip that stands first, another one aside."""
+    query = select(tip).where(tip.c.id != other_than).order_by(tip.c.position, tip.c.id).limit(1)
+    row = tx.execute(query).first()
+    return None if row is None else _from_row(row)
