@@ -63,6 +63,7 @@ def _make(application: Application, name: str) -> Proof:
     from newsletter.core.cadence import describe_date
     from newsletter.core.lineup import Source
     from newsletter.core.proof import Change
+    from newsletter.flows.freeze import series_of
     from newsletter.flows.plan import outlook
     from newsletter.flows.proof import frozen_proof, make_proof
     from newsletter.store import edition as editions
@@ -81,4 +82,6 @@ def _make(application: Application, name: str) -> Proof:
     choice = next((choice for choice in open_ if day in {None, choice.slot.date}), None)
     if choice is None:
         raise InputError(f"Nothing goes out on {describe_date(day)}." if day else "No date comes within a year.")
-    return make_proof(notice_context, choice, ahead, Change.FIRST, now=now)
+    with application.unit.read() as tx:
+        series = series_of(tx, choice.tip)
+    return make_proof(notice_context, choice, ahead, Change.FIRST, now=now, series=series)

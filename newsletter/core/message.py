@@ -45,6 +45,10 @@ class Publication:
     base_url: str
     """Public https address of the web part, without a trailing slash."""
     language: str = "en"
+    typography: bool = True
+    """Whether straight quotes, `--` and `...` become the typographic signs of the language."""
+    accent_color: str = "#17604f"
+    logo_url: str = ""
     archive_url: str = ""
     signup_url: str = ""
     contact_url: str = ""
@@ -97,6 +101,11 @@ class Person(Protocol):
         """Return the fields of the subscriber's own, by their bare heading."""
 
 
+def full_name(person: Person) -> str:
+    """Return the display name, or else the first and the last name; may be empty."""
+    return person.name or f"{person.first_name} {person.last_name}".strip()
+
+
 def merge_fields(person: Person) -> dict[str, str]:
     """Return all merge fields of a person, for a `Recipient`."""
     # Own fields bear their bare heading: `field.` is how an author writes them.
@@ -104,7 +113,7 @@ def merge_fields(person: Person) -> dict[str, str]:
         **person.fields,
         "first_name": person.first_name,
         "last_name": person.last_name,
-        "name": person.name,
+        "name": full_name(person),
         "email": person.email,
     }
 
@@ -129,6 +138,8 @@ class MergeField:
             raw = address
         elif name == "unsubscribe_url":
             raw = unsubscribe_url
+        elif name == "name":
+            raw = full_name(person)
         elif name.startswith(_OWN_FIELD):
             raw = _own_field(name, merge_fields(person))
         else:

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.lineup import Choice
+from newsletter.core.series import SeriesPlace
 from newsletter.core.tip import Tip, TipId
 
 PROOF_AHEAD = timedelta(hours=24)
@@ -72,21 +73,23 @@ class ProofKey:
         )
 
 
-def proof_key(choice: Choice, kitchen_digest: str, last: ProofKey | None) -> ProofKey:
-    """Return the key of what goes out for a slot now; `kitchen_digest` stands for publication and templates."""
+def proof_key(
+    choice: Choice, context_digest: str, last: ProofKey | None, series: SeriesPlace | None = None
+) -> ProofKey:
+    """Return the key of what goes out for a slot now; `context_digest` stands for publication and templates."""
     shown = Shown.TIP if choice.tip else Shown.SKIPPED if choice.slot.state is SlotState.SKIPPED else Shown.EMPTY
     return ProofKey(
         number=last.number + 1 if last else 1,
         shown=shown,
         tip=choice.tip.id if choice.tip else TipId(0),
         sends_at=f"{choice.slot.sends_at:%Y-%m-%dT%H:%MZ}",
-        digest=_digest(choice.tip, kitchen_digest) if choice.tip else "0" * 16,
+        digest=_digest(choice.tip, context_digest, series) if choice.tip else "0" * 16,
     )
 
 
-def _digest(tip: Tip, kitchen_digest: str) -> str:
+def _digest(tip: Tip, context_digest: str, series: SeriesPlace | None) -> str:
     """Hash what decides the bytes of the mail; the place in the queue does not."""
-    content = (tip.slug, tip.title, tip.subject, tip.preheader, tip.author, tip.tags, tip.body, kitchen_digest)
+    content = (tip.slug, tip.title, tip.subject, tip.preheader, tip.author, tip.tags, tip.body, context_digest, series)
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 

@@ -12,10 +12,11 @@ from datetime import date, datetime
 
 from newsletter.core.edition import Edition, EditionKind
 from newsletter.core.lineup import Source
+from newsletter.core.series import SeriesPlace
 from newsletter.core.tip import Tip, TipStatus
 from newsletter.core.wave import Wave
 from newsletter.errors import InputError, NotNow
-from newsletter.flows.freeze import RenderContext, new_nonce, render
+from newsletter.flows.freeze import RenderContext, new_nonce, render, series_of
 from newsletter.store import audience as audiences
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
@@ -88,9 +89,10 @@ def open_once(
     with unit.read() as tx:
         outlook = plan(tx)
         number = editions.next_number(tx, outlook.of.date)
+        series = series_of(tx, tip)
     if outlook.known is not None:
         return FollowUp(edition=outlook.known, of=outlook.of, new=False)
-    draft = prepare(render_context, kind, outlook.of, tip, number=number)
+    draft = prepare(render_context, kind, outlook.of, tip, number=number, series=series)
     with unit.write() as tx:
         installations.lock(tx)
         outlook = plan(tx)
@@ -101,12 +103,18 @@ def open_once(
 
 
 def prepare(
-    render_context: RenderContext, kind: EditionKind, edition: Edition, tip: Tip, *, number: int
+    render_context: RenderContext,
+    kind: EditionKind,
+    edition: Edition,
+    tip: Tip,
+    *,
+    number: int,
+    series: SeriesPlace | None = None,
 ) -> FollowUpDraft:
     """Render it, with no transaction open; raise `InputError` when a gate refuses the tip."""
     nonce = new_nonce()
     name = f"{edition.date.isoformat()}.{number}"
-    content = render(render_context, tip, edition.date, nonce=nonce, name=name)
+    content = render(render_context, tip, edition.date, nonce=nonce, name=name, series=series)
     return FollowUpDraft(kind=kind, of=edition, tip=tip, number=number, content=content, nonce=nonce)
 
 

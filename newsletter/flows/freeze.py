@@ -17,6 +17,7 @@ from newsletter.core.cadence import Slot, SlotState, instant, local, wall_time
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import Choice, LineupRules
 from newsletter.core.message import Publication
+from newsletter.core.series import SeriesPlace, series_place
 from newsletter.core.tip import Tip, TipStatus
 from newsletter.core.wave import Wave, WaveRules, waves, zone_of
 from newsletter.errors import NotNow
@@ -74,13 +75,14 @@ def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = 
                 return FreezeResult(edition=known)
             choice = choose(tx, slot, render_context.rules)
             audience = subscribers.count_active(tx)
+            series = series_of(tx, choice.tip)
         if choice.tip is None:
             return FreezeResult(empty=choice.why)
         if not audience:
             return FreezeResult(empty="there is no active subscriber; the tip is kept")
         nonce = new_nonce()
         # Rendering takes a while, so no transaction is open meanwhile; what it rendered is compared below.
-        content = render(render_context, choice.tip, slot.date, nonce=nonce)
+        content = render(render_context, choice.tip, slot.date, nonce=nonce, series=series)
         frozen = _write(unit, render_context, slot, choice, content=content, nonce=nonce, who=who, now=now)
         if frozen is not None:
             return frozen
@@ -93,13 +95,32 @@ def choose(tx: Tx, slot: Slot, rules: LineupRules) -> Choice:
     return line_up(tx, [slot], rules)[0]
 
 
-def render(render_context: RenderContext, tip: Tip, on: date, *, nonce: str, name: str = "") -> str:
+def series_of(tx: Tx, tip: Tip | None) -> SeriesPlace | None:
+    """Return the place of a tip in its series, among the tips as they are stored."""
+    return None if tip is None or tip.series is None else series_place(tip, tips.all_tips(tx))
+
+
+def render(
+    render_context: RenderContext,
+    tip: Tip,
+    on: date,
+    *,
+    nonce: str,
+    name: str = "",
+    series: SeriesPlace | None = None,
+) -> str:
     """Render a tip for a date and pass the gates; return the content that is frozen.
 
     `name` is that of the edition, where it is not the first of its date.
     """
     rendered = render_edition(
-        tip, render_context.publication, render_context.templates, nonce=nonce, date=on, edition_name=name
+        tip,
+        render_context.publication,
+        render_context.templates,
+        nonce=nonce,
+        date=on,
+        edition_name=name,
+        series=series,
     )
     return compile_message(rendered, render_context.publication).to_json()
 

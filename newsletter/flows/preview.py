@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from newsletter.core.address import parse_address
-from newsletter.core.message import Recipient
+from newsletter.core.message import Recipient, full_name
+from newsletter.core.series import SeriesPlace
 from newsletter.core.subscriber import Subscriber
 from newsletter.core.tip import Tip, TipDraft
 from newsletter.errors import InputError
@@ -22,9 +23,18 @@ from newsletter.store.unit import Unit
 SAMPLE_EMAIL = "reader@example.com"
 
 
-def compile_tip(render_context: RenderContext, tip: Tip | TipDraft, *, on: date) -> CompiledMessage:
+def compile_tip(
+    render_context: RenderContext, tip: Tip | TipDraft, *, on: date, series: SeriesPlace | None = None
+) -> CompiledMessage:
     """Render a tip and pass it through every gate; raise `InputError` for what could not be frozen."""
-    rendered = render_edition(tip, render_context.publication, render_context.templates, nonce=new_nonce(), date=on)
+    rendered = render_edition(
+        tip,
+        render_context.publication,
+        render_context.templates,
+        nonce=new_nonce(),
+        date=on,
+        series=series,
+    )
     return compile_message(rendered, render_context.publication)
 
 
@@ -57,12 +67,12 @@ def recipient_of(render_context: RenderContext, reader: Subscriber | None, *, no
     own = {
         "first_name": reader.first_name,
         "last_name": reader.last_name,
-        "name": reader.name,
+        "name": full_name(reader),
         "email": reader.email,
     }
     return Recipient(
         email=parse_address(reader.email).smtp,
-        name=reader.name,
+        name=full_name(reader),
         fields={**reader.fields, **own},
         unsubscribe_url=unsubscribe,
         message_id=message_id,

@@ -18,6 +18,7 @@ from newsletter.core.lineup import Choice
 from newsletter.core.message import Recipient
 from newsletter.core.notice import NoticeKey, NoticeKind, notice_message_id
 from newsletter.core.proof import Change
+from newsletter.core.series import SeriesPlace
 from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.core.tip import Tip
 from newsletter.core.token import ActionKind, ActionToken, Keyring, make_action_token, make_unsubscribe_token
@@ -67,12 +68,18 @@ class Proof:
 
 
 def make_proof(
-    notice_context: NoticeContext, choice: Choice, outlook: Outlook, change: Change, *, now: datetime
+    notice_context: NoticeContext,
+    choice: Choice,
+    outlook: Outlook,
+    change: Change,
+    *,
+    now: datetime,
+    series: SeriesPlace | None = None,
 ) -> Proof:
     """Render the mail of a date; raise `InputError` when there is none, or when a gate refuses it."""
     if choice.tip is None:
         raise InputError(f"nothing goes out on {describe_date(choice.slot.date)}: {choice.why}")
-    compiled = compile_tip(notice_context.render_context, choice.tip, on=choice.slot.date)
+    compiled = compile_tip(notice_context.render_context, choice.tip, on=choice.slot.date, series=series)
     letter = _letter(notice_context, choice, choice.tip, outlook, change=change, now=now)
     warnings = [Fact(label="Please look", value=Words(said)) for said in (*choice.warnings, *compiled.warnings)]
     return Proof(letter=replace(letter, facts=(*letter.facts, *warnings)), compiled=compiled)

@@ -17,8 +17,10 @@ from newsletter.core.lineup import Choice
 from newsletter.core.monitor import OLD_NEWS, says_report, says_sending
 from newsletter.core.notice import NoticeKey, NoticeKind, NoticeState, notice_message_id
 from newsletter.core.proof import Change, ProofKey, change_since, needs_proof, proof_key
+from newsletter.core.series import SeriesPlace
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.freeze import series_of
 from newsletter.flows.plan import Outlook
 from newsletter.flows.proof import NoticeContext, make_proof, proof_for
 from newsletter.operations import notice_texts as letters
@@ -165,7 +167,8 @@ class NoticeWriter:
         about = choice.slot.date.isoformat()
         with self.unit.read() as tx:
             last = _last_key(tx, about)
-        key = proof_key(choice, self._kitchen_digest(now), last)
+            series = series_of(tx, choice.tip)
+        key = proof_key(choice, self._kitchen_digest(now), last, series)
         change = change_since(last, key)
         if change is Change.NOTHING or str(key) == self._refused:
             return
@@ -178,13 +181,22 @@ class NoticeWriter:
                 )
                 settle_alert(tx, AlertKind.PROOF, about, now=now, quietly=True)
             return
-        self._prove_tip(choice, outlook, change, key, now)
+        self._prove_tip(choice, outlook, change, key, now, series=series)
 
-    def _prove_tip(self, choice: Choice, outlook: Outlook, change: Change, key: ProofKey, now: datetime) -> None:
+    def _prove_tip(
+        self,
+        choice: Choice,
+        outlook: Outlook,
+        change: Change,
+        key: ProofKey,
+        now: datetime,
+        *,
+        series: SeriesPlace | None,
+    ) -> None:
         about = choice.slot.date.isoformat()
         named = NoticeKey(kind=NoticeKind.PROOF, about=about, variant=str(key))
         try:
-            proof = make_proof(self.notice_context, choice, outlook, change, now=now)
+            proof = make_proof(self.notice_context, choice, outlook, change, now=now, series=series)
             messages = {
                 editor: proof_for(self.unit, self.notice_context, proof, editor, named, now=now)
                 for editor in self.notice_context.editors

@@ -1,27 +1,33 @@
 """An edition, rendered once for everybody.
 
 In: a tip, the publication, templates, a nonce and a date. Out: subject, HTML and text in which every value that differs
-from person to person is still a sentinel. It never sees a subscriber; `mime.py` makes the message of it.
+from person to person is still a sentinel. It never sees a subscriber; `render/mime.py` makes the message of it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date as Date  # noqa: N812 - the argument `date` would hide it.
 
 from jinja2 import Environment
 from markupsafe import Markup
 
+from newsletter.core.mail_words import date_words, mail_words
 from newsletter.core.message import MergeField, Publication
+from newsletter.core.series import SeriesPlace
 from newsletter.core.tip import Tip, TipDraft
+from newsletter.core.typography import quotation_marks, typographic
 from newsletter.errors import InputError
 from newsletter.render import gates
 from newsletter.render.encoding import SUBJECT_LENGTH
 from newsletter.render.environment import render_template
 from newsletter.render.inline import inline_css
+from newsletter.render.look import Look
 from newsletter.render.markdown import render_markdown
 from newsletter.render.splice import Personal, Sentinels
+from newsletter.render.text_table import display_width
 
 FOLDER = "email/edition"
 _RIGHT_TO_LEFT = {"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
@@ -48,6 +54,7 @@ def render_edition(
     nonce: str,
     date: Date,
     edition_name: str = "",
+    series: SeriesPlace | None = None,
 ) -> RenderedEdition:
     """Render a tip as the edition of a date; `edition_name` is that date unless it is a second edition of it.
 
@@ -56,7 +63,7 @@ def render_edition(
     sentinels = Sentinels(nonce)
     _refuse_prefix(sentinels, tip, publication)
     name = edition_name or date.isoformat()
-    values, warnings = _values(tip, publication, sentinels, date, name)
+    values, warnings = _values(tip, publication, sentinels, date, name, series=series)
     subject = _subject(_render(templates, "subject.txt", values, sentinels), sentinels)
     values["subject"] = sentinels.personal(subject, "the subject")
     text = _tidy(_render(templates, "body.txt", values, sentinels))
@@ -87,15 +94,24 @@ def _render(templates: Environment, file: str, values: Mapping[str, object], sen
 
 
 def _values(
-    tip: Tip | TipDraft, publication: Publication, sentinels: Sentinels, date: Date, name: str
+    tip: Tip | TipDraft,
+    publication: Publication,
+    sentinels: Sentinels,
+    date: Date,
+    name: str,
+    *,
+    series: SeriesPlace | None = None,
 ) -> tuple[dict[str, object], tuple[str, ...]]:
     """Return what the templates see (every name is documented in `docs/the-mail.md`), and warnings."""
     line = tip.body_line if isinstance(tip, TipDraft) else 1
-    body = render_markdown(sentinels.mark(tip.body, place="body", line=line), sentinels)
-    title, subject, preheader = (
-        sentinels.personal(sentinels.mark(text, place=place), f"the {place}")
-        for place, text in (("title", tip.title), ("subject", tip.subject), ("preheader", tip.preheader))
-    )
+    marks = quotation_marks(publication.language) if publication.typography else None
+    body = render_markdown(sentinels.mark(tip.body, place="body", line=line), sentinels, marks)
+
+    def set_line(text: str, place: str) -> Personal | str:
+        marked = sentinels.mark(text, place=place)
+        return sentinels.personal(typographic(marked, marks) if marks else marked, f"the {place}")
+
+    title = typographic(tip.title, marks) if marks else tip.title
     button = body.button and {
         "url": body.button.url,
         "label": sentinels.personal(body.button.label, "the button"),
@@ -103,22 +119,60 @@ def _values(
     values: dict[str, object] = {
         "publication": _publication_values(publication),
         "tip": {
-            "title": title,
-            "title_rule": "=" * min(72, len(tip.title)),
-            "subject": subject,
-            "preheader": preheader,
+            "title": _without_widow(set_line(tip.title, "title")),
+            "title_rule": "=" * min(72, display_width(title)),
+            "subject": set_line(tip.subject, "subject"),
+            "preheader": set_line(tip.preheader, "preheader"),
             "author": tip.author,
             "tags": tip.tags,
             "html": Markup(body.html),  # noqa: S704 - from the allow-list of `render/markdown.py`.
             "text": body.text,
             "button": button or "",
         },
-        "edition": {"name": name, "date": _date_words(date, publication.language), "iso_date": date.isoformat()},
+        "series": _series_values(series, publication),
+        "edition": {"name": name, "date": date_words(date, publication.language), "iso_date": date.isoformat()},
         "recipient": {key: Personal.of(key, sentinels) for key in ("email", "unsubscribe_url")},
+        "words": _word_values(publication, sentinels),
+        "look": asdict(Look.of(publication.accent_color)) | {"logo_url": publication.logo_url},
         "language": publication.language,
         "direction": "rtl" if publication.language.split("-")[0].lower() in _RIGHT_TO_LEFT else "ltr",
     }
     return values, body.warnings
+
+
+def _without_widow(title: Personal | str) -> Personal | str:
+    """Return a title in which no line begins with a dash: it stays with the word before it."""
+    return re.sub(r" (?=[\u2013\u2014-] )", "\N{NO-BREAK SPACE}", title) if isinstance(title, str) else title
+
+
+def _series_values(series: SeriesPlace | None, publication: Publication) -> Mapping[str, object] | str:
+    """Return the place in a series in words; empty for a tip of no series."""
+    if series is None:
+        return ""
+    words = mail_words(publication.language)
+    return {
+        "part": series.part,
+        "parts": series.parts,
+        "place": words.part.format(part=series.part, parts=series.parts),
+        "earlier": [{"part": earlier.part, "title": earlier.title} for earlier in series.earlier],
+    }
+
+
+def _word_values(publication: Publication, sentinels: Sentinels) -> Mapping[str, object]:
+    """Return the words of the language for the frame of the mail; the reason names the address of the reader."""
+    words = mail_words(publication.language)
+    reason = words.reason.format(email=sentinels.sentinel(MergeField(name="email")))
+    return {
+        "reason": sentinels.personal(reason, "words.reason"),
+        "unsubscribe": words.unsubscribe,
+        "earlier_tips": words.earlier_tips,
+        "resources": words.resources,
+        "contact": words.contact,
+        "home": words.home,
+        "forwarded": words.forwarded,
+        "subscribe": words.subscribe,
+        "earlier_parts": words.earlier_parts,
+    }
 
 
 def _publication_values(publication: Publication) -> Mapping[str, object]:
@@ -138,7 +192,7 @@ def _publication_values(publication: Publication) -> Mapping[str, object]:
 
 
 def _subject(rendered: str, sentinels: Sentinels) -> str:
-    """Return the subject as one line; nobody opens a mail without one."""
+    """Return the subject as one line; raise `InputError` for an empty one and for one that is too long."""
     subject = " ".join(rendered.split())
     if not subject:
         raise InputError("the subject is empty: give the tip a title")
@@ -153,14 +207,6 @@ def _tidy(text: str) -> str:
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").strip().split("\n")]
     kept = [line for at, line in enumerate(lines) if line or (at and lines[at - 1])]
     return "\n".join(kept) + "\n"
-
-
-def _date_words(date: Date, language: str) -> str:
-    """Return the date in words where we know the words, else in digits that nobody misreads."""
-    tag = language.lower()
-    if tag in {"en", "en-us"}:
-        return f"{date:%B} {date.day}, {date.year}"
-    return f"{date.day} {date:%B %Y}" if tag.startswith("en-") else date.isoformat()
 
 
 def _refuse_prefix(sentinels: Sentinels, tip: Tip | TipDraft, publication: Publication) -> None:

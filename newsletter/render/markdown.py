@@ -15,6 +15,7 @@ import nh3
 from markdown_it.token import Token
 
 from newsletter.core.tip_markdown import tip_parser
+from newsletter.core.typography import QuotationMarks, typographic_pieces
 from newsletter.errors import InputError
 from newsletter.render.picture import size_pictures
 from newsletter.render.plaintext import plain_text
@@ -34,6 +35,8 @@ _ATTRIBUTES = {
 }
 _FIXED_ATTRIBUTES = {"th_open": {"scope": "col"}, "table_open": {"width": "100%"}, "hr": {"width": "64"}}
 """Outlook reads the width of a table and of a rule from the attribute."""
+_ADDRESS_MARKUP = {"autolink", "linkify"}
+"""Links whose words are the address itself."""
 _SCHEMES = {"http", "https", "mailto", "tel"}
 _STARTS = ("https://", "http://", "mailto:", "tel:")
 _STYLES = {"text-align", "width"}
@@ -60,10 +63,12 @@ class RenderedTip:
     warnings: tuple[str, ...]
 
 
-def render_markdown(markdown: str, sentinels: Sentinels) -> RenderedTip:
-    """Render the body of a tip."""
+def render_markdown(markdown: str, sentinels: Sentinels, marks: QuotationMarks | None = None) -> RenderedTip:
+    """Render the body of a tip; with `marks` its quotes, dashes and ellipses become typographic ones."""
     parser = tip_parser()
     tokens = parser.parse(markdown)
+    if marks is not None:
+        _set_typographic(tokens, marks)
     _lower_headings(tokens)
     size_pictures(tokens)
     links, images = _prepare(tokens, sentinels)
@@ -85,6 +90,29 @@ def render_markdown(markdown: str, sentinels: Sentinels) -> RenderedTip:
         links=tuple(links),
         warnings=(*_link_warnings(links), *images),
     )
+
+
+def _set_typographic(tokens: Sequence[Token], marks: QuotationMarks) -> None:
+    """Set the words of each paragraph; code, pictures and written-out addresses stay as they are."""
+    for block in tokens:
+        children = block.children or []
+        pieces: list[str | None] = []
+        depth = 0
+        for child in children:
+            depth += child.nesting if child.markup in _ADDRESS_MARKUP else 0
+            pieces.append(_piece(child) if depth == 0 else None)
+        for child, piece in zip(children, typographic_pieces(pieces, marks), strict=True):
+            if child.type == "text" and piece is not None:
+                child.content = piece
+
+
+def _piece(token: Token) -> str | None:
+    """Return a token as the typesetter sees it: words, nothing for markup, None for what must not change."""
+    if token.type in {"softbreak", "hardbreak"}:
+        return "\n"
+    if token.type == "text":
+        return token.content
+    return "" if token.nesting else None
 
 
 def _lower_headings(tokens: Sequence[Token]) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple, Self
 
-from newsletter.core.message import MergeField, Person, Publication, Recipient
+from newsletter.core.message import MergeField, Person, Publication, Recipient, full_name
 from newsletter.errors import Stop
 from newsletter.render import headers
 from newsletter.render.body import Body, PersonalPart, ValueOf, fill
@@ -144,7 +144,7 @@ class CompiledMessage:
         `address` is the person's as it stands in `To:` and `RCPT TO`, `message_id` is without the angle brackets.
         """
         pieces = self._pieces.copy()
-        to = mailbox(person.name, address, header="To")
+        to = mailbox(person.name or full_name(person), address, header="To")
         self._fill_headers(pieces, to=to, date=date, message_id=message_id, unsubscribe_url=unsubscribe_url)
         self._fill_values(pieces, lambda field: field.value_of(person, address, unsubscribe_url))
         values = b"\n".join(self._values(pieces))

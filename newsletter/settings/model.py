@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from newsletter.settings.values import (
+    AccentColor,
     BaseUrl,
     ClockTime,
     DatabaseUrl,
@@ -31,6 +32,7 @@ from newsletter.settings.values import (
     LongSecret,
     LongSecrets,
     MailDomain,
+    SecureLink,
     Selector,
     Weekday,
     Zone,
@@ -74,7 +76,23 @@ class Settings(BaseSettings):
         description="The public https address of the web part, which the unsubscribe links point to.",
         examples=["https://news.example.com"],
     )
-    language: Language = Field("en", description="The language of the mails, as a tag such as en or pt-BR.")
+    language: Language = Field(
+        "en",
+        description="The language of the mails, as a tag such as en or pt-BR: it gives the date, the footer and the "
+        "quotation marks.",
+    )
+    typography: bool = Field(
+        default=True,
+        description="Turn straight quotes, -- and ... into the typographic signs of the language, code and addresses "
+        "aside.",
+    )
+    accent_color: AccentColor = Field(
+        "#17604f",
+        description="The colour of links, the button and the newsletter's name in the mails, dark enough to be read.",
+    )
+    logo_url: SecureLink = Field(
+        "", description="An https address of a picture that stands at the top of the mails, 40 pixels high."
+    )
 
     secret_key: LongSecret = Field(
         description="Signs the unsubscribe links: at least 32 random characters, kept for as long as mails are kept.",

@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from newsletter.color import MAIL_BACKGROUND, TEXT_CONTRAST_MIN, contrast
+
 WEEKDAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 """In the order of `date.weekday()`: the place of a name is its number."""
 
@@ -30,6 +32,7 @@ DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 _SELECTOR_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_COLOR = re.compile(r"[0-9a-f]{3}|[0-9a-f]{6}")
 _CLOCK_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 
@@ -141,6 +144,29 @@ def _link(text: str) -> str:
     return text
 
 
+def _secure_link(text: str) -> str:
+    if _split_url(text).scheme != "https":
+        message = f"'{text}' must begin with https://, since mail programs show no other pictures"
+        raise ValueError(message)
+    return text
+
+
+def _accent_color(text: str) -> str:
+    digits = text.removeprefix("#").lower()
+    if not _COLOR.fullmatch(digits):
+        message = f"'{text}' is not a colour such as #17604f"
+        raise ValueError(message)
+    color = "#" + (digits if len(digits) == len("rrggbb") else "".join(digit * 2 for digit in digits))
+    ratio = contrast(color, MAIL_BACKGROUND)
+    if ratio < TEXT_CONTRAST_MIN:
+        message = (
+            f"'{text}' is too light to be read: its contrast with the mail's background is {ratio:.1f} to 1, and "
+            f"{TEXT_CONTRAST_MIN} is the least; choose a darker one"
+        )
+        raise ValueError(message)
+    return color
+
+
 def _base_url(text: str) -> str:
     parts = _split_url(text)
     if parts.query or parts.fragment:
@@ -239,6 +265,8 @@ MailDomain = Annotated[str, AfterValidator(_mail_domain)]
 Selector = Annotated[str, AfterValidator(_selector)]
 Host = Annotated[str, AfterValidator(_host)]
 Link = Annotated[str, AfterValidator(_link)]
+SecureLink = Annotated[str, AfterValidator(_secure_link)]
+AccentColor = Annotated[str, AfterValidator(_accent_color)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Language = Annotated[str, AfterValidator(_language)]
 Weekday = Annotated[str, AfterValidator(_weekday)]

@@ -52,18 +52,18 @@ FAULTS = {
     "a method of a value": ("body.txt", [("{{ tip.title }}", "{{ recipient.email.upper() }}")], "it asks about"),
     "a filter that changes a value": (
         "body.html",
-        [("{{ recipient.email }}", "{{ recipient.email|upper }}")],
+        [("{{ words.reason }}", "{{ recipient.email|upper }}")],
         "through a filter that changes it",
     ),
     "a filter that cuts a value": (
         "body.txt",
-        [("{{ recipient.email }}", "{{ (recipient.email ~ '')[:5] }}")],
+        [("{{ words.reason }}", "{{ (recipient.email ~ '')[:5] }}")],
         "through a filter that changes it",
     ),
     "a filter over the whole tip": ("body.txt", [("{{ tip.text }}", "{{ tip.text|upper }}")], "through a filter that"),
     "a value made plain in HTML": (
         "body.html",
-        [("{{ recipient.email }}", "{{ '%s'|format(recipient.email)|safe }}")],
+        [("{{ words.reason }}", "{{ '%s'|format(recipient.email)|safe }}")],
         "through a filter that changes it",
     ),
     "a value in the style sheet": (

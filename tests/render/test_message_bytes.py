@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.core.message import Publication, Recipient, merge_fields, plain_value
+from newsletter.core.message import Publication, Recipient, full_name, merge_fields, plain_value
 from newsletter.errors import InputError, Stop
 from newsletter.render.mime import CompiledMessage
 from newsletter.render.preview import preview_files
@@ -99,6 +99,35 @@ def test_each_header_is_there_once(edit: Edit, recipient: Recipient) -> None:
     edition, name, stream, sender = message["Feedback-ID"].split(":")
     assert (edition, name, stream) == ("2026-11-24", "list-tips", "newsletter")
     assert 5 <= len(sender) <= 15
+
+
+def test_a_mail_is_addressed_to_the_whole_name(edit: Edit, recipient: Recipient) -> None:
+    """A person with a first and a last name and no display name has both in `To:` and in `{{ name|x }}`."""
+
+    @dataclass(frozen=True)
+    class Row:
+        email: str = "ann@example.org"
+        name: str = ""
+        first_name: str = "Ann"
+        last_name: str = "Example"
+        fields: dict[str, str] = field(default_factory=dict)
+
+    def sent_to(row: Row) -> EmailMessage:
+        spliced = edit("Dear {{ name|reader }}.").personal(
+            row,
+            address=row.email,
+            unsubscribe_url=recipient.unsubscribe_url,
+            message_id=recipient.message_id,
+            date=recipient.date,
+        )
+        return parsed(spliced.content)
+
+    assert sent_to(Row())["To"] == "Ann Example <ann@example.org>"
+    assert "Dear Ann Example." in part(sent_to(Row()).as_bytes(), "plain")
+    assert sent_to(Row(name="Dr. Ann"))["To"] == '"Dr. Ann" <ann@example.org>'
+    assert sent_to(Row(last_name=""))["To"] == "Ann <ann@example.org>"
+    assert sent_to(Row(first_name="", last_name=""))["To"] == "ann@example.org"
+    assert merge_fields(Row())["name"] == "Ann Example"
 
 
 def test_headers_without_a_value_are_left_out(edit: Edit, publication: Publication, recipient: Recipient) -> None:
@@ -205,7 +234,7 @@ def test_a_row_of_the_database_makes_the_same_message(edit: Edit, person: Row, l
     address = plain_value(person.email)
     recipient = Recipient(
         email=address,
-        name=person.name,
+        name=full_name(person),
         fields=merge_fields(person),
         unsubscribe_url=link,
         message_id="1.x@example.com",
