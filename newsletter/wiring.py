@@ -92,7 +92,7 @@ class Application:
 
     def held(self) -> str:
         """Return why nothing may be sent, in words; empty when all is well."""
-        return hold(self.unit, self.home, self.cadence.zone, process=self.process, now=self.clock.now())
+        return hold(self.unit, self.home, self.cadence.zone, now=self.clock.now())
 
     @cached_property
     def cadence(self) -> Cadence:
@@ -260,7 +260,7 @@ class Application:
 
     @property
     def ticker(self) -> Ticker:
-        """What the bell rings."""
+        """What the scheduler calls."""
         return Ticker(
             unit=self.unit,
             clock=self.clock,
@@ -301,7 +301,7 @@ class Application:
         return Monitor(notice_writer=self.notice_writer, space=self.space, well=ping, monotonic=self.clock.monotonic)
 
     def tell(self) -> None:
-        """Write what people should hear of alerts and editions; for a command, which has no bell."""
+        """Write what people should hear of alerts and editions; for a command, which runs no scheduler."""
         self.notice_writer.tell(self.clock.now())
 
     def space(self) -> Space | None:

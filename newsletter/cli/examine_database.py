@@ -13,6 +13,7 @@ from newsletter.cli.finding import Finding, fail, ok, warn
 from newsletter.cli.foreign_journals import journals
 from newsletter.cli.output import plural
 from newsletter.core.cadence import describe_instant, describe_span, is_zone
+from newsletter.core.monitor import ServicePart
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.check_key import KeyStanding, key_standing, unknown_key
@@ -20,6 +21,7 @@ from newsletter.flows.overview import at_work
 from newsletter.flows.plan import look_ahead
 from newsletter.flows.preview import compile_tip
 from newsletter.store import alert as alerts
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store import jobs
 from newsletter.store import subscriber as subscribers
@@ -32,7 +34,7 @@ from newsletter.store.unit import Tx
 from newsletter.wiring import Application
 
 ALIVE_SECONDS = 60
-"""Bell and sender write a sign of life every five seconds; after a minute without one they are taken for dead."""
+"""Scheduler and sender write a heartbeat every five seconds; after a minute without one they are taken for dead."""
 
 WITHOUT_ZONE_SHARE = 0.2
 """From a fifth on, sending by each reader's own clock is not what the operator thinks it is."""
@@ -146,13 +148,13 @@ def _zones(application: Application, tx: Tx) -> Iterator[Finding]:
 
 def _life(application: Application, tx: Tx) -> Iterator[Finding]:
     now, zone = application.clock.now(), application.cadence.zone
-    beats = installations.heartbeats(tx)
-    for name, work in (("bell", "decides what is due"), ("sender", "sends what is due")):
+    beats = heartbeats.heartbeats(tx)
+    for name, work in ((ServicePart.SCHEDULER, "decides what is due"), (ServicePart.SENDER, "sends what is due")):
         if name not in beats:
             yield warn(name, f"it has never run ({work})", "newsletter run")
             continue
-        at, process = beats[name]
-        if process.endswith(installations.STOPPED):
+        at, process = beats[name].at, beats[name].process
+        if beats[name].stopped_at is not None:
             yield warn(name, f"it was stopped; last alive {describe_instant(at, zone)} ({work})", "newsletter run")
         elif now - at > timedelta(seconds=ALIVE_SECONDS):
             yield warn(name, f"no sign of life since {describe_instant(at, zone)} ({work})", "newsletter run")
@@ -162,7 +164,7 @@ def _life(application: Application, tx: Tx) -> Iterator[Finding]:
         if not worker.alive:
             silence = describe_span(worker.silent_for)
             yield warn("sender", f"{worker.name} fell silent {silence} ago without an end; others go on with its work")
-        elif worker.name != beats.get("sender", (now, ""))[1]:
+        elif ServicePart.SENDER not in beats or worker.name != beats[ServicePart.SENDER].process:
             yield ok("sender", f"alive, too: process {worker.name}")
 
 

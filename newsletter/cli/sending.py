@@ -81,8 +81,8 @@ def _decide(application: Application, name: str, *, early: bool) -> Edition | Pl
     if edition is not None:
         return edition
     moment = application.clock.now()
-    # A person asks once: that is no bell that goes on ringing.
-    due = application.ticker.decide(moment, rings=False)
+    # One request by a person is no running scheduler: no heartbeat.
+    due = application.ticker.decide(moment, heartbeat=False)
     with application.unit.read() as tx:
         edition = _under_way(tx, due, early=early) if name == "" else _named(tx, name)
         if edition is not None:

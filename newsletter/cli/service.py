@@ -1,4 +1,4 @@
-"""`newsletter run`: the service. Bell, sender and web part in one process, or one of them alone."""
+"""`newsletter run`: the service. Scheduler, sender and web part in one process, or one of them alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SERVICE_PARTS = ("bell", "sender", "web")
+SERVICE_PARTS = ("scheduler", "sender", "web")
 
 TICK_SECONDS = 5.0
 """Between two looks at what is due."""
@@ -38,7 +38,7 @@ SENDER_SILENCE = timedelta(minutes=20)
 
 def run(
     context: typer.Context,
-    only: Annotated[str, typer.Option("--only", metavar="PART", help="Run one part: web, sender or bell.")] = "",
+    only: Annotated[str, typer.Option("--only", metavar="PART", help="Run one part: web, sender or scheduler.")] = "",
 ) -> None:
     """Run the service: freeze and send what is due, and serve the opt-out page, until it is stopped."""
     from newsletter.cli.logs import configure
@@ -59,8 +59,8 @@ def run(
         if "web" in parts:
             alive["web"] = _start_web(application, stop, stack)
         loop = _start_sender(application, stop, stack, alive) if "sender" in parts else None
-        if "bell" in parts:
-            alive["bell"] = _start_bell(application, stop, stack, supervisor)
+        if "scheduler" in parts:
+            alive["scheduler"] = _start_scheduler(application, stop, stack, supervisor)
         _announce(application, parts)
         supervisor.ready()
         _look_after(alive, stop, supervisor)
@@ -80,11 +80,11 @@ def run(
 
 def _note_end(application: Application) -> None:
     """Leave word that this process ended in order, so that nobody is told for a minute that it lives."""
-    from newsletter.store import installation as installations
+    from newsletter.store import heartbeat as heartbeats
 
     try:
         with application.unit.write() as tx:
-            installations.stopped(tx, application.process)
+            heartbeats.stop(tx, application.process, now=application.clock.now())
     except NewsletterError as error:
         logger.warning("%s", error)
 
@@ -149,10 +149,10 @@ def _start_sender(
     return loop
 
 
-def _start_bell(
+def _start_scheduler(
     application: Application, stop: threading.Event, stack: ExitStack, supervisor: Supervisor
 ) -> Callable[[], bool]:
-    from newsletter.schedule.scheduler import ring
+    from newsletter.schedule.scheduler import start
 
     tick = application.ticker.tick
 
@@ -166,19 +166,20 @@ def _start_bell(
             supervisor.ticked(trouble=trouble)
 
     supervisor.expect_ticks()
-    ticker = stack.enter_context(ring(_as_part("bell", ticking), every_seconds=TICK_SECONDS, stop=stop))
-    return lambda: ticker.alive
+    scheduler = stack.enter_context(start(_as_part("scheduler", ticking), every_seconds=TICK_SECONDS, stop=stop))
+    return lambda: scheduler.alive
 
 
 def _silent_sender(application: Application) -> str:
     """Say that the sender of this process hangs; that of another one has a supervisor of its own."""
-    from newsletter.store import installation as installations
+    from newsletter.core.monitor import ServicePart
+    from newsletter.store import heartbeat as heartbeats
 
     with application.unit.read() as tx:
-        at, process = installations.heartbeats(tx).get("sender", (None, ""))
-    if at is None or process != application.process:
+        beat = heartbeats.heartbeats(tx).get(ServicePart.SENDER)
+    if beat is None or beat.process != application.process:
         return ""
-    silence = application.clock.now() - at
+    silence = application.clock.now() - beat.at
     return f"the sender was last alive {silence.total_seconds():.0f} s ago" if silence > SENDER_SILENCE else ""
 
 
@@ -214,7 +215,7 @@ def _announce(application: Application, parts: tuple[str, ...]) -> None:
 
     settings = application.settings
     logger.info("running: %s (process %s)", ", ".join(parts), application.process)
-    if "bell" in parts:
+    if "scheduler" in parts:
         following = early_slot(application.unit, application.cadence, None, now=application.clock.now())
         logger.info("the next slot is %s", describe_slot(following, application.cadence.zone))
     if "sender" in parts:

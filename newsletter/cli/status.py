@@ -163,9 +163,9 @@ def _last(summary: Overview) -> Iterator[str]:
 
 
 def _service(summary: Overview) -> Iterator[str]:
-    from newsletter.store.installation import STOPPED
+    from newsletter.core.monitor import ServicePart
 
-    ticker, sender = summary.parts["bell"], summary.parts["sender"]
+    ticker, sender = summary.parts[ServicePart.SCHEDULER], summary.parts[ServicePart.SENDER]
     shared = len(summary.senders) > 1 or any(one.name != ticker.process for one in summary.senders)
     if not shared and ticker.alive and sender.alive and ticker.process == sender.process:
         age = _ago(summary.now, min(_seen(ticker), _seen(sender)))
@@ -178,7 +178,7 @@ def _service(summary: Overview) -> Iterator[str]:
             yield f"the {name} has never run; `newsletter run` starts it"
         elif part.alive:
             yield f"the {name} is alive: process {part.process}, {_ago(summary.now, part.seen_at)}"
-        elif part.process.endswith(STOPPED):
+        elif part.stopped:
             yield f"the {name} was stopped, {_ago(summary.now, part.seen_at)}; `newsletter run` starts it"
         else:
             yield f"the {name} is silent: last sign of life {_ago(summary.now, part.seen_at)}, process {part.process}"

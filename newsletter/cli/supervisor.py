@@ -42,7 +42,7 @@ class Supervisor:
         self._send("READY=1")
 
     def expect_ticks(self) -> None:
-        """Begin to count the time in which a tick must end: this process has a bell."""
+        """Begin to count the time in which a tick must end: this process runs the scheduler."""
         self._last_tick = self._clock.monotonic()
 
     def ticked(self, *, trouble: str = "") -> None:

@@ -32,7 +32,7 @@ class AlertKind(StrEnum):
     COMPLAINTS = "complaints"
     RELAY = "relay"
     SENDER_SILENT = "sender-silent"
-    BELL_SILENT = "bell-silent"
+    SCHEDULER_SILENT = "scheduler-silent"
     DISK = "disk"
     DATABASE = "database"
     HELD = "held"
@@ -53,7 +53,7 @@ HEADLINES = {
     AlertKind.COMPLAINTS: "readers call an edition spam",
     AlertKind.RELAY: "mail cannot be sent",
     AlertKind.SENDER_SILENT: "the sender gives no sign of life",
-    AlertKind.BELL_SILENT: "the scheduler gives no sign of life",
+    AlertKind.SCHEDULER_SILENT: "the scheduler gives no sign of life",
     AlertKind.DISK: "the disk is nearly full",
     AlertKind.DATABASE: "the database is in trouble",
     AlertKind.HELD: "sending is held until somebody adopts the database",
@@ -73,7 +73,7 @@ COMMAND_AFTER = timedelta(minutes=15)
 COMMAND_GRACE = {
     AlertKind.RELAY: timedelta(minutes=5),
     AlertKind.SENDER_SILENT: timedelta(minutes=1),
-    AlertKind.BELL_SILENT: timedelta(minutes=1),
+    AlertKind.SCHEDULER_SILENT: timedelta(minutes=1),
 }
 """A relay that is away for a moment is no news; nor are parts that wake one after the other on a machine that slept."""
 

@@ -79,6 +79,8 @@ class Slot:
     state: SlotState = SlotState.OPEN
     reason: str = ""
     """Why it was skipped, missed or empty, in words."""
+    empty_since: datetime | None = None
+    """When its time came and there was nothing to send; None while that has not happened."""
 
     @property
     def at_home(self) -> datetime:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import SlotState, describe_instant
@@ -20,7 +21,7 @@ SETTLING_IN = timedelta(hours=1)
 """After the first tick nobody is told that the queue is short: it is about to be filled."""
 
 SILENCE = timedelta(minutes=10)
-"""Sender and bell give a sign of life every few seconds; one message may take ten minutes (RFC 5321 §4.5.3.2.6)."""
+"""Both parts give a sign of life every few seconds; one message may take ten minutes (RFC 5321 §4.5.3.2.6)."""
 
 LEAST_FREE_BYTES = 500 * 1024 * 1024
 LEAST_FREE_SHARE = 0.05
@@ -34,6 +35,14 @@ REPORT_AFTER = timedelta(hours=6)
 OLD_NEWS = timedelta(days=4)
 """An edition that began earlier is reported no more: whoever first names an admin gets no mail about the past."""
 
+
+class ServicePart(StrEnum):
+    """The parts of the service that give signs of life in the database."""
+
+    SCHEDULER = "scheduler"
+    SENDER = "sender"
+
+
 STOCK = "stock"
 DISK = "disk"
 
@@ -42,7 +51,7 @@ WATCHED = frozenset(
         AlertKind.LOW_STOCK,
         AlertKind.EMPTY_AHEAD,
         AlertKind.SENDER_SILENT,
-        AlertKind.BELL_SILENT,
+        AlertKind.SCHEDULER_SILENT,
         AlertKind.DISK,
     }
 )
@@ -125,6 +134,15 @@ def _empty_ahead(view: View) -> list[Trouble]:
     return rows
 
 
+_SILENT_PARTS = {
+    AlertKind.SENDER_SILENT: (ServicePart.SENDER, "Nothing is sent meanwhile; what is queued waits."),
+    AlertKind.SCHEDULER_SILENT: (
+        ServicePart.SCHEDULER,
+        "Nothing new becomes due meanwhile, and no proof is made.",
+    ),
+}
+
+
 def _silences(view: View) -> list[Trouble]:
     rows = []
     for kind, last in (view.beats or {}).items():
@@ -132,16 +150,14 @@ def _silences(view: View) -> list[Trouble]:
         heard = max(view.watching_since, last) if last and last <= view.now + SILENCE else view.watching_since
         if view.now - heard < SILENCE:
             continue
-        part, meaning = (
-            ("sender", "Nothing is sent meanwhile; what is queued waits.")
-            if kind is AlertKind.SENDER_SILENT
-            else ("scheduler", "Nothing new becomes due meanwhile, and no proof is made.")
-        )
+        part, meaning = _SILENT_PARTS[kind]
         since = f"since {describe_instant(last, view.zone)}" if last else "so far"
         message = (
             f"The {part} has given no sign of life {since}. {meaning} See that `newsletter run` runs, and its log."
         )
-        rows.append(Trouble(kind=kind, about="sender" if kind is AlertKind.SENDER_SILENT else "bell", message=message))
+        rows.append(
+            Trouble(kind=kind, about="sender" if kind is AlertKind.SENDER_SILENT else "scheduler", message=message)
+        )
     return rows
 
 

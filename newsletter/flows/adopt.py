@@ -73,7 +73,7 @@ class LedgerGap:
         return " ".join(parts)
 
 
-def hold(unit: Unit, home: Home, zone: str, *, process: str, now: datetime) -> str:
+def hold(unit: Unit, home: Home, zone: str, *, now: datetime) -> str:
     """Return why nothing may be sent, in words, and tell the people who run this; empty when all is well.
 
     A database that never sent anything settles in on this machine without a question. It is asked at every tick: when
@@ -92,11 +92,11 @@ def hold(unit: Unit, home: Home, zone: str, *, process: str, now: datetime) -> s
     with unit.write() as tx:
         known = installations.lock(tx)
         if words and not held:
-            installations.remember_copy(tx, process=process)
+            installations.begin_hold(tx)
             report(tx, Alert(kind=AlertKind.HELD, about=HELD, message=words, raised_at=now))
         elif not words:
             # It may be that the ledger was put right by hand.
-            installations.forget_copy(tx)
+            installations.end_hold(tx)
             settle_alert(tx, AlertKind.HELD, HELD, now=now)
             if known.machine is None:
                 installations.settle_in(tx, machine=home.machine, ledger_seq=known.ledger_seq)
@@ -120,13 +120,13 @@ def find_gap(tx: Tx, home: Home, seen: Seen) -> LedgerGap | None:
     The other way round, an opt-out between the two looks would seem to be one that the database does not know.
     """
     known = installations.get(tx)
-    copied = known.machine == installations.COPIED
+    copied = known.copied
     elsewhere = home.bound and known.machine is not None and known.machine != home.machine
     lags = seen.lags(known.identity, known.ledger_seq)
     if not lags and not elsewhere and not copied:
         return None
     return LedgerGap(
-        last_seen=installations.last_seen(tx),
+        last_seen=installations.last_used_at(tx),
         unknown=seen.unknown(known.identity, known.ledger_seq),
         elsewhere=elsewhere,
         copied=copied,
@@ -161,7 +161,7 @@ def take_over(
     installations.settle_in(tx, machine=home.machine, ledger_seq=max(known.ledger_seq, top))
     result = catch_up(tx, keyring, gap.unknown, now=now)
     ledgers.note(tx, LedgerKind.ADOPTED, home.machine, now=now)
-    installations.forget_copy(tx)
+    installations.end_hold(tx)
     settle_alert(tx, AlertKind.HELD, HELD, now=now)
     why = f"{counted(gap.unknown) or 'nothing'} from the ledger; editions paused: {', '.join(result.paused) or 'none'}"
     logs.add(tx, logs.LogEntry(at=now, who=who, what=action, about="database", why=why))

@@ -74,8 +74,7 @@ def _carry(source: Database, target: Database, progress: Progress) -> Copied:
     with transfer.one_state(source) as source_tx:
         with target.begin() as there:
             transfer.carry(source_tx, there, progress=progress)
-            known = installations.get(there)
-            installations.settle_in(there, machine=installations.COPIED, ledger_seq=known.ledger_seq)
+            installations.mark_copied(there)
         with transfer.one_state(target) as there:
             return _compare(source_tx, there)
 

@@ -14,6 +14,7 @@ from newsletter.core.alert import EVENT_STANDS, AlertKind
 from newsletter.core.cadence import describe_date, describe_span
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.lineup import Choice, Source
+from newsletter.core.monitor import ServicePart
 from newsletter.core.receipt import Receipt, uncertain_sentence
 from newsletter.core.tip import TipStatus
 from newsletter.core.wave import WaveStanding, next_wave
@@ -22,11 +23,12 @@ from newsletter.flows.plan import Outlook, PlanRules, look_ahead
 from newsletter.store import alert as alerts
 from newsletter.store import block as blocks
 from newsletter.store import edition as editions
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import jobs, live, report
 from newsletter.store import tip as tips
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert
+from newsletter.store.heartbeat import Heartbeat
 from newsletter.store.unit import Tx
 
 FORECAST_WEEKS_MIN = 12
@@ -44,12 +46,14 @@ _EDITIONS_READ_MAX = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The bell or the sender."""
+    """The scheduler or the sender."""
 
     seen_at: datetime | None
     """Its last sign of life; None when it never gave one."""
     process: str
     alive: bool
+    stopped: bool
+    """Whether it was stopped on purpose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +123,7 @@ class Overview:
     """Editions that are not over."""
     last: EditionSummary | None
     """The newest edition that is over."""
-    parts: Mapping[str, Part]
+    parts: Mapping[ServicePart, Part]
     senders: Sequence[AtWork]
     """On PostgreSQL every process that sends, or fell silent without an end within the hour; on SQLite there is one."""
     jobs: int | None
@@ -142,7 +146,7 @@ def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta
         EditionSummary(
             edition=worker,
             receipt=report.receipt(tx, worker),
-            sender_alive=parts["sender"].alive,
+            sender_alive=parts[ServicePart.SENDER].alive,
             away=away if worker.status is EditionStatus.SENDING else None,
         )
         for worker in {
@@ -174,16 +178,18 @@ def overview(tx: Tx, rules: PlanRules, *, now: datetime, alive_within: timedelta
     )
 
 
-def _parts(tx: Tx, now: datetime, alive_within: timedelta) -> dict[str, Part]:
-    beats = installations.heartbeats(tx)
-    parts = {}
-    for name in ("bell", "sender"):
-        at, process = beats.get(name, (None, ""))
-        ended = process.endswith(installations.STOPPED)
-        # Abs: a sign of life from the future is one of a clock that was wrong, and no sign.
-        alive = at is not None and not ended and abs(now - at) <= alive_within
-        parts[name] = Part(seen_at=at, process=process, alive=alive)
-    return parts
+def _parts(tx: Tx, now: datetime, alive_within: timedelta) -> dict[ServicePart, Part]:
+    beats = heartbeats.heartbeats(tx)
+    return {part: _part(beats.get(part), now, alive_within) for part in ServicePart}
+
+
+def _part(beat: Heartbeat | None, now: datetime, alive_within: timedelta) -> Part:
+    if beat is None:
+        return Part(seen_at=None, process="", alive=False, stopped=False)
+    stopped = beat.stopped_at is not None
+    # A heartbeat from the future comes from a clock that was wrong, and proves nothing.
+    alive = not stopped and abs(now - beat.at) <= alive_within
+    return Part(seen_at=beat.at, process=beat.process, alive=alive, stopped=stopped)
 
 
 def _away(tx: Tx, now: datetime) -> RelayView | None:
@@ -219,7 +225,7 @@ def _needs(
     ahead: Outlook,
     coming: Choice | None,
     known: Sequence[EditionSummary],
-    parts: Mapping[str, Part],
+    parts: Mapping[ServicePart, Part],
     *,
     now: datetime,
     held: str,
@@ -256,19 +262,19 @@ def _about_silence(
     coming: Choice | None,
     ahead: Outlook,
     known: Sequence[EditionSummary],
-    parts: Mapping[str, Part],
+    parts: Mapping[ServicePart, Part],
     kinds: set[AlertKind],
     *,
     now: datetime,
 ) -> Iterator[str]:
     """Tell of a part that is silent while there is work for it, or will be within a day; else it may rest."""
     waits = any(one.edition.status is EditionStatus.SENDING and one.receipt.open for one in known)
-    if coming is not None and not parts["bell"].alive and AlertKind.BELL_SILENT not in kinds:
+    if coming is not None and not parts[ServicePart.SCHEDULER].alive and AlertKind.SCHEDULER_SILENT not in kinds:
         day, left = describe_date(coming.slot.date), coming.slot.sends_at - now
         if ahead.due is not None:
-            yield f"{day} is due, and the bell gives no sign of life. `newsletter run` starts the service."
+            yield f"{day} is due, and the scheduler is not running. `newsletter run` starts the service."
         elif left < SOON:
             span = describe_span(left)
-            yield f"{day} is {span} away, and the bell gives no sign of life. `newsletter run` starts the service."
-    if waits and not parts["sender"].alive and AlertKind.SENDER_SILENT not in kinds:
-        yield "An edition waits to be sent, and the sender gives no sign of life. `newsletter run` goes on with it."
+            yield f"{day} is {span} away, and the scheduler is not running. `newsletter run` starts the service."
+    if waits and not parts[ServicePart.SENDER].alive and AlertKind.SENDER_SILENT not in kinds:
+        yield "An edition waits to be sent, and the sender is not running. `newsletter run` goes on with it."

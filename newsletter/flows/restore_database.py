@@ -81,7 +81,7 @@ def _from_file(place: Place, file: Path, path: Path, now: datetime) -> tuple[str
         check_key(unit, place.keyring, who="db restore", now=now)
         with unit.write() as tx:
             # Should this process die before it has read the ledger, the restored database is held.
-            installations.settle_in(tx, machine=installations.COPIED, ledger_seq=installations.get(tx).ledger_seq)
+            installations.mark_copied(tx)
         unit.flush()
         copy.dispose()
         before = _keep_present(place, path, now)
@@ -145,11 +145,11 @@ def _settle(place: Place, *, who: str, now: datetime) -> tuple[LedgerGap, Caught
     check_key(unit, place.keyring, who=who, now=now)
     with unit.write() as tx:
         known = installations.lock(tx)
-        installations.settle_in(tx, machine=installations.COPIED, ledger_seq=known.ledger_seq)
+        installations.mark_copied(tx)
         seen = place.home.ledger.look()
         gap = find_gap(tx, place.home, seen)
         if gap is None:
-            raise AssertionError(installations.COPIED)
+            raise AssertionError("a copied database is held")
         top = seen.top(known.identity)
         result = take_over(tx, place.home, place.keyring, gap, top, who=who, action="db restore", now=now)
     unit.flush()

@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 
 from newsletter.core.alert import COMMAND_AFTER, AlertKind
 from newsletter.core.cadence import describe_instant
-from newsletter.core.monitor import WATCHED, Space, Trouble, View, troubles
+from newsletter.core.monitor import WATCHED, ServicePart, Space, Trouble, View, troubles
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.plan import Outlook, look_ahead
 from newsletter.operations.notice_writer import NoticeWriter
 from newsletter.store import alert as alerts
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store.alert import Alert
 from newsletter.store.unit import Tx
@@ -29,7 +30,10 @@ SENDING_COST_FACTOR = 20
 """A look takes a twentieth of the time at most: among a million people, counting them takes a good part of a second."""
 BREAK = timedelta(minutes=5)
 """Between two looks lie seconds; after so long a break this part itself was away."""
-WATCHED_PARTS = {AlertKind.SENDER_SILENT: "sender", AlertKind.BELL_SILENT: "bell"}
+WATCHED_PARTS = {
+    AlertKind.SENDER_SILENT: ServicePart.SENDER,
+    AlertKind.SCHEDULER_SILENT: ServicePart.SCHEDULER,
+}
 
 
 @dataclass(kw_only=True)
@@ -47,7 +51,7 @@ class Monitor:
     _trouble: _Lasting | None = field(default=None)
 
     def look(self, now: datetime) -> None:
-        """Look at everything, as the bell does after each tick."""
+        """Look at everything, as the scheduler does after each tick."""
         since = self._watching_since(now)
         began = self.monotonic()
         if began < self._rest_until:
@@ -81,13 +85,13 @@ class Monitor:
         self.notice_writer.prove(outlook, now)
 
     def listen(self, now: datetime) -> None:
-        """Listen for the bell, as the sender does; a bell that is silent cannot tell so itself."""
+        """Check the heartbeat of the scheduler from the sender: a dead scheduler raises no alert itself."""
         since = self._watching_since(now)
         with self.notice_writer.unit.read() as tx:
             begun = installations.get(tx).first_tick_at
             if begun is None:
                 return
-            ticker = _heard(tx, AlertKind.BELL_SILENT)
+            ticker = _heard(tx, AlertKind.SCHEDULER_SILENT)
         zone = self.notice_writer.notice_context.plan.cadence.zone
         current = troubles(View(now=now, zone=zone, first_tick_at=now, watching_since=since, beats=ticker))
         if not current:
@@ -167,6 +171,5 @@ class _Lasting:
 
 def _heard(tx: Tx, kind: AlertKind) -> Mapping[AlertKind, datetime | None]:
     """Return the last sign of life of a part, by what its silence is called."""
-    beats = installations.heartbeats(tx)
-    name = WATCHED_PARTS[kind]
-    return {kind: beats[name][0] if name in beats else None}
+    beat = heartbeats.heartbeats(tx).get(WATCHED_PARTS[kind])
+    return {kind: None if beat is None else beat.at}

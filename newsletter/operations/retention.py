@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from newsletter.store import evidence, retention
-from newsletter.store import installation as installations
+from newsletter.store import job_run as job_runs
 from newsletter.store import worker as workers
+from newsletter.store.job_run import JobName
 from newsletter.store.retention import Stretch
 from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
 
-DOUBT = "retention doubt"
 LEAP = timedelta(days=14)
 """Longer than this between two runs, and the clock is asked again on the next day."""
 
@@ -66,7 +66,7 @@ class RetentionJob:
 
     def _due(self, now: datetime) -> bool:
         with self.unit.read() as tx:
-            last = retention.last_run(tx)
+            last = job_runs.get(tx, JobName.RETENTION).ended_at
         # A sign from the future is one of a clock that was wrong; it must not stop this for years.
         return last is None or not last <= now < last + EVERY
 
@@ -76,14 +76,14 @@ class RetentionJob:
         A clock that says so still on the next day is believed; one that was ahead for an hour has cost nothing.
         """
         with self.unit.read() as tx:
-            last = retention.last_run(tx)
-            doubt = installations.heartbeats(tx).get(DOUBT)
+            last = job_runs.get(tx, JobName.RETENTION).ended_at
+            doubted_at = job_runs.get(tx, JobName.RETENTION).clock_doubted_at
         if last is None or now - last <= LEAP:
             return False
-        if doubt is not None and timedelta() <= now - doubt[0] <= LEAP:
-            return now - doubt[0] < EVERY
+        if doubted_at is not None and timedelta() <= now - doubted_at <= LEAP:
+            return now - doubted_at < EVERY
         with self.unit.write() as tx:
-            installations.beat(tx, DOUBT, now=now, process=self.process)
+            job_runs.record_doubt(tx, JobName.RETENTION, now=now, process=self.process)
         logger.warning("the clock is far ahead of the last clean-up, which waits for a day to see that it is right")
         return True
 
@@ -101,7 +101,7 @@ class RetentionJob:
         with self.unit.write() as tx:
             gone["bounces"] += evidence.forget_recent(tx, now=now)
             gone["senders"] += workers.forget(tx, before=now - KEEP_REPLIES)
-            retention.ran(tx, now=now, process=self.process)
+            job_runs.record_end(tx, JobName.RETENTION, now=now, process=self.process)
         self.unit.flush()
         if +gone:
             logger.info("kept long enough, and forgotten: %s", {name: count for name, count in gone.items() if count})
@@ -120,7 +120,7 @@ class RetentionJob:
     def _replies(self, now: datetime) -> Iterator[int]:
         before = now - KEEP_REPLIES
         with self.unit.read() as tx:
-            last = retention.last_run(tx)
+            last = job_runs.get(tx, JobName.RETENTION).ended_at
             since = None if last is None or last > now else last - KEEP_REPLIES - _MARGIN
             old = [*retention.closed_before(tx, before, since=since), *retention.open_since(tx, before)]
         return self._walk(

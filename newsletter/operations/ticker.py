@@ -28,6 +28,7 @@ from newsletter.core.cadence import (
 )
 from newsletter.core.due import judge_slots, last_start
 from newsletter.core.edition import Edition
+from newsletter.core.monitor import ServicePart
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.freeze import RenderContext, freeze
@@ -35,6 +36,7 @@ from newsletter.flows.line_up import find_stranded
 from newsletter.operations.monitor import Monitor
 from newsletter.operations.retention import RetentionJob
 from newsletter.store import alert as alerts
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
@@ -44,13 +46,10 @@ from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
 
-EMPTY = "no tip: "
-"""How the reason of an open slot begins when its time came and there was nothing to send."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticker:
-    """Everything a tick needs; ring it as often as you like."""
+    """Everything a tick needs; calling it more often does no harm."""
 
     unit: Unit
     clock: Clock
@@ -81,7 +80,7 @@ class Ticker:
         if self.held():
             # A copy of a database decides nothing before somebody says that it is the one that counts.
             with self.unit.write() as tx:
-                installations.beat(tx, "bell", now=now, process=self.process)
+                heartbeats.record(tx, ServicePart.SCHEDULER, now=now, process=self.process)
             return None
         due = self.decide(now)
         edition = None
@@ -96,8 +95,8 @@ class Ticker:
             self.retention.work(now)
         return edition
 
-    def decide(self, now: datetime, *, rings: bool = True) -> Slot | None:
-        """Record the schedule and what was missed, and that the bell rings if it does; return the slot that is due."""
+    def decide(self, now: datetime, *, heartbeat: bool = True) -> Slot | None:
+        """Record the schedule, missed slots and, in the service, a heartbeat; return the slot that is due."""
         with self.unit.write() as tx:
             not_before = self._schedule(tx, now)
             known = slots.since(tx, not_before - timedelta(days=8))
@@ -112,8 +111,8 @@ class Ticker:
                 if slots.move(tx, slot.date, was=SlotState.MISSED, to=SlotState.OPEN, reason="", now=now):
                     settle_alert(tx, AlertKind.MISSED_SLOT, slot.date.isoformat(), now=now)
             self._look_for_stranded(tx, verdict.due, cadence, now)
-            if rings:
-                installations.beat(tx, "bell", now=now, process=self.process)
+            if heartbeat:
+                heartbeats.record(tx, ServicePart.SCHEDULER, now=now, process=self.process)
         for warning in verdict.warnings:
             logger.warning("%s", warning)
         return verdict.due
@@ -157,7 +156,7 @@ class Ticker:
     def _miss(self, tx: Tx, slot: Slot, now: datetime) -> None:
         """Record a slot that was not sent: `empty` if its time came and nothing was there, `missed` otherwise."""
         known = slots.get(tx, slot.date)
-        empty = known is not None and known.reason.startswith(EMPTY)
+        empty = known is not None and known.empty_since is not None
         state = SlotState.EMPTY if empty else SlotState.MISSED
         reason = known.reason if known is not None and empty else slot.reason
         slots.add(tx, replace(slot, state=SlotState.OPEN, reason=""), now=now)
@@ -169,7 +168,7 @@ class Ticker:
             settle_alert(tx, kind, slot.date.isoformat(), now=now, quietly=True)
         day = describe_date(slot.date)
         message = (
-            f"There was nothing to send for {day}: {reason.removeprefix(EMPTY)}."
+            f"There was nothing to send for {day}: {reason}."
             if empty
             else f"The slot of {day} was missed: {reason}. No mail went out for it, and its tip stays in the queue."
         )
@@ -194,9 +193,8 @@ class Ticker:
             self._tell(AlertKind.CANNOT_FREEZE, due, f"The tip for {due.date} cannot be sent: {error}", now)
             return None
         if frozen.edition is None:
-            self._tell(
-                AlertKind.EMPTY_SLOT, due, self._empty_words(due, frozen.empty), now, reason=EMPTY + frozen.empty
-            )
+            message = self._empty_words(due, frozen.empty)
+            self._tell(AlertKind.EMPTY_SLOT, due, message, now, empty_reason=frozen.empty)
             return None
         if not frozen.new:
             return None
@@ -211,13 +209,13 @@ class Ticker:
         day = describe_date(due.date)
         return f"Nothing can be sent for {day}: {why}. If that changes within {until}, it goes out late."
 
-    def _tell(self, kind: AlertKind, due: Slot, message: str, now: datetime, *, reason: str = "") -> None:
+    def _tell(self, kind: AlertKind, due: Slot, message: str, now: datetime, *, empty_reason: str = "") -> None:
         with self.unit.write() as tx:
             slots.add(tx, due, now=now)
             stands = slots.get(tx, due.date)
             if stands is None or stands.state is not SlotState.OPEN:
                 # Somebody skipped or froze it since it was found due: there is nothing left to worry about.
                 return
-            if reason:
-                slots.note(tx, due.date, reason=reason, now=now)
+            if empty_reason:
+                slots.mark_empty(tx, due.date, reason=empty_reason, now=now)
             report(tx, Alert(kind=kind, about=due.date.isoformat(), message=message, raised_at=now))

@@ -1,1 +1,1 @@
-"""A bell that rings every few seconds; it decides nothing."""
+"""Calls the tick every few seconds; it decides nothing."""

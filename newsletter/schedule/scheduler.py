@@ -1,9 +1,9 @@
-"""A bell: APScheduler calls a callback every few seconds, and knows nothing of slots.
+"""The scheduler: APScheduler calls one callback every few seconds, and knows nothing of slots.
 
 In: a callback and the event that stops the service. Out: a `TickScheduler` whose `alive` tells whether its thread
 lives.
-Nothing is stored and nothing is decided here: a late, a coalesced or a double ring does no harm, since whoever is rung
-asks the database what is due.
+Nothing is stored and nothing is decided here: a late, coalesced or double call does no harm, because the callback asks
+the database what is due.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _EXECUTOR = "newsletter"
 
 
 class TickScheduler:
-    """A bell that rings; as a context manager it falls silent when the block is left."""
+    """Calls back every few seconds; as a context manager it stops when the block is left."""
 
     def __init__(
         self, callback: Callable[[], object], *, every_seconds: float, stop: threading.Event, clock: Clock
     ) -> None:
         self._callback = callback
         self._stop = stop
-        # It would write a line for each ring, and a warning for each that a long one made superfluous.
+        # APScheduler logs a line for each call, and a warning for each call that a long one made superfluous.
         _keep_quiet(f"apscheduler.executors.{_EXECUTOR}", logging.ERROR)
         _keep_quiet(f"{__name__}.scheduler", logging.ERROR)
         self._scheduler = _Scheduler(
@@ -43,29 +43,29 @@ class TickScheduler:
             logger=logging.getLogger(f"{__name__}.scheduler"),
         )
         self._scheduler.add_job(
-            self._ring,
+            self._call,
             IntervalTrigger(seconds=every_seconds, timezone=UTC),
             executor=_EXECUTOR,
-            # At once, so that what became due while the service was down does not wait for the second ring.
+            # At once, so that what became due while the service was down does not wait for the second call.
             next_run_time=clock.now(),
             max_instances=1,
             coalesce=True,
-            # The default of one second would drop a ring that is late, in silence.
+            # The default of one second would drop a late call without a word.
             misfire_grace_time=None,
         )
         self._scheduler.start()
 
     @property
     def alive(self) -> bool:
-        """Tell whether the bell still rings; a thread that died says nothing by itself."""
+        """Tell whether the thread lives; one that died raises nothing anywhere."""
         return self._scheduler.alive
 
     def close(self) -> None:
-        """Ring no more, and return when a callback that is running has ended."""
+        """Call no more, and return when a running callback has ended."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 
-    def _ring(self) -> None:
+    def _call(self) -> None:
         if self._stop.is_set():
             return
         try:
@@ -94,12 +94,12 @@ class _Scheduler(BackgroundScheduler):  # type: ignore[misc] # It publishes no t
         return thread is not None and thread.is_alive()
 
 
-def ring(
+def start(
     callback: Callable[[], object], *, every_seconds: float, stop: threading.Event, clock: Clock | None = None
 ) -> TickScheduler:
-    """Call back now and every so many seconds, never twice at a time, until `stop` is set or the bell is closed.
+    """Call back now and every so many seconds, never twice at a time, until `stop` is set or the scheduler is closed.
 
-    What the callback raises is logged and never ends the bell.
+    What the callback raises is logged and does not stop the scheduler.
     """
     return TickScheduler(callback, every_seconds=every_seconds, stop=stop, clock=clock or SystemClock())
 

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionId
+from newsletter.core.monitor import ServicePart
 from newsletter.core.pace import Limits, Window, reserve
 from newsletter.core.reply import ReplyClass
 from newsletter.core.subscriber import SubscriberId
@@ -27,10 +28,12 @@ from newsletter.flows.bounce import count_failure, suppress
 from newsletter.greenlet_loop import OneShotEvent, apart, step_aside
 from newsletter.sending.block_queue import BlockQueue
 from newsletter.store import claims
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
+from newsletter.store import quota as quotas
 from newsletter.store import tally as tallies
 from newsletter.store import worker as workers
 from newsletter.store.claims import ClaimedDelivery
+from newsletter.store.tally import TallySource
 from newsletter.store.unit import Tx, Unit
 from newsletter.store.worker import WorkerId
 
@@ -71,7 +74,7 @@ _OF_STATE = {
 }
 
 
-def record(tx: Tx, settled: Sequence[AttemptResult], *, who: WorkerId, now: datetime) -> None:
+def record(tx: Tx, settled: Sequence[AttemptResult], *, who: WorkerId | None, now: datetime) -> None:
     """Write what became of messages, count it, and note the people whose address is no more."""
     claims.record(tx, [(result.delivery, result.outcome, result.kind) for result in settled], who=who)
     counts: defaultdict[EditionId, Counter[str]] = defaultdict(Counter)
@@ -84,7 +87,7 @@ def record(tx: Tx, settled: Sequence[AttemptResult], *, who: WorkerId, now: date
         if name:
             counts[result.edition][name] += 1
     for edition, counted in sorted(counts.items()):
-        tallies.add(tx, edition, who, counted, now=now)
+        tallies.add(tx, edition, TallySource.RECOVERY if who is None else who, counted, now=now)
 
 
 def _tallied(result: AttemptResult) -> str:
@@ -282,7 +285,7 @@ class GroupCommitter:
                 self.term += 1
             self.block_queue.put_back([one for ticket in group if ticket.for_others for one in ticket.unused])
             if beats:
-                installations.beat(tx, "sender", now=now, process=self.process)
+                heartbeats.record(tx, ServicePart.SENDER, now=now, process=self.process)
                 workers.beat(tx, self.who, now=now, report=self.report())
                 self.block_queue.extend(tx)
             jobs, wait = self._next(tx, count) if count else ([], None)
@@ -355,7 +358,7 @@ class GroupCommitter:
         if not self.rate:
             return count, 0.0, timedelta()
         granted = min(count, max(1, int(self.rate * AHEAD_SECONDS)))
-        seconds = installations.reserve_pace(tx, granted, rate=self.rate, now=self.clock.now(), at_most=AHEAD_SECONDS)
+        seconds = quotas.reserve_pace(tx, granted, rate=self.rate, now=self.clock.now(), at_most=AHEAD_SECONDS)
         if seconds > AHEAD_SECONDS:
             return 0, 0.0, timedelta(seconds=seconds - AHEAD_SECONDS)
         more = timedelta(seconds=seconds + granted / self.rate)
@@ -364,10 +367,10 @@ class GroupCommitter:
     def _reserve(self, tx: Tx, count: int) -> tuple[int, timedelta]:
         if not count or (self.limits.per_hour is None and self.limits.per_day is None):
             return count, timedelta()
-        stored = installations.load_quota(tx, QUOTA)
+        stored = quotas.load_quota(tx, QUOTA)
         window = Window() if stored is None else Window.from_json(stored)
         reserved = reserve(window, count, self.clock.now(), limits=self.limits)
-        installations.save_quota(tx, QUOTA, reserved.window.to_json())
+        quotas.save_quota(tx, QUOTA, reserved.window.to_json())
         return reserved.granted, reserved.wait
 
 

@@ -26,8 +26,8 @@ from newsletter.flows.alert import report, settle_alert
 from newsletter.sending.committer import QUOTA
 from newsletter.sending.sender import RELAY, Sender
 from newsletter.store import alert as alerts
-from newsletter.store import installation as installations
 from newsletter.store import notice as notices
+from newsletter.store import quota as quotas
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.notice import Notice
 from newsletter.store.unit import Tx, Unit
@@ -186,10 +186,10 @@ class NoticeSender:
     def _granted(self, tx: Tx) -> bool:
         if self.limits.per_hour is None and self.limits.per_day is None:
             return True
-        stored = installations.load_quota(tx, QUOTA)
+        stored = quotas.load_quota(tx, QUOTA)
         window = Window() if stored is None else Window.from_json(stored)
         reserved = reserve(window, 1, self.clock.now(), limits=self.limits, notice=True)
-        installations.save_quota(tx, QUOTA, reserved.window.to_json())
+        quotas.save_quota(tx, QUOTA, reserved.window.to_json())
         return reserved.granted == 1
 
     def _hand_over(self, connection: Connection, notice: Notice) -> Reply:

@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 SILENT_WORKER_AGE = timedelta(minutes=60)
 """How long the claims of a dead worker wait for the journal that lies on its own machine."""
 
-NO_WORKER = WorkerId(0)
-
 STOPPED_AT = "The sender was stopped at this message: it may or may not have gone out."
 
 ORPHANED = Reply(
@@ -88,7 +86,7 @@ class Recovery:
             else:
                 living = [worker.id for worker in workers.alive(tx, now=now)]
                 rows = claims.marked_by_none_of(tx, living, before=now - SILENT_WORKER_AGE)
-            record(tx, [self._in_doubt(row) for row in rows], who=NO_WORKER, now=now)
+            record(tx, [self._in_doubt(row) for row in rows], who=None, now=now)
         if rows:
             logger.warning("%s deliveries were claimed by a sender that died and left no journal", len(rows))
         return len(rows)

@@ -18,6 +18,7 @@ from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId
 from newsletter.core.message import Publication
+from newsletter.core.monitor import ServicePart
 from newsletter.core.pace import Limits
 from newsletter.core.ramp import smaller
 from newsletter.core.token import Keyring
@@ -41,6 +42,7 @@ from newsletter.sending.recovery import Recovery
 from newsletter.sending.revocation import RevocationWatcher
 from newsletter.store import block as blocks
 from newsletter.store import claims
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
@@ -115,7 +117,7 @@ class Sender:
             return
         self._beat_at = now
         with self.unit.write() as tx:
-            installations.beat(tx, "sender", now=self.clock.now(), process=self.process)
+            heartbeats.record(tx, ServicePart.SENDER, now=self.clock.now(), process=self.process)
             if self._worker is not None:
                 workers.beat(tx, self._worker.id, now=self.clock.now(), report=self._report(0))
 
@@ -140,7 +142,7 @@ class Sender:
             blocks.release(tx, worker.id)
             workers.end(tx, worker.id, now=self.clock.now())
             # Else it would seem to run for another minute.
-            installations.stopped(tx, self.process, part="sender")
+            heartbeats.stop(tx, self.process, now=self.clock.now(), part=ServicePart.SENDER)
 
     def work(self, stop: threading.Event, *, progress: Progress = lambda _: None) -> PassResult:
         """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""

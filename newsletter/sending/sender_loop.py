@@ -116,7 +116,7 @@ class SenderLoop:
     lock: Callable[[], AbstractContextManager[Callable[[], bool]]]
     stop: threading.Event
     also: Callable[[], None] = lambda: None
-    """Called now and then, whatever the sender is at: it listens for the bell."""
+    """Called now and then, whatever the sender is at: it checks the heartbeat of the scheduler."""
     wakeups: Wakeups | None = None
     """On PostgreSQL: who wakes the sender when there is something to do."""
     listening: Callable[[threading.Event], AbstractContextManager[None]] = lambda _: nullcontext()

@@ -1,4 +1,4 @@
-"""The play of a simulation: the real bell, sender and notices, from one interesting instant to the next.
+"""The play of a simulation: the real scheduler, sender and notices, from one interesting instant to the next.
 
 In: an application on a throwaway database, a clock, a mail server in memory and a script. Out: a diary. Between two
 instants nothing can happen, so the years go by as fast as the database allows.
@@ -17,13 +17,13 @@ from newsletter.core.cadence import Slot, SlotState, describe_date, describe_spa
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.due import LATE_AFTER, last_start
 from newsletter.core.edition import Edition
-from newsletter.core.monitor import EMPTY_AHEAD, REPORT_AFTER, SENDING_AFTER, SETTLING_IN
+from newsletter.core.monitor import EMPTY_AHEAD, REPORT_AFTER, SENDING_AFTER, SETTLING_IN, ServicePart
 from newsletter.core.notice import NoticeState
 from newsletter.core.proof import PROOF_AHEAD
 from newsletter.flows.plan import outlook
 from newsletter.operations.monitor import Monitor
 from newsletter.operations.notice_writer import NoticeWriter
-from newsletter.operations.ticker import EMPTY, Ticker
+from newsletter.operations.ticker import Ticker
 from newsletter.sending.notice_sender import NoticeSender
 from newsletter.sending.sender import Sender
 from newsletter.simulation.diary import Diary, DiaryDay, EntryKind, diary_entries
@@ -31,7 +31,7 @@ from newsletter.simulation.script import JumpingClock, MemoryRelay, Script
 from newsletter.store import alert as alerts
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import notice as notices
 from newsletter.store import report as reports
 from newsletter.store import slot as slots
@@ -133,7 +133,7 @@ class SimulationRun:
         service = self._service = self._service or self._start()
         now, unit = self.clock.now(), self.application.unit
         with unit.write() as tx:
-            installations.beat(tx, "sender", now=now, process=service.sender.process)
+            heartbeats.record(tx, ServicePart.SENDER, now=now, process=service.sender.process)
         service.ticker.tick()
         self._slots(now)
         stop = threading.Event()
@@ -190,7 +190,7 @@ class SimulationRun:
             if slot.state in _NOTHING and f"slot {slot.date}" not in self._seen:
                 self._seen.add(f"slot {slot.date}")
                 self._empty_in_a_row += slot.state is SlotState.EMPTY
-                why = f": {slot.reason.removeprefix(EMPTY)}" if slot.reason else ""
+                why = f": {slot.reason}" if slot.reason else ""
                 self.diary.add(now, EntryKind.NOTHING, f"{describe_date(slot.date)} is {slot.state.value}{why}")
 
             elif slot.date in early and f"slot {slot.date}" not in self._seen:

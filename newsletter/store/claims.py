@@ -208,8 +208,6 @@ def still_good(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId) -> set[Deliv
     return {DeliveryId(one) for one in tx.execute(_STILL_GOOD, {"ids": ids, "who": who}).scalars()}
 
 
-_ANYBODY = WorkerId(0)
-
 _RECORDED = (
     "state",
     "reason",
@@ -236,7 +234,7 @@ _TEXT = {
 _RECORD = (
     update(delivery)
     # What another worker has by now is its business; only that a server took it is news whoever has it.
-    .where(delivery.c.id == bindparam("row"), _IS_OPEN, or_(_WHO == _ANYBODY, delivery.c.worker == _WHO))
+    .where(delivery.c.id == bindparam("row"), _IS_OPEN, or_(_WHO.is_(None), delivery.c.worker == _WHO))
     # The block of what was given up may be closed by now: put back there, nobody would ever find it.
     .where(
         or_(
@@ -270,7 +268,7 @@ def _record_taken(dialect: str) -> Update:
 _ALIKE = ("reply_code", "reply_enhanced", "reason", "kind")
 
 
-def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *, who: WorkerId = _ANYBODY) -> None:
+def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *, who: WorkerId | None = None) -> None:
     """Write what became of deliveries that were marked, by a certain worker if one is named."""
     accepted = [one for one in outcomes if one[1].state is DeliveryState.ACCEPTED]
     others = [one for one in outcomes if one[1].state is not DeliveryState.ACCEPTED]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.bounce_count import POINTS, Past
 from newsletter.core.delivery import DeliveryId, DeliveryState
@@ -17,10 +18,9 @@ from newsletter.core.reply import ReplyClass, judge
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.tally import REFUSED_AS
 from newsletter.core.token import message_id
-from newsletter.store import installation as installations
 from newsletter.store import tally as tallies
-from newsletter.store.schema import delivery, edition, quota, subscriber, tally
-from newsletter.store.tally import BY_MAIL
+from newsletter.store.schema import bounce_window, delivery, edition, subscriber, tally
+from newsletter.store.tally import TallySource
 from newsletter.store.unit import Tx
 
 _BATCHES_KEPT_MAX = 16
@@ -145,7 +145,7 @@ def add_to_tally(tx: Tx, bounce: Found, kind: ReplyClass, *, now: datetime) -> N
     if was_accepted and bounce.sent_at is not None:
         # First the edition, then its tally: the order in which every transaction holds them.
         _count_since_resume(tx, bounce.edition_id, sent_at=bounce.sent_at)
-    tallies.add(tx, bounce.edition_id, BY_MAIL, {column: 1, "accepted": -1 if was_accepted else 0}, now=now)
+    tallies.add(tx, bounce.edition_id, TallySource.BOUNCE, {column: 1, "accepted": -1 if was_accepted else 0}, now=now)
 
 
 def _count_since_resume(tx: Tx, edition_id: EditionId, *, sent_at: datetime) -> None:
@@ -161,7 +161,7 @@ def _count_since_resume(tx: Tx, edition_id: EditionId, *, sent_at: datetime) -> 
 
 def refused_for_us(tx: Tx, edition_id: EditionId) -> int:
     """Return how many mails of an edition came back because of us: blocked, or not believed."""
-    query = select(tally.c.policy).where(tally.c.edition_id == edition_id, tally.c.worker_id == BY_MAIL)
+    query = select(tally.c.policy).where(tally.c.edition_id == edition_id, tally.c.source == TallySource.BOUNCE.value)
     return tx.execute(query).scalar() or 0
 
 
@@ -228,29 +228,39 @@ def rows(tx: Tx, edition_id: EditionId) -> Iterator[Row]:
 
 
 def recent(tx: Tx, edition_id: EditionId) -> Mapping[int, int]:
-    """Return the last bounces of an edition that would have ended a subscription, counted as `may_suppress` does."""
-    return _read_recent(installations.load_quota(tx, f"{_RECENT}{edition_id}"))
+    """Return the last bounces of an edition that would have ended a subscription, counted as `may_suppress` does.
+
+    They stay locked until the transaction ends.
+    """
+    query = select(bounce_window.c.counts).where(bounce_window.c.edition_id == edition_id).with_for_update()
+    counts = tx.execute(query).scalar()
+    if counts is None and tx.dialect.name == "postgresql":
+        # A missing row cannot be locked: insert it first, so that two processes do not both read nothing.
+        tx.execute(postgresql_insert(bounce_window).values(edition_id=edition_id, counts={}).on_conflict_do_nothing())
+        counts = tx.execute(query).scalar()
+    return _by_minute(counts or {})
 
 
 def save_recent(tx: Tx, edition_id: EditionId, counted: Mapping[int, int]) -> None:
-    """Store them."""
-    installations.save_quota(tx, f"{_RECENT}{edition_id}", json.dumps(counted))
+    """Store the recent bounces of an edition."""
+    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    counts = {str(minute): count for minute, count in counted.items()}
+    tx.execute(
+        make(bounce_window)
+        .values(edition_id=edition_id, counts=counts)
+        .on_conflict_do_update(index_elements=["edition_id"], set_={"counts": counts})
+    )
 
 
 def forget_recent(tx: Tx, *, now: datetime) -> int:
-    """Forget those of editions of which nothing counts any more; return of how many."""
-    # What a bounce is being added to at this moment is not old.
-    query = select(quota).where(quota.c.name.startswith(_RECENT)).with_for_update(skip_locked=True)
-    old = [row.name for row in tx.execute(query) if not remembered(_read_recent(row.window), now=now)]
+    """Delete the recent bounces of editions of which none counts any more; return of how many editions."""
+    # A row that another transaction is adding to is not old.
+    query = select(bounce_window).with_for_update(skip_locked=True)
+    old = [row.edition_id for row in tx.execute(query) if not remembered(_by_minute(row.counts), now=now)]
     if old:
-        tx.execute(delete(quota).where(quota.c.name.in_(old)))
+        tx.execute(delete(bounce_window).where(bounce_window.c.edition_id.in_(old)))
     return len(old)
 
 
-_RECENT = "bounces "
-
-
-def _read_recent(stored: str | None) -> Mapping[int, int]:
-    counts = json.loads(stored or "{}")
-    # A database that is a few weeks old may hold a list of instants: too many of them, and none that counts any more.
-    return {int(minute): count for minute, count in counts.items()} if isinstance(counts, dict) else {}
+def _by_minute(counts: Mapping[str, int]) -> Mapping[int, int]:
+    return {int(minute): count for minute, count in counts.items()}

@@ -1,20 +1,16 @@
-"""What the database knows of the installation: its first tick, its cadence, its key, and which processes are alive."""
+"""What the database knows of the installation: its first tick, its cadence, its key, and on which machine it lives."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import insert, select, update
 
-from newsletter.core.pace import next_send_at
-from newsletter.store.schema import heartbeat, installation, quota, worker
+from newsletter.store.heartbeat import heartbeats
+from newsletter.store.schema import installation
 from newsletter.store.unit import Tx
-from newsletter.store.worker import moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +28,11 @@ class Installation:
     ledger_seq: int
     """The last line of the ledger that this database knows of."""
     machine: str | None
-    """Where it lives; None before the first tick."""
+    """Where it was last used; None before the first tick, and for a copy."""
+    copied: bool
+    """Made by `db copy` or being restored, and not adopted yet."""
+    held_last_used_at: datetime | None
+    """When it was last in use before it was held; None while nothing holds it."""
 
     @property
     def not_before(self) -> datetime | None:
@@ -73,6 +73,8 @@ def get(tx: Tx) -> Installation:
         identity=row.identity,
         ledger_seq=row.ledger_seq,
         machine=row.machine,
+        copied=row.copied,
+        held_last_used_at=row.held_last_used_at,
     )
 
 
@@ -102,116 +104,27 @@ def change_cadence(tx: Tx, *, now: datetime, cadence: str) -> None:
 
 def settle_in(tx: Tx, *, machine: str, ledger_seq: int) -> None:
     """Record that this copy of the database is the one that counts, on this machine."""
-    tx.execute(update(installation).values(machine=machine, ledger_seq=ledger_seq))
+    tx.execute(update(installation).values(machine=machine, ledger_seq=ledger_seq, copied=False))
 
 
-COPIED = "a copy that nobody adopted"
-"""The machine of a database that `db copy` made, or that is being restored."""
-
-_COPY = "copy"
-"""The heartbeat of a copy that is held: when it was last in use, before it woke and beat again."""
+def mark_copied(tx: Tx) -> None:
+    """Record that this database was made by `db copy` or is being restored: it sends nothing until `db adopt`."""
+    tx.execute(update(installation).values(copied=True, machine=None))
 
 
-def last_seen(tx: Tx) -> datetime:
-    """Return when this database was last in use, by its signs of life; else when it was made."""
-    known = heartbeats(tx)
-    if _COPY in known:
-        return known[_COPY][0]
-    return max((at for at, _ in known.values()), default=get(tx).created_at)
+def last_used_at(tx: Tx) -> datetime:
+    """Return when this database was last in use before it was held, else its last sign of life, else its creation."""
+    known = get(tx)
+    if known.held_last_used_at is not None:
+        return known.held_last_used_at
+    return max((beat.at for beat in heartbeats(tx).values()), default=known.created_at)
 
 
-def remember_copy(tx: Tx, *, process: str) -> None:
-    """Keep for as long as it is held when a copy was last in use: it gives signs of life meanwhile."""
-    beat(tx, _COPY, now=last_seen(tx), process=process)
+def begin_hold(tx: Tx) -> None:
+    """Keep when the database was last in use: while it is held its parts go on giving signs of life."""
+    tx.execute(update(installation).values(held_last_used_at=last_used_at(tx)))
 
 
-def forget_copy(tx: Tx) -> None:
-    """Note that this copy is held no more."""
-    tx.execute(delete(heartbeat).where(heartbeat.c.name == _COPY))
-
-
-def beat(tx: Tx, name: str, *, now: datetime, process: str) -> None:
-    """Record that the bell or the sender is alive."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    tx.execute(
-        make(heartbeat)
-        .values(name=name, at=now, process=process)
-        .on_conflict_do_update(index_elements=["name"], set_={"at": now, "process": process}),
-    )
-
-
-GONE = timedelta(seconds=60)
-"""A sender without a sign of life for so long is taken for dead."""
-
-STOPPED = " (stopped)"
-"""How the process of a heartbeat ends that was ended in order: no sign of life is expected of it."""
-
-
-def stopped(tx: Tx, process: str, *, part: str | None = None) -> None:
-    """Mark the signs of life of a process that ends in order, or of one part of it; when it was last alive stays."""
-    query = update(heartbeat).where(heartbeat.c.process == process)
-    if part is not None:
-        query = query.where(heartbeat.c.name == part)
-    tx.execute(query.values(process=process + STOPPED))
-
-
-def heartbeats(tx: Tx) -> Mapping[str, tuple[datetime, str]]:
-    """Return, by name, when a part was last alive and in which process."""
-    beats = {row.name: (row.at, row.process) for row in tx.execute(select(heartbeat))}
-    if tx.dialect.name == "postgresql" and "sender" in beats:
-        beats["sender"] = _of_any_sender(tx, *beats["sender"])
-    return beats
-
-
-def _of_any_sender(tx: Tx, at: datetime, process: str) -> tuple[datetime, str]:
-    """Return the sign of life of a sender that is alive, where the last one to give one has ended since."""
-    if not process.endswith(STOPPED):
-        return at, process
-    living = select(worker.c.seen_at, worker.c.name).where(worker.c.ended_at.is_(None), worker.c.seen_at > at - GONE)
-    other = tx.execute(living.order_by(worker.c.seen_at.desc()).limit(1)).first()
-    return (at, process) if other is None else (other.seen_at, other.name)
-
-
-_PACE = "pace"
-
-HEARTBEAT_AHEAD_MAX_SECONDS = 60.0
-"""Seconds ahead that the next free moment of a rate can lie; a single message under a very low one may take longer."""
-
-
-def load_quota(tx: Tx, name: str) -> str | None:
-    """Return a stored sliding window, None when nothing was ever reserved."""
-    query = select(quota.c.window).where(quota.c.name == name).with_for_update()
-    value: str | None = tx.execute(query).scalar()
-    if value is None and tx.dialect.name == "postgresql":
-        # A row that is not there cannot be held: two workers that begin at once must not both find nothing.
-        new_row = postgresql_insert(quota).values(name=name, window="").on_conflict_do_nothing()
-        tx.execute(new_row)
-        value = tx.execute(query).scalar()
-    return value or None
-
-
-def save_quota(tx: Tx, name: str, window: str) -> None:
-    """Store a sliding window."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    tx.execute(
-        make(quota)
-        .values(name=name, window=window)
-        .on_conflict_do_update(index_elements=["name"], set_={"window": window}),
-    )
-
-
-def reserve_pace(tx: Tx, count: int, *, rate: float, now: datetime, at_most: float) -> float:
-    """Reserve the next `count` moments of a rate per second, which all workers share; return the seconds until then.
-
-    Nothing is reserved when that is more than `at_most` seconds away.
-    """
-    stored = load_quota(tx, _PACE)
-    instant = moment(tx, now).timestamp()
-    free_at = float(stored) if stored else instant
-    if free_at > instant + max(HEARTBEAT_AHEAD_MAX_SECONDS, count / rate * 2):
-        # It was written by a clock that has since been set back.
-        free_at = instant
-    start, free_at = next_send_at(free_at, rate, instant, count)
-    if start - instant <= at_most:
-        save_quota(tx, _PACE, repr(free_at))
-    return start - instant
+def end_hold(tx: Tx) -> None:
+    """Record that the database is held no more."""
+    tx.execute(update(installation).values(held_last_used_at=None))

@@ -130,7 +130,7 @@ def look(tx: Tx, edition_id: EditionId, counted: Counted, *, now: datetime) -> L
 
 def tallies(tx: Tx, edition_id: EditionId) -> Mapping[str, int]:
     """Return what the workers have tallied of an edition, all together."""
-    return asdict(of_edition(tx, edition_id, by_mail=False))
+    return asdict(of_edition(tx, edition_id, bounces=False))
 
 
 def used(tx: Tx, name: str) -> str | None:

@@ -16,12 +16,8 @@ from sqlalchemy import String, and_, cast, delete, func, or_, select, update
 from newsletter.core.delivery import OPEN_STATES
 from newsletter.core.edition import EditionId
 from newsletter.core.notice import NoticeKind, NoticeState
-from newsletter.store import installation as installations
 from newsletter.store.schema import alert, delivery, edition, notice
 from newsletter.store.unit import Tx
-
-_RUN = "retention"
-"""Its sign of life: when everything was last looked through."""
 
 _OPEN = [state.value for state in OPEN_STATES]
 _NOTICE_OPEN = [NoticeState.QUEUED.value, NoticeState.SENDING.value, NoticeState.DEFERRED.value]
@@ -34,17 +30,6 @@ class Stretch:
     edition: EditionId
     first: int
     last: int
-
-
-def last_run(tx: Tx) -> datetime | None:
-    """Return when everything was last looked through, None when it never was."""
-    beat = installations.heartbeats(tx).get(_RUN)
-    return None if beat is None else beat[0]
-
-
-def ran(tx: Tx, *, now: datetime, process: str) -> None:
-    """Record that everything was looked through."""
-    installations.beat(tx, _RUN, now=now, process=process)
 
 
 def closed_before(tx: Tx, before: datetime, *, since: datetime | None = None) -> Sequence[Stretch]:

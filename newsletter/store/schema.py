@@ -18,6 +18,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -92,8 +93,11 @@ installation = Table(
     Column("key_fingerprint", Text, nullable=False),
     Column("identity", Text, nullable=False, server_default=""),  # Which database a line of the ledger is about.
     Column("ledger_seq", Integer, nullable=False, server_default="0"),  # The last line this database knows of.
-    Column("machine", Text),  # A copy that wakes elsewhere sends nothing until a person adopts it.
+    Column("machine", Text),  # Where it was used last; a database that wakes elsewhere waits for `db adopt`.
     CheckConstraint("id = 1", name="single"),
+    # Made by `db copy`, or being restored: it sends nothing until `db adopt`.
+    Column("copied", Boolean, nullable=False, server_default=false()),
+    Column("held_last_used_at", Utc),  # When a database that is held was last in use before it woke.
 )
 
 subscriber = Table(
@@ -193,6 +197,8 @@ slot = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("changed_at", Utc, nullable=False),
+    # When its time came and there was nothing to send: once its grace is over it is empty, not missed.
+    Column("empty_since", Utc),
     _one_of("state", "open", "frozen", "skipped", "empty", "missed"),
 )
 
@@ -266,14 +272,36 @@ worker = Table(
     sqlite_autoincrement=True,  # Journals bear the id.
 )
 
+TALLY_SOURCES = ("worker", "recovery", "bounce")
+
 tally = Table(
     "tally",
     metadata,
-    Column("edition_id", Integer, ForeignKey("edition.id"), primary_key=True),
-    Column("worker_id", Integer, primary_key=True, autoincrement=False),
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("edition_id", Integer, ForeignKey("edition.id"), nullable=False),
+    Column("source", Text, nullable=False),  # A worker, the recovery of lost claims, or bounces that came by mail.
+    Column("worker_id", Integer),  # NULL unless a worker counted.
     *(Column(name, Integer, nullable=False, server_default="0") for name in TALLIED),
     Column("since", Utc, nullable=False),
     Column("at", Utc, nullable=False),
+    _one_of("source", *TALLY_SOURCES),
+    CheckConstraint("(source = 'worker') = (worker_id IS NOT NULL)", name="worker"),
+    Index(
+        "uq_tally_worker",
+        "edition_id",
+        "worker_id",
+        unique=True,
+        sqlite_where=text("worker_id IS NOT NULL"),
+        postgresql_where=text("worker_id IS NOT NULL"),
+    ),
+    Index(
+        "uq_tally_source",
+        "edition_id",
+        "source",
+        unique=True,
+        sqlite_where=text("worker_id IS NULL"),
+        postgresql_where=text("worker_id IS NULL"),
+    ),
 )
 
 delivery = Table(
@@ -325,7 +353,21 @@ quota = Table(
     "quota",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("window", Text, nullable=False),
+    Column("window", Text, nullable=False),  # What was reserved of the hour and the day, as `core/pace.py` writes it.
+)
+
+pace = Table(
+    "pace",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("free_at", Double, nullable=False),  # Unix time of the next free moment of the rate that all workers share.
+)
+
+bounce_window = Table(
+    "bounce_window",
+    metadata,
+    Column("edition_id", Integer, ForeignKey("edition.id"), primary_key=True, autoincrement=False),
+    _json("counts", "{}"),  # Recent bounces by minute, as `core/evidence.py` counts them.
 )
 
 alert = Table(
@@ -395,7 +437,19 @@ log = Table(
 heartbeat = Table(
     "heartbeat",
     metadata,
-    Column("name", Text, primary_key=True),  # bell, sender
+    Column("name", Text, primary_key=True),
     Column("at", Utc, nullable=False),
     Column("process", Text, nullable=False),
+    Column("stopped_at", Utc),  # When it was stopped on purpose: no sign of life is expected after it.
+    _one_of("name", "scheduler", "sender"),
+)
+
+job_run = Table(
+    "job_run",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("ended_at", Utc),  # The end of the last complete run; NULL before the first.
+    Column("clock_doubted_at", Utc),  # When the job first put off a run because the clock may be wrong.
+    Column("process", Text, nullable=False),
+    _one_of("name", "retention"),
 )

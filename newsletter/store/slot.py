@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -15,7 +15,14 @@ from newsletter.store.unit import Tx
 
 
 def _from_row(row: Row) -> Slot:  # type: ignore[type-arg]
-    return Slot(date=row.date, sends_at=row.sends_at, extra=row.extra, state=SlotState(row.state), reason=row.reason)
+    return Slot(
+        date=row.date,
+        sends_at=row.sends_at,
+        extra=row.extra,
+        state=SlotState(row.state),
+        reason=row.reason,
+        empty_since=row.empty_since,
+    )
 
 
 def add(tx: Tx, new: Slot, *, now: datetime) -> bool:
@@ -75,12 +82,12 @@ def move(tx: Tx, on: date, *, was: SlotState, to: SlotState, reason: str, now: d
     return result.rowcount == 1
 
 
-def note(tx: Tx, on: date, *, reason: str, now: datetime) -> None:
-    """Remember why an open slot could not be sent at its time; it stays open."""
+def mark_empty(tx: Tx, on: date, *, reason: str, now: datetime) -> None:
+    """Record that an open slot had nothing to send at its time, and why; it stays open until its grace is over."""
     tx.execute(
         update(slot)
         .where(slot.c.date == on, slot.c.state == SlotState.OPEN.value)
-        .values(reason=reason, changed_at=now),
+        .values(reason=reason, empty_since=func.coalesce(slot.c.empty_since, now), changed_at=now),
     )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
 
-from sqlalchemy import Executable, bindparam, func, select, update
+from sqlalchemy import Executable, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -22,34 +23,54 @@ from newsletter.store.unit import Tx
 from newsletter.store.worker import WorkerId
 
 
-def add(tx: Tx, edition_id: EditionId, who: WorkerId, counts: Mapping[str, int], *, now: datetime) -> None:
-    """Add to what one worker counted; the names are the fields of `Tally`."""
+class TallySource(StrEnum):
+    """What counts beside the workers."""
+
+    RECOVERY = "recovery"
+    """Lost claims of unknown workers, settled by a later one."""
+    BOUNCE = "bounce"
+    """Messages that came back by mail: moved from accepted to the reason."""
+
+
+_WORKER = "worker"
+
+
+def add(
+    tx: Tx, edition_id: EditionId, counter: WorkerId | TallySource, counts: Mapping[str, int], *, now: datetime
+) -> None:
+    """Add to what a worker or another source counted; the names are the fields of `Tally`."""
     new = {f"new_{name}": counts.get(name, 0) for name in TALLIED}
-    tx.execute(_add(tx.dialect.name), {"of": edition_id, "who": who, "now": now, **new})
+    source, worker_id = (counter.value, None) if isinstance(counter, TallySource) else (_WORKER, counter)
+    statement = _add(tx.dialect.name, by_worker=worker_id is not None)
+    tx.execute(statement, {"edition": edition_id, "source_name": source, "worker": worker_id, "now": now, **new})
 
 
 @cache
-def _add(dialect: str) -> Executable:
-    """Return the statement, made once: it is run several times a second, and to build it costs more than to run it."""
+def _add(dialect: str, *, by_worker: bool) -> Executable:
+    """Return the statement, built once: it runs several times a second, and building costs more than running it."""
     make = sqlite_insert if dialect == "sqlite" else postgresql_insert
     at = bindparam("now", type_=tally.c.at.type)
     counts = {name: bindparam(f"new_{name}", type_=tally.c[name].type) for name in TALLIED}
-    new = make(tally).values(edition_id=bindparam("of"), worker_id=bindparam("who"), since=at, at=at, **counts)
+    new = make(tally).values(
+        edition_id=bindparam("edition"),
+        source=bindparam("source_name"),
+        worker_id=bindparam("worker"),
+        since=at,
+        at=at,
+        **counts,
+    )
     return new.on_conflict_do_update(
-        index_elements=["edition_id", "worker_id"],
+        index_elements=["edition_id", "worker_id" if by_worker else "source"],
+        index_where=text("worker_id IS NOT NULL" if by_worker else "worker_id IS NULL"),
         set_={name: tally.c[name] + new.excluded[name] for name in TALLIED} | {"at": at},
     )
 
 
-BY_MAIL = WorkerId(-1)
-"""Moves what came back as a mail from accepted to why it did: no worker bears this number."""
-
-
-def of_edition(tx: Tx, edition_id: EditionId, *, by_mail: bool = True) -> Tally:
-    """Return the sums of all workers, with what came back by mail or without."""
+def of_edition(tx: Tx, edition_id: EditionId, *, bounces: bool = True) -> Tally:
+    """Return the sums of all counters, with or without what came back by mail."""
     sums = [func.coalesce(func.sum(tally.c[name]), 0).label(name) for name in TALLIED]
     query = select(*sums).where(tally.c.edition_id == edition_id)
-    row = tx.execute(query if by_mail else query.where(tally.c.worker_id != BY_MAIL)).one()
+    row = tx.execute(query if bounces else query.where(tally.c.source != TallySource.BOUNCE.value)).one()
     return Tally(**{name: int(row._mapping[name]) for name in TALLIED})  # noqa: SLF001 the public way to a row by name
 
 

@@ -16,14 +16,13 @@ from newsletter.core.receipt import Receipt
 from newsletter.flows.plan import PlanRules, look_ahead
 from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import report
 from newsletter.store import worker as workers
 from newsletter.store.unit import Unit
 
 PENDING_PROOF_WEEKS = 26
 """How far the stock is counted."""
-PARTS = frozenset({"bell", "sender"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ def look(unit: Unit, rules: PlanRules, *, now: datetime) -> Figures:
             stock=outlook.stock,
             low_stock=rules.lineup.low_stock_weeks,
             audience=outlook.audience,
-            beats={name: at for name, (at, _process) in installations.heartbeats(tx).items() if name in PARTS},
+            beats={part.value: beat.at for part, beat in heartbeats.heartbeats(tx).items()},
             senders={"alive": len(workers.alive(tx, now=now)), "silent": len(workers.silent(tx, now=now))},
             alerts=Counter(one.kind for one in alerts.open_alerts(tx)),
             editions=[report.receipt(tx, one) for one in shown.values()],

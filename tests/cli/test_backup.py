@@ -14,9 +14,11 @@ import pytest
 
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.lineup import Source
+from newsletter.core.monitor import ServicePart
 from newsletter.core.tip import TipDraft, TipStatus
 from newsletter.core.token import key_fingerprint
 from newsletter.store import edition, slot, tip
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store.database import HEAD, connect, sender_lock
 from newsletter.store.upgrade import upgrade
@@ -92,7 +94,7 @@ def test_a_backup_is_one_sound_file(home: Home) -> None:
 def test_a_backup_while_others_write(home: Home) -> None:
     """A transaction that is under way is no hindrance, and no part of it is in the copy."""
     with home.unit.write() as tx:
-        installations.beat(tx, "bell", now=NOW, process="other")
+        heartbeats.record(tx, ServicePart.SCHEDULER, now=NOW, process="other")
         assert home.run("db", "backup", str(home.folder / "copy.db")).code == 0
     with closing(sqlite3.connect(home.folder / "copy.db")) as copy:
         assert copy.execute("SELECT count(*) FROM heartbeat").fetchone() == (0,)
@@ -273,7 +275,7 @@ def test_restore_refuses_while_somebody_has_the_database_open(home: Home) -> Non
 def test_a_restore_that_is_cut_short_is_held(home: Home) -> None:
     """What was put in place without the ledger having been read sends nothing."""
     with home.unit.write() as tx:
-        installations.settle_in(tx, machine=installations.COPIED, ledger_seq=0)
+        installations.mark_copied(tx)
     done = home.run("edition", "send", "--yes")
     assert done.code == 1
     assert "newsletter db adopt" in done.err

@@ -18,8 +18,9 @@ from sqlalchemy import create_engine
 
 import newsletter
 from newsletter.cli.main import main
+from newsletter.core.monitor import ServicePart
 from newsletter.errors import Stop
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
 from tests.cli.conftest import SETTINGS, Home
 from tests.cli.test_backup import kept, let_go
 
@@ -58,7 +59,7 @@ def test_a_full_disk_says_so(home: Home) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         connection.exec_driver_sql("BEGIN")
     with pytest.raises(Stop, match="The disk that holds the database is full"), home.unit.write() as tx:
-        installations.beat(tx, "a part", now=NOW, process="x" * 500_000)
+        heartbeats.record(tx, ServicePart.SENDER, now=NOW, process="x" * 500_000)
 
 
 @pytest.mark.postgres

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from newsletter.cli.main import main
+from newsletter.core.monitor import ServicePart
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
@@ -120,7 +122,7 @@ def test_what_an_empty_installation_lacks_is_a_warning(doctor: Callable[..., Dia
     found = doctor()
     assert "subscriber import" in found.of("subscribers", "warn")[0]
     assert "tip import" in found.of("tips", "warn")[0]
-    assert "newsletter run" in found.of("bell", "warn")[0]
+    assert "newsletter run" in found.of("scheduler", "warn")[0]
     assert "newsletter run" in found.of("sender", "warn")[0]
     assert "example" in found.of("public address", "warn")[0]
     assert "NEWSLETTER_ADMIN_EMAILS" in found.of("alerts", "warn")[0]
@@ -202,7 +204,7 @@ def test_a_broken_template_of_the_operator_is_found(doctor: Callable[..., Diagno
 def test_a_dead_service_is_told_with_its_last_sign_of_life(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
     """A heartbeat that stopped is a warning with its date."""
     with sqlite_unit.write() as tx:
-        installation.beat(tx, "sender", now=START, process="elsewhere 7")
+        heartbeats.record(tx, ServicePart.SENDER, now=START, process="elsewhere 7")
     assert "no sign of life since Sunday 1 November 2026" in doctor().of("sender", "warn")[0]
 
 

@@ -23,7 +23,7 @@ from newsletter.sending.committer import QUOTA
 from newsletter.settings.loader import load_settings
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
-from newsletter.store import installation as installations
+from newsletter.store import quota as quotas
 from newsletter.wiring import build
 from tests.cli.conftest import Home
 from tests.conftest import SHIFTED, FixedClock
@@ -183,7 +183,7 @@ def test_a_quota_in_the_way(home: Home, world: World) -> None:
         settings.write("NEWSLETTER_RATE_PER_HOUR=100\n")
     full = reserve(Window(), 95, now, limits=Limits(per_hour=100, per_day=None)).window
     with world.unit.write() as tx:
-        installations.save_quota(tx, QUOTA, full.to_json())
+        quotas.save_quota(tx, QUOTA, full.to_json())
     application = build(load_settings({}, home.folder), clock=SHIFTED)
     look = EditionWatcher(application, world.wrong).look()
     [wait] = look.waiting

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from newsletter.core.cadence import Cadence, next_slots
 from newsletter.core.delivery import DeliveryState
+from newsletter.core.monitor import ServicePart
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store import slot as slots
 from newsletter.store import worker as workers
@@ -29,8 +31,8 @@ A short name says more than a number.
 def alive(unit: Unit) -> None:
     """Let the service have given a sign of life just now."""
     with unit.write() as tx:
-        for part in ("bell", "sender"):
-            installations.beat(tx, part, now=SHIFTED.now(), process="host 17")
+        for part in ("scheduler", "sender"):
+            heartbeats.record(tx, ServicePart(part), now=SHIFTED.now(), process="host 17")
 
 
 def furnish(home: Home) -> None:
@@ -51,7 +53,7 @@ def test_what_a_new_installation_is_told(home: Home) -> None:
     assert "There is no tip for" in lines[3]
     assert "`newsletter subscriber import`" in lines[4]
     assert "last      no edition has been sent yet" in lines
-    assert "service   the bell has never run; `newsletter run` starts it" in lines
+    assert "service   the scheduler has never run; `newsletter run` starts it" in lines
 
 
 def test_a_good_morning(home: Home) -> None:
@@ -107,8 +109,8 @@ def test_for_a_program(home: Home) -> None:
     [running] = found["running"]
     assert (running["date"], running["settled"], running["queued"]) == ("2026-11-03", 0, 1)
     assert found["last"] is None
-    assert found["parts"]["bell"]["alive"] is True
-    assert 0 <= found["parts"]["bell"]["age_seconds"] < 60
+    assert found["parts"]["scheduler"]["alive"] is True
+    assert 0 <= found["parts"]["scheduler"]["age_seconds"] < 60
     assert found["stock"] == {"weeks": 1, "drafts": 1, "stranded": []}
 
 
@@ -117,7 +119,7 @@ def test_looking_changes_nothing(home: Home) -> None:
     home.run("status")
     with home.unit.read() as tx:
         assert slots.since(tx, None) == []
-        assert installations.heartbeats(tx) == {}
+        assert heartbeats.heartbeats(tx) == {}
         assert installations.get(tx).first_tick_at is None
 
 
@@ -125,11 +127,11 @@ def test_a_service_that_is_away(home: Home) -> None:
     """Between two dates it may rest: no need, but the headline says it, and since when."""
     furnish(home)
     with home.unit.write() as tx:
-        for part in ("bell", "sender"):
+        for part in ("scheduler", "sender"):
             then = SHIFTED.now() - timedelta(hours=3)
-            installations.beat(tx, part, now=then, process="host 17")
+            heartbeats.record(tx, ServicePart(part), now=then, process="host 17")
     out = home.run("status").out
-    assert "the bell is silent: last sign of life 3 hours ago, process host 17" in out
+    assert "the scheduler is silent: last sign of life 3 hours ago, process host 17" in out
     assert "All is well" not in out
 
 

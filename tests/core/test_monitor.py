@@ -89,8 +89,8 @@ def test_silence_counts_from_when_somebody_listened(
 ) -> None:
     """A part is silent after ten minutes in which it could have been heard."""
     beat = None if ago is None else NOW - timedelta(seconds=ago)
-    view = replace(VIEW, beats={AlertKind.BELL_SILENT: beat}, watching_since=NOW - timedelta(seconds=watched))
-    assert kinds(view) == ([AlertKind.BELL_SILENT] if silent else [])
+    view = replace(VIEW, beats={AlertKind.SCHEDULER_SILENT: beat}, watching_since=NOW - timedelta(seconds=watched))
+    assert kinds(view) == ([AlertKind.SCHEDULER_SILENT] if silent else [])
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from newsletter.core.cadence import Cadence, Slot, SlotState
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.core.lineup import LineupRules
+from newsletter.core.monitor import ServicePart
 from newsletter.core.tip import TipDraft, TipStatus
 from newsletter.flows.overview import UNCERTAIN_STANDS, Overview, overview
 from newsletter.flows.plan import PlanRules
 from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
@@ -43,8 +45,8 @@ def look(unit: Unit, now: datetime = FRIDAY, *, held: str = "") -> Overview:
 def beat(unit: Unit, at: datetime, *parts: str) -> None:
     """Let parts of the service give a sign of life."""
     with unit.write() as tx:
-        for part in parts or ("bell", "sender"):
-            installations.beat(tx, part, now=at, process="test 1")
+        for part in parts or ("scheduler", "sender"):
+            heartbeats.record(tx, ServicePart(part), now=at, process="test 1")
 
 
 @pytest.fixture
@@ -107,18 +109,18 @@ def test_no_tip_and_nobody(unit: Unit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "need"),
+    ("now", "expected"),
     [
         (FRIDAY + timedelta(days=1), None),
-        (TUESDAY - timedelta(hours=20), "Tuesday 10 November 2026 is 20 hours away, and the bell"),
-        (TUESDAY + timedelta(hours=1), "Tuesday 10 November 2026 is due, and the bell"),
+        (TUESDAY - timedelta(hours=20), "Tuesday 10 November 2026 is 20 hours away, and the scheduler is not running"),
+        (TUESDAY + timedelta(hours=1), "Tuesday 10 November 2026 is due, and the scheduler is not running"),
     ],
 )
-def test_a_bell_that_is_silent(well: Unit, now: datetime, need: str | None) -> None:
+def test_a_silent_scheduler(well: Unit, now: datetime, expected: str | None) -> None:
     """A service that rests between two dates is no need; one that is not there the day before, or at the hour, is."""
     found = look(well, now)
-    assert not found.parts["bell"].alive
-    assert [one.partition(" gives")[0] for one in found.needs] == ([need] if need else [])
+    assert not found.parts["scheduler"].alive
+    assert [need.partition(". `")[0] for need in found.needs] == ([expected] if expected else [])
 
 
 def test_an_edition_under_way(well: Unit) -> None:
@@ -128,7 +130,7 @@ def test_an_edition_under_way(well: Unit) -> None:
     assert (story.edition.id, story.settled, story.receipt.audience) == (edition.id, 0, 1)
     assert look(well).needs == []
     later = FRIDAY + timedelta(minutes=5)
-    beat(well, later, "bell")
+    beat(well, later, "scheduler")
     assert [one.partition(",")[0] for one in look(well, later).needs] == ["An edition waits to be sent"]
 
 
@@ -172,7 +174,7 @@ def test_no_time_is_foretold_while_nothing_moves(well: Unit) -> None:
         workers.end(tx, who, now=now)
     assert told() == (None, True)
     with well.write() as tx:
-        installations.stopped(tx, "test 1", part="sender")
+        heartbeats.stop(tx, "test 1", now=TUESDAY, part=ServicePart.SENDER)
     assert told() == (None, False)
 
 
@@ -230,8 +232,8 @@ def test_a_service_that_was_stopped_is_not_alive(well: Unit) -> None:
     """A service that ended in order is not called running for the rest of the minute; one that was killed is."""
     assert all(part.alive for part in look(well).parts.values())
     with well.write() as tx:
-        installations.stopped(tx, "test 2")
+        heartbeats.stop(tx, "test 2", now=TUESDAY)
     assert all(part.alive for part in look(well).parts.values())
     with well.write() as tx:
-        installations.stopped(tx, "test 1")
+        heartbeats.stop(tx, "test 1", now=TUESDAY)
     assert not any(part.alive for part in look(well).parts.values())

@@ -14,7 +14,7 @@ from email.message import EmailMessage
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import describe_instant
 from newsletter.core.lineup import LineupRules
-from newsletter.core.monitor import Space
+from newsletter.core.monitor import ServicePart, Space
 from newsletter.core.token import Keyring
 from newsletter.flows.freeze import RenderContext
 from newsletter.flows.plan import PlanRules
@@ -27,7 +27,7 @@ from newsletter.render.environment import make_environment
 from newsletter.sending.notice_sender import NoticeSender
 from newsletter.sending.sender import Sender
 from newsletter.store import alert as alerts
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher, Caught
@@ -123,7 +123,7 @@ class World:
             self.notices.work(threading.Event())
             self.sender.work(threading.Event())
             with self.unit.write() as tx:
-                installations.beat(tx, "sender", now=self.clock.now(), process="test 1")
+                heartbeats.record(tx, ServicePart.SENDER, now=self.clock.now(), process="test 1")
 
     def go(self, until: datetime, *, every: timedelta = timedelta(minutes=5)) -> None:
         """Let time pass with a step now and then: every few minutes in the last hours, and rarely before."""

@@ -13,17 +13,18 @@ from newsletter.core.evidence import may_suppress
 from newsletter.core.notice import NoticeKey, NoticeKind
 from newsletter.errors import InputError
 from newsletter.flows import resolve
-from newsletter.operations.retention import DOUBT, EVERY, KEEP_REPLIES, STEPS_PER_TICK, RetentionJob
+from newsletter.operations.retention import EVERY, KEEP_REPLIES, STEPS_PER_TICK, RetentionJob
 from newsletter.operations.ticker import Ticker
 from newsletter.store import alert as alerts
 from newsletter.store import check, evidence, report, retention
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
-from newsletter.store import installation as installations
+from newsletter.store import job_run as job_runs
 from newsletter.store import notice as notices
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
-from newsletter.store.schema import alert, block, delivery, notice, quota, worker
+from newsletter.store.job_run import JobName
+from newsletter.store.schema import alert, block, bounce_window, delivery, notice, worker
 from newsletter.store.unit import Unit
 from tests.conftest import START, FixedClock
 from tests.edition_fixtures import add_people
@@ -42,7 +43,7 @@ def run(unit: Unit, now: datetime, keep: timedelta = KEEP) -> int:
     """Do a whole run, of a clock that was doubted yesterday if it leapt; return how many rows it touched."""
     retention, done = make(unit, keep), 0
     with unit.write() as tx:
-        installations.beat(tx, DOUBT, now=now - EVERY, process="test 1")
+        job_runs.record_doubt(tx, JobName.RETENTION, now=now - EVERY, process="test 1")
     while True:
         done += retention.work(now)
         if retention._left is None:
@@ -163,7 +164,7 @@ def test_a_run_a_day(unit: Unit) -> None:
     assert run(unit, ENDED + KEEP_REPLIES + timedelta(hours=1)) == 0
     assert words_of(unit, edition) == {"250 queued"}
     with unit.write() as tx:
-        retention.ran(tx, now=ENDED + 10 * KEEP, process="a clock that was wrong")
+        job_runs.record_end(tx, JobName.RETENTION, now=ENDED + 10 * KEEP, process="a clock that was wrong")
     assert run(unit, ENDED + KEEP_REPLIES + timedelta(hours=1)) == 1
 
 
@@ -273,7 +274,6 @@ def test_what_was_remembered_of_a_flood_of_bounces_goes(sqlite_unit: Unit) -> No
     with sqlite_unit.write() as tx:
         evidence.save_recent(tx, edition.id, may_suppress({}, now=ENDED, audience=1)[0])
         assert evidence.recent(tx, edition.id)
-        installations.save_quota(tx, "bounces 9", '["2026-11-03T15:00:00+00:00"]')
     run(sqlite_unit, ENDED + EVERY)
     with sqlite_unit.read() as tx:
-        assert tx.execute(select(quota.c.name)).all() == []
+        assert tx.execute(select(bounce_window.c.edition_id)).all() == []

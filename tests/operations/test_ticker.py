@@ -8,14 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 
 from newsletter.core.cadence import SlotState, extra_slot
 from newsletter.core.edition import Edition
+from newsletter.core.monitor import ServicePart
 from newsletter.core.tip import TipStatus
 from newsletter.operations.ticker import Ticker
 from newsletter.store import alert as alerts
 from newsletter.store import edition as editions
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.alert import AlertKind
+from newsletter.store.heartbeat import Heartbeat
 from newsletter.store.unit import Unit
 from tests.conftest import FixedClock
 from tests.edition_fixtures import CADENCE, TUESDAY, add_people, add_tip
@@ -332,4 +334,4 @@ def test_each_tick_gives_a_sign_of_life(unit: Unit, clock: FixedClock, ticker: T
     clock.set(TUESDAY)
     ticker.tick()
     with unit.read() as tx:
-        assert installations.heartbeats(tx)["bell"] == (TUESDAY, "test 1")
+        assert heartbeats.heartbeats(tx)[ServicePart.SCHEDULER] == Heartbeat(at=TUESDAY, process="test 1")

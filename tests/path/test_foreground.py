@@ -42,7 +42,7 @@ def test_a_second_send_looks_on(make_home: MakeHome) -> None:
     assert third[0] == 0
     assert catcher.accepted == everybody(60)
     # Whoever sends by hand rings no bell, and nobody is told that one is alive.
-    assert "the bell has never run" in home.run("status")[1]
+    assert "the scheduler has never run" in home.run("status")[1]
 
 
 def test_a_send_that_looks_on_steps_in(make_sqlite_home: MakeHome) -> None:

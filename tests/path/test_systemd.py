@@ -80,7 +80,7 @@ def test_from_ready_to_stopped_in_mid_edition(make_sqlite_home: MakeHome, ear: E
         assert sender.wait() == 0, sender.words
         running = start(home, ear, 60_000_000)
         heard = ear.wait_for("READY=1")
-        assert "running: bell, sender, web" in running.words
+        assert "running: scheduler, sender, web" in running.words
         heard += ear.wait_for("WATCHDOG=1")
         if not any(line.startswith("STATUS=") for line in heard):
             heard += ear.wait_for("STATUS=")

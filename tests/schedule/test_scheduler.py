@@ -1,4 +1,4 @@
-"""The bell, with APScheduler's real threads; each wait is on an event, with a limit."""
+"""The scheduler, with APScheduler's real threads; each wait is on an event, with a limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from newsletter.clock import SystemClock
-from newsletter.schedule.scheduler import ring
+from newsletter.schedule.scheduler import start
 from tests.conftest import FixedClock
 
 LONG = 20.0
@@ -24,13 +24,13 @@ class Count:
         self._changed = threading.Condition()
 
     def __call__(self) -> None:
-        """Count one ring."""
+        """Count one call."""
         with self._changed:
             self.rings += 1
             self._changed.notify_all()
 
     def reaches(self, number: int) -> bool:
-        """Wait until the bell has rung so often."""
+        """Wait until there were so many calls."""
         with self._changed:
             return self._changed.wait_for(lambda: self.rings >= number, LONG)
 
@@ -38,36 +38,36 @@ class Count:
 def test_the_first_ring_is_at_once() -> None:
     """What became due while the service was down does not wait for a whole interval."""
     count = Count()
-    with ring(count, every_seconds=3600, stop=threading.Event()):
+    with start(count, every_seconds=3600, stop=threading.Event()):
         assert count.reaches(1)
 
 
 def test_a_late_ring_is_one_ring() -> None:
-    """After an hour in which the machine slept the bell rings at once, and once for the sixty rings that it missed."""
+    """After an hour in which the machine slept there is one call at once for the sixty that were missed."""
     an_hour_ago = FixedClock(SystemClock().now() - timedelta(hours=1))
     count = Count()
-    with ring(count, every_seconds=60, stop=threading.Event(), clock=an_hour_ago):
+    with start(count, every_seconds=60, stop=threading.Event(), clock=an_hour_ago):
         assert count.reaches(1)
     assert count.rings == 1
 
 
 def test_it_rings_again_and_again() -> None:
-    """After the first ring come others."""
+    """After the first call come others."""
     count = Count()
-    with ring(count, every_seconds=0.01, stop=threading.Event()) as ticker:
+    with start(count, every_seconds=0.01, stop=threading.Event()) as ticker:
         assert count.reaches(4)
         assert ticker.alive
 
 
 def test_a_callback_that_fails_does_not_end_the_bell(caplog: pytest.LogCaptureFixture) -> None:
-    """An error is logged with its trace, and the bell rings on."""
+    """An error is logged with its trace, and the scheduler goes on."""
     count = Count()
 
     def fail() -> None:
         count()
         raise ValueError("the seventh seal")
 
-    with ring(fail, every_seconds=0.01, stop=threading.Event()) as ticker:
+    with start(fail, every_seconds=0.01, stop=threading.Event()) as ticker:
         assert count.reaches(3)
         assert ticker.alive
     assert "the tick failed" in caplog.text
@@ -75,7 +75,7 @@ def test_a_callback_that_fails_does_not_end_the_bell(caplog: pytest.LogCaptureFi
 
 
 def test_it_never_rings_twice_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
-    """While a callback runs the bell waits, without a warning for every ring that it leaves out."""
+    """While a callback runs the scheduler waits, without a warning for every call that it leaves out."""
     caplog.set_level(logging.DEBUG)
     running, let_go, twice = threading.Lock(), threading.Event(), threading.Event()
     count = Count()
@@ -89,7 +89,7 @@ def test_it_never_rings_twice_at_a_time(caplog: pytest.LogCaptureFixture) -> Non
         let_go.wait(0.25)
         running.release()
 
-    with ring(slow, every_seconds=0.01, stop=threading.Event()):
+    with start(slow, every_seconds=0.01, stop=threading.Event()):
         assert count.reaches(3)
         let_go.set()
     assert not twice.is_set()
@@ -100,7 +100,7 @@ def test_rings_leave_no_lines_in_the_log(caplog: pytest.LogCaptureFixture) -> No
     """A log of a year must not consist of rings."""
     caplog.set_level(logging.INFO)
     count = Count()
-    with ring(count, every_seconds=0.01, stop=threading.Event()):
+    with start(count, every_seconds=0.01, stop=threading.Event()):
         assert count.reaches(5)
     assert caplog.records == []
 
@@ -114,7 +114,7 @@ def test_closing_waits_for_the_callback() -> None:
         let_go.wait(LONG)
         done.set()
 
-    ticker = ring(slow, every_seconds=3600, stop=threading.Event())
+    ticker = start(slow, every_seconds=3600, stop=threading.Event())
     assert began.wait(LONG)
     closer = threading.Thread(target=ticker.close)
     closer.start()
@@ -127,20 +127,20 @@ def test_closing_waits_for_the_callback() -> None:
 
 
 def test_it_is_silent_once_the_service_stops() -> None:
-    """No tick begins after SIGTERM, even before the bell is closed."""
+    """No tick begins after SIGTERM, even before the scheduler is closed."""
     stop, count = threading.Event(), Count()
     stop.set()
-    with ring(count, every_seconds=0.01, stop=stop):
-        # Ten rings' time: a bell that does not look at the event rings at once.
+    with start(count, every_seconds=0.01, stop=stop):
+        # Time for ten calls: a scheduler that ignores the event calls at once.
         threading.Event().wait(0.1)
     assert count.rings == 0
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dead_thread_is_noticed() -> None:
-    """APScheduler says that it runs although its thread has died in silence; the bell does not."""
+    """APScheduler says that it runs although its thread has died in silence; `alive` does not."""
     count = Count()
-    with ring(count, every_seconds=0.05, stop=threading.Event()) as ticker:
+    with start(count, every_seconds=0.05, stop=threading.Event()) as ticker:
         assert count.reaches(1)
         scheduler = ticker._scheduler
         thread = scheduler._thread
@@ -156,8 +156,8 @@ def test_a_dead_thread_is_noticed() -> None:
 
 
 def test_closing_twice_does_no_harm() -> None:
-    """A service that stops in more than one place may close the bell in each."""
-    ticker = ring(Count(), every_seconds=3600, stop=threading.Event())
+    """A service that stops in more than one place may close the scheduler in each."""
+    ticker = start(Count(), every_seconds=3600, stop=threading.Event())
     ticker.close()
     ticker.close()
     assert not ticker.alive

@@ -43,7 +43,7 @@ class Newsletter:
 
     def held(self) -> str:
         """Return why nothing may be sent."""
-        return hold(self.unit, self.home, ZONE, process="test 1", now=self.clock.now())
+        return hold(self.unit, self.home, ZONE, now=self.clock.now())
 
     @property
     def ticker(self) -> Ticker:

@@ -26,6 +26,7 @@ from newsletter.sending.sender import Sender
 from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
 from newsletter.store import installation as installations
+from newsletter.store import quota as quotas
 from newsletter.store import worker as workers
 from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import delivery
@@ -238,7 +239,7 @@ def test_the_pace_does_not_use_up_the_quota(frozen: Freeze, offices: Open, unit:
         marked += len(notice_context.ids(30))
         clock.turn(seconds=5)
     with unit.write() as tx:
-        stored = installations.load_quota(tx, QUOTA)
+        stored = quotas.load_quota(tx, QUOTA)
     assert stored is not None
     assert 0 < marked <= 10
     assert sum(count for _, count in Window.from_json(stored).minutes) == marked

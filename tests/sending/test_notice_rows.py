@@ -15,8 +15,8 @@ from newsletter.core.pace import Limits
 from newsletter.sending import notice_sender as engine
 from newsletter.sending.committer import QUOTA
 from newsletter.sending.notice_sender import NOTICE_ORPHAN_AGE, NoticeSender, posting
-from newsletter.store import installation as installations
 from newsletter.store import notice as notices
+from newsletter.store import quota as quotas
 from newsletter.store.schema import notice
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import DROP, HANG, Catcher, Step
@@ -145,7 +145,7 @@ def test_notices_have_their_share_of_the_quota(unit: Unit, clock: FixedClock, ca
     limits = Limits(per_hour=20)
     with unit.write() as tx:
         bucket = int(clock.now().timestamp() // 60)
-        installations.save_quota(tx, QUOTA, f'{{"minutes": [[{bucket}, 18]], "quarters": []}}')
+        quotas.save_quota(tx, QUOTA, f'{{"minutes": [[{bucket}, 18]], "quarters": []}}')
     sender = make(unit, clock, catcher.port, limits=limits)
     sender.work(STOP)
     assert states(unit) == {NoticeState.ACCEPTED: 2, NoticeState.QUEUED: 1}

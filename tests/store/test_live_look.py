@@ -47,7 +47,9 @@ def tell(world: World, **told: int) -> None:
     """Let a worker have tallied so much."""
     with world.unit.write() as tx:
         tx.execute(tally.delete())
-        tx.execute(tally.insert().values(edition_id=world.wrong.id, worker_id=1, since=SOON, at=SOON, **told))
+        tx.execute(
+            tally.insert().values(edition_id=world.wrong.id, source="worker", worker_id=1, since=SOON, at=SOON, **told)
+        )
 
 
 def test_counts(world: World) -> None:

@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import func, make_url, select
 from sqlalchemy.exc import DBAPIError
 
+from newsletter.core.monitor import ServicePart
 from newsletter.errors import NewsletterError, NotNow
-from newsletter.store import installation
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import log as logs
+from newsletter.store import quota as quotas
 from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import log
 from newsletter.store.unit import ASLEEP_SECONDS, Tx, Unit
@@ -93,24 +95,25 @@ def test_two_that_wait_for_each_other(postgres_url: str) -> None:
     engine = connect(postgres_url)
     unit = open_unit(engine)
     with unit.write() as tx:
-        for name in ("one", "two"):
-            installation.beat(tx, name, now=START, process="test")
+        for part in ServicePart:
+            heartbeats.record(tx, part, now=START, process="test")
     both = threading.Barrier(2)
     ended: list[BaseException | None] = []
 
-    def write(*names: str) -> None:
+    def write(*parts: ServicePart) -> None:
         try:
             with unit.write() as tx:
-                for name in names:
-                    installation.beat(tx, name, now=START, process="test")
-                    if name == names[0]:
+                for part in parts:
+                    heartbeats.record(tx, part, now=START, process="test")
+                    if part == parts[0]:
                         both.wait(20)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is compared below
             ended.append(error)
         else:
             ended.append(None)
 
-    threads = [threading.Thread(target=write, args=names) for names in (("one", "two"), ("two", "one"))]
+    scheduler, sender = ServicePart
+    threads = [threading.Thread(target=write, args=parts) for parts in ((scheduler, sender), (sender, scheduler))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -146,17 +149,17 @@ def test_two_that_begin_a_quota(unit: Unit, database_url: str) -> None:
 
     def take() -> None:
         with other.write() as tx:
-            found.append(installation.load_quota(tx, "relay"))
+            found.append(quotas.load_quota(tx, "relay"))
             looked.set()
-            installation.save_quota(tx, "relay", "second")
+            quotas.save_quota(tx, "relay", "second")
 
     thread = threading.Thread(target=take)
     with unit.write() as tx:
-        assert installation.load_quota(tx, "relay") is None
+        assert quotas.load_quota(tx, "relay") is None
         thread.start()
         # It does not get that far before this one has committed.
         assert not looked.wait(0.5)
-        installation.save_quota(tx, "relay", "first")
+        quotas.save_quota(tx, "relay", "first")
     thread.join()
     engine.dispose()
     assert found == ["first"]

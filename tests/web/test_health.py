@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from newsletter.core.monitor import ServicePart
 from newsletter.store import alert as alerts
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
 from tests.conftest import FixedClock
@@ -18,25 +19,25 @@ def beat(unit: Unit, clock: FixedClock, *parts: str) -> None:
     """Let parts be alive now."""
     with unit.write() as tx:
         for part in parts:
-            installations.beat(tx, part, now=clock.now(), process="secret-host 4711")
+            heartbeats.record(tx, ServicePart(part), now=clock.now(), process="secret-host 4711")
 
 
 def test_all_is_well(ask: Ask, unit: Unit, clock: FixedClock) -> None:
     """With both parts alive the answer is 200, with their ages in seconds."""
-    beat(unit, clock, "bell", "sender")
+    beat(unit, clock, "scheduler", "sender")
     clock.turn(seconds=90)
     answer = ask("GET", "/healthz")
     assert answer.status_code == 200
     assert answer.json() == {
         "ok": True,
         "problems": [],
-        "seconds_since_bell": 90,
+        "seconds_since_scheduler": 90,
         "seconds_since_sender": 90,
         "open_alerts": 0,
     }
 
 
-@pytest.mark.parametrize(("dead", "alive"), [("bell", "sender"), ("sender", "bell")])
+@pytest.mark.parametrize(("dead", "alive"), [("scheduler", "sender"), ("sender", "scheduler")])
 def test_a_silent_part_is_named(ask: Ask, unit: Unit, clock: FixedClock, dead: str, alive: str) -> None:
     """A part that has not been heard of for over two minutes makes it a 503 that names the part and the time."""
     beat(unit, clock, dead)
@@ -52,14 +53,14 @@ def test_a_service_that_never_ran_is_told(ask: Ask) -> None:
     answer = ask("GET", "/healthz")
     assert answer.status_code == 503
     assert len(answer.json()["problems"]) == 2
-    assert answer.json()["seconds_since_bell"] is None
+    assert answer.json()["seconds_since_scheduler"] is None
 
 
 def test_open_alerts_are_counted_and_nothing_of_them_told(
     ask: Ask, unit: Unit, clock: FixedClock, reader: Reader
 ) -> None:
     """Anybody may ask for health: no address, no machine, no word of an alert is in the answer."""
-    beat(unit, clock, "bell", "sender")
+    beat(unit, clock, "scheduler", "sender")
     found = Alert(
         kind=AlertKind.RELAY,
         about="ann@example.com",

@@ -16,9 +16,10 @@ from newsletter import __version__
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import LineupRules
+from newsletter.core.monitor import ServicePart
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.store import alert as alerts
-from newsletter.store import installation as installations
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import delivery, worker
@@ -87,7 +88,7 @@ def test_a_running_edition(read: Read, unit: Unit, parts: WebParts, clock: Fixed
     edition = begin(parts, clock, 10)
     with unit.write() as tx:
         tx.execute(delivery.update().where(delivery.c.id <= 4).values(state=DeliveryState.ACCEPTED.value))
-        installations.beat(tx, "sender", now=clock.now(), process="somewhere 1")
+        heartbeats.record(tx, ServicePart.SENDER, now=clock.now(), process="somewhere 1")
         tx.execute(delivery.update().where(delivery.c.id == 5).values(state=DeliveryState.REJECTED.value))
     clock.turn(seconds=2)
     found = read()
@@ -128,12 +129,12 @@ def test_open_alerts_are_counted_by_kind_without_a_word_of_them(read: Read, meas
 def test_a_look_is_kept_for_a_while(read: Read, unit: Unit, clock: FixedClock) -> None:
     """Whoever asks again at once costs nothing; ages go on all the same."""
     with unit.write() as tx:
-        installations.beat(tx, "bell", now=clock.now(), process="somewhere 1")
+        heartbeats.record(tx, ServicePart.SCHEDULER, now=clock.now(), process="somewhere 1")
     assert read()[("active_subscribers",)] == 0
     add_people(unit, 3)
     clock.turn(seconds=KEPT_SECONDS - 1)
     again = read()
-    assert (again[("active_subscribers",)], again["heartbeat_age_seconds", "bell"]) == (0, KEPT_SECONDS - 1)
+    assert (again[("active_subscribers",)], again["heartbeat_age_seconds", "scheduler"]) == (0, KEPT_SECONDS - 1)
     clock.turn(seconds=1)
     assert read()[("active_subscribers",)] == 3
 
@@ -159,8 +160,8 @@ def test_the_alert_rules_ask_for_what_is_there(read: Read, unit: Unit, parts: We
     """Every metric, part, state and kind that a rule names is one that the newsletter shows."""
     begin(parts, clock, 1)
     with unit.write() as tx:
-        for part in ("bell", "sender"):
-            installations.beat(tx, part, now=clock.now(), process="somewhere 1")
+        for part in ("scheduler", "sender"):
+            heartbeats.record(tx, ServicePart(part), now=clock.now(), process="somewhere 1")
     samples = read()
     names = {f"newsletter_{name[0]}" for name in samples}
     values = {value for name in samples for value in name[1:]}
