@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter.cli.context import State, state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.output import Json, Yes, confirm, one_line, plural, say, warn
+from newsletter.cli.output import Json, Yes, YesTwice, confirm, confirm_number, one_line, plural, say, warn
 from newsletter.cli.sending import work
-from newsletter.errors import InputError, Stop
+from newsletter.errors import Stop
 
 if TYPE_CHECKING:
     from newsletter.core.edition import Edition
@@ -23,14 +22,6 @@ TipOption = Annotated[
     str, typer.Option("--tip", metavar="TIP", help="The tip that goes out: its slug, or a beginning.")
 ]
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")]
-Sure = Annotated[
-    int,
-    typer.Option(
-        "--yes", "-y", count=True, show_default=False, help="Do not ask; once answers the first question, twice both."
-    ),
-]
-
-QUESTIONS_COUNT = 2
 
 
 def replace(
@@ -71,7 +62,13 @@ def replace(
 
 
 def correct(
-    context: typer.Context, date: Name, tip: TipOption, *, because: Because = "", yes: Sure = 0, as_json: Json = False
+    context: typer.Context,
+    date: Name,
+    tip: TipOption,
+    *,
+    because: Because = "",
+    yes: YesTwice = 0,
+    as_json: Json = False,
 ) -> None:
     """Mail a correction to those who got an edition, and to nobody else. Asks twice."""
     from newsletter.flows.correct_edition import correct_edition, plan_correction
@@ -81,7 +78,7 @@ def correct(
     with invocation.app.unit.read() as tx:
         outlook = plan_correction(tx, wrong.id, right, now=invocation.app.clock.now())
     if outlook.known is None:
-        _ask_twice(invocation, outlook, right, sure=yes)
+        _ask_twice(invocation, outlook, right, yes=yes)
     result = correct_edition(
         invocation.app.unit,
         invocation.app.render_context,
@@ -111,22 +108,18 @@ def _meant(invocation: State, date: str, tip: str) -> tuple[Edition, Tip]:
     return edition, find_tip(invocation.app.unit, tip)
 
 
-def _ask_twice(invocation: State, outlook: FollowUpPlan, tip: Tip, *, sure: int) -> None:
-    """Ask two different questions: a habit answers the first one, only a look at the numbers the second."""
+def _ask_twice(invocation: State, outlook: FollowUpPlan, tip: Tip, *, yes: int) -> None:
+    """Ask twice: a correction is a further mail to people who expect one a week."""
     from newsletter.core.cadence import describe_span
 
-    if sure >= QUESTIONS_COUNT:
-        return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError("A correction is asked about twice, which needs a terminal; give --yes twice instead.")
     edition, people = outlook.of, plural(outlook.people, "person", "people")
-    if not sure:
-        age = describe_span(invocation.app.clock.now() - edition.started_at)
-        confirm(f"Mail “{tip.title}” to the {people} who got “{edition.title}”, begun {age} ago?", yes=False)
-    say("It is a further mail to people who expect one a week, and it cannot be called back.")
-    answer = typer.prompt("How many people is it for? Type the number to send it").replace(",", "").strip()
-    if answer != str(outlook.people):
-        raise InputError(f"It is for {people}, and you typed {answer!r}. Nothing was done.")
+    age = describe_span(invocation.app.clock.now() - edition.started_at)
+    confirm_number(
+        f"Mail “{tip.title}” to the {people} who got “{edition.title}”, begun {age} ago?",
+        "It is a further mail to people who expect one a week, and it cannot be called back.",
+        people=outlook.people,
+        yes=yes,
+    )
 
 
 def _tell(follow_up: FollowUp, *, quiet: bool) -> None:

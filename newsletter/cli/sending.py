@@ -16,7 +16,7 @@ from newsletter.cli.edition import show_receipt
 from newsletter.cli.edition_names import find_edition, parse_name
 from newsletter.cli.edition_watch import screen, watch_until_quiet, watching
 from newsletter.cli.liveness import service_alive
-from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, warn
+from newsletter.cli.output import Json, YesTwice, confirm, confirm_number, plural, print_json, say, warn
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from newsletter.wiring import Application
 
 RECENT = timedelta(days=6)
+"""An edition that began within this time is named before another one is sent."""
+
+SECOND_MAIL = timedelta(hours=24)
+"""Within this time of an edition, another one takes two confirmations."""
 
 
 def send(
@@ -37,7 +41,7 @@ def send(
     *,
     now: Annotated[bool, typer.Option("--now", help="Send a future slot early; this uses it up.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be sent.")] = False,
-    yes: Yes = False,
+    yes: YesTwice = 0,
     as_json: Json = False,
 ) -> None:
     """Freeze and send an edition in the foreground, beside or instead of the service."""
@@ -128,9 +132,9 @@ def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool,
     return slot
 
 
-def _ask(invocation: State, planned: Plan, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
+def _ask(invocation: State, planned: Plan, *, dry_run: bool, yes: int, as_json: bool) -> bool:
     """Tell what will go out and ask; False ends the command."""
-    from newsletter.core.cadence import describe_date, local
+    from newsletter.core.cadence import describe_date, describe_span, local
     from newsletter.flows.freeze import new_nonce, render
 
     application = invocation.app
@@ -159,23 +163,30 @@ def _ask(invocation: State, planned: Plan, *, dry_run: bool, yes: bool, as_json:
     moment = local(application.clock.now(), application.cadence.zone)
     today = describe_date(moment.date()).split()[0]
     uses = "" if moment.date() == slot.date else f" It is {today}; this uses up {describe_date(slot.date)}."
-    _say_if_recent(application)
-    confirm(f"Send “{planned.choice.tip.title}” to {people} now?{uses}", yes=yes)
+    question = f"Send “{planned.choice.tip.title}” to {people} now?{uses}"
+    last = _last_begun(application)
+    if last is None:
+        confirm(question, yes=bool(yes))
+        return True
+    age = application.clock.now() - last.started_at
+    before = f"The edition of {last.name}, “{last.title}”, began {describe_span(age)} ago."
+    if age >= SECOND_MAIL:
+        warn(before)
+        confirm(question, yes=bool(yes))
+    else:
+        warning = f"{before} This is a second mail within 24 hours, and it cannot be called back."
+        confirm_number(question, warning, people=planned.audience, yes=yes)
     return True
 
 
-def _say_if_recent(application: Application) -> None:
-    """Tell who is about to send a second tip within a week: the same command typed twice would do that."""
-    from newsletter.core.cadence import describe_span
+def _last_begun(application: Application) -> Edition | None:
+    """Return an edition that began within the last days: the same command typed twice would send a second tip."""
     from newsletter.store import edition as editions
 
     with application.unit.read() as tx:
         last = next(iter(editions.latest(tx, count=1)), None)
-    if last is None:
-        return
-    age = application.clock.now() - last.started_at
-    if age < RECENT:
-        warn(f"The edition of {last.name}, “{last.title}”, began {describe_span(age)} ago.")
+    recent = last is not None and application.clock.now() - last.started_at < RECENT
+    return last if recent else None
 
 
 def _freeze(invocation: State, slot: Slot) -> Edition:

@@ -117,7 +117,7 @@ def test_restore_brings_back_who_was_lost_and_not_who_left(home: Home) -> None:
     assert home.run("subscriber", "erase", "cyn@example.com", "--yes").code == 0
     add(home, "dan@example.com")
     let_go(home)
-    done = home.run("db", "restore", str(file), "--yes")
+    done = home.run("db", "restore", str(file), "--yes", "--yes")
     assert (done.code, done.err) == (0, "")
     assert "Since then the ledger knows of 1 opt-out and 1 erasure." in done.out
     assert "1 person who left stays away." in done.out
@@ -125,7 +125,7 @@ def test_restore_brings_back_who_was_lost_and_not_who_left(home: Home) -> None:
     assert "1 person was erased again." in done.out
     assert active(home) == ["ann@example.com"]
     assert home.run("db", "check").code == 0
-    assert "Nothing holds" in home.run("db", "adopt").out
+    assert "Nothing holds" in home.run("db", "adopt", "--yes").out
     (before,) = (home.folder / "backups").iterdir()
     assert str(before) in done.out
     with closing(sqlite3.connect(before)) as copy:
@@ -138,7 +138,7 @@ def test_restore_pauses_open_editions(home: Home) -> None:
     add(home, "ann@example.com")
     begin_edition(home)
     file = kept(home)
-    told = json.loads(home.run("db", "restore", str(file), "--json").out)
+    told = json.loads(home.run("db", "restore", str(file), "--yes", "--json").out)
     assert told["paused"] == ["2026-11-24"]
     with home.unit.read() as tx:
         assert edition.status(tx, edition.EditionId(1)) == "paused"
@@ -152,7 +152,7 @@ def test_the_backup_itself_stays_as_it_is(home: Home) -> None:
     content = file.read_bytes()
     for _ in range(2):
         let_go(home)
-        assert home.run("db", "restore", str(file)).code == 0
+        assert home.run("db", "restore", str(file), "--yes").code == 0
     assert file.read_bytes() == content
     assert not [path for path in home.folder.iterdir() if path.name.startswith("copy.db-")]
     assert active(home) == ["ann@example.com"]
@@ -163,7 +163,7 @@ def test_restore_without_a_database(home: Home) -> None:
     add(home, "ann@example.com")
     file = kept(home)
     (home.folder / "newsletter.db").unlink()
-    done = home.run("db", "restore", str(file))
+    done = home.run("db", "restore", str(file), "--yes")
     assert (done.code, "as it was" in done.out) == (0, False)
     assert active(home) == ["ann@example.com"]
 
@@ -175,7 +175,7 @@ def test_restore_over_a_damaged_database(home: Home) -> None:
     path = home.folder / "newsletter.db"
     path.write_bytes(b"not a database at all" * 1_000)
     Path(f"{path}-wal").write_bytes(b"rubbish")
-    done = home.run("db", "restore", str(file))
+    done = home.run("db", "restore", str(file), "--yes")
     assert (done.code, done.err) == (0, "")
     assert active(home) == ["ann@example.com"]
     kept_ones = [one for one in (home.folder / "backups").iterdir() if one.suffix == ".db"]
@@ -194,11 +194,11 @@ def test_restore_upgrades_an_older_backup(home: Home) -> None:
         )
     engine.dispose()
     let_go(home)
-    done = home.run("db", "restore", str(file), "--json")
+    done = home.run("db", "restore", str(file), "--yes", "--json")
     assert (done.code, done.err) == (0, "")
     assert (json.loads(done.out)["version"], json.loads(done.out)["after"]) == ("0002", HEAD)
     let_go(home)
-    told = home.run("db", "restore", str(file)).out
+    told = home.run("db", "restore", str(file), "--yes").out
     assert f"The backup is of an older program: it was upgraded from version 0002 to {HEAD}.\n" in told
     assert json.loads(home.run("db", "upgrade", "--json").out)["before"] == HEAD
 
@@ -244,7 +244,7 @@ def test_restore_refuses_what_is_no_backup_of_ours(home: Home, spoil, code: int,
     file = kept(home)
     add(home, "ann@example.com")
     spoil(file)
-    done = home.run("db", "restore", str(file))
+    done = home.run("db", "restore", str(file), "--yes")
     assert done.code == code
     assert words in done.err
     assert "Traceback" not in done.err
@@ -256,7 +256,7 @@ def test_restore_refuses_while_a_sender_is_alive(home: Home) -> None:
     """The service must be stopped first."""
     file = kept(home)
     with sender_lock(home.unit._engine):
-        done = home.run("db", "restore", str(file))
+        done = home.run("db", "restore", str(file), "--yes")
     assert done.code == 1
     assert "Stop the service" in done.err
 
@@ -266,7 +266,7 @@ def test_restore_refuses_while_somebody_has_the_database_open(home: Home) -> Non
     file = kept(home)
     add(home, "ann@example.com")
     with home.unit.read():
-        done = home.run("db", "restore", str(file))
+        done = home.run("db", "restore", str(file), "--yes")
     assert done.code == 1
     assert "Stop the service" in done.err
     assert active(home) == ["ann@example.com"]

@@ -85,11 +85,11 @@ def test_postgresql_is_backed_up_by_its_own_tools(postgres_url: str, tmp_path: P
     assert file.suffix == ".dump"
     assert run("subscriber", "unsubscribe", "bob@example.com").returncode == 0
     assert run("subscriber", "add", "cyn@example.com").returncode == 0
-    done = run("db", "restore", str(file))
+    done = run("db", "restore", str(file), "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 person who left stays away." in done.stdout
     (tmp_path / "rubbish.dump").write_text("nothing")
-    refused = run("db", "restore", str(tmp_path / "rubbish.dump"))
+    refused = run("db", "restore", str(tmp_path / "rubbish.dump"), "--yes")
     assert refused.returncode == 1
     assert "Nothing was changed" in refused.stderr
     people = json.loads(run("subscriber", "list", "--json").stdout)
@@ -116,7 +116,7 @@ def _as_another_user(folder: str, *words: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
 @pytest.mark.parametrize("what", ["file", "folder"])
-@pytest.mark.parametrize("words", [("subscriber", "add", "ann@example.com"), ("db", "restore", "copy.db")])
+@pytest.mark.parametrize("words", [("subscriber", "add", "ann@example.com"), ("db", "restore", "copy.db", "--yes")])
 def test_what_belongs_to_somebody_else_is_a_sentence(home: Home, what: str, words: tuple[str, ...]) -> None:
     """A database that root made by mistake, or a folder that cannot be written, is told with what to look at."""
     kept(home)

@@ -26,7 +26,7 @@ def name(world: World, number: int = 1) -> str:
 def test_replace(home: Home, world: World, mail: Catcher) -> None:
     """The wrong tip is stopped, the right one sent to the others, and both reports say so."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0, 1)
-    ran = home.run("edition", "replace", name(world), "--tip", "right", "--because", "a  mix-up")
+    ran = home.run("edition", "replace", name(world), "--tip", "right", "--yes", "--because", "a  mix-up")
     assert ran.code == 0, ran.err
     assert f"{name(world, 2)} replaces the edition of {name(world)}: “Right” goes to 4 people." in ran.out
     assert f"edition correct {name(world)} --tip TIP" in ran.err
@@ -45,15 +45,15 @@ def test_replace(home: Home, world: World, mail: Catcher) -> None:
 def test_replace_what_reached_nobody(home: Home, world: World, mail: Catcher) -> None:
     """Where the mail server put off or refused whoever was tried, nobody is to be written a correction."""
     world.settle(world.wrong, DeliveryState.REJECTED, 0)
-    ran = home.run("edition", "replace", name(world), "--tip", "right")
+    ran = home.run("edition", "replace", name(world), "--tip", "right", "--yes")
     assert ran.code == 0, ran.err
     assert "edition correct" not in ran.err
 
 
 def test_replace_twice(home: Home, world: World, mail: Catcher) -> None:
     """Given again, the command opens nothing and mails nobody twice."""
-    first = home.run("edition", "replace", "last", "--tip", "right")
-    again = home.run("edition", "replace", name(world), "--tip", "right")
+    first = home.run("edition", "replace", "last", "--tip", "right", "--yes")
+    again = home.run("edition", "replace", name(world), "--tip", "right", "--yes")
     assert (first.code, again.code) == (0, 0)
     assert f"{name(world, 2)} was opened for that already" in again.out
     assert max(mail.accepted.values()) == 1
@@ -65,14 +65,14 @@ def test_replace_finishes_what_was_begun(home: Home, world: World, mail: Catcher
     replace_edition(
         world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=SHIFTED.now()
     )
-    ran = home.run("edition", "replace", name(world), "--tip", "right", "--json")
+    ran = home.run("edition", "replace", name(world), "--tip", "right", "--yes", "--json")
     assert ran.code == 0
     assert json.loads(ran.out)["accepted"] == len(PEOPLE) == mail.accepted.total()
 
 
 def test_a_wrong_tip_that_nobody_got(home: Home, world: World) -> None:
     """A wrong tip that reached nobody is a draft again, and the words say how it comes back."""
-    ran = home.run("edition", "replace", name(world), "--tip", "rig")
+    ran = home.run("edition", "replace", name(world), "--tip", "rig", "--yes")
     assert ran.code == 0
     assert "It is a draft again: `newsletter tip approve wrong` queues it." in ran.out
 
@@ -83,7 +83,7 @@ def test_correct_asks_twice(home: Home, world: World, mail: Catcher) -> None:
     for words in ((), ("--yes",)):
         ran = home.run("edition", "correct", name(world), "--tip", "right", *words)
         assert ran.code == 2
-        assert "give --yes twice" in ran.err
+        assert "Give --yes twice" in ran.err
     assert not mail.accepted
     ran = home.run("edition", "correct", name(world), "--tip", "right", "--yes", "--yes")
     assert ran.code == 0, ran.err

@@ -67,7 +67,7 @@ def test_dates_that_were_sent_early_are_named(home: Home, world: World, mail: Ca
     days = coming(home, count=4)
     # The first finishes what is under way.
     for _ in range(3):
-        sent = home.run("edition", "send", "--now", "--yes")
+        sent = home.run("edition", "send", "--now", "-yy")
         assert sent.code == 0, sent.err
     shown = home.run("queue", "--weeks", "2").out
     first, second = (brief_date(date.fromisoformat(day)) for day in days[:2])

@@ -159,7 +159,7 @@ def test_erase(home: Home) -> None:
     assert home.run("subscriber", "show", "ada@example.org").code == 2
     assert "must not be added again" in home.run(*ADD).err
     home.run("subscriber", "add", "ben@example.org")
-    assert read(home, "erase", "ben@example.org") == {"erased": True, "id": 2, "skipped": 0, "blanked": 0}
+    assert read(home, "erase", "ben@example.org", "--yes") == {"erased": True, "id": 2, "skipped": 0, "blanked": 0}
 
 
 def test_list(home: Home) -> None:

@@ -94,7 +94,9 @@ def test_killed_in_the_middle(make_sqlite_home: MakeHome) -> None:
         second = home.start(*replace)
         watch.wait_for(watch.count + 30)
         second.kill()
-        code, words = home.run(*("edition", "replace", home.edition().date.isoformat(), "--tip", "the-right-one"))
+        code, words = home.run(
+            *("edition", "replace", home.edition().date.isoformat(), "--tip", "the-right-one", "--yes")
+        )
         assert code == 0, words
         have = received(catcher)
         assert max(len(one) for one in have.values()) == 1
