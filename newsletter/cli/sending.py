@@ -290,6 +290,9 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
 
 
 def _complain(edition: Edition, receipt: Receipt, result: PassResult | None, *, stuck: bool) -> None:
+    from newsletter.core.breaker import resume_advice
+    from newsletter.core.delivery import DeliveryState
+
     if not receipt.balances:
         raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
     if stuck:
@@ -297,8 +300,8 @@ def _complain(edition: Edition, receipt: Receipt, result: PassResult | None, *, 
         why = edition.status_why.rstrip(".")
         # What the program has to say is long: it stands last.
         how = f"{edition.standing}, and {waits}" if not why or edition.by_somebody else f"paused and {waits}: {why}"
-        go_on = f"`newsletter edition resume {receipt.name}` goes on."
-        raise NewsletterError(f"The edition of {receipt.name} is {how}. {go_on}")
+        advice = resume_advice(receipt.name, rejected=receipt.count(DeliveryState.REJECTED) > 0)
+        raise NewsletterError(f"The edition of {receipt.name} is {how}. {advice}")
     if result is None:
         return
     if result.trouble:

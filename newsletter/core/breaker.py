@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from newsletter.core.reply import Reply, Verdict
 from newsletter.core.tally import Tally
 
 REFUSALS_MIN = 25
@@ -45,7 +46,7 @@ class Streak:
     count: int = 0
     alike: str = ""
     """What they have in common (`identity`)."""
-    said: str = ""
+    words: str = ""
     """The words of the last one, without an address, for people."""
 
 
@@ -70,8 +71,26 @@ def identity(code: int, enhanced: str, text: str) -> str:
 def refused(streak: Streak, *, code: int, enhanced: str, text: str) -> Streak:
     """Add a refusal for good; one of another kind begins anew. A deferral is none: leave it out."""
     alike = identity(code, enhanced, text)
-    words = " ".join(part for part in (str(code or ""), enhanced, _ADDRESS.sub("…", text)) if part)
-    return Streak(count=streak.count + 1 if streak.alike == alike else 1, alike=alike, said=words)
+    words = anonymous_words(code=code, enhanced=enhanced, text=text)
+    return Streak(count=streak.count + 1 if streak.alike == alike else 1, alike=alike, words=words)
+
+
+def anonymous_words(*, code: int, enhanced: str, text: str) -> str:
+    """Return a reply as people see it, without anybody's address."""
+    return " ".join(part for part in (str(code or ""), enhanced, _ADDRESS.sub("…", text)) if part)
+
+
+def pause_reason(verdict: Verdict, reply: Reply) -> str:
+    """Return why a single reply pauses an edition: what it means, and the server's own words."""
+    words = anonymous_words(code=reply.code, enhanced=reply.enhanced, text=reply.text)
+    return f'{verdict.plain} The mail server said "{words[:300]}".'
+
+
+def resume_advice(edition: str, *, rejected: bool) -> str:
+    """Return how a paused edition goes on; a resume alone leaves out the people who were refused before the pause."""
+    go_on = f"`newsletter edition resume {edition}` goes on"
+    retry = f"`newsletter edition retry {edition} --rejected` also tries those who were refused before the pause"
+    return f"{go_on}; {retry}." if rejected else f"{go_on}."
 
 
 def accepted(streak: Streak) -> Streak:
@@ -93,7 +112,7 @@ def judge_edition(
     if limits.refusals and streak.count >= limits.refusals:
         return Trip(
             why=f"{streak.count} people in a row were refused in the same words, and nobody was accepted: "
-            f'the mail server said "{streak.said}".'
+            f'the mail server said "{streak.words}".'
         )
     before = resumed_at or Tally()
     now = tally.since(before)

@@ -143,4 +143,4 @@ def unheeded(mail: Report) -> Handled | None:
     """Return what is said of a mail that is about nothing we keep, so that no database is needed to let it go."""
     if mail.kind in _ABOUT_DELIVERIES:
         return None
-    return Handled(kind=mail.kind, done=Done.IGNORED, words=mail.said)
+    return Handled(kind=mail.kind, done=Done.IGNORED, words=mail.summary)

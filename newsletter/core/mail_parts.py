@@ -75,7 +75,8 @@ class Mail:
 
 def take_apart(raw: bytes) -> Mail:
     """Read a mail; whatever it is, something comes out."""
-    raw = raw[:MESSAGE_SIZE_LIMIT]
+    # Any line end counts as one: CRLF, LF, and the bare CR that some systems still write.
+    raw = raw[:MESSAGE_SIZE_LIMIT].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if raw.startswith(b"From "):
         # A mailbox file's own line, which some pipes put first.
         raw = raw.partition(b"\n")[2]

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from html import unescape
 from urllib.parse import unquote
 
+from newsletter.core.bounce_words import AWAY, DAEMON, FAILURE, still_waits
 from newsletter.core.mail_parts import Headers, Mail, Part, every, fields, first, split, take_apart, words
-from newsletter.core.reply import Phase, Reply, parse_reply, tame
+from newsletter.core.reply import FALLBACK, Phase, Reply, judge, parse_reply, strip_control_characters
+from newsletter.core.returned_mail import MESSAGE_ID, OPT_OUT, VERP, part_returned
 
 
 class ReportKind(StrEnum):
@@ -64,7 +67,7 @@ class Report:
     reply: Reply | None = None
     """What the server said that gave up or waits; None when it is about no such thing."""
     traces: tuple[Trace, ...] = ()
-    said: str = ""
+    summary: str = ""
     """In a few words what it was: the type of a complaint, the subject of an answer."""
 
 
@@ -74,24 +77,24 @@ def read_report(raw: bytes, *, recipient: str = "") -> Report:
     traces = tuple(dict.fromkeys(_traces(mail, recipient)))
     feedback = mail.find("message/feedback-report")
     if feedback is not None:
-        return _feedback(feedback, traces)
+        return _feedback(first(_block(feedback), "feedback-type"), traces)
     status = mail.find("message/delivery-status", "message/global-delivery-status")
     if status is not None:
         return _delivery_status(status, mail, traces)
+    feedback_type = _informal_complaint(mail)
+    if feedback_type:
+        return _feedback(feedback_type, traces)
     if _is_bounce(mail):
         return _plain_bounce(mail, traces)
     kind = ReportKind.AUTO_REPLY if _is_automatic(mail) else ReportKind.STRANGE
-    return Report(kind=kind, traces=traces, said=_subject(mail))
+    return Report(kind=kind, traces=traces, summary=_subject(mail))
 
 
 # Whose it is.
 
-_VERP = re.compile(r"(?<![\w.+-])b[+-][0-9a-z]{21}(?![\w.+-])", re.IGNORECASE | re.ASCII)
-_OPT_OUT = re.compile(r"/u/([A-Za-z0-9_-]{36})(?![A-Za-z0-9_-])")
-_MESSAGE_ID = re.compile(r"<?\s*(\d{1,10}\.[0-9a-z]{24}@[\w.-]{1,255})", re.IGNORECASE | re.ASCII)
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _ARRIVED_AT = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "to", "cc")
-_RECENT_LINES = 20
+_TRACES_MAX = 20
 """Traces of one kind that are looked at: a mail may name our addresses a thousand times to keep us busy."""
 
 
@@ -101,30 +104,31 @@ def _traces(mail: Mail, recipient: str) -> Iterator[Trace]:
     status = _block(mail.find("message/delivery-status", "message/global-delivery-status"))
     came_to = [recipient, *every(mail.headers, *_ARRIVED_AT)]
     came_from = [*every(feedback, "original-mail-from"), *every(returned, "return-path", "x-original-from")]
-    for text in _found(_VERP, [*came_to, *came_from]):
+    for text in _found(VERP, [*came_to, *came_from]):
         yield Trace(kind=TraceKind.VERP, text=text)
-    for value in list(every((*status, *feedback), "original-envelope-id"))[:_RECENT_LINES]:
+    for value in list(every((*status, *feedback), "original-envelope-id"))[:_TRACES_MAX]:
         # Printed as it was given, or still as xtext (RFC 3461 §4).
         for text in dict.fromkeys((value, _XTEXT.sub(lambda match: chr(int(match[1], 16)), value))):
             yield Trace(kind=TraceKind.ENVELOPE_ID, text=text.strip())
-    for text in _found(_OPT_OUT, map(unquote, every(returned, "list-unsubscribe"))):
+    for text in _found(OPT_OUT, map(unquote, every(returned, "list-unsubscribe"))):
         yield Trace(kind=TraceKind.UNSUBSCRIBE, text=text)
     ids = every(returned, "message-id", "cfbl-feedback-id", "x-ms-exchange-parent-message-id")
-    for text in _found(_MESSAGE_ID, [*every(feedback, "cfbl-feedback-id"), *ids]):
+    for text in _found(MESSAGE_ID, [*every(feedback, "cfbl-feedback-id"), *ids]):
         yield Trace(kind=TraceKind.MESSAGE_ID, text=text)
 
 
 def _found(pattern: re.Pattern[str], texts: Iterable[str]) -> list[str]:
     matches = (match for text in texts for match in pattern.finditer(text))
-    return [match[match.lastindex or 0] for match, _ in zip(matches, range(_RECENT_LINES), strict=False)]
+    return [match[match.lastindex or 0] for match, _ in zip(matches, range(_TRACES_MAX), strict=False)]
 
 
 def _returned(mail: Mail) -> Headers:
     """Return the headers of our own mail, as far as they came back: attached, or quoted in the text."""
-    part = mail.find("message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers")
+    part = mail.find(*_RETURNED)
     if part is not None:
         return split(part.text.encode("utf-8", "replace"))[0]
-    return fields("\n".join(line.removeprefix("> ") for line in _words_of(mail).splitlines()))
+    text = part_returned(_words_of(mail))[1] or _words_of(mail)
+    return fields("\n".join(_QUOTE_MARKS.sub("", line) for line in text.splitlines()))
 
 
 def _block(part: Part | None) -> Headers:
@@ -132,15 +136,27 @@ def _block(part: Part | None) -> Headers:
 
 
 def _words_of(mail: Mail) -> str:
+    """Return the text that people read; with what it returns of our mail, if that stands in the text."""
     plain = [part.text for part in mail.parts[:3] if part.kind == "text/plain"]
-    return "\n".join(plain or [_TAG.sub(" ", part.text) for part in mail.parts[:3] if part.kind == "text/html"])
+    html = [part.text for part in mail.parts[:3] if part.kind == "text/html"]
+    text = "\n".join(plain or [unescape(_TAG.sub(" ", _LINE_TAG.sub("\n", content))) for content in html])
+    return _LINE_END.sub("\n", text)
 
 
+def _report_words(mail: Mail) -> str:
+    """Return what the reporting server wrote itself."""
+    return part_returned(_words_of(mail))[0]
+
+
+_RETURNED = ("message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers")
+_LINE_TAG = re.compile(r"<(br|/p|/div|/tr|/li|/h\d|/pre|/table)\b[^<>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(r"<(style|script)\b[^<]*</\1>|<[^<>]*>", re.IGNORECASE)
+_LINE_END = re.compile(r"\r\n?")
+_QUOTE_MARKS = re.compile(r"^[ \t]*(?:[>|][ \t]?)*")
 
 
 def _subject(mail: Mail) -> str:
-    return tame(words(first(mail.headers, "subject")))[:200]
+    return strip_control_characters(words(first(mail.headers, "subject")))[:200]
 
 
 # Complaints (RFC 5965).
@@ -148,15 +164,39 @@ def _subject(mail: Mail) -> str:
 _HARMLESS = {"not-spam", "auth-failure", "dmarc"}
 
 
-def _feedback(part: Part, traces: tuple[Trace, ...]) -> Report:
-    kind = tame(first(_block(part), "feedback-type")).strip().lower()[:40] or "abuse"
+def _feedback(feedback_type: str, traces: tuple[Trace, ...]) -> Report:
+    kind = strip_control_characters(feedback_type).strip().lower()[:40] or "abuse"
     if kind in _HARMLESS:
         report = ReportKind.OTHER_FEEDBACK
     elif kind.startswith("opt-out"):
         report = ReportKind.LEFT
     else:
         report = ReportKind.COMPLAINT
-    return Report(kind=report, traces=traces, said=kind)
+    return Report(kind=report, traces=traces, summary=kind)
+
+
+_FEEDBACK_REPORT = re.compile(r"report-type\s*=\s*\"?feedback-report", re.IGNORECASE)
+_COMPLAINT = re.compile(
+    r"^\s*((fwd?|re): ?)?(complaint (about|from|regarding)|(e-?mail )?(abuse|spam|feedback|complaint) (report"
+    r"|notification)"
+    r"|(spam|abuse) complaint)",
+    re.IGNORECASE,
+)
+
+
+def _informal_complaint(mail: Mail) -> str:
+    """Return the type of a complaint that has no part of the type `message/feedback-report`; empty for another mail.
+
+    Some write the fields of the report as text; others attach our mail and say it in the subject alone.
+    """
+    feedback_type = first(fields(_report_words(mail)), "feedback-type")
+    if feedback_type or _FEEDBACK_REPORT.search(first(mail.headers, "content-type")):
+        return feedback_type or "abuse"
+    returned = mail.find(*_RETURNED)
+    if returned is None:
+        return ""
+    announced = _COMPLAINT.match(_subject(mail)) or "x-hmxmroriginalrecipient" in dict(_returned(mail))
+    return "abuse" if announced else ""
 
 
 # Delivery reports (RFC 3464).
@@ -181,7 +221,12 @@ def _delivery_status(part: Part, mail: Mail, traces: tuple[Trace, ...]) -> Repor
         if kind in actions:
             block = people[actions.index(kind)]
             break
-    return Report(kind=kind, reply=_status_reply(block, mail), traces=traces, said=tame(first(block, "action"))[:40])
+    return Report(
+        kind=kind,
+        reply=_status_reply(block, mail),
+        traces=traces,
+        summary=strip_control_characters(first(block, "action"))[:40],
+    )
 
 
 def _action(block: Headers) -> ReportKind:
@@ -209,7 +254,7 @@ def _status_reply(block: Headers, mail: Mail) -> Reply:
         if accepted or not _REFUSED.search(diagnostic):
             # That it came back is told by `Action` (RFC 3464 §2.3.3). A code of success beside it leaves open why, and
             # what is not told proves nothing against the address.
-            text = tame(diagnostic).removeprefix("250 ").removeprefix(f"{enhanced} ")
+            text = strip_control_characters(diagnostic).removeprefix("250 ").removeprefix(f"{enhanced} ")
             return Reply(phase=Phase.RCPT, code=250, enhanced=enhanced, text=text[:500])
         enhanced = ""
     inner = _ENHANCED.search(diagnostic)
@@ -218,11 +263,11 @@ def _status_reply(block: Headers, mail: Mail) -> Reply:
     if inner and inner[1][0] != "2" and (gave_up or not enhanced or _VAGUE.fullmatch(enhanced)):
         enhanced = inner[1]
     if not diagnostic and (not enhanced or _VAGUE.fullmatch(enhanced)):
-        return _reply_in(_words_of(mail), status=enhanced)
+        return _reply_in(_report_words(mail), status=enhanced)
     return _reply_in(diagnostic, status=enhanced)
 
 
-def _reply_in(text: str, *, status: str = "") -> Reply:
+def _reply_in(text: str, *, status: str = "", unknown: int = 550) -> Reply:
     """Return the reply that a text quotes: its code, else the one that its enhanced code stands for."""
     line = " ".join(text.split())
     code = _CODE.search(line)
@@ -230,75 +275,61 @@ def _reply_in(text: str, *, status: str = "") -> Reply:
     enhanced = status or (inner[1] if inner and inner[1][0] != "2" else "")
     number = int(code[1]) if code else 0
     if not number or (enhanced and enhanced[0] != str(number)[0]):
-        number = 450 if enhanced.startswith("4") else 550
+        number = 450 if enhanced.startswith("4") else unknown
     words = line[code.end() :] if code and (code.start() == 0 or len(line) > _LONG_LINE_LENGTH) else line
-    reply = parse_reply(number, [words.lstrip(" -")], phase=Phase.RCPT)
-    return Reply(phase=Phase.RCPT, code=number, enhanced=enhanced or reply.enhanced, text=reply.text[:500])
+    parsed = parse_reply(number, [words.lstrip(" -")], phase=Phase.RCPT)
+    reply = Reply(phase=Phase.RCPT, code=number, enhanced=enhanced or parsed.enhanced, text=parsed.text[:500])
+    if not code and (not reply.enhanced or _VAGUE.fullmatch(reply.enhanced)) and judge(reply).rule == FALLBACK:
+        # Nobody refused the address: a server on the way gave up, or does not say why.
+        return replace(reply, code=450, enhanced=_NO_REASON)
+    return reply
 
 
+_NO_REASON = "4.3.0"
+"""Other or undefined mail system status (RFC 3463 §3.4)."""
 _LONG_LINE_LENGTH = 300
 """A longer text is a letter that quotes the reply; what stands before it is greeting."""
 
 
 # Bounces in words alone (qmail, old Exim, and whatever else).
 
-_DAEMON = re.compile(r"\b(mailer-?daemon|postmaster|mail delivery (sub)?system|double-bounce)\b", re.IGNORECASE)
-_FAILURE = re.compile(
-    r"undeliver|not (be )?delivered|delivery (has )?(failed|failure|status)|failure notice|returned mail"
-    r"|unzustellbar|nicht zugestellt|non remis|no entregado|non recapitat",
-    re.IGNORECASE,
-)
 _QMAIL = "This is the qmail-send program"
-_WAITING = re.compile(
-    r"\b(delay(ed)?|still (trying|undelivered)|will (be retried|keep trying|retry)|not yet been delivered"
-    r"|warning only)\b",
-    re.IGNORECASE,
-)
-_ORIGINAL = re.compile(
-    r"^[ >]{0,9}(-{2,80} ?(below|this is|original|returned|the (original|returned)|forwarded)|original message"
-    r"|return-path:)",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 def _is_bounce(mail: Mail) -> bool:
-    if first(mail.headers, "x-failed-recipients") or _QMAIL in _words_of(mail)[:2_000]:
+    if first(mail.headers, "x-failed-recipients") or _QMAIL in _report_words(mail)[:2_000]:
         return True
-    if _AWAY.match(_subject(mail)):
-        # Also a postmaster has holidays, and may say in any words that nothing is read meanwhile.
+    if AWAY.match(_subject(mail)) or any(first(mail.headers, name) for name in _AUTOMATIC):
+        # An automatic answer of a postmaster may say in any words that mail is not delivered meanwhile.
         return False
     sender = f"{first(mail.headers, 'from')} {first(mail.headers, 'sender')}"
-    return bool(_DAEMON.search(sender)) and bool(_FAILURE.search(f"{_subject(mail)} {_words_of(mail)[:2_000]}"))
+    if not DAEMON.search(sender):
+        return False
+    subject, text = _subject(mail), _report_words(mail)[:2_000]
+    return bool(FAILURE.search(f"{subject} {text}")) or still_waits(subject, text)
 
 
 def _plain_bounce(mail: Mail, traces: tuple[Trace, ...]) -> Report:
-    text = _words_of(mail)
-    # Not what the returned mail says: a tip may well be about the number 550.
-    cut = _ORIGINAL.search(text)
-    text = text[: cut.start()] if cut else text
-    waiting = _WAITING.search(f"{_subject(mail)} {text}") and not _FAILURE.search(_subject(mail))
-    kind = ReportKind.DELAYED if waiting else ReportKind.FAILED
-    return Report(kind=kind, reply=_reply_in(text[:8_000]), traces=traces, said=_subject(mail))
+    text, subject = _report_words(mail), _subject(mail)
+    if still_waits(subject, text):
+        return Report(
+            kind=ReportKind.DELAYED, reply=_reply_in(text[:8_000], unknown=450), traces=traces, summary=subject
+        )
+    return Report(kind=ReportKind.FAILED, reply=_reply_in(text[:8_000]), traces=traces, summary=subject)
 
 
 # Automatic answers (RFC 3834, and what programs really send).
 
-_AWAY = re.compile(
-    r"^\s*(re: ?)?(out of (the )?office|automatic reply|auto(matic)?[- ]?(reply|response|answer)|vacation|away from"
-    r"|abwesen|automatische antwort|r[ée]ponse automatique|absence|respuesta autom|fuera de|risposta automatica"
-    r"|autosvar)",
-    re.IGNORECASE,
-)
-_AUTOMATIC = ("x-autoreply", "x-autorespond", "x-auto-response-suppress", "x-mail-autoreply", "x-vacation")
+_AUTOMATIC = ("x-autoreply", "x-autorespond", "x-mail-autoreply", "x-vacation")
 
 
 def _is_automatic(mail: Mail) -> bool:
     submitted = first(mail.headers, "auto-submitted").partition(";")[0].strip().lower()
     return (
         submitted not in {"", "no"}
-        or any(first(mail.headers, name) for name in _AUTOMATIC)
+        or any(first(mail.headers, name) for name in (*_AUTOMATIC, "x-auto-response-suppress"))
         or first(mail.headers, "precedence").strip().lower() in {"auto_reply", "auto-reply"}
         or first(mail.headers, "x-apple-action").strip().lower() == "vacation"
         or mail.find("message/disposition-notification") is not None
-        or bool(_AWAY.match(_subject(mail)))
+        or bool(AWAY.match(_subject(mail)))
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from newsletter.core.reply_rules import RULES
-from newsletter.core.reply_value import Effect, Phase, RelayAction, Reply, ReplyClass, Rule, Verdict
+from newsletter.core.reply_value import PERSON, Effect, Phase, RelayAction, Reply, ReplyClass, Rule, Verdict
 
 __all__ = [
+    "FALLBACK",
     "RULES",
     "TEXT_LIMIT",
     "Effect",
@@ -25,13 +27,15 @@ __all__ = [
     "Verdict",
     "judge",
     "parse_reply",
-    "tame",
+    "strip_control_characters",
 ]
 
 TEXT_LIMIT = 1000
+FALLBACK = "phase:rcpt-5yz"
+"""The rule about a refusal of an address of which no other rule knows the reason."""
 
 _ENHANCED = re.compile(r"\A([245]\.\d{1,3}\.\d{1,3})(?:\s+|\Z)")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
 
 
 def parse_reply(code: int, lines: Sequence[str], *, phase: Phase) -> Reply:
@@ -49,11 +53,13 @@ def parse_reply(code: int, lines: Sequence[str], *, phase: Phase) -> Reply:
         if match:
             enhanced = enhanced or match[1]
         texts.append(line.strip()[match.end() :] if match else line.strip())
-    return Reply(phase=phase, code=code, enhanced=enhanced, text=tame(" ".join(texts)).strip()[:TEXT_LIMIT])
+    return Reply(
+        phase=phase, code=code, enhanced=enhanced, text=strip_control_characters(" ".join(texts)).strip()[:TEXT_LIMIT]
+    )
 
 
-def tame(text: str) -> str:
-    """Take out what could draw on a terminal, begin a line of a log, or not be stored at all."""
+def strip_control_characters(text: str) -> str:
+    """Replace what could draw on a terminal, begin a line of a log, turn text around (bidi marks), or not be stored."""
     return _CONTROLS.sub(" ", text)
 
 
@@ -65,6 +71,7 @@ def judge(reply: Reply) -> Verdict:
     # The first rule, seven thousand times a second; a test holds it against the table.
     if reply.phase is Phase.DOT and 200 <= reply.code < 300 and not reply.may_be_delivered:  # noqa: PLR2004
         return _TAKEN
+    reply = _innermost(reply)
     rule = next(rule for rule in _rules_for(reply.phase, reply.code) if rule.fits(reply))
     effect = rule.effect or (Effect.DEFER if 400 <= reply.code < 500 else Effect.REJECT)  # noqa: PLR2004 - RFC 5321 §4.2.1
     return Verdict(
@@ -75,6 +82,34 @@ def judge(reply: Reply) -> Verdict:
         plain=rule.plain,
         suppress=rule.suppress,
     )
+
+
+_QUOTED = re.compile(
+    r"(?:\berror\s*(?=\d{3}[ -][\"'])"
+    r"|(?:\bsaid:?|\bresponse(?: from [^:]{1,100})?(?: was)?:?|->|\bwith:|\breturned:?|\banswered:?)\s*[\"'(\[]?)"
+    r"(?P<code>[45][0-5]\d)(?! for\b)[ -]\s*[\"'(]*(?:#?(?P<enhanced>[45]\.\d{1,3}\.\d{1,3})\b)?",
+    re.IGNORECASE,
+)
+"""A reply that another server gave, quoted: `host mx.example.org said: 450 4.2.0 …`, `error 451-'4.7.1 …'`."""
+_QUOTED_WITHIN = 300
+"""Characters of a reply in which a quotation begins; what stands later in a letter is about something else."""
+_QUOTED_DEPTH = 3
+
+
+def _innermost(reply: Reply) -> Reply:
+    """Return the reply that a refusal quotes, of the server that had the reason; without a quotation the same one.
+
+    A 4yz keeps its own meaning: whatever it quotes, the server promises another chance.
+    """
+    for _ in range(_QUOTED_DEPTH):
+        if reply.phase not in PERSON or reply.code // 100 != 5:  # noqa: PLR2004 - first digit of a permanent reply.
+            break
+        inner = _QUOTED.search(reply.text[:_QUOTED_WITHIN])
+        if inner is None:
+            break
+        text = reply.text[inner.end() :].strip(" '\"")
+        reply = replace(reply, code=int(inner["code"]), enhanced=inner["enhanced"] or "", text=text)
+    return reply
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,11 +8,22 @@ the pages of Gmail, Yahoo, Microsoft and Amazon about the codes they send.
 
 from __future__ import annotations
 
+from newsletter.core.reply_patterns import (
+    ACCOUNT_REFUSED,
+    BLOCKED,
+    GAVE_UP,
+    GAVE_UP_FOR_NOW,
+    OUR_QUOTA,
+    POLICY_REFUSED,
+    RECIPIENT_RESTRICTS,
+    SENDER_REFUSED,
+    USER_UNKNOWN,
+)
 from newsletter.core.reply_value import ALL, MESSAGE, SESSION, Effect, Phase, RelayAction, ReplyClass, Rule
 
 # A table is read by its lines.
 # fmt: off
-_NO_ONE = Effect.REQUEUE
+_REQUEUE = Effect.REQUEUE
 _STOP, _PAUSE, _BACK_OFF, _RECONNECT = (
     RelayAction.STOP, RelayAction.PAUSE_EDITION, RelayAction.BACK_OFF, RelayAction.RECONNECT,
 )
@@ -31,9 +42,10 @@ RULES: tuple[Rule, ...] = (
 
     # Our own refusals: code 0 with an enhanced code; nothing was put on the wire.
     Rule(name="own:5.1.7", codes="000", enhanced="5.1.7", phases=_MAIL,
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE, plain="Our sender address is malformed."),
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_PAUSE, plain="Our sender address is malformed."),
     Rule(name="own:5.3.4", codes="000", enhanced="5.3.4", phases=_MAIL,
-         kind=ReplyClass.CONTENT, effect=_NO_ONE, relay=_PAUSE, plain="The message is larger than the relay takes."),
+         kind=ReplyClass.CONTENT, effect=_REQUEUE, relay=_PAUSE,
+         plain="The message is larger than the relay takes."),
     Rule(name="own:5.1.3", codes="000", enhanced="5.1.3", phases=_RCPT, suppress=True,
          kind=ReplyClass.HARD, effect=Effect.REJECT, plain="The address is malformed."),
     Rule(name="own:5.6.7", codes="000", enhanced="5.6.7", phases=_RCPT,
@@ -42,39 +54,40 @@ RULES: tuple[Rule, ...] = (
     Rule(name="own:5.6.0", codes="000", enhanced="5.6.0", phases=_CONTENT,
          kind=ReplyClass.CONTENT, effect=Effect.REJECT, plain="The message was not built correctly."),
     Rule(name="own:tls", codes="000", enhanced="5.7.5 5.7.10", phases=frozenset({Phase.STARTTLS}),
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP,
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_STOP,
          plain="The relay offers no encryption that we can trust."),
     Rule(name="own:login", codes="000", enhanced="5.7.4 5.7.8", phases=frozenset({Phase.AUTH}),
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP,
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_STOP,
          plain="The relay offers no login that we can use."),
     Rule(name="lost:session", codes="000", phases=SESSION,
-         kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_BACK_OFF, plain="The relay cannot be reached."),
+         kind=ReplyClass.RELAY, effect=_REQUEUE, relay=_BACK_OFF, plain="The relay cannot be reached."),
     Rule(name="lost:before-dot", codes="000", phases=MESSAGE - {Phase.DOT},
-         kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_RECONNECT,
+         kind=ReplyClass.RELAY, effect=_REQUEUE, relay=_RECONNECT,
          plain="The connection was lost before the message was complete: it was not delivered."),
 
     # Opening a session: no person is concerned, whatever the server says.
     Rule(name="phase:auth-5yz", codes="5..", phases=frozenset({Phase.AUTH}),
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses our login."),
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_STOP, plain="The relay refuses our login."),
     Rule(name="phase:starttls-5yz", codes="5..", phases=frozenset({Phase.STARTTLS}),
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses encryption."),
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_STOP, plain="The relay refuses encryption."),
     Rule(name="phase:session", phases=SESSION,
-         kind=ReplyClass.RELAY, effect=_NO_ONE, relay=_BACK_OFF, plain="The relay does not take our connection now."),
+         kind=ReplyClass.RELAY, effect=_REQUEUE, relay=_BACK_OFF, plain="The relay does not take our connection now."),
 
     # Quotas and rates: ours with the relay, then the mailbox's. They defer, even where a server says 5yz.
-    Rule(name="text:quota-day", codes="[45]..", phases=MESSAGE,
-         text=r"daily (message|user|sending)\b.*(quota|limit)|\b(quota|limit) for the day|per.day (quota|limit)",
-         kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF, plain="The day's quota at the relay is used up."),
+    Rule(name="text:mailbox-rate", codes="[45]..",
+         text=r"receiving (e?-?mails?|messages?) (at a rate|too (quickly|fast))"
+              r"|\b(recipient|mail ?box|user|account)\b.{0,40}\b(receiv\w+|incoming)\b.{0,40}\b(rate|limit|quota)",
+         kind=ReplyClass.RATE, effect=Effect.DEFER, plain="The mailbox is getting too much mail at the moment."),
+    Rule(name="text:quota", codes="[45]..", phases=MESSAGE, text=OUR_QUOTA,
+         kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF,
+         plain="Our sending quota at the relay is used up."),
     Rule(name="text:quota-rate", codes="[45]..", phases=MESSAGE,
-         text=r"maximum sending rate|throttling failure",
+         text=r"maximum sending rate|throttl|rate.?limit|(sending|message|submission|relay|outbound) rate",
          kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF, plain="We send faster than the relay allows."),
     Rule(name="text:messages-per-connection", codes="4..", phases=MESSAGE,
          text=r"(messages|transactions|mails|e-?mails) (in|on|over|per|for) (this |one |a |each |the )?(smtp )?"
               r"(connection|session)",
          kind=ReplyClass.RATE, relay=_RECONNECT, plain="The relay wants a new connection after so many messages."),
-    Rule(name="text:mailbox-rate", codes="[45]..",
-         text=r"receiving (e?-?mails?|messages?) (at a rate|too (quickly|fast))",
-         kind=ReplyClass.RATE, effect=Effect.DEFER, plain="The mailbox is getting too much mail at the moment."),
     Rule(name="text:idle", codes="4..", phases=MESSAGE, text=r"timeout waiting for (data|client)|idle time-?out",
          kind=ReplyClass.RELAY, relay=_RECONNECT, plain="The relay tired of an idle connection."),
     # One recipient a transaction: what is too many is what came before on this session, so a new one is opened.
@@ -91,23 +104,38 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.AUTHENTICATION,
          plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
     Rule(name="530", codes="53[058]", phases=MESSAGE,
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay wants another login or TLS."),
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_STOP, plain="The relay wants another login or TLS."),
     Rule(name="5.7.8", codes="5..", enhanced="5.7.8", phases=MESSAGE,
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_STOP, plain="The relay refuses our login."),
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_STOP, plain="The relay refuses our login."),
     Rule(name="phase:mail-5yz", codes="5..", phases=_MAIL,
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE,
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_PAUSE,
          plain="The relay refuses our sender, the size, or our permission to send."),
     Rule(name="5.1.7", codes="5..", enhanced="5.1.7 5.1.8 5.7.27",
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE, plain="Our sender address is refused."),
-    Rule(name="text:account-suspended", codes="5..",
-         text=r"\b(your|sender'?s?|sending) (\w+ )?(account|access|service) (is|has been|was|are) "
-              r"(\w+ )?(disabled|suspended|paused)|sending (is|has been) paused",
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE,
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_PAUSE, plain="Our sender address is refused."),
+    Rule(name="text:account", codes="5..",
+         text=ACCOUNT_REFUSED,
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_PAUSE,
          plain="The relay has suspended our account."),
-    Rule(name="text:identity-not-verified", codes="5..",
-         text=r"email address is not verified|identity.{0,40}not verified",
-         kind=ReplyClass.CONFIGURATION, effect=_NO_ONE, relay=_PAUSE,
-         plain="The relay has not verified our sender address yet."),
+    Rule(name="text:account-5.7", codes="5..", enhanced="5.7.0 5.7.1",
+         text=r"^(?!.*\b(recipient|mail ?box|user)\b).*\b(account (is |was |has been )?(suspended|disabled"
+              r"|blocked|locked)"
+              r"|unauthori[sz]ed account)",
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_PAUSE, plain="The relay has suspended our account."),
+    Rule(name="text:login-required", codes="5..", enhanced="none x.0.0 5.1.0 5.5.0 5.5.1 5.7.0 5.7.1 5.7.3 5.7.57",
+         text=r"authentication (is )?required|(please|must|need to|turn on|use) (\w+ ){0,2}(authenticat\w+|log ?in)"
+              r"|not (authenticated|logged in)\b.{0,20}(to send|to relay|anonymous)|unauthenticated (senders?|client)"
+              r"|client was not authenticated",
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_PAUSE,
+         plain="The relay wants a login before it takes mail."),
+    Rule(name="text:recipient-restricts", codes="5..",
+         text=RECIPIENT_RESTRICTS,
+         enhanced="5.7.x 5.2.1 5.1.0 5.0.0 none",
+         kind=ReplyClass.POLICY, plain="The recipient takes mail from certain senders only."),
+    Rule(name="text:sender-refused", codes="5..", text=SENDER_REFUSED,
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_PAUSE, plain="The server refuses our sender address."),
+    Rule(name="text:unverified-address", codes="5..",
+         text=r"^(?!.*(unknown (user|address)|user unknown)).*(unverified address|address verification)",
+         kind=ReplyClass.SYSTEM, effect=Effect.DEFER, plain="The server could not check the address."),
 
     # Full mailboxes defer until they expire; one that nobody empties is given up.
     Rule(name="text:full-and-inactive", codes="5..", suppress=True,
@@ -123,6 +151,7 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.CONTENT, plain="The message is too large for this mailbox."),
     Rule(name="text:mailbox-full", codes="4..|55[0-5]",
          text=r"(mail ?box|in-?box|account) (is |has )?(full|over)|over.?quota|quota.{0,20}exceed|exceed.{0,30}quota"
+              r"|mail ?box exceed|exceed.{0,30}mail ?box"
               r"|storage (limit|allocation)|out of storage|not enough (disk )?space",
          kind=ReplyClass.MAILBOX_FULL, effect=Effect.DEFER, plain="The mailbox is full."),
     Rule(name="552", codes="552", enhanced="none", phases=_RCPT,
@@ -150,6 +179,11 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The server has no room at the moment."),
     Rule(name="4.3.x", codes="4..", enhanced="4.3.x 4.4.x", phases=MESSAGE,
          kind=ReplyClass.SYSTEM, plain="The server is busy or cannot be reached at the moment."),
+    Rule(name="text:blocked-4yz", codes="4..", text=BLOCKED,
+         kind=ReplyClass.POLICY, plain="The server blocks our mail at the moment."),
+    Rule(name="text:gave-up-4yz", codes="4..", enhanced="none 4.0.0 4.1.0 4.5.0", phases=_RCPT,
+         text=GAVE_UP_FOR_NOW,
+         kind=ReplyClass.SYSTEM, plain="A server on the way cannot deliver at the moment."),
     Rule(name="4.2.1", codes="4..", enhanced="4.2.0 4.2.1",
          kind=ReplyClass.SOFT, plain="The mailbox takes no mail at the moment."),
     Rule(name="4.7.0", codes="4..", enhanced="4.7.0 4.7.1",
@@ -170,20 +204,18 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.AUTHENTICATION,
          plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
     Rule(name="text:blocked", codes="5..",
-         text=r"\bspam|spamhaus|block.?list|black.?list|deny.?list|\bblocked\b|\bbanned\b|\blisted\b|reputation"
-              r"|unsolicited|\b(SC|OU|DY)-\d{3}|\[(BL|HM|CS)\d{2}\]",
+         text=BLOCKED,
          kind=ReplyClass.POLICY, plain="The server blocks our mail."),
     Rule(name="text:relay-denied", codes="5..",
          text=r"relay(ing)? (access )?(is )?(denied|not (permitted|allowed))|unable to relay"
-              r"|not (permitted|allowed) to relay|we do not relay",
-         kind=ReplyClass.POLICY, plain="The server takes no mail for this address from us (relaying denied)."),
-    Rule(name="text:sender-refused", codes="5..", enhanced="none x.0.0 5.7.1",
-         text=r"sender (verif|address (rejected|verif)|domain)|verify (your |the )?sender",
-         kind=ReplyClass.POLICY, plain="The server does not believe our sender address."),
+              r"|not (permitted|allowed|authori[sz]ed|configured) to relay|we do not relay|list of allowed rcpthosts",
+         kind=ReplyClass.CONFIGURATION, effect=_REQUEUE, relay=_PAUSE,
+         plain="The relay does not let us send to this address (relaying denied)."),
     Rule(name="text:format", codes="5..", enhanced="none x.0.0 5.7.1",
          text=r"(invalid|missing|duplicate|malformed|multiple|encoded-word).{0,40}headers?\b"
               r"|not RFC.?(5322|2822|822) compliant",
-         kind=ReplyClass.CONTENT, plain="The server objects to how the message is built."),
+         kind=ReplyClass.CONTENT, effect=_REQUEUE, relay=_PAUSE,
+         plain="The server objects to how the message is built."),
 
     # The mailbox is gone: the only rules that end a subscription.
     Rule(name="5.1.1", codes="5..", enhanced="5.1.1", suppress=True,
@@ -210,14 +242,26 @@ RULES: tuple[Rule, ...] = (
          text=r"^(?!.*\b(sender|sending|your|helo)\b).*"
               r"\b(user|mail ?box|account)\b.{0,30}\b(disabled|deactivated|terminated)",
          kind=ReplyClass.HARD, plain="The mailbox is disabled."),
-    Rule(name="text:user-unknown", codes="55[0134]", enhanced="none 5.0.0 5.1.0 5.5.0", suppress=True,
-         text=r"^(?!.*\b(sender|helo)\b).*"
-              r"((user|mail ?box|recipient|account|addressee)\b.{0,30}"
-              r"(unknown|not found|(does not|doesn'?t) (exist|have an? \S+ account)|no longer)"
-              r"|(unknown|no such|not a valid) (user|mail ?box|recipient|address|account|person)\b)",
+    Rule(name="text:user-unknown", codes="55[0134]", suppress=True,
+         enhanced="none 5.0.0 5.1.0 5.2.0 5.2.1 5.3.0 5.4.1 5.5.0 5.1.351",
+         text=USER_UNKNOWN,
          kind=ReplyClass.HARD, plain="The mailbox does not exist."),
     Rule(name="5.1.2", codes="5..", enhanced="5.1.2 5.4.4",
          kind=ReplyClass.HARD_DOMAIN, plain="The domain does not exist or takes no mail."),
+    Rule(name="text:domain-unknown", codes="55[0134]", enhanced="none 5.0.0 5.1.0 5.5.0",
+         text=r"\b(host|domain)\b.{0,30}\b(unknown|not found|(does not|doesn'?t) exist)|\bno such (host|domain)\b"
+              r"|\bunknown (host|domain)\b|unroute?able (mail |e-?mail )?(address|domain)|NXDOMAIN|dns lookup failure",
+         kind=ReplyClass.HARD_DOMAIN, plain="The domain does not exist or takes no mail."),
+
+    # No word of the mailbox: a server could not deliver, or has rules about us.
+    Rule(name="text:gave-up", codes="5..", phases=_RCPT, enhanced="none 5.0.0 5.1.0 5.2.0 5.5.0", text=GAVE_UP,
+         kind=ReplyClass.SYSTEM, plain="A server on the way could not deliver and gave up."),
+    Rule(name="text:policy", codes="5..", enhanced="none 5.0.0 5.1.0 5.2.0 5.5.0", text=POLICY_REFUSED,
+         kind=ReplyClass.POLICY, plain="The server's rules refuse our mail."),
+    Rule(name="text:content-step", codes="5..", enhanced="none 5.0.0 5.1.0 5.2.0 5.5.0", phases=_RCPT,
+         text=r"in reply to (end of )?(DATA|MAIL FROM|EHLO|HELO)"
+              r"|after (end of data|DATA|MAIL FROM|EHLO|HELO|initial conn)",
+         kind=ReplyClass.POLICY, plain="The server refuses this message, not this address."),
 
     # Refused for good, this time: only who is refused again and again is suppressed (`core/bounce_count.py`).
     Rule(name="5.2.1", codes="5..", enhanced="5.2.0 5.2.1",
@@ -234,7 +278,8 @@ RULES: tuple[Rule, ...] = (
     Rule(name="5.6.7", codes="5..", enhanced="5.6.7 5.6.8 5.6.9",
          kind=ReplyClass.CAPABILITY, plain="The address needs international mail (SMTPUTF8), which a server lacks."),
     Rule(name="5.6.x", codes="5..", enhanced="5.6.x",
-         kind=ReplyClass.CONTENT, plain="The server objects to how the message is built."),
+         kind=ReplyClass.CONTENT, effect=_REQUEUE, relay=_PAUSE,
+         plain="The server objects to how the message is built."),
     Rule(name="5.7.x", codes="5..", enhanced="5.7.x",
          kind=ReplyClass.POLICY, plain="The server's rules refuse our mail."),
     Rule(name="5.x.x", codes="5..", enhanced="5.1.9 5.3.x 5.4.x 5.5.x",

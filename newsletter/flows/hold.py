@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from newsletter.core.breaker import resume_advice
 from newsletter.core.cadence import SlotState
 from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
 from newsletter.core.tip import TipStatus
@@ -42,9 +43,9 @@ def pause_for_trouble(unit: Unit, edition_id: EditionId, *, why: str, now: datet
     with unit.write() as tx:
         if editions.move(tx, edition_id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why):
             edition = editions.by_id(tx, edition_id)
-            message = (
-                f"The edition of {edition.name} is paused: {why} `newsletter edition resume {edition.name}` goes on."
-            )
+            # What was refused a moment ago may not be counted yet, so the advice names it always.
+            advice = resume_advice(edition.name, rejected=True)
+            message = f"The edition of {edition.name} is paused: {why} {advice}"
             report(tx, Alert(kind=AlertKind.EDITION_PAUSED, about=edition.name, message=message, raised_at=now))
 
 

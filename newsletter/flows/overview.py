@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from newsletter.core.alert import EVENT_STANDS, AlertKind
+from newsletter.core.breaker import resume_advice
 from newsletter.core.cadence import describe_date, describe_span
+from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.lineup import Choice, Source
 from newsletter.core.monitor import ServicePart
@@ -252,7 +254,8 @@ def _about_edition(summary: EditionSummary, alerted: set[tuple[AlertKind, str]],
     if summary.edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, name) not in alerted:
         who = "1 person waits" if receipt.open == 1 else f"{receipt.open:,} people wait"
         state = summary.edition.standing
-        yield f"The edition of {name} is {state}, and {who}. `newsletter edition resume {name}` goes on."
+        advice = resume_advice(name, rejected=receipt.count(DeliveryState.REJECTED) > 0)
+        yield f"The edition of {name} is {state}, and {who}. {advice}"
     if receipt.uncertain and now - summary.edition.started_at < UNCERTAIN_STANDS:
         cancelled = summary.edition.status is EditionStatus.CANCELLED
         yield f"In the edition of {name}: {uncertain_sentence(receipt.uncertain, name, cancelled=cancelled)}"

@@ -89,7 +89,7 @@ def read_bounce(
         action = _act(tx, bounced, edition, mail, now=now)
     if limits is not None and mail.kind is ReportKind.FAILED and edition.status is EditionStatus.SENDING:
         check(unit, edition.id, limits, now=now)
-    words = written(mail.reply) if mail.reply else mail.said
+    words = written(mail.reply) if mail.reply else mail.summary
     return Handled(kind=mail.kind, done=action, edition=edition.name, words=words)
 
 
@@ -127,7 +127,7 @@ def _act(tx: Tx, bounced: Found, edition: Edition, mail: Report, *, now: datetim
     # The same no a second time says nothing, above all not to one who was brought back since.
     if again and not (verdict and verdict.suppress and not judge(read_back(bounced.text)).suppress):
         return Done.KNOWN
-    text = written(mail.reply)[:_TEXT_LENGTH] if mail.reply else mail.said
+    text = written(mail.reply)[:_TEXT_LENGTH] if mail.reply else mail.summary
     action = Done.NOTED
     why = ""
     if verdict is not None and bounced.subscriber_id is not None:
@@ -194,8 +194,8 @@ def _complain(tx: Tx, bounced: Found, edition: Edition, mail: Report, *, now: da
     before = subscribers.locked(tx, bounced.subscriber_id) if bounced.subscriber_id is not None else None
     if before is None:
         return Done.NOTED
-    after = complain(before, now=now, why=f"called the edition of {edition.name} unwanted ({mail.said})")
-    consent = Consent(at=now, action="complained", channel=FEEDBACK, source=mail.said, edition_id=edition.id)
+    after = complain(before, now=now, why=f"called the edition of {edition.name} unwanted ({mail.summary})")
+    consent = Consent(at=now, action="complained", channel=FEEDBACK, source=mail.summary, edition_id=edition.id)
     move_on(tx, before, after, consent, reason="complained")
     return Done.STOPPED if after != before else Done.NOTED
 
@@ -233,8 +233,10 @@ def _leave(tx: Tx, bounced: Found, mail: Report, *, now: datetime) -> Done:
     before = subscribers.locked(tx, bounced.subscriber_id) if bounced.subscriber_id is not None else None
     if before is None:
         return Done.KNOWN
-    after = unsubscribe(before, now=now, why=f"opted out by the mail provider ({mail.said})")
-    consent = Consent(at=now, action="unsubscribed", channel=FEEDBACK, source=mail.said, edition_id=bounced.edition_id)
+    after = unsubscribe(before, now=now, why=f"opted out by the mail provider ({mail.summary})")
+    consent = Consent(
+        at=now, action="unsubscribed", channel=FEEDBACK, source=mail.summary, edition_id=bounced.edition_id
+    )
     move_on(tx, before, after, consent, reason="unsubscribed")
     return Done.STOPPED if after != before else Done.KNOWN
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from newsletter.clock import Clock
+from newsletter.core.breaker import pause_reason
 from newsletter.core.reply import RelayAction, Reply, Verdict, judge
 from newsletter.errors import NewsletterError
 from newsletter.greenlet_loop import apart
@@ -167,7 +168,7 @@ class ConnectionWorker:
         self.pool.heard(connection, verdict, reply)
         self.pass_state.note(job.person, verdict, reply)
         if verdict.relay is RelayAction.PAUSE_EDITION:
-            self.pass_state.pause(job.person.edition, verdict.plain)
+            self.pass_state.pause(job.person.edition, pause_reason(verdict, reply))
         if verdict.relay in {RelayAction.RECONNECT, RelayAction.BACK_OFF, RelayAction.STOP}:
             self._hang_up()
         if self._doubts >= UNCERTAIN_IN_A_ROW_MAX:

@@ -224,3 +224,52 @@ def test_depth_has_an_end() -> None:
 
     assert read_report(nested(DEPTH_LIMIT)).kind is ReportKind.COMPLAINT
     assert read_report(nested(DEPTH_LIMIT + 1)).kind is ReportKind.STRANGE
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=NAMES)
+def test_any_line_end_will_do(sample: Sample) -> None:
+    """A bare CR ends a line as CRLF and LF do."""
+    reports = [read_report(sample.raw().replace(b"\r\n", end)) for end in (b"\r\n", b"\n", b"\r")]
+    assert reports[0] == reports[1] == reports[2]
+
+
+RETURNED_MAIL = f"From: tips@example.com\nMessage-ID: <{MESSAGE_ID}>\nSubject: A tip\n\nHello\n"
+INFORMAL_COMPLAINTS = (
+    (
+        "Subject: complaint about message from 192.0.2.1\nContent-Type: multipart/mixed; boundary=c\n\n--c\n"
+        f"Content-Type: message/rfc822\n\n{RETURNED_MAIL}--c--\n"
+    ),
+    (
+        "Subject: FW: A tip\nContent-Type: multipart/mixed; boundary=c\n\n--c\n"
+        f"Content-Type: message/rfc822\n\nX-HmXmrOriginalRecipient: ann@example.org\n{RETURNED_MAIL}--c--\n"
+    ),
+    f"Subject: Report\n\nFeedback-Type: abuse\nUser-Agent: X/1.0\nVersion: 1\n\n{RETURNED_MAIL}",
+    (
+        "Subject: A tip\nContent-Type: multipart/report; report-type=feedback-report; boundary=c\n\n--c\n"
+        f"Content-Type: text/plain\n\nA reader complains.\n--c\nContent-Type: message/rfc822\n\n{RETURNED_MAIL}--c--\n"
+    ),
+)
+
+
+@pytest.mark.parametrize("text", INFORMAL_COMPLAINTS, ids=["subject", "header", "fields in the text", "type alone"])
+def test_a_complaint_without_a_feedback_part(text: str) -> None:
+    """Some providers attach our mail and say in the subject, a field or the type alone that it is a complaint."""
+    report = read_report(f"From: staff@example.net\nTo: complaints@example.com\n{text}".encode())
+    assert (report.kind, report.summary) == (ReportKind.COMPLAINT, "abuse")
+    assert [trace.kind for trace in report.traces] == [TraceKind.MESSAGE_ID]
+
+
+def test_a_letter_that_attaches_our_mail_is_no_complaint() -> None:
+    """A reader who forwards a tip has nothing against it."""
+    text = f"Content-Type: multipart/mixed; boundary=c\n\n--c\nContent-Type: message/rfc822\n\n{RETURNED_MAIL}--c--\n"
+    raw = f"From: ann@example.org\nTo: tips@example.com\nSubject: Fwd: A tip\n{text}".encode()
+    assert read_report(raw).kind is ReportKind.STRANGE
+
+
+def test_an_automatic_answer_of_a_postmaster_is_no_bounce() -> None:
+    """A header of an automatic answer goes before words that look like a failure."""
+    raw = (
+        b"From: postmaster@example.org\nSubject: Re: A tip\nX-Autoreply: yes\nPrecedence: auto_reply\n\n"
+        b"Your mail is not delivered to a person: 550 no such user.\n"
+    )
+    assert read_report(raw).kind is ReportKind.AUTO_REPLY

@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from newsletter.core import reply_patterns
 from newsletter.core.delivery import DEFERRALS
 from newsletter.core.reply import RULES, Effect, Phase, RelayAction, ReplyClass, Rule
 
 PAGE = Path(__file__).parents[2] / "docs" / "replies.md"
+NAMES = {pattern: name for name, pattern in vars(reply_patterns).items() if name.isupper() and name[0] != "_"}
+"""The patterns too long for a table, by their names in `core/reply_patterns.py`."""
 BEGIN, END = "<!-- rules: begin -->\n", "<!-- rules: end -->\n"
 
 
@@ -54,7 +57,7 @@ def conditions(rule: Rule) -> str:
     if rule.enhanced:
         parts.append(f"enhanced `{rule.enhanced}`")
     if rule.text:
-        parts.append(f"text `{rule.text}`")
+        parts.append(f"text `{NAMES.get(rule.text, rule.text)}`")
     return ", ".join(parts).replace("|", "\\|") or "anything"
 
 
@@ -67,7 +70,12 @@ def test_the_page_shows_the_rules_that_decide() -> None:
 def test_the_page_explains_every_word_of_the_table() -> None:
     """Classes, effects and actions are all explained above it."""
     prose = PAGE.read_text(encoding="utf-8").split(BEGIN)[0]
-    missing = [word for words in (ReplyClass, Effect, RelayAction) for word in words if f"`{word}`" not in prose]
+    missing = [
+        word
+        for words in (ReplyClass, Effect, RelayAction, NAMES.values())
+        for word in words
+        if f"`{word}`" not in prose
+    ]
     assert missing == []
 
 

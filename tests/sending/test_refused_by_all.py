@@ -27,7 +27,7 @@ from tests.sending.scripted import BLOCKED, TAKEN, UNKNOWN_USER, Answer, Server
 
 CONNECTIONS = 3
 REFUSALS = BreakerLimits().refusals
-NO_RELAY = Answer(Reply(phase=Phase.RCPT, code=554, enhanced="5.7.1", text="Relay access denied"))
+REFUSED = Answer(Reply(phase=Phase.RCPT, code=554, enhanced="5.7.1", text="Go away"))
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def look(unit: Unit, edition: Edition) -> tuple[Edition, dict[str, int], dict[Al
     return current, {state.value: receipt.count(state) for state in DeliveryState if receipt.count(state)}, open_ones
 
 
-@pytest.mark.parametrize("answer", [BLOCKED, NO_RELAY], ids=["dot", "rcpt"])
+@pytest.mark.parametrize("answer", [BLOCKED, REFUSED], ids=["dot", "rcpt"])
 def test_everybody_is_refused(
     sqlite_unit: Unit, late: FixedClock, render_context: RenderContext, answer: Answer
 ) -> None:
@@ -97,11 +97,11 @@ def test_nobody_is_named(sqlite_unit: Unit, late: FixedClock, render_context: Re
     edition = make_edition(sqlite_unit, render_context, 30)
 
     def script(address: str, _nth: int) -> Answer:
-        return replace(NO_RELAY, reply=replace(NO_RELAY.reply, text=f"<{address.upper()}>: Relay access denied"))
+        return replace(REFUSED, reply=replace(REFUSED.reply, text=f"<{address.upper()}>: Go away"))
 
     run(sqlite_unit, late, Server(script=script))
     now, _, told = look(sqlite_unit, edition)
-    assert '"554 5.7.1 <…>: Relay access denied"' in now.status_why
+    assert '"554 5.7.1 <…>: Go away"' in now.status_why
     assert "@example.com" not in told[AlertKind.EDITION_PAUSED].lower()
 
 

@@ -1,0 +1,107 @@
+"""What a bounce returns of our own mail is never read as the words of a server."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.core.mail_report import ReportKind, TraceKind, read_report
+from newsletter.core.reply import ReplyClass, judge
+from newsletter.core.returned_mail import part_returned
+from tests.core.bounce_corpus import MESSAGE_ID, OPT_OUT
+
+INTRODUCTIONS = (
+    "Below is a copy of the original message:",
+    "Message headers follow.",
+    "------ This is a copy of the message's headers. ------",
+    "--- Below this line is a copy of the message.",
+    "Included is a copy of the message header:",
+    "   ----- Unsent message follows -----",
+    "Kopie der Nachricht:",
+    "",
+)
+MISLEADING = (
+    "What 550 5.1.1 means, and other numbers",
+    "No such user: the story of a mailbox not found",
+    "The message will be retried, only a warning",
+    "Feedback-Type: abuse",
+    "Relay access denied by policy",
+)
+
+
+def bounce(*, reason: str, introduction: str, fields: str, body: str = "", indent: str = "") -> bytes:
+    """Return a bounce in plain words that quotes our mail."""
+    quoted = "\n".join(indent + line for line in f"{fields}\n\n{body}".splitlines())
+    return (
+        "From: Mail Delivery System <MAILER-DAEMON@mx.example.net>\nTo: tips@example.com\n"
+        "Subject: Mail delivery failed\nContent-Type: text/plain; charset=utf-8\n\n"
+        f"Your message could not be delivered to:\n\nann@example.org: {reason}\n\n{introduction}\n\n{quoted}\n"
+    ).encode()
+
+
+def our_mail(subject: str, *extra: str) -> str:
+    """Return the header of a mail of ours."""
+    return "\n".join(("From: Tips <tips@example.com>", "To: ann@example.org", f"Subject: {subject}", *extra))
+
+
+TRACES = (
+    f"Message-ID: <{MESSAGE_ID}>",
+    f"List-Unsubscribe: <https://news.example.com/u/{OPT_OUT}>",
+    "Return-Path: <b+0123456789abcdefghjkm@bounces.example.com>",
+)
+
+
+@pytest.mark.parametrize("introduction", INTRODUCTIONS)
+@pytest.mark.parametrize("subject", MISLEADING)
+@pytest.mark.parametrize("indent", ["", "> ", "    "])
+def test_our_own_words_are_no_reply(introduction: str, subject: str, indent: str) -> None:
+    """Whatever line announces it, and however it is quoted: the subject of a tip says nothing about a mailbox."""
+    raw = bounce(
+        reason="Envelope expired", introduction=introduction, fields=our_mail(subject, TRACES[0]), indent=indent
+    )
+    report = read_report(raw)
+    assert report.kind is ReportKind.FAILED
+    assert report.reply is not None
+    assert judge(report.reply).kind is ReplyClass.SYSTEM
+    assert TraceKind.MESSAGE_ID in {trace.kind for trace in report.traces}
+
+
+@given(
+    reason=st.sampled_from(["Envelope expired", "550 5.1.1 user unknown", "552 5.2.2 mailbox full", "no reason"]),
+    introduction=st.sampled_from(INTRODUCTIONS),
+    trace=st.sampled_from(TRACES),
+    subject=st.sampled_from(MISLEADING) | st.text(max_size=40).map(lambda text: " ".join(text.split())),
+    body=st.sampled_from(MISLEADING) | st.text(max_size=80),
+    indent=st.sampled_from(["", "> ", "\t"]),
+)
+def test_the_returned_part_never_changes_the_verdict(
+    reason: str, introduction: str, trace: str, subject: str, body: str, *, indent: str
+) -> None:
+    """A mail that bears our tokens is ours: its subject and body never decide."""
+    plain = read_report(
+        bounce(reason=reason, introduction=introduction, fields=our_mail("A tip", trace), indent=indent)
+    )
+    other = read_report(
+        bounce(reason=reason, introduction=introduction, fields=our_mail(subject, trace), body=body, indent=indent)
+    )
+    assert (plain.kind, plain.reply) == (other.kind, other.reply)
+
+
+def test_a_summary_for_people_is_no_returned_mail() -> None:
+    """Exchange and Domino name our mail before they give the reason: the reason is read, our subject is not."""
+    text = (
+        "Your message\n\n  To: ann@example.org\n  Subject: The mailbox is full\n  Sent: Tue, 24 Nov 2026\n\n"
+        "did not reach the following recipient:\n\nUser ann not listed in Domino Directory\n"
+    )
+    words, returned = part_returned(text)
+    assert returned == ""
+    assert "not listed in Domino Directory" in words
+    assert "full" not in words
+
+
+def test_a_forwarded_header_without_our_tokens_is_returned_mail_too() -> None:
+    """A list that strips our tokens leaves fields that no summary has."""
+    words, returned = part_returned("It failed.\n\nReceived: from x\nSubject: 550 5.1.1\nMIME-Version: 1.0\n\n550\n")
+    assert words.strip() == "It failed."
+    assert returned.startswith("Received:")
