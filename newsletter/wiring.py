@@ -1,6 +1,7 @@
 """Wiring: settings in, a running application out. The only place that builds things; it hands the clock in.
 
-Nothing is opened here: the database is looked at when `Application.unit` is first asked for.
+Nothing is opened here: the database is looked at when `Application.unit` is first asked for. What renders, sends or
+watches is imported in the method that builds it, so that `status` and `queue` start without it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment
 from sqlalchemy import Engine
 
 from newsletter.clock import Clock, SystemClock
@@ -26,38 +26,36 @@ from newsletter.core.cadence import WEEKDAYS, Cadence
 from newsletter.core.delivery import UncertainPolicy
 from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
-from newsletter.core.monitor import Space
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.core.wave import PassedZones, WaveRules
-from newsletter.flows.adopt import Home, hold
 from newsletter.flows.check_key import check_key
-from newsletter.flows.freeze import RenderContext
 from newsletter.flows.plan import PlanRules
-from newsletter.flows.proof import NoticeContext
-from newsletter.flows.queue_tip import TipValidation
 from newsletter.flows.ramp import RampRules
-from newsletter.operations.alert_hooks import AlertCommand, HeartbeatPing
-from newsletter.operations.monitor import Monitor
-from newsletter.operations.notice_writer import NoticeWriter
-from newsletter.operations.retention import RetentionJob
-from newsletter.operations.ticker import Ticker
-from newsletter.render.dkim import Signer, SigningKey
-from newsletter.render.environment import make_environment
-from newsletter.sending.options import SendOptions
-from newsletter.sending.sender import Sender
-from newsletter.sending.sender_loop import SenderLoop
-from newsletter.sending.wakeups import Wakeups
 from newsletter.settings.model import Settings
 from newsletter.settings.relays import relay_limits, relay_prefixes
 from newsletter.store.database import connect, driver_words, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
-from newsletter.transport import smtp
-from newsletter.transport.base import DOT_TIMEOUT_SECONDS, ConnectFailure, Connection, Relay, Security
-from newsletter.transport.pool import Pool
-from newsletter.transport.token_command import TokenCommand
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from newsletter.core.monitor import Space
+    from newsletter.flows.adopt import Home
+    from newsletter.flows.freeze import RenderContext
+    from newsletter.flows.proof import NoticeContext
+    from newsletter.flows.queue_tip import TipValidation
+    from newsletter.operations.monitor import Monitor
+    from newsletter.operations.notice_writer import NoticeWriter
+    from newsletter.operations.retention import RetentionJob
+    from newsletter.operations.ticker import Ticker
+    from newsletter.render.dkim import Signer
+    from newsletter.sending.sender import Sender
+    from newsletter.sending.sender_loop import SenderLoop
+    from newsletter.transport.base import ConnectFailure, Connection, Relay
+    from newsletter.transport.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +85,15 @@ class Application:
     @property
     def home(self) -> Home:
         """Where the database lives: a file on this machine, or a server that many may use."""
+        from newsletter.flows.adopt import Home
+
         bound = self.engine.dialect.name == "sqlite"
         return Home(ledger=self.ledger, machine=machine_id(), bound=bound)
 
     def held(self) -> str:
         """Return why nothing may be sent, in words; empty when all is well."""
+        from newsletter.flows.adopt import hold
+
         return hold(self.unit, self.home, self.cadence.zone, now=self.clock.now())
 
     @cached_property
@@ -152,6 +154,8 @@ class Application:
     @cached_property
     def templates(self) -> Environment:
         """The templates: an operator's own, file by file, before the shipped ones."""
+        from newsletter.render.environment import make_environment
+
         return make_environment(self.settings.templates_dir)
 
     @property
@@ -190,6 +194,9 @@ class Application:
     @cached_property
     def pool(self) -> Pool:
         """The connections of this process to its relays, and what it knows of how they stand."""
+        from newsletter.transport import smtp
+        from newsletter.transport.pool import Pool
+
         clock = self.clock
         return Pool(
             self.relays,
@@ -202,11 +209,13 @@ class Application:
     @cached_property
     def signer(self) -> Signer | None:
         """What signs every mail; None: the mail server does. Raises `InputError` for a key that cannot be used."""
+        from newsletter.render.dkim import Signer, SigningKey
+
         settings = self.settings
         if settings.dkim_key_file is None:
             return None
         # It needs an extra that most installations do without.
-        from newsletter.render.dkim_key import read_ed25519, read_rsa  # noqa: PLC0415
+        from newsletter.render.dkim_key import read_ed25519, read_rsa
 
         domain = settings.dkim_domain or settings.from_email.rpartition("@")[2]
         seals = [SigningKey(domain=domain, selector=settings.dkim_selector, key=read_rsa(settings.dkim_key_file))]
@@ -218,6 +227,8 @@ class Application:
     @property
     def render_context(self) -> RenderContext:
         """What rendering needs besides a tip."""
+        from newsletter.flows.freeze import RenderContext
+
         return RenderContext(publication=self.publication, templates=self.templates, rules=self.rules, waves=self.waves)
 
     @property
@@ -251,6 +262,8 @@ class Application:
 
     def review(self, now: datetime) -> TipValidation:
         """Return what a tip is judged by before it may go out."""
+        from newsletter.flows.queue_tip import TipValidation
+
         return TipValidation(render_context=self.render_context, cadence=self.cadence, now=now)
 
     @property
@@ -261,6 +274,8 @@ class Application:
     @property
     def ticker(self) -> Ticker:
         """What the scheduler calls."""
+        from newsletter.operations.ticker import Ticker
+
         return Ticker(
             unit=self.unit,
             clock=self.clock,
@@ -277,6 +292,8 @@ class Application:
     @cached_property
     def notice_context(self) -> NoticeContext:
         """Who looks after this newsletter, and what their mails are made with."""
+        from newsletter.flows.proof import NoticeContext
+
         admins = self.settings.admin_emails
         return NoticeContext(
             render_context=self.render_context,
@@ -289,6 +306,9 @@ class Application:
     @cached_property
     def notice_writer(self) -> NoticeWriter:
         """What writes the mails to the people who run this."""
+        from newsletter.operations.alert_hooks import AlertCommand
+        from newsletter.operations.notice_writer import NoticeWriter
+
         line = self.settings.alert_command
         return NoticeWriter(
             unit=self.unit, notice_context=self.notice_context, command=AlertCommand(line=line).run if line else None
@@ -296,6 +316,9 @@ class Application:
 
     def monitor(self) -> Monitor:
         """Return what notices trouble; each part of the service has its own."""
+        from newsletter.operations.alert_hooks import HeartbeatPing
+        from newsletter.operations.monitor import Monitor
+
         url = self.settings.ping_url
         ping = HeartbeatPing(url=url, monotonic=self.clock.monotonic).well if url else lambda: None
         return Monitor(notice_writer=self.notice_writer, space=self.space, well=ping, monotonic=self.clock.monotonic)
@@ -306,6 +329,8 @@ class Application:
 
     def space(self) -> Space | None:
         """Return the room on the disk of a SQLite database; a server looks after its own."""
+        from newsletter.core.monitor import Space
+
         path = sqlite_path(self.engine)
         if path is None:
             return None
@@ -318,11 +343,16 @@ class Application:
     @cached_property
     def retention(self) -> RetentionJob:
         """What forgets, day by day, what was kept long enough."""
+        from newsletter.operations.retention import RetentionJob
+
         days = self.settings.keep_deliveries_days
         return RetentionJob(unit=self.unit, keep_deliveries=timedelta(days=days), process=self.process)
 
     def sender(self) -> Sender:
         """Return a sender; whoever lets it work holds `right_to_send` meanwhile."""
+        from newsletter.sending.options import SendOptions
+        from newsletter.sending.sender import Sender
+
         settings = self.settings
         return Sender(
             unit=self.unit,
@@ -353,10 +383,13 @@ class Application:
 
     def sender_loop(self, stop: threading.Event, *, also: Callable[[], None] = lambda: None) -> SenderLoop:
         """Return the sender of the service, which on PostgreSQL is called by jobs."""
+        from newsletter.sending.sender_loop import SenderLoop
+        from newsletter.sending.wakeups import Wakeups
+
         loop = SenderLoop(sender=self.sender(), lock=self.right_to_send, stop=stop, also=also)
         if sqlite_path(self.engine) is None:
             # It needs an extra, and time to import.
-            from newsletter.sending.job_worker import JobWorker  # noqa: PLC0415
+            from newsletter.sending.job_worker import JobWorker
 
             sender = loop.sender
             wakeups = Wakeups(unit=self.unit, clock=self.clock, who=lambda: sender.who)
@@ -369,6 +402,9 @@ class Application:
 
     def connect(self) -> Connection | ConnectFailure:
         """Open a connection beside those of the pool, to the first relay that takes it."""
+        from newsletter.transport import smtp
+        from newsletter.transport.base import ConnectFailure
+
         for relay in self.relays:
             opened = smtp.connect(relay, monotonic=self.clock.monotonic)
             if not isinstance(opened, ConnectFailure):
@@ -399,6 +435,8 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Application:
 
 def _relay(settings: Settings, prefix: str, clock: Clock) -> Relay:
     """Build the relay whose settings begin with `prefix`."""
+    from newsletter.transport.base import DOT_TIMEOUT_SECONDS, Relay, Security
+    from newsletter.transport.token_command import TokenCommand
 
     def value(key: str) -> Any:  # noqa: ANN401 - each setting has a type of its own.
         return getattr(settings, f"{prefix}smtp_{key}")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import describe_instant
 from newsletter.core.token import Keyring
 from newsletter.errors import NewsletterError
 from newsletter.flows.alert import report, settle_alert
-from newsletter.flows.catch_up import CaughtUp, catch_up
 from newsletter.store import alert as alerts
 from newsletter.store import erasure
 from newsletter.store import installation as installations
@@ -24,6 +24,9 @@ from newsletter.store import log as logs
 from newsletter.store.alert import Alert
 from newsletter.store.ledger import Ledger, LedgerEntry, LedgerKind, Seen
 from newsletter.store.unit import Tx, Unit
+
+if TYPE_CHECKING:
+    from newsletter.flows.catch_up import CaughtUp
 
 HELD = "database"
 LEDGER = "ledger"
@@ -156,6 +159,9 @@ def take_over(
     tx: Tx, home: Home, keyring: Keyring, gap: LedgerGap, top: int, *, who: str, action: str, now: datetime
 ) -> CaughtUp:
     """Catch up with the ledger, settle in on this machine, and let every other copy lag from here on."""
+    # It can replace an edition, so it brings all of the rendering along; `status` only asks whether sending is held.
+    from newsletter.flows.catch_up import catch_up  # noqa: PLC0415
+
     known = installations.get(tx)
     # First, so that what the steps below note themselves is counted on from here.
     installations.settle_in(tx, machine=home.machine, ledger_seq=max(known.ledger_seq, top))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 
-from premailer import Premailer
-
 
 def inline_css(html: str) -> str:
     """Inline the first style block; see `docs/the-mail.md` for why each option has this value."""
+    # It brings a hundred modules along, which only a command that renders needs.
+    from premailer import Premailer  # noqa: PLC0415
+
     inlined = Premailer(
         html,
         strip_important=False,

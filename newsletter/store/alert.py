@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.alert import AlertKind
 from newsletter.store.schema import alert
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 
 __all__ = ["Alert", "AlertKind", "clear", "close", "open_alerts", "raise_alert", "ran_command", "unclosed"]
 
@@ -60,9 +59,8 @@ def raise_alert(tx: Tx, new: Alert) -> bool:
     )
     if tx.execute(again).rowcount:
         return False
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     result = tx.execute(
-        insert(alert)
+        upsert(alert, tx.dialect.name)
         .values(kind=new.kind.value, about=new.about, message=new.message, raised_at=new.raised_at)
         .on_conflict_do_nothing()
         # Not by the count of rows: on PostgreSQL an INSERT keeps none.

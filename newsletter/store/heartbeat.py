@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.monitor import ServicePart
 from newsletter.store.schema import heartbeat, worker
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 
 SENDER_LOST_AFTER = timedelta(seconds=60)
 """A sender without a sign of life for this long is taken for dead."""
@@ -30,10 +29,11 @@ class Heartbeat:
 
 def record(tx: Tx, part: ServicePart, *, now: datetime, process: str) -> None:
     """Record a sign of life."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     values = {"at": now, "process": process, "stopped_at": None}
     tx.execute(
-        make(heartbeat).values(name=part.value, **values).on_conflict_do_update(index_elements=["name"], set_=values),
+        upsert(heartbeat, tx.dialect.name)
+        .values(name=part.value, **values)
+        .on_conflict_do_update(index_elements=["name"], set_=values),
     )
 
 

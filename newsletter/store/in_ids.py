@@ -10,8 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Self
 
-from sqlalchemy import BigInteger, Boolean, Column, Dialect, Integer, Text, TypeDecorator, bindparam
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Dialect, Integer, Text, TypeDecorator, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement

@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, and_, cast, column, exists, func, or_, select, table, text, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import JSON, BigInteger, Text, and_, cast, column, exists, func, or_, select, table, text, update
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionId, EditionStatus
@@ -37,7 +36,7 @@ _JOB = table(
     column("queue_name"),
     column("task_name"),
     column("status"),
-    column("args", JSONB),
+    column("args", JSON),
     column("scheduled_at"),
     column("worker_id", BigInteger),
     schema=job_schema.SCHEMA,

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Row, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.delivery import Outcome
 from newsletter.core.notice import NoticeId, NoticeKey, NoticeKind, NoticeState
 from newsletter.store.schema import notice
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 
 _WAITING = (NoticeState.QUEUED.value, NoticeState.DEFERRED.value)
 
@@ -51,9 +50,8 @@ def _from_row(row: Row) -> Notice:  # type: ignore[type-arg]
 
 def add(tx: Tx, key: NoticeKey, *, recipient: str, message: str, now: datetime) -> bool:
     """Queue a notice unless it was written before; tell whether it is new."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     result = tx.execute(
-        make(notice)
+        upsert(notice, tx.dialect.name)
         .values(
             kind=key.kind.value,
             about=key.about,

@@ -6,12 +6,11 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import Row, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.store.schema import slot
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 
 
 def _from_row(row: Row) -> Slot:  # type: ignore[type-arg]
@@ -27,9 +26,8 @@ def _from_row(row: Row) -> Slot:  # type: ignore[type-arg]
 
 def add(tx: Tx, new: Slot, *, now: datetime) -> bool:
     """Write a slot unless its date has one; tell whether it is new."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     result = tx.execute(
-        make(slot)
+        upsert(slot, tx.dialect.name)
         .values(
             date=new.date,
             # Of an extra date that is ahead the row alone knows its hour, which is that of the publication's zone.

@@ -13,13 +13,12 @@ from enum import StrEnum
 from functools import cache
 
 from sqlalchemy import Executable, bindparam, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.edition import EditionId
 from newsletter.core.tally import Tally
 from newsletter.store.schema import TALLIED, edition, tally
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 from newsletter.store.worker import WorkerId
 
 
@@ -48,10 +47,9 @@ def add(
 @cache
 def _add(dialect: str, *, by_worker: bool) -> Executable:
     """Return the statement, built once: it runs several times a second, and building costs more than running it."""
-    make = sqlite_insert if dialect == "sqlite" else postgresql_insert
     at = bindparam("now", type_=tally.c.at.type)
     counts = {name: bindparam(f"new_{name}", type_=tally.c[name].type) for name in TALLIED}
-    new = make(tally).values(
+    new = upsert(tally, dialect).values(
         edition_id=bindparam("edition"),
         source=bindparam("source_name"),
         worker_id=bindparam("worker"),
