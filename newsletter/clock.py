@@ -10,12 +10,19 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+from newsletter.event_loop import run_in_thread
+
 _EVEN_ASLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux's usual monotonic clock stands still while the machine sleeps; a lease that is long over would seem to hold."""
 
 
+def wait(event: threading.Event, seconds: float) -> bool:
+    """Sleep until the event is set or the seconds are over, in real time; other greenlets of the thread go on."""
+    return run_in_thread(lambda: event.wait(max(0.0, seconds)))
+
+
 class Clock(Protocol):
-    """What the engine needs of time; tests pass one that they turn by hand."""
+    """The time and the sleep of a running part; tests pass a clock that they turn by hand."""
 
     def now(self) -> datetime:
         """Return the present instant, aware, in UTC."""
@@ -43,4 +50,4 @@ class SystemClock:
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Sleep until the event is set or the seconds are over; tell whether it is set."""
-        return event.wait(max(0.0, seconds))
+        return wait(event, seconds)

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from newsletter.core.delivery import DeliveryId
 from newsletter.core.reply import Effect, Phase, Reply, ReplyClass, Verdict
 from newsletter.errors import NewsletterError
-from newsletter.greenlet_loop import apart
 from newsletter.sending.committer import AttemptResult, Claim, CommitRequest, GroupCommitter
 from newsletter.sending.message_builder import MessageBuilder
 from newsletter.sending.pass_state import PassState
@@ -141,7 +140,7 @@ class ClaimBuffer:
         """Use the time in which the server works."""
         self._settle_last()
         self._splice_ahead(2)
-        if self._ticket is not None and self._ticket.done.rung:
+        if self._ticket is not None and self._ticket.done.is_set():
             self._receive()
         if self._ticket is None and not self._dry and len(self._jobs) <= self._run // 2 and not self.pass_state.ended:
             self._order()
@@ -221,7 +220,7 @@ class ClaimBuffer:
         """Wait for what the desk gives for the last ticket, and take it."""
         ticket = self._ticket
         assert ticket is not None  # noqa: S101 it is asked only for one that was handed in
-        ticket.done.wait()
+        self.committer.wait_for(ticket)
         self._ticket = None
         if ticket.error is not None:
             raise ticket.error
@@ -237,7 +236,7 @@ class ClaimBuffer:
             self.pass_state.wait_for(seconds)
             self._dry = False
             return False
-        apart(lambda: self.committer.clock.wait(self.pass_state.stop, seconds))
+        self.committer.clock.wait(self.pass_state.stop, seconds)
         return True
 
 

@@ -2,7 +2,7 @@
 
 In: what became of messages, what was not used of a run, how much is wanted. Out: runs, durably marked as going out
 before any of their data is written (promise 5). It shares a thread with the connections
-(`newsletter/greenlet_loop.py`): they send while it waits for the database, and the requests that they submit meanwhile
+(`newsletter/event_loop.py`): they send while it waits for the database, and the requests that they submit meanwhile
 share the next transaction.
 """
 
@@ -14,6 +14,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
@@ -24,8 +25,8 @@ from newsletter.core.reply import ReplyClass
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.tally import REFUSED_AS
 from newsletter.errors import NewsletterError, Stop
+from newsletter.event_loop import new_event, yield_now
 from newsletter.flows.bounce import count_failure, suppress
-from newsletter.greenlet_loop import OneShotEvent, apart, step_aside
 from newsletter.sending.block_queue import BlockQueue
 from newsletter.store import claims
 from newsletter.store import heartbeat as heartbeats
@@ -37,6 +38,9 @@ from newsletter.store.tally import TallySource
 from newsletter.store.unit import Tx, Unit
 from newsletter.store.worker import WorkerId
 
+if TYPE_CHECKING:
+    from gevent.event import Event
+
 logger = logging.getLogger(__name__)
 
 QUOTA = "relay"
@@ -47,8 +51,8 @@ AHEAD_SECONDS = 1.0
 COMMIT_RETRY_SECONDS = 60.0
 """Seconds for which a failing database is asked again, while outcomes that nobody else knows wait to be written."""
 
-GATHER_ROUNDS_MAX = 100
-"""How often all others have a turn before what was handed in is committed, unless somebody waits for it."""
+GATHER_SECONDS = 0.02
+"""How long a request waits for those of other connections, unless a connection waits for its commit."""
 
 COMMIT_RETRY_STOPPING_SECONDS = 5.0
 """The same once a stop is asked for: the journal has the outcomes, and the next start is told by it."""
@@ -132,7 +136,7 @@ class CommitRequest:
     """True when something was wanted, and there was nothing."""
     wait: QuotaWait | None = None
     error: NewsletterError | None = None
-    done: OneShotEvent = field(default_factory=OneShotEvent)
+    done: Event = field(default_factory=new_event)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -170,10 +174,10 @@ class GroupCommitter:
     ended: threading.Event = field(default_factory=threading.Event)
     """Set when nothing is worked any more."""
     _waiting: list[CommitRequest] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    """Of the tickets that wait, since anybody may hand one in at any moment."""
-    _called: OneShotEvent = field(default_factory=OneShotEvent)
-    """Rung when there is something to do; each once."""
+    _called: Event = field(default_factory=new_event)
+    """Set when there is something to do."""
+    _hurry: Event = field(default_factory=new_event)
+    """Set when nothing is gained by waiting for further requests."""
     _over: bool = False
     _ended: bool = False
     _refused: set[EditionId] = field(default_factory=set)
@@ -181,16 +185,22 @@ class GroupCommitter:
     _beat_at: float = float("-inf")
 
     def submit(self, ticket: CommitRequest) -> CommitRequest:
-        """Hand a ticket in and go on, from any thread; its `done` is rung when it was worked."""
-        with self._lock:
-            ended = self._ended
-            if not ended:
-                self._waiting.append(ticket)
-        if ended:
-            ticket.error = Stop("the desk is closed")
-            ticket.done.ring()
-        self._called.ring()
+        """Queue a request for the next commit; its `done` is set after it."""
+        if self._ended:
+            ticket.error = Stop("the committer has ended")
+            ticket.done.set()
+        else:
+            self._waiting.append(ticket)
+            self._called.set()
+            if len(self._waiting) >= self.hands():
+                self._hurry.set()
         return ticket
+
+    def wait_for(self, ticket: CommitRequest) -> None:
+        """Wait until a request is committed, or has failed."""
+        if ticket in self._waiting:
+            self._hurry.set()
+        ticket.done.wait()
 
     def run(self) -> None:
         """Work tickets until `close`."""
@@ -201,41 +211,28 @@ class GroupCommitter:
             self.bug = bug
         finally:
             # Nobody must wait for an answer that never comes.
-            with self._lock:
-                self._ended = True
-                left, self._waiting = self._waiting, []
+            self._ended = True
+            left, self._waiting = self._waiting, []
             for ticket in left:
                 ticket.error = Stop("a fault in this program")
-                ticket.done.ring()
+                ticket.done.set()
             self.ended.set()
 
     def close(self) -> None:
         """Let `run` return once all that was handed in is worked."""
         self._over = True
-        self._called.ring()
+        self._called.set()
+        self._hurry.set()
 
     def _next_group(self) -> list[CommitRequest] | None:
-        while True:
-            with self._lock:
-                group, self._waiting = self._waiting, []
-                called = self._called = OneShotEvent()
-                over = self._over
-            if group or over:
-                return group or None
-            called.wait()
-            self._gather()
-
-    def _gather(self) -> None:
-        """Let more be handed in as long as nobody waits for it: what is committed together costs less each.
-
-        A round takes as long as the others have something to do, so where little comes it is over at once.
-        """
-        for _ in range(GATHER_ROUNDS_MAX):
-            with self._lock:
-                urgent = self._over or any(ticket.done.awaited for ticket in self._waiting)
-                if urgent or len(self._waiting) >= self.hands():
-                    return
-            step_aside()
+        """Wait for requests: what is committed together costs less each."""
+        self._called.wait()
+        self._hurry.wait(GATHER_SECONDS)
+        if not self._over:
+            self._called.clear()
+            self._hurry.clear()
+        group, self._waiting = self._waiting, []
+        return group or None
 
     def _work(self, group: list[CommitRequest]) -> None:
         error: NewsletterError | None = Stop("a fault in this program")
@@ -247,7 +244,7 @@ class GroupCommitter:
         finally:
             for ticket in group:
                 ticket.error = error
-                ticket.done.ring()
+                ticket.done.set()
 
     def _commit_patiently(self, group: list[CommitRequest]) -> None:
         """Commit; where the database fails and there are outcomes to lose, ask again for a minute."""
@@ -265,7 +262,7 @@ class GroupCommitter:
                     _lament(outcomes)
                     raise
                 logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 - no bug, so no trace
-                apart(lambda: self.clock.wait(never, 2.0))
+                self.clock.wait(never, 2.0)
             else:
                 return
 
@@ -278,7 +275,7 @@ class GroupCommitter:
         with self.unit.write() as tx:
             claims.give_back(tx, [one for ticket in group for one in ticket.unused], who=self.who)
             record(tx, self._unwritten(tx, settled) if again else settled, who=self.who, now=now)
-            step_aside()
+            yield_now()
             if began >= self.lease_until:
                 # Whoever slept so long may have lost what it had reserved; what is free is taken anew.
                 self.block_queue.leave(tx)

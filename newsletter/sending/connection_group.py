@@ -1,7 +1,6 @@
-"""The rounds of a pass: the desk and the connections take turns in one thread, and the look goes beside them.
+"""Starting and joining what works in one pass: committer, connections and revocation watcher, in one event loop.
 
-In: what is to be done, ready to begin. Out: when all are home, or how many messages were cut off. It knows nothing of
-mail; whether all came home in good order is for whoever began the pass to judge.
+In: a pass, ready to begin. Out: when all have finished, or how many messages were cut off without an answer.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from newsletter.clock import Clock
-from newsletter.greenlet_loop import GreenletLoop, apart
+from newsletter.event_loop import run_greenlets
 from newsletter.sending.committer import GroupCommitter
 from newsletter.sending.connection_worker import ConnectionWorker
 from newsletter.sending.revocation import RevocationWatcher
@@ -34,19 +33,19 @@ class ConnectionGroup:
     """How many connections have not come home."""
     _home: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
-    _watch: threading.Thread | None = None
     _faults: list[BaseException] = field(default_factory=list)
 
     @contextmanager
     def going(self) -> Iterator[None]:
-        """Have all of it at work, and the look and the desk ended at the end."""
+        """Run the event loop in a thread of its own; at the end no new request is committed."""
         self._away = len(self.connection_workers)
-        self._watch = _started("look", lambda: self.revocation_watcher.run(self._home))
         self._thread = _started("connections", self._serve)
         try:
             yield
         finally:
-            self._close()
+            self._home.set()
+            # A commit under way is finished, also when a connection is abandoned.
+            self.committer.ended.wait(JOIN_SECONDS)
 
     def wait(self, stop: threading.Event, clock: Clock, *, drain_seconds: float, meanwhile: Callable[[], None]) -> int:
         """Wait for the connections; once a stop is asked for, no longer than messages in flight may take.
@@ -91,11 +90,12 @@ class ConnectionGroup:
         return [bug for bug in bugs if bug is not None]
 
     def _serve(self) -> None:
-        """Let all take turns; the desk until the last connection is home, and nobody else hands anything in."""
+        """Run the event loop; the committer ends last, once nothing else submits a request."""
         try:
-            GreenletLoop().run(
+            run_greenlets(
                 [
                     self.committer.run,
+                    self._watch,
                     *(partial(self._go, connection_worker) for connection_worker in self.connection_workers),
                 ]
             )
@@ -109,19 +109,13 @@ class ConnectionGroup:
             self._faults.append(fault)
         self._away -= 1
         if not self._away:
-            apart(self._end_watch)
+            self._home.set()
+
+    def _watch(self) -> None:
+        try:
+            self.revocation_watcher.run(self._home)
+        finally:
             self.committer.close()
-
-    def _end_watch(self) -> None:
-        self._home.set()
-        if self._watch is not None:
-            self._watch.join()
-
-    def _close(self) -> None:
-        self._end_watch()
-        self.committer.close()
-        # What it is committing it commits, also when a connection is still out that nobody waits for any more.
-        self.committer.ended.wait(JOIN_SECONDS)
 
 
 def _started(name: str, work: Callable[[], None]) -> threading.Thread:

@@ -3,7 +3,7 @@
 In: messages from its hand. Out: what was said of each, to its hand, and to the journal as it happens. While the server
 works on a message, the hand settles the one before, splices the one after next and orders the next run; so the server
 is never waited for idly. The connection workers of a pass share one thread and wait by
-`newsletter/greenlet_loop.py` alone.
+`newsletter/event_loop.py` alone.
 What a reply means is judged in the core.
 """
 
@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from newsletter.clock import Clock
+from newsletter.clock import Clock, wait
 from newsletter.core.breaker import pause_reason
 from newsletter.core.reply import RelayAction, Reply, Verdict, judge
 from newsletter.errors import NewsletterError
-from newsletter.greenlet_loop import apart
 from newsletter.journal.writer import Journal, JournalError
 from newsletter.sending.claim_buffer import ClaimBuffer, Ready
 from newsletter.sending.committer import Claim
@@ -160,7 +159,7 @@ class ConnectionWorker:
     def _keep_pace(self, job: Claim, rate: float) -> None:
         start = self.pass_state.moment(rate, job.not_before, self.clock.monotonic())
         if start > self.clock.monotonic():
-            apart(lambda: self.clock.wait(self.pass_state.stop, start - self.clock.monotonic()))
+            self.clock.wait(self.pass_state.stop, start - self.clock.monotonic())
 
     def _react(self, connection: Connection, job: Claim, reply: Reply, verdict: Verdict) -> None:
         self._lost = 0 if reply.code else self._lost + 1
@@ -196,7 +195,7 @@ class ConnectionWorker:
                 return False
             # What is in hand meanwhile need not wait for a host that does not answer.
             self.waiting_since = self.clock.monotonic()
-            opened = apart(self.pool.connect)
+            opened = self.pool.connect()
             self.waiting_since = None
             if isinstance(opened, ConnectFailure):
                 verdict = judge(opened.reply)
@@ -219,7 +218,7 @@ class ConnectionWorker:
             if self.pass_state.ended or not self.pass_state.holding():
                 return False
             # Real time, as below.
-            apart(lambda: self.pass_state.over.wait(pause))  # noqa: B023 it is done before the next
+            wait(self.pass_state.over, pause)
         return not self.pass_state.ended
 
     def _nap(self, later: PoolBusy) -> bool:
@@ -234,7 +233,7 @@ class ConnectionWorker:
                 self.pass_state.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
                 return False
             # Real time: what is waited for happens in other threads, not on a clock.
-            return not apart(lambda: self.pass_state.dry.wait(POOL_BUSY_WAIT_SECONDS)) and not self.pass_state.ended
+            return not wait(self.pass_state.dry, POOL_BUSY_WAIT_SECONDS) and not self.pass_state.ended
         finally:
             self.pass_state.count_idle(-1)
 

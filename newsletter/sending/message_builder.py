@@ -20,7 +20,7 @@ from newsletter.core.message import Publication
 from newsletter.core.message_identity import MessageIdentity
 from newsletter.core.reply import Effect, Reply, ReplyClass, Verdict
 from newsletter.core.token import Keyring
-from newsletter.greenlet_loop import apart
+from newsletter.event_loop import run_in_thread
 from newsletter.render.mime import CompiledMessage
 from newsletter.sending.committer import AttemptResult
 from newsletter.store import edition as editions
@@ -73,7 +73,7 @@ class MessageBuilder:
         return Envelope(
             mail_from=mail_from,
             rcpt_to=address,
-            content=spliced.content if sign is None else apart(lambda: sign(spliced.content)),
+            content=spliced.content if sign is None else run_in_thread(lambda: sign(spliced.content)),
             fit=spliced.fit and sign is None,
             smtputf8=not address.isascii(),
             envelope_id=token,

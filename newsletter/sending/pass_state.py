@@ -15,7 +15,6 @@ from newsletter.core.edition import EditionId
 from newsletter.core.pace import next_send_at
 from newsletter.core.reply import Effect, Reply, Verdict
 from newsletter.core.tally import Tally
-from newsletter.greenlet_loop import apart
 from newsletter.store.claims import ClaimedDelivery
 
 
@@ -91,7 +90,7 @@ class PassState:
     def pause(self, edition: EditionId, why: str) -> None:
         """Pause an edition, at once for all of us, and in the database."""
         self.paused.add(edition)
-        apart(lambda: self.on_pause(edition, why))
+        self.on_pause(edition, why)
 
     def note(self, person: ClaimedDelivery, verdict: Verdict, reply: Reply) -> None:
         """Count refusals in the same words; at the last one that is bearable, pause the edition."""

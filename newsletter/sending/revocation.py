@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from newsletter.clock import wait
 from newsletter.core.delivery import DeliveryId
 from newsletter.errors import NewsletterError
 from newsletter.sending.committer import CommitRequest, GroupCommitter
@@ -34,8 +35,8 @@ class RevocationWatcher:
     connection_workers: Sequence[ConnectionWorker]
 
     def run(self, over: threading.Event) -> None:
-        """Look until it is over. By real time: what it watches happens in other threads and other processes."""
-        while not over.wait(REVOKE_POLL_SECONDS):
+        """Look until it is over, by real time: what it watches happens in other processes."""
+        while not wait(over, REVOKE_POLL_SECONDS):
             try:
                 self.look()
             except NewsletterError as error:

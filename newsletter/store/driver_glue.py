@@ -1,7 +1,7 @@
-"""A connection to PostgreSQL that waits in turns with whatever else its thread does.
+"""A connection to PostgreSQL whose waits let other greenlets of the thread go on.
 
-In: what the driver waits for, as the driver says it. Out: the same results. Alone in a thread it is the driver's own.
-Only imported where PostgreSQL is used.
+In: the driver's generators. Out: their results. Outside an event loop the driver's own wait is used. Imported only
+where PostgreSQL is used.
 """
 
 from __future__ import annotations
@@ -13,36 +13,30 @@ from psycopg import Connection
 from psycopg.abc import PQGen
 from psycopg.waiting import Ready, Wait
 
-from newsletter.greenlet_loop import comes, in_turns
+from newsletter.event_loop import in_loop, wait_for_io
 
 T = TypeVar("T")
 
 _WAIT_SECONDS = 60.0
-"""Seconds between two looks at a connection that says nothing; whether the server is there is TCP's business."""
+"""Between two checks of a silent connection; TCP's keep-alive finds out that the server is gone."""
 
 
 class LoopConnection(Connection[Any]):
-    """The driver's connection, but that others may go on while it waits."""
+    """The driver's connection, waiting by the event loop."""
 
     def wait(self, gen: PQGen[T], *own: Any, **named: Any) -> T:  # noqa: ANN401 - the driver's business
-        """Do what a generator of the driver does, and wait for the socket as it says (`psycopg.waiting`)."""
-        if own or named or not in_turns():
+        """Run a generator of the driver and wait for its socket as it asks (`psycopg.waiting`)."""
+        if own or named or not in_loop():
             return super().wait(gen, *own, **named)
         try:
             awaited = next(gen)
             while True:
-                came = comes(self.pgconn.socket, _EVENTS[awaited], _WAIT_SECONDS)
-                awaited = gen.send(_READY[bool(came & ~select.POLLOUT), bool(came & ~select.POLLIN)])
+                ready = wait_for_io(self.pgconn.socket, _EVENTS[awaited], _WAIT_SECONDS)
+                # Neither reading nor writing blocks, so ready for one of the two may be told as ready for both.
+                awaited = gen.send(Ready(awaited) if ready else Ready.NONE)
         except StopIteration as ended:
             result: T = ended.value
             return result
 
 
 _EVENTS = {Wait.R: select.POLLIN, Wait.W: select.POLLOUT, Wait.RW: select.POLLIN | select.POLLOUT}
-_READY = {
-    (False, False): Ready.NONE,
-    (True, False): Ready.R,
-    (False, True): Ready.W,
-    # Or the connection is broken, which both reading and writing will tell.
-    (True, True): Ready.RW,
-}

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from newsletter.errors import NewsletterError, NotNow, Stop
-from newsletter.greenlet_loop import apart, own_line
+from newsletter.event_loop import current, run_in_thread
 
 Tx = Connection
 """What a store function is handed: a connection inside a transaction."""
@@ -48,12 +48,12 @@ class Unit:
         postgres = engine.dialect.name == "postgresql"
         self._reader = engine.execution_options(readonly=True, **(steady if postgres else {}))
         self._open: set[object] = set()
-        """Who has a transaction under way."""
+        """Greenlets and threads with a transaction under way."""
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """Give a transaction that only reads, and sees one state from its first statement to its last."""
-        with self._alone(), translated(), apart(self._reader.connect) as connection, connection.begin():
+        with self._alone(), translated(), run_in_thread(self._reader.connect) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -61,15 +61,14 @@ class Unit:
         """Give a transaction that may write; leaving it normally commits, an exception rolls back."""
         left: list[object] = []
         with self._alone(), translated(), ExitStack() as stack:
-            # Another process may be writing, and a disk may take its time: neither must keep those waiting who share
-            # this thread.
-            connection = apart(lambda: stack.enter_context(self._engine.begin()))
+            # Another process may be writing, and a disk may take its time; other greenlets go on meanwhile.
+            connection = run_in_thread(lambda: stack.enter_context(self._engine.begin()))
             connection.info[_LEFT] = left
             if connection.dialect.name == "postgresql":
                 # A machine that is paused, or cut off, keeps its locks for as long as the server lets it.
                 connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{ASLEEP_SECONDS}s'")
             yield connection
-            apart(stack.close)
+            run_in_thread(stack.close)
         if left and self._committed is not None:
             self._committed(left)
 
@@ -91,16 +90,16 @@ class Unit:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        # A second transaction of the same conversation would wait for the first for ever on SQLite.
-        line = own_line()
-        if line in self._open:
+        # A second transaction of the same greenlet would wait for the first for ever on SQLite.
+        owner = current()
+        if owner in self._open:
             message = "a transaction inside a transaction"
             raise RuntimeError(message)
-        self._open.add(line)
+        self._open.add(owner)
         try:
             yield
         finally:
-            self._open.discard(line)
+            self._open.discard(owner)
 
 
 @contextmanager

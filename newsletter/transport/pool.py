@@ -27,6 +27,7 @@ from newsletter.core.throttle import (
     slow_down,
     start,
 )
+from newsletter.event_loop import run_in_thread
 from newsletter.transport.base import ConnectFailure, Connection, Relay
 from newsletter.transport.pooled import PooledConnection
 
@@ -159,8 +160,12 @@ class Pool:
     def connect(self) -> Connection | ConnectFailure | PoolBusy:
         """Open a connection to the first relay that may have one; a failure only when every relay fails.
 
-        While other connections stand it is no failure that there is not one more of them.
+        While other connections stand it is no failure that there is not one more of them. DNS, TLS and a login block,
+        so they run in a thread; other greenlets go on.
         """
+        return run_in_thread(self._connect)
+
+    def _connect(self) -> Connection | ConnectFailure | PoolBusy:
         tried = False
         for line in self._lines:
             answer: PooledConnection | _Answer = self._reserve(line)

@@ -15,7 +15,7 @@ import ssl
 from io import BufferedReader
 
 from newsletter.errors import words_of
-from newsletter.greenlet_loop import comes
+from newsletter.event_loop import wait_for_io
 
 _READ_BYTES = 4096
 _TLS_RECORD_BYTES = 16384
@@ -160,7 +160,7 @@ class Wire:
         raise WireLost("line too long")
 
     def _wait(self, events: int, timeout: float) -> None:
-        if not comes(self._sock.fileno(), events, timeout):
+        if not wait_for_io(self._sock.fileno(), events, timeout):
             raise TimeoutError
 
     def _received(self, timeout: float) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from newsletter.core.reply import Phase, Reply
-from newsletter.greenlet_loop import apart
+from newsletter.event_loop import run_in_thread
 from newsletter.transport.base import ConnectFailure, Connection, Envelope
 
 
@@ -77,7 +77,7 @@ class Server:
             self.asked[envelope.rcpt_to] += 1
             nth = self.asked[envelope.rcpt_to]
         # Outside the lock, since a script may act as another process does meanwhile; and it may take its time.
-        answer = apart(lambda: self.script(envelope.rcpt_to, nth))
+        answer = run_in_thread(lambda: self.script(envelope.rcpt_to, nth))
         with self.lock:
             self.taken[envelope.rcpt_to] += answer.took
             # Only after the last dot is there anything that a reader could have got.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,8 +41,17 @@ LEASE = timedelta(seconds=30)
 NO_LIMITS = Limits(per_hour=None, per_day=None)
 
 
+class ImmediateCommitter(GroupCommitter):
+    """Commits each request at once, without an event loop."""
+
+    def submit(self, ticket: CommitRequest) -> CommitRequest:
+        """Commit."""
+        self._work([ticket])
+        return ticket
+
+
 class NoticeContext:
-    """A desk with its thread, as one worker has it."""
+    """A committer, as one worker has it."""
 
     def __init__(
         self, unit: Unit, clock: FixedClock, name: str, *, rate: float | None = None, limits: Limits = NO_LIMITS
@@ -50,7 +59,7 @@ class NoticeContext:
         """Enlist the worker and open the desk."""
         with unit.write() as tx:
             self.who = workers.start(tx, name=name, machine=name, now=clock.now())
-        self.committer = GroupCommitter(
+        self.committer = ImmediateCommitter(
             unit=unit,
             clock=clock,
             limits=limits,
@@ -62,18 +71,10 @@ class NoticeContext:
             lease=LEASE,
             on_commit=lambda _: None,
         )
-        self._thread = threading.Thread(target=self.committer.run)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End it."""
-        self.committer.close()
-        self._thread.join(30)
 
     def ask(self, **said: object) -> CommitRequest:
         """Hand a ticket in and wait for what comes of it."""
         ticket = self.committer.submit(CommitRequest(**said))  # type: ignore[arg-type]
-        ticket.done.wait()
         assert ticket.error is None
         return ticket
 
@@ -86,17 +87,9 @@ Open = Callable[..., NoticeContext]
 
 
 @pytest.fixture
-def offices(unit: Unit, clock: FixedClock) -> Iterator[Open]:
-    """Return a function that opens a desk for a new worker."""
-    opened: list[NoticeContext] = []
-
-    def make(name: str = "ann", **more: object) -> NoticeContext:
-        opened.append(NoticeContext(unit, clock, name, **more))  # type: ignore[arg-type]
-        return opened[-1]
-
-    yield make
-    for notice_context in opened:
-        notice_context.close()
+def offices(unit: Unit, clock: FixedClock) -> Open:
+    """Return a function that opens a committer for a new worker."""
+    return lambda name="ann", **more: NoticeContext(unit, clock, name, **more)
 
 
 def states(unit: Unit, edition: Edition) -> dict[str, int]:
@@ -164,8 +157,6 @@ def test_a_stuck_connection_loses_its_hand(
         assert hands[0].restock()
         # The next run lies in its ticket, since the connection waits for an answer.
         hands[0]._order()
-        assert hands[0]._ticket is not None
-        hands[0]._ticket.done.wait()
         assert len(hands[0].held()) == 8
         revocation_watcher = RevocationWatcher(
             unit=unit, committer=notice_context.committer, connection_workers=connection_workers
@@ -198,8 +189,6 @@ def test_the_look_reaches_every_run(
             assert claim_buffer.restock()
         else:
             claim_buffer._order()
-            assert claim_buffer._ticket is not None
-            claim_buffer._ticket.done.wait()
         hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
         RevocationWatcher(
             unit=unit, committer=notice_context.committer, connection_workers=[courier_of(claim_buffer, journal, clock)]
