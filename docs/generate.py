@@ -33,7 +33,7 @@ COMMANDS_HEAD = """\
 
 Noun, then verb. `-C DIR` before the noun names the folder of the `.env`, and so does the environment variable
 `NEWSLETTER_HOME`; without either it is the folder you are in. `--help` works everywhere. Commands that show data take
-`--json`. What cannot be undone asks first on a terminal; `--yes` answers. What the exit code says:
+`--json`. What cannot be undone asks on a terminal; elsewhere it needs `--yes`. What the exit code says:
 [exit codes](exit-codes.md).
 """
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.caught_up import caught_up_json, say_caught_up
+from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import State, state
-from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say
+from newsletter.cli.output import Json, plural, print_json, say
 from newsletter.cli.paths import is_folder, look_at
 from newsletter.errors import InputError
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.output import Json, Yes, confirm, one_line, plural, print_json, say, sentence, table, warn
+from newsletter.cli.output import Json, one_line, plural, print_json, say, sentence, table, warn
 from newsletter.errors import NewsletterError
 
 if TYPE_CHECKING:

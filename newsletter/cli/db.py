@@ -6,8 +6,9 @@ import typer
 
 from newsletter.cli import backup as copies
 from newsletter.cli.caught_up import caught_up_json, say_caught_up
+from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say
+from newsletter.cli.output import Json, plural, print_json, say
 
 app = typer.Typer(
     help="The database: bring it to this version, see whether it is whole, keep and move copies.",
@@ -77,8 +78,9 @@ def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) ->
     invocation = state(context)
     application = invocation.app
     gap = look(application.unit, application.home)
-    if gap is not None and not as_json:
-        say(gap.matter(application.cadence.zone))
+    if gap is not None:
+        if not as_json:
+            say(gap.matter(application.cadence.zone))
         confirm("Is this the database that counts from now on?", yes=yes)
     now = application.clock.now()
     result = adopting(application.unit, application.home, application.keyring, who=invocation.who, now=now)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
 from newsletter.cli.layout import GAP_WIDTH
 from newsletter.cli.liveness import service_alive
-from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say, table, terminal_width, warn
+from newsletter.cli.output import Json, plural, print_json, say, table, terminal_width, warn
 from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError, NewsletterError
 
@@ -206,7 +207,9 @@ def cancel(context: typer.Context, date: Name, because: Because = "", yes: Yes =
     invocation = state(context)
     edition = _find(invocation.app, date)
     waiting = _receipt(invocation.app, edition).open
-    confirm(f"Cancel {edition.name}? {plural(waiting, 'person', 'people')} will not get it.", yes=yes)
+    confirm(
+        f"Cancel {edition.name}, “{edition.title}”? {plural(waiting, 'person', 'people')} will not get it.", yes=yes
+    )
     skipped = hold.cancel_edition(
         invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now()
     )
@@ -219,6 +222,7 @@ def retry(
     date: Name,
     expired: Annotated[bool, typer.Option("--expired", help="Also try those that were given up.")] = False,
     rejected: Annotated[bool, typer.Option("--rejected", help="Also try those that were refused.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Try the deferred people of an edition now instead of later."""
     from newsletter.core.delivery import DeliveryState
@@ -227,8 +231,14 @@ def retry(
     invocation = state(context)
     edition = _find(invocation.app, date)
     states = tuple(
-        one for one, asked in ((DeliveryState.EXPIRED, expired), (DeliveryState.REJECTED, rejected)) if asked
+        state for state, asked in ((DeliveryState.EXPIRED, expired), (DeliveryState.REJECTED, rejected)) if asked
     )
+    receipt = _receipt(invocation.app, edition)
+    again = sum(receipt.count(state) for state in states)
+    if again:
+        # The deferred are tried again anyway; these people are mailed only because of this command.
+        words = " and ".join(f"{receipt.count(state):,} {state.value}" for state in states if receipt.count(state))
+        confirm(f"Send {edition.name}, “{edition.title}”, again to {words} {_people(again)}?", yes=yes)
     count = resolving.retry(invocation.app.unit, edition, states, who=invocation.who, now=invocation.app.clock.now())
     if not count:
         say(f"Nobody in the edition of {edition.name} is to be tried again; nothing was changed.")
@@ -259,8 +269,9 @@ def resolve(
     edition = _find(invocation.app, date)
     only = known(invocation.app.unit, subscriber).id if subscriber else None
     now = invocation.app.clock.now()
+    if subscriber or _receipt(invocation.app, edition).uncertain:
+        confirm(_resolve_question(invocation.app, edition, subscriber, resend=resend, accepted=accepted), yes=yes)
     if resend:
-        confirm(f"Send {edition.name} again to those who may have it already?", yes=yes)
         count = resolving.resend(invocation.app.unit, edition, only=only, who=invocation.who, now=now)
         if not count:
             say(_nobody_uncertain(edition))
@@ -276,6 +287,21 @@ def resolve(
         say(_nobody_uncertain(edition))
         return
     say(f"{plural(count, 'person', 'people')} of the edition of {edition.name}: {to.value} now.")
+
+
+def _people(count: int) -> str:
+    return "person" if count == 1 else "people"
+
+
+def _resolve_question(
+    application: Application, edition: Edition, subscriber: str, *, resend: bool, accepted: bool
+) -> str:
+    uncertain = _receipt(application, edition).uncertain
+    people = subscriber or f"the {plural(uncertain, 'person', 'people')} who may or may not have it"
+    if resend:
+        return f"Send {edition.name}, “{edition.title}”, again to {people}? They may get it twice."
+    outcome = "accepted" if accepted else "rejected"
+    return f"Count {edition.name}, “{edition.title}”, as {outcome} for {people}? It cannot become uncertain again."
 
 
 def _nobody_uncertain(edition: Edition) -> str:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.confirmation import Yes, YesTwice, confirm
 from newsletter.cli.context import State, state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.output import Json, Yes, YesTwice, confirm, confirm_number, one_line, plural, say, warn
+from newsletter.cli.output import Json, one_line, plural, say, warn
 from newsletter.cli.sending import work
 from newsletter.errors import Stop
 
@@ -78,7 +79,7 @@ def correct(
     with invocation.app.unit.read() as tx:
         outlook = plan_correction(tx, wrong.id, right, now=invocation.app.clock.now())
     if outlook.known is None:
-        _ask_twice(invocation, outlook, right, yes=yes)
+        confirm(_correction_question(invocation, outlook, right), yes=yes, people=outlook.people)
     result = correct_edition(
         invocation.app.unit,
         invocation.app.render_context,
@@ -108,17 +109,14 @@ def _meant(invocation: State, date: str, tip: str) -> tuple[Edition, Tip]:
     return edition, find_tip(invocation.app.unit, tip)
 
 
-def _ask_twice(invocation: State, outlook: FollowUpPlan, tip: Tip, *, yes: int) -> None:
-    """Ask twice: a correction is a further mail to people who expect one a week."""
+def _correction_question(invocation: State, outlook: FollowUpPlan, tip: Tip) -> str:
     from newsletter.core.cadence import describe_span
 
     edition, people = outlook.of, plural(outlook.people, "person", "people")
     age = describe_span(invocation.app.clock.now() - edition.started_at)
-    confirm_number(
-        f"Mail “{tip.title}” to the {people} who got “{edition.title}”, begun {age} ago?",
-        "It is a further mail to people who expect one a week, and it cannot be called back.",
-        people=outlook.people,
-        yes=yes,
+    return (
+        f"Mail “{tip.title}” to the {people} who got “{edition.title}”, begun {age} ago? "
+        "It is a further mail to people who expect one a week, and it cannot be called back."
     )
 
 

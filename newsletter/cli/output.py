@@ -1,7 +1,7 @@
-"""How commands speak: tables and lines for people, JSON for programs, questions on a terminal only.
+"""Output of the commands: tables and lines for people, JSON for programs.
 
-All that is printed passes `say` or `warn`. A reader who goes away (`| head -1`) ends the talk, never the work; and what
-a terminal has no letter for is written with letters that it has.
+Everything printed passes `say` or `warn`. A closed pipe (`| head -1`) ends the output and not the work; a character
+which the terminal cannot encode is replaced by ASCII.
 """
 
 from __future__ import annotations
@@ -17,17 +17,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.errors import InputError
-
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-YesTwice = Annotated[
-    int,
-    typer.Option(
-        "--yes", "-y", count=True, show_default=False, help="Do not ask; twice where two questions are asked."
-    ),
-]
-QUESTIONS_COUNT = 2
 
 TEXT_WIDTH = 100
 """Lines of text longer than this are hard to read, however wide the window."""
@@ -146,41 +136,6 @@ def sentence(message: str) -> str:
     if _WORD.fullmatch(first_word):
         message = message[0].upper() + message[1:]
     return message if message.endswith((".", "!", "?", ":")) else f"{message}."
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask before what cannot be undone. Raises `InputError` for a no, and where there is no terminal and no `--yes`."""
-    if yes:
-        return
-    _need_terminal(question, "--yes")
-    if not typer.confirm(question, err=sys.stderr.isatty()):
-        raise InputError("Nothing was done.")
-
-
-def confirm_number(question: str, warning: str, *, people: int, yes: int) -> None:
-    """Ask two questions before a mail that people do not expect: a habit answers the first, only a look the second.
-
-    The second is answered by the number of people. `yes` counts `--yes`: each answers one question. Raises `InputError`
-    for a no or another number, and where there is no terminal and `--yes` was not given twice.
-    """
-    if yes >= QUESTIONS_COUNT:
-        return
-    _need_terminal(question, "--yes twice")
-    confirm(question, yes=bool(yes))
-    on_stderr = sys.stderr.isatty()
-    typer.echo(warning, err=on_stderr)
-    typed = typer.prompt("How many people is it for? Type the number to send it", err=on_stderr)
-    if typed.replace(",", "").strip() != str(people):
-        raise InputError(f"It is for {plural(people, 'person', 'people')}, and you typed {typed!r}. Nothing was done.")
-
-
-def _need_terminal(question: str, option: str) -> None:
-    # Output may go to a pipe, as in `| tee`: the question is shown where it still can be seen.
-    if not (sys.stdin.isatty() and (sys.stderr.isatty() or sys.stdout.isatty())):
-        raise InputError(
-            f"This needs a confirmation, and there is no terminal to ask on; nothing was done. "
-            f"The question: {question} Give {option} to answer it."
-        )
 
 
 def plural(count: int, singular: str, many: str = "") -> str:

@@ -11,28 +11,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.confirmation import YesTwice, confirm
 from newsletter.cli.context import State, state
 from newsletter.cli.edition import show_receipt
 from newsletter.cli.edition_names import find_edition, parse_name
 from newsletter.cli.edition_watch import screen, watch_until_quiet, watching
 from newsletter.cli.liveness import service_alive
-from newsletter.cli.output import Json, YesTwice, confirm, confirm_number, plural, print_json, say, warn
+from newsletter.cli.output import Json, plural, print_json, say, warn
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 
 if TYPE_CHECKING:
     from newsletter.core.cadence import Cadence, Slot
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
+    from newsletter.core.tip import Tip
     from newsletter.flows.send_now import Plan
     from newsletter.sending.options import PassResult
     from newsletter.store.unit import Tx
     from newsletter.wiring import Application
 
 RECENT = timedelta(days=6)
-"""An edition that began within this time is named before another one is sent."""
+"""Age of the last edition below which a new one is preceded by a line about it."""
 
-SECOND_MAIL = timedelta(hours=24)
-"""Within this time of an edition, another one takes two confirmations."""
+REPEATED = timedelta(hours=24)
+"""Age of the last edition below which `--now` needs more than a y: it may be the same command typed twice."""
 
 
 def send(
@@ -53,8 +55,11 @@ def send(
         raise Stop(held)
     edition = _decide(invocation.app, date, early=now)
     if isinstance(edition, Plan):
-        if not _ask(invocation, edition, dry_run=dry_run, yes=yes, as_json=as_json):
+        tip = _tip_to_send(edition)
+        if dry_run:
+            _print_plan(invocation.app, edition, tip, as_json=as_json)
             return
+        _confirm_send(invocation.app, edition, tip, yes=yes, early=now)
         # Whatever happens meanwhile, this date is sent and no other; should it have an edition by now, that one is.
         edition = _freeze(invocation, edition.slot)
     elif dry_run:
@@ -132,61 +137,63 @@ def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool,
     return slot
 
 
-def _ask(invocation: State, planned: Plan, *, dry_run: bool, yes: int, as_json: bool) -> bool:
-    """Tell what will go out and ask; False ends the command."""
-    from newsletter.core.cadence import describe_date, describe_span, local
+def _tip_to_send(planned: Plan) -> Tip:
+    """Return the tip of a new edition; raise `NewsletterError` where no tip or no subscriber is there."""
+    date = planned.slot.date
+    if planned.choice.tip is None:
+        raise NewsletterError(f"Nothing can be sent for {date}: {planned.choice.why}.")
+    if not planned.audience:
+        raise NewsletterError(f"Nothing can be sent for {date}: nobody is subscribed. The tip is kept.")
+    return planned.choice.tip
+
+
+def _print_plan(application: Application, planned: Plan, tip: Tip, *, as_json: bool) -> None:
+    """Answer `--dry-run` for a new edition; raise what the freeze would refuse."""
+    from newsletter.core.cadence import describe_date
     from newsletter.flows.freeze import new_nonce, render
 
-    application = invocation.app
-    slot = planned.slot
-    if planned.choice.tip is None:
-        raise NewsletterError(f"Nothing can be sent for {slot.date}: {planned.choice.why}.")
-    if not planned.audience:
-        raise NewsletterError(f"Nothing can be sent for {slot.date}: nobody is subscribed. The tip is kept.")
+    slot, choice = planned.slot, planned.choice
+    render(application.render_context, tip, slot.date, nonce=new_nonce())
+    if as_json:
+        print_json(
+            {
+                "date": slot.date.isoformat(),
+                "tip": tip.slug,
+                "source": choice.source.value,
+                "why": choice.why,
+                "audience": planned.audience,
+            }
+        )
+        return
     people = plural(planned.audience, "person", "people")
-    if dry_run:
-        # The gates speak here too: a dry run that passes what the freeze refuses would be worth nothing.
-        render(application.render_context, planned.choice.tip, slot.date, nonce=new_nonce())
-        values = {
-            "date": slot.date.isoformat(),
-            "tip": planned.choice.tip.slug,
-            "source": planned.choice.source.value,
-            "why": planned.choice.why,
-            "audience": planned.audience,
-        }
-        if as_json:
-            print_json(values)
-        else:
-            say(f"Would send “{planned.choice.tip.title}” to {people} for {describe_date(slot.date)}.")
-            say(f"Why this tip: {planned.choice.why}. Nothing was changed.")
-        return False
-    moment = local(application.clock.now(), application.cadence.zone)
-    today = describe_date(moment.date()).split()[0]
-    uses = "" if moment.date() == slot.date else f" It is {today}; this uses up {describe_date(slot.date)}."
-    question = f"Send “{planned.choice.tip.title}” to {people} now?{uses}"
-    last = _last_begun(application)
-    if last is None:
-        confirm(question, yes=bool(yes))
-        return True
-    age = application.clock.now() - last.started_at
-    before = f"The edition of {last.name}, “{last.title}”, began {describe_span(age)} ago."
-    if age >= SECOND_MAIL:
-        warn(before)
-        confirm(question, yes=bool(yes))
-    else:
-        warning = f"{before} This is a second mail within 24 hours, and it cannot be called back."
-        confirm_number(question, warning, people=planned.audience, yes=yes)
-    return True
+    say(f"Would send “{tip.title}” to {people} for {describe_date(slot.date)}.")
+    say(f"Why this tip: {choice.why}. Nothing was changed.")
 
 
-def _last_begun(application: Application) -> Edition | None:
-    """Return an edition that began within the last days: the same command typed twice would send a second tip."""
+def _confirm_send(application: Application, planned: Plan, tip: Tip, *, yes: int, early: bool) -> None:
+    """Ask before a new edition; a second early one within a day of the last edition needs the number of people too."""
+    from newsletter.core.cadence import describe_date, describe_span, local
+
+    moment = application.clock.now()
+    today = local(moment, application.cadence.zone).date()
+    date = planned.slot.date
+    people = plural(planned.audience, "person", "people")
+    question = f"Send “{tip.title}” to {people} now?"
+    if today != date:
+        question += f" It is {describe_date(today).split()[0]}; this uses up {describe_date(date)}."
+    last = _last_edition(application)
+    age = moment - last.started_at if last is not None else None
+    if last is not None and age is not None and age < RECENT:
+        warn(f"The edition of {last.name}, “{last.title}”, began {describe_span(age)} ago.")
+    repeated = early and age is not None and age < REPEATED
+    confirm(question, yes=yes, people=planned.audience if repeated else None)
+
+
+def _last_edition(application: Application) -> Edition | None:
     from newsletter.store import edition as editions
 
     with application.unit.read() as tx:
-        last = next(iter(editions.latest(tx, count=1)), None)
-    recent = last is not None and application.clock.now() - last.started_at < RECENT
-    return last if recent else None
+        return next(iter(editions.latest(tx, count=1)), None)
 
 
 def _freeze(invocation: State, slot: Slot) -> Edition:

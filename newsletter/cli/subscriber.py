@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli import subscriber_file, subscriber_show
+from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, Yes, confirm, plural, print_json, say
+from newsletter.cli.output import Json, plural, print_json, say
 from newsletter.cli.subscriber_lookup import known, pairs
 from newsletter.errors import InputError
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -62,9 +63,10 @@ def home(
     """Return a home of one's own, with an empty SQLite database."""
     (tmp_path / ".env").write_text(f"NEWSLETTER_DATABASE_URL={sqlite_url}\n{SETTINGS}")
 
-    def call(*words: str, stdin: str = "") -> Ran:
+    def call(*words: str, stdin: str | TextIO = "") -> Ran:
         monkeypatch.setattr(sys, "argv", ["newsletter", "-C", str(tmp_path), *words])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        stream = io.TextIOWrapper(io.BytesIO(stdin.encode())) if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", stream)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main(SHIFTED)

@@ -83,7 +83,7 @@ def test_correct_asks_twice(home: Home, world: World, mail: Catcher) -> None:
     for words in ((), ("--yes",)):
         ran = home.run("edition", "correct", name(world), "--tip", "right", *words)
         assert ran.code == 2
-        assert "Give --yes twice" in ran.err
+        assert "give --yes twice" in ran.err
     assert not mail.accepted
     ran = home.run("edition", "correct", name(world), "--tip", "right", "--yes", "--yes")
     assert ran.code == 0, ran.err
