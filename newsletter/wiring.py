@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from newsletter.sending.sender_loop import SenderLoop
     from newsletter.transport.base import ConnectFailure, Connection, Relay
     from newsletter.transport.pool import Pool
+    from newsletter.transport.session import Opening
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,8 +204,16 @@ class Application:
             connections=[relay_limits(self.settings, prefix).connections for prefix in relay_prefixes(self.settings)],
             clock=clock,
             jitter=self.jitter,
-            dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic),
+            dial=lambda relay: smtp.connect(relay, monotonic=clock.monotonic, opening=self.opening),
+            abort_dial=self.opening.abort,
         )
+
+    @cached_property
+    def opening(self) -> Opening:
+        """The sessions that are being opened, so that a stop can abort them."""
+        from newsletter.transport.session import Opening
+
+        return Opening()
 
     @cached_property
     def signer(self) -> Signer | None:
@@ -406,7 +415,7 @@ class Application:
         from newsletter.transport.base import ConnectFailure
 
         for relay in self.relays:
-            opened = smtp.connect(relay, monotonic=self.clock.monotonic)
+            opened = smtp.connect(relay, monotonic=self.clock.monotonic, opening=self.opening)
             if not isinstance(opened, ConnectFailure):
                 break
         return opened

@@ -59,6 +59,9 @@ class ConnectionGroup:
             if not stop.is_set():
                 meanwhile()
                 continue
+            for connection_worker in self.connection_workers:
+                # A session that is still being opened has no message in flight: nothing is to be waited for.
+                connection_worker.pool.abort_opening()
             stopped_at = clock.monotonic() if stopped_at is None else stopped_at
             if clock.monotonic() - stopped_at > drain_seconds:
                 # Hanging up makes each of them return with what is known: no reply was read.

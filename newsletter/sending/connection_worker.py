@@ -198,6 +198,9 @@ class ConnectionWorker:
             opened = self.pool.connect()
             self.waiting_since = None
             if isinstance(opened, ConnectFailure):
+                if self.pass_state.stop.is_set():
+                    # The stop closed it; the relay is not to blame.
+                    return False
                 verdict = judge(opened.reply)
                 self.pass_state.end(opened.plain, needs_person=verdict.relay is RelayAction.STOP)
                 return False

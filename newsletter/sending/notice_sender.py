@@ -103,6 +103,8 @@ class NoticeSender:
             return ""
         opened = self.connect()
         if isinstance(opened, ConnectFailure):
+            if stop.is_set():
+                return ""
             self._tell(opened.plain)
             return opened.plain
         self._connection = opened

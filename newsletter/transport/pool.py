@@ -144,11 +144,14 @@ class Pool:
         clock: Clock,
         jitter: Callable[[], float],
         dial: Dial,
+        abort_dial: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the relays, the preferred one first, and the most connections: for each of them, or one number for all.
 
-        `jitter` gives numbers in [-1, 1]; `dial` opens a connection, and never raises for what a server does.
+        `jitter` gives numbers in [-1, 1]; `dial` opens a connection, and never raises for what a server does;
+        `abort_dial` makes each `dial` under way fail at once.
         """
+        self.abort_opening = abort_dial
         self._clock = clock
         self._jitter = jitter
         self._dial = dial
@@ -368,7 +371,7 @@ def _complaint(verdict: Verdict, reply: Reply | None) -> Complaint:
     # The words may have been judged before the code, as in Gmail's "4.7.28 … unusual rate".
     if verdict.rule == "4.7.28" or (reply is not None and reply.enhanced in _REPUTATION):
         return Complaint.REPUTATION
-    return Complaint.QUOTA if verdict.rule == "text:quota-day" else Complaint.RATE
+    return Complaint.QUOTA if verdict.rule == "text:quota" else Complaint.RATE
 
 
 def _together(failures: Sequence[ConnectFailure]) -> ConnectFailure:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from newsletter.core.reply import Phase, Reply, parse_reply
 from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay
 from newsletter.transport.command import domain, group, mail, rcpt, unfit
-from newsletter.transport.session import Features, open_session
+from newsletter.transport.session import Features, Opening, open_session
 from newsletter.transport.wire import Answer, Wire, WireLost
 
 _CLOSING_CODE = 421
@@ -25,9 +25,11 @@ _STEPS = ((Phase.MAIL, 2), (Phase.RCPT, 2), (Phase.DATA, 3))
 """The commands of a transaction, and the first digit of the reply that lets it go on."""
 
 
-def connect(relay: Relay, *, monotonic: Callable[[], float]) -> Connection | ConnectFailure:
-    """Open a session with the relay; `monotonic` tells its age in seconds."""
-    opened = open_session(relay)
+def connect(
+    relay: Relay, *, monotonic: Callable[[], float], opening: Opening | None = None
+) -> Connection | ConnectFailure:
+    """Open a session with the relay; `monotonic` gives its age in seconds, `opening` can abort it from elsewhere."""
+    opened = open_session(relay, opening=opening)
     if isinstance(opened, ConnectFailure):
         return opened
     wire, features = opened
