@@ -7,7 +7,6 @@ left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from newsletter.cli.finding import Finding, fail, ok, warn
 from newsletter.cli.foreign_journals import journals
@@ -17,11 +16,9 @@ from newsletter.core.monitor import ServicePart
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.check_key import KeyStanding, key_standing, unknown_key
-from newsletter.flows.overview import at_work
 from newsletter.flows.plan import look_ahead
 from newsletter.flows.preview import compile_tip
 from newsletter.store import alert as alerts
-from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store import jobs
 from newsletter.store import subscriber as subscribers
@@ -30,11 +27,9 @@ from newsletter.store.database import HEAD, open_unit, sqlite_path
 from newsletter.store.installation import Installation
 from newsletter.store.job_schema import missing
 from newsletter.store.reader_zone import reader_zones
+from newsletter.store.snapshot import part_states, sender_states
 from newsletter.store.unit import Tx
 from newsletter.wiring import Application
-
-ALIVE_SECONDS = 60
-"""Scheduler and sender write a heartbeat every five seconds; after a minute without one they are taken for dead."""
 
 WITHOUT_ZONE_SHARE = 0.2
 """From a fifth on, sending by each reader's own clock is not what the operator thinks it is."""
@@ -148,24 +143,25 @@ def _zones(application: Application, tx: Tx) -> Iterator[Finding]:
 
 def _life(application: Application, tx: Tx) -> Iterator[Finding]:
     now, zone = application.clock.now(), application.cadence.zone
-    beats = heartbeats.heartbeats(tx)
+    parts = part_states(tx, now)
     for name, work in ((ServicePart.SCHEDULER, "decides what is due"), (ServicePart.SENDER, "sends what is due")):
-        if name not in beats:
+        part = parts[name]
+        if part.seen_at is None:
             yield warn(name, f"it has never run ({work})", "newsletter run")
             continue
-        at, process = beats[name].at, beats[name].process
-        if beats[name].stopped_at is not None:
-            yield warn(name, f"it was stopped; last alive {describe_instant(at, zone)} ({work})", "newsletter run")
-        elif now - at > timedelta(seconds=ALIVE_SECONDS):
-            yield warn(name, f"no sign of life since {describe_instant(at, zone)} ({work})", "newsletter run")
+        at = describe_instant(part.seen_at, zone)
+        if part.alive:
+            yield ok(name, f"alive: process {part.process}")
+        elif part.stopped:
+            yield warn(name, f"it was stopped; last alive {at} ({work})", "newsletter run")
         else:
-            yield ok(name, f"alive: process {process}")
-    for worker in at_work(tx, now):
-        if not worker.alive:
-            silence = describe_span(worker.silent_for)
-            yield warn("sender", f"{worker.name} fell silent {silence} ago without an end; others go on with its work")
-        elif ServicePart.SENDER not in beats or worker.name != beats[ServicePart.SENDER].process:
-            yield ok("sender", f"alive, too: process {worker.name}")
+            yield warn(name, f"{part.liveness}: last heartbeat {at} ({work})", "newsletter run")
+    for sender in sender_states(tx, now):
+        if not sender.alive:
+            silence = describe_span(sender.silent_for)
+            yield warn("sender", f"{sender.name} fell silent {silence} ago without an end; others go on with its work")
+        elif sender.name != parts[ServicePart.SENDER].process:
+            yield ok("sender", f"alive, too: process {sender.name}")
 
 
 def _queue(tx: Tx) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Whether somebody else sends, which several commands tell."""
+"""Whether another process sends, as several commands show it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from newsletter.wiring import Application
-
-
-ALIVE_SECONDS = 60
-"""A part of the service writes a sign of life every five seconds; after a minute without one it is taken for dead."""
 
 
 def service_alive(application: Application) -> bool:

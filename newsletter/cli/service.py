@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import ExitStack
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,9 +30,6 @@ TICK_SECONDS = 5.0
 
 STOP_CHECK_SECONDS = 1.0
 """Between two looks at whether every part is alive."""
-
-SENDER_SILENCE = timedelta(minutes=20)
-"""A sender of ours that gives no sign of life for longer hangs: a message takes ten minutes (RFC 5321 §4.5.3.2.6)."""
 
 
 def run(
@@ -172,6 +168,7 @@ def _start_scheduler(
 
 def _silent_sender(application: Application) -> str:
     """Say that the sender of this process hangs; that of another one has a supervisor of its own."""
+    from newsletter.core.liveness import HUNG_AFTER
     from newsletter.core.monitor import ServicePart
     from newsletter.store import heartbeat as heartbeats
 
@@ -180,7 +177,7 @@ def _silent_sender(application: Application) -> str:
     if beat is None or beat.process != application.process:
         return ""
     silence = application.clock.now() - beat.at
-    return f"the sender was last alive {silence.total_seconds():.0f} s ago" if silence > SENDER_SILENCE else ""
+    return f"the sender was last alive {silence.total_seconds():.0f} s ago" if silence > HUNG_AFTER else ""
 
 
 def _as_part(part: str, work: Callable[[], object]) -> Callable[[], None]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from newsletter.cli.context import state
-from newsletter.cli.liveness import ALIVE_SECONDS
 from newsletter.cli.output import Json, one_line, plural, print_json, say, say_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from newsletter.core.lineup import Choice
-    from newsletter.flows.overview import EditionSummary, Overview, Part
+    from newsletter.flows.overview import Overview
+    from newsletter.store.snapshot import EditionSnapshot, PartState
 
 _LABEL_WIDTH = 10
 
@@ -36,7 +36,6 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             tx,
             app.plan_rules,
             now=app.clock.now(),
-            alive_within=timedelta(seconds=ALIVE_SECONDS),
             held=gap.words(zone) if gap else "",
         )
         installation = get(tx)
@@ -60,7 +59,7 @@ def _print(summary: Overview, name: str, zone: str, low_stock_weeks: int) -> Non
         say(typer.style(text, fg=typer.colors.RED, bold=True))
         for need in summary.needs:
             _wrapped("  ! ", one_line(need))
-    elif all(part.alive for part in summary.parts.values()):
+    elif all(part.runs for part in summary.snapshot.parts.values()):
         say(typer.style("All is well. Nothing needs you.", fg=typer.colors.GREEN))
     else:
         say(typer.style("Nothing needs you today. The service is not running.", fg=typer.colors.YELLOW))
@@ -110,7 +109,7 @@ def _running(summary: Overview, zone: str) -> Iterator[str]:
     from newsletter.core.wave import zone_of
     from newsletter.core.worker_view import clock_words
 
-    for worker in summary.running:
+    for worker in summary.snapshot.running:
         receipt = worker.receipt
         share = 100 * worker.reached // receipt.audience if receipt.audience else 100
         left = worker.left(summary.now)
@@ -140,11 +139,11 @@ def _running(summary: Overview, zone: str) -> Iterator[str]:
 def _last(summary: Overview) -> Iterator[str]:
     from newsletter.core.cadence import describe_date
 
-    if summary.last is None:
-        if not summary.running:
+    if summary.snapshot.last is None:
+        if not summary.snapshot.running:
             yield "no edition has been sent yet"
         return
-    edition, receipt = summary.last.edition, summary.last.receipt
+    edition, receipt = summary.snapshot.last.edition, summary.snapshot.last.receipt
     second = f" ({receipt.name})" if edition.number > 1 else ""
     cancelled = ", cancelled" if edition.status.value == "cancelled" else ""
     yield f"{describe_date(edition.date)}{second}: “{edition.title}”{cancelled}"
@@ -165,30 +164,32 @@ def _last(summary: Overview) -> Iterator[str]:
 def _service(summary: Overview) -> Iterator[str]:
     from newsletter.core.monitor import ServicePart
 
-    ticker, sender = summary.parts[ServicePart.SCHEDULER], summary.parts[ServicePart.SENDER]
-    shared = len(summary.senders) > 1 or any(one.name != ticker.process for one in summary.senders)
+    ticker, sender = summary.snapshot.parts[ServicePart.SCHEDULER], summary.snapshot.parts[ServicePart.SENDER]
+    shared = len(summary.snapshot.senders) > 1 or any(one.name != ticker.process for one in summary.snapshot.senders)
     if not shared and ticker.alive and sender.alive and ticker.process == sender.process:
         age = _ago(summary.now, min(_seen(ticker), _seen(sender)))
-        yield f"running: process {ticker.process}, last sign of life {age}"
+        yield f"running: process {ticker.process}, last heartbeat {age}"
         return
-    for name, part in summary.parts.items():
+    for name, part in summary.snapshot.parts.items():
         if name == "sender" and shared:
             continue
         if part.seen_at is None:
             yield f"the {name} has never run; `newsletter run` starts it"
+            continue
+        age = _ago(summary.now, part.seen_at)
+        if part.stopped:
+            yield f"the {name} was stopped, {age}; `newsletter run` starts it"
         elif part.alive:
-            yield f"the {name} is alive: process {part.process}, {_ago(summary.now, part.seen_at)}"
-        elif part.stopped:
-            yield f"the {name} was stopped, {_ago(summary.now, part.seen_at)}; `newsletter run` starts it"
+            yield f"the {name} is alive: process {part.process}, {age}"
         else:
-            yield f"the {name} is silent: last sign of life {_ago(summary.now, part.seen_at)}, process {part.process}"
+            yield f"the {name} is {part.liveness}: last heartbeat {age}, process {part.process}"
     if shared:
         yield from _senders(summary)
 
 
 def _senders(summary: Overview) -> Iterator[str]:
     """Tell of each process that sends, where there may be many."""
-    for worker in summary.senders:
+    for worker in summary.snapshot.senders:
         if worker.alive:
             blocks = f"{plural(worker.blocks, 'block')} over {plural(worker.connections, 'connection')}"
             since = _ago(summary.now, worker.since)
@@ -198,7 +199,7 @@ def _senders(summary: Overview) -> Iterator[str]:
             yield f"a sender is silent: process {worker.name}, for {silence}; others go on with its work"
 
 
-def _seen(part: Part) -> datetime:
+def _seen(part: PartState) -> datetime:
     if part.seen_at is None:
         raise TypeError(part)
     return part.seen_at
@@ -240,12 +241,12 @@ def _as_data(summary: Overview) -> dict[str, object]:
         "needs": list(summary.needs),
         "alerts": [
             {"kind": one.kind.value, "about": one.about, "message": one.message, "raised_at": one.raised_at.isoformat()}
-            for one in summary.alerts
+            for one in summary.snapshot.alerts
         ],
         "next": _choice_data(summary, summary.next) if summary.next else None,
         "skipped": [_choice_data(summary, one) for one in summary.skipped],
-        "running": [_story_data(one, summary.now) for one in summary.running],
-        "last": summary.last.receipt.to_dict() if summary.last else None,
+        "running": [_story_data(one, summary.now) for one in summary.snapshot.running],
+        "last": summary.snapshot.last.receipt.to_dict() if summary.snapshot.last else None,
         "senders": [
             {
                 "process": one.name,
@@ -256,10 +257,10 @@ def _as_data(summary: Overview) -> dict[str, object]:
                 "blocks": one.blocks,
                 "connections": one.connections,
             }
-            for one in summary.senders
+            for one in summary.snapshot.senders
         ],
-        "jobs": summary.jobs,
-        "parts": {name: _part_data(part, summary.now) for name, part in summary.parts.items()},
+        "jobs": summary.snapshot.jobs,
+        "parts": {name: _part_data(part, summary.now) for name, part in summary.snapshot.parts.items()},
         "stock": {
             "weeks": summary.outlook.stock,
             "drafts": summary.drafts,
@@ -282,7 +283,7 @@ def _choice_data(summary: Overview, choice: Choice) -> dict[str, object]:
     }
 
 
-def _story_data(summary: EditionSummary, now: datetime) -> dict[str, object]:
+def _story_data(summary: EditionSnapshot, now: datetime) -> dict[str, object]:
     left = summary.left(now)
     return {
         **summary.receipt.to_dict(),
@@ -293,9 +294,10 @@ def _story_data(summary: EditionSummary, now: datetime) -> dict[str, object]:
     }
 
 
-def _part_data(part: Part, now: datetime) -> dict[str, object]:
+def _part_data(part: PartState, now: datetime) -> dict[str, object]:
     return {
         "alive": part.alive,
+        "liveness": part.liveness.value,
         "seen_at": part.seen_at.isoformat() if part.seen_at else None,
         "age_seconds": round((now - part.seen_at).total_seconds(), 1) if part.seen_at else None,
         "process": part.process,

@@ -68,10 +68,10 @@ class Look:
     """True once its totals are stored."""
     audience: int
     accepted: int = 0
-    refused: int = 0
+    rejected: int = 0
     uncertain: int = 0
+    expired: int = 0
     skipped: int = 0
-    """Left out, and given up."""
     deferred: int = 0
     left: int = 0
     """Queued or under way: who may be sent to without waiting for another try."""
@@ -144,8 +144,9 @@ def progress_words(look: Look, speed: Speed, *, why: bool = False) -> str:
 def counts_words(look: Look) -> str:
     """Return how many have which outcome, the accepted always; who waits is told by `waits`."""
     named = (
-        ("refused", look.refused),
+        ("refused", look.rejected),
         ("uncertain", look.uncertain),
+        ("given up", look.expired),
         ("left out", look.skipped),
         ("to go", look.left),
     )
@@ -175,6 +176,9 @@ def in_a_line(look: Look, speed: Speed, zone: str) -> str:
     return "; ".join([progress_words(look, speed, why=True), *beside])
 
 
+_COUNTS = ("accepted", "rejected", "uncertain", "expired", "skipped", "deferred", "left")
+
+
 def to_dict(look: Look, speed: Speed) -> dict[str, object]:
     """Return one line of `edition watch --json`; times are ISO 8601 in UTC."""
     return {
@@ -184,7 +188,7 @@ def to_dict(look: Look, speed: Speed) -> dict[str, object]:
         "why": look.status_why,
         "audience": look.audience,
         "settled": look.settled,
-        **{name: getattr(look, name) for name in ("accepted", "refused", "uncertain", "skipped", "deferred", "left")},
+        **{name: getattr(look, name) for name in _COUNTS},
         "per_second": None if speed.per_second is None else round(speed.per_second, 2),
         "seconds_left": None if (left := speed.seconds_left(look)) is None else round(left, 1),
         "waiting": [

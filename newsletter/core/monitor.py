@@ -15,13 +15,11 @@ from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import SlotState, describe_instant
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.lineup import Choice
+from newsletter.core.liveness import ALERT_AFTER
 
 EMPTY_AHEAD = timedelta(days=2)
 SETTLING_IN = timedelta(hours=1)
 """After the first tick nobody is told that the queue is short: it is about to be filled."""
-
-SILENCE = timedelta(minutes=10)
-"""Both parts give a sign of life every few seconds; one message may take ten minutes (RFC 5321 §4.5.3.2.6)."""
 
 LEAST_FREE_BYTES = 500 * 1024 * 1024
 LEAST_FREE_SHARE = 0.05
@@ -147,8 +145,8 @@ def _silences(view: View) -> list[Trouble]:
     rows = []
     for kind, last in (view.beats or {}).items():
         # A sign of life from the future is one of a clock that was wrong, and says nothing.
-        heard = max(view.watching_since, last) if last and last <= view.now + SILENCE else view.watching_since
-        if view.now - heard < SILENCE:
+        heard = max(view.watching_since, last) if last and last <= view.now + ALERT_AFTER else view.watching_since
+        if view.now - heard < ALERT_AFTER:
             continue
         part, meaning = _SILENT_PARTS[kind]
         since = f"since {describe_instant(last, view.zone)}" if last else "so far"

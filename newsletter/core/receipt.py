@@ -101,6 +101,27 @@ class Receipt:
         return sum(self.count(state) for state in OPEN_STATES)
 
     @property
+    def settled(self) -> int:
+        """Return for how many people the outcome is known."""
+        return self.audience - self.open
+
+    @property
+    def reached(self) -> int:
+        """Return how far the edition got; of a cancelled one without the people whom the cancel left out."""
+        return self.settled - self.skipped if self.status is EditionStatus.CANCELLED else self.settled
+
+    def per_second(self, now: dt.datetime) -> float:
+        """Return how many people a second were tried, from the start to the end or to this moment."""
+        seconds = ((self.finished_at or now) - self.started_at).total_seconds()
+        tried = self.accepted + self.rejected + self.again + self.uncertain + self.expired
+        return tried / seconds if seconds > 0 else 0.0
+
+    def time_left(self, now: dt.datetime) -> dt.timedelta | None:
+        """Return how long the people take who wait for no other try, at the rate so far; None while there is none."""
+        rate, moving = self.per_second(now), self.queued + self.sending
+        return dt.timedelta(seconds=moving / rate) if rate and moving else None
+
+    @property
     def again(self) -> int:
         """Return how many people were tried and wait for another try."""
         return self.deferred - self.awaiting

@@ -12,9 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from newsletter.core.cadence import brief_date, local
-
-ALIVE_SECONDS = 15.0
-"""A worker writes about itself every second; after this long without a word it is told as silent."""
+from newsletter.core.liveness import Liveness, judge_heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ class WorkerView:
 
     def silent(self, now: datetime) -> bool:
         """Tell whether it has not been heard of for too long."""
-        return (now - self.seen_at).total_seconds() > ALIVE_SECONDS
+        return judge_heartbeat(self.seen_at, now) is not Liveness.ALIVE
 
     def words(self, now: datetime) -> str:
         """Say what it is at."""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select, update
 
+from newsletter.core.liveness import LATE_AFTER
 from newsletter.core.monitor import ServicePart
 from newsletter.store.schema import heartbeat, worker
 from newsletter.store.unit import Tx
 from newsletter.store.upsert import upsert
-
-SENDER_LOST_AFTER = timedelta(seconds=60)
-"""A sender without a sign of life for this long is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ def heartbeats(tx: Tx) -> Mapping[ServicePart, Heartbeat]:
 def _other_sender(tx: Tx, stopped: Heartbeat) -> Heartbeat:
     """Return the heartbeat of a sender that is alive, where the last one to give a sign of life was stopped."""
     living = select(worker.c.seen_at, worker.c.name).where(
-        worker.c.ended_at.is_(None), worker.c.seen_at > stopped.at - SENDER_LOST_AFTER
+        worker.c.ended_at.is_(None), worker.c.seen_at > stopped.at - LATE_AFTER
     )
     row = tx.execute(living.order_by(worker.c.seen_at.desc()).limit(1)).first()
     return stopped if row is None else Heartbeat(at=row.seen_at, process=row.name)

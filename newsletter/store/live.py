@@ -18,7 +18,6 @@ from newsletter.core.live import Cause, Look, Waiting
 from newsletter.core.worker_view import WorkerView, read_rate, read_relays
 from newsletter.store import edition as editions
 from newsletter.store import report
-from newsletter.store.audience import awaiting
 from newsletter.store.schema import TALLIED, block, delivery, quota, worker
 from newsletter.store.tally import of_edition
 from newsletter.store.unit import Tx
@@ -27,7 +26,12 @@ from newsletter.store.worker import moment
 SILENT_SHOWN = timedelta(minutes=10)
 """A worker that fell silent without an end is shown so long: it may be the reason why nothing moves."""
 
-_REFUSED = ("hard", "policy", "content", "refused")
+_STATE_OF_TALLY = {
+    "accepted": DeliveryState.ACCEPTED,
+    "deferred": DeliveryState.DEFERRED,
+    "uncertain": DeliveryState.UNCERTAIN,
+}
+"""The others are reasons of a refusal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +44,7 @@ class Counted:
 
 
 def count(tx: Tx, edition: Edition, *, now: datetime) -> Counted:
-    """Count every row; the more there are, the longer it takes."""
-    if edition.finished_at is not None:
-        # Its rows may be deleted by now; its totals are stored.
-        receipt = report.receipt(tx, edition)
-        return Counted(states={state: receipt.count(state) for state in DeliveryState}, waiting=(), tallied={})
+    """Return the receipt of an edition with the waits of its people; of an open one every row is counted."""
     # The tallies first: what is settled between the two reads is then counted twice rather than not at all.
     tallied = tallies(tx, edition.id)
     later = block.c.not_before > now
@@ -53,30 +53,18 @@ def count(tx: Tx, edition: Edition, *, now: datetime) -> Counted:
         block.c.edition_id == edition.id, later
     )
     put_off = {row.number: row for row in tx.execute(blocks)}
-    again_at = func.min(delivery.c.next_attempt_at).filter(delivery.c.attempts > 0)
-    query = select(delivery.c.state, func.count(), again_at).where(delivery.c.edition_id == edition.id)
-    states = dict.fromkeys(DeliveryState, 0)
-    waiting = []
-    for state, people, due in tx.execute(query.group_by(delivery.c.state)):
-        states[DeliveryState(state)] = people
-        if state == DeliveryState.DEFERRED.value:
-            waiting += _deferred(tx, edition, people, due)
+    receipt = report.receipt(tx, edition)
+    rows = [
+        Waiting(cause=Cause.RETRY, people=receipt.again, until=receipt.next_attempt_at),
+        Waiting(cause=Cause.OUTCOME, people=receipt.awaiting),
+    ]
+    waiting = [row for row in rows if row.people and receipt.open]
     for cause in (Cause.WAVE, Cause.QUOTA):
         numbers = [number for number, row in put_off.items() if row.held == cause.value]
         if numbers and (people := _queued(tx, edition.id, numbers)):
             first = min((put_off[number] for number in numbers), key=lambda row: row.not_before)
             waiting.append(Waiting(cause=cause, people=people, until=first.not_before, label=first.wave))
-    return Counted(states=states, waiting=waiting, tallied=tallied)
-
-
-def _deferred(tx: Tx, edition: Edition, people: int, due: datetime | None) -> list[Waiting]:
-    """Tell those who were tried and wait for another try from those who wait for the outcome of an earlier edition."""
-    untried = min(people, awaiting(tx, edition.id)) if edition.of_edition is not None else 0
-    rows = [
-        Waiting(cause=Cause.RETRY, people=people - untried, until=due),
-        Waiting(cause=Cause.OUTCOME, people=untried),
-    ]
-    return [one for one in rows if one.people]
+    return Counted(states={state: receipt.count(state) for state in DeliveryState}, waiting=waiting, tallied=tallied)
 
 
 def _queued(tx: Tx, edition_id: EditionId, numbers: Sequence[int]) -> int:
@@ -100,15 +88,11 @@ def look(tx: Tx, edition_id: EditionId, counted: Counted, *, now: datetime) -> L
     edition = editions.by_id(tx, edition_id)
     # The clock that dates the workers' signs of life: ours may be another.
     now = moment(tx, now)
-    since = tallies(tx, edition_id)
-    moved = {name: max(0, since.get(name, 0) - counted.tallied.get(name, 0)) for name in TALLIED}
-    states = counted.states
+    states = dict(counted.states) if edition.finished_at is not None else _moved_on(counted, tallies(tx, edition_id))
     left = states[DeliveryState.QUEUED] + states[DeliveryState.SENDING]
-    # What was tried again is tallied once more and no further person; nobody is settled whom the count did not know.
-    settled = min(left, sum(moved.values()))
     waiting = list(counted.waiting)
-    if edition.status is EditionStatus.PAUSED and left - settled:
-        waiting.append(Waiting(cause=Cause.PAUSED, people=left - settled))
+    if edition.status is EditionStatus.PAUSED and left:
+        waiting.append(Waiting(cause=Cause.PAUSED, people=left))
     return Look(
         at=now,
         name=edition.name,
@@ -117,15 +101,32 @@ def look(tx: Tx, edition_id: EditionId, counted: Counted, *, now: datetime) -> L
         status_why=edition.status_why,
         ended=edition.finished_at is not None,
         audience=edition.audience,
-        accepted=states[DeliveryState.ACCEPTED] + min(settled, moved["accepted"]),
-        refused=states[DeliveryState.REJECTED] + sum(moved[name] for name in _REFUSED),
-        uncertain=states[DeliveryState.UNCERTAIN] + moved["uncertain"],
-        skipped=states[DeliveryState.SKIPPED] + states[DeliveryState.EXPIRED],
-        deferred=states[DeliveryState.DEFERRED] + min(settled, moved["deferred"]),
-        left=left - settled,
+        accepted=states[DeliveryState.ACCEPTED],
+        rejected=states[DeliveryState.REJECTED],
+        uncertain=states[DeliveryState.UNCERTAIN],
+        expired=states[DeliveryState.EXPIRED],
+        skipped=states[DeliveryState.SKIPPED],
+        deferred=states[DeliveryState.DEFERRED],
+        left=left,
         waiting=tuple(waiting),
         workers=() if edition.finished_at is not None else workers(tx, now=now),
     )
+
+
+def _moved_on(counted: Counted, tallied: Mapping[str, int]) -> dict[DeliveryState, int]:
+    """Return the states as the tallies since the count let them be: the sum over all states stays the audience.
+
+    A retry is tallied once more and is no further person, so no more people move than were queued or being sent to.
+    """
+    states = dict(counted.states)
+    moving = states[DeliveryState.QUEUED] + states[DeliveryState.SENDING]
+    for name in TALLIED:
+        moved = min(moving, max(0, tallied.get(name, 0) - counted.tallied.get(name, 0)))
+        states[_STATE_OF_TALLY.get(name, DeliveryState.REJECTED)] += moved
+        moving -= moved
+    states[DeliveryState.SENDING] = min(states[DeliveryState.SENDING], moving)
+    states[DeliveryState.QUEUED] = moving - states[DeliveryState.SENDING]
+    return states
 
 
 def tallies(tx: Tx, edition_id: EditionId) -> Mapping[str, int]:

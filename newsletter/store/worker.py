@@ -13,13 +13,11 @@ from typing import Any, NewType
 
 from sqlalchemy import Row, delete, func, insert, select, update
 
+from newsletter.core.liveness import LATE_AFTER
 from newsletter.store.schema import worker
 from newsletter.store.unit import Tx
 
 WorkerId = NewType("WorkerId", int)
-
-SILENT_AFTER = timedelta(seconds=60)
-"""A worker that gave no sign of life for so long is taken for dead by people; a lease ends by its own time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +69,14 @@ def end_all(tx: Tx, *, now: datetime) -> None:
     tx.execute(update(worker).where(worker.c.ended_at.is_(None)).values(ended_at=moment(tx, now)))
 
 
-def alive(tx: Tx, *, now: datetime, within: timedelta = SILENT_AFTER) -> Sequence[Worker]:
+def alive(tx: Tx, *, now: datetime, within: timedelta = LATE_AFTER) -> Sequence[Worker]:
     """Return the workers that gave a sign of life lately, the oldest first."""
     since = moment(tx, now) - within
     query = select(worker).where(worker.c.ended_at.is_(None), worker.c.seen_at >= since).order_by(worker.c.id)
     return [_from_row(row) for row in tx.execute(query)]
 
 
-def silent(tx: Tx, *, now: datetime, within: timedelta = SILENT_AFTER) -> Sequence[Worker]:
+def silent(tx: Tx, *, now: datetime, within: timedelta = LATE_AFTER) -> Sequence[Worker]:
     """Return the workers that ended without a word, as far as is known, the oldest first."""
     since = moment(tx, now) - within
     query = select(worker).where(worker.c.ended_at.is_(None), worker.c.seen_at < since).order_by(worker.c.id)

@@ -14,11 +14,7 @@ from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import SlotState
 from newsletter.core.receipt import Receipt
 from newsletter.flows.plan import PlanRules, look_ahead
-from newsletter.store import alert as alerts
-from newsletter.store import edition as editions
-from newsletter.store import heartbeat as heartbeats
-from newsletter.store import report
-from newsletter.store import worker as workers
+from newsletter.store.snapshot import read_snapshot
 from newsletter.store.unit import Unit
 
 PENDING_PROOF_WEEKS = 26
@@ -49,15 +45,16 @@ def look(unit: Unit, rules: PlanRules, *, now: datetime) -> Figures:
     with unit.read() as tx:
         outlook = look_ahead(tx, rules, weeks=PENDING_PROOF_WEEKS, now=now)
         ahead = [choice.slot.sends_at for choice in outlook.choices if choice.slot.state is SlotState.OPEN]
-        shown = {one.id: one for one in (*editions.latest(tx, count=1), *editions.unclosed(tx))}
+        snapshot = read_snapshot(tx, now=now)
+        shown = {known.edition.id: known.receipt for known in (*snapshot.editions[:1], *snapshot.running)}
         return Figures(
             at=now,
             next_slot=min(ahead, default=None),
             stock=outlook.stock,
             low_stock=rules.lineup.low_stock_weeks,
             audience=outlook.audience,
-            beats={part.value: beat.at for part, beat in heartbeats.heartbeats(tx).items()},
-            senders={"alive": len(workers.alive(tx, now=now)), "silent": len(workers.silent(tx, now=now))},
-            alerts=Counter(one.kind for one in alerts.open_alerts(tx)),
-            editions=[report.receipt(tx, one) for one in shown.values()],
+            beats={part.value: state.seen_at for part, state in snapshot.parts.items() if state.seen_at is not None},
+            senders=snapshot.sender_counts,
+            alerts=Counter(alert.kind for alert in snapshot.alerts),
+            editions=list(shown.values()),
         )

@@ -7,19 +7,17 @@ a person, while the service does its work.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from newsletter.core.liveness import Liveness
 from newsletter.core.monitor import ServicePart
 from newsletter.store import alert as alerts
-from newsletter.store import heartbeat as heartbeats
+from newsletter.store.snapshot import PartState, part_states
 from newsletter.web.pages import HEADERS
 from newsletter.web.site import Busy, Site
-
-HEARTBEAT_AGE_MAX = timedelta(minutes=2)
-"""A heartbeat comes every few seconds; a freeze of a million people or a long wait for a lock may take a while."""
 
 
 class Health:
@@ -31,39 +29,43 @@ class Health:
     async def __call__(self, _request: Request) -> Response:
         """Answer one request."""
         try:
-            beats, open_alerts = await self._site.ask(self._look, about="health check")
+            parts, open_alerts = await self._site.ask(self._look, about="health check")
         except Busy:
             return _answer({"ok": False, "problems": ["the database does not answer"]})
         now = self._site.clock.now()
-        ages = {part: int((now - beats[part]).total_seconds()) if part in beats else None for part in ServicePart}
-        problems = judge(beats, now)
+        problems = judge(parts)
+        ages = {part: _age_seconds(state, now) for part, state in parts.items()}
         return _answer(
             {
                 "ok": not problems,
                 "problems": problems,
+                **{part.value: state.liveness.value for part, state in parts.items()},
                 "seconds_since_scheduler": ages[ServicePart.SCHEDULER],
                 "seconds_since_sender": ages[ServicePart.SENDER],
                 "open_alerts": open_alerts,
             }
         )
 
-    def _look(self) -> tuple[Mapping[str, datetime], int]:
+    def _look(self) -> tuple[Mapping[ServicePart, PartState], int]:
         with self._site.unit.read() as tx:
-            beats = {part.value: beat.at for part, beat in heartbeats.heartbeats(tx).items()}
-            return beats, len(alerts.open_alerts(tx))
+            return part_states(tx, self._site.clock.now()), len(alerts.open_alerts(tx))
 
 
-def judge(beats: Mapping[str, datetime], now: datetime) -> Sequence[str]:
-    """Say what is wrong, judged by when each part was last alive."""
+def judge(parts: Mapping[ServicePart, PartState]) -> Sequence[str]:
+    """Return a sentence for each part that does not run."""
     problems = []
-    for part in ServicePart:
-        if part not in beats:
+    for part, state in parts.items():
+        if state.liveness is not Liveness.NOT_RUNNING:
+            continue
+        if state.seen_at is None:
             problems.append(f"the {part} has never run; start it with `newsletter run`")
-        elif (
-            abs(now - beats[part]) > HEARTBEAT_AGE_MAX
-        ):  # From the future: of a clock that was wrong, and no sign of life.
-            problems.append(f"the {part} was last alive at {beats[part]:%Y-%m-%dT%H:%M:%SZ}; see its log")
+        else:
+            problems.append(f"the {part} was last alive at {state.seen_at:%Y-%m-%dT%H:%M:%SZ}; see its log")
     return problems
+
+
+def _age_seconds(state: PartState, now: datetime) -> int | None:
+    return None if state.seen_at is None else int((now - state.seen_at).total_seconds())
 
 
 def _answer(body: Mapping[str, object]) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
@@ -21,7 +21,6 @@ from starlette.responses import PlainTextResponse, Response
 from newsletter import __version__
 from newsletter.core.alert import AlertKind
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.receipt import Receipt
 from newsletter.flows.plan import PlanRules
 from newsletter.web.figures import Figures, look
 from newsletter.web.pages import HEADERS
@@ -123,16 +122,9 @@ class FiguresCollector(Collector):
             audience.add_metric([edition.name], edition.audience)
             for state in DeliveryState:
                 states.add_metric([edition.name, state.value], getattr(edition, state.value))
-            speed.add_metric([edition.name], _speed(edition, self._figures.at))
+            speed.add_metric([edition.name], edition.per_second(self._figures.at))
             start.add_metric([edition.name], edition.started_at.timestamp())
         yield from (running, audience, states, speed, start)
-
-
-def _speed(receipt: Receipt, at: datetime) -> float:
-    """Return how many people a second were settled by sending to them, from its start to its end or to that look."""
-    span = (receipt.finished_at or at) - receipt.started_at
-    tried = receipt.accepted + receipt.rejected + receipt.deferred + receipt.uncertain + receipt.expired
-    return tried / span.total_seconds() if span > timedelta() else 0.0
 
 
 def _one(name: str, help_text: str, value: float) -> GaugeMetricFamily:

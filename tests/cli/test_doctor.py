@@ -205,7 +205,7 @@ def test_a_dead_service_is_told_with_its_last_sign_of_life(doctor: Callable[...,
     """A heartbeat that stopped is a warning with its date."""
     with sqlite_unit.write() as tx:
         heartbeats.record(tx, ServicePart.SENDER, now=START, process="elsewhere 7")
-    assert "no sign of life since Sunday 1 November 2026" in doctor().of("sender", "warn")[0]
+    assert "not running: last heartbeat Sunday 1 November 2026" in doctor().of("sender", "warn")[0]
 
 
 def test_an_env_file_for_all_to_read_is_told(

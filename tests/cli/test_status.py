@@ -64,7 +64,7 @@ def test_a_good_morning(home: Home) -> None:
     assert ran.out.splitlines()[2] == "All is well. Nothing needs you."
     assert "“Name your branches” (name-your-branches): next in the queue" in ran.out
     assert "to 1 person" in ran.out
-    assert "service   running: process host 17, last sign of life" in ran.out
+    assert "service   running: process host 17, last heartbeat" in ran.out
     assert "stock     tips for 1 week; you want to hear of it below 4" in ran.out
 
 
@@ -131,7 +131,7 @@ def test_a_service_that_is_away(home: Home) -> None:
             then = SHIFTED.now() - timedelta(hours=3)
             heartbeats.record(tx, ServicePart(part), now=then, process="host 17")
     out = home.run("status").out
-    assert "the scheduler is silent: last sign of life 3 hours ago, process host 17" in out
+    assert "the scheduler is not running: last heartbeat 3 hours ago, process host 17" in out
     assert "All is well" not in out
 
 

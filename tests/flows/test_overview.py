@@ -39,7 +39,7 @@ TUESDAY = datetime(2026, 11, 10, 14, tzinfo=UTC)
 def look(unit: Unit, now: datetime = FRIDAY, *, held: str = "") -> Overview:
     """Return how things stand."""
     with unit.read() as tx:
-        return overview(tx, RULES, now=now, alive_within=timedelta(seconds=60), held=held)
+        return overview(tx, RULES, now=now, held=held)
 
 
 def beat(unit: Unit, at: datetime, *parts: str) -> None:
@@ -68,8 +68,13 @@ def test_all_is_well(well: Unit) -> None:
     assert found.needs == []
     assert found.next is not None
     assert (found.next.slot.date, found.next.tip and found.next.tip.slug) == (date(2026, 11, 10), "t0")
-    assert (found.outlook.stock, found.stock_is_more, found.running, found.last) == (5, False, [], None)
-    assert all(part.alive and part.process == "test 1" for part in found.parts.values())
+    assert (found.outlook.stock, found.stock_is_more, found.snapshot.running, found.snapshot.last) == (
+        5,
+        False,
+        [],
+        None,
+    )
+    assert all(part.alive and part.process == "test 1" for part in found.snapshot.parts.values())
 
 
 def test_a_skipped_date_comes_before_the_next(well: Unit) -> None:
@@ -119,14 +124,14 @@ def test_no_tip_and_nobody(unit: Unit) -> None:
 def test_a_silent_scheduler(well: Unit, now: datetime, expected: str | None) -> None:
     """A service that rests between two dates is no need; one that is not there the day before, or at the hour, is."""
     found = look(well, now)
-    assert not found.parts["scheduler"].alive
+    assert not found.snapshot.parts["scheduler"].alive
     assert [need.partition(". `")[0] for need in found.needs] == ([expected] if expected else [])
 
 
 def test_an_edition_under_way(well: Unit) -> None:
     """Its progress is told; a sender that is silent meanwhile is a need, and one that is alive is not."""
     edition = begin_edition(well, date(2026, 11, 3))
-    [story] = look(well).running
+    [story] = look(well).snapshot.running
     assert (story.edition.id, story.settled, story.receipt.audience) == (edition.id, 0, 1)
     assert look(well).needs == []
     later = FRIDAY + timedelta(minutes=5)
@@ -141,7 +146,7 @@ def test_how_long_it_takes_still(well: Unit) -> None:
     ada = put(well, "ben@example.com")
     edition = begin_edition(well, date(2026, 11, 3))
     set_delivery(well, edition, ada, DeliveryState.ACCEPTED)
-    [story] = look(well).running
+    [story] = look(well).snapshot.running
     now = edition.started_at + timedelta(seconds=10)
     assert story.left(now) == timedelta(seconds=40)
     assert story.left(edition.started_at) is None
@@ -162,7 +167,7 @@ def test_no_time_is_foretold_while_nothing_moves(well: Unit) -> None:
         workers.beat(tx, who, now=now, report={"relays": [gone]})
 
     def told() -> tuple[str | None, bool]:
-        [_, story] = look(well, now).running
+        [_, story] = look(well, now).snapshot.running
         return story.away.name if story.away else None, story.left(now) is not None
 
     assert told() == ("smtp.example.com:587", False)
@@ -187,7 +192,7 @@ def test_a_cancelled_edition_with_a_message_in_flight(well: Unit) -> None:
         set_delivery(well, edition, one, DeliveryState.SKIPPED)
     with well.write() as tx:
         editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.CANCELLED, why="a typo")
-    [story] = look(well).running
+    [story] = look(well).snapshot.running
     assert (story.settled, story.reached, story.receipt.audience) == (3, 1, 4)
 
 
@@ -215,8 +220,8 @@ def test_the_uncertain(well: Unit) -> None:
     beat(well, after)
     found = look(well, after)
     assert not [one for one in found.needs if "may or may not" in one]
-    assert found.last is not None
-    assert found.last.receipt.uncertain == 1
+    assert found.snapshot.last is not None
+    assert found.snapshot.last.receipt.uncertain == 1
 
 
 def test_a_report_that_does_not_add_up(well: Unit) -> None:
@@ -230,10 +235,10 @@ def test_a_report_that_does_not_add_up(well: Unit) -> None:
 
 def test_a_service_that_was_stopped_is_not_alive(well: Unit) -> None:
     """A service that ended in order is not called running for the rest of the minute; one that was killed is."""
-    assert all(part.alive for part in look(well).parts.values())
+    assert all(part.alive for part in look(well).snapshot.parts.values())
     with well.write() as tx:
         heartbeats.stop(tx, "test 2", now=TUESDAY)
-    assert all(part.alive for part in look(well).parts.values())
+    assert all(part.alive for part in look(well).snapshot.parts.values())
     with well.write() as tx:
         heartbeats.stop(tx, "test 1", now=TUESDAY)
-    assert not any(part.alive for part in look(well).parts.values())
+    assert not any(part.alive for part in look(well).snapshot.parts.values())

@@ -60,7 +60,7 @@ def test_counts(world: World) -> None:
     world.settle(world.wrong, DeliveryState.DEFERRED, 5)
     world.settle(world.wrong, DeliveryState.SENDING, 6)
     seen = look(world, count(world))
-    assert (seen.accepted, seen.refused, seen.uncertain, seen.deferred, seen.left) == (3, 1, 1, 1, 4)
+    assert (seen.accepted, seen.rejected, seen.uncertain, seen.deferred, seen.left) == (3, 1, 1, 1, 4)
     assert (seen.settled, seen.audience, seen.ended) == (5, 10, False)
     [wait] = seen.waiting
     assert (wait.cause, wait.people, wait.until) == (Cause.RETRY, 1, LATER)
@@ -89,7 +89,7 @@ def test_tallies_move_it_on(world: World) -> None:
     assert look(world, counted).settled == 2
     tell(world, accepted=6, hard=1)
     seen = look(world, counted)
-    assert (seen.settled, seen.accepted, seen.refused, seen.left) == (7, 6, 1, 3)
+    assert (seen.settled, seen.accepted, seen.rejected, seen.left) == (7, 6, 1, 3)
     tell(world, accepted=400)
     seen = look(world, counted)
     assert (seen.settled, seen.accepted, seen.left) == (10, 10, 0)

@@ -31,6 +31,8 @@ def test_all_is_well(ask: Ask, unit: Unit, clock: FixedClock) -> None:
     assert answer.json() == {
         "ok": True,
         "problems": [],
+        "scheduler": "late",
+        "sender": "late",
         "seconds_since_scheduler": 90,
         "seconds_since_sender": 90,
         "open_alerts": 0,

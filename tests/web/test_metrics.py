@@ -16,6 +16,7 @@ from newsletter import __version__
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import LineupRules
+from newsletter.core.liveness import LATE_AFTER
 from newsletter.core.monitor import ServicePart
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.store import alert as alerts
@@ -110,7 +111,7 @@ def test_senders_are_counted(read: Read, unit: Unit, clock: FixedClock) -> None:
         for name in ("one", "two", "three", "four"):
             who = workers.start(tx, name=name, machine="a machine", now=clock.now())
         workers.end(tx, who, now=clock.now())
-        silent = workers.moment(tx, clock.now()) - workers.SILENT_AFTER * 2
+        silent = workers.moment(tx, clock.now()) - LATE_AFTER * 2
         tx.execute(worker.update().where(worker.c.name == "three").values(seen_at=silent))
     found = read()
     assert (found["senders", "alive"], found["senders", "silent"]) == (2, 1)
