@@ -5,12 +5,12 @@ The commands that read files stand in `cli/tip_files.py`.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli import tip_files
+from newsletter.cli import tip_files, tip_output
+from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import State, state
 from newsletter.cli.output import Json, one_line, print_json, say, table, warn
 from newsletter.errors import InputError
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write, review and order tips.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(tip_files.app)
+app.add_typer(tip_output.app)
 
 TipName = Annotated[str, typer.Argument(metavar="TIP", help="A slug, or the beginning of one.")]
 TipNames = Annotated[list[str], typer.Argument(metavar="TIP", help="Slugs, or beginnings of them.")]
 
+_LIST_ORDER = {"sent": 1, "retired": 2}
 FORECAST_WEEKS = 52
 """How far the date of a tip is looked for."""
 
@@ -38,7 +40,7 @@ def list_tips(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List tips in queue order, with the date on which each goes out or went out."""
+    """List tips with their dates: the queue, drafts included, in its order; then sent ones, then retired ones."""
     from newsletter.core.tip import TipStatus
 
     if state_ is not None and state_ not in set(TipStatus):
@@ -51,15 +53,15 @@ def list_tips(
     if not rows:
         say("There is no tip yet." if state_ is None else f"No tip is {state_}.")
         return
-    headings = ("tip", "title", "state", "goes out", "last sent", "remarks")
-    keys = ("slug", "title", "state", "goes_out", "last_sent")
+    headings = ("title", "tip", "state", "goes out", "last sent", "remarks")
+    keys = ("title", "slug", "state", "goes_out", "last_sent")
     table(headings, ([*(row[key] for key in keys), _remarks(row)] for row in rows))
 
 
 @app.command("show")
 def show(context: typer.Context, tip: TipName, json: Json = False) -> None:
     """Show a tip: where it stands, and its file."""
-    from newsletter.cli.tip_names import find_tip
+    from newsletter.cli.tip_names import find_tip, named
     from newsletter.core.tip import draft_of
     from newsletter.core.tip_file import render_tip_file
 
@@ -69,7 +71,7 @@ def show(context: typer.Context, tip: TipName, json: Json = False) -> None:
     if json:
         print_json(row | {"body": known.body})
         return
-    say(f"{known.slug}: {known.status}" + (f" ({_remarks(row)})" if _remarks(row) else ""))
+    say(f"{named(known)}: {known.status}" + (f" ({_remarks(row)})" if _remarks(row) else ""))
     if row["goes_out"]:
         say(f"Goes out: {row['goes_out']}")
     if row["sent"]:
@@ -81,7 +83,7 @@ def show(context: typer.Context, tip: TipName, json: Json = False) -> None:
 @app.command("approve")
 def approve(context: typer.Context, tips: TipNames) -> None:
     """Let tips go out; one that could not be sent is refused with the reason."""
-    from newsletter.cli.tip_names import find_tip, tell_due, when
+    from newsletter.cli.tip_names import find_tip, named, tell_due, when
     from newsletter.flows.change_tip import approve_tips
     from newsletter.flows.plan import outlook
 
@@ -93,7 +95,7 @@ def approve(context: typer.Context, tips: TipNames) -> None:
     ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
     for tip in chosen:
         outcome = "approved" if tip.id in fresh else "was approved already"
-        say(f"{tip.slug}: {outcome}; {when(app_, ahead, tip)}")
+        say(f"{named(tip)}: {outcome}; {when(app_, ahead, tip)}")
     if fresh:
         tell_due(app_, now)
 
@@ -105,7 +107,7 @@ def retire(
     because: Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")] = "",
 ) -> None:
     """Take a tip out of the queue for good, and free its date; approving it brings it back."""
-    from newsletter.cli.tip_names import find_tip
+    from newsletter.cli.tip_names import find_tip, named
     from newsletter.flows.change_tip import retire_tip
 
     invocation = state(context)
@@ -113,7 +115,7 @@ def retire(
     after = retire_tip(
         invocation.app.unit, known, who=invocation.who, why=one_line(because), now=invocation.app.clock.now()
     )
-    say(f"{known.slug}: " + ("was retired already" if after == known else "retired"))
+    say(f"{named(known)}: " + ("was retired already" if after == known else "retired"))
 
 
 @app.command("pin")
@@ -123,7 +125,7 @@ def pin(
     on: Annotated[str, typer.Argument(metavar="DATE", help="The date, such as 2026-12-22.")],
 ) -> None:
     """Choose the one date on which a tip goes out."""
-    from newsletter.cli.tip_names import find_tip, read_date
+    from newsletter.cli.tip_names import find_tip, named, read_date
     from newsletter.core.cadence import describe_date
     from newsletter.core.tip import TipStatus
     from newsletter.flows.change_tip import pin_tip
@@ -136,7 +138,7 @@ def pin(
     day = read_date(on)
     after = pin_tip(app_.unit, known, day, app_.review(now), who=invocation.who)
     outcome = "was pinned to that date already" if after == known else f"pinned to {describe_date(day)}"
-    say(f"{known.slug}: {outcome}")
+    say(f"{named(known)}: {outcome}")
     if after.status is TipStatus.DRAFT:
         warn(f"It is a draft and goes out only once approved: newsletter tip approve {known.slug}")
         return
@@ -148,13 +150,13 @@ def pin(
 @app.command("unpin")
 def unpin(context: typer.Context, tip: TipName) -> None:
     """Give a tip back to the queue, at its own place."""
-    from newsletter.cli.tip_names import find_tip
+    from newsletter.cli.tip_names import find_tip, named
     from newsletter.flows.change_tip import unpin_tip
 
     invocation = state(context)
     known = find_tip(invocation.app.unit, tip)
     unpin_tip(invocation.app.unit, known, who=invocation.who, now=invocation.app.clock.now())
-    say(f"{known.slug}: " + (f"no longer pinned to {known.pin}" if known.pin else "was not pinned"))
+    say(f"{named(known)}: " + (f"no longer pinned to {known.pin}" if known.pin else "was not pinned"))
 
 
 @app.command("move")
@@ -166,7 +168,7 @@ def move(
     last: Annotated[bool, typer.Option("--last", help="Put it last.")] = False,
 ) -> None:
     """Change the place of a tip in the queue."""
-    from newsletter.cli.tip_names import find_tip, when
+    from newsletter.cli.tip_names import find_tip, named, when
     from newsletter.core.tip import TipStatus
     from newsletter.flows.change_tip import move_tip
     from newsletter.flows.plan import outlook
@@ -179,59 +181,34 @@ def move(
     known = find_tip(app_.unit, tip)
     other = find_tip(app_.unit, before) if before is not None else None
     moved = move_tip(app_.unit, known, before=other, first=first, who=invocation.who, now=now)
-    place = f"before {other.slug}" if other is not None else "first" if first else "last"
-    say(f"{known.slug}: now {place} in the queue")
+    place = f"before {named(other)}" if other is not None else "first" if first else "last"
+    say(f"{named(known)}: now {place} in the queue")
     if moved.pin:
         warn(f"It is pinned to {moved.pin}, which counts before its place.")
     elif moved.evergreen:
         warn("It is an evergreen: it takes no place of the queue, and goes out when the queue has nothing.")
     elif moved.status is TipStatus.APPROVED:
         ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
-        say(f"{known.slug}: {when(app_, ahead, moved)}")
+        say(f"{named(known)}: {when(app_, ahead, moved)}")
 
 
-@app.command("preview")
-def preview(
-    context: typer.Context,
-    tip: TipName,
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="FOLDER", help="Where to put the files. Default: data/previews/SLUG.")
-    ] = None,
-    reader: Annotated[
-        str | None, typer.Option("--as", metavar="EMAIL", help="As this subscriber would see it.")
-    ] = None,
-) -> None:
-    """Write the mail as a reader would get it: HTML, text and .eml. Drafts too."""
-    from newsletter.cli.tip_names import find_tip
-    from newsletter.flows.plan import outlook
-    from newsletter.flows.preview import compile_tip, find_reader, recipient_of
-    from newsletter.render.preview import preview_files
+@app.command("delete")
+def delete(context: typer.Context, tip: TipName, yes: Yes = False) -> None:
+    """Delete a tip that never went out; `tip retire` keeps it."""
+    from newsletter.cli.tip_names import find_tip, named
+    from newsletter.flows.change_tip import delete_tip, refuse_used
 
     invocation = state(context)
     app_ = invocation.app
-    now = app_.clock.now()
     known = find_tip(app_.unit, tip)
-    ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
-    dates = [one.slot.date for one in ahead.choices if one.tip is not None and one.tip.id == known.id]
-    compiled = compile_tip(app_.render_context, known, on=dates[0] if dates else app_.review(now).on)
-    person = find_reader(app_.unit, reader) if reader is not None else None
-    recipient = recipient_of(app_.render_context, person, now=now)
-    folder = to or invocation.home / "data" / "previews" / known.slug
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in preview_files(compiled, recipient).items():
-            (folder / name).write_bytes(content)
-            say(str(folder / name))
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}); choose another folder with --to") from error
-    for warning in compiled.warnings:
-        warn(f"Warning: {warning}")
-    say(f"Subject: {compiled.subject(recipient)}")
-    say(f"It passes every check; open {folder / 'preview.html'} in a browser. Its unsubscribe link is a sample.")
+    refuse_used(app_.unit, known)
+    confirm(f"Delete “{known.title}” ({known.slug})? Its text is gone for good.", yes=yes)
+    delete_tip(app_.unit, known, who=invocation.who, now=app_.clock.now())
+    say(f"{named(known)}: deleted")
 
 
 def _rows(invocation: State) -> list[dict[str, object]]:
-    """Return every tip as data, in queue order."""
+    """Return every tip as data: the queue in its order, then what was sent, then what was retired."""
     from newsletter.flows.plan import look_ahead
     from newsletter.store import edition as editions
     from newsletter.store import tip as tips
@@ -255,7 +232,7 @@ def _rows(invocation: State) -> list[dict[str, object]]:
             sent=sent.get(tip.id, []),
             stranded=stranded.get(tip.id, ""),
         )
-        for tip in every
+        for tip in sorted(every, key=lambda tip: _LIST_ORDER.get(tip.status, 0))
     ]
 
 

@@ -101,7 +101,7 @@ def edit_one(
 ) -> None:
     """Change a tip in $VISUAL or $EDITOR; saving it unchanged changes nothing."""
     from newsletter.cli.editor import edit
-    from newsletter.cli.tip_names import editions_of, find_tip
+    from newsletter.cli.tip_names import editions_of, find_tip, named
     from newsletter.core.tip import draft_of
     from newsletter.core.tip_file import render_tip_file
     from newsletter.flows.queue_tip import TipText, edit_tip
@@ -126,7 +126,7 @@ def edit_one(
     except NewsletterError as error:
         raise _kept(error, draft) from error
     draft.done()
-    say(f"{result.tip.slug}: {result.outcome}, {result.tip.status}.")
+    say(f"{named(result.tip)}: {result.outcome}, {result.tip.status}.")
     _warn_of_placeholder(result.tip)
 
 
@@ -164,28 +164,30 @@ def _queue(invocation: State, files: list[TipText]) -> None:
 
 
 def _warn_of_placeholder(tip: Tip) -> None:
+    from newsletter.cli.tip_names import named
     from newsletter.core.tip import TipStatus
     from newsletter.core.tip_body import placeholder_faults
 
     left = placeholder_faults(tip.body, 1)
     if left and tip.status is TipStatus.DRAFT:
-        warn(f"{tip.slug}: {left[0].text} before you approve it: newsletter tip edit {tip.slug}")
+        warn(f"{named(tip)}: {left[0].text} before you approve it: newsletter tip edit {tip.slug}")
 
 
 def _words(queued: Queued) -> str:
+    from newsletter.cli.tip_names import named
     from newsletter.flows.queue_tip import QueueOutcome
 
     pinned = f", pinned to {queued.tip.pin}" if queued.tip.pin else ""
     match queued.outcome:
         case QueueOutcome.SENT:
             return (
-                f"{queued.tip.slug}: not changed, since it went out already; "
+                f"{named(queued.tip)}: not changed, since it went out already; "
                 "give the file another slug to send it as a new tip"
             )
         case QueueOutcome.UNCHANGED:
-            return f"{queued.tip.slug}: unchanged, {queued.tip.status}{pinned}"
+            return f"{named(queued.tip)}: unchanged, {queued.tip.status}{pinned}"
         case _:
-            return f"{queued.tip.slug}: {queued.outcome}, {queued.tip.status}{pinned}"
+            return f"{named(queued.tip)}: {queued.outcome}, {queued.tip.status}{pinned}"
 
 
 def _read(path: Path) -> TipText:

@@ -28,6 +28,11 @@ def find_tip(unit: Unit, text: str) -> Tip:
     return tip
 
 
+def named(tip: Tip) -> str:
+    """Return how a tip is called in a message: its title, and the slug that commands take."""
+    return f"“{tip.title}” ({tip.slug})"
+
+
 def read_date(text: str) -> date:
     """Return a date as it was typed, or raise `InputError`."""
     try:

@@ -20,7 +20,7 @@ from newsletter.core.front_matter import (
     has_front_matter,
     read_front_matter,
 )
-from newsletter.core.tip import TipDraft
+from newsletter.core.tip import Tip, TipDraft, TipStatus, draft_of
 from newsletter.core.tip_body import body_faults
 from newsletter.core.tip_keys import Reading
 from newsletter.errors import InputError
@@ -66,6 +66,15 @@ def parse_tip_file(text: str, *, file_name: str) -> TipDraft:
     if faults:
         raise _refusal(file_name, faults)
     return replace(draft, body=body, body_line=body_line)
+
+
+def export_draft(tip: Tip) -> TipDraft:
+    """Return the draft that is exported of a tip; importing its file changes nothing where the tip is.
+
+    Elsewhere a tip that went out must not go out again by itself, so its file says draft, and names no past pin.
+    """
+    draft = draft_of(tip)
+    return replace(draft, status=TipStatus.DRAFT, pin=None) if tip.status is TipStatus.SENT else draft
 
 
 def render_tip_file(draft: TipDraft) -> str:

@@ -55,6 +55,23 @@ def retire_tip(unit: Unit, tip: Tip, *, who: str, why: str, now: datetime) -> Ti
         return saved
 
 
+def refuse_used(unit: Unit, tip: Tip) -> None:
+    """Raise `InputError` for a tip that an edition was made of: its report and its archive page name it."""
+    with unit.read() as tx:
+        _refuse_used(tx, tip)
+
+
+def delete_tip(unit: Unit, tip: Tip, *, who: str, now: datetime) -> None:
+    """Delete a tip of which no edition was ever made."""
+    with unit.write() as tx:
+        installations.lock(tx)
+        _refuse_changed(tx, tip)
+        _refuse_used(tx, tip)
+        settle_alert(tx, AlertKind.STRANDED_PIN, tip.slug, now=now)
+        tips.delete(tx, tip.id)
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="tip delete", about=tip.slug, why=tip.title))
+
+
 def move_tip(unit: Unit, tip: Tip, *, before: Tip | None, first: bool = False, who: str, now: datetime) -> Tip:
     """Put a tip before another one, first, or (with neither) last in the queue."""
     _refuse_unqueued(tip)
@@ -131,6 +148,11 @@ def _check_gates(chosen: Sequence[Tip], review: TipValidation) -> None:
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise InputError(f"not approved: {faults[0]}{more}", details=tuple(faults[1:]))
+
+
+def _refuse_used(tx: Tx, tip: Tip) -> None:
+    if tip.status is TipStatus.SENT or tips.has_edition(tx, tip.id):
+        raise InputError(f"“{tip.title}” ({tip.slug}) went out, and the report of its edition names it, so it is kept")
 
 
 def _refuse_changed(tx: Tx, tip: Tip) -> None:

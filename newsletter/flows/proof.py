@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from newsletter.core.address import parse_address
 from newsletter.core.cadence import Slot, brief_instant, describe_date, describe_instant, describe_slot, describe_span
@@ -83,6 +83,20 @@ def make_proof(
     letter = _letter(notice_context, choice, choice.tip, outlook, change=change, now=now)
     warnings = [Fact(label="Please look", value=Words(said)) for said in (*choice.warnings, *compiled.warnings)]
     return Proof(letter=replace(letter, facts=(*letter.facts, *warnings)), compiled=compiled)
+
+
+def preview_proof(tip: Tip, compiled: CompiledMessage, coming: date | None) -> Proof:
+    """Show a tip that somebody works on; `coming` is the date on which it goes out as things stand."""
+    when = f"As things stand, it goes out on {describe_date(coming)}." if coming else "No date is planned for it."
+    letter = NoticeBody(
+        kind=NoticeKind.PROOF,
+        subject="Preview",
+        heading=f"“{tip.title}” as its readers would get it",
+        lead=[Words(f"This is a preview of a tip that is {tip.status.value}. {when}")],
+        facts=[Fact(label="Please look", value=Words(warning)) for warning in compiled.warnings],
+        commands=[Command(purpose="Edit it", line=f"newsletter tip edit {tip.slug}")],
+    )
+    return Proof(letter=letter, compiled=compiled)
 
 
 def frozen_proof(notice_context: NoticeContext, edition: Edition, content: str) -> Proof:

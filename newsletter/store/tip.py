@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Row, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, exists, func, insert, literal_column, select, update
+from sqlalchemy import delete as sql_delete
 
 from newsletter.core.tip import Season, Tip, TipDraft, TipId, TipStatus
 from newsletter.store.schema import edition, tip
@@ -90,7 +91,7 @@ def save(tx: Tx, known: Tip, draft: TipDraft | Tip, *, now: datetime) -> Tip:
     if draft.first_published != known.first_published:
         update_last_sent(tx, known.id)
     saved = by_id(tx, known.id)
-    assert saved is not None  # noqa: S101 tips are never deleted
+    assert saved is not None  # noqa: S101 it was updated above, in this transaction
     return saved
 
 
@@ -104,6 +105,16 @@ def set_pin(tx: Tx, known: Tip, pin: date | None, *, now: datetime) -> Tip:
     """Pin a tip to a date, or unpin it."""
     tx.execute(update(tip).where(tip.c.id == known.id).values(pin=pin, changed_at=now))
     return replace(known, pin=pin)
+
+
+def has_edition(tx: Tx, tip_id: TipId) -> bool:
+    """Tell whether an edition was ever made of a tip, a cancelled one included."""
+    return bool(tx.execute(select(exists().where(edition.c.tip_id == tip_id))).scalar_one())
+
+
+def delete(tx: Tx, tip_id: TipId) -> None:
+    """Delete a tip; the database refuses it while an edition names the tip."""
+    tx.execute(sql_delete(tip).where(tip.c.id == tip_id))
 
 
 def by_id(tx: Tx, tip_id: TipId) -> Tip | None:
@@ -127,6 +138,11 @@ def pinned_to(tx: Tx, on: date) -> Tip | None:
 def all_tips(tx: Tx) -> Sequence[Tip]:
     """Return every tip in queue order, with its body: only for a caller that shows or compares all of them."""
     return [_from_row(row) for row in tx.execute(select(tip).order_by(tip.c.position, tip.c.id))]
+
+
+def of_series(tx: Tx, series: str) -> Sequence[Tip]:
+    """Return the parts of a series, in any state."""
+    return by_condition(tx, tip.c.series == series)
 
 
 def by_condition(tx: Tx, *conditions: ColumnElement[bool], limit: int | None = None) -> Sequence[Tip]:

@@ -63,6 +63,24 @@ def test_a_proof_goes_to_anybody_and_is_counted_nowhere(ready: Home, catcher: Ca
         assert tx.execute(delivery.select()).first() is None
 
 
+def test_a_tip_is_previewed_by_mail(ready: Home, catcher: Catcher) -> None:
+    """A draft arrives as a notice with the real mail in it, without buttons, and nothing is counted."""
+    draft = TIP.replace("Name your branches", "Second thoughts").replace("status: approved", "status: draft")
+    assert ready.run("tip", "add", "-", stdin=draft).code == 0
+    done = ready.run("tip", "preview", "second", "--to", "colleague@example.org")
+    assert done.code == 0, done.err
+    assert done.out == "Sent to colleague@example.org: a preview of “Second thoughts”.\n"
+    (caught,) = catcher.caught
+    message = message_from_bytes(caught.content, policy=policy.SMTP)
+    assert message["Subject"] == "[Tip of the Week] Preview: Second thoughts"
+    assert b"Hello there," in caught.content
+    assert b"This is a preview of a tip that is draft" in caught.content
+    assert b"/a/" not in caught.content
+    assert ready.run("tip", "preview", "second", "--to", "a@example.org", "--open").code == 2
+    with ready.unit.read() as tx:
+        assert not notices.counts(tx)
+
+
 def test_only_who_gets_every_proof_gets_its_buttons(ready: Home, catcher: Catcher) -> None:
     """A colleague who is asked for an opinion cannot skip the date; an admin can."""
     with (ready.folder / ".env").open("a") as env:

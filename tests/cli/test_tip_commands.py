@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import stat
+import webbrowser
 from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
 
 from newsletter.core.cadence import WEEKDAYS, Cadence, cadence_text, next_slots
+from newsletter.core.tip_file import parse_tip_file
 from newsletter.store import installation as installations
 from tests.cli.conftest import Home
 from tests.conftest import SHIFTED
@@ -50,7 +52,7 @@ def test_the_sample_tips_go_in_and_are_listed(home: Home) -> None:
     """A folder goes in as it stands, in the order of the names, and once."""
     done = home.run("tip", "import", str(SAMPLES))
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("answer-with-a-date: added, approved\nbegin-with-what-you-can-do: added")
+    assert done.out.startswith("“Answer with a date” (answer-with-a-date): added, approved\n“Begin with")
     assert done.out.endswith("18 files: 18 added.\n")
     assert home.run("tip", "import", str(SAMPLES)).out.endswith("18 files: 18 unchanged.\n")
     assert len(listed(home)) == 18
@@ -101,7 +103,7 @@ def test_faults_of_all_files_are_told_with_their_lines(home: Home) -> None:
         (("tip", "move", "a", "--before", "a"), "cannot go before itself"),
         (("tip", "preview", "a", "--as", "eve@example.org"), "There is no subscriber eve@example.org"),
         (("tip", "preview", "a", "--as", "eve"), "newsletter: "),
-        (("tip", "preview", "a", "--to", ".env"), "cannot be written"),
+        (("tip", "preview", "a", "--folder", ".env"), "cannot be written"),
     ],
 )
 def test_wrong_input_is_one_line_and_changes_nothing(
@@ -132,7 +134,7 @@ def test_show_prints_the_file(home: Home) -> None:
     """What is shown could be saved and imported again; JSON has the words too."""
     add(home, "a")
     done = home.run("tip", "show", "a")
-    assert "a: approved" in done.out
+    assert "“Title of a” (a): approved" in done.out
     assert "title: Title of a\nslug: a\nstatus: approved\n---\n\nOne idea." in done.out
     assert json.loads(home.run("tip", "show", "a", "--json").out)["body"] == "One idea."
 
@@ -142,9 +144,9 @@ def test_approving_says_when_it_goes_out(home: Home) -> None:
     add(home, "a", "b", status="draft")
     done = home.run("tip", "approve", "a", "b")
     assert done.code == 0
-    assert [line.split(" ")[0:4] for line in done.out.splitlines()] == [
-        ["a:", "approved;", "goes", "out"],
-        ["b:", "approved;", "goes", "out"],
+    assert [line.partition(" out ")[0] for line in done.out.splitlines()] == [
+        "“Title of a” (a): approved; goes",
+        "“Title of b” (b): approved; goes",
     ]
     assert "was approved already" in home.run("tip", "approve", "a").out
 
@@ -156,13 +158,14 @@ def test_pins_places_and_retirement(home: Home) -> None:
     assert home.run("tip", "pin", "b", day).code == 0
     assert (listed(home)["b"]["pin"], listed(home)["b"]["goes_out"]) == (day, day)
     assert "was pinned to that date already" in home.run("tip", "pin", "b", day).out
-    assert home.run("tip", "unpin", "b").out == f"b: no longer pinned to {day}\n"
-    assert home.run("tip", "unpin", "b").out == "b: was not pinned\n"
-    assert home.run("tip", "move", "b", "--first").out.startswith("b: now first in the queue\nb: goes out ")
+    assert home.run("tip", "unpin", "b").out == f"“Title of b” (b): no longer pinned to {day}\n"
+    assert home.run("tip", "unpin", "b").out == "“Title of b” (b): was not pinned\n"
+    moved = home.run("tip", "move", "b", "--first").out
+    assert moved.startswith("“Title of b” (b): now first in the queue\n“Title of b” (b): goes out ")
     assert home.run("tip", "move", "a", "--before", "b").code == 0
     assert list(listed(home)) == ["a", "b"]
-    assert home.run("tip", "retire", "a", "--because", "outdated").out == "a: retired\n"
-    assert home.run("tip", "retire", "a").out == "a: was retired already\n"
+    assert home.run("tip", "retire", "a", "--because", "outdated").out == "“Title of a” (a): retired\n"
+    assert home.run("tip", "retire", "a").out == "“Title of a” (a): was retired already\n"
     assert listed(home)["a"]["state"] == "retired"
 
 
@@ -178,7 +181,7 @@ def test_a_preview_is_three_files(home: Home) -> None:
     """HTML, text and a message for a mail program, in a folder that is told; a draft will do."""
     add(home, "a", status="draft")
     folder = home.folder / "look"
-    done = home.run("tip", "preview", "a", "--to", str(folder))
+    done = home.run("tip", "preview", "a", "--folder", str(folder))
     assert done.code == 0
     assert sorted(path.name for path in folder.iterdir()) == ["preview.eml", "preview.html", "preview.txt"]
     assert str(folder / "preview.html") in done.out
@@ -188,11 +191,85 @@ def test_a_preview_is_three_files(home: Home) -> None:
     assert (home.folder / "data" / "previews" / "a" / "preview.html").is_file()
 
 
+def test_a_preview_opens_in_the_browser(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser of the person is called with the page."""
+    seen = home.folder / "seen"
+    program = home.folder / "browser.sh"
+    program.write_text(f'#!/bin/sh\necho "$1" > {seen}\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(webbrowser, "_tryorder", [])
+    webbrowser.register("of-the-test", None, webbrowser.GenericBrowser([str(program), "%s"]), preferred=True)
+    add(home, "a", status="draft")
+    done = home.run("tip", "preview", "a", "--open")
+    assert done.code == 0
+    assert seen.read_text().strip() == (home.folder / "data/previews/a/preview.html").as_uri()
+
+
+def test_a_tip_that_never_went_out_can_be_deleted(home: Home) -> None:
+    """Asked for by --yes, it is gone; one of which there is an edition stays."""
+    add(home, "a", "b")
+    subscribe(home.unit, "ada")
+    freeze_on(home.unit, TUESDAYS[0])
+    refused = home.run("tip", "delete", "a", "--yes")
+    assert refused.code == 2
+    assert "“Title of a” (a) went out, and the report of its edition names it, so it is kept" in refused.err
+    assert home.run("tip", "delete", "b").code == 2
+    assert list(listed(home)) == ["b", "a"]
+    done = home.run("tip", "delete", "b", "--yes")
+    assert (done.code, done.out) == (0, "“Title of b” (b): deleted\n")
+    assert list(listed(home)) == ["a"]
+    assert "tip delete" in home.run("log").out
+
+
+def test_sent_and_retired_tips_are_listed_last(home: Home) -> None:
+    """The queue comes first, drafts at their place in it; the title stands before the slug."""
+    add(home, "sent", "retired", "one")
+    add(home, "draft", status="draft")
+    add(home, "two")
+    subscribe(home.unit, "ada")
+    freeze_on(home.unit, TUESDAYS[0])
+    home.run("tip", "retire", "retired")
+    assert list(listed(home)) == ["one", "draft", "two", "sent", "retired"]
+    lines = home.run("tip", "list").out.splitlines()
+    assert [line.split()[0] for line in lines[:1]] == ["title"]
+    assert re.search(r"Title of one +one +approved", "\n".join(lines))
+
+
+def test_exported_files_import_again_unchanged(home: Home) -> None:
+    """Here nothing changes; elsewhere the queue is the same, and what was sent does not go out again."""
+    home.run("tip", "import", str(SAMPLES))
+    home.run("tip", "move", "say-the-name-right", "--first")
+    home.run("tip", "pin", "read-it-aloud", coming(home)[2])
+    home.run("tip", "retire", "throw-out-one-template-in-three")
+    add(home, "draft", status="draft")
+    subscribe(home.unit, "ada")
+    freeze_on(home.unit, TUESDAYS[0])
+    before = home.run("tip", "list", "--json").out
+    for words in ((), ("--all",)):
+        folder = home.folder / f"exported{len(words)}"
+        done = home.run("tip", "export", str(folder), *words)
+        assert done.code == 0, done.err
+        files = len(list(folder.iterdir()))
+        assert files == (19 if words else 17)
+        assert f"{files} tips written to {folder}" in done.out
+        again = home.run("tip", "import", str(folder))
+        assert again.out.endswith(f"{files} files: {files} unchanged.\n"), again.out + again.err
+        assert home.run("tip", "list", "--json").out == before
+    exported = [parse_tip_file(path.read_text(), file_name="x") for path in sorted(folder.iterdir())]
+    assert exported[0].slug == "say-the-name-right"
+    (sent,) = (slug for slug, row in listed(home).items() if row["state"] == "sent")
+    assert [draft.status for draft in exported if draft.slug == sent] == ["draft"]
+    assert home.run("tip", "export", str(folder)).code == 2
+    one = home.folder / "one"
+    assert home.run("tip", "export", str(one), "read-it-aloud").code == 0
+    assert [path.name for path in one.iterdir()] == ["01-read-it-aloud-before-you-send-it.md"]
+
+
 def test_a_new_tip_comes_from_the_editor(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was saved is added; signs that YAML knows may stand in the title."""
     editor(home, monkeypatch, 'printf "More words.\\n" >> "$1"')
     done = home.run("tip", "new", 'Part 1: "listen" # first \\ last')
-    assert (done.code, done.out) == (0, "part-1-listen-first-last: added, draft\n")
+    assert (done.code, done.out) == (0, '“Part 1: "listen" # first \\ last” (part-1-listen-first-last): added, draft\n')
     row = listed(home)["part-1-listen-first-last"]
     assert row["title"] == 'Part 1: "listen" # first \\ last'
 
@@ -201,11 +278,11 @@ def test_a_placeholder_goes_to_nobody(home: Home, monkeypatch: pytest.MonkeyPatc
     """A draft may still hold the text of a new tip, and says so; it is neither approved nor added as approved."""
     editor(home, monkeypatch, """sed -i "/^Write one idea/s/.*/Say the next step./" "$1\"""")
     done = home.run("tip", "new", "Listen")
-    assert (done.code, done.out) == (0, "listen: added, draft\n")
+    assert (done.code, done.out) == (0, "“Listen” (listen): added, draft\n")
     left = (
         "“**Try this week:** one small thing to do.” is still the placeholder of a new tip; write your own text there"
     )
-    assert done.err == f"listen: {left} before you approve it: newsletter tip edit listen\n"
+    assert done.err == f"“Listen” (listen): {left} before you approve it: newsletter tip edit listen\n"
     done = home.run("tip", "approve", "listen")
     assert (done.code, done.out) == (2, "")
     assert f"ot approved: listen: {left}: `newsletter tip edit listen`" in done.err
@@ -220,7 +297,7 @@ def test_a_placeholder_goes_to_nobody(home: Home, monkeypatch: pytest.MonkeyPatc
         home, monkeypatch, """sed -i "s/one small thing to do/ask twice/; s/^status: draft/status: approved/" "$1\""""
     )
     done = home.run("tip", "edit", "listen")
-    assert (done.code, done.out, done.err) == (0, "listen: updated, approved.\n", "")
+    assert (done.code, done.out, done.err) == (0, "“Listen” (listen): updated, approved.\n", "")
 
 
 def test_a_new_tip_saved_unchanged_adds_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +350,7 @@ def test_editing_changes_the_words_and_the_status(home: Home, monkeypatch: pytes
     editor(home, monkeypatch, "true")
     assert home.run("tip", "edit", "a").out == "Saved unchanged, so nothing was changed.\n"
     editor(home, monkeypatch, 'sed -i "s/One idea/Two ideas/; s/approved/draft/" "$1"')
-    assert home.run("tip", "edit", "a").out == "a: updated, draft.\n"
+    assert home.run("tip", "edit", "a").out == "“Title of a” (a): updated, draft.\n"
     assert json.loads(home.run("tip", "show", "a", "--json").out)["body"] == "Two ideas."
     editor(home, monkeypatch, 'sed -i "s/^slug.*/slug: A B/" "$1"')
     done = home.run("tip", "edit", "a")
@@ -351,4 +428,4 @@ def test_approving_what_cannot_go_says_why(home: Home) -> None:
     day = coming(home)[2]
     home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}", status="draft").text)
     home.run("slot", "skip", day)
-    assert "a: approved; will not go out: its slot of Tuesday" in home.run("tip", "approve", "a").out
+    assert "“Title of a” (a): approved; will not go out: its slot of Tuesday" in home.run("tip", "approve", "a").out
