@@ -42,7 +42,7 @@ def formatter(log_format: str, *, addresses: bool) -> logging.Formatter:
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.ExtraAdder(),
-            structlog.processors.TimeStamper(fmt="iso", utc=log_format == "json", key="time"),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             structlog.processors.format_exc_info,
             structlog.processors.StackInfoRenderer(),
         ],
@@ -74,8 +74,8 @@ def _name_the_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 
 def _line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """Write a line for a person: time, level, words, and the context behind them."""
+    """Write a line for a person: time in UTC, level, words, and the context behind them."""
     context = "".join(f" {key}={event[key]}" for key in sorted(event.keys() - set(OWN)))
-    when = str(event["time"]).replace("T", " ").partition(".")[0]
+    when = str(event["time"]).replace("T", " ").partition(".")[0] + "Z"
     trace = f"\n{event['trace']}" if event.get("trace") else ""
     return f"{when} {str(event['level']).upper():<7} {event['message']}{context and f' [{context[1:]}]'}{trace}"

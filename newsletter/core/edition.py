@@ -67,6 +67,8 @@ class Edition:
     sends_at: datetime
     """The slot's instant."""
     started_at: datetime
+    tried_at: datetime | None = None
+    """When everybody had had a first try; None before."""
     finished_at: datetime | None = None
     kind: EditionKind = EditionKind.REGULAR
     of_edition: EditionId | None = None

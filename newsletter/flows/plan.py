@@ -21,7 +21,6 @@ from newsletter.core.cadence import (
     slot_order,
 )
 from newsletter.core.due import judge_slots
-from newsletter.core.edition import EditionStatus
 from newsletter.core.forecast import Stranded, forecast_warnings, pace_warnings, stock_weeks, weeks_end
 from newsletter.core.lineup import Choice, LineupRules, Source
 from newsletter.core.pace import Limits
@@ -189,12 +188,10 @@ def expected_time(audience: int, rules: PlanRules, speed: float | None) -> timed
 
 
 def _speed(tx: Tx) -> float | None:
-    """Return messages a second, of the best among the last editions: one late straggler makes any other look slow."""
+    """Return the first tries a second of the fastest among the last editions: a retry says nothing about the rate."""
     rates = [
-        one.audience / span
-        for one in editions.latest(tx, count=_RATED_EDITIONS_MAX)
-        if one.status is EditionStatus.FINISHED
-        and one.finished_at is not None
-        and (span := (one.finished_at - one.started_at).total_seconds()) > 0
+        edition.audience / span
+        for edition in editions.latest(tx, count=_RATED_EDITIONS_MAX)
+        if edition.tried_at is not None and (span := (edition.tried_at - edition.started_at).total_seconds()) > 0
     ]
     return max(rates, default=None)

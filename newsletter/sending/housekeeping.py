@@ -1,8 +1,6 @@
-"""The books: what is done to deliveries besides sending them.
+"""What is done to deliveries and editions besides sending: expire, requeue, defer late waves, close.
 
-The overdue expire, those due again are gathered, editions close.
-
-In: the database and the time. Out: rows moved on, and alerts where a person should know.
+In: the database and the time. Out: rows moved on, log lines, and alerts where a person should know.
 """
 
 from __future__ import annotations
@@ -14,13 +12,19 @@ from datetime import datetime, timedelta
 from structlog.contextvars import bound_contextvars
 
 from newsletter.core.delivery import DeliveryState
+from newsletter.core.due import LATE_AFTER
 from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.wave import WORLD, rested, zone_of
+from newsletter.core.worker_view import span_words
 from newsletter.flows.alert import report_expired, report_refused
 from newsletter.flows.bounce import count_expired
 from newsletter.flows.hold import left_out
+from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
+from newsletter.store import wave as waves
 from newsletter.store.unit import Tx, Unit
+from newsletter.store.wave import Overdue
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +63,43 @@ def gather_due(unit: Unit, *, now: datetime) -> int:
     return gathered
 
 
-def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
-    """Close the editions of which nobody waits any more: their totals are stored for good. Return them."""
+def defer_late_waves(unit: Unit, *, grace: timedelta, now: datetime) -> int:
+    """Put off each late wave in whose zone it is night, as far as the grace reaches from its hour on; return how many.
+
+    A wave that has begun goes on whatever the hour. However often a machine is off by day, the last grace ends where
+    the last clock of the world shows the hour.
+    """
     with unit.read() as tx:
-        ripe = [
-            one
-            for one in editions.unclosed(tx)
-            if one.status is EditionStatus.CANCELLED or not deliveries.has_open(tx, one.id)
+        late = waves.overdue(tx, before=now - LATE_AFTER)
+    planned = [(wave, rested(now, zone_of(wave.label), until=_rest_until(wave, grace))) for wave in late]
+    if not any(to > now for _, to in planned):
+        return 0
+    with unit.write() as tx:
+        moved = [
+            (wave, to) for wave, to in planned if to > now and waves.put_off(tx, wave.edition_id, wave.label, to=to)
         ]
+    for wave, to in moved:
+        logger.warning("the wave %s is late, and waits for its readers' day: %s", wave.label, to.isoformat())
+    return len(moved)
+
+
+def _rest_until(late: Overdue, grace: timedelta) -> datetime:
+    return min(late.not_before, late.edition_began + WORLD) + grace
+
+
+def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
+    """Log the editions whose first tries are through, and close those in which no delivery is open; return these."""
+    with unit.read() as tx:
+        unclosed = editions.unclosed(tx)
+        tried = [edition for edition in unclosed if edition.tried_at is None and not blocks.any_open(tx, edition.id)]
+        ripe = [
+            edition
+            for edition in unclosed
+            if edition.status is EditionStatus.CANCELLED or not deliveries.has_open(tx, edition.id)
+        ]
+    for edition in tried:
+        with bound_contextvars(edition=edition.name), unit.write() as tx:
+            _log_first_tries(tx, edition, now)
     closed = []
     for edition in ripe:
         with bound_contextvars(edition=edition.name), unit.write() as tx:
@@ -75,6 +108,33 @@ def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
         # Whoever could not be reached for weeks is not mailed for ever.
         count_expired(unit, edition.id, now=now)
     return closed
+
+
+_OTHERWISE = {
+    DeliveryState.REJECTED: ("refused", "refused"),
+    DeliveryState.UNCERTAIN: ("uncertain", "uncertain"),
+    DeliveryState.DEFERRED: ("waits", "wait"),
+    DeliveryState.SKIPPED: ("left out", "left out"),
+    DeliveryState.EXPIRED: ("expired", "expired"),
+}
+
+
+def _log_first_tries(tx: Tx, edition: Edition, now: datetime) -> None:
+    if not editions.set_tried(tx, edition.id, now=now):
+        return
+    counts = deliveries.counts(tx, edition.id)
+    others = [
+        f"{count:,} {words[count != 1]}" for state, words in _OTHERWISE.items() if (count := counts.get(state, 0))
+    ]
+    accepted, span = counts.get(DeliveryState.ACCEPTED, 0), span_words((now - edition.started_at).total_seconds())
+    logger.info(
+        "the edition of %s: %s of %s handed over in %s%s",
+        edition.name,
+        f"{accepted:,}",
+        f"{edition.audience:,}",
+        span,
+        "; " + ", ".join(others) if others else "",
+    )
 
 
 def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:

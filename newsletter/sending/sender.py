@@ -33,8 +33,7 @@ from newsletter.sending.claim_buffer import ClaimBuffer
 from newsletter.sending.committer import BEAT_SECONDS, GroupCommitter
 from newsletter.sending.connection_group import ConnectionGroup
 from newsletter.sending.connection_worker import ConnectionWorker
-from newsletter.sending.housekeeping import close_finished, expire_overdue, gather_due
-from newsletter.sending.late_waves import defer_late_waves
+from newsletter.sending.housekeeping import close_finished, defer_late_waves, expire_overdue, gather_due
 from newsletter.sending.message_builder import MessageBuilder
 from newsletter.sending.options import PassResult, SendOptions
 from newsletter.sending.pass_state import PassState

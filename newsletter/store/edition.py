@@ -61,6 +61,7 @@ def _from_row(row: Row) -> Edition:  # type: ignore[type-arg]
         nonce=row.nonce,
         sends_at=row.sends_at,
         started_at=row.started_at,
+        tried_at=row.tried_at,
         finished_at=row.finished_at,
         kind=EditionKind(row.kind),
         of_edition=None if row.of_edition is None else EditionId(row.of_edition),
@@ -232,6 +233,12 @@ def move(
         .values(status=to.value, status_why=why),
     )
     return result.rowcount == 1
+
+
+def set_tried(tx: Tx, edition_id: EditionId, *, now: datetime) -> bool:
+    """Store that everybody had a first try; tell whether this is news."""
+    query = update(edition).where(edition.c.id == edition_id, edition.c.tried_at.is_(None))
+    return tx.execute(query.values(tried_at=now)).rowcount == 1
 
 
 def close(tx: Tx, edition_id: EditionId, *, totals: Mapping[str, int], now: datetime) -> None:

@@ -230,6 +230,7 @@ edition = Table(
     Column("of_edition", Integer),
     Column("borne", JSON),  # What was counted when a person last resumed it: only what comes after pauses it again.
     Column("local", Boolean, nullable=False, server_default=false()),  # Sent in waves, by each reader's own clock.
+    Column("tried_at", Utc),  # When everybody had had a first try; `finished_at` may be days later.
     UniqueConstraint("date", "number"),  # One edition per slot: the database decides, not the scheduler.
     # The content of an edition is tens of kilobytes: neither of these questions may read past it in a thousand rows.
     Index("ix_edition_sent", "tip_id", "date", sqlite_where=text("tip_used = 1"), postgresql_where=text("tip_used")),

@@ -32,11 +32,11 @@ def written(log_format: str, message: str, *values: object, addresses: bool = Fa
 
 
 def test_a_line_for_a_person_bears_time_level_words_and_context() -> None:
-    """The text form is one line: when, how bad, what, and in brackets the part and the edition it is about."""
+    """The text form is one line: when in UTC, how bad, what, and in brackets the part and the edition it is about."""
     with structlog.contextvars.bound_contextvars(part="scheduler", edition="2026-11-24"):
         line = written("text", "the edition of %s is frozen for %s people", "2026-11-24", 1204)
-    when, words = line[:19], line[19:]
-    assert datetime.strptime(when, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    when, words = line[:20], line[20:]
+    assert datetime.strptime(when, "%Y-%m-%d %H:%M:%SZ").replace(tzinfo=UTC)
     expected = " WARNING the edition of 2026-11-24 is frozen for 1204 people [edition=2026-11-24 part=scheduler]\n"
     assert words == expected
 

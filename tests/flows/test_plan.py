@@ -176,13 +176,15 @@ def test_an_empty_list_is_a_warning(unit: Unit) -> None:
 
 
 def test_the_time_is_that_of_the_last_editions(unit: Unit) -> None:
-    """Two people in ten seconds make three people fifteen; a date not yet sent knows no speed."""
+    """Two first tries in ten seconds make three people fifteen, however late the last retry; unsent knows no speed."""
     subscribe(unit, "ada", "ben")
     assert outlook(unit, RULES, weeks=1, now=NOW).takes is None
     queue(unit, tip_file("a"))
     edition = freeze_on(unit, TUESDAYS[0])
     with unit.write() as tx:
-        editions.close(tx, edition.id, totals={}, now=NOW + timedelta(seconds=10))
+        assert editions.set_tried(tx, edition.id, now=NOW + timedelta(seconds=10))
+        assert not editions.set_tried(tx, edition.id, now=NOW + timedelta(days=1))
+        editions.close(tx, edition.id, totals={}, now=NOW + timedelta(days=3))
         assert editions.by_id(tx, edition.id).status is EditionStatus.FINISHED
     subscribe(unit, "cyd")
     assert outlook(unit, RULES, weeks=1, now=NOW).takes == timedelta(seconds=15)

@@ -18,7 +18,7 @@ from newsletter.flows.plan import PlanRules, outlook
 from newsletter.flows.proof import NoticeContext, make_proof
 from newsletter.flows.queue_tip import TipValidation
 from newsletter.flows.send_now import early_slot
-from newsletter.sending.late_waves import defer_late_waves
+from newsletter.sending.housekeeping import defer_late_waves
 from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store import wave as waves
