@@ -49,6 +49,7 @@ class World:
         return {
             "NEWSLETTER_HOME": str(self.home),
             "NEWSLETTER_DATABASE_URL": self.url or f"sqlite:///{self.home}/newsletter.db",
+            "NEWSLETTER_STATE_DIR": str(self.home / "state"),
             "NEWSLETTER_FROM": "tips@news.example.com",
             "NEWSLETTER_POSTAL_ADDRESS": "Example Society, 1 Example Street",
             "NEWSLETTER_BASE_URL": "https://news.example.com",

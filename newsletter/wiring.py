@@ -11,8 +11,8 @@ import random
 import shutil
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -34,6 +34,8 @@ from newsletter.flows.plan import PlanRules
 from newsletter.flows.ramp import RampRules
 from newsletter.settings.model import Settings
 from newsletter.settings.relays import relay_limits, relay_prefixes
+from newsletter.store import installation as installations
+from newsletter.store.anchor import Anchor
 from newsletter.store.database import connect, driver_words, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.reader_zone import ReaderZones
@@ -80,8 +82,17 @@ class Application:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The file beside the database that outlives a restored copy of it."""
-        return Ledger(self.settings.journal_dir, hashed=lambda canonical: suppression_hash(self.keyring, canonical))
+        """What outlives a restored copy of the database: a file beside it, and one in the state folder."""
+        return Ledger(
+            self.settings.journal_dir,
+            hashed=lambda canonical: suppression_hash(self.keyring, canonical),
+            anchor=self.anchor,
+        )
+
+    @cached_property
+    def anchor(self) -> Anchor:
+        """What this machine knows of the database, outside the folder of the data."""
+        return Anchor(self.settings.state_dir)
 
     @property
     def home(self) -> Home:
@@ -422,14 +433,25 @@ class Application:
 
     def sender_lock(self) -> AbstractContextManager[Callable[[], bool]]:
         """Return the right to be the only one, to be held; raises `NotNow` when any process sends."""
-        return sender_lock(self.engine)
+        return self._sender_lock(shared=False)
 
     def right_to_send(self) -> AbstractContextManager[Callable[[], bool]]:
         """Return the right to send, to be held: on SQLite one process has it, on PostgreSQL any number share it.
 
         Raises `NotNow` when it is not to be had.
         """
-        return sender_lock(self.engine, shared=True)
+        return self._sender_lock(shared=True)
+
+    @contextmanager
+    def _sender_lock(self, *, shared: bool) -> Iterator[Callable[[], bool]]:
+        with ExitStack() as stack:
+            still = stack.enter_context(sender_lock(self.engine, shared=shared))
+            if sqlite_path(self.engine) is not None:
+                # A copy in another folder has a lock file of its own beside it.
+                with self.unit.read() as tx:
+                    identity = installations.get(tx).identity
+                stack.enter_context(self.anchor.lock(identity))
+            yield still
 
     @property
     def jitter(self) -> Callable[[], float]:

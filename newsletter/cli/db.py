@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from newsletter.cli import backup as copies
@@ -9,6 +11,9 @@ from newsletter.cli.caught_up import caught_up_json, say_caught_up
 from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
 from newsletter.cli.output import Json, plural, print_json, say
+
+if TYPE_CHECKING:
+    from newsletter.wiring import Application
 
 app = typer.Typer(
     help="The database: bring it to this version, see whether it is whole, keep and move copies.",
@@ -90,12 +95,24 @@ def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) ->
         say("Nothing holds this database; nothing was changed.")
     else:
         say_caught_up(result)
-        say("Adopted: from now on this database sends, and every other copy of it is held.")
+        say("Adopted: from now on this database sends.")
+        say(_other_copies(application))
 
 
 app.command("backup")(copies.backup)
 app.command("restore")(copies.restore)
 app.command("copy")(copies.copy)
+
+
+def _other_copies(application: Application) -> str:
+    from newsletter.store.database import sqlite_path
+
+    folder = application.anchor.folder
+    if sqlite_path(application.engine) is None:
+        return "Other copies are held where they find the same ledger; stop and disable any that does not."
+    if application.anchor.fault():
+        return f"No other copy of it is held: {folder} cannot be written. Stop and disable each of them yourself."
+    return f"Other copies are held where they find {folder}, on this machine; stop and disable any elsewhere yourself."
 
 
 def _verdict(editions: int, wrong: int, *, whole: bool) -> str:

@@ -74,6 +74,7 @@ def stage_settings(server: Catcher) -> Mapping[str, str]:
         "NEWSLETTER_POSTAL_ADDRESS": "Example Society, 1 Example Street, Springfield",
         "NEWSLETTER_BASE_URL": "https://news.example.com",
         "NEWSLETTER_SECRET_KEY": secrets.token_urlsafe(32),
+        "NEWSLETTER_STATE_DIR": "state",
         "NEWSLETTER_SMTP_HOST": server.host,
         "NEWSLETTER_SMTP_PORT": str(server.port),
         "NEWSLETTER_SMTP_SECURITY": "none",

@@ -1,4 +1,4 @@
-"""Journals that no start will read, as `newsletter doctor` and `newsletter status` tell of them.
+"""Journals that no start will read, and the folder by which a copy is noticed, for `newsletter doctor` and `status`.
 
 In: the application, and which database it has. Out: sentences. Nothing is written or deleted.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from newsletter.cli.finding import Finding, ok, warn
 from newsletter.journal.reader import foreign_journals
+from newsletter.store.anchor import Anchor
+from newsletter.store.database import sqlite_path
 from newsletter.store.installation import Installation
 from newsletter.wiring import Application
 
@@ -22,9 +24,22 @@ def list_foreign_journals(application: Application, installation: Installation) 
 
 
 def journals(application: Application, installation: Installation) -> Iterator[Finding]:
-    """Look into the folder of the journals."""
+    """Look into the folder of the journals, and at the state folder."""
     warnings = list_foreign_journals(application, installation)
     for warning in warnings:
         yield warn("journal", warning)
     if not warnings:
-        yield ok("journal", f"nothing strange is left in {application.settings.journal_dir}")
+        yield ok("journal", f"nothing foreign is left in {application.settings.journal_dir}")
+    if sqlite_path(application.engine) is not None:
+        yield _anchor(application.anchor)
+
+
+def _anchor(anchor: Anchor) -> Finding:
+    fault = anchor.fault()
+    if fault:
+        return warn(
+            "copies",
+            f"a copied or restored database would not be noticed: {fault} (for {anchor.folder})",
+            "set NEWSLETTER_STATE_DIR to a folder outside this one that every user of the newsletter here can write",
+        )
+    return ok("copies", f"a copied or restored database is noticed by {anchor.folder}")

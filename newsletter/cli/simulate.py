@@ -121,6 +121,7 @@ def _rehearsing(settings: Settings, folder: Path) -> Settings:
         update={
             "database_url": SecretStr(f"sqlite:///{folder / 'newsletter.db'}"),
             "journal_dir": folder / "journal",
+            "state_dir": folder / "state",
             "secret_key": SecretStr(secrets.token_urlsafe(32)),
             "secret_keys_old": (),
             "ping_url": "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from newsletter.core.alert import AlertKind
@@ -22,6 +22,7 @@ from newsletter.store import installation as installations
 from newsletter.store import ledger as ledgers
 from newsletter.store import log as logs
 from newsletter.store.alert import Alert
+from newsletter.store.installation import Installation
 from newsletter.store.ledger import Ledger, LedgerEntry, LedgerKind, Seen
 from newsletter.store.unit import Tx, Unit
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 HELD = "database"
 LEDGER = "ledger"
+LOST = "lost ledger"
+LOST_ALERT_AGE = timedelta(days=1)
+"""How long the alert of a ledger that was written again stays open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class LedgerGap:
     """True when it was last used on another machine."""
     copied: bool
     """True when `db copy` made it, or a restore was cut short."""
+    outrun: bool
+    """True when a later state of it, or another copy, has sent mail on this machine."""
 
     def words(self, zone: str) -> str:
         """Say in plain words what is the matter and what to do."""
@@ -69,6 +75,8 @@ class LedgerGap:
             parts.append("Another copy of it was made the one that counts since; that one must not send any more.")
         if restored:
             return " ".join(parts)
+        if self.outrun:
+            parts.append("A later state of it, or another copy, has sent mail on this machine since.")
         if self.copied:
             parts.append("It is a copy that nobody adopted yet; the database it came from must not send any more.")
         elif self.elsewhere:
@@ -86,8 +94,13 @@ def hold(unit: Unit, home: Home, zone: str, *, now: datetime) -> str:
     seen = home.ledger.look()
     with unit.read() as tx:
         gap = find_gap(tx, home, seen)
-        settled = installations.get(tx).machine is not None
-        raised = {(one.kind, one.about) for one in alerts.open_alerts(tx)}
+        known = installations.get(tx)
+        settled = known.machine is not None
+        opened = {(one.kind, one.about): one.raised_at for one in alerts.open_alerts(tx)}
+        raised = opened.keys()
+    home.ledger.even_out(seen, known.identity)
+    if gap is None:
+        _care_for_lost_lines(unit, home, seen, known, lost_at=opened.get((AlertKind.DATABASE, LOST)), now=now)
     words = gap.words(zone) if gap is not None else ""
     held, kept = (AlertKind.HELD, HELD) in raised, (AlertKind.DATABASE, LEDGER) in raised
     if bool(words) == held and bool(fault) == kept and (settled or words):
@@ -110,6 +123,28 @@ def hold(unit: Unit, home: Home, zone: str, *, now: datetime) -> str:
     return words
 
 
+def _care_for_lost_lines(
+    unit: Unit, home: Home, seen: Seen, known: Installation, *, lost_at: datetime | None, now: datetime
+) -> None:
+    """Write a ledger again that lost lines, with an alert that stays open for a day."""
+    if home.ledger.is_lost(seen, known.identity, known.ledger_seq):
+        # It brings all of the rendering along, which `status` does without.
+        from newsletter.flows.rewrite_ledger import rewrite_ledger  # noqa: PLC0415
+
+        with unit.write() as tx:
+            count = rewrite_ledger(tx, now=now)
+            message = (
+                f"The ledger {home.ledger.path} was lost or put back: it ended at number {seen.top(known.identity)}, "
+                f"the database counted to {known.ledger_seq}. It was written again from the database ({count:,} lines) "
+                "for backups that are restored: they learn from it who left and what went out. Find out what happened "
+                "to the file."
+            )
+            report(tx, Alert(kind=AlertKind.DATABASE, about=LOST, message=message, raised_at=now))
+    elif lost_at is not None and now - lost_at > LOST_ALERT_AGE:
+        with unit.write() as tx:
+            settle_alert(tx, AlertKind.DATABASE, LOST, now=now)
+
+
 def look(unit: Unit, home: Home) -> LedgerGap | None:
     """Return what holds sending; None when nothing does."""
     seen = home.ledger.look()
@@ -126,13 +161,15 @@ def find_gap(tx: Tx, home: Home, seen: Seen) -> LedgerGap | None:
     copied = known.copied
     elsewhere = home.bound and known.machine is not None and known.machine != home.machine
     lags = seen.lags(known.identity, known.ledger_seq)
-    if not lags and not elsewhere and not copied:
+    outrun = home.bound and seen.claim_counts.get(known.identity, 0) > known.claim_count
+    if not (lags or elsewhere or copied or outrun):
         return None
     return LedgerGap(
         last_seen=installations.last_used_at(tx),
         unknown=seen.unknown(known.identity, known.ledger_seq),
         elsewhere=elsewhere,
         copied=copied,
+        outrun=outrun,
     )
 
 
@@ -144,19 +181,19 @@ def adopt(unit: Unit, home: Home, keyring: Keyring, *, who: str, now: datetime) 
     """
     with unit.write() as tx:
         # The lock first: who counted on in the ledger meanwhile is waited for, and known then.
-        known = installations.lock(tx)
+        installations.lock(tx)
         seen = home.ledger.look()
         gap = find_gap(tx, home, seen)
         if gap is None:
             return None
-        result = take_over(tx, home, keyring, gap, seen.top(known.identity), who=who, action="db adopt", now=now)
+        result = take_over(tx, home, keyring, gap, seen, who=who, action="db adopt", now=now)
     _keep(home)
     unit.flush()
     return result
 
 
 def take_over(
-    tx: Tx, home: Home, keyring: Keyring, gap: LedgerGap, top: int, *, who: str, action: str, now: datetime
+    tx: Tx, home: Home, keyring: Keyring, gap: LedgerGap, seen: Seen, *, who: str, action: str, now: datetime
 ) -> CaughtUp:
     """Catch up with the ledger, settle in on this machine, and let every other copy lag from here on."""
     # It can replace an edition, so it brings all of the rendering along; `status` only asks whether sending is held.
@@ -164,7 +201,9 @@ def take_over(
 
     known = installations.get(tx)
     # First, so that what the steps below note themselves is counted on from here.
-    installations.settle_in(tx, machine=home.machine, ledger_seq=max(known.ledger_seq, top))
+    top = max(known.ledger_seq, seen.top(known.identity))
+    installations.settle_in(tx, machine=home.machine, ledger_seq=top)
+    ledgers.count_claim(tx, at_least=seen.claim_counts.get(known.identity, 0))
     result = catch_up(tx, keyring, gap.unknown, now=now)
     ledgers.note(tx, LedgerKind.ADOPTED, home.machine, now=now)
     installations.end_hold(tx)

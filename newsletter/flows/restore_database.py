@@ -144,13 +144,12 @@ def _settle(place: Place, *, who: str, now: datetime) -> tuple[LedgerGap, Caught
     unit = open_unit(place.database, committed=place.home.ledger.append)
     check_key(unit, place.keyring, who=who, now=now)
     with unit.write() as tx:
-        known = installations.lock(tx)
+        installations.lock(tx)
         installations.mark_copied(tx)
         seen = place.home.ledger.look()
         gap = find_gap(tx, place.home, seen)
         if gap is None:
             raise AssertionError("a copied database is held")
-        top = seen.top(known.identity)
-        result = take_over(tx, place.home, place.keyring, gap, top, who=who, action="db restore", now=now)
+        result = take_over(tx, place.home, place.keyring, gap, seen, who=who, action="db restore", now=now)
     unit.flush()
     return gap, result

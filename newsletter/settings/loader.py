@@ -7,6 +7,8 @@ mistake. The process environment is never changed, a secret is never printed, an
 from __future__ import annotations
 
 import io
+import os
+import pwd
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,9 @@ PATHS = (
     "dkim_ed25519_key_file",
     "templates_dir",
     "journal_dir",
+    "state_dir",
 )
+STATE_DIR_WITHOUT_HOME = Path("/var/lib/newsletter-state")
 IMPLICIT_TLS_PORT = 465
 LINE_LENGTH = 400
 
@@ -56,6 +60,7 @@ def load_settings(environ: Mapping[str, str], home: Path) -> Settings:
     home = home.absolute()
     env_file = home / ".env"
     values = _gather(environ, env_file, mistakes)
+    values.setdefault("state_dir", str(_state_dir(environ, home)))
     settings = _validate(_resolve(values, home), mistakes)
     if mistakes:
         count = "1 setting is wrong" if len(mistakes) == 1 else f"{len(mistakes)} settings are wrong"
@@ -138,9 +143,28 @@ def _read_secret(key: str, path: Path, mistakes: list[str]) -> dict[str, str]:
     return {key: text}
 
 
+def _state_dir(environ: Mapping[str, str], home: Path) -> Path:
+    """Return the user's folder for state, outside the folder of the newsletter, which people copy as a whole.
+
+    The account's home and not $HOME: the service and a command under sudo must come to the same folder.
+    """
+    if environ.get("XDG_STATE_HOME"):
+        return Path(environ["XDG_STATE_HOME"]) / "newsletter"
+    try:
+        account = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        return STATE_DIR_WITHOUT_HOME
+    if account.resolve().is_relative_to(home.resolve()) or not os.access(account, os.W_OK):
+        return STATE_DIR_WITHOUT_HOME
+    return account / ".local/state/newsletter"
+
+
 def _resolve(values: Mapping[str, str], home: Path) -> dict[str, str]:
     defaults = {"journal_dir": as_written(setting_fields()["journal_dir"].default)}
-    resolved = {key: str(home / value) if key in PATHS else value for key, value in (defaults | dict(values)).items()}
+    resolved = {
+        key: str(home / Path(value).expanduser()) if key in PATHS else value
+        for key, value in (defaults | dict(values)).items()
+    }
     url = resolved.setdefault("database_url", as_written(setting_fields()["database_url"].default))
     scheme, slashes, path = url.partition(":///")
     if scheme == "sqlite" and slashes and path and not path.startswith((":memory:", "?")):

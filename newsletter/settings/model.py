@@ -246,6 +246,11 @@ class Settings(BaseSettings):
         description="A folder on this machine for the ledger, which outlives a restored database, and the journals, "
         "which outlive a killed sender.",
     )
+    state_dir: Path = Field(
+        Path("~/.local/state/newsletter"),
+        description="A folder on this machine outside that of the newsletter, by which a copied or restored database "
+        "is noticed; for a user without a home of its own /var/lib/newsletter-state.",
+    )
     lease_seconds: int = Field(
         30,
         ge=5,

@@ -40,6 +40,7 @@ from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.store.block import BlockId
 from newsletter.store.delivery import from_row
 from newsletter.store.in_ids import in_ids
+from newsletter.store.ledger import count_claim
 from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 from newsletter.store.worker import WorkerId
@@ -147,6 +148,8 @@ def claim(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId, now: datetime) ->
     else:
         rows = tx.execute(_MARK_AND_TELL, values).all()
         once = 0  # What is told there is the row after the mark.
+    if rows:
+        count_claim(tx)
     if len(rows) < len(ids):
         tx.execute(_SKIP_WHO_LEFT, {"ids": ids})
     return sorted(

@@ -27,6 +27,8 @@ class Installation:
     """Which database a line of the ledger is about."""
     ledger_seq: int
     """The last line of the ledger that this database knows of."""
+    claim_count: int
+    """How many transactions claimed mail; counted on SQLite alone."""
     machine: str | None
     """Where it was last used; None before the first tick, and for a copy."""
     copied: bool
@@ -72,6 +74,7 @@ def get(tx: Tx) -> Installation:
         key_fingerprint=row.key_fingerprint,
         identity=row.identity,
         ledger_seq=row.ledger_seq,
+        claim_count=row.claim_count,
         machine=row.machine,
         copied=row.copied,
         held_last_used_at=row.held_last_used_at,

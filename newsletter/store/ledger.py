@@ -15,20 +15,23 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import Integer, bindparam, case, select, update
 
-from newsletter.store.ledger_reader import LedgerEntry, LedgerKind, Reader, Seen
-from newsletter.store.schema import installation
+from newsletter.errors import words_of
+from newsletter.store.anchor import LEDGER_FILE, Anchor, ClaimCount
+from newsletter.store.ledger_reader import LedgerEntry, LedgerKind, Reader, Seen, read_line
+from newsletter.store.schema import installation, suppression
 from newsletter.store.unit import Tx, after_commit
 
 __all__ = ["LEDGER_FILE", "Ledger", "LedgerEntry", "LedgerKind", "Seen", "machine_id", "note"]
 
 logger = logging.getLogger(__name__)
 
-LEDGER_FILE = "ledger.jsonl"
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -57,31 +60,64 @@ def note(
     )
 
 
-class Ledger:
-    """The file; safe to share between threads and processes."""
+_AT_LEAST = bindparam("at_least", type_=Integer())
+_COUNT_CLAIM = (
+    update(installation)
+    .values(claim_count=case((installation.c.claim_count < _AT_LEAST, _AT_LEAST), else_=installation.c.claim_count) + 1)
+    .returning(installation.c.claim_count, installation.c.identity)
+)
 
-    def __init__(self, folder: Path, *, hashed: Callable[[str], str]) -> None:
+
+def count_claim(tx: Tx, *, at_least: int = 0) -> None:
+    """Count a transaction that claims mail; once it is committed, the anchor has the count before any mail goes out.
+
+    An older copy of the database has a lower count than the anchor. For a file alone: a server's database is not copied
+    with a folder, and one row that every worker updates would make them wait for each other.
+    """
+    if tx.dialect.name != "sqlite":
+        return
+    row = tx.execute(_COUNT_CLAIM, {"at_least": at_least}).first()
+    if row is not None:
+        after_commit(tx, ClaimCount(database=row.identity, count=row.claim_count))
+
+
+def erased_hashes(tx: Tx) -> Sequence[str]:
+    """Return the keyed hash of each address that was erased."""
+    return tx.execute(select(suppression.c.hash).where(suppression.c.reason == "erased")).scalars().all()
+
+
+class Ledger:
+    """The file and its second copy in the anchor; safe to share between threads and processes."""
+
+    def __init__(self, folder: Path, *, hashed: Callable[[str], str], anchor: Anchor | None = None) -> None:
         """Take the folder of the journal, made when the first line is written, and the keyed hash for addresses."""
         self.path = folder / LEDGER_FILE
+        self.anchor = anchor
         self._hashed = hashed
         self._lock = threading.Lock()
         self._owed: list[str] = []
-        self._reader = Reader(self.path)
+        self._reader = Reader()
+        self._lost_from: int | None = None
 
-    def append(self, entries: Sequence[object]) -> None:
-        """Append lines durably.
+    def append(self, events: Sequence[object]) -> None:
+        """Append the lines of a committed transaction durably, and write its claim count.
 
-        A disk that fails costs nobody the deed: whoever asked to leave has left. The lines are kept and tried again
-        with the next ones, and the log names them, should this process end before.
+        A disk that fails does not undo the transaction: a person who left has left. The lines are kept and tried again
+        with the next ones, and the log has them, should this process end before.
         """
-        lines = [entry.line(self._hashed) for entry in entries if isinstance(entry, LedgerEntry)]
+        if self.anchor is not None:
+            for event in events:
+                if isinstance(event, ClaimCount):
+                    self.anchor.advance(event)
+        lines = [event.line(self._hashed) for event in events if isinstance(event, LedgerEntry)]
         if not lines:
             return
         with self._lock:
+            self._append_to_anchor(lines)
             self._owed += lines
             fault = self._pay()
         if fault:
-            logger.error("%s; not noted yet: %s", fault, "; ".join(lines))
+            logger.error("%s; not written yet: %s", fault, "; ".join(lines))
 
     def fault(self) -> str:
         """Return why the ledger cannot be kept, having tried again; empty when all is well."""
@@ -99,39 +135,87 @@ class Ledger:
         Look before the database is asked what it knows: a line is written after its commit, so every line seen here is
         known to a database that is asked afterwards, unless it lags.
         """
+        paths = [self.path]
+        counts: Mapping[str, int] = {}
+        if self.anchor is not None and os.access(self.anchor.folder, os.R_OK | os.X_OK):
+            paths.append(self.anchor.ledger)
+            counts = self.anchor.counts()
         with self._lock:
-            return self._reader.read_on()
+            seen = self._reader.read_on(paths)
+        return seen if seen.claim_counts == counts else replace(seen, claim_counts=counts)
+
+    def even_out(self, seen: Seen, database: str) -> None:
+        """Give each file the lines of a database that only the other one has: one of the two was lost or put back."""
+        if self.anchor is None or len({tops.get(database, 0) for tops in seen.tops.values()}) == 1:
+            return
+        lines = {path: [line for line in seen.lines(path) if _is_about(line, database)] for path in seen.tops}
+        with self._lock:
+            for path, own in lines.items():
+                present = set(own)
+                missing = [line for others in lines.values() for line in others if line not in present]
+                if missing:
+                    logger.warning("the ledger %s lacks %s lines, which are written to it again", path, len(missing))
+                    with suppress(OSError):
+                        _append(path, b"".join(line + b"\n" for line in missing))
+
+    def is_lost(self, seen: Seen, database: str, seq: int) -> bool:
+        """Whether lines of a database that counted to `seq` are in no file any more.
+
+        True at the second look that finds it: between a commit and its line another process may have looked.
+        """
+        top = seen.top(database)
+        lost = self._lost_from is not None and top < self._lost_from
+        self._lost_from = seq if top < seq else None
+        return lost
+
+    def _append_to_anchor(self, lines: Sequence[str]) -> None:
+        if self.anchor is None or self.anchor.fault():
+            return
+        try:
+            _append(self.anchor.ledger, _joined(lines))
+        except OSError as error:
+            logger.warning("the ledger %s cannot be written (%s)", self.anchor.ledger, words_of(error))
 
     def _pay(self) -> str:
         try:
-            self._write("".join(f"{line}\n" for line in self._owed).encode())
+            _append(self.path, _joined(self._owed))
         except OSError as error:
-            return f"The ledger {self.path} cannot be written ({error.strerror or error})."
+            return f"The ledger {self.path} cannot be written ({words_of(error)})."
         self._owed.clear()
         return ""
 
-    def _write(self, content: bytes) -> None:
-        new = not self.path.exists()
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+def _joined(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _is_about(line: bytes, database: str) -> bool:
+    entry = read_line(line)
+    return entry is not None and entry.database == database
+
+
+def _append(path: Path, content: bytes) -> None:
+    new = not path.exists()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        before = os.fstat(handle).st_size
+        # The torn line of a crash must not swallow the next one.
+        if before and os.pread(handle, 1, before - 1) != b"\n":
+            content = b"\n" + content
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            before = os.fstat(handle).st_size
-            # The torn line of a crash must not swallow the next one.
-            if before and os.pread(handle, 1, before - 1) != b"\n":
-                content = b"\n" + content
-            try:
-                while content:
-                    content = content[os.write(handle, content) :]
-                os.fsync(handle)
-            except OSError:
-                # Half of it would stand twice once it is tried again; a full disk has room for less.
-                os.ftruncate(handle, before)
-                raise
-        finally:
-            os.close(handle)
-        if new:
-            _sync_folder(self.path.parent)
+            while content:
+                content = content[os.write(handle, content) :]
+            os.fsync(handle)
+        except OSError:
+            # Half of it would stand twice once it is tried again; a full disk has room for less.
+            os.ftruncate(handle, before)
+            raise
+    finally:
+        os.close(handle)
+    if new:
+        _sync_folder(path.parent)
 
 
 def _standing(folder: Path) -> Path:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
 
 from newsletter.core.subscriber import SubscriberId
 from newsletter.errors import Stop
@@ -96,10 +95,13 @@ class LedgerIndex:
 class Seen:
     """What one look at the file found; what is appended later does not change it."""
 
-    path: Path
-    upto: int
-    """Bytes that were read."""
+    read_bytes: Mapping[Path, int]
+    """By file."""
     trails: Mapping[str, LedgerIndex]
+    tops: Mapping[Path, Mapping[str, int]]
+    """The highest number of each database by file: where they differ, a file lost lines."""
+    claim_counts: Mapping[str, int] = field(default_factory=dict)
+    """How many transactions of each database claimed mail, as its anchor says."""
     _read: dict[tuple[str, int], Sequence[LedgerEntry]] = field(default_factory=dict, repr=False)
     """What was asked before: a copy that is held is asked at every tick."""
 
@@ -118,10 +120,20 @@ class Seen:
         return self._read[database, known]
 
     def _beyond(self, database: str, known: int) -> Sequence[LedgerEntry]:
-        with self.path.open("rb") as handle:
-            lines = handle.read(self.upto).splitlines()
-        entries = (read_line(line) for line in lines)
-        return sorted((e for e in entries if e and e.database == database and e.seq > known), key=lambda e: e.seq)
+        entries = {
+            line: entry
+            for path in self.read_bytes
+            for line in self.lines(path)
+            if (entry := read_line(line)) is not None and entry.database == database and entry.seq > known
+        }
+        return sorted(entries.values(), key=lambda entry: entry.seq)
+
+    def lines(self, path: Path) -> Sequence[bytes]:
+        """Return the lines of one file."""
+        if not self.read_bytes.get(path):
+            return []
+        with path.open("rb") as handle:
+            return handle.read(self.read_bytes[path]).splitlines()
 
     def top(self, database: str) -> int:
         """Return the highest number of a database, 0 when it is not in the ledger."""
@@ -151,54 +163,85 @@ class _Numbers:
 
 
 @dataclass(slots=True)
-class Reader:
-    """Reads on from where it was; not safe between threads by itself."""
+class _Place:
+    """How far a file was read."""
 
-    path: Path
-    _seen: Seen | None = None
-    _upto: int = 0
-    """Bytes of whole lines that were taken in."""
-    _size: int = 0
-    _file: tuple[int, int] = (0, 0)
+    read_bytes: int = 0
+    """Of whole lines."""
+    size: int = 0
+    file: tuple[int, int] = (0, 0)
     """Device and inode: another file under this name is read from its beginning."""
+    tops: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads files with the same lines, each from where it was; not safe between threads by itself."""
+
+    _seen: Seen | None = None
+    _places: dict[Path, _Place] = field(default_factory=dict)
     _numbers: dict[str, _Numbers] = field(default_factory=dict)
 
-    def read_on(self) -> Seen:
+    def read_on(self, paths: Sequence[Path]) -> Seen:
         """Return what is known now; a file that did not grow costs one look at its size."""
-        try:
-            with self.path.open("rb") as handle:
-                status = os.fstat(handle.fileno())
-                file = (status.st_dev, status.st_ino)
-                if file != self._file or status.st_size < self._size:
-                    self._forget()
-                elif self._seen is not None and status.st_size == self._size:
-                    return self._seen
-                self._file, self._size = file, status.st_size
-                self._seen = self._take(handle)
-        except (FileNotFoundError, NotADirectoryError):
-            self._forget()
-            self._seen = Seen(path=self.path, upto=0, trails={})
-        except OSError as error:
-            # What may stand in it is what must hold us.
-            raise Stop(f"The ledger {self.path} cannot be read ({error.strerror}); nothing is sent before.") from error
+        status = {path: _status(path) for path in paths}
+        if self._seen is not None and all(self._is_unchanged(path, status[path]) for path in paths):
+            return self._seen
+        if any(self._is_another(path, status[path]) for path in paths):
+            self._seen, self._places, self._numbers = None, {}, {}
+        touched = set().union(*(self._read_file(path) for path in paths if status[path] is not None))
+        trails = dict(self._seen.trails) if self._seen is not None else {}
+        trails |= {database: self._numbers[database].trail() for database in touched}
+        places = {path: self._places.get(path, _Place()) for path in paths}
+        self._seen = Seen(
+            read_bytes={path: place.size for path, place in places.items()},
+            trails=trails,
+            tops={path: dict(place.tops) for path, place in places.items()},
+        )
         return self._seen
 
-    def _forget(self) -> None:
-        self._seen, self._upto, self._size, self._file, self._numbers = None, 0, 0, (0, 0), {}
+    def _is_unchanged(self, path: Path, status: os.stat_result | None) -> bool:
+        place = self._places.get(path)
+        if status is None or place is None:
+            return status is None and place is None
+        return (status.st_dev, status.st_ino) == place.file and status.st_size == place.size
 
-    def _take(self, handle: BinaryIO) -> Seen:
-        handle.seek(self._upto)
-        new = handle.read(self._size - self._upto)
-        trails = dict(self._seen.trails) if self._seen is not None else {}
+    def _is_another(self, path: Path, status: os.stat_result | None) -> bool:
+        place = self._places.get(path)
+        if place is None:
+            return False
+        return status is None or (status.st_dev, status.st_ino) != place.file or status.st_size < place.size
+
+    def _read_file(self, path: Path) -> set[str]:
+        """Take in what was appended, and return whose trails grew."""
+        place = self._places.setdefault(path, _Place())
         touched = set()
-        # What has no end yet is taken in too, and once more when it has one: the same line twice is one line.
+        try:
+            with path.open("rb") as handle:
+                status = os.fstat(handle.fileno())
+                place.file, place.size = (status.st_dev, status.st_ino), status.st_size
+                handle.seek(place.read_bytes)
+                new = handle.read(place.size - place.read_bytes)
+        except OSError as error:
+            # An entry that cannot be read may be the one that has to hold this database.
+            raise Stop(f"The ledger {path} cannot be read ({error.strerror}); nothing is sent before.") from error
+        # A line without an end is taken in too, and again when it has one: the same line twice is one line.
         for entry in map(read_line, new.splitlines()):
             if entry is not None:
                 self._numbers.setdefault(entry.database, _Numbers()).add(entry)
+                place.tops[entry.database] = max(place.tops.get(entry.database, 0), entry.seq)
                 touched.add(entry.database)
-        trails |= {database: self._numbers[database].trail() for database in touched}
-        self._upto += new.rfind(b"\n") + 1
-        return Seen(path=self.path, upto=self._size, trails=trails)
+        place.read_bytes += new.rfind(b"\n") + 1
+        return touched
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Stop(f"The ledger {path} cannot be read ({error.strerror}); nothing is sent before.") from error
 
 
 def read_line(line: bytes) -> LedgerEntry | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Row, func, or_, select, update
 
 from newsletter.core.delivery import Outcome
 from newsletter.core.notice import NoticeId, NoticeKey, NoticeKind, NoticeState
+from newsletter.store.ledger import count_claim
 from newsletter.store.schema import notice
 from newsletter.store.unit import Tx
 from newsletter.store.upsert import upsert
@@ -135,6 +136,7 @@ def mark(tx: Tx, notice_id: NoticeId, *, now: datetime) -> Notice | None:
     )
     if result.rowcount != 1:
         return None
+    count_claim(tx)
     return _from_row(tx.execute(select(notice).where(notice.c.id == notice_id)).one())
 
 

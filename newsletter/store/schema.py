@@ -98,6 +98,7 @@ installation = Table(
     # Made by `db copy`, or being restored: it sends nothing until `db adopt`.
     Column("copied", Boolean, nullable=False, server_default=false()),
     Column("held_last_used_at", Utc),  # When a database that is held was last in use before it woke.
+    Column("claim_count", Integer, nullable=False, server_default="0"),  # Transactions that claimed mail, on SQLite.
 )
 
 subscriber = Table(

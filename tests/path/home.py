@@ -49,6 +49,7 @@ def settings(port: int, database_url: str, **more: object) -> str:
         "SMTP_PORT": port,
         "SMTP_SECURITY": "none",
         "SMTP_CONNECTIONS": 4,
+        "STATE_DIR": "state",
     } | more
     return "".join(f"NEWSLETTER_{name}='{value}'\n" for name, value in values.items())
 

@@ -19,6 +19,7 @@ from newsletter.flows.freeze import RenderContext
 from newsletter.operations.ticker import Ticker
 from newsletter.sending.sender import Sender
 from newsletter.store import subscriber as subscribers
+from newsletter.store.anchor import Anchor
 from newsletter.store.database import connect, open_unit, sqlite_path
 from newsletter.store.ledger import Ledger
 from newsletter.store.unit import Unit
@@ -94,10 +95,17 @@ def close_all() -> None:
 
 
 def open_newsletter(
-    url: str, journal: Path, clock: FixedClock, render_context: RenderContext, *, machine: str = "this machine"
+    url: str,
+    journal: Path,
+    clock: FixedClock,
+    render_context: RenderContext,
+    *,
+    machine: str = "this machine",
+    state: Path | None = None,
 ) -> Newsletter:
-    """Open a database as a process of a machine does."""
-    ledger = Ledger(journal, hashed=lambda canonical: suppression_hash(KEYRING, canonical))
+    """Open a database as a process of a machine does, by default one without a state folder."""
+    hashed = lambda canonical: suppression_hash(KEYRING, canonical)  # noqa: E731
+    ledger = Ledger(journal, hashed=hashed, anchor=None if state is None else Anchor(state))
     engine = connect(url)
     _opened.append(engine)
     unit = open_unit(engine, committed=ledger.append)
