@@ -139,7 +139,7 @@ class JobWorker:
     def _app(self, stop: threading.Event) -> App:
         options = str(self.database.get("options", ""))
         words = dict(self.database) | {"options": f"{options} -c search_path={SCHEMA}".strip()}
-        connector = PsycopgConnector(kwargs=words, min_size=1, max_size=3)
+        connector = PsycopgConnector(kwargs=words, min_size=1, max_size=2)
         app = App(connector=connector)
 
         @app.task(name=SEND_BLOCK, queue=QUEUE, retry=JobRetry())

@@ -39,6 +39,11 @@ POOL_WAIT_SECONDS = {
 """How long a PostgreSQL server that is cut off from us may keep a thread waiting, in libpq's words: some 20 seconds.
 Left to itself the system would wait for hours, and a stop with it. What the URL says of them wins."""
 
+IDLE_CONNECTIONS_MAX = 2
+"""Connections to PostgreSQL that a process keeps open while it does nothing; each is a server process of some MB."""
+OVERFLOW_CONNECTIONS_MAX = 13
+"""Connections beyond these; each is closed after its transaction."""
+
 SENDER_LOCK_ID = 0x6E6C_7365_6E64
 """Key of the PostgreSQL advisory lock of the sending process: 'nlsend' in ASCII."""
 
@@ -92,7 +97,13 @@ def _settle_sqlite(engine: Engine) -> None:
 
 def _postgresql(url: URL, *, connect_args: Mapping[str, object]) -> Engine:
     """Make an engine that lets others go on in the same thread while the server is waited for."""
-    engine = create_engine(url, pool_pre_ping=True, connect_args=dict(connect_args))
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=IDLE_CONNECTIONS_MAX,
+        max_overflow=OVERFLOW_CONNECTIONS_MAX,
+        connect_args=dict(connect_args),
+    )
     from newsletter.store.driver_glue import LoopConnection  # noqa: PLC0415 - the driver is an extra.
 
     @event.listens_for(engine, "do_connect")
@@ -148,7 +159,37 @@ def open_unit(engine: Engine, *, committed: Committed | None = None) -> Unit:
             f"The database is of a newer version ({revision}, this program knows {HEAD}); install the newer program."
         )
         raise Stop(message)
+    if engine.dialect.name == "postgresql":
+        try:
+            _refuse_transaction_pooler(engine)
+        except DBAPIError as error:
+            raise (translate(error) or error) from error
     return Unit(engine, committed=committed)
+
+
+_BACKEND = text("SELECT pg_backend_pid()")
+
+
+def _refuse_transaction_pooler(engine: Engine) -> None:
+    """Raise `Stop` where each transaction may run in another server process.
+
+    A pooler announces a process number of its own. It is in transaction mode if a second client gets the process of the
+    first one, or the first one another process meanwhile.
+    """
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as first:
+        process = first.scalar(_BACKEND)
+        driver: Any = first.connection.dbapi_connection
+        if process == driver.info.backend_pid:
+            return
+        with engine.connect() as second:
+            if second.scalar(_BACKEND) != process and first.scalar(_BACKEND) == process:
+                return
+    message = (
+        "NEWSLETTER_DATABASE_URL leads to a connection pooler in transaction mode (PgBouncer's pool_mode), which loses "
+        "the lock of the sender, prepared statements and the wake-ups of jobs; name PostgreSQL itself, or a pool in "
+        "session mode."
+    )
+    raise Stop(message)
 
 
 def driver_words(engine: Engine) -> Mapping[str, Any]:
