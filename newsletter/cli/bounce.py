@@ -75,7 +75,7 @@ def read(
         raise typer.Exit(TRY_AGAIN_EXIT) from error
     try:
         if as_json:
-            print_json({name: getattr(handled, name) for name in ("kind", "done", "edition", "words")})
+            print_json({name: getattr(handled, name) for name in ("kind", "action", "edition", "words")})
         else:
             say(_sentence(handled))
         sys.stdout.flush()
@@ -109,7 +109,7 @@ def _handle(invocation: State, recipient: str) -> Handled:
     )
 
 
-_DONE = {
+_OUTCOMES = {
     "noted": "noted",
     "stopped": "the subscription is ended",
     "held": "held for a person's decision: too many came back at once",
@@ -122,7 +122,7 @@ _DONE = {
 def _sentence(handled: Handled) -> str:
     about = f" of {handled.edition}" if handled.edition else ""
     words = f" ({one_line(handled.words)})" if handled.words else ""
-    return f"{handled.kind.value}{about}: {_DONE[handled.done.value]}{words}."
+    return f"{handled.kind.value}{about}: {_OUTCOMES[handled.action.value]}{words}."
 
 
 @app.command("list")
@@ -138,8 +138,13 @@ def list_bounces(context: typer.Context, date: Name = "last", as_json: Json = Fa
     if as_json:
         print_json(
             [
-                {"email": one.email, "later": one.later, "at": one.at and one.at.isoformat(), "text": one.text}
-                for one in entries
+                {
+                    "email": entry.email,
+                    "later": entry.later,
+                    "at": entry.at and entry.at.isoformat(),
+                    "text": entry.text,
+                }
+                for entry in entries
             ]
         )
         return
@@ -150,8 +155,13 @@ def list_bounces(context: typer.Context, date: Name = "last", as_json: Json = Fa
     table(
         ("address", "what", "when", "words"),
         [
-            (one.email or "(erased)", one.later.value, describe_instant(one.at, zone) if one.at else "", one.text)
-            for one in entries
+            (
+                entry.email or "(erased)",
+                entry.later.value,
+                describe_instant(entry.at, zone) if entry.at else "",
+                entry.text,
+            )
+            for entry in entries
         ],
     )
 

@@ -78,13 +78,13 @@ def verdict(history: Iterable[Past], *, now: datetime) -> str:
     streak = _streak(history, now)
     if not streak:
         return ""
-    domain = [one for one in streak if one.kind == ReplyClass.HARD_DOMAIN]
+    domain = [past for past in streak if past.kind == ReplyClass.HARD_DOMAIN]
     if len(domain) >= DOMAIN_TIMES and _span(domain) >= DOMAIN_APART:
         return f"The domain of the address could not be found for {_editions(domain)} in a row."
-    provisional = [one for one in streak if one.kind == ReplyClass.PROVISIONAL]
+    provisional = [past for past in streak if past.kind == ReplyClass.PROVISIONAL]
     if len(provisional) >= PROVISIONAL_TIMES and _span(provisional) >= PROVISIONAL_APART:
         return f"The server refused the address for good in {_editions(provisional)}, and took nothing in between."
-    soft = [one for one in streak if one.kind != ReplyClass.MAILBOX_FULL]
+    soft = [past for past in streak if past.kind != ReplyClass.MAILBOX_FULL]
     if _points(soft) >= SOFT_POINTS and _span(soft) >= SOFT_SPAN:
         return f"The mailbox took no mail for {_editions(soft)} in a row."
     if _points(streak) >= FULL_POINTS and _span(streak) >= FULL_SPAN:
@@ -111,11 +111,11 @@ def _streak(history: Iterable[Past], now: datetime) -> list[Past]:
 
 
 def _points(streak: Sequence[Past]) -> float:
-    return sum(one.points for one in streak)
+    return sum(past.points for past in streak)
 
 
 def _span(streak: Sequence[Past]) -> timedelta:
-    return max(one.at for one in streak) - min(one.at for one in streak) if streak else timedelta()
+    return max(past.at for past in streak) - min(past.at for past in streak) if streak else timedelta()
 
 
 def _editions(streak: Sequence[Past]) -> str:

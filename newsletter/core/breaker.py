@@ -68,7 +68,7 @@ def identity(code: int, enhanced: str, text: str) -> str:
     return " ".join((str(code), enhanced, *words))
 
 
-def refused(streak: Streak, *, code: int, enhanced: str, text: str) -> Streak:
+def extend_streak(streak: Streak, *, code: int, enhanced: str, text: str) -> Streak:
     """Add a refusal for good; one of another kind begins anew. A deferral is none: leave it out."""
     alike = identity(code, enhanced, text)
     words = anonymous_words(code=code, enhanced=enhanced, text=text)
@@ -93,16 +93,16 @@ def resume_advice(edition: str, *, rejected: bool) -> str:
     return f"{go_on}; {retry}." if rejected else f"{go_on}."
 
 
-def accepted(streak: Streak) -> Streak:
+def end_streak(streak: Streak) -> Streak:
     """Note that a server took a message: whatever was refused, it is not everybody."""
-    return NONE if streak.count else streak
+    return NO_STREAK if streak.count else streak
 
 
-NONE = Streak()
+NO_STREAK = Streak()
 
 
 def judge_edition(
-    tally: Tally, limits: BreakerLimits, *, streak: Streak = NONE, resumed_at: Tally | None = None
+    tally: Tally, limits: BreakerLimits, *, streak: Streak = NO_STREAK, resumed_at: Tally | None = None
 ) -> Trip | None:
     """Tell whether to pause an edition, from all that was counted of it by all workers together.
 

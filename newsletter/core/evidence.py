@@ -101,7 +101,7 @@ def _minute(at: datetime) -> int:
     return int(at.timestamp()) // 60
 
 
-class Done(StrEnum):
+class BounceAction(StrEnum):
     """What came of a mail."""
 
     NOTED = "noted"
@@ -120,10 +120,10 @@ class Done(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """What a mail was, and what was done."""
+    """What a mail was, and what it led to."""
 
     kind: ReportKind
-    done: Done
+    action: BounceAction
     edition: str = ""
     """The name of the edition that it is about."""
     words: str = ""
@@ -143,4 +143,4 @@ def unheeded(mail: Report) -> Handled | None:
     """Return what is said of a mail that is about nothing we keep, so that no database is needed to let it go."""
     if mail.kind in _ABOUT_DELIVERIES:
         return None
-    return Handled(kind=mail.kind, done=Done.IGNORED, words=mail.summary)
+    return Handled(kind=mail.kind, action=BounceAction.IGNORED, words=mail.summary)

@@ -37,7 +37,7 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class MailPart:
     """One leaf: a text, a report, or the returned message; the outermost headers are the first one's."""
 
     kind: str
@@ -65,10 +65,10 @@ class Mail:
     headers: Headers
     kind: str
     """Content type of the whole."""
-    parts: tuple[Part, ...]
+    parts: tuple[MailPart, ...]
     """Its leaves in order; containers are opened, attached messages are not."""
 
-    def find(self, *kinds: str) -> Part | None:
+    def find(self, *kinds: str) -> MailPart | None:
         """Return the first part of one of these types."""
         return next((part for part in self.parts if part.kind in kinds), None)
 
@@ -82,7 +82,7 @@ def take_apart(raw: bytes) -> Mail:
         raw = raw.partition(b"\n")[2]
     headers, body = split(raw)
     kind = content_type(headers)
-    leaves: list[Part] = []
+    leaves: list[MailPart] = []
     for part in _leaves(headers, body, depth=0):
         leaves.append(part)
         if len(leaves) >= PARTS_LIMIT:
@@ -158,11 +158,11 @@ def decode(raw: bytes, name: str) -> str:
         return raw.decode("latin-1")
 
 
-def _leaves(headers: Headers, body: bytes, *, depth: int) -> Iterator[Part]:
+def _leaves(headers: Headers, body: bytes, *, depth: int) -> Iterator[MailPart]:
     kind = content_type(headers)
     match = _BOUNDARY.search(first(headers, "content-type"))
     if not kind.startswith("multipart/") or match is None or depth >= DEPTH_LIMIT:
-        yield Part(kind=kind, headers=headers, body=body)
+        yield MailPart(kind=kind, headers=headers, body=body)
         return
     mark = re.escape((match[1] or match[2]).strip().encode("utf-8", "replace"))
     pieces = re.split(rb"(?:\A|\r?\n)--" + mark + rb"(?:--)?[ \t]*(?=\r?\n|\Z)", body, maxsplit=PARTS_LIMIT)

@@ -16,7 +16,7 @@ from html import unescape
 from urllib.parse import unquote
 
 from newsletter.core.bounce_words import AWAY, DAEMON, FAILURE, still_waits
-from newsletter.core.mail_parts import Headers, Mail, Part, every, fields, first, split, take_apart, words
+from newsletter.core.mail_parts import Headers, Mail, MailPart, every, fields, first, split, take_apart, words
 from newsletter.core.reply import FALLBACK, Phase, Reply, judge, parse_reply, strip_control_characters
 from newsletter.core.returned_mail import MESSAGE_ID, OPT_OUT, VERP, part_returned
 
@@ -131,7 +131,7 @@ def _returned(mail: Mail) -> Headers:
     return fields("\n".join(_QUOTE_MARKS.sub("", line) for line in text.splitlines()))
 
 
-def _block(part: Part | None) -> Headers:
+def _block(part: MailPart | None) -> Headers:
     return () if part is None else fields("\n".join(line for line in part.text.splitlines() if line.strip()))
 
 
@@ -210,7 +210,7 @@ _TAKEN = re.compile(r"2\d\d(?=[ \t-]|$)", re.ASCII)
 _TYPED = re.compile(r"\s*[\w.+-]{1,40}\s*;")
 
 
-def _delivery_status(part: Part, mail: Mail, traces: tuple[Trace, ...]) -> Report:
+def _delivery_status(part: MailPart, mail: Mail, traces: tuple[Trace, ...]) -> Report:
     blocks = [fields(block) for block in re.split(r"\n[ \t]*\n", part.text.replace("\r\n", "\n"))]
     people = [block for block in blocks if any(name in {"action", "status", "final-recipient"} for name, _ in block)]
     if not people:

@@ -91,9 +91,9 @@ _QUOTED = re.compile(
     re.IGNORECASE,
 )
 """A reply that another server gave, quoted: `host mx.example.org said: 450 4.2.0 …`, `error 451-'4.7.1 …'`."""
-_QUOTED_WITHIN = 300
+_QUOTATION_OFFSET_MAX = 300
 """Characters of a reply in which a quotation begins; what stands later in a letter is about something else."""
-_QUOTED_DEPTH = 3
+_QUOTATION_DEPTH_MAX = 3
 
 
 def _innermost(reply: Reply) -> Reply:
@@ -101,10 +101,10 @@ def _innermost(reply: Reply) -> Reply:
 
     A 4yz keeps its own meaning: whatever it quotes, the server promises another chance.
     """
-    for _ in range(_QUOTED_DEPTH):
+    for _ in range(_QUOTATION_DEPTH_MAX):
         if reply.phase not in PERSON or reply.code // 100 != 5:  # noqa: PLR2004 - first digit of a permanent reply.
             break
-        inner = _QUOTED.search(reply.text[:_QUOTED_WITHIN])
+        inner = _QUOTED.search(reply.text[:_QUOTATION_OFFSET_MAX])
         if inner is None:
             break
         text = reply.text[inner.end() :].strip(" '\"")

@@ -100,10 +100,10 @@ def _is_returned(block: list[str], names: frozenset[str], words: list[str]) -> b
     if names & _TRANSPORT_FIELDS and (len(names) > 1 or names & {"received", "return-path"}):
         return True
     announcing = next((line for line in reversed(words) if line.strip()), "")
-    return len(names) > 1 and len(announcing) <= _ANNOUNCING_LINE and bool(_ANNOUNCED.search(announcing))
+    return len(names) > 1 and len(announcing) <= _ANNOUNCING_LINE_LENGTH_MAX and bool(_ANNOUNCED.search(announcing))
 
 
-_ANNOUNCING_LINE = 120
+_ANNOUNCING_LINE_LENGTH_MAX = 120
 """Characters of a line that announces the returned mail."""
 
 

@@ -15,7 +15,7 @@ from newsletter.core.breaker import REFUSALS_MIN, BreakerLimits
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.evidence import (
-    Done,
+    BounceAction,
     Handled,
     Later,
     Standing,
@@ -41,7 +41,7 @@ from newsletter.store import evidence
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import Alert, AlertKind
-from newsletter.store.evidence import Found
+from newsletter.store.evidence import BouncedDelivery
 from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Tx, Unit
 
@@ -84,16 +84,16 @@ def read_bounce(
             logger.warning(
                 "a mail of kind %r came back that bears no genuine token of ours: not heeded", mail.kind.value
             )
-            return Handled(kind=mail.kind, done=Done.UNKNOWN)
+            return Handled(kind=mail.kind, action=BounceAction.UNKNOWN)
         edition = editions.by_id(tx, bounced.edition_id)
         action = _act(tx, bounced, edition, mail, now=now)
     if limits is not None and mail.kind is ReportKind.FAILED and edition.status is EditionStatus.SENDING:
         check(unit, edition.id, limits, now=now)
     words = written(mail.reply) if mail.reply else mail.summary
-    return Handled(kind=mail.kind, done=action, edition=edition.name, words=words)
+    return Handled(kind=mail.kind, action=action, edition=edition.name, words=words)
 
 
-def _find(tx: Tx, keyring: Keyring, traces: tuple[Trace, ...]) -> Found | None:
+def _find(tx: Tx, keyring: Keyring, traces: tuple[Trace, ...]) -> BouncedDelivery | None:
     """Return the delivery that the first genuine trace names."""
     for trace in traces:
         delivery_id = _delivery(tx, keyring, trace)
@@ -116,19 +116,19 @@ def _delivery(tx: Tx, keyring: Keyring, trace: Trace) -> DeliveryId | None:
             return evidence.of_message(tx, trace.text)
 
 
-def _act(tx: Tx, bounced: Found, edition: Edition, mail: Report, *, now: datetime) -> Done:
+def _act(tx: Tx, bounced: BouncedDelivery, edition: Edition, mail: Report, *, now: datetime) -> BounceAction:
     if mail.kind is ReportKind.LEFT:
         return _leave(tx, bounced, mail, now=now)
     after = stands_after(bounced.standing, mail.kind)
     verdict = judge(mail.reply) if mail.kind is ReportKind.FAILED and mail.reply else None
     if verdict is not None and bounced.standing.later is Later.HELD:
-        return Done.HELD
+        return BounceAction.HELD
     again = after == bounced.standing
     # The same no a second time says nothing, above all not to one who was brought back since.
     if again and not (verdict and verdict.suppress and not judge(read_back(bounced.text)).suppress):
-        return Done.KNOWN
+        return BounceAction.KNOWN
     text = written(mail.reply)[:_TEXT_LENGTH] if mail.reply else mail.summary
-    action = Done.NOTED
+    action = BounceAction.NOTED
     why = ""
     if verdict is not None and bounced.subscriber_id is not None:
         # A refusal that is sure ends it whenever it comes; the rest counts once an edition, and not if it did already.
@@ -157,7 +157,9 @@ _SETTLED = {
 }
 
 
-def _write(tx: Tx, bounced: Found, after: Standing, edition: Edition, *, text: str, words: str, now: datetime) -> None:
+def _write(
+    tx: Tx, bounced: BouncedDelivery, after: Standing, edition: Edition, *, text: str, words: str, now: datetime
+) -> None:
     arrived = after.state is DeliveryState.ACCEPTED
     reason = f"{'It arrived' if arrived else 'It did not arrive'}: {words}"
     evidence.note(tx, bounced, after, text=text, reason=reason, now=now)
@@ -165,20 +167,22 @@ def _write(tx: Tx, bounced: Found, after: Standing, edition: Edition, *, text: s
         move_totals(tx, edition, 1, after.state)
 
 
-def _stop(tx: Tx, bounced: Found, after: Standing, edition: Edition, *, why: str, text: str, now: datetime) -> Done:
+def _stop(
+    tx: Tx, bounced: BouncedDelivery, after: Standing, edition: Edition, *, why: str, text: str, now: datetime
+) -> BounceAction:
     """End the subscription, unless so many would end at once that a person must look first."""
     assert bounced.subscriber_id is not None  # noqa: S101 - whoever was erased has no subscription
     person = subscribers.by_id(tx, bounced.subscriber_id)
     if person is None or stronger(person.state, SubscriberState.BOUNCED) is person.state:
-        return Done.NOTED
+        return BounceAction.NOTED
     counted, may = may_suppress(evidence.recent(tx, edition.id), now=now, audience=edition.audience)
     evidence.save_recent(tx, edition.id, counted)
     if may:
         reason = f"It came back: {why}"
         suppress(tx, bounced.subscriber_id, why=reason, now=now, channel=BOUNCE_MAIL, edition_id=edition.id)
-        return Done.STOPPED
+        return BounceAction.STOPPED
     held = Standing(state=after.state, later=Later.HELD)
-    settled = Found(id=bounced.id, edition_id=edition.id, subscriber_id=bounced.subscriber_id, standing=after)
+    settled = BouncedDelivery(id=bounced.id, edition_id=edition.id, subscriber_id=bounced.subscriber_id, standing=after)
     evidence.note(tx, settled, held, text=text, reason="", now=now)
     message = (
         f"Very many mails of the edition of {edition.name} came back within ten minutes; from here on nobody is taken "
@@ -186,18 +190,18 @@ def _stop(tx: Tx, bounced: Found, after: Standing, edition: Edition, *, why: str
         f"`newsletter bounce release {edition.name}` or `newsletter bounce dismiss {edition.name}`."
     )
     alert(tx, Alert(kind=AlertKind.BOUNCES_HELD, about=edition.name, message=message, raised_at=now))
-    return Done.HELD
+    return BounceAction.HELD
 
 
-def _complain(tx: Tx, bounced: Found, edition: Edition, mail: Report, *, now: datetime) -> Done:
+def _complain(tx: Tx, bounced: BouncedDelivery, edition: Edition, mail: Report, *, now: datetime) -> BounceAction:
     _alert_of_complaints(tx, edition, now=now)
     before = subscribers.locked(tx, bounced.subscriber_id) if bounced.subscriber_id is not None else None
     if before is None:
-        return Done.NOTED
+        return BounceAction.NOTED
     after = complain(before, now=now, why=f"called the edition of {edition.name} unwanted ({mail.summary})")
     consent = Consent(at=now, action="complained", channel=FEEDBACK, source=mail.summary, edition_id=edition.id)
     move_on(tx, before, after, consent, reason="complained")
-    return Done.STOPPED if after != before else Done.NOTED
+    return BounceAction.STOPPED if after != before else BounceAction.NOTED
 
 
 def _alert_of_blocks(tx: Tx, edition: Edition, verdict: Verdict, text: str, *, now: datetime) -> None:
@@ -229,16 +233,16 @@ def _alert_of_complaints(tx: Tx, edition: Edition, *, now: datetime) -> None:
     alert(tx, Alert(kind=AlertKind.COMPLAINTS, about=edition.name, message=message, raised_at=now))
 
 
-def _leave(tx: Tx, bounced: Found, mail: Report, *, now: datetime) -> Done:
+def _leave(tx: Tx, bounced: BouncedDelivery, mail: Report, *, now: datetime) -> BounceAction:
     before = subscribers.locked(tx, bounced.subscriber_id) if bounced.subscriber_id is not None else None
     if before is None:
-        return Done.KNOWN
+        return BounceAction.KNOWN
     after = unsubscribe(before, now=now, why=f"opted out by the mail provider ({mail.summary})")
     consent = Consent(
         at=now, action="unsubscribed", channel=FEEDBACK, source=mail.summary, edition_id=bounced.edition_id
     )
     move_on(tx, before, after, consent, reason="unsubscribed")
-    return Done.STOPPED if after != before else Done.KNOWN
+    return BounceAction.STOPPED if after != before else BounceAction.KNOWN
 
 
 def settle_held(unit: Unit, edition: Edition, *, stop: bool, who: str, now: datetime) -> int:

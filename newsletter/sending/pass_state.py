@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from newsletter.core.breaker import NONE, BreakerLimits, Streak, accepted, judge_edition, refused
+from newsletter.core.breaker import NO_STREAK, BreakerLimits, Streak, end_streak, extend_streak, judge_edition
 from newsletter.core.edition import EditionId
 from newsletter.core.pace import next_send_at
 from newsletter.core.reply import Effect, Reply, Verdict
@@ -46,7 +46,7 @@ class PassState:
     paused: set[EditionId] = field(default_factory=set)
     """Editions that one of them paused: nobody need wait for the look to hear of it."""
     limits: BreakerLimits = field(default_factory=BreakerLimits)
-    streak: Streak = NONE
+    streak: Streak = NO_STREAK
     """The last refusals in the same words, as long as nobody was accepted in between."""
 
     @property
@@ -95,12 +95,12 @@ class PassState:
     def note(self, person: ClaimedDelivery, verdict: Verdict, reply: Reply) -> None:
         """Count refusals in the same words; at the last one that is bearable, pause the edition."""
         if verdict.effect is Effect.ACCEPT:
-            self.streak = accepted(self.streak)
+            self.streak = end_streak(self.streak)
         elif verdict.effect is Effect.REJECT:
             # It is about everybody: whose turn it happened to be is left out, whatever the server calls him.
             text = re.sub(re.escape(person.email), "…", reply.text, flags=re.IGNORECASE)
-            self.streak = refused(self.streak, code=reply.code, enhanced=reply.enhanced, text=text)
+            self.streak = extend_streak(self.streak, code=reply.code, enhanced=reply.enhanced, text=text)
             trip = judge_edition(Tally(), self.limits, streak=self.streak)
             if trip is not None:
-                self.streak = NONE
+                self.streak = NO_STREAK
                 self.pause(person.edition, trip.why)

@@ -31,7 +31,7 @@ _EDITION_ID_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class BouncedDelivery:
     """A delivery that a report is about."""
 
     id: DeliveryId
@@ -45,12 +45,12 @@ class Found:
     """When it was last tried."""
 
 
-def find(tx: Tx, delivery_id: DeliveryId) -> Found | None:
+def find(tx: Tx, delivery_id: DeliveryId) -> BouncedDelivery | None:
     """Return a delivery, which stays as it is until the transaction ends; None when there is none, or none any more."""
     row = tx.execute(select(delivery).where(delivery.c.id == delivery_id).with_for_update()).first()
     if row is None:
         return None
-    return Found(
+    return BouncedDelivery(
         id=DeliveryId(row.id),
         edition_id=EditionId(row.edition_id),
         subscriber_id=None if row.subscriber_id is None else SubscriberId(row.subscriber_id),
@@ -87,14 +87,19 @@ def of_message(tx: Tx, text: str) -> DeliveryId | None:
     try:
         delivery_ids = (DeliveryId(row.id) for row in ids)
         return next(
-            (one for one in delivery_ids if message_id(edition_number, one, nonce, domain).casefold() == key), None
+            (
+                delivery_id
+                for delivery_id in delivery_ids
+                if message_id(edition_number, delivery_id, nonce, domain).casefold() == key
+            ),
+            None,
         )
     finally:
         # PostgreSQL keeps a cursor open for what was not read.
         ids.close()
 
 
-def note(tx: Tx, bounce: Found, after: Standing, *, text: str, reason: str, now: datetime) -> None:
+def note(tx: Tx, bounce: BouncedDelivery, after: Standing, *, text: str, reason: str, now: datetime) -> None:
     """Write how a delivery stands after a report; `reason` is why an uncertain one is settled."""
     changed: dict[str, object] = {
         "later": after.later.value,
@@ -132,7 +137,7 @@ def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
     return rows
 
 
-def add_to_tally(tx: Tx, bounce: Found, kind: ReplyClass, *, now: datetime) -> None:
+def add_to_tally(tx: Tx, bounce: BouncedDelivery, kind: ReplyClass, *, now: datetime) -> None:
     """Count a mail that came back, so that whoever adds up the tally of an edition hears of it too.
 
     A person counts once: who was accepted is so no more, and who was refused at our own door is counted there.
@@ -195,7 +200,7 @@ def counts(tx: Tx, edition_id: EditionId) -> dict[Later, int]:
     return {Later(later): count for later, count in tx.execute(query)}
 
 
-def held(tx: Tx, edition_id: EditionId) -> Iterator[Found]:
+def held(tx: Tx, edition_id: EditionId) -> Iterator[BouncedDelivery]:
     """Give the deliveries of an edition whose bounces wait for a person."""
     query = select(delivery.c.id).where(delivery.c.edition_id == edition_id, delivery.c.later == Later.HELD.value)
     for delivery_id in list(tx.execute(query.order_by(delivery.c.id)).scalars()):

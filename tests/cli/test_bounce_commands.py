@@ -68,7 +68,7 @@ def test_the_address_it_came_to(home: Home, monkeypatch: pytest.MonkeyPatch) -> 
     assert "the subscription is ended" in home.run("bounce", "read", stdin=lost).out
     monkeypatch.delenv("ORIGINAL_RECIPIENT")
     ran = home.run("bounce", "read", "--recipient", verp, "--json", stdin=lost)
-    assert json.loads(ran.out)["done"] == "known"
+    assert json.loads(ran.out)["action"] == "known"
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "Subject: hello\n\nhi", "x" * 3_000_000])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.breaker import NONE, BreakerLimits, Streak, accepted, identity, judge_edition, refused
+from newsletter.core.breaker import NO_STREAK, BreakerLimits, Streak, end_streak, extend_streak, identity, judge_edition
 from newsletter.core.tally import Tally
 
 LIMITS = BreakerLimits()
@@ -73,9 +73,9 @@ def test_a_resumed_edition_bears_the_share_that_was_accepted() -> None:
 
 def streak(*texts: str) -> Streak:
     """Fold refusals; `ok` is an accepted one."""
-    found = NONE
+    found = NO_STREAK
     for text in texts:
-        found = accepted(found) if text == "ok" else refused(found, code=550, enhanced="5.7.1", text=text)
+        found = end_streak(found) if text == "ok" else extend_streak(found, code=550, enhanced="5.7.1", text=text)
     return found
 
 
@@ -95,14 +95,14 @@ def test_different_refusals_or_one_acceptance_begin_anew() -> None:
     """A block says the same to everybody."""
     assert streak(*["no"] * 24, "ok", *["no"] * 24).count == 24
     assert streak(*["no", "never"] * 25).count == 1
-    assert streak("ok") == NONE
+    assert streak("ok") == NO_STREAK
 
 
 def test_refusals_of_our_own_have_no_code() -> None:
     """What we could not even build counts like what a server refuses."""
-    found = NONE
+    found = NO_STREAK
     for _ in range(25):
-        found = refused(found, code=0, enhanced="", text="the message cannot be made")
+        found = extend_streak(found, code=0, enhanced="", text="the message cannot be made")
     trip = judge_edition(Tally(), LIMITS, streak=found)
     assert trip is not None
     assert '"the message cannot be made"' in trip.why
@@ -127,7 +127,7 @@ def test_what_is_alike(one: str, other: str, *, same: bool) -> None:
 @given(st.text(max_size=300), st.integers(0, 999))
 def test_any_words_can_be_compared(text: str, code: int) -> None:
     """No server's words make us stumble; the same words are alike, and the address between them is not repeated."""
-    first = refused(NONE, code=code, enhanced="", text=f"{text} <one@example.com> no")
-    again = refused(first, code=code, enhanced="", text=f"{text} <two@example.com> no")
+    first = extend_streak(NO_STREAK, code=code, enhanced="", text=f"{text} <one@example.com> no")
+    again = extend_streak(first, code=code, enhanced="", text=f"{text} <two@example.com> no")
     assert (first.count, again.count) == (1, 2)
-    assert "two@example.com" not in again.said
+    assert "two@example.com" not in again.words

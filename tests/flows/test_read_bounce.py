@@ -14,7 +14,7 @@ from newsletter.core.subscriber import SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token, make_verp_sender, message_id
 from newsletter.flows.change_subscriber import reactivate_subscriber
 from newsletter.flows.erase_subscriber import erase_subscriber
-from newsletter.flows.read_bounce import Done, read_bounce
+from newsletter.flows.read_bounce import BounceAction, read_bounce
 from newsletter.store import edition as editions
 from newsletter.store import evidence
 from newsletter.store import report as books
@@ -42,7 +42,7 @@ def test_a_mailbox_that_is_gone(unit: Unit, name: str) -> None:
     """A hard bounce ends the subscription, by evidence; the delivery stays accepted, as the server said."""
     person, of = sent(unit)
     handled = come(unit, of, person, sample(name))
-    assert (handled.done, handled.edition) == (Done.STOPPED, of.name)
+    assert (handled.action, handled.edition) == (BounceAction.STOPPED, of.name)
     after = get(unit, person.id)
     assert after.state is SubscriberState.BOUNCED
     assert after.state_why.startswith("It came back: The mailbox")
@@ -57,10 +57,10 @@ def test_the_same_mail_twice(unit: Unit) -> None:
     person, of = sent(unit)
     come(unit, of, person, sample("postfix"))
     before = row(unit, of, person)
-    assert come(unit, of, person, sample("postfix"), at=NOW + timedelta(days=1)).done is Done.KNOWN
+    assert come(unit, of, person, sample("postfix"), at=NOW + timedelta(days=1)).action is BounceAction.KNOWN
     assert row(unit, of, person) == before
     reactivate_subscriber(unit, person.id, who="ann", because="she wrote", now=NOW)
-    assert come(unit, of, person, sample("postfix"), at=NOW + timedelta(days=2)).done is Done.KNOWN
+    assert come(unit, of, person, sample("postfix"), at=NOW + timedelta(days=2)).action is BounceAction.KNOWN
     assert get(unit, person.id).state is SubscriberState.ACTIVE
 
 
@@ -84,7 +84,7 @@ def test_what_ends_no_subscription(unit: Unit, name: str) -> None:
     """Delays, blocks, a failure that may pass, holiday notices and letters."""
     person, of = sent(unit)
     handled = come(unit, of, person, sample(name))
-    assert handled.done in {Done.NOTED, Done.IGNORED, Done.KNOWN}
+    assert handled.action in {BounceAction.NOTED, BounceAction.IGNORED, BounceAction.KNOWN}
     assert get(unit, person.id).state is SubscriberState.ACTIVE
     assert row(unit, of, person).state == "accepted"
 
@@ -104,7 +104,7 @@ def test_other_ways_to_find_the_delivery(unit: Unit, by: str) -> None:
     else:
         text = text.replace("Final-", f"Original-Envelope-Id: {verp[2:23]}\n\nFinal-", 1)
     mail = Sample(name="", kind="failed", text=text)
-    assert read_bounce(unit, KEYRING, mail.raw(**marks), now=NOW).done is Done.STOPPED
+    assert read_bounce(unit, KEYRING, mail.raw(**marks), now=NOW).action is BounceAction.STOPPED
     assert get(unit, person.id).state is SubscriberState.BOUNCED
 
 
@@ -121,10 +121,10 @@ def test_forged_mails_change_nothing(unit: Unit, name: str, caplog: pytest.LogCa
     )
     before = row(unit, of, person)
     handled = read_bounce(unit, KEYRING, raw, recipient="b+000000000000000000000@bounces.example.com", now=NOW)
-    assert handled.done in {Done.UNKNOWN, Done.IGNORED}
+    assert handled.action in {BounceAction.UNKNOWN, BounceAction.IGNORED}
     assert row(unit, of, person) == before
     assert get(unit, person.id) == person
-    assert (handled.done is Done.UNKNOWN) == ("no genuine token" in caplog.text)
+    assert (handled.action is BounceAction.UNKNOWN) == ("no genuine token" in caplog.text)
     assert "ann@example.org" not in caplog.text
 
 
@@ -133,7 +133,7 @@ def test_a_key_of_an_earlier_secret_is_genuine(unit: Unit) -> None:
     person, of = sent(unit)
     verp = make_verp_sender(KEYRING, DeliveryId(row(unit, of, person).id), "bounces.example.com")
     keyring = Keyring(current="a newer secret of thirty-two chars", old=(KEYRING.current,))
-    assert read_bounce(unit, keyring, sample("postfix").raw(verp=verp), now=NOW).done is Done.STOPPED
+    assert read_bounce(unit, keyring, sample("postfix").raw(verp=verp), now=NOW).action is BounceAction.STOPPED
 
 
 @pytest.mark.parametrize("name", ["complaint", "complaint without anybody's address", "complaint by its Message-ID"])
@@ -143,11 +143,11 @@ def test_a_complaint(unit: Unit, name: str) -> None:
     one = DeliveryId(row(unit, of, person).id)
     token = make_unsubscribe_token(KEYRING, person.id, of.id)
     ids = message_id(of.id, one, "n", "example.com")
-    assert come(unit, of, person, sample(name), optout=token, message_id=ids).done is Done.STOPPED
+    assert come(unit, of, person, sample(name), optout=token, message_id=ids).action is BounceAction.STOPPED
     assert get(unit, person.id).state is SubscriberState.COMPLAINED
     assert row(unit, of, person).later == "complained"
     assert consents(unit, person) == [("complained", "feedback report", of.id)]
-    assert come(unit, of, person, sample(name), optout=token, message_id=ids).done is Done.KNOWN
+    assert come(unit, of, person, sample(name), optout=token, message_id=ids).action is BounceAction.KNOWN
     # A bounce that comes after it takes nothing back.
     come(unit, of, person, sample("postfix"))
     assert get(unit, person.id).state is SubscriberState.COMPLAINED
@@ -157,7 +157,7 @@ def test_a_complaint(unit: Unit, name: str) -> None:
 def test_an_opt_out_by_the_provider(unit: Unit) -> None:
     """It is an opt-out like any other."""
     person, of = sent(unit)
-    assert come(unit, of, person, sample("opt-out by a provider")).done is Done.STOPPED
+    assert come(unit, of, person, sample("opt-out by a provider")).action is BounceAction.STOPPED
     assert get(unit, person.id).state is SubscriberState.UNSUBSCRIBED
 
 
@@ -212,7 +212,7 @@ def test_an_erased_person_stays_forgotten(unit: Unit) -> None:
     with unit.write() as tx:
         tx.execute(update(delivery).values(subscriber_id=None))
     verp = make_verp_sender(KEYRING, DeliveryId(one.id), "bounces.example.com")
-    assert read_bounce(unit, KEYRING, sample("postfix").raw(verp=verp), now=NOW).done is Done.NOTED
+    assert read_bounce(unit, KEYRING, sample("postfix").raw(verp=verp), now=NOW).action is BounceAction.NOTED
     with unit.read() as tx:
         [found] = evidence.rows(tx, of.id)
     assert (found.email, found.later, found.text) == ("", Later.BOUNCED, "")
@@ -221,7 +221,7 @@ def test_an_erased_person_stays_forgotten(unit: Unit) -> None:
 def test_a_delivery_whose_row_was_deleted(unit: Unit) -> None:
     """After years the rows go; a mail about one of them is of nobody."""
     verp = make_verp_sender(KEYRING, DeliveryId(4_000_000), "bounces.example.com")
-    assert read_bounce(unit, KEYRING, sample("postfix").raw(verp=verp), now=NOW).done is Done.UNKNOWN
+    assert read_bounce(unit, KEYRING, sample("postfix").raw(verp=verp), now=NOW).action is BounceAction.UNKNOWN
 
 
 def test_the_words_of_a_bounce_are_erased_with_the_person(sqlite_unit: Unit) -> None:
@@ -245,7 +245,7 @@ def test_any_mail_with_a_genuine_token(unit: Unit) -> None:
             at = chance.randrange(len(raw))
             raw[at : at + chance.randint(0, 20)] = chance.choice(ODD)
         handled = read_bounce(unit, KEYRING, bytes(raw), recipient=verp, now=NOW)
-        assert isinstance(handled.done, Done)
+        assert isinstance(handled.action, BounceAction)
     with unit.read() as tx:
         assert books.receipt(tx, of).balances
 

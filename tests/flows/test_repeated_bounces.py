@@ -15,13 +15,13 @@ from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.tally import Tally
 from newsletter.flows.bounce import count_expired, count_failure
 from newsletter.flows.hold import pause_edition, resume_edition
-from newsletter.flows.read_bounce import Done, read_bounce, settle_held
+from newsletter.flows.read_bounce import BounceAction, read_bounce, settle_held
 from newsletter.store import edition as editions
 from newsletter.store import evidence, report
 from newsletter.store import log as logs
 from newsletter.store import tally as tallies
 from newsletter.store.alert import AlertKind
-from newsletter.store.schema import edition, quota, tally
+from newsletter.store.schema import bounce_window, edition, tally
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
 from tests.conftest import START
@@ -55,10 +55,10 @@ def test_bounces_that_repeat(unit: Unit, status: str, times: int) -> None:
     """Full for four weeks, soft for three, a refusal or a lost domain twice: only then it ends."""
     person = put(unit, "ann@example.org")
     done = [
-        come(unit, of, person, bounce_with(status), at=START + timedelta(weeks=number, hours=1)).done
+        come(unit, of, person, bounce_with(status), at=START + timedelta(weeks=number, hours=1)).action
         for number, of in enumerate(weeks(unit, person, times))
     ]
-    assert done == [Done.NOTED] * (times - 1) + [Done.STOPPED]
+    assert done == [BounceAction.NOTED] * (times - 1) + [BounceAction.STOPPED]
 
 
 def test_bounces_that_contradict_themselves(unit: Unit) -> None:
@@ -66,7 +66,7 @@ def test_bounces_that_contradict_themselves(unit: Unit) -> None:
     person = put(unit, "ann@example.org")
     for number, of in enumerate(weeks(unit, person, 5)):
         at = START + timedelta(weeks=number, hours=1)
-        assert come(unit, of, person, bounce_with("2.0.0"), at=at).done is Done.NOTED
+        assert come(unit, of, person, bounce_with("2.0.0"), at=at).action is BounceAction.NOTED
         assert row(unit, of, person).later == "bounced"
     assert get(unit, person.id).state is SubscriberState.ACTIVE
 
@@ -124,7 +124,7 @@ def test_too_many_at_once_wait_for_a_person(unit: Unit) -> None:
     assert states == [SubscriberState.BOUNCED] * HOLD_BOUNCES_MIN + [SubscriberState.ACTIVE] * 2
     assert row(unit, of, people[-1]).later == "held"
     assert "newsletter bounce release 2026-11-03" in open_alerts(unit)[AlertKind.BOUNCES_HELD]
-    assert come(unit, of, people[-1], sample("postfix")).done is Done.HELD
+    assert come(unit, of, people[-1], sample("postfix")).action is BounceAction.HELD
     assert settle_held(unit, of, stop=True, who="ann", now=NOW) == 2
     assert [get(unit, one.id).state for one in people] == [SubscriberState.BOUNCED] * (HOLD_BOUNCES_MIN + 2)
     assert AlertKind.BOUNCES_HELD not in open_alerts(unit)
@@ -150,8 +150,8 @@ def test_a_block_behind_a_relay_is_told(unit: Unit) -> None:
     block = bounce_with("5.7.1", words="<ann@example.org> blocked, see our page")
     for number, person in enumerate(people):
         assert (AlertKind.REFUSED_PEOPLE in open_alerts(unit)) == (number >= 25)
-        assert come(unit, of, person, block).done is Done.NOTED
-        assert come(unit, of, person, block).done is Done.KNOWN
+        assert come(unit, of, person, block).action is BounceAction.NOTED
+        assert come(unit, of, person, block).action is BounceAction.KNOWN
     with unit.read() as tx:
         [counted] = tx.execute(select(tally)).all()
     assert (counted.policy, counted.hard, counted.refused, counted.accepted) == (26, 0, 0, 0)
@@ -163,7 +163,7 @@ def test_a_block_behind_a_relay_is_told(unit: Unit) -> None:
 def test_what_is_remembered_of_a_flood_stays_small_and_goes(unit: Unit) -> None:
     """A bounce costs as much as the one before it, and the day after nothing is left of any."""
     people, of = [put(unit, f"p{n}@example.org") for n in range(9)], begin_edition(unit)
-    window = select(quota.c.window).where(quota.c.name.startswith("bounces"))
+    window = select(bounce_window.c.counts).where(bounce_window.c.edition_id == of.id)
     sizes = []
     for person in people:
         come(unit, of, person, sample("postfix"))
@@ -181,15 +181,17 @@ def test_five_per_cent_of_a_large_edition(sqlite_unit: Unit) -> None:
     people, of = [put(sqlite_unit, f"p{n}@example.org") for n in range(51)], begin_edition(sqlite_unit)
     with sqlite_unit.write() as tx:
         tx.execute(update(edition).values(audience=1_000))
-    done = [come(sqlite_unit, of, person, sample("postfix")).done for person in people]
-    assert done == [Done.STOPPED] * 50 + [Done.HELD]
+    done = [come(sqlite_unit, of, person, sample("postfix")).action for person in people]
+    assert done == [BounceAction.STOPPED] * 50 + [BounceAction.HELD]
 
 
 def test_an_edition_that_comes_back_is_paused(sqlite_unit: Unit) -> None:
     """Behind a relay that takes everything, only the bounces tell that going on would burn the list."""
     people, of = [put(sqlite_unit, f"p{n}@example.org") for n in range(25)], begin_edition(sqlite_unit)
     with sqlite_unit.write() as tx:
-        tx.execute(insert(tally).values(edition_id=of.id, worker_id=1, accepted=900, since=NOW, at=NOW))
+        tx.execute(
+            insert(tally).values(edition_id=of.id, worker_id=1, source="worker", accepted=900, since=NOW, at=NOW)
+        )
     for one in people:
         set_delivery(sqlite_unit, of, one, ACCEPTED)
     raw = [bounce_with("5.7.1", words="blocked").raw(verp=verp_of(sqlite_unit, of, one)) for one in people]
