@@ -10,18 +10,20 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from newsletter.cli.finding import Finding, fail, ok, warn
 from newsletter.cli.output import plural
 from newsletter.cli.sample import sample_tips
-from newsletter.core.cadence import describe_instant, next_slots
+from newsletter.core.cadence import SlotState, describe_instant, next_slots
 from newsletter.core.tip_file import parse_tip_file
 from newsletter.core.token import key_fingerprint
 from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.preview import compile_tip
 from newsletter.settings.values import is_loopback
+from newsletter.store import slot as slots
 from newsletter.store.database import sqlite_path
 from newsletter.transport.base import ConnectFailure, Relay, Security
 from newsletter.transport.session import open_session
@@ -144,11 +146,23 @@ def dates(application: Application) -> Iterator[Finding]:
     """Tell the next slots, in the zone of the publication and on the clock of this machine."""
     cadence, now = application.cadence, application.clock.now()
     yield ok("time", f"it is {describe_instant(now, cadence.zone)}")
-    for slot in next_slots(cadence, now, SLOTS_SHOWN_MAX):
+    closed = _closed_dates(application)
+    coming = [slot for slot in next_slots(cadence, now, SLOTS_SHOWN_MAX + len(closed)) if slot.date not in closed]
+    for slot in coming[:SLOTS_SHOWN_MAX]:
         machine = slot.at_home.astimezone()
         local_time = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
         own = "; readers elsewhere get it at this time of their own zone" if cadence.locally else ""
         yield ok("slot", f"{describe_instant(slot.at_home, cadence.zone)}; {local_time}{own}")
+
+
+def _closed_dates(application: Application) -> set[date]:
+    """Return the dates that were sent early or skipped; none, while the database cannot be read."""
+    try:
+        with application.unit.read() as tx:
+            known = slots.since(tx, application.clock.now() - timedelta(days=2))
+    except NewsletterError:
+        return set()
+    return {slot.date for slot in known if slot.state is not SlotState.OPEN}
 
 
 def templates(application: Application) -> Iterator[Finding]:

@@ -93,13 +93,13 @@ def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
     approved, drafts = (tips.count_by_status(tx, status) for status in (TipStatus.APPROVED, TipStatus.DRAFT))
     waiting = f", {plural(drafts, 'draft')}" if drafts else ""
     text = f"{plural(approved, 'approved tip')}{waiting}"
-    if plan.stock == 0:
+    if plan.stock.weeks == 0:
         yield warn("tips", f"{text}: none for the next slot", "newsletter tip import FOLDER, or tip approve SLUG")
-    elif plan.stock < low_stock_weeks:
+    elif plan.stock.fresh < low_stock_weeks:
         todo = "newsletter tip add FILE, or tip approve SLUG"
-        yield warn("tips", f"{text}: enough for {plural(plan.stock, 'week')}, wanted are {low_stock_weeks}", todo)
+        yield warn("tips", f"{text}: {plan.stock.describe()}; wanted are {plural(low_stock_weeks, 'fresh tip')}", todo)
     else:
-        yield ok("tips", f"{text}: enough for {plural(plan.stock, 'week')}, or more")
+        yield ok("tips", f"{text}: {plan.stock.describe()}, or more")
     for stranded_tip in plan.stranded:
         yield warn(
             "tips",

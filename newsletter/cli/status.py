@@ -206,11 +206,11 @@ def _seen(part: PartState) -> datetime:
 
 
 def _stock(summary: Overview, low_stock_weeks: int) -> Iterator[str]:
-    weeks = summary.outlook.stock
+    stock = summary.outlook.stock
     more = " or more" if summary.stock_is_more else ""
-    low = f"; you want to hear of it below {low_stock_weeks}" if weeks < low_stock_weeks else ""
+    low = f"; you want to hear of it below {low_stock_weeks}" if stock.fresh < low_stock_weeks else ""
     drafts = f"; {plural(summary.drafts, 'draft')} not approved yet" if summary.drafts else ""
-    yield f"tips for {plural(weeks, 'week')}{more}{low}{drafts}" if weeks else f"no tip for the next date{drafts}"
+    yield f"{stock.describe()}{more}{low}{drafts}" if stock.weeks else f"no tip for the next date{drafts}"
     if summary.outlook.stranded:
         names = ", ".join(one.tip.slug for one in summary.outlook.stranded)
         yield f"will not go out without you: {names} (`newsletter queue` says why)"
@@ -262,7 +262,8 @@ def _as_data(summary: Overview) -> dict[str, object]:
         "jobs": summary.snapshot.jobs,
         "parts": {name: _part_data(part, summary.now) for name, part in summary.snapshot.parts.items()},
         "stock": {
-            "weeks": summary.outlook.stock,
+            "weeks": summary.outlook.stock.fresh,
+            "evergreens": summary.outlook.stock.evergreen,
             "drafts": summary.drafts,
             "stranded": [one.tip.slug for one in summary.outlook.stranded],
         },

@@ -108,12 +108,35 @@ _MARGIN = timedelta(days=2)
 """By some reader's clock a slot may begin a day before or after its date."""
 
 
-def stock_weeks(choices: Sequence[Choice]) -> int:
-    """Return how many weekly slots in a row will have a tip, from whatever source, before the first that has none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """The weekly slots in a row that will have a tip, before the first that has none."""
+
+    fresh: int = 0
+    """Filled by tips that were never sent."""
+    evergreen: int = 0
+    """Filled by tips that are sent again."""
+
+    @property
+    def weeks(self) -> int:
+        """Return how many slots have a tip of either kind."""
+        return self.fresh + self.evergreen
+
+    def describe(self) -> str:
+        """Return `1 fresh tip, then 16 evergreens` and the like."""
+        fresh = "1 fresh tip" if self.fresh == 1 else f"{self.fresh} fresh tips" if self.fresh else "no fresh tip"
+        evergreens = "1 evergreen" if self.evergreen == 1 else f"{self.evergreen} evergreens"
+        return f"{fresh}, then {evergreens}" if self.evergreen else fresh
+
+
+def stock_of(choices: Sequence[Choice]) -> Stock:
+    """Count the tips of the weekly slots before the first that has none.
 
     Skipped slots and extra dates do not count. When no choice is empty it is a lower bound: look further ahead.
     """
-    return sum(choice.tip is not None and not choice.slot.extra for choice in choices[: _first_empty(choices)])
+    sources = [choice.source for choice in choices[: _first_empty(choices)] if choice.tip and not choice.slot.extra]
+    evergreen = sources.count(Source.EVERGREEN)
+    return Stock(fresh=len(sources) - evergreen, evergreen=evergreen)
 
 
 def forecast_warnings(choices: Sequence[Choice], rules: LineupRules) -> list[str]:
@@ -153,21 +176,25 @@ _DAY_AND_HALF_HOURS = 36
 
 
 def _about_stock(choices: Sequence[Choice], rules: LineupRules) -> list[str]:
+    stock = stock_of(choices)
+    # Where every slot has a fresh tip, more of them may follow behind the last one.
+    ends = stock.evergreen > 0 or _first_empty(choices) < len(choices)
+    low = ends and stock.fresh < rules.low_stock_weeks
+    text = f"low stock: {stock.describe()} for the next {rules.low_stock_weeks} weeks"
+    return _about_gap(choices) + ([text] if low else [])
+
+
+def _about_gap(choices: Sequence[Choice]) -> list[str]:
     end = _first_empty(choices)
     if end == len(choices):
         return []
     covered = [choice for choice in choices[:end] if choice.tip is not None]
     day = describe_date(choices[end].slot.date)
     if not covered:
-        text = [f"no approved tip for the next edition, {day}"]
-    elif any(choice.tip is not None for choice in choices[end:]):
-        text = [f"no approved tip for {day}"]
-    else:
-        text = [f"approved tips end on {describe_date(covered[-1].slot.date)}"]
-    weeks = stock_weeks(choices)
-    if weeks < rules.low_stock_weeks:
-        text.append(f"low stock: tips for {weeks} of the next {rules.low_stock_weeks} weeks")
-    return text
+        return [f"no approved tip for the next edition, {day}"]
+    if any(choice.tip is not None for choice in choices[end:]):
+        return [f"no approved tip for {day}"]
+    return [f"approved tips end on {describe_date(covered[-1].slot.date)}"]
 
 
 def _about_evergreens(choices: Sequence[Choice]) -> list[str]:

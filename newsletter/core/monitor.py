@@ -7,13 +7,14 @@ what is new and clears what is gone (`operations/monitor.py`); nothing here read
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import SlotState, describe_instant
 from newsletter.core.edition import Edition, EditionStatus
+from newsletter.core.forecast import Stock
 from newsletter.core.lineup import Choice
 from newsletter.core.liveness import ALERT_AFTER
 
@@ -30,7 +31,7 @@ SENDING_AFTER = timedelta(minutes=5)
 REPORT_AFTER = timedelta(hours=6)
 """A full mailbox may hold an edition open for three days; the report of a Tuesday comes on that Tuesday."""
 
-OLD_NEWS = timedelta(days=4)
+OLD_NEWS = timedelta(days=8)
 """An edition that began earlier is reported no more: whoever first names an admin gets no mail about the past."""
 
 
@@ -75,7 +76,7 @@ class View:
     """When this process began to look: how long a part was dead before that, nobody need be told."""
     choices: Sequence[Choice] = ()
     """The lineup of the coming slots, a week further than the stock is judged."""
-    stock: int = 0
+    stock: Stock = field(default_factory=Stock)
     low_stock_weeks: int = 0
     stock_is_low: bool = False
     """Whether that was told already."""
@@ -105,11 +106,10 @@ def troubles(view: View) -> list[Trouble]:
 def _stock(view: View) -> list[Trouble]:
     # One week more is asked before it has passed: a tip a week would otherwise cross the line every week.
     enough = view.low_stock_weeks + (1 if view.stock_is_low else 0)
-    if not view.low_stock_weeks or view.stock >= enough:
+    if not view.low_stock_weeks or view.stock.fresh >= enough:
         return []
-    weeks = "1 week" if view.stock == 1 else f"{view.stock} weeks" if view.stock else "no week"
     message = (
-        f"There are approved tips for {weeks} ahead; you wanted to hear of it below {view.low_stock_weeks}. "
+        f"The coming weeks have {view.stock.describe()}; NEWSLETTER_LOW_STOCK_WEEKS asks for {view.low_stock_weeks}. "
         "`newsletter tip new` begins another, and `newsletter queue` shows what goes out when. "
         "From now on only the weekly proof says so."
     )

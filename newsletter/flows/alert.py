@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
+from newsletter.core.alert import HEADLINES
 from newsletter.core.edition import Edition
 from newsletter.store import alert as alerts
 from newsletter.store.alert import Alert, AlertKind
@@ -24,11 +25,19 @@ def report(tx: Tx, alert: Alert) -> bool:
 def settle_alert(tx: Tx, kind: AlertKind, about: str, *, now: datetime, quietly: bool = False) -> None:
     """Note that a trouble has passed; quietly, when it turned into another that is told by itself."""
     if alerts.clear(tx, kind, about, now=now, quietly=quietly):
-        logger.warning("passed: %s %s", kind.value, about)
+        logger.info("alert over: %s (%s)", HEADLINES[kind], about)
+
+
+EXPIRED_ALERT_PEOPLE_MIN = 3
+EXPIRED_ALERT_PERCENT = 2
+"""Fewer people who were given up are named by the delivery report alone."""
 
 
 def report_expired(tx: Tx, edition: Edition, count: int, *, now: datetime) -> None:
-    """Tell that people of an edition were given up, and how to find out who."""
+    """Raise an alert when many people of an edition were given up; a few are in its report."""
+    if count < EXPIRED_ALERT_PEOPLE_MIN or count * 100 < edition.audience * EXPIRED_ALERT_PERCENT:
+        logger.info("the edition of %s: %s given up", edition.name, "1 person" if count == 1 else f"{count} people")
+        return
     who = "1 person was" if count == 1 else f"{count:,} people were"
     message = (
         f"{who} given up in the edition of {edition.name}; "

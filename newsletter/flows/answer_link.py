@@ -13,6 +13,7 @@ from datetime import date
 from newsletter.core.cadence import describe_date, describe_slot
 from newsletter.core.delivery import OPEN_STATES, DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.proof import needs_proof
 from newsletter.core.tip import TipId
 from newsletter.core.token import ActionKind, ActionToken
 from newsletter.errors import InputError
@@ -24,7 +25,7 @@ from newsletter.flows.swap_tip import plan_swap, swap_tip
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import slot as slots
-from newsletter.store.unit import Unit
+from newsletter.store.unit import Tx, Unit
 
 LINK_ACTOR = "a link in a notice"
 """How the log names a person who pressed a button: whoever has the mail has the link."""
@@ -69,7 +70,7 @@ def ask_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipValid
 
 def _ask_hold(unit: Unit, action: ActionToken) -> LinkWords:
     with unit.read() as tx:
-        edition = editions.by_id(tx, EditionId(action.target))
+        edition = _edition(tx, action)
         waiting = deliveries.counts(tx, edition.id) if edition.status is EditionStatus.SENDING else None
     if edition.status in {EditionStatus.FINISHED, EditionStatus.CANCELLED}:
         raise InputError(f"the edition of {edition.name} is {edition.status.value} already")
@@ -101,13 +102,20 @@ def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipVa
     if action.kind is ActionKind.SWAP:
         swap = swap_tip(unit, date.fromordinal(action.target), TipId(action.guard), review, who=LINK_ACTOR)
         when = describe_slot(swap.slot, rules.cadence.zone)
-        return LinkWords(title="Done", text=f"“{swap.instead.title}” goes out on {when}. A new proof is on its way.")
+        proof = " A new proof follows." if needs_proof(swap.slot, now=now) else ""
+        return LinkWords(title="Done", text=f"“{swap.instead.title}” goes out on {when}.{proof}")
     if action.kind is ActionKind.SKIP:
         day = date.fromordinal(action.target)
         result = skip_slot(unit, day, rules, who=LINK_ACTOR, because="skipped by the link in the proof", now=now)
-        pinned = f" “{result.tip.title}” is pinned to it and waits for a person." if result.tip else ""
+        pinned = (
+            f" “{result.tip.title}” is pinned to this date, which is skipped: `newsletter slot unskip {day}` takes the "
+            f"skip back, `newsletter tip unpin {result.tip.slug}` returns the tip to the queue."
+            if result.tip
+            else ""
+        )
         return LinkWords(title="Done", text=f"{describe_date(day)} is skipped: no mail goes out.{pinned}")
-    edition = _edition(unit, action)
+    with unit.read() as tx:
+        edition = _edition(tx, action)
     if action.kind is ActionKind.PAUSE:
         hold.pause_edition(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
         return LinkWords(title="Paused", text=f"Nobody more gets it until `newsletter edition resume {edition.name}`.")
@@ -116,6 +124,8 @@ def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipVa
     return LinkWords(title="Cancelled", text=f"{people} not get the edition of {edition.name}.")
 
 
-def _edition(unit: Unit, action: ActionToken) -> Edition:
-    with unit.read() as tx:
-        return editions.by_id(tx, EditionId(action.target))
+def _edition(tx: Tx, action: ActionToken) -> Edition:
+    edition = editions.find(tx, EditionId(action.target))
+    if edition is None:
+        raise InputError("this database has no such edition; it may have been restored from an older backup")
+    return edition

@@ -21,7 +21,7 @@ from newsletter.core.cadence import (
     slot_order,
 )
 from newsletter.core.due import judge_slots
-from newsletter.core.forecast import Stranded, forecast_warnings, pace_warnings, stock_weeks, weeks_end
+from newsletter.core.forecast import Stock, Stranded, forecast_warnings, pace_warnings, stock_of, weeks_end
 from newsletter.core.lineup import Choice, LineupRules, Source
 from newsletter.core.pace import Limits
 from newsletter.core.ramp import smaller
@@ -68,8 +68,8 @@ class Outlook:
     """People who would get an edition frozen now."""
     takes: timedelta | None
     """How long an edition would take; None while nothing is known about it."""
-    stock: int
-    """Weeks in a row that have a tip, as far as was looked."""
+    stock: Stock
+    """Weeks in a row that have a tip, within the weeks asked for."""
     stranded: Sequence[Stranded]
     warnings: Sequence[str]
     gone: Sequence[Slot] = ()
@@ -116,7 +116,7 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
         due=due,
         audience=audience,
         takes=takes,
-        stock=stock_weeks(choices),
+        stock=stock_of(choices),
         stranded=find_stranded(tx, due, rules.cadence, now=now),
         warnings=[
             *nobody,

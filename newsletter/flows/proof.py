@@ -217,9 +217,8 @@ def _stock(outlook: Outlook, notice_context: NoticeContext, slot: Slot) -> list[
         noun = f"“{after.tip.title}”" if after.tip else after.why
         facts.append(Fact(label="After it", value=Words(f"{describe_date(after.slot.date)}: {noun}")))
     low = notice_context.plan.lineup.low_stock_weeks
-    if outlook.stock < low:
-        weeks = "1 week" if outlook.stock == 1 else f"{outlook.stock} weeks"
-        facts.append(Fact(label="Low stock", value=Words(f"approved tips for {weeks}, this one included")))
+    if outlook.stock.fresh < low:
+        facts.append(Fact(label="Low stock", value=Words(f"{outlook.stock.describe()}, this one included")))
     return facts
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from newsletter.core.alert import HEADLINES
+from newsletter.core.alert import HEADLINES, AlertKind
 from newsletter.core.cadence import Slot, describe_date, describe_instant, describe_span
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
@@ -34,8 +34,74 @@ NAMES = (
 """The counts that are not so good, and what their people are called."""
 
 
-def alert_letter(notice_context: NoticeContext, alert: Alert, *, others: int) -> NoticeBody:
-    """Tell of trouble."""
+_REMEDIES: dict[AlertKind, tuple[tuple[str, str], ...]] = {
+    AlertKind.MISSED_SLOT: (("See what goes out next", "newsletter queue"),),
+    AlertKind.EMPTY_AHEAD: (
+        ("Approve a tip", "newsletter tip approve TIP"),
+        ("Or skip the date", "newsletter slot skip {about}"),
+    ),
+    AlertKind.EMPTY_SLOT: (
+        ("Approve a tip", "newsletter tip approve TIP"),
+        ("Or skip the date", "newsletter slot skip {about}"),
+    ),
+    AlertKind.LOW_STOCK: (("Begin another tip", "newsletter tip new"), ("See what goes out when", "newsletter queue")),
+    AlertKind.STRANDED_PIN: (
+        ("Pin it to another date", "newsletter tip pin {about} DATE"),
+        ("Or put it back into the queue", "newsletter tip unpin {about}"),
+    ),
+    AlertKind.CANNOT_FREEZE: (
+        ("Edit the tip", "newsletter tip edit TIP"),
+        ("Or skip the date", "newsletter slot skip {about}"),
+    ),
+    AlertKind.PROOF: (("Make the proof again", "newsletter edition proof {about}"),),
+    AlertKind.EXPIRED_PEOPLE: (("See who", "newsletter delivery list --edition {about} --state expired"),),
+    AlertKind.REFUSED_PEOPLE: (
+        ("See who, and the replies", "newsletter delivery list --edition {about} --state rejected"),
+        ("Try them again", "newsletter edition retry {about} --rejected"),
+    ),
+    AlertKind.EDITION_PAUSED: (
+        ("See how far it is", "newsletter edition show {about}"),
+        ("Go on", "newsletter edition resume {about}"),
+    ),
+    AlertKind.BOUNCES_HELD: (
+        ("See which", "newsletter bounce list {about}"),
+        ("Count them after all", "newsletter bounce release {about}"),
+    ),
+    AlertKind.COMPLAINTS: (("See its report", "newsletter edition show {about}"),),
+    AlertKind.RELAY: (("Check the mail server", "newsletter doctor"),),
+    AlertKind.SENDER_SILENT: (("Start the service", "newsletter run"),),
+    AlertKind.SCHEDULER_SILENT: (("Start the service", "newsletter run"),),
+    AlertKind.DISK: (("Look again when there is room", "newsletter doctor"),),
+    AlertKind.DATABASE: (("Check the database", "newsletter db check"),),
+    AlertKind.HELD: (("Let this database send", "newsletter db adopt"),),
+}
+"""What to type against each kind of trouble; `{about}` is what the alert is about."""
+
+_DATE_KINDS = {AlertKind.EMPTY_AHEAD, AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE, AlertKind.PROOF}
+"""Alerts about a date that is still open: a link skips it."""
+
+
+def alert_commands(alert: Alert) -> list[Command]:
+    """Return the commands that mend a trouble."""
+    return [Command(purpose=text, line=line.format(about=alert.about)) for text, line in _REMEDIES[alert.kind]]
+
+
+def _alert_actions(notice_context: NoticeContext, alert: Alert, edition: Edition | None) -> list[Action]:
+    ends = alert.raised_at + LINKS_LAST
+    if alert.kind in _DATE_KINDS:
+        day = date.fromisoformat(alert.about)
+        url = notice_context.link(ActionKind.SKIP, day.toordinal(), expires_at=ends)
+        return [Action(label="Skip this date", url=url, note="No mail goes out on it.")]
+    if edition is not None and edition.status in {EditionStatus.SENDING, EditionStatus.PAUSED}:
+        url = notice_context.link(ActionKind.CANCEL, edition.id, expires_at=ends)
+        return [Action(label="Cancel it", url=url, note="Nobody more gets it, for good.")]
+    return []
+
+
+def alert_letter(
+    notice_context: NoticeContext, alert: Alert, *, others: int, edition: Edition | None = None
+) -> NoticeBody:
+    """Tell of trouble, with the commands and links that mend it; `edition` is the one that the alert is about."""
     since = describe_instant(alert.raised_at, notice_context.plan.cadence.zone)
     facts = [Fact(label="Since", value=Words(since))]
     if others:
@@ -47,6 +113,8 @@ def alert_letter(notice_context: NoticeContext, alert: Alert, *, others: int) ->
         heading=_capital(_headline(alert)),
         lead=[Words(alert.message)],
         facts=facts,
+        actions=_alert_actions(notice_context, alert, edition),
+        commands=alert_commands(alert),
     )
 
 
@@ -80,7 +148,8 @@ def command_text(notice_context: NoticeContext, alert: Alert) -> str:
     """Return what the operator's command is handed: the same in a few lines."""
     since = describe_instant(alert.raised_at, notice_context.plan.cadence.zone)
     name = notice_context.render_context.publication.name
-    return f"{name}: {_headline(alert)}\n{alert.message}\nSince {since}. No mail about it could be sent.\n"
+    commands = "".join(f"{command.purpose}: {command.line}\n" for command in alert_commands(alert))
+    return f"{name}: {_headline(alert)}\n{alert.message}\n{commands}Since {since}. No mail about it could be sent.\n"
 
 
 def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Receipt, *, now: datetime) -> NoticeBody:
@@ -141,7 +210,9 @@ def report_letter(notice_context: NoticeContext, edition: Edition, receipt: Rece
         facts.append(Fact(label="Cancelled", value=Words(edition.status_why or "by a person")))
     lead = [Words(sentence) for sentence in receipt.sentences(lambda at: describe_instant(at, zone))]
     if edition.finished_at is None:
-        lead.append(Words("Those who wait are tried on. Who is given up in the end is told by an alert."))
+        lead.append(
+            Words(f"Those who wait are tried on; `newsletter edition show {edition.name}` has the final report.")
+        )
     return NoticeBody(
         kind=NoticeKind.REPORT,
         subject=f"{reached}: “{edition.title}”",

@@ -99,7 +99,9 @@ class NoticeWriter:
                     tx,
                     NoticeKind.ALERT,
                     about,
-                    letters.alert_letter(self.notice_context, alert, others=others),
+                    letters.alert_letter(
+                        self.notice_context, alert, others=others, edition=editions.by_name(tx, alert.about)
+                    ),
                     now=now,
                 )
             case AlertStep.COMMAND:
@@ -132,7 +134,8 @@ class NoticeWriter:
                 self._about_edition(tx, edition, kind, now)
 
     def _due(self, tx: Tx, edition: Edition, now: datetime) -> list[NoticeKind]:
-        if now - edition.started_at >= OLD_NEWS:
+        # By its end: an edition that outlived a long stop of the service is reported when it closes.
+        if now - (edition.finished_at or edition.started_at) >= OLD_NEWS:
             return []
         # Blocks tell whether anybody waits for a first try; counting the people would read a million rows a tick.
         waiting = blocks.any_open(tx, edition.id)

@@ -201,7 +201,8 @@ class Ticker:
         with self.unit.write() as tx:
             for kind in (AlertKind.CANNOT_FREEZE, AlertKind.EMPTY_SLOT):
                 settle_alert(tx, kind, about, now=now)
-        logger.info("the edition of %s is frozen for %s people", frozen.edition.name, frozen.edition.audience)
+        edition = frozen.edition
+        logger.info("the edition of %s is frozen for %s people: “%s”", edition.name, edition.audience, edition.title)
         return frozen.edition
 
     def _empty_words(self, due: Slot, why: str) -> str:

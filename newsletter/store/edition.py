@@ -150,6 +150,21 @@ def by_date(tx: Tx, on: date, number: int = 1) -> Edition | None:
     return None if row is None else _from_row(row)
 
 
+def by_name(tx: Tx, name: str) -> Edition | None:
+    """Return the edition of a name such as `2026-11-03` or `2026-11-03.2`; None when there is none of this name."""
+    day, _, number = name.partition(".")
+    try:
+        return by_date(tx, date.fromisoformat(day), int(number or 1))
+    except ValueError:
+        return None
+
+
+def find(tx: Tx, edition_id: EditionId) -> Edition | None:
+    """Return an edition, None when there is none of this id."""
+    row = tx.execute(select(*_COLUMNS).where(edition.c.id == edition_id)).first()
+    return None if row is None else _from_row(row)
+
+
 def latest(tx: Tx, *, count: int = 20) -> Sequence[Edition]:
     """Return the newest editions, newest first."""
     rows = tx.execute(select(*_COLUMNS).order_by(edition.c.date.desc(), edition.c.number.desc()).limit(count))

@@ -28,7 +28,8 @@ class Figures:
     at: datetime
     next_slot: datetime | None
     """When the next open slot sends; in the past while one is due and has nothing to send."""
-    stock: int
+    fresh: int
+    evergreen: int
     low_stock: int
     audience: int
     beats: Mapping[str, datetime]
@@ -50,7 +51,8 @@ def look(unit: Unit, rules: PlanRules, *, now: datetime) -> Figures:
         return Figures(
             at=now,
             next_slot=min(ahead, default=None),
-            stock=outlook.stock,
+            fresh=outlook.stock.fresh,
+            evergreen=outlook.stock.evergreen,
             low_stock=rules.lineup.low_stock_weeks,
             audience=outlook.audience,
             beats={part.value: state.seen_at for part, state in snapshot.parts.items() if state.seen_at is not None},

@@ -65,7 +65,7 @@ def test_a_good_morning(home: Home) -> None:
     assert "“Name your branches” (name-your-branches): next in the queue" in ran.out
     assert "to 1 person" in ran.out
     assert "service   running: process host 17, last heartbeat" in ran.out
-    assert "stock     tips for 1 week; you want to hear of it below 4" in ran.out
+    assert "stock     1 fresh tip; you want to hear of it below 4" in ran.out
 
 
 def test_a_journal_that_nobody_can_read(home: Home) -> None:
@@ -111,7 +111,7 @@ def test_for_a_program(home: Home) -> None:
     assert found["last"] is None
     assert found["parts"]["scheduler"]["alive"] is True
     assert 0 <= found["parts"]["scheduler"]["age_seconds"] < 60
-    assert found["stock"] == {"weeks": 1, "drafts": 1, "stranded": []}
+    assert found["stock"] == {"weeks": 1, "evergreens": 0, "drafts": 1, "stranded": []}
 
 
 def test_looking_changes_nothing(home: Home) -> None:

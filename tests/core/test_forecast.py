@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from newsletter.core.cadence import Cadence, Slot, SlotState, extra_slot, slot_on
-from newsletter.core.forecast import forecast_warnings, stock_weeks, stranded
+from newsletter.core.forecast import forecast_warnings, stock_of, stranded
 from newsletter.core.lineup import Choice, LineupRules, Sending, Source
 from newsletter.core.tip import Tip, TipId, TipStatus
 
@@ -57,14 +57,29 @@ def why(one: Tip, *slots: Slot, sent: tuple[Sending, ...] = (), now: datetime = 
 )
 def test_stock_counts_the_weeks_before_the_first_empty_slot(text: str, weeks: int) -> None:
     """Any source fills a week, a skipped one neither counts nor ends it, and what lies behind a hole is no stock."""
-    assert stock_weeks(choices(text)) == weeks
+    assert stock_of(choices(text)).weeks == weeks
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("q" + 16 * "e", "1 fresh tip, then 16 evergreens"),
+        ("qqe", "2 fresh tips, then 1 evergreen"),
+        ("ee", "no fresh tip, then 2 evergreens"),
+        ("pq", "2 fresh tips"),
+        ("-", "no fresh tip"),
+    ],
+)
+def test_evergreens_are_no_fresh_tips(text: str, words: str) -> None:
+    """Evergreens fill weeks, and are named beside the fresh tips."""
+    assert stock_of(choices(text)).describe() == words
 
 
 def test_an_extra_date_is_no_week_of_stock() -> None:
     """A tip that goes to an extra date leaves the weeks as they are."""
     extra = Choice(slot=extra_slot(TUESDAYS, date(2026, 11, 26)), tip=tip(9), source=Source.PINNED, why=".")
     first, second = choices("qq")
-    assert stock_weeks([first, extra, second]) == 2
+    assert stock_of([first, extra, second]).weeks == 2
 
 
 @pytest.mark.parametrize(
@@ -75,18 +90,30 @@ def test_an_extra_date_is_no_week_of_stock() -> None:
         ("qqq-", ["approved tips end on Tuesday 8 December 2026"]),
         (
             "qq--",
-            ["approved tips end on Tuesday 1 December 2026", "low stock: tips for 2 of the next 3 weeks"],
+            ["approved tips end on Tuesday 1 December 2026", "low stock: 2 fresh tips for the next 3 weeks"],
         ),
         (
             "--",
             [
                 "no approved tip for the next edition, Tuesday 24 November 2026",
-                "low stock: tips for 0 of the next 3 weeks",
+                "low stock: no fresh tip for the next 3 weeks",
             ],
         ),
         ("qqqs-q", ["no approved tip for Tuesday 22 December 2026"]),
-        ("qepee", ["only evergreens are left from Tuesday 15 December 2026 on"]),
-        ("ee", ["only evergreens are left from Tuesday 24 November 2026 on"]),
+        (
+            "qepee",
+            [
+                "low stock: 2 fresh tips, then 3 evergreens for the next 3 weeks",
+                "only evergreens are left from Tuesday 15 December 2026 on",
+            ],
+        ),
+        (
+            "ee",
+            [
+                "low stock: no fresh tip, then 2 evergreens for the next 3 weeks",
+                "only evergreens are left from Tuesday 24 November 2026 on",
+            ],
+        ),
         ("ss", []),
         ("", []),
     ],

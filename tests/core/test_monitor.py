@@ -10,6 +10,7 @@ import pytest
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.forecast import Stock
 from newsletter.core.lineup import Choice, Source
 from newsletter.core.monitor import Space, View, says_report, says_sending, troubles
 from newsletter.core.tip import Tip, TipId, TipStatus
@@ -22,7 +23,7 @@ VIEW = View(
     zone="UTC",
     first_tick_at=NOW - timedelta(days=9),
     watching_since=NOW - timedelta(days=1),
-    stock=5,
+    stock=Stock(fresh=5),
     low_stock_weeks=4,
     audience=3,
 )
@@ -52,13 +53,15 @@ def test_all_is_well() -> None:
 )
 def test_low_stock_has_two_lines(stock: int, told: bool, low: bool) -> None:  # noqa: FBT001 - by name
     """It is low below the line, and enough again only a week above it."""
-    assert kinds(replace(VIEW, stock=stock, stock_is_low=told)) == ([AlertKind.LOW_STOCK] if low else [])
+    assert kinds(replace(VIEW, stock=Stock(fresh=stock, evergreen=16), stock_is_low=told)) == (
+        [AlertKind.LOW_STOCK] if low else []
+    )
 
 
 def test_stock_is_not_judged_where_nobody_asks() -> None:
     """NEWSLETTER_LOW_STOCK_WEEKS=0 wants no warning, and the first hour is for filling the queue."""
-    assert kinds(replace(VIEW, stock=0, low_stock_weeks=0)) == []
-    assert kinds(replace(VIEW, stock=0, first_tick_at=NOW - timedelta(minutes=59), choices=[choice(24)])) == []
+    assert kinds(replace(VIEW, stock=Stock(), low_stock_weeks=0)) == []
+    assert kinds(replace(VIEW, stock=Stock(), first_tick_at=NOW - timedelta(minutes=59), choices=[choice(24)])) == []
 
 
 @pytest.mark.parametrize(("hours", "found"), [(47, 1), (48, 1), (49, 0), (0, 0), (-1, 0)])

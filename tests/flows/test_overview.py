@@ -68,7 +68,7 @@ def test_all_is_well(well: Unit) -> None:
     assert found.needs == []
     assert found.next is not None
     assert (found.next.slot.date, found.next.tip and found.next.tip.slug) == (date(2026, 11, 10), "t0")
-    assert (found.outlook.stock, found.stock_is_more, found.snapshot.running, found.snapshot.last) == (
+    assert (found.outlook.stock.fresh, found.stock_is_more, found.snapshot.running, found.snapshot.last) == (
         5,
         False,
         [],

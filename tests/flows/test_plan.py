@@ -112,7 +112,7 @@ def test_stock_is_of_the_dates_that_are_left(unit: Unit) -> None:
         skip_slot(unit, day, RULES, who=WHO, because="fair", now=NOW)
     ahead = outlook(unit, rules, weeks=4, now=NOW)
     assert [one.slot.date for one in ahead.choices] == [TUESDAYS[3] + timedelta(weeks=week) for week in range(4)]
-    assert ahead.stock == 4
+    assert ahead.stock.fresh == 4
     assert not [one for one in ahead.warnings if "stock" in one]
 
 
@@ -166,8 +166,8 @@ def test_low_stock_is_seen_beyond_the_weeks_shown(unit: Unit) -> None:
     rules = replace(RULES, lineup=LineupRules(low_stock_weeks=4))
     ahead = outlook(unit, rules, weeks=1, now=NOW)
     assert len(ahead.choices) == 1
-    assert ahead.stock == 2
-    assert "low stock: tips for 2 of the next 4 weeks" in ahead.warnings
+    assert ahead.stock.fresh == 2
+    assert "low stock: 2 fresh tips for the next 4 weeks" in ahead.warnings
 
 
 def test_an_empty_list_is_a_warning(unit: Unit) -> None:

@@ -58,6 +58,17 @@ def test_an_empty_date_is_told_two_days_ahead_and_at_its_time(world: Make) -> No
     assert here.open() == {(AlertKind.MISSED_SLOT, "2026-11-03")}
 
 
+def test_an_alert_has_the_command_and_the_link_that_mend_it(world: Make) -> None:
+    """A date without a tip can be skipped by a link, and the commands to type are below."""
+    here = world()
+    here.go(MONDAY + HOUR)
+    [alert] = here.letters()
+    text = text_of(alert)
+    assert "newsletter tip approve TIP" in text
+    assert "newsletter slot skip 2026-11-03" in text
+    assert "https://news.example.com/a/" in text
+
+
 def test_a_tip_in_time_ends_the_alert(world: Make) -> None:
     """A tip approved after the alert is proofed at once, and that the trouble has passed is said once."""
     here = world()
@@ -97,7 +108,7 @@ def test_low_stock_is_told_once_per_crossing(world: Make) -> None:
     proof, low, _report = here.letters()
     assert "Low stock" not in text_of(proof)
     assert low["Subject"] == "[Tip of the Week] Alert: the tips are running low"
-    assert "2 weeks" in text_of(low)
+    assert "2 fresh tips" in text_of(low)
     add_tip(here.unit, "tip-4")
     here.go(TUESDAY + timedelta(days=6, hours=1))
     assert here.diary() == ["Proof for Tuesday 10 November 2026: Tip 2"]

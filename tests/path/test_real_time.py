@@ -91,5 +91,5 @@ def test_a_tuesday(make_sqlite_home: MakeHome, run_from: Callable[[str, str], Se
     assert NINE <= edition.started_at < NINE.replace(second=20)
     assert home.receipt().accepted == PEOPLE
     # Each line of the log bears what it is about.
-    assert f"is frozen for {PEOPLE} people [edition=2026-11-03 part=scheduler]" in said
+    assert f"is frozen for {PEOPLE} people: “Name your branches” [edition=2026-11-03 part=scheduler]" in said
     assert said.endswith("[edition=2026-11-03 part=sender]\n")

@@ -123,7 +123,8 @@ def test_one_address_that_kills_every_connection(unit: Unit, clock: FixedClock, 
         clock.turn(hours=1)
         run(sender)
     assert counts(unit, edition) == {"accepted": 29, "expired": 1}
-    assert "1 person was given up" in alerted(unit)[AlertKind.EXPIRED_PEOPLE]
+    # One person in 30 is named by the delivery report, and is no alert.
+    assert AlertKind.EXPIRED_PEOPLE not in alerted(unit)
 
 
 def test_a_mailbox_that_never_opens_expires(unit: Unit, clock: FixedClock, frozen: Freeze) -> None:
@@ -146,7 +147,6 @@ def test_a_mailbox_that_never_opens_expires(unit: Unit, clock: FixedClock, froze
     assert len(tries) >= 10
     waits = [after - before for before, after in pairwise(tries)]
     assert waits[:-1] == sorted(waits[:-1])
-    assert AlertKind.EXPIRED_PEOPLE in alerted(unit)
     with unit.read() as tx:
         assert editions.by_id(tx, edition.id).status is EditionStatus.FINISHED
 

@@ -178,6 +178,23 @@ def test_an_edition_is_stopped(ask: Ask, first: Tip, parts: WebParts, kind: Acti
         assert "edition cancel 2026-11-03" in ask("POST", skip()).text
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("kind", [ActionKind.PAUSE, ActionKind.CANCEL])
+def test_the_link_of_a_missing_edition(ask: Ask, first: Tip, kind: ActionKind, method: str) -> None:
+    """An edition that a restored backup does not know is a conflict, and no error of the database."""
+    answer = ask(method, link(kind, 4711))
+    assert answer.status_code == 409
+    assert "no such edition" in answer.text
+
+
+def test_skipping_after_a_swap_says_how_to_take_it_back(ask: Ask, unit: Unit) -> None:
+    """A tip that is pinned to the date which is skipped gets the commands that free it."""
+    pinned = add_tip(unit, "for-this-date", pin=TUESDAY)
+    answer = ask("POST", skip())
+    assert f"newsletter slot unskip {TUESDAY}" in answer.text
+    assert f"newsletter tip unpin {pinned.slug}" in answer.text
+
+
 def test_a_forged_link_does_nothing(ask: Ask, unit: Unit, first: Tip) -> None:
     """A token under another key, one of another purpose, and one that was cut are all unknown."""
     forged = skip(ring=Keyring(current="another secret of over thirty-two"))
