@@ -54,6 +54,17 @@ def quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def differing(path: Path, values: Mapping[str, str]) -> list[str]:
+    """Return the names of those values that an existing file does not have."""
+    try:
+        current = dotenv_values(stream=io.StringIO(path.read_text(encoding="utf-8")), interpolate=False)
+    except (OSError, UnicodeDecodeError):
+        # The settings say of the file what is wrong with it.
+        return list(values)
+    defaults = {setting.name: setting.default for setting in settings_help()}
+    return [name for name, value in values.items() if (current.get(name) or defaults[name]) != value]
+
+
 def write_env(path: Path, text: str) -> None:
     """Write the file for its owner only; raise `Stop` when something stands there already."""
     try:

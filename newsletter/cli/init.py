@@ -1,7 +1,7 @@
 """`newsletter init`: a folder becomes an installation: its `.env` with a fresh secret key, and its database.
 
 On a terminal it asks; elsewhere it takes options and the environment, and leaves open what is missing. It never
-overwrites anything, and a second run finishes what the first one began.
+overwrites anything: a second run finishes what the first one began, and refuses options with other values.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.context import State, state
-from newsletter.cli.output import say, warn
+from newsletter.cli.output import say
 from newsletter.cli.paths import check_home
+from newsletter.errors import InputError
 
 if TYPE_CHECKING:
     from newsletter.settings.model import Settings
@@ -81,13 +82,21 @@ class _Setup:
 
     def run(self) -> None:
         if os.path.lexists(self.env_file):
-            say(f"{self.env_file} stands already; it was not touched.")
-            if self.given:
-                warn("The settings given here were not written; edit that file.")
+            self._refuse_other_values()
+            say(f"{self.env_file} exists; it was not touched.")
         else:
             self._write_env()
         self._make_database()
         self._say_what_next()
+
+    def _refuse_other_values(self) -> None:
+        from newsletter.cli.env_file import differing
+
+        if others := differing(self.env_file, self.given):
+            raise InputError(
+                f"{self.env_file} exists and has other values; edit that file. Nothing was changed.",
+                details=tuple(f"{name}: {self.given[name]!r} was asked for" for name in others),
+            )
 
     def _write_env(self) -> None:
         from newsletter.cli.env_file import env_text, write_env
@@ -133,7 +142,7 @@ class _Setup:
         if result.new:
             say(f"Created the database, {where} (version {result.revision}).")
         else:
-            say(f"The database, {where}, stands already; it was not touched.")
+            say(f"The database, {where}, exists; it was not touched.")
 
     def _say_what_next(self) -> None:
         from newsletter.cli.init_questions import missing_settings

@@ -17,6 +17,7 @@ from newsletter.cli.output import say
 from newsletter.errors import InputError
 from newsletter.settings.loader import load_settings
 from newsletter.settings.model import FILE_SUFFIX, SECRETS, Setting, setting_name, settings_help
+from newsletter.settings.values import security_name
 
 ZONE_QUESTION = "NEWSLETTER_TIME_ZONE"
 SECURITY = "NEWSLETTER_SMTP_SECURITY"
@@ -47,7 +48,7 @@ _QUESTIONS = (
     _Question("NEWSLETTER_SEND_DAY", "Day of the week"),
     _Question("NEWSLETTER_SEND_TIME", "Time of day"),
     _Question("NEWSLETTER_SMTP_HOST", "Host", "The mail server that takes the mails (your provider's page names it):"),
-    _Question(SECURITY, "Encryption: starttls, tls or none"),
+    _Question(SECURITY, "Encryption: starttls, tls (ssl) or none"),
     _Question(PORT, "Port"),
     _Question(LOGIN, "Login, empty for none", optional=True),
     _Question(PASSWORD, "Password (not shown)", hidden=True),
@@ -77,46 +78,47 @@ def first_answers(values: Mapping[str, str], environ: Mapping[str, str], home: P
 
 
 def interview(answers: dict[str, str], *, answered: AbstractSet[str], home: Path) -> dict[str, str]:
-    """Ask for everything that is not given by an option or the environment, proposing what is known."""
+    """Ask for everything that no option and no variable of the environment gives, proposing what is known."""
     settings = {setting.name: setting for setting in settings_help()}
     say(f"A new newsletter in {home}. Enter takes the proposal in brackets; all of it can be changed later.")
-    for question in _QUESTIONS:
-        if answered & {question.setting, question.setting + FILE_SUFFIX}:
-            continue
+    open_questions = [one for one in _QUESTIONS if not answered & {one.setting, one.setting + FILE_SUFFIX}]
+    for number, question in enumerate(open_questions, start=1):
         if question.setting == PASSWORD and LOGIN not in answers:
             continue
         if question.group:
             say()
             say(question.group)
-        answer = _ask(question, settings[question.setting], answers, home)
+        step = f"{number} of {len(open_questions)}"
+        answer = _ask(question, settings[question.setting], answers, home, step=step)
         if answer:
             answers[question.setting] = answer
     say()
     return answers
 
 
-def _ask(question: _Question, setting: Setting, answers: Mapping[str, str], home: Path) -> str:
+def _ask(question: _Question, setting: Setting, answers: Mapping[str, str], home: Path, *, step: str) -> str:
+    """Ask until the answer is one that the settings accept; say why before asking again."""
     proposal = answers.get(question.setting) or _proposal(setting, answers)
     while True:
         example = f" (such as {setting.example})" if setting.example and not proposal else ""
         answer: str = typer.prompt(
-            f"  {question.words}{example}",
-            default=proposal or ("" if question.optional else None),
+            f"  {step}: {question.words}{example}",
+            default=proposal,
             show_default=bool(proposal),
             hide_input=question.hidden,
         ).strip()
-        if not answer:
+        if not answer and question.optional:
             return ""
-        faults = faults_of({**answers, question.setting: answer}, home, about=question.setting)
-        if not faults:
+        faults = faults_of({**answers, question.setting: answer}, home, about=question.setting) if answer else []
+        if answer and not faults:
             return answer
-        for fault in faults:
-            say(f"  {fault}")
+        for fault in faults or ["This one is needed."]:
+            say(f"  Not accepted: {fault.removeprefix(f'{question.setting}: ')}")
 
 
 def _proposal(setting: Setting, answers: Mapping[str, str]) -> str:
     if setting.name == PORT:
-        return PORTS.get(answers.get(SECURITY, ""), setting.default)
+        return PORTS.get(str(security_name(answers.get(SECURITY, ""))), setting.default)
     return setting.default
 
 

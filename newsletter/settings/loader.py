@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import pwd
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from newsletter.settings.model import (
     setting_fields,
     setting_name,
 )
-from newsletter.settings.values import SECRET_LENGTH_MIN, did_you_mean, is_aligned, is_loopback
+from newsletter.settings.values import SECRET_LENGTH_MIN, did_you_mean, display_name, is_aligned, is_loopback
 
 __all__ = ["Settings", "load_settings"]
 
@@ -63,13 +63,22 @@ def load_settings(environ: Mapping[str, str], home: Path) -> Settings:
     values.setdefault("state_dir", str(_state_dir(environ, home)))
     settings = _validate(_resolve(values, home), mistakes)
     if mistakes:
-        count = "1 setting is wrong" if len(mistakes) == 1 else f"{len(mistakes)} settings are wrong"
+        count = _count(mistakes)
         where = (
             f"correct {env_file} or the environment" if env_file.is_file() else f"`newsletter init` writes {env_file}"
         )
         message = f"{count}; {where}"
         raise InputError(message, details=tuple(map(_printable, mistakes)))
     return settings
+
+
+def _count(mistakes: Sequence[str]) -> str:
+    """Return how many settings are missing and how many are wrong, as words."""
+    missing = sum(": is missing" in line for line in mistakes)
+    counts = {"missing": missing, "wrong": len(mistakes) - missing}
+    first, *rest = ((count, kind) for kind, count in counts.items() if count)
+    words = f"1 setting is {first[1]}" if first[0] == 1 else f"{first[0]} settings are {first[1]}"
+    return "".join([words, *(f" and {count} {'is' if count == 1 else 'are'} {kind}" for count, kind in rest)])
 
 
 def _printable(line: str) -> str:
@@ -165,6 +174,8 @@ def _resolve(values: Mapping[str, str], home: Path) -> dict[str, str]:
         key: str(home / Path(value).expanduser()) if key in PATHS else value
         for key, value in (defaults | dict(values)).items()
     }
+    if "name" not in resolved and (name := display_name(resolved.get("from", ""))):
+        resolved["name"] = name
     url = resolved.setdefault("database_url", as_written(setting_fields()["database_url"].default))
     scheme, slashes, path = url.partition(":///")
     if scheme == "sqlite" and slashes and path and not path.startswith((":memory:", "?")):

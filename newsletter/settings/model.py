@@ -33,6 +33,7 @@ from newsletter.settings.values import (
     LongSecrets,
     MailDomain,
     SecureLink,
+    SecurityName,
     Selector,
     Weekday,
     Zone,
@@ -65,7 +66,10 @@ class Settings(BaseSettings):
 
     name: Line = Field("Tip of the Week", description="The name of the newsletter, as every mail shows it.")
     from_email: Email = Field(
-        alias="from", description="The address every mail comes from.", examples=["tips@example.com"]
+        alias="from",
+        description="The address every mail comes from; in 'Tips <tips@example.com>' the name counts unless "
+        "NEWSLETTER_NAME is set.",
+        examples=["tips@example.com"],
     )
     reply_to: Email = Field("", description="A mailbox that somebody reads; unset, replies go to NEWSLETTER_FROM.")
     postal_address: Lines = Field(
@@ -105,7 +109,7 @@ class Settings(BaseSettings):
         description="The database: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME with the postgres extra.",
     )
 
-    send_day: Weekday = Field("tuesday", description="The weekday of the weekly tip.")
+    send_day: Weekday = Field("tuesday", description="The weekday of the weekly tip, such as tuesday or Tue.")
     send_time: ClockTime = Field(time(9), description="The time of day it goes out, on the clock of the time zone.")
     time_zone: Zone = Field("America/New_York", description="The IANA time zone in which day and time are meant.")
     send_locally: bool = Field(
@@ -131,8 +135,8 @@ class Settings(BaseSettings):
 
     smtp_host: Host = Field("localhost", description="The mail server that takes the mails.")
     smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 for starttls, 465 for tls.")
-    smtp_security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="How the connection is encrypted: starttls, tls or none."
+    smtp_security: SecurityName = Field(
+        "starttls", description="How the connection is encrypted: starttls, tls (also written ssl) or none."
     )
     smtp_allow_plaintext: bool = Field(
         default=False, description="Allow NEWSLETTER_SMTP_SECURITY=none to a server that is not this machine."
@@ -168,7 +172,7 @@ class Settings(BaseSettings):
         "", description="A second mail server, for when the first cannot be reached or takes nothing; unset, none."
     )
     fallback_smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 for starttls, 465 for tls.")
-    fallback_smtp_security: Literal["starttls", "tls", "none"] = Field(
+    fallback_smtp_security: SecurityName = Field(
         "starttls", description="How the connection to it is encrypted: starttls, tls or none."
     )
     fallback_smtp_ca_file: ExistingFile | None = Field(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from datetime import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -34,6 +34,11 @@ _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _COLOR = re.compile(r"[0-9a-f]{3}|[0-9a-f]{6}")
 _CLOCK_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+_HALF_DAY_TIME = re.compile(r"(0?[1-9]|1[0-2])(?::([0-9]{2}))? ?([ap])\.?m\.?", re.IGNORECASE)
+_HALF_DAY_HOURS = 12
+_WEEKDAY_LETTERS_MIN = 3
+_SECURITY_ALIASES = {"ssl": "tls", "ssl/tls": "tls", "tls/ssl": "tls"}
+"""Names that mail programs use for TLS from the first byte (RFC 8314)."""
 
 
 def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
@@ -81,7 +86,7 @@ def _lines(text: str) -> str:
 
 def _email(text: str) -> str:
     try:
-        result = validate_email(text, check_deliverability=False, strict=True)
+        result = validate_email(text, check_deliverability=False, strict=True, allow_display_name=True)
     except EmailNotValidError as error:
         message = f"'{text}' is not an e-mail address: {str(error).rstrip('.')}"
         raise ValueError(message) from error
@@ -89,6 +94,14 @@ def _email(text: str) -> str:
         message = f"'{text}' has letters before the @ that many mail servers refuse; use plain ASCII there"
         raise ValueError(message)
     return f"{result.ascii_local_part}@{result.ascii_domain}"
+
+
+def display_name(text: str) -> str:
+    """Return the name in front of an address, as in `Tips <tips@example.com>`; empty where there is none."""
+    try:
+        return validate_email(text, check_deliverability=False, allow_display_name=True).display_name or ""
+    except EmailNotValidError:
+        return ""
 
 
 def _mail_domain(text: str) -> str:
@@ -187,7 +200,11 @@ def _language(text: str) -> str:
 
 
 def _weekday(text: str) -> str:
-    if (day := text.lower()) not in WEEKDAY_NAMES:
+    day = text.lower().rstrip(".")
+    if len(day) >= _WEEKDAY_LETTERS_MIN:
+        # Three letters name one weekday: `tue`, `tues`, `thurs`.
+        day = next((name for name in WEEKDAY_NAMES if name.startswith(day)), day)
+    if day not in WEEKDAY_NAMES:
         message = (
             f"'{text}' is not a weekday; write one of {', '.join(WEEKDAY_NAMES)}{did_you_mean(text, WEEKDAY_NAMES)}"
         )
@@ -198,12 +215,20 @@ def _weekday(text: str) -> str:
 def _clock_time(text: object) -> object:
     if not isinstance(text, str):
         return text
-    match = _CLOCK_TIME.fullmatch(text.strip())
     try:
+        if match := _HALF_DAY_TIME.fullmatch(text.strip()):
+            afternoon = _HALF_DAY_HOURS if match[3].lower() == "p" else 0
+            return time(int(match[1]) % _HALF_DAY_HOURS + afternoon, int(match[2] or 0))
+        match = _CLOCK_TIME.fullmatch(text.strip())
         return time(int(match[1]), int(match[2])) if match else time.fromisoformat("none")
     except ValueError as error:
-        message = f"'{text}' is not a time from 00:00 to 23:59"
+        message = f"'{text}' is not a time from 00:00 to 23:59; 9am and 9:30 pm are understood too"
         raise ValueError(message) from error
+
+
+def security_name(text: object) -> object:
+    """Return how a connection is encrypted in our words: `SSL` is what mail programs call `tls`."""
+    return _SECURITY_ALIASES.get(text.strip().lower(), text.strip().lower()) if isinstance(text, str) else text
 
 
 def _zone(text: str) -> str:
@@ -244,15 +269,22 @@ def _database_url(secret: SecretStr) -> SecretStr:
 
 
 def _existing_file(path: Path) -> Path:
-    if not path.is_file():
-        message = f"there is no file {path}"
-        raise ValueError(message)
-    return path
+    return _existing(path, "file")
 
 
 def _existing_folder(path: Path) -> Path:
-    if not path.is_dir():
-        message = f"there is no folder {path}"
+    return _existing(path, "folder")
+
+
+def _existing(path: Path, kind: str) -> Path:
+    try:
+        exists = path.is_file() if kind == "file" else path.is_dir()
+    except OSError as error:
+        # A name that is too long, a folder that this user may not enter.
+        message = f"{path} cannot be used ({error.strerror}); name another {kind}"
+        raise ValueError(message) from error
+    if not exists:
+        message = f"there is no {kind} {path}"
         raise ValueError(message)
     return path
 
@@ -272,6 +304,7 @@ Language = Annotated[str, AfterValidator(_language)]
 Weekday = Annotated[str, AfterValidator(_weekday)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 Zone = Annotated[str, AfterValidator(_zone)]
+SecurityName = Annotated[Literal["starttls", "tls", "none"], BeforeValidator(security_name)]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
 LongSecrets = Annotated[tuple[LongSecret, ...], BeforeValidator(_split_commas)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

@@ -90,13 +90,17 @@ def test_two_installations_have_two_keys(tmp_path: Path) -> None:
 
 
 def test_a_second_init_touches_nothing(tmp_path: Path) -> None:
-    """Running it twice is harmless, even with other options, and says so."""
+    """Running it twice is harmless and says so; options with other values than the file's end with exit code 2."""
     assert newsletter("init", tmp_path, *GIVEN).returncode == 0
     before = (tmp_path / ".env").read_bytes(), installation_of(tmp_path)
-    again = newsletter("init", tmp_path, "--name=Another")
+    again = newsletter("init", tmp_path, *GIVEN)
     assert again.returncode == 0
     assert again.stdout.count("not touched") == 2
-    assert "were not written" in again.stderr
+    other = newsletter("init", tmp_path, "--name=Another", "--send-day=tuesday")
+    assert other.returncode == 2
+    assert "has other values; edit that file" in other.stderr
+    assert "NEWSLETTER_NAME: 'Another'" in other.stderr
+    assert "SEND_DAY" not in other.stderr
     assert ((tmp_path / ".env").read_bytes(), installation_of(tmp_path)) == before
 
 
@@ -109,7 +113,7 @@ def test_what_is_missing_is_left_open_and_named(tmp_path: Path) -> None:
         assert f"\n{name}=\n" in (tmp_path / ".env").read_text()
     assert "NEWSLETTER_TIME_ZONE='Asia/Tokyo'" in (tmp_path / ".env").read_text()
     assert (tmp_path / "data/newsletter.db").exists()
-    with pytest.raises(InputError, match="3 settings are wrong"):
+    with pytest.raises(InputError, match="3 settings are missing"):
         load_settings({}, tmp_path)
 
 
@@ -252,16 +256,17 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
         [*COMMAND, "init", "home"],
         [
             ("Name of the newsletter [Tip of the Week]:", "Käse & Co"),
-            ("Address every mail comes from (such as", "nobody"),
+            ("2 of 13: Address every mail comes from (such as", ""),
+            ("Not accepted: This one is needed.\r\n  2 of 13: Address every mail comes from (such as", "nobody"),
             ("Address every mail comes from (such as", "tips@example.com"),
             ("commercial mail (such as", "Example Society, 1 Example Street"),
             ("unsubscribe links (such as", "https://news.example.com"),
             ("empty for nobody:", "admin@example.com"),
             ("]:", "Europe/Vienna"),
-            ("Day of the week [tuesday]:", ""),
-            ("Time of day [09:00]:", "7:30"),
+            ("Day of the week [tuesday]:", "Tue"),
+            ("Time of day [09:00]:", "7:30am"),
             ("Host [localhost]:", "smtp.example.net"),
-            ("Encryption: starttls, tls or none [starttls]:", "tls"),
+            ("Encryption: starttls, tls (ssl) or none [starttls]:", "SSL"),
             ("Port [465]:", ""),
             ("Login, empty for none:", "me"),
             ("Password (not shown):", "it's \\ # secret"),

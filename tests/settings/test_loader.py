@@ -162,7 +162,7 @@ def test_all_mistakes_come_together(tmp_path: Path) -> None:
         "SMTP_USERNAME",
         "SMTP_SECURITY",
     ]
-    assert str(caught.value).startswith("9 settings are wrong")
+    assert str(caught.value).startswith("3 settings are missing and 6 are wrong;")
     assert caught.value.exit_code == 2
 
 
@@ -461,7 +461,45 @@ def test_time_of_day_is_read_back(at: time) -> None:
     assert load(Path("/nowhere"), SEND_TIME=at.isoformat("minutes")).send_time == at
 
 
-@pytest.mark.parametrize("text", ["24:00", "9", "09:60", "9am", "09:00:30", "-1:00"])
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [("9am", "09:00"), ("9 AM", "09:00"), ("12am", "00:00"), ("12:30pm", "12:30"), ("9:05 p.m.", "21:05")],
+)
+def test_time_of_half_a_day(tmp_path: Path, text: str, at: str) -> None:
+    """A time with am or pm is understood."""
+    assert load(tmp_path, SEND_TIME=text).send_time.isoformat("minutes") == at
+
+
+@pytest.mark.parametrize("text", ["Tue", "tues", "TUE.", "Tuesday"])
+def test_short_weekday(tmp_path: Path, text: str) -> None:
+    """The first letters of a weekday are enough."""
+    assert load(tmp_path, SEND_DAY=text).send_day == "tuesday"
+
+
+@pytest.mark.parametrize(("text", "security"), [("SSL", "tls"), ("ssl/tls", "tls"), ("StartTLS", "starttls")])
+def test_security_by_its_other_names(tmp_path: Path, text: str, security: str) -> None:
+    """What mail programs call SSL is tls, in any case of the letters."""
+    assert load(tmp_path, SMTP_SECURITY=text, SMTP_PORT="2525").smtp_security == security
+
+
+def test_sender_with_a_name(tmp_path: Path) -> None:
+    """The name before the sender's address is that of the newsletter unless NEWSLETTER_NAME is set."""
+    settings = load(tmp_path, FROM="Weekly Tips <tips@example.com>", ADMIN_EMAILS="Admin <admin@example.com>")
+    assert (settings.from_email, settings.name) == ("tips@example.com", "Weekly Tips")
+    assert settings.admin_emails == ("admin@example.com",)
+    assert load(tmp_path, FROM="Weekly Tips <tips@example.com>", NAME="Tip of the Day").name == "Tip of the Day"
+    assert load(tmp_path, FROM="tips@example.com").name == "Tip of the Week"
+
+
+@pytest.mark.parametrize("name", ["TEMPLATES_DIR", "SMTP_CA_FILE"])
+def test_a_path_that_is_too_long_is_a_mistake(tmp_path: Path, name: str) -> None:
+    """A name at which no file can stand is reported like every other wrong value."""
+    [line] = mistakes(tmp_path, **{name: "x" * 300})
+    assert line.startswith(f"NEWSLETTER_{name}: ")
+    assert "cannot be used" in line
+
+
+@pytest.mark.parametrize("text", ["24:00", "9", "09:60", "13pm", "0am", "09:00:30", "-1:00"])
 def test_time_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     """Anything but hours and minutes is refused."""
     assert mistakes(tmp_path, SEND_TIME=text)[0].startswith(f"NEWSLETTER_SEND_TIME: '{text}' is not a time")
