@@ -11,7 +11,7 @@ import typer
 
 from newsletter.cli.context import State, state
 from newsletter.cli.output import one_line, plural, say, warn
-from newsletter.cli.paths import is_folder
+from newsletter.cli.paths import is_folder, opened_file
 from newsletter.errors import InputError, NewsletterError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ Hello {{{{ first_name|there }}}},
 """
 
 FROM_STDIN = "standard input"
+_NUMBER = re.compile("([0-9]{1,18})")
 
 
 @app.command("new")
@@ -69,7 +70,7 @@ def add(
     for path in files:
         if is_folder(path):
             raise InputError(f"{path} is a folder; `newsletter tip import {path}` takes every .md file in it")
-    _queue(state(context), [_read(path) for path in files])
+    _queue(state(context), _read_all(files))
 
 
 @app.command("import")
@@ -92,7 +93,7 @@ def import_folder(
         if not files:
             raise InputError(f"{folder} holds no .md file")
         paths += files
-    _queue(state(context), [_read(path) for path in paths])
+    _queue(state(context), _read_all(paths))
 
 
 @app.command("edit")
@@ -190,6 +191,28 @@ def _words(queued: Queued) -> str:
             return f"{named(queued.tip)}: {queued.outcome}, {queued.tip.status}{pinned}"
 
 
+def _read_all(paths: list[Path]) -> list[TipText]:
+    """Read every file; raise the faults of all of them together."""
+    files: list[TipText] = []
+    faults: list[InputError] = []
+    for path in paths:
+        try:
+            files.append(_read(path))
+        except InputError as fault:
+            faults.append(fault)
+    if len(faults) > 1:
+        message = f"{len(faults):,} of {len(paths):,} files cannot be read; nothing was changed"
+        raise InputError(message, details=tuple(str(fault) for fault in faults))
+    if faults:
+        raise faults[0]
+    return files
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a path is an open descriptor, such as a shell's `<(command)`."""
+    return path.is_absolute() and path.parts[1:2] in (("dev",), ("proc",))
+
+
 def _read(path: Path) -> TipText:
     from newsletter.core.tip_file import FILE_LIMIT
     from newsletter.flows.queue_tip import TipText
@@ -199,8 +222,11 @@ def _read(path: Path) -> TipText:
     try:
         if name == FROM_STDIN:
             content = sys.stdin.buffer.read(FILE_LIMIT + 1)
-        else:
+        elif _is_stream(path):
             with path.open("rb") as file:
+                content = file.read(FILE_LIMIT + 1)
+        else:
+            with opened_file(path) as file:
                 content = file.read(FILE_LIMIT + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); nothing was changed") from error
@@ -217,5 +243,5 @@ def _read(path: Path) -> TipText:
 def _by_numbers(path: Path) -> list[tuple[int, str]]:
     """Return a key that puts `2-two.md` before `10-ten.md`, as people count."""
     return [
-        (int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"([0-9]+)", path.name) if part
+        (int(part), "") if _NUMBER.fullmatch(part) else (-1, part.lower()) for part in _NUMBER.split(path.name) if part
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import webbrowser
@@ -429,3 +430,17 @@ def test_approving_what_cannot_go_says_why(home: Home) -> None:
     home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}", status="draft").text)
     home.run("slot", "skip", day)
     assert "“Title of a” (a): approved; will not go out: its slot of Tuesday" in home.run("tip", "approve", "a").out
+    assert "a: approved; will not go out: its slot of Tuesday" in home.run("tip", "approve", "a").out
+
+
+def test_odd_names_in_a_folder(home: Home, tmp_path: Path) -> None:
+    """Digits beyond ASCII sort as letters, a pipe is refused without waiting, and every unreadable file is named."""
+    (tmp_path / "\u00b21.md").write_text("# Two\n\nAnswer with a date.\n")
+    assert home.run("tip", "import", str(tmp_path)).code == 0
+    os.mkfifo(tmp_path / "pipe.md")
+    (tmp_path / "latin.md").write_bytes(b"# Zo\xeb\n")
+    refused = home.run("tip", "import", str(tmp_path))
+    assert refused.code == 2
+    assert "pipe.md is no ordinary file" in refused.err
+    assert "latin.md, line 1: this is not UTF-8 text" in refused.err
+    assert home.run("tip", "import", "x" * 300).code == 2
