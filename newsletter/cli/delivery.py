@@ -1,4 +1,4 @@
-"""`newsletter delivery`: who got what, and what the server said."""
+"""`newsletter delivery`: the outcome of each delivery, and the reply of the server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
 from newsletter.cli.output import Json, plural, print_json, say, table
+from newsletter.cli.private_file import private_file
 from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError
 
@@ -40,10 +41,11 @@ def list_deliveries(
         list[str] | None, typer.Option("--state", metavar="STATE", help="Only this state; may be repeated.")
     ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write all of them as CSV.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --csv if it exists.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many to show; --csv and --json show all.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """List deliveries: the person, the state, and the server's words."""
+    """List deliveries: the person, the state, and the reply of the server."""
     from newsletter.store import report
 
     application = state(context).app
@@ -56,7 +58,8 @@ def list_deliveries(
         most = None if everything else limit + 1
         rows = report.rows(tx, edition_id=edition_id, who=who, states=states, limit=most)
         if csv_file is not None:
-            say(f"{plural(_write(csv_file, rows), 'delivery', 'deliveries')} written to {csv_file}.")
+            count = _write(csv_file, rows, overwrite=overwrite)
+            say(f"{plural(count, 'delivery', 'deliveries')} written to {csv_file}.")
         elif as_json:
             print_json([dict(zip(HEADINGS, _cells(row), strict=True)) for row in rows])
         else:
@@ -89,20 +92,17 @@ def _cells(row: Row) -> list[object]:
     ]
 
 
-def _write(path: Path, rows: Iterable[Row]) -> int:
+def _write(path: Path, rows: Iterable[Row], *, overwrite: bool) -> int:
     from newsletter.core.csv_import import neutralise
 
     count = 0
-    try:
-        with path.open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.writer(handle, quoting=csv.QUOTE_ALL)
-            writer.writerow(HEADINGS)
-            for row in rows:
-                # A server's words are a stranger's: a spreadsheet must not run them as a formula.
-                writer.writerow(["" if cell is None else neutralise(str(cell)) for cell in _cells(row)])
-                count += 1
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}).") from error
+    with private_file(path, overwrite=overwrite) as handle:
+        writer = csv.writer(handle, quoting=csv.QUOTE_ALL)
+        writer.writerow(HEADINGS)
+        for row in rows:
+            # A server's text comes from a stranger: a spreadsheet must not run it as a formula.
+            writer.writerow(["" if cell is None else neutralise(str(cell)) for cell in _cells(row)])
+            count += 1
     return count
 
 

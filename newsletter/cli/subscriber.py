@@ -9,7 +9,7 @@ import typer
 from newsletter.cli import subscriber_file, subscriber_show
 from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, plural, print_json, say
+from newsletter.cli.output import Json, plural, print_json, say, warn
 from newsletter.cli.subscriber_lookup import known, pairs
 from newsletter.errors import InputError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from newsletter.flows.change_subscriber import SubscriberChange
 
 app = typer.Typer(
-    help="Who gets the mail: add, import, export, find, change, let go.",
+    help="Subscribers: add, import, export, find, change, unsubscribe, erase.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -48,10 +48,14 @@ def add(
     tag: Annotated[list[str] | None, typer.Option(help="A word to find them by; may be given several times.")] = None,
     field: Field = None,
     source: Annotated[str, typer.Option(metavar="TEXT", help="Where they said yes; kept as evidence.")] = "",
+    because: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help="How a person who was erased asked to be added again; kept as evidence."),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Put one person on the list; the next edition goes to them too."""
-    from newsletter.core.address import parse_address
+    from newsletter.core.address import domain_hint, parse_address
     from newsletter.flows.add_subscriber import add_subscriber, newcomer
     from newsletter.flows.change_subscriber import Changes, changed
     from newsletter.flows.export_subscribers import as_json as values
@@ -69,8 +73,16 @@ def add(
     )
     person = changed(newcomer(email=address.email, canonical=address.canonical, now=now), changes)
     result = add_subscriber(
-        invocation.app.unit, invocation.app.keyring, person, who=invocation.who, source=source, now=now
+        invocation.app.unit,
+        invocation.app.keyring,
+        person,
+        who=invocation.who,
+        source=source,
+        because=because.strip(),
+        now=now,
     )
+    if result.new and (hint := domain_hint(address.canonical)):
+        warn(f"{address.email}: did you mean {hint}? If so: newsletter subscriber edit {address.email} --email NEW")
     if as_json:
         print_json({"new": result.new, **values(result.person)})
     elif result.new:

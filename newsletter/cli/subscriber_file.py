@@ -7,30 +7,33 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
+from filecmp import cmp
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Self, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Self
 
 import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.output import Json, plural, print_json, say, warn
-from newsletter.cli.paths import is_folder, look_at
-from newsletter.cli.subscriber_lookup import known, pairs
+from newsletter.cli.paths import is_folder, opened_file
+from newsletter.cli.private_file import free_name, private_file
+from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
-    from newsletter.core.csv_import import BadRow
+    from newsletter.core.csv_import import BadRow, ColumnChoices
     from newsletter.flows.import_subscribers import ImportReport
     from newsletter.flows.read_csv import RowReader
 
 _PROGRESS_ROWS = 10_000
 """Rows between two lines of progress."""
+_REJECTIONS_SHOWN_MAX = 20
 
 
 class ImportedState(StrEnum):
-    """What `--as` may say."""
+    """Values of `--as`."""
 
     ACTIVE = "active"
     UNSUBSCRIBED = "unsubscribed"
@@ -39,7 +42,7 @@ class ImportedState(StrEnum):
 
 
 class ExportedState(StrEnum):
-    """What `--state` may say."""
+    """Values of `--state`."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -57,24 +60,33 @@ def import_file(
     source: Annotated[str, typer.Option(metavar="TEXT", help="Where they said yes; kept as evidence.")] = "",
     mapping: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="NAME=HEADING", help="Such as email=Emailadresse; may be given several times."),
+        typer.Option(
+            "--map",
+            metavar="NAME=HEADING",
+            help="email=Emailadresse for a column; state=Stand for one of states, field=Stand for one that is none; "
+            "unsubscribed=weg for a word in it. May be given several times.",
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would happen; write nothing.")] = False,
+    encoding: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Of the file, such as cp1250 or mac_roman; default: found from its bytes."),
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the result; write nothing.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="One bad row, and nothing is changed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring in the people of a file. A second import changes nothing, and nobody who left is brought back."""
+    """Import the people of a file. A second import changes nothing; people who left stay out."""
     from newsletter.core.subscriber import SubscriberState
     from newsletter.flows.import_subscribers import ImportFile, import_subscribers
 
     invocation = state(context)
-    columns = pairs("--map", mapping or ())
-    # All that was loaded so far stays: to look through it for garbage again and again costs a sixth of a long import.
+    choices = _choices(mapping or ())
+    # Objects loaded so far stay: the garbage collector would otherwise scan them for a sixth of a long import.
     gc.freeze()
     if is_folder(file):
         raise InputError(f"{file} is a folder; name the CSV file")
     rejected = _Rejected(file.with_suffix(".rejected.csv"), write=not dry_run)
-    with _opened(file) as stream, rejected, _progress(stream, file, quiet=as_json) as progress:
+    with opened_file(file) as stream, rejected, _progress(stream, file, quiet=as_json) as progress:
         report = import_subscribers(
             invocation.app.unit,
             invocation.app.keyring,
@@ -82,7 +94,8 @@ def import_file(
                 stream=stream,
                 # The name is kept as evidence, also of a file whose name is no text.
                 name=os.fsencode(file.name).decode(errors="replace"),
-                mapping=columns,
+                choices=choices,
+                encoding=encoding,
                 as_state=SubscriberState(as_state.value) if as_state else None,
                 source=source,
             ),
@@ -99,25 +112,43 @@ def import_file(
         _print_report(report, rejected.written)
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    try:
-        stream = file.open("rb")
-        # A file may be opened that cannot be read.
-        stream.peek(1)
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from error
-    with stream:
-        yield stream
+def _choices(texts: list[str] | tuple[str, ...]) -> ColumnChoices:
+    """Read `--map email=Mail --map state=Stand --map unsubscribed=weg`."""
+    from newsletter.core.csv_import import TARGETS, ColumnChoices
+    from newsletter.core.subscriber import SubscriberState
+
+    targets: dict[str, str] = {}
+    headings: dict[str, list[str]] = {"state": [], "field": []}
+    words: dict[str, SubscriberState] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise InputError(f"--map {text}: write NAME=VALUE, such as --map email=Emailadresse")
+        if name in headings:
+            headings[name].append(value)
+        elif name in set(SubscriberState):
+            if words.setdefault(value, SubscriberState(name)) is not SubscriberState(name):
+                raise InputError(f"--map gives {value!r} two meanings, {words[value]} and {name}")
+        elif name in targets:
+            raise InputError(f"--map names {name!r} twice")
+        elif name in TARGETS:
+            targets[name] = value
+        else:
+            names = ", ".join((*TARGETS, "state", "field", *SubscriberState))
+            raise InputError(f"--map {text}: {name!r} is not one of {names}")
+    return ColumnChoices(
+        targets=targets, state_headings=tuple(headings["state"]), field_headings=tuple(headings["field"]), words=words
+    )
 
 
 class _Rejected:
     """The file of rejected rows, made when the first one comes; its cells are harmless in a spreadsheet."""
 
     def __init__(self, path: Path, *, write: bool) -> None:
+        self._wanted = path
         self._path = path
         self._write = write
-        self._out: TextIO | None = None
+        self._files = ExitStack()
         self._rows: Any = None
 
     @property
@@ -129,8 +160,11 @@ class _Rejected:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._out is not None:
-            self._out.close()
+        # With --strict the import ends with an error, and these rows are its reason: the file stays.
+        self._files.close()
+        if self._rows is not None and self._path != self._wanted and _same_file(self._path, self._wanted):
+            self._path.unlink()
+            self._path = self._wanted
 
     def add(self, reader: RowReader, row: BadRow) -> None:
         """Write one row with its line and reason."""
@@ -139,19 +173,19 @@ class _Rejected:
         if not self._write:
             return
         if self._rows is None:
-            self._out = _created(self._path)
-            self._rows = csv.writer(self._out)
+            self._path = free_name(self._wanted)
+            self._rows = csv.writer(self._files.enter_context(private_file(self._path, overwrite=False)))
             self._rows.writerow(["line", "reason", *map(neutralise, reader.layout.headings)])
         cells = [restore(cell) for cell in row.cells] if reader.layout.ours else row.cells
         self._rows.writerow([row.line, neutralise(row.reason), *map(neutralise, cells)])
 
 
-def _created(path: Path) -> TextIO:
-    """Open a file for writing that only its owner may read: it holds addresses."""
+def _same_file(path: Path, other: Path) -> bool:
+    """Return whether a second import rejected the same rows, which need no second file."""
     try:
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+        return not other.is_symlink() and cmp(path, other, shallow=False)
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -172,8 +206,9 @@ def _progress(stream: BinaryIO, file: Path, *, quiet: bool) -> Iterator[Callable
 _WORDS = {
     "added": "added",
     "filled": "known already, something that was empty is filled in",
+    "corrected": "known already, a name from an earlier import is corrected",
     "unchanged": "known already",
-    "stronger": "known already, moved on to the state the file tells",
+    "stronger": "known already, now in the stronger state of the file",
     "left": "left out: they left earlier (`newsletter subscriber reactivate` brings one back)",
     "suppressed": "left out: they were erased",
 }
@@ -189,16 +224,41 @@ def _print_report(report: ImportReport, rejected: Path | None) -> None:
     for count, words in counts:
         if count or words == "added":
             say(f"{count:>11,}  {words}")
+    if rejected is None:
+        for rejection in report.rejections:
+            say(f"             {rejection}")
+        if report.rejected > len(report.rejections):
+            say(f"             and {report.rejected - len(report.rejections):,} more")
+    if report.consent:
+        states = ", ".join(f"{count:,} {name}" for name, count in report.states.items())
+        say(f"note: states were read from {report.consent}: {states}")
+    _print_encoding(report)
     for note in report.notes:
         say(f"note: {note}")
     if report.noted > len(report.notes):
         say(f"note: and {report.noted - len(report.notes):,} more like these")
 
 
+def _print_encoding(report: ImportReport) -> None:
+    if not report.samples:
+        return
+    if not report.encoding_guessed:
+        say(f"note: names read as {', '.join(report.samples)}")
+        return
+    say("note: nothing in the file says which encoding it has. It was read as Windows-1252, in which it says:")
+    for sample in report.samples:
+        say(f"             {sample}")
+    say("      If a name looks wrong, import the file again with --encoding NAME: that corrects the names.")
+
+
 def _report_json(report: ImportReport, rejected: Path | None) -> dict[str, object]:
     return {
         "file": report.file,
         "encoding": report.encoding,
+        "encoding_guessed": report.encoding_guessed,
+        "samples": list(report.samples),
+        "consent": report.consent,
+        "states": {state.value: count for state, count in report.states.items()},
         "delimiter": report.delimiter,
         "dry_run": report.dry_run,
         "rows": report.rows,
@@ -208,6 +268,7 @@ def _report_json(report: ImportReport, rejected: Path | None) -> dict[str, objec
         "rejected_file": str(rejected) if rejected else None,
         "notes": list(report.notes),
         "noted": report.noted,
+        "rejections": list(report.rejections),
     }
 
 
@@ -242,43 +303,25 @@ def export_file(
         return
     if everybody and states:
         raise InputError("--all and --state contradict each other; give one of them")
-    chosen = tuple(SubscriberState(one.value) for one in states or ()) or (() if everybody else STAYING)
+    chosen = tuple(SubscriberState(name.value) for name in states or ()) or (() if everybody else STAYING)
     unit = state(context).app.unit
     write = export_json if as_json else export_csv
     if file is None or str(file) == "-":
         write(unit, Wanted(states=chosen, tag=tag), sys.stdout)
         return
-    with _replaced(file, overwrite=overwrite) as out:
+    with private_file(file, overwrite=overwrite) as out:
         count = write(unit, Wanted(states=chosen, tag=tag), out, progress=lambda rows: warn(f"{rows:,} rows"))
     say(f"{plural(count, 'subscriber')} in {file}")
 
 
 def _export_person(context: typer.Context, email: str) -> None:
-    """Print everything that is known of one person; it goes nowhere else."""
+    """Print everything that is known of one person as JSON on standard output."""
     from newsletter.flows.export_person import export_person
 
     app = state(context).app
     person = export_person(app.unit, app.keyring, email, now=app.clock.now())
     if person is None:
-        # It names whom they may have meant.
+        # Raises with the addresses that it may be a misspelling of.
         known(app.unit, email)
         raise InputError(f"{email} was added at this moment; try again")
     print_json(person)
-
-
-@contextmanager
-def _replaced(file: Path, *, overwrite: bool) -> Iterator[TextIO]:
-    """Give a file that appears under its name only when it is complete."""
-    if is_folder(file):
-        raise InputError(f"{file} is a folder; name the file to write")
-    if look_at(file) is not None and not overwrite:
-        raise InputError(f"{file} exists; --overwrite replaces it")
-    part = file.with_name(file.name + ".part")
-    try:
-        with _created(part) as out:
-            yield out
-        part.replace(file)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise

@@ -69,6 +69,51 @@ def parse_address(text: str) -> Address:
     return address
 
 
+_COMMON_DOMAINS = (
+    *("gmail.com", "googlemail.com", "hotmail.com", "outlook.com", "yahoo.com", "icloud.com", "protonmail.com"),
+    *("t-online.de", "freenet.de", "hotmail.fr", "orange.fr", "wanadoo.fr", "laposte.net", "yahoo.fr", "hotmail.co.uk"),
+    *("yahoo.co.uk", "btinternet.com", "hotmail.es", "yahoo.es", "libero.it", "hotmail.it", "yahoo.it", "kpnmail.nl"),
+    *("comcast.net", "verizon.net", "bluewin.ch"),
+)
+"""Long enough that one wrong letter is hardly ever a domain of its own."""
+_RIGHT_DOMAINS = frozenset(
+    {
+        *_COMMON_DOMAINS,
+        *("mail.com", "email.com", "ymail.com", "gmail.co", "yahoo.co", "outlook.co", "hotmail.co"),
+        *(f"{name}.{end}" for name in ("yahoo", "hotmail") for end in ("se", "ie", "fi", "gr", "in", "ee", "at", "is")),
+    }
+)
+"""Domains that are right though they differ from a common one by a letter."""
+
+
+def domain_hint(canonical: str) -> str | None:
+    """Return the common domain that a misspelt one may mean, such as `gmail.com` for `gmial.com`."""
+    return _misspelt(canonical.rpartition("@")[2])
+
+
+@lru_cache(maxsize=16_384)
+def _misspelt(domain: str) -> str | None:
+    if domain in _RIGHT_DOMAINS:
+        return None
+    return next((common for common in _COMMON_DOMAINS if _one_slip(domain, common)), None)
+
+
+def _one_slip(typed: str, meant: str) -> bool:
+    """Return whether one letter is missing, added, wrong, or swapped with its neighbour."""
+    if abs(len(typed) - len(meant)) > 1 or typed == meant:
+        return False
+    start = next((place for place, pair in enumerate(zip(typed, meant, strict=False)) if pair[0] != pair[1]), None)
+    if start is None:
+        return True
+    rest_typed, rest_meant = typed[start:], meant[start:]
+    return (
+        rest_typed[1:] == rest_meant[1:]
+        or rest_typed[1:] == rest_meant
+        or rest_typed == rest_meant[1:]
+        or (rest_typed[:2] == rest_meant[1::-1] and rest_typed[2:] == rest_meant[2:])
+    )
+
+
 def _halves(email: str) -> tuple[str, str]:
     if not email:
         raise InputError(_not_one("it is empty"))

@@ -1,7 +1,8 @@
-"""The rows of a subscriber file: which column is what, and what one row says about one person.
+"""The rows of a subscriber file: the meaning of each column, and the person that one row describes.
 
 In: the cells of the header and of each row, as text. Out: a `Layout` or an `InputError` for the whole file; for each
-row a `GoodRow`, or a `BadRow` with its reason. It never opens a file (`flows/read_csv.py`) and never asks who is known.
+row a `GoodRow`, or a `BadRow` with its reason. It opens no file (`flows/read_csv.py`) and never reads the database.
+Columns about consent are found in `core/consent_columns.py`; a value there that is not understood stops the import.
 A cell that could run as a formula in a spreadsheet is made harmless on the way out, and restored in our own files only.
 """
 
@@ -9,18 +10,28 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from newsletter.core.address import Address, parse_address
-from newsletter.core.subscriber import SubscriberState, stronger
+from newsletter.core.address import Address, domain_hint, parse_address
+from newsletter.core.consent_columns import (
+    EMPTY,
+    UNKNOWN_VALUES_SHOWN_MAX,
+    ConsentReader,
+    ConsentSurvey,
+    consent_key,
+    find_consent_columns,
+    start_survey,
+)
+from newsletter.core.subscriber import SubscriberState, most_restrictive
 from newsletter.errors import InputError
 
 TARGETS = ("email", "name", "first_name", "last_name", "time_zone", "tags")
-"""What `--map TARGET=HEADING` may name."""
+"""Values of a person that `--map TARGET=HEADING` may name."""
 EXPORT_HEADINGS = (*TARGETS, "state", "state_since", "state_why", "created_at")
 """The first headings of our own export, by which its files are known; a subscriber's own fields follow."""
 
@@ -31,6 +42,10 @@ _SYNONYMS = {
     "e_mail_address": "email",
     "full_name": "name",
     "timezone": "time_zone",
+    "fname": "first_name",
+    "firstname": "first_name",
+    "lname": "last_name",
+    "lastname": "last_name",
 }
 _MAILCHIMP_EVIDENCE = frozenset(
     {
@@ -40,7 +55,20 @@ _MAILCHIMP_EVIDENCE = frozenset(
     }
 )
 _OUR_EVIDENCE = frozenset({"state_since", "state_why", "created_at"})
+_MAILCHIMP_HEADINGS = frozenset({"leid", "euid"})
+"""Columns of every file of Mailchimp's export; its non-subscribed contacts have no column that tells them apart."""
 _STATES = frozenset(SubscriberState)
+_NULLS = frozenset({"NULL", r"\N"})
+"""What databases write for an empty value."""
+_BLANK = " \t\r\n\f\v\xa0\ufeff\u200b\x1a"
+"""Characters of a row without content; the last one is the end-of-file mark of DOS."""
+_NAMES_OF_LEFT = re.compile(
+    r"non.?subscri|not.?subscri|unsub|opt.?out|clean(ed)?[_. -]|bounce|complain|suppress|block.?list|black.?list|"
+    r"abgemeldet|abmeldung|austragung|d.sabonn|d.sinscri|de.baja|uitgeschreven|disiscritt|descadastrad",
+    re.IGNORECASE,
+)
+"""File names of lists of people who left."""
+_NAMES_OF_SUBSCRIBED = re.compile(r"(?<![a-z])subscribed", re.IGNORECASE)
 _TEXTS = frozenset({"name", "first_name", "last_name", "time_zone"})
 _MOST_COLUMNS = 200
 _LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_TAG, _MOST_TAGS = 200, 2000, 100, 100
@@ -51,23 +79,46 @@ _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """What the columns of one file are."""
+class ColumnChoices:
+    """What the operator says about the columns with `--map`."""
 
+    targets: Mapping[str, str] = field(default_factory=dict)
+    """Heading by target, such as `email`."""
+    state_headings: tuple[str, ...] = ()
+    """Columns whose words are states."""
+    field_headings: tuple[str, ...] = ()
+    """Columns that are not about consent, whatever they look like."""
+    words: Mapping[str, SubscriberState] = field(default_factory=dict)
+    """The state that a word of the file means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The meaning of the columns of one file."""
+
+    file_name: str
     headings: tuple[str, ...]
     columns: Mapping[str, int]
     """Index by target; `email` is always there."""
     evidence: tuple[tuple[int, str], ...]
-    """Columns that tell when and how somebody agreed or left."""
+    """Columns with the time and the way somebody agreed or left."""
     fields: tuple[tuple[int, str], ...]
     """Columns kept as fields of the subscriber, by heading."""
-    state: SubscriberState
-    """What the people of this file are whose row does not tell."""
-    state_column: int | None = None
-    """A column named `state`, in any file: a row that has one of our words in it has told its state."""
-    least: SubscriberState = SubscriberState.PENDING
-    """What such a row is at least: the stronger of the two wins, so `--as` and Mailchimp's columns only strengthen."""
+    as_state: SubscriberState | None
+    """The operator's answer for rows that name no state."""
+    kind: SubscriberState
+    """The state of such rows where the operator gives none."""
+    consent: ConsentReader
+    choices: ColumnChoices
+    mailchimp: bool = False
     ours: bool = False
+
+    @property
+    def least(self) -> SubscriberState:
+        """The state that every row has at least: `--as` and Mailchimp's file only strengthen what a row says."""
+        if self.ours:
+            return self.as_state or SubscriberState.ACTIVE
+        return self.as_state or self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +136,12 @@ class GoodRow:
     fields: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    """What was left out though the row was taken, in words."""
+    """Parts of the row that were left out or look wrong, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadRow:
-    """A row that says nothing we can use."""
+    """A row that is rejected."""
 
     line: int
     cells: tuple[str, ...]
@@ -113,56 +164,106 @@ def restore(cell: str) -> str:
 
 
 def read_headings(
-    cells: Sequence[str], *, file_name: str, mapping: Mapping[str, str], as_state: SubscriberState | None = None
+    cells: Sequence[str],
+    *,
+    file_name: str,
+    choices: ColumnChoices | None = None,
+    as_state: SubscriberState | None = None,
 ) -> Layout:
-    """Find out what the columns are: by `mapping` (target to heading), else by the headings we know.
+    """Find the meaning of the columns: by `choices`, else by the headings that are known.
 
-    The columns of a Mailchimp file say what its people are: UNSUB_TIME they left, CLEAN_TIME they bounced; `as_state`
-    overrules that.
+    Mailchimp's columns give the state of a whole file: UNSUB_TIME unsubscribed, CLEAN_TIME bounced.
     """
+    choices = choices or ColumnChoices()
     ours = tuple(_key(cell) for cell in cells[: len(EXPORT_HEADINGS)]) == EXPORT_HEADINGS
     headings = tuple(clean(restore(cell) if ours else cell) for cell in cells)
+    _refuse_missing_headings(headings, file_name)
     keys = [_key(heading) for heading in headings]
     _refuse_odd_headings(keys, headings, file_name)
-    columns = _mapped(keys, headings, mapping, file_name)
+    columns = _mapped(keys, headings, choices.targets, file_name)
     columns = {**_recognised(keys, headings, columns, file_name), **columns}
     if "email" not in columns:
         raise InputError(
-            f"{file_name} has no column `email`; its first line has: {_listed(headings)}. "
+            f"the file {file_name} has no column `email`; its first line has: {_listed(headings)}. "
             "Say which one it is: --map email=HEADING"
         )
     evidence = _MAILCHIMP_EVIDENCE | (_OUR_EVIDENCE if ours else frozenset())
     used = {*columns.values()} | ({EXPORT_HEADINGS.index("state")} if ours else set())
     rest = [index for index in range(len(keys)) if index not in used]
-    state_columns = [EXPORT_HEADINGS.index("state")] if ours else [index for index in rest if keys[index] == "state"]
-    state = as_state or (SubscriberState.PENDING if ours else _kind(keys))
+    kind = SubscriberState.PENDING if ours else _kind(keys)
     return Layout(
+        file_name=file_name,
         headings=headings,
         columns=columns,
         evidence=tuple((index, keys[index]) for index in rest if keys[index] in evidence),
         fields=tuple(
             (index, headings[index] or f"column {index + 1}") for index in rest if keys[index] not in evidence
         ),
-        state=state,
-        state_column=next(iter(state_columns), None),
-        # That a file is taken for one of active people is a guess, which what a row says may weaken.
-        least=as_state or (SubscriberState.PENDING if state is SubscriberState.ACTIVE else state),
+        as_state=as_state,
+        kind=kind,
+        consent=_consent_reader(keys, headings, columns, choices, file_name=file_name, ours=ours),
+        choices=choices,
+        mailchimp=not ours and set(keys) >= _MAILCHIMP_HEADINGS and kind is SubscriberState.ACTIVE,
         ours=ours,
     )
 
 
+def survey(layout: Layout) -> ConsentSurvey | None:
+    """Return the survey that reads every row once before the import; None where no column can speak of consent."""
+    if layout.ours:
+        return None
+    skip = {index for target, index in layout.columns.items() if target != "tags"}
+    skip |= {
+        index
+        for index, heading in enumerate(layout.headings)
+        if _key(heading) in map(_key, layout.choices.field_headings)
+    }
+    started = start_survey([consent_key(heading) for heading in layout.headings], layout.consent, skip=skip)
+    return started if started.candidates or layout.consent.topics else None
+
+
+def settle_layout(layout: Layout, seen: ConsentSurvey | None) -> Layout:
+    """Return the layout with every consent column known; raise `InputError` with the values that are not understood."""
+    if layout.ours:
+        return layout
+    if seen is not None:
+        seen.finish()
+        if seen.unknown and layout.as_state is None:
+            raise _unknown_values(layout, seen.unknown)
+    _refuse_file_of_left(layout, seen)
+    consent = set(layout.consent.topics)
+    known = {index for index, _ in layout.evidence}
+    new = tuple((index, _key(layout.headings[index])) for index in sorted(consent - known))
+    return replace(
+        layout,
+        evidence=(*layout.evidence, *new),
+        fields=tuple(column for column in layout.fields if column[0] not in consent),
+    )
+
+
+def describe_consent(layout: Layout) -> str:
+    """Return the headings from which states are read, for the report; empty where there are none."""
+    indexes = sorted({*layout.consent.topics, *layout.consent.free_text})
+    return _listed(layout.headings[index] for index in indexes) if indexes else ""
+
+
 def read_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[str, str]) -> GoodRow | BadRow | None:
-    """Read one row; None for an empty one. `zones` are the known time zones by their case-folded names.
+    """Read one row; None for one without content. `zones` are the known time zones by their case-folded names.
 
     An unknown time zone is left out with a note: the person then gets mail at the publication's hour, which is better
     than none. All else that is wrong refuses the row.
     """
-    if not any(cells):
+    if is_blank(cells):
         return None
     try:
         return _good_row(layout, line, cells, zones)
     except InputError as fault:
         return BadRow(line=line, cells=tuple(cells), reason=str(fault))
+
+
+def is_blank(cells: Sequence[str]) -> bool:
+    """Return whether a row holds blanks only, or the end-of-file mark of DOS."""
+    return not any(cell.strip(_BLANK) for cell in cells)
 
 
 def clean(text: str) -> str:
@@ -174,34 +275,40 @@ def clean(text: str) -> str:
 
 
 def _good_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[str, str]) -> GoodRow:
-    cells = _fitted(layout, cells)
+    cells = fitted(layout, cells)
     columns = layout.columns
+    notes: list[str] = []
+    if not layout.ours and not _NULLS.isdisjoint(cells):
+        notes += [
+            f"{target} `NULL` was read as empty"
+            for target, index in columns.items()
+            if target in _TEXTS and cells[index] == "NULL"
+        ]
+        cells = ["" if cell in _NULLS else cell for cell in cells]
     address = parse_address(cells[columns["email"]])
+    if hint := domain_hint(address.canonical):
+        notes.append(f"{address.email}: did you mean {hint}?")
     texts = {
         target: _bounded(cells[index], target, _LONGEST_TEXT) for target, index in columns.items() if target in _TEXTS
     }
-    notes: tuple[str, ...] = ()
     if zone := texts.get("time_zone"):
         texts["time_zone"] = zones.get(zone.casefold(), "")
         if not texts["time_zone"]:
-            notes = (f"the time zone {zone!r} is not known and was left out",)
-    state = _row_state(layout, cells)
-    fields = layout.fields
-    if state is not None:
-        fields = tuple(column for column in fields if column[0] != layout.state_column)
+            notes.append(f"the time zone {zone!r} is not known and was left out")
     return GoodRow(
         line=line,
         address=address,
-        state=layout.state if state is None else stronger(state, layout.least),
+        state=_row_state(layout, cells),
         tags=_tags(cells[columns["tags"]]) if "tags" in columns else (),
-        fields=_values(fields, cells),
+        fields=_values(layout.fields, cells),
         evidence=_values(layout.evidence, cells),
-        notes=notes,
+        notes=tuple(notes),
         **texts,
     )
 
 
-def _fitted(layout: Layout, cells: Sequence[str]) -> Sequence[str]:
+def fitted(layout: Layout, cells: Sequence[str]) -> Sequence[str]:
+    """Return as many cells as there are headings; raise `InputError` where the columns have shifted."""
     width = len(layout.headings)
     if len(cells) == width and not layout.ours:
         return cells
@@ -212,22 +319,22 @@ def _fitted(layout: Layout, cells: Sequence[str]) -> Sequence[str]:
         raise InputError(
             f"{len(cells)} cells instead of {width}; a cell with the delimiter in it needs quotation marks"
         )
-    return [restore(cell) for cell in cells[:width]] if layout.ours else cells
+    return [restore(cell) for cell in cells[:width]] if layout.ours else cells[:width]
 
 
-def _row_state(layout: Layout, cells: Sequence[str]) -> SubscriberState | None:
-    """Return the state that a row tells; None if it tells none, as where `state` is a part of a postal address.
-
-    Whatever became of the columns of our export on the way, nobody who left may come back by it.
-    """
-    if layout.state_column is None:
-        return None
-    word = clean(cells[layout.state_column]).casefold()
-    if word in _STATES:
-        return SubscriberState(word)
+def _row_state(layout: Layout, cells: Sequence[str]) -> SubscriberState:
     if layout.ours:
-        raise InputError(f"the state {word!r} is not one of {', '.join(SubscriberState)}")
-    return None
+        word = clean(cells[EXPORT_HEADINGS.index("state")]).casefold()
+        if word not in _STATES:
+            raise InputError(f"the state {word!r} is not one of {', '.join(SubscriberState)}")
+        return most_restrictive((SubscriberState(word), layout.least))
+    if not layout.consent.topics and not layout.consent.free_text:
+        return layout.least
+    row = layout.consent.read(cells)
+    if row.unknown and layout.as_state is None:
+        index, value = row.unknown[0]
+        raise InputError(f"{layout.headings[index]} {value or EMPTY!r} is not understood as a state")
+    return layout.least if row.state is None else most_restrictive((row.state, layout.least))
 
 
 def _values(columns: Sequence[tuple[int, str]], cells: Sequence[str]) -> dict[str, str]:
@@ -271,23 +378,116 @@ def _kind(keys: Iterable[str]) -> SubscriberState:
 
 def _refuse_odd_headings(keys: Sequence[str], headings: Sequence[str], file_name: str) -> None:
     if len(keys) > _MOST_COLUMNS:
-        raise InputError(f"{file_name} has {len(keys)} columns, more than {_MOST_COLUMNS}; is it the right file?")
+        raise InputError(
+            f"the file {file_name} has {len(keys)} columns, more than {_MOST_COLUMNS}; is it the right file?"
+        )
     twice = [heading for key, heading in zip(keys, headings, strict=True) if key and Counter(keys)[key] > 1]
     if twice:
-        raise InputError(f"{file_name} has the same heading twice: {_listed(twice)}. Rename or remove one of them")
+        raise InputError(
+            f"the file {file_name} has the same heading twice: {_listed(twice)}. Rename or remove one of them"
+        )
+
+
+def _refuse_missing_headings(headings: Sequence[str], file_name: str) -> None:
+    for heading in headings:
+        if "@" in heading and _is_address(heading):
+            raise InputError(
+                f"the file {file_name} has no headings: its first line holds the address `{heading[:60]}`. "
+                "Write a first line such as `email,first_name` above it"
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except InputError:
+        return False
+    return True
+
+
+def _consent_reader(
+    keys: Sequence[str],
+    headings: Sequence[str],
+    columns: Mapping[str, int],
+    choices: ColumnChoices,
+    *,
+    file_name: str,
+    ours: bool,
+) -> ConsentReader:
+    """Find the consent columns by their headings; our own export has only its `state`, which is read by itself."""
+    states = [_index(keys, headings, "state", heading, file_name) for heading in choices.state_headings]
+    plain = [_index(keys, headings, "field", heading, file_name) for heading in choices.field_headings]
+    skip = range(len(keys)) if ours else (*columns.values(), *plain)
+    return find_consent_columns(
+        [consent_key(heading) for heading in headings], skip=skip, state_columns=states, words=choices.words
+    )
+
+
+def _unknown_values(layout: Layout, unknown: Counter[tuple[int, str]]) -> InputError:
+    """Return the question about values that are not understood, with the options that answer it."""
+    shown = unknown.most_common(UNKNOWN_VALUES_SHOWN_MAX)
+    columns = dict.fromkeys(layout.headings[index] for (index, _), _ in shown)
+    values = [
+        f"`{layout.headings[index]}`: `{clean(value) or EMPTY}` in {count:,} {'row' if count == 1 else 'rows'}"
+        for (index, value), count in shown
+    ]
+    if len(unknown) > len(shown):
+        values.append(f"and {len(unknown) - len(shown):,} more values")
+    states = [f"--map {shlex.quote(f'state={heading}')}" for heading in columns]
+    words = [
+        f"--map {shlex.quote(f'unsubscribed={value}')}" for value in dict.fromkeys(value for (_, value), _ in shown)
+    ]
+    fields = " ".join(f"--map {shlex.quote(f'field={heading}')}" for heading in columns)
+    return InputError(
+        f"the file {layout.file_name} speaks of consent with values that are not understood; nothing was imported",
+        details=(
+            *values,
+            f"say what each value means: {' '.join((*states, *words))}",
+            "(write active=, pending=, paused=, bounced= or complained= in place of unsubscribed= where that is true)",
+            f"if this is not about consent: {fields}",
+            "one answer for all these rows: --as unsubscribed, or --as active if you know that they agreed",
+        ),
+    )
+
+
+def _refuse_file_of_left(layout: Layout, seen: ConsentSurvey | None) -> None:
+    """Stop where the name of the file, or its kind, speaks against consent and no column of it speaks of consent."""
+    if layout.as_state is not None or layout.kind is not SubscriberState.ACTIVE:
+        return
+    if layout.consent.topics or layout.consent.free_text:
+        return
+    left = _NAMES_OF_LEFT.search(layout.file_name)
+    if left:
+        reason = f"its name says `{left[0]}`"
+    elif layout.mailchimp and not _NAMES_OF_SUBSCRIBED.search(layout.file_name) and _without_optin(layout, seen):
+        reason = "it may be Mailchimp's file of non-subscribed contacts, who never agreed"
+    else:
+        return
+    raise InputError(
+        f"the file {layout.file_name} does not say who of these people agreed, and {reason}; nothing was imported. "
+        "Say what they are: --as unsubscribed (or bounced, complained), or --as active if you know that they agreed"
+    )
+
+
+def _without_optin(layout: Layout, seen: ConsentSurvey | None) -> bool:
+    """Return whether some row of a Mailchimp file has no OPTIN_TIME."""
+    keys = [_key(heading) for heading in layout.headings]
+    if seen is None or "optin_time" not in keys:
+        return True
+    return seen.empty_optin > 0
 
 
 def _mapped(keys: Sequence[str], headings: Sequence[str], mapping: Mapping[str, str], file_name: str) -> dict[str, int]:
-    columns: dict[str, int] = {}
-    for target, heading in mapping.items():
-        if target not in TARGETS:
-            raise InputError(f"--map {target}={heading}: {target!r} is not one of {', '.join(TARGETS)}")
-        if not heading.strip() or _key(heading) not in keys:
-            raise InputError(f"--map {target}={heading}: {file_name} has no such heading; it has: {_listed(headings)}")
-        columns[target] = keys.index(_key(heading))
+    columns = {target: _index(keys, headings, target, heading, file_name) for target, heading in mapping.items()}
     if len(set(columns.values())) < len(columns):
         raise InputError("--map names the same heading for two things; give each its own")
     return columns
+
+
+def _index(keys: Sequence[str], headings: Sequence[str], target: str, heading: str, file_name: str) -> int:
+    if not heading.strip() or _key(heading) not in keys:
+        raise InputError(f"--map {target}={heading}: {file_name} has no such heading; it has: {_listed(headings)}")
+    return keys.index(_key(heading))
 
 
 def _recognised(
@@ -300,7 +500,9 @@ def _recognised(
             continue
         if target in rows:
             both = _listed((headings[rows[target]], headings[index]))
-            raise InputError(f"{file_name} has two columns for {target}: {both}. Choose one: --map {target}=HEADING")
+            raise InputError(
+                f"the file {file_name} has two columns for {target}: {both}. Choose one: --map {target}=HEADING"
+            )
         rows[target] = index
     return rows
 

@@ -1,8 +1,8 @@
-"""What one row of a subscriber file does to the list.
+"""The effect of one row of a subscriber file on the list.
 
-In: the row, and the person as the list knows her, if it does. Out: her fate, in a word, and the person as she is then.
-In whatever order files are read, the stronger state wins; nobody who left or was erased is brought back; and what is
-known of somebody is never overwritten, only what is empty is filled in.
+In: the row, and the person as stored, if any. Out: the fate of the row, and the person to store. The stronger state
+wins in whatever order files are read; a row never brings back a person who left or was erased. A value is never
+overwritten, with one exception: a name that an import wrote, and no person since, is corrected by a later file.
 """
 
 from __future__ import annotations
@@ -20,22 +20,25 @@ NOT_STORED = SubscriberId(0)
 LEFT_STATES = frozenset({SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED, SubscriberState.COMPLAINED})
 """Only `reactivate` brings these back."""
 
-_TEXTS = ("name", "first_name", "last_name", "time_zone")
+_NAMES = ("name", "first_name", "last_name")
+_TEXTS = (*_NAMES, "time_zone")
 
 
 class RowResult(StrEnum):
-    """What became of a row."""
+    """The effect of a row."""
 
     ADDED = "added"
     STRONGER = "stronger"
-    """The file knows a stronger state, such as that she left."""
+    """The file has a stronger state, such as unsubscribed."""
     FILLED = "filled"
-    """Something that was empty is known now."""
+    """Something that was empty is filled in."""
+    CORRECTED = "corrected"
+    """A name that an earlier import wrote is replaced."""
     UNCHANGED = "unchanged"
     LEFT = "left"
-    """She left earlier, and stays out."""
+    """The person left earlier, and stays out."""
     SUPPRESSED = "suppressed"
-    """She was erased, and stays out."""
+    """The person was erased, and stays out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,17 @@ class ImportDecision:
 
     fate: RowResult
     person: Subscriber | None
-    """As she is from now on; None for one who was erased."""
+    """As stored from now on; None for one who was erased."""
 
 
-def enter(known: Subscriber | None, row: GoodRow, *, suppressed: bool, now: datetime, why: str) -> ImportDecision:
-    """Decide what a row does; `suppressed` tells that the address was erased, `why` goes to the state."""
+def enter(
+    known: Subscriber | None, row: GoodRow, *, suppressed: bool, now: datetime, why: str, correct: bool = True
+) -> ImportDecision:
+    """Decide the effect of a row.
+
+    `suppressed`: the address was erased; `why` is stored with the state; `correct`: the row may replace a name that an
+    import wrote, which only the first row of an address in a file may.
+    """
     if known is None:
         return (
             ImportDecision(RowResult.SUPPRESSED, None)
@@ -59,8 +68,11 @@ def enter(known: Subscriber | None, row: GoodRow, *, suppressed: bool, now: date
     if known.state in LEFT_STATES and row.state not in LEFT_STATES:
         return ImportDecision(RowResult.LEFT, known)
     person = known if state in LEFT_STATES else _filled(known, row)
+    corrected = person if state in LEFT_STATES or not correct else _corrected(person, row)
     if state is not known.state:
-        return ImportDecision(RowResult.STRONGER, replace(person, state=state, state_since=now, state_why=why))
+        return ImportDecision(RowResult.STRONGER, replace(corrected, state=state, state_since=now, state_why=why))
+    if corrected is not person:
+        return ImportDecision(RowResult.CORRECTED, corrected)
     return ImportDecision(RowResult.UNCHANGED if person is known else RowResult.FILLED, person)
 
 
@@ -79,7 +91,16 @@ def _newcomer(row: GoodRow, now: datetime, why: str) -> Subscriber:
         state_since=now,
         state_why=why,
         created_at=now,
+        names_imported=True,
     )
+
+
+def _corrected(known: Subscriber, row: GoodRow) -> Subscriber:
+    """Replace names that an import wrote by those of the row; the same value when there is nothing to replace."""
+    if not known.names_imported:
+        return known
+    names = {name: new for name in _NAMES if (new := getattr(row, name)) and new != getattr(known, name)}
+    return replace(known, **names) if names else known
 
 
 def _filled(known: Subscriber, row: GoodRow) -> Subscriber:

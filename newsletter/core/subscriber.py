@@ -1,12 +1,12 @@
-"""A subscriber: who may get mail, and why or why not.
+"""A subscriber: the states, and the changes between them.
 
-In: a subscriber and what happened to her. Out: the subscriber as she is then, or an `InputError` that says why not.
-Addresses are read in `core/address.py`. Nobody who left is ever brought back but by `reactivate`, with a reason.
+In: a subscriber and an event. Out: the subscriber after it, or an `InputError` with the reason against it.
+Addresses are read in `core/address.py`. Only `reactivate` brings back a person who left, and it needs a reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ SubscriberId = NewType("SubscriberId", int)
 
 
 class SubscriberState(StrEnum):
-    """Where a subscriber stands; only `active` gets editions."""
+    """State of a subscriber; only `active` gets editions."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -48,6 +48,8 @@ class Subscriber:
     state_since: datetime
     state_why: str = ""
     created_at: datetime
+    names_imported: bool = field(default=False, compare=False)
+    """The names come from an import and were not edited since: a corrected file may replace them."""
 
 
 _STRENGTH = {
@@ -57,8 +59,8 @@ _STRENGTH = {
             SubscriberState.PENDING,
             SubscriberState.ACTIVE,
             SubscriberState.PAUSED,
-            # A person's no is stronger than a machine's: a mailbox that bounced may work again, and bringing it back
-            # must not bring back somebody who had also left.
+            # The refusal of a person is stronger than that of a server: a mailbox that bounced may work again, and to
+            # reactivate it must not reactivate a person who had also left.
             SubscriberState.BOUNCED,
             SubscriberState.UNSUBSCRIBED,
             SubscriberState.COMPLAINED,
@@ -68,8 +70,23 @@ _STRENGTH = {
 
 
 def stronger(first: SubscriberState, other: SubscriberState) -> SubscriberState:
-    """Return the state that wins when two sources disagree, in whatever order they are heard."""
+    """Return the state that wins when two sources disagree, in whatever order they are read."""
     return max(first, other, key=_STRENGTH.__getitem__)
+
+
+_RESTRICTIONS = (
+    SubscriberState.ACTIVE,
+    SubscriberState.PENDING,
+    SubscriberState.PAUSED,
+    SubscriberState.BOUNCED,
+    SubscriberState.UNSUBSCRIBED,
+    SubscriberState.COMPLAINED,
+)
+
+
+def most_restrictive(states: Iterable[SubscriberState]) -> SubscriberState:
+    """Return the state to take when one source names several: nobody unconfirmed becomes active by another column."""
+    return max(states, key=_RESTRICTIONS.index)
 
 
 def eligible(state: SubscriberState) -> bool:
@@ -93,22 +110,22 @@ def resume(subscriber: Subscriber, *, now: datetime, why: str = "") -> Subscribe
 
 
 def unsubscribe(subscriber: Subscriber, *, now: datetime, why: str = "") -> Subscriber:
-    """She left. Always possible, in every state, as often as she likes; a complaint stays a complaint."""
+    """End the subscription. Possible in every state, any number of times; a complaint stays a complaint."""
     return _moved(subscriber, stronger(subscriber.state, SubscriberState.UNSUBSCRIBED), now, why)
 
 
 def bounce(subscriber: Subscriber, *, now: datetime, why: str) -> Subscriber:
-    """Her mailbox does not exist, or refuses us for good."""
+    """Record that the mailbox does not exist, or refuses this sender for good."""
     return _moved(subscriber, stronger(subscriber.state, SubscriberState.BOUNCED), now, why)
 
 
 def complain(subscriber: Subscriber, *, now: datetime, why: str) -> Subscriber:
-    """She marked a mail as unwanted."""
+    """Record that the person marked a mail as unwanted."""
     return _moved(subscriber, SubscriberState.COMPLAINED, now, why)
 
 
 def reactivate(subscriber: Subscriber, *, now: datetime, because: str) -> Subscriber:
-    """Bring somebody back who left, bounced or complained; the reason is kept as evidence of her wish."""
+    """Bring a person back who left, bounced or complained; the reason is kept as evidence of the wish."""
     if not because.strip():
         raise InputError('say why with --because, such as "she wrote on 3 March that she wants it again"')
     if subscriber.state is SubscriberState.PENDING:
@@ -119,7 +136,7 @@ def reactivate(subscriber: Subscriber, *, now: datetime, because: str) -> Subscr
 
 
 def _moved(subscriber: Subscriber, state: SubscriberState, now: datetime, why: str) -> Subscriber:
-    """Return her in the new state; the same value, with its date and reason, when she is there already."""
+    """Return the subscriber in the new state; the same value, with its date and reason, when there already."""
     if subscriber.state is state:
         return subscriber
     return replace(subscriber, state=state, state_since=now, state_why=why)

@@ -1,6 +1,7 @@
-"""Adding one person by hand: on the list at once, with a piece of evidence of where the wish comes from.
+"""Adding one person by hand: on the list at once, with evidence of where the wish comes from.
 
-Whoever is there already is left as they are; nobody who left or was erased is brought back by this way.
+A person who is there already stays unchanged, and one who left is not brought back. One who was erased is added only
+`because` they asked for it themselves: that lifts the suppression and is kept as evidence.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from newsletter.store.unit import Tx, Unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """The person, and whether they are new."""
+    """The person, and whether the call added them."""
 
     person: Subscriber
     new: bool
@@ -40,22 +41,31 @@ def newcomer(*, email: str, canonical: str, now: datetime, why: str = "") -> Sub
     )
 
 
-def add_subscriber(unit: Unit, keyring: Keyring, person: Subscriber, *, who: str, source: str, now: datetime) -> Added:
-    """Put a person on the list; `source` says in the operator's words where the wish comes from.
+def add_subscriber(
+    unit: Unit, keyring: Keyring, person: Subscriber, *, who: str, source: str, because: str = "", now: datetime
+) -> Added:
+    """Put a person on the list; `source` is the origin of the wish in the operator's words.
 
-    Raises `InputError` for one who left or was erased.
+    `because` is the person's own new wish, which lifts the suppression of an address that was erased. Raises
+    `InputError` for one who left, and for one who was erased where it is empty.
     """
     with unit.write() as tx:
         known = subscribers.by_canonical(tx, person.canonical, lock=True)
         if known is None:
-            refuse_erased(tx, keyring, email=person.email, canonical=person.canonical)
+            lifted = _lift_suppression(tx, keyring, person, because)
             row = batches.add_new(tx, [person]).get(person.canonical)
             if row is not None:
-                consent = Consent(at=now, action="subscribed", channel="command line", source=source)
-                subscribers.add_consent(tx, row, consent)
-                logs.add(
-                    tx, logs.LogEntry(at=now, who=who, what="subscriber add", about=f"subscriber {row}", why=source)
+                evidence = {"suppression lifted": f"erased on {lifted:%Y-%m-%d}"} if lifted else {}
+                consent = Consent(
+                    at=now,
+                    action="subscribed",
+                    channel="command line",
+                    source="; ".join(filter(None, (source, because))),
+                    evidence=evidence,
                 )
+                subscribers.add_consent(tx, row, consent)
+                what = "subscriber add after erasure" if lifted else "subscriber add"
+                logs.add(tx, logs.LogEntry(at=now, who=who, what=what, about=f"subscriber {row}", why=consent.source))
                 return Added(person=replace(person, id=row), new=True)
             # Another process added the same address between the two statements.
             known = subscribers.by_canonical(tx, person.canonical)
@@ -70,9 +80,22 @@ def add_subscriber(unit: Unit, keyring: Keyring, person: Subscriber, *, who: str
 
 
 def refuse_erased(tx: Tx, keyring: Keyring, *, email: str, canonical: str) -> None:
-    """Raise `InputError` for an address whose owner was erased, under whatever secret that was."""
+    """Raise `InputError` for an address whose owner was erased, whatever the secret was at that time."""
     since = subscribers.suppressed_since(tx, suppression_hashes(keyring, canonical))
     if since is not None:
         raise InputError(
-            f"{email} was erased on {since:%Y-%m-%d} and is on the suppression list: it must not be added again."
+            f"{email} was erased on {since:%Y-%m-%d} and is on the suppression list: it must not be added again, "
+            f'unless the person asks for it: newsletter subscriber add {email} --because "asked by mail on 3 March"'
         )
+
+
+def _lift_suppression(tx: Tx, keyring: Keyring, person: Subscriber, because: str) -> datetime | None:
+    """Take an erased address off the suppression list for a reason; return the time of its erasure, if any."""
+    if not because:
+        refuse_erased(tx, keyring, email=person.email, canonical=person.canonical)
+        return None
+    hashes = suppression_hashes(keyring, person.canonical)
+    since = subscribers.suppressed_since(tx, hashes)
+    if since is not None:
+        subscribers.lift_suppression(tx, hashes)
+    return since

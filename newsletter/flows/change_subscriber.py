@@ -87,7 +87,8 @@ def changed(person: Subscriber, changes: Changes) -> Subscriber:
         for name, value in changes.fields.items()
     }
     fields = {name: value for name, value in {**person.fields, **values}.items() if value or name not in values}
-    return replace(person, tags=tags, fields=fields, **texts)
+    imported = person.names_imported and not any(name in texts for name in ("name", "first_name", "last_name"))
+    return replace(person, tags=tags, fields=fields, names_imported=imported, **texts)
 
 
 def edit_subscriber(

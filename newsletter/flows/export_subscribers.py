@@ -1,6 +1,6 @@
 """Exporting subscribers: a CSV file that no spreadsheet runs and that `import` reads back, or JSON lines.
 
-In: whom, and a text stream. Out: how many were written. Whatever the size of the list, a page of it is in memory.
+In: whom, and a text stream. Out: how many were written. Memory holds one page of the list, whatever its size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from newsletter.store.subscriber_list import Wanted
 from newsletter.store.unit import Unit
 
 STAYING = (SubscriberState.ACTIVE, SubscriberState.PAUSED)
-"""Who is exported unless more are asked for: a file that is imported elsewhere should hold nobody who left."""
+"""States exported by default: a file that is imported elsewhere must not hold people who left."""
 
 _PROGRESS_ROWS = 10_000
 _COLUMNS_MAX = 200
@@ -57,7 +57,7 @@ def export_json(
 
 
 def as_json(person: Subscriber) -> dict[str, Any]:
-    """Return a subscriber as JSON knows her; times are ISO 8601 in UTC."""
+    """Return a subscriber as JSON; times are ISO 8601 in UTC."""
     return {
         "id": person.id,
         "email": person.email,
@@ -85,13 +85,13 @@ def field_headings(names: Iterable[str]) -> list[str]:
     for name in names:
         plain = clean(name) or "field"
         others = (f"{plain} (field)", *(f"{plain} (field {number})" for number in range(2, _ALIKE_MAX)))
-        columns.append(next((one for one in (plain, *others) if _reads_back((*columns, one))), plain))
+        columns.append(next((heading for heading in (plain, *others) if _reads_back((*columns, heading))), plain))
     return columns
 
 
 def _reads_back(headings: Sequence[str]) -> bool:
     try:
-        layout = read_headings((*EXPORT_HEADINGS, *map(neutralise, headings)), file_name="", mapping={})
+        layout = read_headings((*EXPORT_HEADINGS, *map(neutralise, headings)), file_name="")
     except InputError:
         return len(headings) + len(EXPORT_HEADINGS) > _COLUMNS_MAX
     return [name for _, name in layout.fields] == list(headings)

@@ -1,14 +1,14 @@
 """Importing a subscriber file: read row by row, decided in `core/import_row.py`, written a thousand rows at a time.
 
 In: a file, however large. Out: an `ImportReport` whose numbers add up to the rows of the file. Each thousand is one
-transaction, and a second import changes nothing, so one that was killed is simply run again; `strict` is one
-transaction for all. It never brings anybody back, and never overwrites what is known.
+transaction, and a second import changes nothing, so an import that was killed is simply run again; `strict` is one
+transaction for all. It never brings back a person who left, and overwrites nothing but names that an import wrote.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import BinaryIO
 
-from newsletter.core.csv_import import BadRow, GoodRow
+from newsletter.core.csv_import import BadRow, ColumnChoices, GoodRow, describe_consent
 from newsletter.core.import_row import ImportDecision, RowResult, enter
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, eligible
 from newsletter.core.token import Keyring, suppression_hashes
@@ -40,23 +40,32 @@ _NOTES_MAX = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportFile:
-    """What the person said about the file."""
+    """A file, and what the operator says about it."""
 
     stream: BinaryIO
-    """Read twice, so it must be seekable."""
+    """Read several times, so it must be seekable."""
     name: str
-    mapping: Mapping[str, str] = field(default_factory=dict)
+    choices: ColumnChoices = field(default_factory=ColumnChoices)
     as_state: SubscriberState | None = None
+    encoding: str = ""
+    """Empty: found from the bytes."""
     source: str = ""
-    """Where these people said yes, in the operator's words; kept as evidence."""
+    """Where these people agreed, in the operator's words; kept as evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What became of the rows; `rows` is the sum of all counts."""
+    """The result of an import; `rows` is the sum of all counts."""
 
     file: str
     encoding: str
+    encoding_guessed: bool
+    samples: tuple[str, ...]
+    """Words beyond ASCII as they were read, where the file is not plain UTF-8."""
+    consent: str
+    """Headings from which states were read; empty where there are none."""
+    states: Mapping[SubscriberState, int]
+    """People of the file by the state of their row."""
     delimiter: str
     dry_run: bool
     rows: int
@@ -65,9 +74,11 @@ class ImportReport:
     """Rows with an address that stood further up in the file."""
     rejected: int
     notes: tuple[str, ...]
-    """The first few rows of which a part was left out."""
+    """The first few remarks about rows that were taken."""
     noted: int
-    """How many such rows there are."""
+    """Number of all such remarks."""
+    rejections: tuple[str, ...]
+    """Line and reason of the first rejected rows."""
 
 
 @dataclass(slots=True)
@@ -75,6 +86,8 @@ class _Tally:
     """The counts, as they grow."""
 
     fates: Counter[RowResult] = field(default_factory=Counter)
+    states: Counter[SubscriberState] = field(default_factory=Counter)
+    rejections: list[str] = field(default_factory=list)
     rows: int = 0
     duplicates: int = 0
     rejected: int = 0
@@ -91,10 +104,16 @@ class _Tally:
         else:
             self.seen.add(mark)
             self.fates[fate] += 1
+            self.states[row.state] += 1
         for note in row.notes:
             self.noted += 1
             if len(self.notes) < _NOTES_MAX:
                 self.notes.append(f"line {row.line}: {note}")
+
+    def reject(self, row: BadRow) -> None:
+        self.rejected += 1
+        if len(self.rejections) < _DETAILS_MAX:
+            self.rejections.append(f"line {row.line}: {row.reason}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +155,7 @@ def import_subscribers(
             good = [row for row in rows if isinstance(row, GoodRow)]
             for row in rows:
                 if isinstance(row, BadRow):
-                    tally.rejected += 1
+                    tally.reject(row)
                     reject(reader, row)
             _write(run, good, tally, tx)
             tally.rows += len(rows)
@@ -146,6 +165,10 @@ def import_subscribers(
     return ImportReport(
         file=file.name,
         encoding=reader.encoding,
+        encoding_guessed=reader.guessed,
+        samples=reader.samples,
+        consent=describe_consent(reader.layout),
+        states={state: tally.states[state] for state in SubscriberState if tally.states[state]},
         delimiter=reader.delimiter,
         dry_run=dry_run,
         rows=tally.rows,
@@ -154,11 +177,14 @@ def import_subscribers(
         rejected=tally.rejected,
         notes=tuple(tally.notes),
         noted=tally.noted,
+        rejections=tuple(tally.rejections),
     )
 
 
 def _reader(file: ImportFile) -> RowReader:
-    return read_rows(file.stream, file_name=file.name, mapping=file.mapping, as_state=file.as_state)
+    return read_rows(
+        file.stream, file_name=file.name, choices=file.choices, as_state=file.as_state, encoding=file.encoding
+    )
 
 
 def _refuse_bad_rows(file: ImportFile, reject: Callable[[RowReader, BadRow], None]) -> None:
@@ -177,7 +203,7 @@ def _refuse_bad_rows(file: ImportFile, reject: Callable[[RowReader, BadRow], Non
     if count:
         rows = "1 row of" if count == 1 else f"{count:,} rows of"
         raise InputError(
-            f"{rows} {file.name} cannot be used, and --strict was asked for: nothing was changed.",
+            f"{rows} {file.name} cannot be used, and --strict was given: nothing was changed.",
             details=tuple(details),
         )
 
@@ -189,19 +215,19 @@ def _thousands(reader: Iterable[GoodRow | BadRow]) -> Iterator[list[GoodRow | Ba
 
 
 def _write(run: _Import, rows: list[GoodRow], tally: _Tally, tx: Tx | None) -> None:
-    """Decide about some rows and write it, in the transaction of the whole import or in one of their own."""
+    """Decide about some rows and write them, in the transaction of the whole import or in one of their own."""
     if not rows:
         return
     if tx is not None:
-        _take(run, tx, rows, tally)
+        _write_rows(run, tx, rows, tally)
     elif run.dry_run:
         with run.unit.read() as own:
             for some in _once_each(rows):
-                for row, entry in zip(some, _decide(run, own, some, lock=False), strict=True):
+                for row, entry in zip(some, _decide(run, own, some, tally.seen, lock=False), strict=True):
                     tally.count(row, entry.fate)
     else:
         with run.unit.write() as own:
-            _take(run, own, rows, tally)
+            _write_rows(run, own, rows, tally)
 
 
 def _once_each(rows: list[GoodRow]) -> Iterator[list[GoodRow]]:
@@ -213,16 +239,16 @@ def _once_each(rows: list[GoodRow]) -> Iterator[list[GoodRow]]:
         rows = again
 
 
-def _take(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
+def _write_rows(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
     for some in _once_each(rows):
         waiting = some
         while waiting:
-            before, entries, waiting = waiting, _decide(run, tx, waiting, lock=True), []
+            before, entries, waiting = waiting, _decide(run, tx, waiting, tally.seen, lock=True), []
             added = _add(run, tx, before, entries)
             saved = []
             for row, entry in zip(before, entries, strict=True):
                 if added and entry.fate is RowResult.ADDED and row.address.canonical in added:
-                    # Somebody else added this address since we looked; look again.
+                    # Another process added this address since it was looked up; look it up again.
                     waiting.append(row)
                 else:
                     saved.append((row, entry))
@@ -230,14 +256,22 @@ def _take(run: _Import, tx: Tx, rows: list[GoodRow], tally: _Tally) -> None:
             _save(run, tx, saved, tally)
 
 
-def _decide(run: _Import, tx: Tx, rows: list[GoodRow], *, lock: bool) -> list[ImportDecision]:
+def _decide(run: _Import, tx: Tx, rows: list[GoodRow], seen: Container[int], *, lock: bool) -> list[ImportDecision]:
     canonicals = [row.address.canonical for row in rows]
     known = batches.by_canonicals(tx, canonicals, lock=lock)
-    erased = _erased(run, tx, [one for one in canonicals if one not in known])
+    erased = _erased(run, tx, [canonical for canonical in canonicals if canonical not in known])
     why = f"imported from {run.file.name}"
     return [
-        enter(known.get(one), row, suppressed=one in erased, now=run.now, why=why)
-        for one, row in zip(canonicals, rows, strict=True)
+        enter(
+            known.get(canonical),
+            row,
+            suppressed=canonical in erased,
+            now=run.now,
+            why=why,
+            # A second row of an address in one file would otherwise undo the first with each import.
+            correct=hash(canonical) not in seen,
+        )
+        for canonical, row in zip(canonicals, rows, strict=True)
     ]
 
 
@@ -248,21 +282,21 @@ def _add(run: _Import, tx: Tx, rows: list[GoodRow], entries: list[ImportDecision
         for row, entry in zip(rows, entries, strict=True)
         if entry.fate is RowResult.ADDED and entry.person
     ]
-    return batches.add_with_evidence(tx, new, _said(run)) if new else set()
+    return batches.add_with_evidence(tx, new, _consent(run)) if new else set()
 
 
 def _erased(run: _Import, tx: Tx, canonicals: list[str]) -> set[str]:
     if not canonicals or not batches.anybody_suppressed(tx):
         return set()
-    hashes = {one: suppression_hashes(run.keyring, one) for one in canonicals}
+    hashes = {canonical: suppression_hashes(run.keyring, canonical) for canonical in canonicals}
     suppressed = subscribers.suppressed(tx, [hashed for every in hashes.values() for hashed in every])
-    return {one for one, every in hashes.items() if not suppressed.isdisjoint(every)}
+    return {canonical for canonical, every in hashes.items() if not suppressed.isdisjoint(every)}
 
 
 def _save(run: _Import, tx: Tx, entries: list[tuple[GoodRow, ImportDecision]], tally: _Tally) -> None:
-    """Write what the file tells of people who were known, and that the import has begun."""
+    """Write the changes of people who were known, and the log entry of the beginning."""
     changed: list[Subscriber] = []
-    lost: list[SubscriberId] = []
+    ineligible: list[SubscriberId] = []
     parts: list[tuple[SubscriberId, Consent]] = []
     added = False
     for row, entry in entries:
@@ -275,18 +309,18 @@ def _save(run: _Import, tx: Tx, entries: list[tuple[GoodRow, ImportDecision]], t
             continue
         changed.append(person)
         if fate is RowResult.STRONGER:
-            parts.append((person.id, _said(run, _evidence(run, row))))
+            parts.append((person.id, _consent(run, _evidence(run, row))))
             if not eligible(person.state):
-                lost.append(person.id)
+                ineligible.append(person.id)
             if person.state in SAID_NO:
                 ledger.note(tx, LedgerKind.LEFT, str(person.id), now=run.now, canonical=person.canonical)
     batches.save(tx, changed)
     batches.add_consents(tx, parts)
-    if lost:
-        deliveries.skip_people(tx, lost, "left, as an imported file says")
+    if ineligible:
+        deliveries.skip_people(tx, ineligible, "left, as an imported file says")
     if (added or changed) and not tally.changed:
         tally.changed = True
-        # The second entry tells the numbers; the first one is there even if the import is killed before its end.
+        # The entry at the end has the numbers; this one stays even if the import is killed before that.
         _log(run, f"begun: {run.file.name}", tx)
 
 
@@ -294,7 +328,7 @@ def _evidence(run: _Import, row: GoodRow) -> dict[str, str]:
     return {**row.evidence, "file": run.file.name, "line": str(row.line), "state": row.state}
 
 
-def _said(run: _Import, evidence: Mapping[str, str] = MappingProxyType({})) -> Consent:
+def _consent(run: _Import, evidence: Mapping[str, str] = MappingProxyType({})) -> Consent:
     return Consent(at=run.now, action="imported", channel="import", source=run.file.source, evidence=evidence)
 
 

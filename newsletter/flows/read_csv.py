@@ -1,8 +1,8 @@
 """Read a subscriber file, however large, row by row.
 
-In: a binary stream that can be read twice. Out: a `RowReader`, which says how the file was understood and yields a
-`GoodRow` or a `BadRow` for each person. The first reading checks what would make the whole file useless, so that such
-a file changes nothing; the second yields. Neither holds more than a few rows, and neither touches the database.
+In: a binary stream that can be read several times. Out: a `RowReader`, which describes how the file was read and yields
+a `GoodRow` or a `BadRow` for each person. The first readings find the encoding and the columns about consent, so that a
+file that cannot be used changes nothing; the last one yields. None holds more than a few rows or touches the database.
 """
 
 from __future__ import annotations
@@ -10,12 +10,26 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from newsletter.core.csv_import import BadRow, GoodRow, Layout, read_headings, read_row
+from newsletter.core.csv_import import (
+    BadRow,
+    ColumnChoices,
+    GoodRow,
+    Layout,
+    clean,
+    fitted,
+    is_blank,
+    read_headings,
+    read_row,
+    settle_layout,
+    survey,
+)
 from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import InputError
 
@@ -40,25 +54,38 @@ _NO_TEXT = {
 
 class _Encoding(NamedTuple):
     codec: str
-    plain: str
-    """What the person is told."""
+    label: str
+    """For the report."""
+    guessed: bool = False
+    """Neither the file nor the operator names it, and the bytes do not prove it."""
 
 
 _UTF_8 = _Encoding("utf-8", "UTF-8")
-_WINDOWS = _Encoding("cp1252", "Windows-1252 (it is not valid UTF-8)")
+_WINDOWS = _Encoding("cp1252", "Windows-1252 (it is not valid UTF-8)", guessed=True)
 _BY_BOM = {
     codecs.BOM_UTF8: _Encoding("utf-8-sig", "UTF-8 with BOM"),
     codecs.BOM_UTF16_LE: _Encoding("utf-16", "UTF-16 LE"),
     codecs.BOM_UTF16_BE: _Encoding("utf-16", "UTF-16 BE"),
 }
+_ALTERNATIVES = ("cp1250", "mac_roman", "cp1251", "shift_jis", "gb18030")
+"""Encodings in which samples are shown beside the guess."""
+_NO_TEXT_CODECS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+_SAMPLES_MAX = 3
+_SAMPLE_BYTES_MAX = 120
+_DAMAGE = re.compile("[\udc80-\udcff]")
+"""Bytes that the encoding does not have, as the error handler `surrogateescape` leaves them."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RowReader:
-    """A file that was understood; iterate over it once for its rows."""
+    """A file whose encoding and columns are known; iterate over it once for its rows."""
 
     encoding: str
     """Such as `UTF-8 with BOM`, for people."""
+    guessed: bool
+    """The encoding is a guess, which the samples let a person judge."""
+    samples: tuple[str, ...]
+    """Some words of the file beyond ASCII as they were read, where it is not plain UTF-8."""
     delimiter: str
     """`comma`, `semicolon` or `tab`, for people."""
     layout: Layout
@@ -66,7 +93,7 @@ class RowReader:
     _zones: Mapping[str, str]
 
     def __iter__(self) -> Iterator[GoodRow | BadRow]:
-        """Yield the rows in order; empty ones are passed over."""
+        """Yield the rows in order; those without content are passed over."""
         for record in self._records:
             row = (
                 record if isinstance(record, BadRow) else read_row(self.layout, record.line, record.cells, self._zones)
@@ -79,8 +106,9 @@ def read_rows(
     stream: BinaryIO,
     *,
     file_name: str,
-    mapping: Mapping[str, str] | None = None,
+    choices: ColumnChoices | None = None,
     as_state: SubscriberState | None = None,
+    encoding: str = "",
     time_zones: set[str] | None = None,
 ) -> RowReader:
     """Check the file as a whole, read its header, and return the reader of its rows.
@@ -88,44 +116,194 @@ def read_rows(
     Everything that is wrong with the whole file is raised here, as `InputError`. The caller closes the stream.
     """
     if not stream.seekable():
-        raise InputError(f"{file_name} cannot be read twice, as a pipe cannot; save it to a file first")
-    encoding = _find_encoding(stream, file_name)
-    stream.seek(0)
-    lines = _Lines(stream, encoding.codec)
-    delimiter = _find_delimiter(lines)
-    records = _Records(lines, delimiter)
-    header = next((record for record in records if isinstance(record, BadRow) or any(record.cells)), None)
-    if header is None:
-        raise InputError(f"{file_name} is empty; its first line must hold the headings, one of them `email`")
-    if isinstance(header, BadRow):
-        raise InputError(f"{file_name} has no readable line of headings: {header.reason}")
-    layout = read_headings(header.cells, file_name=file_name, mapping=mapping or {}, as_state=as_state)
+        raise InputError(f"the file {file_name} cannot be read twice, as a pipe cannot; save it to a file first")
+    named = _named_encoding(encoding) if encoding else None
+    used, samples = _find_encoding(stream, file_name, named)
+    header = _open(stream, used, file_name)
+    layout = read_headings(header.cells, file_name=file_name, choices=choices, as_state=as_state)
+    seen = survey(layout)
+    if seen is not None:
+        for record in header.records:
+            if isinstance(record, BadRow) or is_blank(record.cells):
+                continue
+            with suppress(InputError):
+                seen.add(fitted(layout, record.cells))
+        header = _open(stream, used, file_name)
+    layout = settle_layout(layout, seen)
     known = zoneinfo.available_timezones() if time_zones is None else time_zones
     return RowReader(
-        encoding=encoding.plain,
-        delimiter=_DELIMITERS[delimiter],
+        encoding=used.label,
+        guessed=used.guessed,
+        samples=_read_samples(samples, used),
+        delimiter=_DELIMITERS[header.delimiter],
         layout=layout,
-        _records=records,
+        _records=header.records,
         _zones={zone.casefold(): zone for zone in known},
     )
 
 
-def _find_encoding(stream: BinaryIO, file_name: str) -> _Encoding:
+class _Header(NamedTuple):
+    cells: list[str]
+    delimiter: str
+    records: _Records
+    """The rows after the header."""
+
+
+def _open(stream: BinaryIO, encoding: _Encoding, file_name: str) -> _Header:
+    stream.seek(0)
+    lines = _Lines(stream, encoding.codec)
+    delimiter = _find_delimiter(lines)
+    records = _Records(lines, delimiter, encoding.label)
+    header = next((record for record in records if isinstance(record, BadRow) or not is_blank(record.cells)), None)
+    if header is None:
+        raise InputError(f"the file {file_name} is empty; its first line must hold the headings, one of them `email`")
+    if isinstance(header, BadRow):
+        raise InputError(f"the file {file_name} has no readable line of headings: {header.reason}")
+    return _Header(header.cells, delimiter, records)
+
+
+def _named_encoding(name: str) -> _Encoding:
+    """Return the encoding that `--encoding` names; raise `InputError` for one that is none of text."""
+    try:
+        codec = codecs.lookup(name)
+        usable = codec.name not in _NO_TEXT_CODECS and isinstance("a".encode(name), bytes)
+    except (LookupError, ValueError, TypeError):
+        usable = False
+    if not usable:
+        raise InputError(
+            f"--encoding {name!r} is not the name of a text encoding; such as utf-8, cp1252, cp1250, latin-1, "
+            "mac_roman, shift_jis, gb18030 or utf-16"
+        )
+    return _Encoding(codec.name, codec.name)
+
+
+def _find_encoding(stream: BinaryIO, file_name: str, named: _Encoding | None) -> tuple[_Encoding, list[bytes]]:
     """Read the whole stream once, in chunks; raise for what is no text or has a line without end."""
     stream.seek(0)
     head = stream.read(_CHUNK_BYTES)
     if not head.strip():
-        raise InputError(f"{file_name} is empty; its first line must hold the headings, one of them `email`")
+        raise InputError(f"the file {file_name} is empty; its first line must hold the headings, one of them `email`")
     for magic, fault in _NO_TEXT.items():
         if head.startswith(magic):
-            raise InputError(f"{file_name} {fault}")
-    claimed = next((encoding for bom, encoding in _BY_BOM.items() if head.startswith(bom)), None) or _without_bom(head)
-    candidates = [claimed] if claimed else [_UTF_8, _WINDOWS]
+            raise InputError(f"the file {file_name} {fault}")
+    marked = next((encoding for bom, encoding in _BY_BOM.items() if head.startswith(bom)), None)
+    if named and marked and named.codec.replace("-sig", "")[:6] != marked.codec.replace("-sig", "")[:6]:
+        raise InputError(
+            f"the file {file_name} begins with the mark of {marked.label}, which is not {named.codec}; "
+            "leave --encoding away"
+        )
+    certain = marked or named or _without_bom(head)
     stream.seek(0)
-    fits = _fitting(stream, candidates, file_name)
-    if not fits:
-        raise InputError(f"{file_name} is not text in {candidates[0].plain}; export it again as CSV (UTF-8)")
-    return fits[0]
+    if certain and _is_wide(certain):
+        _check_wide(stream, certain, file_name)
+        return certain, []
+    census = _count_lines(stream, file_name)
+    if certain is None:
+        certain = _UTF_8 if census.broken <= census.intact else _WINDOWS
+    samples = census.samples
+    if certain.guessed:
+        samples = [sample for sample in samples if _decoded(sample, certain.codec) is not None]
+        if len(samples) < len(census.samples):
+            raise InputError(
+                f"the file {file_name} is not UTF-8 and not Windows-1252; say what it is: --encoding NAME",
+                details=tuple(_alternatives(census.samples)),
+            )
+    return certain, [] if certain.codec.startswith("utf-8") else samples
+
+
+def _is_wide(encoding: _Encoding) -> bool:
+    return encoding.codec.startswith(("utf-16", "utf-32"))
+
+
+class _Census(NamedTuple):
+    intact: int
+    """Lines beyond ASCII that are UTF-8."""
+    broken: int
+    """Lines that are not."""
+    samples: list[bytes]
+
+
+def _count_lines(stream: BinaryIO, file_name: str) -> _Census:
+    """Count lines by whether they are UTF-8: one odd byte must not decide about all other names."""
+    bounds = _Bounds(file_name)
+    intact = broken = 0
+    samples: list[bytes] = []
+    left = b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        bounds.check(chunk)
+        if chunk.isascii() and left.isascii():
+            left = b""
+            continue
+        lines = (left + chunk).splitlines(keepends=True)
+        left = lines.pop() if not lines[-1].endswith(b"\n") else b""
+        for line in lines:
+            intact, broken = _judge_line(line, intact, broken, samples)
+    intact, broken = _judge_line(left, intact, broken, samples)
+    return _Census(intact, broken, samples)
+
+
+def _judge_line(line: bytes, intact: int, broken: int, samples: list[bytes]) -> tuple[int, int]:
+    if line.isascii():
+        return intact, broken
+    if len(samples) < _SAMPLES_MAX:
+        sample = _cell_beyond_ascii(line)
+        if sample not in samples:
+            samples.append(sample)
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return intact, broken + 1
+    return intact + 1, broken
+
+
+def _cell_beyond_ascii(line: bytes) -> bytes:
+    """Return the cell around the first byte beyond ASCII."""
+    first = next(place for place, byte in enumerate(line) if byte > _ASCII_MAX)
+    before = re.split(_CELL_END, line[max(0, first - _SAMPLE_BYTES_MAX) : first])[-1]
+    after = re.split(_CELL_END, line[first : first + _SAMPLE_BYTES_MAX])[0]
+    return (before + after).strip()
+
+
+_ASCII_MAX = 127
+_CELL_END = re.compile(rb'[,;\t"\r\n]')
+
+
+def _decoded(sample: bytes, codec: str) -> str | None:
+    try:
+        return clean(sample.decode(codec))
+    except UnicodeDecodeError:
+        return None
+
+
+def _read_samples(samples: list[bytes], encoding: _Encoding) -> tuple[str, ...]:
+    """Return samples as read; for a guess also as other encodings read the first one."""
+    read = tuple(text for sample in samples if (text := _decoded(sample, encoding.codec)))
+    return (*read, *_alternatives(samples[:1])) if encoding.guessed else read
+
+
+def _alternatives(samples: list[bytes]) -> list[str]:
+    """Return how other encodings read the samples, where they give letters."""
+    readings = [(codec, [_decoded(sample, codec) for sample in samples]) for codec in _ALTERNATIVES]
+    return [
+        f"--encoding {codec} reads it as {', '.join(filter(None, texts))}"
+        for codec, texts in readings
+        if all(text and all(letter.isalpha() or letter.isascii() for letter in text) for text in texts)
+    ]
+
+
+def _check_wide(stream: BinaryIO, encoding: _Encoding, file_name: str) -> None:
+    """Raise unless the whole stream is valid; a wrong byte in UTF-16 shifts all that follow."""
+    decoder = codecs.getincrementaldecoder(encoding.codec)()
+    bounds = _Bounds(file_name)
+    while True:
+        chunk = stream.read(_CHUNK_BYTES)
+        try:
+            bounds.check(decoder.decode(chunk, final=not chunk).encode())
+        except UnicodeError as error:
+            message = f"the file {file_name} is not text in {encoding.label}; export it again as CSV (UTF-8)"
+            raise InputError(message) from error
+        if not chunk:
+            return
 
 
 def _without_bom(head: bytes) -> _Encoding | None:
@@ -139,27 +317,8 @@ def _without_bom(head: bytes) -> _Encoding | None:
     return None
 
 
-def _fitting(stream: BinaryIO, candidates: list[_Encoding], file_name: str) -> list[_Encoding]:
-    """Return the candidates in which the whole stream is valid."""
-    decoders = {encoding: codecs.getincrementaldecoder(encoding.codec)() for encoding in candidates}
-    wide = candidates[0].codec.startswith("utf-16")
-    bounds = _Bounds(file_name)
-    while decoders:
-        chunk = stream.read(_CHUNK_BYTES)
-        text = ""
-        for encoding, decoder in list(decoders.items()):
-            try:
-                text = decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError:
-                del decoders[encoding]
-        bounds.check(text.encode() if wide else chunk)
-        if not chunk:
-            break
-    return list(decoders)
-
-
 class _Bounds:
-    """Watches, chunk by chunk, for what no text file has."""
+    """Checks each chunk for NUL bytes and lines without end, which no text file has."""
 
     def __init__(self, file_name: str) -> None:
         self._file_name = file_name
@@ -169,13 +328,16 @@ class _Bounds:
     def check(self, chunk: bytes) -> None:
         if b"\0" in chunk:
             line = self._line + chunk.count(b"\n", 0, chunk.index(b"\0"))
-            raise InputError(f"{self._file_name} has a NUL in line {line}: it is damaged, or no text; export it again")
+            raise InputError(
+                f"the file {self._file_name} has a NUL in line {line}: it is damaged, or no text; export it again"
+            )
         self._line += chunk.count(b"\n")
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         self._run = len(chunk) - last - 1 if last >= 0 else self._run + len(chunk)
         if self._run > _LINE_LENGTH:
             raise InputError(
-                f"{self._file_name} has more than {_LINE_LENGTH:,} bytes in line {self._line}; is it a CSV file?"
+                f"the file {self._file_name} has more than {_LINE_LENGTH:,} bytes in line {self._line}; "
+                "is it a CSV file?"
             )
 
 
@@ -196,10 +358,12 @@ class _Kept(io.RawIOBase):
 
 
 class _Lines:
-    """The lines of a text, with one that was read too far ahead given back."""
+    """The lines of a text without byte order marks and the end-of-file mark of DOS; lines can be put back."""
 
     def __init__(self, stream: BinaryIO, codec: str) -> None:
-        self._text = io.TextIOWrapper(io.BufferedReader(_Kept(stream), _CHUNK_BYTES), encoding=codec, newline="")
+        errors = "strict" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
+        buffer = io.BufferedReader(_Kept(stream), _CHUNK_BYTES)
+        self._text = io.TextIOWrapper(buffer, encoding=codec, errors=errors, newline="")
         self._again: list[str] = []
         self.number = 0
         """Of the line read last."""
@@ -210,9 +374,12 @@ class _Lines:
     def __next__(self) -> str:
         line = self._again.pop() if self._again else next(self._text)
         self.number += 1
-        return line
+        if line[0] == "\ufeff":
+            # A second mark, or that of a file which was appended to another.
+            line = line.lstrip("\ufeff")
+        return line.rstrip("\x1a") if line[-1:] == "\x1a" else line
 
-    def give_back(self, lines: list[str]) -> None:
+    def put_back(self, lines: list[str]) -> None:
         self._again.extend(reversed(lines))
         self.number -= len(lines)
 
@@ -224,7 +391,7 @@ def _find_delimiter(lines: _Lines) -> str:
         if bare.lower().startswith("sep=") and bare[4:] in _DELIMITERS:
             return bare[4:]
         if bare:
-            lines.give_back([line])
+            lines.put_back([line])
             unquoted = "".join(line.split('"')[::2])
             return max(_DELIMITERS, key=unquoted.count)
     return ","
@@ -236,34 +403,41 @@ class _Record(NamedTuple):
 
 
 class _Records:
-    """Records of the file: cells with the line they begin on, or a `BadRow` where quotation marks do not pair.
+    """Records of the file: cells with the line they begin on, or a `BadRow` for odd quotation marks or odd bytes.
 
     After such a fault reading goes on with the line after the one where the record began: one stray quotation mark
     must not cost everybody after it their mail.
     """
 
-    def __init__(self, lines: _Lines, delimiter: str) -> None:
+    def __init__(self, lines: _Lines, delimiter: str, encoding: str) -> None:
         self._lines = lines
         self._delimiter = delimiter
-        self._taken: list[str] = []
-        """The lines of the present record."""
+        self._encoding = encoding
+        self._record_lines: list[str] = []
+        """Of the present record."""
 
     def __iter__(self) -> Iterator[_Record | BadRow]:
         reader = self._reader()
         while True:
-            self._taken.clear()
+            self._record_lines.clear()
             start = self._lines.number + 1
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as fault:
-                first, *after = self._taken
-                self._lines.give_back(after)
+                first, *after = self._record_lines
+                self._lines.put_back(after)
                 reader = self._reader()
                 yield BadRow(line=start, cells=(first.rstrip("\r\n")[:_SHOWN_LENGTH],), reason=_plain(fault))
             else:
-                yield _Record(start, cells)
+                damaged = next((cell for cell in cells if not cell.isascii() and _DAMAGE.search(cell)), None)
+                yield _Record(start, cells) if damaged is None else self._damaged(start, cells, damaged)
+
+    def _damaged(self, line: int, cells: list[str], damaged: str) -> BadRow:
+        shown = _DAMAGE.sub("\N{REPLACEMENT CHARACTER}", clean(damaged))[:_SAMPLE_BYTES_MAX]
+        whole = tuple(_DAMAGE.sub("\N{REPLACEMENT CHARACTER}", cell) for cell in cells)
+        return BadRow(line=line, cells=whole, reason=f"a byte in `{shown}` is not {self._encoding}; correct the letter")
 
     def _reader(self) -> Iterator[list[str]]:
         return csv.reader(self._feed(), delimiter=self._delimiter, strict=True)
@@ -272,10 +446,10 @@ class _Records:
         length = 0
         for line in self._lines:
             # The list is emptied when a record is complete, so a first line begins a count anew.
-            length = len(line) + (length if self._taken else 0)
-            self._taken.append(line)
+            length = len(line) + (length if self._record_lines else 0)
+            self._record_lines.append(line)
             if length > _RECORD_LENGTH:
-                raise csv.Error("unexpected end of data" if len(self._taken) > 1 else "too long")
+                raise csv.Error("unexpected end of data" if len(self._record_lines) > 1 else "too long")
             yield line
 
 

@@ -117,7 +117,10 @@ subscriber = Table(
     Column("state_since", Utc, nullable=False),
     Column("state_why", Text, nullable=False, server_default=""),
     Column("created_at", Utc, nullable=False),
+    # The names come from an import and were not edited since: a corrected file may replace them.
+    Column("names_imported", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("canonical"),
+    Index("ix_subscriber_state", "state"),
     _one_of("state", "pending", "active", "paused", "unsubscribed", "bounced", "complained"),
     sqlite_autoincrement=True,  # An id is never used again: old opt-out links bear it.
 )

@@ -1,4 +1,4 @@
-"""Subscribers, their consent and the suppression list. What a state may become is decided in `core/subscriber.py`."""
+"""Subscribers, their consent and the suppression list. Changes of state are decided in `core/subscriber.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from newsletter.store.unit import Tx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """One piece of evidence: what a person said, or what was said about them, when, and by which way."""
+    """One piece of evidence: an event of a subscription, its time and its channel."""
 
     at: datetime
     action: str
@@ -24,11 +24,11 @@ class Consent:
     channel: str
     """`import`, `command line`, `one-click`, `page`, `mail server`."""
     source: str = ""
-    """Where the evidence comes from, in the operator's words, such as `fair in May`."""
+    """Origin of the evidence in the operator's words, such as `fair in May`."""
     edition_id: EditionId | None = None
     """The mailing whose link was used, when one was."""
     evidence: Mapping[str, str] = field(default_factory=dict)
-    """What came along, such as the times and addresses of an earlier opt-in."""
+    """Further values, such as the time and the IP address of an earlier opt-in."""
 
 
 def from_row(row: Row) -> Subscriber:  # type: ignore[type-arg]
@@ -47,6 +47,7 @@ def from_row(row: Row) -> Subscriber:  # type: ignore[type-arg]
         state_since=row.state_since,
         state_why=row.state_why,
         created_at=row.created_at,
+        names_imported=row.names_imported,
     )
 
 
@@ -99,6 +100,7 @@ def save(tx: Tx, changed: Subscriber) -> None:
             time_zone=changed.time_zone,
             tags=list(changed.tags),
             fields=dict(changed.fields),
+            names_imported=changed.names_imported,
         ),
     )
 
@@ -153,6 +155,11 @@ def suppress_hash(tx: Tx, hashed: str, *, reason: str, now: datetime) -> None:
     """Remember by a keyed hash that an address must never be brought in again."""
     if tx.execute(select(suppression.c.hash).where(suppression.c.hash == hashed)).first() is None:
         tx.execute(insert(suppression).values(hash=hashed, reason=reason, at=now))
+
+
+def lift_suppression(tx: Tx, hashes: Sequence[str]) -> None:
+    """Take an address, as all its keyed hashes, off the suppression list: only at the person's own wish."""
+    tx.execute(delete(suppression).where(suppression.c.hash.in_(hashes)))
 
 
 def suppressed_since(tx: Tx, hashes: Sequence[str]) -> datetime | None:

@@ -45,9 +45,12 @@ _KNOWN = (
     # In order of the id, so that two imports at the same time cannot lock each other out.
     .order_by(subscriber.c.id)
 )
-_CHANGED = ("name", "first_name", "last_name", "time_zone", "tags", "fields", "state", "state_since", "state_why")
+_CHANGED = (
+    *("name", "first_name", "last_name", "time_zone", "tags", "fields"),
+    *("state", "state_since", "state_why", "names_imported"),
+)
 _TEXTS = ("email", "canonical", "name", "first_name", "last_name", "time_zone", "state")
-_SAME = ("state_since", "state_why", "created_at")
+_SAME = ("state_since", "state_why", "created_at", "names_imported")
 """What people who are added together have in common."""
 _NEW = (*_TEXTS, "tags", "fields", *_SAME)
 _CANONICAL, _EVIDENCE = _TEXTS.index("canonical"), len(_TEXTS) + 2

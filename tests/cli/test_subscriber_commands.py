@@ -257,3 +257,54 @@ def test_export(home: Home) -> None:
     assert [row["email"] for row in csv.DictReader(io.StringIO(file.read_text()))] == ["ben@example.org"]
     assert json.loads(home.run("subscriber", "export", "--json").out)["name"] == "=1+1"
     assert list(home.folder.glob("*.part")) == []
+
+
+def test_a_question_about_consent(home: Home) -> None:
+    """The command stops with the options to type, and these options answer the question."""
+    file = home.folder / "people.csv"
+    file.write_text("email,status\nada@example.org,dabei\nben@example.org,weg\n")
+    stopped = home.run("subscriber", "import", str(file))
+    assert stopped.code == 2
+    assert "--map state=status --map unsubscribed=dabei --map unsubscribed=weg" in stopped.err
+    assert read(home, "list") == []
+    words = ("--map", "state=status", "--map", "active=dabei", "--map", "unsubscribed=weg")
+    assert (
+        "states were read from `status`: 1 active, 1 unsubscribed"
+        in home.run("subscriber", "import", str(file), *words).out
+    )
+
+
+def test_a_guessed_encoding_is_shown(home: Home) -> None:
+    """The report of a guess shows a name as read, other readings, and the option, which corrects the name."""
+    file = home.folder / "people.csv"
+    file.write_bytes(b"email;first_name\neva@example.org;\xa3ukasz\n")
+    out = home.run("subscriber", "import", str(file)).out
+    assert "£ukasz" in out
+    assert "--encoding cp1250 reads it as Łukasz" in out
+    assert (
+        "1  known already, a name from an earlier import is corrected"
+        in home.run("subscriber", "import", str(file), "--encoding", "cp1250").out
+    )
+    assert "not the name of a text encoding" in home.run("subscriber", "import", str(file), "--encoding", "rot13").err
+
+
+def test_a_dry_run_shows_rejected_rows(home: Home) -> None:
+    """Line and reason of each rejected row are printed, since no file is written."""
+    file = home.folder / "people.csv"
+    file.write_text("email\nno address\n")
+    out = home.run("subscriber", "import", str(file), "--dry-run").out
+    assert "line 2: not an e-mail address: there is a blank inside" in out
+
+
+def test_a_pipe_is_no_file_of_people(home: Home) -> None:
+    """A named pipe and a path that is too long are refused at once."""
+    os.mkfifo(home.folder / "pipe.csv")
+    assert "no ordinary file" in home.run("subscriber", "import", str(home.folder / "pipe.csv")).err
+    assert home.run("subscriber", "import", "x" * 300).code == 2
+
+
+def test_a_misspelt_domain_gets_a_hint(home: Home) -> None:
+    """The address is added as typed, with a hint."""
+    added = home.run("subscriber", "add", "ada@gmial.com")
+    assert (added.code, added.out) == (0, "Added ada@gmial.com.\n")
+    assert "did you mean gmail.com?" in added.err

@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from newsletter.core.address import Address, parse_address
+from newsletter.core.address import Address, domain_hint, parse_address
 from newsletter.errors import InputError
 
 
@@ -124,3 +124,18 @@ def test_the_canonical_form_is_stable(text: str) -> None:
     assert parse_address(address.canonical).canonical == address.canonical
     assert parse_address(address.smtp).canonical == address.canonical
     assert address.smtp.isascii() == (not address.needs_smtputf8)
+
+
+@pytest.mark.parametrize(
+    ("domain", "hint"),
+    [
+        ("gmial.com", "gmail.com"),
+        ("gmal.com", "gmail.com"),
+        ("hotmial.com", "hotmail.com"),
+        ("yahooo.com", "yahoo.com"),
+        *((right, None) for right in ("gmail.com", "mail.com", "ymail.com", "yahoo.ie", "example.org", "gmx.at")),
+    ],
+)
+def test_a_misspelt_domain(domain: str, hint: str | None) -> None:
+    """One wrong, missing, further or swapped letter of a common domain gives a hint, a domain of its own does not."""
+    assert domain_hint(f"ada@{domain}") == hint

@@ -34,7 +34,9 @@ ROWS = st.builds(
 def play(rows: list[GoodRow], known: Subscriber | None = None, *, suppressed: bool = False) -> Subscriber | None:
     """Let rows come one after the other, a day apart."""
     for day, row in enumerate(rows):
-        known = enter(known, row, suppressed=suppressed, now=NOW + timedelta(days=day), why=f"day {day}").person
+        now = NOW + timedelta(days=day)
+        # Rows of one file: only the first one of an address may correct a name.
+        known = enter(known, row, suppressed=suppressed, now=now, why=f"day {day}", correct=day == 0).person
     return known
 
 
@@ -63,9 +65,10 @@ def test_a_second_reading_changes_nothing(rows: list[GoodRow]) -> None:
 
 @given(st.lists(ROWS, min_size=1, max_size=3), ROWS)
 def test_nothing_known_is_overwritten(rows: list[GoodRow], last: GoodRow) -> None:
-    """Whatever a further row says, what is known stays, and so do the address and the day she came."""
-    before = person(rows)
-    after = person([*rows, last])
+    """Whatever a further row says, what a person gave stays, and so do the address and the day of the beginning."""
+    before = replace(person(rows), names_imported=False)
+    after = play([last], before)
+    assert after is not None
     for name in ("name", "first_name", "time_zone", "tags"):
         assert not getattr(before, name) or getattr(after, name) == getattr(before, name)
     assert before.fields.items() <= after.fields.items()
@@ -101,7 +104,7 @@ def test_the_fate_tells_what_changed(first: GoodRow, second: GoodRow) -> None:
     if entry.fate is RowResult.STRONGER:
         assert after.state is second.state is not before.state
         assert (after.state_since, after.state_why) == (NOW + timedelta(days=1), "second")
-    elif entry.fate is RowResult.FILLED:
+    elif entry.fate in {RowResult.FILLED, RowResult.CORRECTED}:
         assert after != before
         assert (after.state, after.state_since) == (before.state, before.state_since)
     else:
@@ -118,3 +121,17 @@ def test_a_newcomer(state: SubscriberState) -> None:
     assert (entry.fate, made.email, made.canonical) == (RowResult.ADDED, "Ada@example.org", "ada@example.org")
     assert (made.name, made.fields, made.state) == ("Ada", {"a": "1"}, state)
     assert (made.state_since, made.created_at, made.state_why) == (NOW, NOW, "imported")
+
+
+def test_a_corrected_file_corrects_names_that_an_import_wrote() -> None:
+    """A name of an import is replaced by a later one, but not by an empty one nor after an edit."""
+    row = GoodRow(line=2, address=parse_address("ada@example.org"), state=SubscriberState.ACTIVE, first_name="Zo\u2018")
+    known = enter(None, row, suppressed=False, now=NOW, why="imported").person
+    entry = enter(known, replace(row, first_name="Zoë"), suppressed=False, now=NOW, why="again")
+    assert entry.person is not None
+    assert (entry.fate, entry.person.first_name) == (RowResult.CORRECTED, "Zoë")
+    assert (
+        enter(entry.person, replace(row, first_name=""), suppressed=False, now=NOW, why="").fate is RowResult.UNCHANGED
+    )
+    edited = replace(entry.person, names_imported=False)
+    assert enter(edited, row, suppressed=False, now=NOW, why="").fate is RowResult.UNCHANGED

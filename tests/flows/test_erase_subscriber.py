@@ -26,6 +26,7 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store import notice as notices
+from newsletter.store import subscriber as subscribers
 from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import consent, delivery, metadata, suppression
@@ -180,3 +181,24 @@ def test_several_editions(unit: Unit) -> None:
     erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
     assert outcomes(unit, past) == [(None, "accepted", "", "")]
     assert outcomes(unit, present) == [(None, "skipped", "erased", "")]
+
+
+def test_an_erased_person_comes_back_at_their_own_wish(unit: Unit) -> None:
+    """A reason lifts the suppression, and stays as evidence and in the log; without one the address is refused."""
+    ada = put(unit, "ada@example.org")
+    erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
+    again = newcomer(email="Ada@example.org", canonical="ada@example.org", now=START)
+    with pytest.raises(InputError, match="must not be added again, unless the person asks"):
+        add_subscriber(unit, KEYRING, again, who="pat", source="", now=START)
+    result = add_subscriber(unit, KEYRING, again, who="pat", source="", because="asked by mail", now=START)
+    with unit.read() as tx:
+        [consent] = subscribers.consents(tx, result.person.id)
+        [entry] = logs.latest(tx, count=1)
+    assert (consent.source, consent.evidence) == (
+        "asked by mail",
+        {"suppression lifted": f"erased on {START:%Y-%m-%d}"},
+    )
+    assert (entry.what, entry.why) == ("subscriber add after erasure", "asked by mail")
+    erase_subscriber(unit, KEYRING, result.person.id, who="pat", now=START)
+    with pytest.raises(InputError, match="must not be added again"):
+        add_subscriber(unit, KEYRING, again, who="pat", source="", now=START)

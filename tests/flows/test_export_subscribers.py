@@ -103,7 +103,7 @@ def test_json_lines(unit: Unit) -> None:
 def test_headings_read_back_as_fields(names: list[str]) -> None:
     """Whatever fields are called, the header of an export is accepted, and each stands for a field."""
     headings = field_headings(names)
-    layout = read_headings((*EXPORT_HEADINGS, *headings), file_name="", mapping={})
+    layout = read_headings((*EXPORT_HEADINGS, *headings), file_name="")
     assert len(layout.fields) == len(headings) == len(names)
 
 

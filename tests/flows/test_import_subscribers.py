@@ -17,6 +17,7 @@ from newsletter.core.token import Keyring, suppression_hash
 from newsletter.errors import InputError
 from newsletter.flows import import_subscribers as module
 from newsletter.flows.add_subscriber import newcomer
+from newsletter.flows.change_subscriber import Changes, edit_subscriber
 from newsletter.flows.import_subscribers import ImportFile, ImportReport, import_subscribers
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
@@ -108,8 +109,8 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(unit: Unit) -> None:
 
 
 def test_only_what_is_empty_is_filled(unit: Unit) -> None:
-    """A name that is known stays; an empty one, missing tags and further fields are filled in."""
-    bring(unit, "email,first_name,last_name,company\nada@example.org,Ada,,Example\n")
+    """A name that a person gave stays; an empty one, missing tags and further fields are filled in."""
+    put(unit, "ada@example.org", first_name="Ada", fields={"company": "Example"})
     report = bring(unit, "email,first_name,last_name,tags,company,floor\nada@example.org,Eve,Field,vip,Other,3\n")
     assert told(report) == {"filled": 1}
     ada = person(unit, "ada@example.org")
@@ -260,3 +261,28 @@ def test_waiting_mail_of_those_who_left(unit: Unit) -> None:
         (ada.id, "skipped", "left, as an imported file says", ""),
         (ben.id, "queued", "", ""),
     ]
+
+
+def test_a_corrected_file(unit: Unit) -> None:
+    """Names that an import wrote are corrected by a later file, those that a person edited since are not."""
+    garbled = "email,first_name\nada@example.org,\xa3ukasz\nben@example.org,Zden\xeck\nada@example.org,Other\n"
+    corrected = "email,first_name\nada@example.org,Łukasz\nben@example.org,Zdeněk\nada@example.org,Other\n"
+    bring(unit, garbled)
+    ben = person(unit, "ben@example.org")
+    edit_subscriber(unit, KEYRING, ben.id, Changes(first_name="Ben"), who="pat", now=START)
+    assert told(bring(unit, corrected)) == {"corrected": 1, "unchanged": 1, "duplicates": 1}
+    assert [person(unit, f"{name}@example.org").first_name for name in ("ada", "ben")] == ["Łukasz", "Ben"]
+    before = everything(unit)
+    assert told(bring(unit, corrected)) == {"unchanged": 2, "duplicates": 1}
+    assert everything(unit) == before
+
+
+def test_a_question_about_consent_changes_nothing(unit: Unit) -> None:
+    """A value that is not understood stops the import before its first row is written."""
+    before = everything(unit)
+    with pytest.raises(InputError, match="not understood"):
+        bring(unit, "email,status\nada@example.org,subscribed\nben@example.org,gone fishing\n")
+    assert everything(unit) == before
+    report = bring(unit, "email,status\nada@example.org,subscribed\nben@example.org,blocklisted\n")
+    assert (report.consent, report.states) == ("`status`", {"active": 1, "unsubscribed": 1})
+    assert person(unit, "ben@example.org").state is SubscriberState.UNSUBSCRIBED

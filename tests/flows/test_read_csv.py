@@ -125,7 +125,7 @@ def test_a_long_row_is_refused_alone() -> None:
         (b"email\n" + b"a@example.org\n" * 20_000 + b"\0", "NUL in line 20002"),
         ("\ufeffemail\na\0@example.org\n".encode("utf-16-le"), "NUL in line 2"),
         (b"\xff\xfe" + "email\n".encode("utf-16-le") + b"\x00\xd8\n\0", "not text in UTF-16 LE"),
-        (b"email\n\x81\x8d\xff\n", "not text in UTF-8"),
+        (b"email\n\x81\x8d\xff\n", "say what it is: --encoding NAME"),
         (b"email\n" + b"x" * 10_000_000, "more than 1,000,000 bytes in line 2"),
         (b"name\nAda\n", "no column `email`"),
         (b'"email\n', "no readable line of headings"),
