@@ -13,6 +13,7 @@ from typing import NewType
 
 from newsletter.core.edition import EditionId
 from newsletter.core.reply import Effect, Reply, Verdict
+from newsletter.core.retry import retry_time
 from newsletter.core.subscriber import SubscriberId
 from newsletter.errors import InputError
 
@@ -55,14 +56,6 @@ class Delivery:
     reply_enhanced: str = ""
     reply_text: str = ""
     """The server's words."""
-
-
-DEFERRALS = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60, 120, 240, 480, 720))
-"""Waits after the first, second, … deferred attempt; the last one repeats. Two tries within the first hour, then ever
-fewer, as RFC 5321 §4.5.4.1 advises; greylisting usually lets the second one in."""
-
-JITTER_SHARE = 0.2
-"""Share of a wait by which jitter moves it, so that what was deferred together does not come back together."""
 
 
 class UncertainPolicy(StrEnum):
@@ -113,7 +106,7 @@ def settle(
         return _outcome(delivery, reply, state=DeliveryState.QUEUED, reason=verdict.plain)
     if verdict.effect is Effect.ACCEPT:
         begun = delivery.first_attempt_at or now
-        return accepted(verdict, reply, attempts=delivery.attempts + 1, begun=begun, now=now)
+        return accepted_outcome(verdict, reply, attempts=delivery.attempts + 1, begun=begun, now=now)
     tried = replace(
         delivery,
         attempts=delivery.attempts + 1,
@@ -122,7 +115,8 @@ def settle(
     )
     if verdict.effect is Effect.REJECT:
         return _outcome(tried, reply, state=DeliveryState.REJECTED, reason=verdict.plain, suppress=verdict.suppress)
-    next_attempt_at = _next_attempt(tried, now=now, jitter=jitter, expire_after=expire_after)
+    begun = tried.first_attempt_at or now
+    next_attempt_at = retry_time(tried.attempts, begun=begun, now=now, jitter=jitter, expire_after=expire_after)
     if verdict.effect is Effect.UNKNOWN and (uncertain_policy is UncertainPolicy.HOLD or next_attempt_at is None):
         # Not `expired`, even when time is up: that would claim that the message did not arrive.
         return _outcome(tried, reply, state=DeliveryState.UNCERTAIN, reason=verdict.plain)
@@ -132,7 +126,7 @@ def settle(
     return _outcome(tried, reply, state=DeliveryState.DEFERRED, reason=verdict.plain, next_attempt_at=next_attempt_at)
 
 
-def accepted(verdict: Verdict, reply: Reply, *, attempts: int, begun: datetime, now: datetime) -> Outcome:
+def accepted_outcome(verdict: Verdict, reply: Reply, *, attempts: int, begun: datetime, now: datetime) -> Outcome:
     """Return the outcome of the attempt, the one of that number, with which a message was taken."""
     return Outcome(
         state=DeliveryState.ACCEPTED,
@@ -144,19 +138,6 @@ def accepted(verdict: Verdict, reply: Reply, *, attempts: int, begun: datetime, 
         reply_enhanced=reply.enhanced,
         reply_text=reply.text,
     )
-
-
-def _next_attempt(tried: Delivery, *, now: datetime, jitter: float, expire_after: timedelta) -> datetime | None:
-    """Return when to try again, or None when time is up.
-
-    Time is counted from the first attempt. A wait that would end later is cut short, so that one last attempt falls on
-    the very end: nobody is given up early, and a mailbox emptied on the third day still gets its mail.
-    """
-    end = (tried.first_attempt_at or now) + expire_after
-    if now >= end:
-        return None
-    wait = DEFERRALS[min(tried.attempts, len(DEFERRALS)) - 1]
-    return min(now + wait * (1 + JITTER_SHARE * max(-1.0, min(1.0, jitter))), end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

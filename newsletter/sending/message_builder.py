@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from newsletter.clock import Clock
 from newsletter.core.address import parse_address
-from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, UncertainPolicy, accepted, settle
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, UncertainPolicy, accepted_outcome, settle
 from newsletter.core.edition import EditionId
 from newsletter.core.message import Publication
 from newsletter.core.message_identity import MessageIdentity
@@ -92,7 +92,7 @@ class MessageBuilder:
         """Turn what was said into what is recorded."""
         if verdict.effect is Effect.ACCEPT:
             # A million in a row take this way: nothing is made but what is recorded.
-            outcome = accepted(
+            outcome = accepted_outcome(
                 verdict, reply, attempts=person.attempts, begun=person.first_attempt_at, now=self.clock.now()
             )
             return AttemptResult(person.id, person.edition, person.subscriber_id, outcome, verdict.kind, verdict.plain)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.delivery import (
-    DEFERRALS,
     OPEN_STATES,
     Delivery,
     DeliveryId,
@@ -23,6 +22,7 @@ from newsletter.core.delivery import (
 )
 from newsletter.core.edition import EditionId
 from newsletter.core.reply import Phase, Reply, judge
+from newsletter.core.retry import RETRY_DELAYS
 from newsletter.core.subscriber import SubscriberId
 from newsletter.errors import InputError
 
@@ -101,7 +101,7 @@ def test_a_greylisted_message_waits_by_the_schedule() -> None:
         assert outcome.next_attempt_at is not None
         waits.append(outcome.next_attempt_at - now)
         delivery, now = after(delivery, outcome), outcome.next_attempt_at
-    assert waits == [*DEFERRALS, DEFERRALS[-1], DEFERRALS[-1]]
+    assert waits == [*RETRY_DELAYS, RETRY_DELAYS[-1], RETRY_DELAYS[-1]]
 
 
 @given(attempts=st.integers(min_value=0, max_value=50), jitter=jitters)
@@ -110,7 +110,7 @@ def test_jitter_moves_a_wait_by_at_most_a_fifth(attempts: int, jitter: float) ->
     delivery = replace(SENDING, attempts=attempts, first_attempt_at=NOW)
     outcome = attempt(delivery, GREYLISTED, jitter=jitter, expire_after=timedelta(days=30))
     assert outcome.next_attempt_at is not None
-    step = DEFERRALS[min(attempts, len(DEFERRALS) - 1)]
+    step = RETRY_DELAYS[min(attempts, len(RETRY_DELAYS) - 1)]
     assert step * 0.8 - timedelta(seconds=1) <= outcome.next_attempt_at - NOW <= step * 1.2 + timedelta(seconds=1)
 
 
@@ -169,7 +169,7 @@ def test_an_unknown_outcome_is_held_for_a_person() -> None:
 def test_an_unknown_outcome_is_tried_again_under_retry() -> None:
     """Under `retry` it waits like any deferral; the Message-ID is made of ids, so it stays the same."""
     outcome = attempt(SENDING, UNKNOWN, policy=UncertainPolicy.RETRY)
-    assert (outcome.state, outcome.next_attempt_at) == (DeliveryState.DEFERRED, NOW + DEFERRALS[0])
+    assert (outcome.state, outcome.next_attempt_at) == (DeliveryState.DEFERRED, NOW + RETRY_DELAYS[0])
 
 
 def test_an_unknown_outcome_never_becomes_expired() -> None:

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 from newsletter.core import reply_patterns
-from newsletter.core.delivery import DEFERRALS
 from newsletter.core.reply import RULES, Effect, Phase, RelayAction, ReplyClass, Rule
+from newsletter.core.retry import RETRY_DELAYS
 
 PAGE = Path(__file__).parents[2] / "docs" / "replies.md"
 NAMES = {pattern: name for name, pattern in vars(reply_patterns).items() if name.isupper() and name[0] != "_"}
@@ -83,7 +83,7 @@ def test_the_page_gives_the_waits_of_the_schedule() -> None:
     """The waits between attempts are the ones that the code uses."""
     found = re.search(r"after ([\d, ]+) minutes", PAGE.read_text(encoding="utf-8"))
     assert found is not None
-    assert [int(word) for word in found[1].split(", ")] == [int(wait.total_seconds() // 60) for wait in DEFERRALS]
+    assert [int(word) for word in found[1].split(", ")] == [int(wait.total_seconds() // 60) for wait in RETRY_DELAYS]
 
 
 if __name__ == "__main__":
