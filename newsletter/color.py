@@ -9,7 +9,7 @@ MAIL_BACKGROUND = "#f3f1ec"
 """Behind the card of a mail, as `templates/email/edition/body.html` has it; text in the accent colour stands on it."""
 TEXT_CONTRAST_MIN = 4.5
 
-_LINEAR_UP_TO = 0.04045
+_LINEAR_SHARE_MAX = 0.04045
 
 
 def contrast(first: str, second: str) -> float:
@@ -37,6 +37,6 @@ def _channels(color: str) -> tuple[int, int, int]:
 def _luminance(color: str) -> float:
     shares = (channel / 255 for channel in _channels(color))
     red, green, blue = (
-        share / 12.92 if share <= _LINEAR_UP_TO else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+        share / 12.92 if share <= _LINEAR_SHARE_MAX else ((share + 0.055) / 1.055) ** 2.4 for share in shares
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,7 +1,7 @@
-"""A text in the editor of the person at the terminal, who may always say no by changing nothing.
+"""A text in the editor of the person at the terminal; an unchanged text means no change.
 
-In: a text and a file name. Out: the text as it was saved, and the file, which stays where it is until `done` is called:
-no text that somebody wrote is ever lost to a fault in it.
+In: a text and a file name. Out: the text as it was saved, and the file, which is kept until `done` is called: a fault
+in a text must not lose it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from newsletter.errors import InputError, Stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditedDraft:
-    """What came out of an editor."""
+    """A text as the editor saved it."""
 
     path: Path
     text: str
     changed: bool
 
     def done(self) -> None:
-        """Throw the file away: its text is stored, or nobody changed it."""
+        """Delete the file: its text is stored, or unchanged."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 

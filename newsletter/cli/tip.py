@@ -28,8 +28,6 @@ TipName = Annotated[str, typer.Argument(metavar="TIP", help="A slug, or the begi
 TipNames = Annotated[list[str], typer.Argument(metavar="TIP", help="Slugs, or beginnings of them.")]
 
 _LIST_ORDER = {"sent": 1, "retired": 2}
-FORECAST_WEEKS = 52
-"""How far the date of a tip is looked for."""
 
 
 @app.command("list")
@@ -83,7 +81,7 @@ def show(context: typer.Context, tip: TipName, json: Json = False) -> None:
 @app.command("approve")
 def approve(context: typer.Context, tips: TipNames) -> None:
     """Let tips go out; one that could not be sent is refused with the reason."""
-    from newsletter.cli.tip_names import find_tip, named, tell_due, when
+    from newsletter.cli.tip_names import TIP_DATE_WEEKS, find_tip, named, tell_due, when
     from newsletter.flows.change_tip import approve_tips
     from newsletter.flows.plan import outlook
 
@@ -92,7 +90,7 @@ def approve(context: typer.Context, tips: TipNames) -> None:
     now = app_.clock.now()
     chosen = [find_tip(app_.unit, text) for text in tips]
     fresh = {tip.id for tip in approve_tips(app_.unit, chosen, app_.review(now), who=invocation.who)}
-    ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
+    ahead = outlook(app_.unit, app_.plan_rules, weeks=TIP_DATE_WEEKS, now=now)
     for tip in chosen:
         outcome = "approved" if tip.id in fresh else "was approved already"
         say(f"{named(tip)}: {outcome}; {when(app_, ahead, tip)}")
@@ -125,7 +123,7 @@ def pin(
     on: Annotated[str, typer.Argument(metavar="DATE", help="The date, such as 2026-12-22.")],
 ) -> None:
     """Choose the one date on which a tip goes out."""
-    from newsletter.cli.tip_names import find_tip, named, read_date
+    from newsletter.cli.tip_names import TIP_DATE_WEEKS, find_tip, named, read_date
     from newsletter.core.cadence import describe_date
     from newsletter.core.tip import TipStatus
     from newsletter.flows.change_tip import pin_tip
@@ -142,7 +140,7 @@ def pin(
     if after.status is TipStatus.DRAFT:
         warn(f"It is a draft and goes out only once approved: newsletter tip approve {known.slug}")
         return
-    ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
+    ahead = outlook(app_.unit, app_.plan_rules, weeks=TIP_DATE_WEEKS, now=now)
     for warning in (text for one in ahead.choices if one.slot.date == day for text in one.warnings):
         warn(f"Warning: {warning}")
 
@@ -168,7 +166,7 @@ def move(
     last: Annotated[bool, typer.Option("--last", help="Put it last.")] = False,
 ) -> None:
     """Change the place of a tip in the queue."""
-    from newsletter.cli.tip_names import find_tip, named, when
+    from newsletter.cli.tip_names import TIP_DATE_WEEKS, find_tip, named, when
     from newsletter.core.tip import TipStatus
     from newsletter.flows.change_tip import move_tip
     from newsletter.flows.plan import outlook
@@ -188,7 +186,7 @@ def move(
     elif moved.evergreen:
         warn("It is an evergreen: it takes no place of the queue, and goes out when the queue has nothing.")
     elif moved.status is TipStatus.APPROVED:
-        ahead = outlook(app_.unit, app_.plan_rules, weeks=FORECAST_WEEKS, now=now)
+        ahead = outlook(app_.unit, app_.plan_rules, weeks=TIP_DATE_WEEKS, now=now)
         say(f"{named(known)}: {when(app_, ahead, moved)}")
 
 
@@ -209,6 +207,7 @@ def delete(context: typer.Context, tip: TipName, yes: Yes = False) -> None:
 
 def _rows(invocation: State) -> list[dict[str, object]]:
     """Return every tip as data: the queue in its order, then what was sent, then what was retired."""
+    from newsletter.cli.tip_names import TIP_DATE_WEEKS
     from newsletter.flows.plan import look_ahead
     from newsletter.store import edition as editions
     from newsletter.store import tip as tips
@@ -216,7 +215,7 @@ def _rows(invocation: State) -> list[dict[str, object]]:
     with invocation.app.unit.read() as tx:
         every = tips.all_tips(tx)
         history = editions.history(tx)
-        ahead = look_ahead(tx, invocation.app.plan_rules, weeks=FORECAST_WEEKS, now=invocation.app.clock.now())
+        ahead = look_ahead(tx, invocation.app.plan_rules, weeks=TIP_DATE_WEEKS, now=invocation.app.clock.now())
     goes_out: dict[TipId, date] = {}
     for choice in ahead.choices:
         if choice.tip is not None:

@@ -49,7 +49,7 @@ def new(context: typer.Context, title: Annotated[str, typer.Argument(help="The h
     invocation = state(context)
     if not title.strip():
         raise InputError('say what the tip is called: newsletter tip new "Answer with a date"')
-    invocation.app.unit  # noqa: B018 a missing database is told before anybody writes a tip
+    invocation.app.unit  # noqa: B018 a missing database is reported before the editor opens
     quoted = title.replace("\\", "\\\\").replace('"', '\\"')
     idea, task = PLACEHOLDERS
     text = TEMPLATE.format(title=f'"{quoted}"', idea=idea, task=task)

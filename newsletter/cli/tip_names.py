@@ -1,4 +1,4 @@
-"""What people call a tip, and what they are told about the date it goes out on."""
+"""The names of tips on the command line, and the sentences about their dates."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from newsletter.store import edition as editions
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.wiring import Application
+
+TIP_DATE_WEEKS = 52
+"""How far ahead the date of a tip is searched for."""
 
 
 def find_tip(unit: Unit, text: str) -> Tip:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 TipName = Annotated[str, typer.Argument(metavar="TIP", help="A slug, or the beginning of one.")]
-PREVIEW_WEEKS = 52
-"""How far ahead the date of a tip is looked for."""
 
 
 @app.command("preview")
@@ -41,7 +39,7 @@ def preview(
     ] = None,
 ) -> None:
     """Write the mail as a reader would get it (HTML, text and .eml), or mail it. Drafts too."""
-    from newsletter.cli.tip_names import find_tip
+    from newsletter.cli.tip_names import TIP_DATE_WEEKS, find_tip
     from newsletter.flows.freeze import series_of
     from newsletter.flows.plan import outlook
     from newsletter.flows.preview import compile_tip, find_reader, recipient_of
@@ -53,7 +51,7 @@ def preview(
     app_ = invocation.app
     now = app_.clock.now()
     known = find_tip(app_.unit, tip)
-    ahead = outlook(app_.unit, app_.plan_rules, weeks=PREVIEW_WEEKS, now=now)
+    ahead = outlook(app_.unit, app_.plan_rules, weeks=TIP_DATE_WEEKS, now=now)
     coming = next((choice.slot.date for choice in ahead.choices if choice.tip and choice.tip.id == known.id), None)
     with app_.unit.read() as tx:
         series = series_of(tx, known)

@@ -18,7 +18,7 @@ FENCE = "---"
 FRONT_MATTER_LIMIT = 16 * 1024
 """Characters; the scanner's work grows faster than its input."""
 UNREADABLE = "this is not a “key: value” line that can be read, such as “title: Answer with a date”; quotes may help"
-SHOWN = 60
+SHOWN_LENGTH_MAX = 60
 """Characters of a value that a fault repeats."""
 
 NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -55,7 +55,7 @@ class FrontMatter:
 
     entries: tuple[Entry, ...]
     unreadable: frozenset[str]
-    """Keys that stand there with a value that cannot be read; a fault has told of it."""
+    """Keys whose value cannot be read; each has a fault."""
     first_line: int
     """The line of the opening fence."""
     end_line: int
@@ -65,7 +65,7 @@ class FrontMatter:
 def quoted(value: str) -> str:
     """Return a value as a fault shows it: on one line, shortened, nothing invisible."""
     visible = NOT_IN_A_LINE.sub(lambda match: f"<U+{ord(match[0]):04X}>", value)
-    return f"“{visible if len(visible) <= SHOWN else visible[: SHOWN - 1] + '…'}”"
+    return f"“{visible if len(visible) <= SHOWN_LENGTH_MAX else visible[: SHOWN_LENGTH_MAX - 1] + '…'}”"
 
 
 def has_front_matter(text: str) -> bool:
@@ -156,7 +156,7 @@ class _Events:
         self.line = first_line
 
     def read(self, entries: list[Entry], faults: list[Fault]) -> None:
-        """Append what is found; stop where the rest of the key cannot be trusted."""
+        """Append the entries; stop where the rest of the key cannot be trusted."""
         event = self._next()
         while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
             event = self._next()
@@ -226,7 +226,7 @@ def _scalar(event: yaml.ScalarEvent) -> str:
 
 
 def _explain(error: yaml.MarkedYAMLError, line: str) -> str:
-    """Say in plain language what the scanner stumbled over."""
+    """Return the error of the scanner in plain language."""
     problem = str(error.problem or "")
     if "\\t" in problem or line.startswith("\t"):
         return "a tab cannot stand at the beginning of a line or a value; use blanks"
@@ -236,7 +236,7 @@ def _explain(error: yaml.MarkedYAMLError, line: str) -> str:
 
 
 def _without_doubles(entries: list[Entry], faults: list[Fault]) -> tuple[Entry, ...]:
-    """Keep the first of each key; a second one is a fault, because nobody can tell which was meant."""
+    """Keep the first of each key; a second one is a fault: either may be meant."""
     first: dict[str, Entry] = {}
     for entry in entries:
         if entry.key in first:

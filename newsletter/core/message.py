@@ -1,4 +1,4 @@
-"""A message: what one person is sent.
+"""A message: the publication, one recipient, and the merge fields of a text.
 
 In: the publication, as settings describe it, and one recipient with the values that differ from person to person;
 the text of a tip with its merge fields. Out: frozen values that `render/` turns into bytes. It never renders.
@@ -19,8 +19,8 @@ from newsletter.errors import InputError
 
 FIELD_NAMES = ("first_name", "last_name", "name", "email")
 """Merge fields every subscriber has; columns of an import's own are written `field.NAME`."""
-LONGEST_VALUE = 1_000
-"""Characters of a merge field that are used; a name is shorter, and a pasted novel must not fill the mail."""
+VALUE_LENGTH_MAX = 1_000
+"""Characters of a merge field that are used; names are shorter, and a pasted text must not fill the mail."""
 
 _OWN_FIELD = "field."
 _MARK = re.compile(
@@ -78,7 +78,7 @@ class Recipient:
 
 
 class Person(Protocol):
-    """What an edition may say of somebody: a row of the database is one as it stands, nothing is built for it."""
+    """The values of a person that an edition may use; a row of the database has them without conversion."""
 
     @property
     def email(self) -> str:
@@ -177,10 +177,10 @@ def plain_value(value: str) -> str:
     Directional overrides go too: one that is not closed turns the rest of the line round (UTS #55, trap of spoofers).
     """
     if value.isascii() and value.isprintable():
-        return " ".join(value[:LONGEST_VALUE].split())
+        return " ".join(value[:VALUE_LENGTH_MAX].split())
     kept = "".join(c for c in " ".join(value.split()) if unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"})
     # Split once more: what was taken out may have stood between two blanks.
-    return " ".join(unicodedata.normalize("NFC", _OVERRIDES.sub("", kept))[:LONGEST_VALUE].split())
+    return " ".join(unicodedata.normalize("NFC", _OVERRIDES.sub("", kept))[:VALUE_LENGTH_MAX].split())
 
 
 def _raw_value(name: str, recipient: Recipient) -> str:

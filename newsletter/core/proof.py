@@ -1,7 +1,7 @@
 """A proof: the mail of the next date as the readers will get it, shown to the editors a day ahead.
 
 In: what will go out for a date. Out: the key of the proof that stands for it, and what a new key changed about the
-last one. A proof stands for one content: whatever changes the mail makes another.
+last one. A proof stands for one content: each change of the mail makes another.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofKey:
-    """What one proof stood for; as text it is the variant of its notice."""
+    """The content that one proof shows; as text it is the variant of its notice."""
 
     number: int
     """1 for the first of a date. It tells apart a tip that was changed and changed back."""

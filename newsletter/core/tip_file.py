@@ -27,7 +27,7 @@ from newsletter.errors import InputError
 
 FILE_LIMIT = 1024 * 1024
 """Bytes of UTF-8."""
-FAULTS_SHOWN = 200
+FAULTS_SHOWN_MAX = 200
 """A file that is no tip at all, such as a picture, has as many faults as lines."""
 # In a text, unlike in a header, a tab is fine, and so are the direction marks that right-to-left languages need.
 _NOT_IN_A_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
@@ -142,7 +142,7 @@ def _refusal(file_name: str, faults: list[Fault]) -> InputError:
     unique = sorted(set(faults))
     count = "1 fault" if len(unique) == 1 else f"{len(unique):,} faults"
     name = NOT_IN_A_LINE.sub("?", file_name)
-    details = [str(fault) for fault in unique[:FAULTS_SHOWN]]
-    if len(unique) > FAULTS_SHOWN:
-        details.append(f"line {unique[FAULTS_SHOWN].line}: from here on, {len(unique) - FAULTS_SHOWN:,} more")
+    details = [str(fault) for fault in unique[:FAULTS_SHOWN_MAX]]
+    if len(unique) > FAULTS_SHOWN_MAX:
+        details.append(f"line {unique[FAULTS_SHOWN_MAX].line}: from here on, {len(unique) - FAULTS_SHOWN_MAX:,} more")
     return InputError(f"{name} has {count}; correct it and try again", details=tuple(details))

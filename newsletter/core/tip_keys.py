@@ -1,4 +1,4 @@
-"""The keys of a tip file: what each one may say, and what one says about another.
+"""The keys of a tip file: the values that each allows, and the rules between them.
 
 In: front matter that was read. Out: a `TipDraft` without its body, and faults, each with its line. It never stops at
 the first fault, so a draft it returns counts only when there are none.
@@ -28,7 +28,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SEASON = re.compile(r"([0-9]{2})-([0-9]{2})\s*\.\.\s*([0-9]{2})-([0-9]{2})")
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_LEAP_YEAR = 2024
+_LEAP_DAY = date(2024, 2, 29)
 _FIRST_MAIL = date(1971, 1, 1)
 """No mail is older than this year."""
 _INSTANT = re.compile(r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9:.]{4,15} ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})?)?")
@@ -192,7 +192,7 @@ class Reading:
             return None
         first, last = (int(match[1]), int(match[2])), (int(match[3]), int(match[4]))
         for month, day in (first, last):
-            if _day(_LEAP_YEAR, month, day) is None:
+            if _day(_LEAP_DAY.year, month, day) is None:
                 self._fault("season", f"there is no day {month:02}-{day:02} (month, then day)")
                 return None
         return Season(first=first, last=last)
@@ -253,7 +253,7 @@ class Reading:
         return TipStatus.APPROVED
 
     def _pairs(self, draft: TipDraft) -> None:
-        """Judge what one key says about another."""
+        """Check the keys that need or exclude each other."""
         if self._says("series") and not self._says("part"):
             self._fault("series", "without “part”; say which part this is, such as “part: 1”")
         if self._says("part") and not self._says("series"):
@@ -262,7 +262,7 @@ class Reading:
             self._fault("season", "only an evergreen tip has one; add “evergreen: true”, or use “pin” for one date")
 
     def _says(self, key: str) -> bool:
-        """Tell whether a key stands there with any value, be it a wrong one."""
+        """Tell whether a key has any value, valid or not."""
         entry = self._entries.get(key)
         return key in self._unreadable or (entry is not None and (bool(entry.text) or entry.items is not None))
 

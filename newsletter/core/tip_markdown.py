@@ -15,7 +15,7 @@ from markdown_it.token import Token
 
 from newsletter.core.front_matter import Fault
 
-BODY_BYTES_MAX = 60 * 1024
+TIP_BODY_BYTES_MAX = 60 * 1024
 """Of UTF-8. Gmail hides what follows about 102 KB of HTML, and the layout and the footer need the rest."""
 BRACKETS_MAX = 1_000
 """Opening square brackets: the parser searches the rest of the paragraph for the end of each."""
@@ -52,8 +52,10 @@ def tip_parser(*, html: bool = False) -> MarkdownIt:
 def source_fault(body: str, first_line: int) -> Fault | None:
     """Return the first bound that the source of a body exceeds."""
     size = len(body.encode("utf-8", "surrogatepass"))
-    if size > BODY_BYTES_MAX:
-        text = f"the text is {size:,} bytes long; {BODY_BYTES_MAX:,} are the limit, since mail programs cut long mails"
+    if size > TIP_BODY_BYTES_MAX:
+        text = (
+            f"the text is {size:,} bytes long; {TIP_BODY_BYTES_MAX:,} are the limit, since mail programs cut long mails"
+        )
         return Fault(first_line, text)
     for sign, most, noun in (("[", BRACKETS_MAX, "square brackets"), ("://", ADDRESSES_MAX, "web addresses")):
         if body.count(sign) > most:

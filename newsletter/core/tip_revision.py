@@ -1,7 +1,7 @@
-"""A revision: what becomes of a stored tip when a changed file of it comes in.
+"""A revision: a stored tip after the import or the edit of its file.
 
-In: the tip, the draft that its file says now, and what of it went out. Out: the tip as it should be stored. It decides
-nothing about pins and gates: whether a date is free, and whether a tip can be rendered, is looked at by the flow.
+In: the tip, the draft of its file, and the dates on which it went out. Out: the tip as it should be stored. Whether a
+date is free and whether a tip can be rendered is checked by the flow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from newsletter.core.tip import Tip, TipDraft, TipStatus, approve
 
 
 def imported(tip: Tip, draft: TipDraft, *, sent_on: Collection[date] = ()) -> Tip:
-    """Return the tip as an imported file changes it; what the file is silent about stays as people made it.
+    """Return the tip as an imported file changes it; a key that the file lacks keeps its value.
 
     So a file without a pin leaves a pin alone, and a file that says draft (as every file does that says nothing) does
     not take an approval back. A pin to a date on which the tip went out has done its work and is not set again.
@@ -45,7 +45,7 @@ def edited(tip: Tip, draft: TipDraft, *, was_sent: bool = False) -> Tip:
 
 
 def same_words(tip: Tip, draft: TipDraft) -> bool:
-    """Tell whether a file says what the tip says already, its state and its pin aside."""
+    """Tell whether a file equals the tip, state and pin aside."""
     return _reworded(tip, draft) == tip
 
 

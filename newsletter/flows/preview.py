@@ -1,7 +1,7 @@
 """A preview: a tip rendered as one reader would get it, before anything is frozen.
 
-In: a tip in any state, and whose eyes to see it with. Out: the compiled message, having passed every gate that the
-freeze has. It writes no row, and what it makes holds no link that would unsubscribe anybody.
+In: a tip in any state, and the reader whose values are shown. Out: the compiled message, which passed every gate of the
+freeze. It writes no row, and its unsubscribe link is a sample.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Queueing: tip files become tips, all of them or none.
 
-In: the texts of files, with their names. Out: what became of each, or an `InputError` with every fault of every file
+In: the texts of files, with their names. Out: the result for each, or an `InputError` with every fault of every file
 and its line. A tip that could not be frozen never gets in as approved, and one that went out is not rewritten.
 """
 
@@ -27,7 +27,7 @@ from newsletter.store import log as logs
 from newsletter.store import tip as tips
 from newsletter.store.unit import Tx, Unit
 
-CHANGED_MEANWHILE = "Somebody changed the same tips at the same moment; nothing was changed by you. Try again."
+CHANGED_MEANWHILE = "The same tips were changed by another command at this moment; this one changed nothing. Try again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class TipText:
 
 
 class QueueOutcome(StrEnum):
-    """What became of a file."""
+    """The result for one file."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -59,7 +59,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TipValidation:
-    """What judging a tip needs besides the tip."""
+    """What the validation of a tip needs besides the tip."""
 
     render_context: RenderContext
     cadence: Cadence
@@ -73,7 +73,7 @@ class TipValidation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """What is to be done for one file."""
+    """The planned change of one file."""
 
     file: TipText
     draft: TipDraft
@@ -84,7 +84,7 @@ class _Step:
 
 @dataclass(slots=True)
 class _Faults:
-    """Faults by file, so that all are told together."""
+    """Faults by file, so that one error reports all of them."""
 
     files: int
     found: dict[str, list[str]] = field(default_factory=dict)
@@ -125,7 +125,7 @@ def queue_tips(unit: Unit, files: Sequence[TipText], review: TipValidation, *, w
 
 
 def edit_tip(unit: Unit, tip: Tip, file: TipText, review: TipValidation, *, who: str) -> Queued:
-    """Take over the file of one tip as a person edited it; `tip` is what she saw when she began."""
+    """Take over the file of one tip as a person edited it; `tip` is its state before the edit."""
     faults = _Faults(1)
     drafts = _parsed([file], faults)
     faults.check()
@@ -192,7 +192,7 @@ def _plan(tx: Tx, drafts: Sequence[tuple[TipText, TipDraft]]) -> list[_Step]:
 
 
 def _check_pins(tx: Tx, steps: Sequence[_Step], review: TipValidation, faults: _Faults) -> None:
-    """Look at each pin that is new: its date must be one on which something will go out, and nobody else's."""
+    """Check each new pin: its date must have a mail, and no other tip may be pinned to it."""
     changed = {step.before.id for step in steps if step.before is not None}
     holders: dict[date, str] = {
         tip.pin: tip.slug for tip in tips.all_tips(tx) if tip.pin is not None and tip.id not in changed

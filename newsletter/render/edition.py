@@ -1,4 +1,4 @@
-"""An edition, rendered once for everybody.
+"""An edition, rendered once for all its recipients.
 
 In: a tip, the publication, templates, a nonce and a date. Out: subject, HTML and text in which every value that differs
 from person to person is still a sentinel. It never sees a subscriber; `render/mime.py` makes the message of it.
@@ -24,7 +24,7 @@ from newsletter.render import gates
 from newsletter.render.encoding import SUBJECT_LENGTH
 from newsletter.render.environment import render_template
 from newsletter.render.inline import inline_css
-from newsletter.render.look import Look
+from newsletter.render.mail_colors import MailColors
 from newsletter.render.markdown import render_markdown
 from newsletter.render.splice import Personal, Sentinels
 from newsletter.render.text_table import display_width
@@ -133,7 +133,7 @@ def _values(
         "edition": {"name": name, "date": date_words(date, publication.language), "iso_date": date.isoformat()},
         "recipient": {key: Personal.of(key, sentinels) for key in ("email", "unsubscribe_url")},
         "words": _word_values(publication, sentinels),
-        "look": asdict(Look.of(publication.accent_color)) | {"logo_url": publication.logo_url},
+        "look": asdict(MailColors.of(publication.accent_color)) | {"logo_url": publication.logo_url},
         "language": publication.language,
         "direction": "rtl" if publication.language.split("-")[0].lower() in _RIGHT_TO_LEFT else "ltr",
     }

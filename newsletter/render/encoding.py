@@ -64,7 +64,7 @@ def _quoted_line(line: bytes) -> bytes:
 
 
 def _needs_care(line: bytes, at: int) -> bool:
-    """Tell whether what would start a physical line here means something to a mail program."""
+    """Tell whether the byte at the start of a physical line could be read as a control sequence by a mail program."""
     return line[at] == 46 or line.startswith((b"From ", b"--"), at)  # noqa: PLR2004 - the dot.
 
 
@@ -105,7 +105,7 @@ def _careful(line: bytes) -> bytes:
 
 
 def quoted_pieces(fixed: Sequence[str]) -> list[bytes]:
-    """Encode the fixed pieces round the holes: a soft break, which decodes to nothing, on both sides of each hole."""
+    """Encode the fixed pieces, with a soft break (which decodes to nothing) on both sides of each placeholder."""
     last = len(fixed) - 1
     return [
         (_SOFT if at else b"") + quoted_printable(text) + (_SOFT if at != last else b"")
@@ -117,7 +117,7 @@ class Base64Body:
     """A base64 body that is spliced without being encoded again.
 
     Three bytes make four characters, so a fixed piece has three encodings, by how many bytes (0, 1, 2) of a group the
-    text before it left open. All three are made beforehand; per person only the few bytes round each hole are encoded.
+    text before it left open. All three are made beforehand; per person only the bytes around placeholders are encoded.
     """
 
     def __init__(self, fixed: Sequence[str]) -> None:
@@ -126,7 +126,7 @@ class Base64Body:
         self._variants = [tuple(_cut(data, -open_bytes % 3) for open_bytes in range(3)) for data in datas]
 
     def splice(self, values: Sequence[bytes]) -> bytes:
-        """Return the encoded body with the values, UTF-8, in the holes."""
+        """Return the encoded body with the values, UTF-8, in the placeholders."""
         out: list[bytes] = []
         pending = b""
         for variants, value in zip(self._variants, (*values, b""), strict=True):

@@ -1,7 +1,7 @@
 """The template environment: a sandbox that knows strings, and where the templates are.
 
-In: the operator's folder, if there is one. Out: a Jinja environment and rendered text. Whatever a template does wrong
-comes out as an `InputError` that names its file and line; a template never sees a subscriber.
+In: the operator's folder, if there is one. Out: a Jinja environment and rendered text. Each fault of a template is an
+`InputError` that names its file and line; a template never sees a subscriber.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def templates_digest(environment: Environment, prefix: str) -> str:
 
 
 def render_template(environment: Environment, name: str, values: Mapping[str, object]) -> str:
-    """Render one template, with its faults told in terms of its file."""
+    """Render one template; raise `InputError` with file and line for its faults."""
     try:
         return environment.get_template(name).render(values)
     except TemplateNotFound as error:
@@ -79,7 +79,7 @@ def _where(error: Exception, name: str) -> str:
 
 
 def _refuse_none(value: object) -> object:
-    """Keep the word `None` out of a mail: nobody writes it on purpose."""
+    """Refuse to print `None`: it stands for a value that the template expected."""
     if value is None:
         raise ValueError("it prints a value that is missing (None); test for it with {% if … %}")
     return value

@@ -1,7 +1,7 @@
 """The header block of an edition, one line per header, each once.
 
-In: the publication and the name of an edition. Out: ASCII header text in which `To`, `Date` and their like are holes.
-What comes from people goes through `header_text` and `mailbox`; nothing else may put a value into a header.
+In: the publication and the name of an edition. Out: ASCII header text with placeholders for `To`, `Date` and the other
+personal values. Text from people enters a header through `header_text` and `mailbox` alone.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ TO, SUBJECT, DATE, MESSAGE_ID, UNSUBSCRIBE, FEEDBACK = (
     "\x00unsubscribe\x00",
     "\x00feedback\x00",
 )
-"""Holes of the header block; NUL can stand in no header."""
+"""Placeholders of the header block; NUL can stand in no header."""
 OF_PERSON = (TO, DATE, MESSAGE_ID, UNSUBSCRIBE)
 """Those that each message fills with one value; `FEEDBACK` has that of `MESSAGE_ID`."""
-HOLES = re.compile(r"\x00[a-z-]+\x00")
+HEADER_PLACEHOLDERS = re.compile(r"\x00[a-z-]+\x00")
 _SAFE_URI = re.compile(r"[!#-+\--;=?-Z\[\]_a-z~%@]+")
 _DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
 _MONTHS = tuple(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())

@@ -1,4 +1,4 @@
-"""The message: an edition as bytes with holes, and one person's message out of it.
+"""The message: an edition as bytes with placeholders, and one person's message out of it.
 
 In: a rendered edition, frozen as JSON in the edition's row. Out: whole RFC 5322 messages, CRLF, seven-bit.
 All encoding is done when it is compiled; per person a handful of values is encoded and the pieces are joined. No
@@ -25,7 +25,7 @@ from newsletter.render.gates import check_size
 from newsletter.render.splice import URL, Placeholder, Sentinels
 
 Part = bytes | str | Placeholder | PersonalPart
-"""A piece of the message: fixed bytes, a mark of the header block, a hole in quoted-printable text, or a filler."""
+"""A piece of the message: fixed bytes, a mark of the header block, a placeholder, or a filler."""
 FORMAT_VERSION = 1
 """Of the frozen JSON. A later version that must read differently counts up and keeps reading the older ones."""
 
@@ -37,7 +37,7 @@ class FrozenContent:
     edition_name: str
     nonce: str
     head: str
-    """The header block, with the holes of `headers.py`."""
+    """The header block, with the placeholders of `headers.py`."""
     boundary: str
     subject: str
     """With sentinels, as the text and the HTML."""
@@ -80,7 +80,7 @@ class Spliced(NamedTuple):
 
     content: bytes
     fit: bool
-    """True when surely no line of it begins with a dot: what is the same for everybody was looked through once."""
+    """True when no line can begin with a dot: the fixed pieces were searched once, the values here."""
 
 
 class CompiledMessage:
@@ -120,7 +120,7 @@ class CompiledMessage:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What an editor should know and nobody is stopped by."""
+        """What an editor should read; none of it stops the edition."""
         return self.content.warnings
 
     def splice(self, recipient: Recipient) -> bytes:
@@ -139,7 +139,7 @@ class CompiledMessage:
     def personal(
         self, person: Person, *, address: str, unsubscribe_url: str, message_id: str, date: datetime
     ) -> Spliced:
-        """Return what `splice` does, for a million people in a row: nothing but the message is made.
+        """Return the message that `splice` returns, without building a `Recipient`: for a million people in a row.
 
         `address` is the person's as it stands in `To:` and `RCPT TO`, `message_id` is without the angle brackets.
         """
@@ -191,16 +191,16 @@ class CompiledMessage:
     def _fill_values(self, pieces: list[bytes], value_of: ValueOf) -> None:
         for at, filler in self._fillers:
             pieces[at] = filler(value_of)
-        for field, shared, holes in self._quoted:
+        for field, shared, placeholders in self._quoted:
             value = value_of(field)
             data = common_value(value) if shared else None
             if data is not None:
                 for at in shared:
                     pieces[at] = data
-            for hole, places in holes:
-                if data is not None and hole.kind != URL:
+            for placeholder, places in placeholders:
+                if data is not None and placeholder.kind != URL:
                     continue
-                own = quoted_value(hole.escaped(value))
+                own = quoted_value(placeholder.escaped(value))
                 for at in places:
                     pieces[at] = own
 
@@ -209,7 +209,7 @@ class CompiledMessage:
         return fill(fixed, [part for part in self._subject if isinstance(part, Placeholder)], value_of)
 
     def _sequence(self) -> list[Part]:
-        """Return the message in order: fixed bytes, holes in quoted-printable text, and all else that differs."""
+        """Return the message in order: fixed bytes, placeholders in quoted-printable text, other personal parts."""
         sequence: list[Part] = [*self._head()]
         for subtype, body in (("plain", self._text), ("html", self._html)):
             sequence.append(
@@ -225,7 +225,7 @@ class CompiledMessage:
         """Return the header block and the empty line: text, its marks, and a filler for a subject that differs."""
         sequence: list[bytes | str | PersonalPart] = []
         end = 0
-        for match in headers.HOLES.finditer(self.content.head):
+        for match in headers.HEADER_PLACEHOLDERS.finditer(self.content.head):
             sequence.append(self.content.head[end : match.start()].encode())
             sequence.append(self._subject_header if match[0] == headers.SUBJECT else match[0])
             end = match.end()
@@ -242,15 +242,19 @@ def _places_of(mark: str, sequence: Sequence[Part]) -> list[int]:
 
 
 def _by_field(sequence: Sequence[Part]) -> list[tuple[MergeField, list[int], list[tuple[Placeholder, list[int]]]]]:
-    """Return the places of quoted values by field, so that nothing is looked up or escaped twice.
+    """Return the places of quoted values by field, so that each value is looked up and escaped once.
 
-    First those that most values fill alike, in text and in HTML; then all of them by kind.
+    The first list has the places where most values look alike, in text and in HTML; the second has all, by kind.
     """
     fields: dict[MergeField, dict[Placeholder, list[int]]] = {}
     for at, part in enumerate(sequence):
         if isinstance(part, Placeholder):
             fields.setdefault(part.field, {}).setdefault(part, []).append(at)
     return [
-        (field, [at for hole, places in holes.items() if hole.kind != URL for at in places], list(holes.items()))
-        for field, holes in fields.items()
+        (
+            field,
+            [at for placeholder, places in placeholders.items() if placeholder.kind != URL for at in places],
+            list(placeholders.items()),
+        )
+        for field, placeholders in fields.items()
     ]

@@ -1,7 +1,7 @@
-"""A notice as bytes: a letter to the people who run this, put into its templates and made a message.
+"""A notice as bytes: a mail to the operators and editors, rendered from its templates.
 
 In: a `NoticeBody` in plain words, with the real mail below it when it is a proof. Out: the whole message, ASCII, CRLF.
-Nothing here differs from reader to reader, so there are no holes; nobody can unsubscribe from it by one click.
+It is the same for each recipient, so it has no placeholders, and no one-click unsubscribe headers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Action:
     label: str
     url: str
     note: str
-    """What will have happened once the button is pressed."""
+    """What the button does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +66,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeBody:
-    """What a notice says, before it is set."""
+    """The contents of a notice, before it is rendered."""
 
     kind: NoticeKind
     subject: str
-    """What stands behind the name of the newsletter."""
+    """The subject line after the name of the newsletter."""
     heading: str
     lead: Sequence[Words]
     """Paragraphs."""
@@ -89,7 +89,7 @@ class Original:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """What the headers of one notice say of it alone."""
+    """The header values of one notice."""
 
     to: str
     message_id: str
@@ -121,7 +121,7 @@ def compose(
 
 
 def compose_plainly(letter: NoticeBody, publication: Publication, stamp: Stamp) -> str:
-    """Return a notice without any template: an alert must not be lost because somebody's template is wrong."""
+    """Return a notice without any template: a faulty template must not lose an alert."""
     lines = [letter.heading, "", *letter.lead, "", *(f"{fact.label}: {fact.value}" for fact in letter.facts)]
     lines += [f"{action.label}: {action.url}" for action in letter.actions]
     lines += [f"{command.purpose}: {command.line}" for command in letter.commands]

@@ -70,7 +70,7 @@ class Sentinels:
         return "".join(part if isinstance(part, str) else self.sentinel(part) for part in parts)
 
     def personal(self, text: str, place: str) -> Personal | str:
-        """Return marked text in the form in which a template may see it: plain when it is the same for everybody."""
+        """Return marked text in the form in which a template may see it: plain text when it is the same for all."""
         return PersonalText(text, self, place) if self.prefix in text else text
 
     def as_kind(self, text: str, kind: str) -> str:
@@ -82,18 +82,18 @@ class Sentinels:
         return html.replace(f"{self.prefix}{PLAIN}", f"{self.prefix}{HTML}")
 
     def split(self, text: str) -> tuple[str | Placeholder, ...]:
-        """Split a finished text into fixed pieces and holes; text that is the same for all is no hole any more."""
+        """Split a finished text into fixed pieces and placeholders; text that is the same for all becomes fixed."""
         parts: list[str | Placeholder] = []
         held = ""
         end = 0
         for match in self._whole.finditer(text):
             held += text[end : match.start()]
             end = match.end()
-            hole = Placeholder(kind=match[1], field=self.fields[int(match[2])])
-            if not hole.field.name:
-                held += hole.escaped(hole.field.fallback)
+            placeholder = Placeholder(kind=match[1], field=self.fields[int(match[2])])
+            if not placeholder.field.name:
+                held += placeholder.escaped(placeholder.field.fallback)
                 continue
-            parts += [held, hole]
+            parts += [held, placeholder]
             held = ""
         return (*parts, held + text[end:])
 
@@ -117,9 +117,9 @@ class Sentinels:
 
 
 class Personal:
-    """What a template sees of a subscriber: something to print, and nothing to ask.
+    """A value of a subscriber as a template sees it: it can be printed, and not compared.
 
-    An edition is rendered once for everybody, so a condition on a value would be decided once for everybody, wrongly.
+    An edition is rendered once for all recipients, so a condition on a value would be decided once for all of them.
     """
 
     __slots__ = ("_name", "_sentinels", "_text")
@@ -165,7 +165,7 @@ class Personal:
 
 
 class PersonalText(Personal):
-    """A text of the author with merge fields in it: whether it was written at all is the same for everybody."""
+    """A text of the author with merge fields in it: whether it was written at all is the same for all readers."""
 
     __slots__ = ()
 

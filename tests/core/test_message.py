@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.message import LONGEST_VALUE, MergeField, Recipient, plain_value, split_merge_fields
+from newsletter.core.message import VALUE_LENGTH_MAX, MergeField, Recipient, plain_value, split_merge_fields
 from newsletter.errors import InputError
 
 
@@ -112,4 +112,4 @@ def test_a_value_is_composed() -> None:
 
 def test_a_value_has_a_longest_length() -> None:
     """A novel in a field does not fill the mail."""
-    assert len(plain_value("ü" * 5_000)) == len(plain_value("u" * 5_000)) == LONGEST_VALUE
+    assert len(plain_value("ü" * 5_000)) == len(plain_value("u" * 5_000)) == VALUE_LENGTH_MAX

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.lineup import Choice, Source
 from newsletter.core.proof import Change, ProofKey, change_since, needs_proof, proof_key
+from newsletter.core.series import SeriesPlace
 from newsletter.core.tip import Tip, TipId, TipStatus
 
 AT = datetime(2026, 11, 24, 14, tzinfo=UTC)
@@ -20,22 +21,22 @@ SLOT = Slot(date=date(2026, 11, 24), sends_at=AT)
 CHOICE = Choice(slot=SLOT, tip=TIP, source=Source.QUEUE, why="next in the queue (1st of 2)")
 EMPTY = replace(CHOICE, tip=None, source=Source.NONE, why="the queue is empty")
 SKIPPED = replace(EMPTY, slot=replace(SLOT, state=SlotState.SKIPPED), source=Source.SKIPPED)
-FIRST = proof_key(CHOICE, "kitchen", None)
+FIRST = proof_key(CHOICE, "context", None)
 
 
 @pytest.mark.parametrize(
     ("choice", "render_context", "change"),
     [
-        (CHOICE, "kitchen", Change.NOTHING),
-        (replace(CHOICE, why="next in the queue (1st of 9)"), "kitchen", Change.NOTHING),
-        (replace(CHOICE, tip=replace(TIP, position=5, pin=SLOT.date)), "kitchen", Change.NOTHING),
-        (replace(CHOICE, tip=replace(TIP, id=TipId(8))), "kitchen", Change.TIP),
-        (replace(CHOICE, tip=replace(TIP, body="y")), "kitchen", Change.EDITED),
-        (replace(CHOICE, tip=replace(TIP, preheader="y")), "kitchen", Change.EDITED),
+        (CHOICE, "context", Change.NOTHING),
+        (replace(CHOICE, why="next in the queue (1st of 9)"), "context", Change.NOTHING),
+        (replace(CHOICE, tip=replace(TIP, position=5, pin=SLOT.date)), "context", Change.NOTHING),
+        (replace(CHOICE, tip=replace(TIP, id=TipId(8))), "context", Change.TIP),
+        (replace(CHOICE, tip=replace(TIP, body="y")), "context", Change.EDITED),
+        (replace(CHOICE, tip=replace(TIP, preheader="y")), "context", Change.EDITED),
         (CHOICE, "other templates", Change.EDITED),
-        (replace(CHOICE, slot=replace(SLOT, sends_at=AT + timedelta(hours=1))), "kitchen", Change.TIME),
-        (SKIPPED, "kitchen", Change.SKIPPED),
-        (EMPTY, "kitchen", Change.EMPTY),
+        (replace(CHOICE, slot=replace(SLOT, sends_at=AT + timedelta(hours=1))), "context", Change.TIME),
+        (SKIPPED, "context", Change.SKIPPED),
+        (EMPTY, "context", Change.EMPTY),
     ],
 )
 def test_what_changes_the_mail_changes_the_proof(choice: Choice, render_context: str, change: Change) -> None:
@@ -46,22 +47,22 @@ def test_what_changes_the_mail_changes_the_proof(choice: Choice, render_context:
 def test_a_first_proof_needs_a_tip() -> None:
     """A date that is skipped or empty before anybody saw a proof needs none."""
     assert change_since(None, FIRST) is Change.FIRST
-    assert change_since(None, proof_key(SKIPPED, "kitchen", None)) is Change.NOTHING
-    assert change_since(None, proof_key(EMPTY, "kitchen", None)) is Change.NOTHING
+    assert change_since(None, proof_key(SKIPPED, "context", None)) is Change.NOTHING
+    assert change_since(None, proof_key(EMPTY, "context", None)) is Change.NOTHING
 
 
 def test_a_date_that_comes_back_is_proofed_again() -> None:
     """After a skip was taken back the same tip is another proof."""
-    gone = proof_key(SKIPPED, "kitchen", FIRST)
-    back = proof_key(CHOICE, "kitchen", gone)
+    gone = proof_key(SKIPPED, "context", FIRST)
+    back = proof_key(CHOICE, "context", gone)
     assert change_since(gone, back) is Change.TIP
     assert back != FIRST
-    assert change_since(gone, proof_key(SKIPPED, "kitchen", gone)) is Change.NOTHING
+    assert change_since(gone, proof_key(SKIPPED, "context", gone)) is Change.NOTHING
 
 
 def test_a_key_is_read_back() -> None:
     """What is stored with a notice gives the key again."""
-    for key in (FIRST, proof_key(EMPTY, "kitchen", FIRST)):
+    for key in (FIRST, proof_key(EMPTY, "context", FIRST)):
         assert ProofKey.parse(str(key)) == key
 
 
@@ -75,3 +76,11 @@ def test_another_text_is_no_key(text: str) -> None:
 def test_a_proof_is_due_a_day_ahead(hours: float, due: bool) -> None:  # noqa: FBT001 - by name
     """From 24 hours before its time until its time."""
     assert needs_proof(SLOT, now=AT - timedelta(hours=hours)) is due
+
+
+def test_another_number_of_parts_is_an_edited_mail() -> None:
+    """The mail says “Part 1 of 3”, so a part that is added changes it."""
+    place = SeriesPlace(part=1, parts=2)
+    shown = proof_key(CHOICE, "context", None, place)
+    assert change_since(shown, proof_key(CHOICE, "context", shown, place)) is Change.NOTHING
+    assert change_since(shown, proof_key(CHOICE, "context", shown, replace(place, parts=3))) is Change.EDITED

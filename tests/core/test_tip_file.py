@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from newsletter.core.tip import Season, TipDraft, TipStatus, slug_from
 from newsletter.core.tip_file import FILE_LIMIT, parse_tip_file, render_tip_file
-from newsletter.core.tip_markdown import BODY_BYTES_MAX
+from newsletter.core.tip_markdown import TIP_BODY_BYTES_MAX
 from newsletter.errors import InputError
 
 FULL = """---
@@ -286,7 +286,7 @@ BODY_FAULTS = [
     ("a\n\nHello {{ fist_name|you }}", "line 7: unknown merge field"),
     ("Hello {{ first_name }}", "line 5: {{ first_name }} has no fallback"),
     ("{% if x %}", "line 5: {% begins a template tag"),
-    ("é" * (BODY_BYTES_MAX // 2 + 1), "line 5: the text is 61,442 bytes long; 61,440 are the limit"),
+    ("é" * (TIP_BODY_BYTES_MAX // 2 + 1), "line 5: the text is 61,442 bytes long; 61,440 are the limit"),
 ]
 
 

@@ -14,10 +14,10 @@ from newsletter.core.front_matter import Fault
 from newsletter.core.tip_body import body_faults
 from newsletter.core.tip_markdown import (
     ADDRESSES_MAX,
-    BODY_BYTES_MAX,
     BRACKETS_MAX,
     ELEMENTS_MAX,
     TABLE_COLUMNS_MAX,
+    TIP_BODY_BYTES_MAX,
 )
 from newsletter.render.markdown import render_markdown
 from newsletter.render.splice import Sentinels
@@ -47,7 +47,7 @@ TOO_MUCH = {
     "emphasis": ("a\n\n" + "*a _b " * 50 + "c_ d* " * 50, "line 7: lists, quotes or emphasis are nested too deeply"),
     "words in bold": ("*a* " * 5_000, "line 5: the text has 5,001 elements"),
     "line breaks": ("a\\\n" * 5_000, "line 5: the text has 5,000 elements"),
-    "bytes": ("é" * BODY_BYTES_MAX, "line 5: the text is 122,880 bytes long; 61,440 are the limit"),
+    "bytes": ("é" * TIP_BODY_BYTES_MAX, "line 5: the text is 122,880 bytes long; 61,440 are the limit"),
 }
 
 
@@ -112,7 +112,7 @@ PIECES += ("\n", "\n\n", "# ", "http://", "{{", "a", " ", "\t", "(", "[^", "http
 @pytest.mark.parametrize("piece", PIECES)
 def test_one_piece_repeated_costs_a_bounded_number_of_calls(piece: str) -> None:
     """Whatever is repeated up to the limit of the size is refused or rendered by work that grows with its length."""
-    body = "a " + piece * ((BODY_BYTES_MAX - 2) // len(piece.encode()))
+    body = "a " + piece * ((TIP_BODY_BYTES_MAX - 2) // len(piece.encode()))
     sizes = []
     assert counted(lambda: sizes.append(judged(body)[1]), CALLS_MAX) <= CALLS_MAX
     assert sizes[0] <= HTML_BYTES_MAX
@@ -121,7 +121,7 @@ def test_one_piece_repeated_costs_a_bounded_number_of_calls(piece: str) -> None:
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.integers(200, 2_000))
 def test_pieces_repeated_together_cost_a_bounded_number_of_calls(pieces: list[str], times: int) -> None:
     """Pieces in turn are bounded as well, in calls and in bytes of HTML."""
-    body = ("".join(pieces) * times)[: BODY_BYTES_MAX // 4]
+    body = ("".join(pieces) * times)[: TIP_BODY_BYTES_MAX // 4]
     sizes = []
     assert counted(lambda: sizes.append(judged(body)[1]), CALLS_MAX) <= CALLS_MAX
     assert sizes[0] <= HTML_BYTES_MAX

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from newsletter.errors import InputError
+from newsletter.flows.freeze import series_of
 from newsletter.flows.preview import compile_tip, find_reader, recipient_of
+from newsletter.store import edition as editions
+from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
-from tests.flows.tip_fixtures import NOW, RENDER_CONTEXT, TUESDAYS, queue, stored, subscribe, tip_file
+from tests.flows.tip_fixtures import NOW, RENDER_CONTEXT, TUESDAYS, freeze_on, queue, stored, subscribe, tip_file
 
 BODY = "Hello {{ first_name|there }} of {{ field.company|nowhere }}, is {{ email }} right?"
 
@@ -40,3 +45,23 @@ def test_an_unknown_reader_is_named(unit: Unit) -> None:
     """The message says how to go on without one."""
     with pytest.raises(InputError, match=r"there is no subscriber eve@example\.org; leave --as out"):
         find_reader(unit, "eve@example.org")
+
+
+def test_a_frozen_part_names_the_parts_before_it(unit: Unit) -> None:
+    """The edition of part 2 says so, and a proof changes with the number of parts."""
+    subscribe(unit, "ada")
+    for number, slug in enumerate(("one", "two"), start=1):
+        queue(unit, tip_file(slug, "series: talks", f"part: {number}"))
+    first, second = (freeze_on(unit, day) for day in TUESDAYS[:2])
+    with unit.read() as tx:
+        alone, with_earlier = (editions.content(tx, edition.id) for edition in (first, second))
+        place = series_of(tx, tips.by_slug(tx, "two"))
+    assert "Part 1 of 2" in alone
+    assert "Earlier in this series" not in alone
+    assert "Part 2 of 2" in with_earlier
+    assert "1. Title of one" in with_earlier
+    queue(unit, tip_file("three", "series: talks", "part: 3", status="draft"))
+    with unit.read() as tx:
+        longer = series_of(tx, tips.by_slug(tx, "two"))
+    assert place is not None
+    assert longer == replace(place, parts=3)

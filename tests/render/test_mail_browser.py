@@ -103,3 +103,39 @@ def test_a_finger_can_hit_the_button(opened: Callable[[int, str], Page]) -> None
     page = opened(360, "light")
     assert page.evaluate("document.querySelector('.button').getBoundingClientRect().height") >= 44
     assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('.tip p')).fontSize)") >= 16
+
+
+WORDS_ON_TWO_LINES = """
+() => {
+  const split = [];
+  const texts = document.createTreeWalker(document.querySelector(".tip"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    for (const word of texts.currentNode.data.matchAll(/[^\\s-]+/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) split.push(word[0]);
+    }
+  }
+  return split;
+}
+"""
+TABLE = """
+| Instead of | Write | Unfortunately |
+|---|---|--:|
+| this problem. | a [documented](https://example.com/) solution. | 12,345,678 |
+
+See https://example.com/an/address/that/is/longer/than/any/telephone/is/wide/and/must/be/broken/somewhere.
+"""
+
+
+@pytest.mark.parametrize("width", [320, 360, 600])
+def test_words_stay_whole_in_tables_and_addresses_break(
+    browser: Browser, edit: Edit, recipient: Recipient, width: int
+) -> None:
+    """No cell splits a word to make room; a long address breaks, and the page does not scroll sideways."""
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.set_content(edit(TABLE).html(recipient))
+    assert [word for word in page.evaluate(WORDS_ON_TWO_LINES) if "://" not in word] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()

@@ -19,7 +19,7 @@ from newsletter.core.series import SeriesPart, SeriesPlace
 from newsletter.core.tip import TipDraft
 from newsletter.render.edition import render_edition
 from newsletter.render.environment import make_environment, packaged_templates
-from newsletter.render.look import DARK_CARD, DARK_CONTRAST_MIN, Look
+from newsletter.render.mail_colors import DARK_CARD, DARK_CONTRAST_MIN, MailColors
 from newsletter.render.mime import CompiledMessage, compile_message
 
 Edit = Callable[..., CompiledMessage]
@@ -36,7 +36,7 @@ def test_the_contrast_is_that_of_wcag() -> None:
 def test_any_accent_that_is_allowed_can_be_read(number: int) -> None:
     """White on it, and its light form in the dark, have the contrast that text needs."""
     accent = f"#{number:06x}"
-    look = Look.of(accent)
+    look = MailColors.of(accent)
     assert contrast(look.dark_accent, DARK_CARD) >= DARK_CONTRAST_MIN
     if contrast(accent, MAIL_BACKGROUND) >= TEXT_CONTRAST_MIN:
         assert contrast(accent, "#ffffff") >= TEXT_CONTRAST_MIN

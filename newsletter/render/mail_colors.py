@@ -15,7 +15,7 @@ DARK_CONTRAST_MIN = 7.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class MailColors:
     """The colours that follow from the accent colour."""
 
     accent: str
