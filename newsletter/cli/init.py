@@ -73,12 +73,12 @@ def init(
 class _Setup:
     """One run."""
 
-    here: State
-    given: Mapping[str, str]
+    invocation: State
+    options: Mapping[str, str]
 
     @property
     def env_file(self) -> Path:
-        return self.here.home / ".env"
+        return self.invocation.home / ".env"
 
     def run(self) -> None:
         if os.path.lexists(self.env_file):
@@ -92,20 +92,20 @@ class _Setup:
     def _refuse_other_values(self) -> None:
         from newsletter.cli.env_file import differing
 
-        if others := differing(self.env_file, self.given):
+        if others := differing(self.env_file, self.options):
             raise InputError(
                 f"{self.env_file} exists and has other values; edit that file. Nothing was changed.",
-                details=tuple(f"{name}: {self.given[name]!r} was asked for" for name in others),
+                details=tuple(f"{name}: {self.options[name]!r} was asked for" for name in others),
             )
 
     def _write_env(self) -> None:
         from newsletter.cli.env_file import env_text, write_env
         from newsletter.cli.init_questions import at_terminal, first_answers, interview
 
-        environ, home = self.here.environ, self.here.home
-        answers = first_answers(self.given, environ, home)
+        environ, home = self.invocation.environ, self.invocation.home
+        answers = first_answers(self.options, environ, home)
         if at_terminal():
-            answers = interview(answers, answered={*self.given, *environ}, home=home)
+            answers = interview(answers, answered={*self.options, *environ}, home=home)
         own_key = not {SECRET_KEY, f"{SECRET_KEY}_FILE"} & environ.keys()
         if own_key:
             answers[SECRET_KEY] = secrets.token_urlsafe(32)
@@ -128,7 +128,7 @@ class _Setup:
         from newsletter.cli.init_questions import missing_settings
         from newsletter.settings.loader import load_settings
 
-        home = self.here.home
+        home = self.invocation.home
         return load_settings({**environ, **missing_settings(environ, home)}, home)
 
     def _make_database(self) -> None:
@@ -136,8 +136,8 @@ class _Setup:
         from newsletter.store.database import sqlite_path
         from newsletter.wiring import build
 
-        application = build(self._settings(self.here.environ), clock=self.here.clock)
-        result = set_up(application.engine, application.keyring, who=self.here.who, now=application.clock.now())
+        application = build(self._settings(self.invocation.environ), clock=self.invocation.clock)
+        result = set_up(application.engine, application.keyring, who=self.invocation.who, now=application.clock.now())
         where = sqlite_path(application.engine) or "PostgreSQL"
         if result.new:
             say(f"Created the database, {where} (version {result.revision}).")
@@ -147,8 +147,12 @@ class _Setup:
     def _say_what_next(self) -> None:
         from newsletter.cli.init_questions import missing_settings
 
-        missing = missing_settings(self.here.environ, self.here.home)
-        program = "newsletter" if self.here.home == Path.cwd() else f"newsletter -C {shlex.quote(str(self.here.home))}"
+        missing = missing_settings(self.invocation.environ, self.invocation.home)
+        program = (
+            "newsletter"
+            if self.invocation.home == Path.cwd()
+            else f"newsletter -C {shlex.quote(str(self.invocation.home))}"
+        )
         say()
         if missing:
             say(f"Still to be filled in, in {self.env_file}: {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""`newsletter slot`: dates. Skip one on purpose, take that back, add one beside the weekly ones."""
+"""`newsletter slot`: dates. Skip one on purpose, take that back, add one beside the weekly ones, remove it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from newsletter.core.edition import EditionStatus
     from newsletter.wiring import Application
 
-app = typer.Typer(help="Skip and add dates.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Skip, add and remove dates.", no_args_is_help=True, rich_markup_mode=None)
 
 Day = Annotated[str, typer.Argument(metavar="DATE", help="The local date, such as 2026-12-22.")]
 
@@ -87,6 +87,19 @@ def add(
     say(f"{_described(app_, result.slot)}: added{text}.")
     if result.tip is not None and result.tip.status is TipStatus.DRAFT:
         warn(f"It is a draft and goes out only once approved: newsletter tip approve {result.tip.slug}")
+
+
+@app.command("remove")
+def remove(context: typer.Context, day: Day) -> None:
+    """Remove an added date on which nothing was sent."""
+    from newsletter.cli.tip_names import read_date
+    from newsletter.flows.change_slot import remove_slot
+
+    invocation = state(context)
+    result = remove_slot(
+        invocation.app.unit, read_date(day), invocation.app.cadence, who=invocation.who, now=invocation.app.clock.now()
+    )
+    say(f"{_described(invocation.app, result.slot)}: removed.")
 
 
 @app.command("list")

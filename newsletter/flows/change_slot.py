@@ -124,6 +124,30 @@ def add_slot(unit: Unit, day: date, at: time | None, review: TipValidation, *, t
         return SlotChange(slot=new, tip=holder, new=True)
 
 
+def remove_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datetime) -> SlotChange:
+    """Remove an added date on which nothing went out yet; a tip pinned to it must have another place first."""
+    with unit.write() as tx:
+        installations.lock(tx)
+        name = describe_date(day)
+        slot = slots.get(tx, day)
+        if slot is None or not slot.extra:
+            if slot is None and slot_on(cadence, day) is None:
+                raise InputError(f"{name} is not a date of the newsletter; `newsletter slot list` shows the added ones")
+            raise InputError(f"{name} is a weekly date and stays; `newsletter slot skip {day}` sends nothing on it")
+        if slot.state not in {SlotState.OPEN, SlotState.SKIPPED}:
+            raise InputError(f"{name} is {slot.state} and stays in the records")
+        if (tip := tips.pinned_to(tx, day)) is not None:
+            raise InputError(f"{tip.slug} is pinned to {name}; `newsletter tip unpin {tip.slug}` comes first")
+        if editions.by_date(tx, day) is not None:
+            raise InputError(f"the edition of {name} was cancelled, and the date stays in the records")
+        slots.move(tx, day, was=SlotState.SKIPPED, to=SlotState.OPEN, reason="", now=now)
+        slots.remove(tx, day)
+        for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
+            settle_alert(tx, kind, day.isoformat(), now=now)
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="slot remove", about=day.isoformat()))
+        return SlotChange(slot=slot, tip=None, new=True)
+
+
 def _slot_of(tx: Tx, day: date, cadence: Cadence, now: datetime) -> Slot:
     """Return the slot of a date under the cadence of today, stored or not; raise `InputError` if it has none."""
     stored = slots.get(tx, day)

@@ -43,6 +43,22 @@ def test_an_extra_date_without_a_tip_takes_the_next_one(home: Home) -> None:
     assert home.run("slot", "add", day).out.endswith(": added, for the next tip of the queue.\n")
 
 
+def test_an_extra_date_is_removed(home: Home) -> None:
+    """It is gone from the queue; a weekly date, a date with a pinned tip and no date at all are refused."""
+    add(home, "a")
+    first, second = coming(home)[:2]
+    day = (date.fromisoformat(second) + timedelta(days=2)).isoformat()
+    assert home.run("slot", "add", day, "--tip", "a").code == 0
+    pinned = home.run("slot", "remove", day)
+    assert (pinned.code, "tip unpin a" in pinned.err) == (2, True)
+    assert home.run("tip", "unpin", "a").code == 0
+    assert home.run("slot", "remove", day).out.endswith(": removed.\n")
+    assert day not in coming(home)
+    assert "slot remove" in home.run("log").out
+    assert "is not a date of the newsletter" in home.run("slot", "remove", day).err
+    assert "is a weekly date" in home.run("slot", "remove", first).err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
