@@ -160,11 +160,11 @@ def split_merge_fields(text: str, *, place: str = "body", line: int = 1) -> tupl
     for match in _MARK.finditer(text):
         parts.append(text[end : match.start()])
         end = match.end()
-        found = _read_mark(match)
-        if isinstance(found, MergeField):
-            parts.append(found)
+        field_or_fault = _read_mark(match)
+        if isinstance(field_or_fault, MergeField):
+            parts.append(field_or_fault)
         else:
-            faults.append(f"{place}, line {line + text.count(chr(10), 0, match.start())}: {found}")
+            faults.append(f"{place}, line {line + text.count(chr(10), 0, match.start())}: {field_or_fault}")
     if faults:
         first, *more = faults
         raise InputError(f"{first} (and {len(more)} more)" if more else first, details=tuple(faults))
@@ -184,7 +184,7 @@ def plain_value(value: str) -> str:
 
 
 def _raw_value(name: str, recipient: Recipient) -> str:
-    """Look a merge field up; a field of the subscriber's own is found whatever its capitals, blanks and hyphens."""
+    """Return the value of a merge field; capitals, blanks and hyphens in the name of an own field do not matter."""
     if name == "email":
         return recipient.email
     if name == "unsubscribe_url":  # Of templates alone: no author may write it.
@@ -197,8 +197,8 @@ def _raw_value(name: str, recipient: Recipient) -> str:
 
 
 def _own_field(name: str, fields: Mapping[str, str]) -> str:
-    wanted = _heading(name.removeprefix(_OWN_FIELD))
-    return next((value for heading, value in fields.items() if _heading(heading) == wanted), "")
+    own_heading = _heading(name.removeprefix(_OWN_FIELD))
+    return next((value for heading, value in fields.items() if _heading(heading) == own_heading), "")
 
 
 @lru_cache(maxsize=1_024)
@@ -214,8 +214,8 @@ def _read_mark(match: re.Match[str]) -> MergeField | str:
     if match["foreign"]:
         return f"{match[0]} is a merge tag of another service; write {{{{ first_name|there }}}} instead"
     if match["stray"]:
-        what = "is never closed" if match[0] == "{{" else "begins a template tag, which a tip cannot have"
-        return f"{match[0]} {what}; write {{{{ first_name|there }}}}, or \\{match[0]} for the signs themselves"
+        problem = "is never closed" if match[0] == "{{" else "begins a template tag, which a tip cannot have"
+        return f"{match[0]} {problem}; write {{{{ first_name|there }}}}, or \\{match[0]} for the signs themselves"
     return _read_field(match["field"])
 
 

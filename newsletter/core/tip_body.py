@@ -7,7 +7,8 @@ HTML is refused instead of being stripped, so that the file shows what readers g
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from markdown_it.token import Token
@@ -65,10 +66,14 @@ def _markdown_faults(body: str, first_line: int) -> list[Fault]:
     parser.disable("text_join")
     source = _MERGE_FIELD.sub(_PLACE, body)
     lines = source.split("\n")
-    definitions: dict[str, dict[str, dict[str, list[int]]]] = {}
+    definitions: dict[str, dict[str, dict[str, Any]]] = {}
     tokens = parser.parse(source, definitions)
     if faults := size_faults(tokens, first_line):
         return faults
+    footnotes = {
+        label: definition for label, definition in definitions.get("references", {}).items() if label.startswith("^")
+    }
+    _drop_footnote_links(tokens, {str(definition["href"]) for definition in footnotes.values()})
     row = 0
     for token in tokens:
         row = token.map[0] if token.map else row
@@ -77,10 +82,19 @@ def _markdown_faults(body: str, first_line: int) -> list[Fault]:
         elif token.type == "inline":
             end = token.map[1] if token.map else row + 1
             faults += _inline_faults(token, lines[:end], row, first_line)
-    for label, definition in definitions.get("references", {}).items():
-        if label.startswith("^"):
-            faults.append(_footnote_fault(f"[{label.lower()}]", first_line + definition["map"][0]))
+    for label, definition in footnotes.items():
+        faults.append(_footnote_fault(f"[{label.lower()}]", first_line + definition["map"][0]))
     return faults
+
+
+def _drop_footnote_links(tokens: Sequence[Token], targets: Collection[str]) -> None:
+    """Take the links that CommonMark makes of `[^1]` out: the footnote is the fault, whatever it leads to."""
+    for token in tokens:
+        token.children = [
+            child
+            for child in token.children or ()
+            if child.type != "link_open" or str(child.attrGet("href")) not in targets
+        ]
 
 
 def _inline_faults(block: Token, lines: list[str], row: int, first_line: int) -> list[Fault]:

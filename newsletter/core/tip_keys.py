@@ -48,6 +48,14 @@ _KEYS = (
     "first_published",
     "status",
 )
+_OTHER_WORDS = {
+    "description": "preheader",
+    "draft": "status: draft",
+    "excerpt": "preheader",
+    "published": "status: approved",
+    "summary": "preheader",
+}
+"""Keys of other programs' files that are not understood, and what to write instead."""
 _ALIASES = {"date": "first_published", "categories": "tags"}
 """Keys of other programs' files, and what they are called here."""
 
@@ -108,7 +116,10 @@ class Reading:
         known = [*_KEYS, *_ALIASES]
         for entry in self._entries.values():
             if entry.key not in known:
-                alike = get_close_matches(entry.key.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+                other = _OTHER_WORDS.get(entry.key.lower())
+                alike = (
+                    [other] if other else get_close_matches(entry.key.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+                )
                 hint = f"did you mean “{alike[0]}”?" if alike else f"the keys are {', '.join(known)}"
                 self.faults.append(Fault(entry.line, f"{quoted(entry.key)} is not a key of a tip; {hint}"))
 

@@ -87,21 +87,21 @@ class _Faults:
     """Faults by file, so that one error reports all of them."""
 
     files: int
-    found: dict[str, list[str]] = field(default_factory=dict)
+    by_file: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, file: str, *faults: str) -> None:
-        self.found.setdefault(file, []).extend(faults)
+        self.by_file.setdefault(file, []).extend(faults)
 
     def check(self) -> None:
-        """Raise what was found."""
-        if not self.found:
+        """Raise `InputError` if there are faults."""
+        if not self.by_file:
             return
         if self.files == 1:
-            ((name, faults),) = self.found.items()
+            ((name, faults),) = self.by_file.items()
             count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
             raise InputError(f"{name} has {count}; correct it and try again", details=tuple(faults))
-        lines = [f"{name}: {fault}" for name, faults in self.found.items() for fault in faults]
-        message = f"{len(self.found)} of {self.files} files must be corrected first; nothing was changed"
+        lines = [f"{name}: {fault}" for name, faults in self.by_file.items() for fault in faults]
+        message = f"{len(self.by_file)} of {self.files} files must be corrected first; nothing was changed"
         raise InputError(message, details=tuple(lines))
 
 

@@ -121,3 +121,14 @@ def test_an_edition_in_arabic_runs_from_right_to_left(edit: Edit, publication: P
     compiled = edit(about=replace(publication, language="ar"))
     assert '<html lang="ar" dir="rtl"' in compiled.content.html
     assert "2026-11-24" in compiled.content.text
+
+
+def test_outlook_gets_sides_that_it_knows(edit: Edit, publication: Publication) -> None:
+    """The inliner writes `align` attributes, for which `start` and `end` are no values."""
+    table = "| a | b |\n|---|--:|\n| c | d |"
+    html = edit(table).content.html
+    assert set(re.findall(r' align="([^"]*)"', html)) <= {"left", "right", "center"}
+    assert '<th scope="col" align="left"' in re.sub(r' style="[^"]*"', "", html)
+    assert 'class="masthead-date" style="' in html
+    arabic = edit(table, about=replace(publication, language="ar")).content.html
+    assert '<th scope="col" align="right"' in re.sub(r' style="[^"]*"', "", arabic)
