@@ -57,7 +57,8 @@ class OrphanedJournal:
     trusted: bool
     """True when a message without an entry was certainly not handed over.
 
-    False after the machine stopped, since the last records may not have reached the disk, and when the file is damaged.
+    False after the machine stopped, since the last records may not have reached the disk, when the file is damaged, and
+    when it is a copy: its worker may have written more to the original.
     An entry that is there is true in any case.
     """
     damage: str
@@ -159,12 +160,15 @@ def _orphan(path: Path, handle: int, header: Header, host: ThisHost) -> Orphaned
     content = parse(_read(handle))
     if content.damage:
         logger.warning("the journal %s is damaged (%s): the records before that are used", path, content.damage)
+    is_copy = header.inode != os.fstat(handle).st_ino
+    if is_copy:
+        logger.warning("the journal %s is a copy: messages that are not in it may have gone out", path)
     return OrphanedJournal(
         path=path,
         worker=header.worker,
         machine=header.machine,
         entries=content.entries,
-        trusted=host.is_same_boot(header) and not content.damage,
+        trusted=host.is_same_boot(header) and not content.damage and not is_copy,
         damage=content.damage,
         handle=handle,
     )

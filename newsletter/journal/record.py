@@ -53,12 +53,14 @@ class Header:
     machine: str
     boot: str
     """The kernel's id of the present boot; empty where there is none."""
+    inode: int = 0
+    """Of the file itself, by which a copy of it is noticed."""
     format: int = FORMAT
 
     def to_bytes(self) -> bytes:
         """Return the beginning of the file."""
         owner = {"identity": self.identity, "worker": self.worker, "machine": self.machine, "boot": self.boot}
-        content = json.dumps(owner).encode()
+        content = json.dumps(owner | {"inode": self.inode}).encode()
         return _HEAD.pack(_MAGIC % self.format, len(content), crc32(content)) + content
 
 
@@ -80,6 +82,7 @@ def parse_header(data: bytes) -> Header | str:
         worker=owner["worker"],
         machine=owner["machine"],
         boot=owner["boot"],
+        inode=owner.get("inode", 0),
         format=int(magic[-2:]),
     )
 

@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -61,7 +62,7 @@ class Journal:
     def __init__(self, wanted: Path, header: Header, *, rotate_bytes: int = ROTATE_BYTES) -> None:
         """Make the file; raises `OSError` when that fails."""
         self._wanted = wanted
-        self._header = header.to_bytes()
+        self._header = header
         self._rotate_bytes = rotate_bytes
         self._rotate_at = rotate_bytes
         self._lacking: dict[DeliveryId, bytes] = {}
@@ -70,10 +71,8 @@ class Journal:
         """Whether the file lacks one of these records."""
         self._lock = threading.Lock()
         """Against a close in another thread: after it the number of the handle may be another file's."""
-        content, self._checksum = encode(self._header, ())
         self.path = _free_name(wanted)
-        self._handle = _make(self.path, content)
-        self._size = len(content)
+        self._handle, self._size, self._checksum = _make(self.path, header, ())
 
     @classmethod
     def open(
@@ -190,11 +189,10 @@ class Journal:
         """Put a file with every entry that the database lacks in the place of this one."""
         if self._handle < 0:
             raise OSError(errno.EBADF, "it is closed")
-        content, checksum = encode(self._header, self._lacking.values())
         path = self.path if still_named(self.path, self._handle) else _free_name(self._wanted)
-        handle = _make(path, content)
+        handle, size, checksum = _make(path, self._header, self._lacking.values())
         os.close(self._handle)
-        self.path, self._handle, self._checksum, self._size = path, handle, checksum, len(content)
+        self.path, self._handle, self._checksum, self._size = path, handle, checksum, size
         self._rotate_at = self._size + self._rotate_bytes
         self._incomplete = False
 
@@ -213,12 +211,13 @@ def _free_name(wanted: Path) -> Path:
     return next(path for path in itertools.chain([wanted], names) if not path.exists())
 
 
-def _make(path: Path, content: bytes) -> int:
-    """Write a file, durably and locked, and give it its name in one step."""
+def _make(path: Path, header: Header, bodies: Iterable[bytes]) -> tuple[int, int, int]:
+    """Write a file, durably and locked, and give it its name in one step; return its handle, size and checksum."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + UNFINISHED)
     handle = _locked(unfinished)
     try:
+        content, checksum = encode(replace(header, inode=os.fstat(handle).st_ino).to_bytes(), bodies)
         _write(handle, content)
         os.fsync(handle)
         unfinished.rename(path)
@@ -230,7 +229,7 @@ def _make(path: Path, content: bytes) -> int:
     with suppress(OSError):
         # A name that a power loss takes back costs the evidence, as the power loss does anyway.
         _sync_folder(path.parent)
-    return handle
+    return handle, len(content), checksum
 
 
 def _write(handle: int, content: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import struct
 from pathlib import Path
 from zlib import crc32
@@ -83,6 +84,23 @@ def test_after_a_power_loss_only_answers_count(tmp_path: Path) -> None:
     assert not one.trusted
     assert one.entries[DeliveryId(1)] == Answered(attempt=1, reply=reply_to(1), at=AT)
     one.unlock()
+
+
+def test_a_copied_journal_proves_nothing_by_its_silence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A copy from before the worker's death says what it says; the worker may have gone on in the original."""
+    path = left(tmp_path)
+    shutil.copy2(path, tmp_path / "copy")
+    (tmp_path / "copy").replace(path)
+    (orphan,) = take(tmp_path)
+    assert (orphan.trusted, orphan.damage, set(orphan.entries)) == (False, "", {1, 99})
+    assert "is a copy" in caplog.text
+    orphan.delete()
+    # A folder that is only renamed holds the original.
+    left(tmp_path / "before")
+    (tmp_path / "before").rename(tmp_path / "after")
+    (orphan,) = take(tmp_path / "after")
+    assert orphan.trusted
+    orphan.unlock()
 
 
 def test_each_machine_takes_its_own(tmp_path: Path) -> None:

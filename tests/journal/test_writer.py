@@ -39,9 +39,13 @@ def open_journal(folder: Path, *, worker: int = 1, identity: str = "one", boot: 
 
 def die(journal: Journal) -> None:
     """Leave a journal as the end of its process does: nothing is deleted."""
-    path, content = journal.path, journal.path.read_bytes()
+    kept = journal.path.with_name("kept")
+    kept.hardlink_to(journal.path)
     journal.close()
-    path.write_bytes(content)
+    if journal.path.exists():
+        kept.unlink()
+    else:
+        kept.rename(journal.path)
 
 
 def entries(folder: Path, *, boot: str = "now") -> dict[DeliveryId, Entry]:
