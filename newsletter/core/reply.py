@@ -26,6 +26,7 @@ __all__ = [
     "Rule",
     "Verdict",
     "judge",
+    "judge_delivery",
     "parse_reply",
     "strip_control_characters",
 ]
@@ -64,6 +65,13 @@ def strip_control_characters(text: str) -> str:
 
 
 _TAKEN = Verdict(effect=Effect.ACCEPT, kind=ReplyClass.OK, rule=RULES[0].name, plain=RULES[0].plain)
+_SENDER_REFUSED = Verdict(
+    effect=Effect.REQUEUE,
+    kind=ReplyClass.CONFIGURATION,
+    relay=RelayAction.PAUSE_EDITION,
+    rule="own:sender-named",
+    plain="The server refuses our sender address.",
+)
 
 
 def judge(reply: Reply) -> Verdict:
@@ -82,6 +90,28 @@ def judge(reply: Reply) -> Verdict:
         plain=rule.plain,
         suppress=rule.suppress,
     )
+
+
+def judge_delivery(reply: Reply, *, sender: str, recipient: str) -> Verdict:
+    """Tell what a reply means for one delivery: a refusal that names our sender, not the recipient, refuses the sender.
+
+    `sender` is the envelope sender, `recipient` the envelope recipient. A domain alone counts only where no other rule
+    knows the reason: relays also name themselves and the client in a refusal of a mailbox.
+    """
+    verdict = judge(reply)
+    if verdict.effect is not Effect.REJECT or reply.phase not in PERSON:
+        return verdict
+    text = reply.text.casefold()
+    sender, recipient = sender.casefold(), recipient.casefold()
+    if recipient in text:
+        return verdict
+    domain = sender.rpartition("@")[2]
+    named = sender in text or (
+        verdict.rule == FALLBACK
+        and domain != recipient.rpartition("@")[2]
+        and re.search(rf"(?<![\w.-]){re.escape(domain)}(?![\w-])", text) is not None
+    )
+    return _SENDER_REFUSED if named else verdict
 
 
 _QUOTED = re.compile(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from newsletter.clock import Clock, wait
 from newsletter.core.breaker import pause_reason
-from newsletter.core.reply import RelayAction, Reply, Verdict, judge
+from newsletter.core.reply import RelayAction, Reply, Verdict, judge, judge_delivery
 from newsletter.errors import NewsletterError
 from newsletter.journal.writer import Journal, JournalError
 from newsletter.sending.claim_buffer import ClaimBuffer, Ready
@@ -144,7 +144,7 @@ class ConnectionWorker:
         self._unanswered += int(self._aborted and reply.may_be_delivered)
         if trouble is not None:
             raise trouble
-        verdict = judge(reply)
+        verdict = judge_delivery(reply, sender=current.envelope.mail_from, recipient=current.envelope.rcpt_to)
         self.claim_buffer.answer(job, reply, verdict)
         self._react(connection, job, reply, verdict)
 
