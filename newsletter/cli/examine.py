@@ -24,7 +24,7 @@ from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.preview import compile_tip
 from newsletter.settings.values import is_loopback
 from newsletter.store import slot as slots
-from newsletter.store.database import sqlite_path
+from newsletter.store.database import open_unit, sqlite_path
 from newsletter.transport.base import ConnectFailure, Relay, Security
 from newsletter.transport.session import open_session
 from newsletter.transport.smtp import SmtpConnection
@@ -158,7 +158,8 @@ def dates(application: Application) -> Iterator[Finding]:
 def _closed_dates(application: Application) -> set[date]:
     """Return the dates that were sent early or skipped; none, while the database cannot be read."""
     try:
-        with application.unit.read() as tx:
+        # Not `application.unit`, which takes over a changed key: looking changes nothing.
+        with open_unit(application.engine).read() as tx:
             known = slots.since(tx, application.clock.now() - timedelta(days=2))
     except NewsletterError:
         return set()

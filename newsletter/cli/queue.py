@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, plural, print_json, say, table
+from newsletter.cli.output import Json, plural, print_json, say, say_beside, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from newsletter.store.unit import Tx
 
 WEEKS_MAX = 520
+DRAFTS_SHOWN_MAX = 10
 
 
 def queue(
@@ -34,29 +35,43 @@ def queue(
     json: Json = False,
 ) -> None:
     """Show what goes out when, to how many, and why; and what is wrong with it."""
-    from newsletter.flows.plan import outlook
+    from newsletter.core.tip import TipStatus
+    from newsletter.flows.plan import look_ahead
+    from newsletter.store import tip as tips
 
     app = state(context).app
-    ahead = outlook(app.unit, app.plan_rules, weeks=weeks, now=app.clock.now())
+    with app.unit.read() as tx:
+        ahead = look_ahead(tx, app.plan_rules, weeks=weeks, now=app.clock.now())
+        drafts, draft_count = tips.drafts(tx, limit=DRAFTS_SHOWN_MAX), tips.count_by_status(tx, TipStatus.DRAFT)
+        gone = list(_gone(tx, ahead))
     if json:
         print_json(_as_data(ahead, app.cadence.zone))
         return
     _print_table(ahead, app.cadence.zone)
     _print_waves(ahead, app.cadence.zone)
-    if ahead.gone:
-        with app.unit.read() as tx:
-            say(f"Begun early, and no longer ahead: {'; '.join(_gone(tx, ahead))}.")
+    if gone:
+        _say(f"Begun early, and no longer ahead: {'; '.join(gone)}.")
     if ahead.due is not None:
         has_tip = any(tip.slot.date == ahead.due.date and tip.tip is not None for tip in ahead.choices)
         condition = "the service runs" if has_tip else "it has a tip and the service runs"
-        say(f"The date of {ahead.due.date} is due: it goes out as soon as {condition}.")
+        _say(f"The date of {ahead.due.date} is due: it goes out as soon as {condition}.")
     if ahead.takes is not None:
         people = plural(ahead.audience, "person", "people")
-        say(f"An edition for {people} takes about {_span(ahead.takes)} at the present rate.")
+        _say(f"An edition for {people} takes about {_span(ahead.takes)} at the present rate.")
     for warning in ahead.warnings:
-        say(f"Warning: {warning}")
-    for tip in ahead.stranded:
-        say(f"Stranded: {tip.tip.slug!r} will not go out, {tip.why}; pin it to another date, unpin it, or retire it.")
+        _say(f"Warning: {warning}")
+    for stranded in ahead.stranded:
+        name = f"“{stranded.tip.title}” ({stranded.tip.slug})"
+        _say(f"Stranded: {name} will not go out, {stranded.why}; pin it to another date, unpin it, or retire it.")
+    if drafts:
+        names = [f"“{draft.title}” ({draft.slug})" for draft in drafts]
+        more = f", and {draft_count - len(drafts):,} more" if draft_count > len(drafts) else ""
+        noun = "1 draft is" if draft_count == 1 else f"{draft_count:,} drafts are"
+        _say(f"{noun} not approved and in no date: {', '.join(names)}{more}.")
+
+
+def _say(text: str) -> None:
+    say_beside("", text, cells=0)
 
 
 def _gone(tx: Tx, ahead: Outlook) -> Iterator[str]:
@@ -77,6 +92,7 @@ def _as_data(ahead: Outlook, zone: str) -> list[dict[str, object]]:
             "date": choice.slot.date.isoformat(),
             "sends_at": choice.slot.sends_at.isoformat(),
             "tip": choice.tip.slug if choice.tip is not None else None,
+            "title": choice.tip.title if choice.tip is not None else None,
             "source": choice.source.value,
             "why": choice.why,
             "audience": ahead.audience_of(choice),
@@ -136,7 +152,7 @@ def _print_table(ahead: Outlook, zone: str) -> None:
     rows = [
         (
             brief_slot(choice.slot, zone) + (" (extra)" if choice.slot.extra else ""),
-            choice.tip.slug if choice.tip is not None else "",
+            f"{choice.tip.title} ({choice.tip.slug})" if choice.tip is not None else "",
             choice.why,
             f"{ahead.audience_of(choice):,}",
         )

@@ -157,6 +157,13 @@ def count_by_status(tx: Tx, status: TipStatus) -> int:
     return tx.execute(select(func.count()).select_from(tip).where(condition)).scalar_one()
 
 
+def drafts(tx: Tx, *, limit: int) -> Sequence[Tip]:
+    """Return the first drafts in the order of the queue."""
+    condition = tip.c.status == literal_column(f"'{TipStatus.DRAFT.value}'")
+    query = select(tip).where(condition).order_by(tip.c.position, tip.c.id).limit(limit)
+    return [_from_row(row) for row in tx.execute(query)]
+
+
 def slugs_beginning(tx: Tx, text: str) -> Sequence[str]:
     """Return the slugs that begin so, in alphabetical order."""
     query = select(tip.c.slug).where(tip.c.slug.startswith(text, autoescape=True))

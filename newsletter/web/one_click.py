@@ -59,7 +59,9 @@ class OneClickEndpoint:
         site = self._site
         try:
             response = await site.ask(
-                lambda: opt_out(site.unit, site.keyring, token, channel=channel, now=site.clock.now()), about=about
+                lambda: opt_out(site.unit, site.keyring, token, channel=channel, now=site.clock.now()),
+                about=about,
+                opt_out=True,
             )
         except Busy:
             return self._pages.trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})

@@ -17,21 +17,28 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from newsletter.errors import Stop
+from newsletter.web.request_deadline import deadline_protocol
 
 GRACE_SECONDS = 10
 """How long requests under way may take after the stop."""
 CONNECTIONS_MAX = 500
-"""Connections; the service needs its file descriptors for sending too."""
+"""The service needs its file descriptors for sending too."""
+INCOMPLETE_REQUESTS_MAX = 400
+"""Connections without a complete request; beyond it the oldest is closed, so that the others have places left."""
+REQUEST_SECONDS_MAX = 10.0
+"""From the connection to the end of its request."""
 
 
 class WebServer:
     """A server at work; as a context manager it stops when the block is left."""
 
-    def __init__(self, app: ASGIApp, bound: socket.socket, stop: threading.Event) -> None:
+    def __init__(
+        self, app: ASGIApp, bound: socket.socket, stop: threading.Event, *, request_seconds: float, incomplete_max: int
+    ) -> None:
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=deadline_protocol(seconds=request_seconds, most=incomplete_max),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -84,12 +91,21 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter) or self._stop.is_set()
 
 
-def serve(app: ASGIApp, host: str, port: int, *, stop: threading.Event) -> WebServer:
+def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    stop: threading.Event,
+    request_seconds: float = REQUEST_SECONDS_MAX,
+    incomplete_max: int = INCOMPLETE_REQUESTS_MAX,
+) -> WebServer:
     """Serve until `stop` is set or the server is closed; when this returns, connections are accepted.
 
     Raises `Stop` when the address cannot be used.
     """
-    return WebServer(app, _bind(host, port), stop)
+    bound = _bind(host, port)
+    return WebServer(app, bound, stop, request_seconds=request_seconds, incomplete_max=incomplete_max)
 
 
 def _bind(host: str, port: int) -> socket.socket:

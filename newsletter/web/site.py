@@ -26,8 +26,11 @@ from newsletter.store.unit import Unit
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CONCURRENT_TRANSACTIONS_MAX = 4
-"""Questions to the database at the same time; its pool of connections is larger."""
+OPT_OUT_TRANSACTIONS_MAX = 2
+"""Opt-outs at the same time: places that no other page takes, and the pool of the database is larger than both."""
+OTHER_TRANSACTIONS_MAX = 2
+OTHER_WAITING_MAX = 20
+"""Other requests that wait for a place; a further one gets `Busy` at once, and no place of the server is kept."""
 DATABASE_WAIT_SECONDS = 25.0
 """Seconds after which a question counts as not answered, before whoever asked goes away."""
 
@@ -84,16 +87,32 @@ class Site:
         self.plan_rules = parts.plan_rules
         self.review = parts.review
         self._patience = patience
-        self._limiter = anyio.CapacityLimiter(CONCURRENT_TRANSACTIONS_MAX)
+        self._opt_outs = anyio.CapacityLimiter(OPT_OUT_TRANSACTIONS_MAX)
+        self._others = anyio.CapacityLimiter(OTHER_TRANSACTIONS_MAX)
+        self._others_asking = 0
 
-    async def ask(self, question: Callable[[], T], *, about: str) -> T:
+    async def ask(self, question: Callable[[], T], *, about: str, opt_out: bool = False) -> T:
         """Run a question to the database beside the event loop; raises `Busy` when there is no answer.
 
+        An `opt_out` has places of its own at the database and always waits for one.
         One that takes too long is left to itself: it may still commit, which for an opt-out is what was asked for.
         """
+        if opt_out:
+            return await self._ask(question, self._opt_outs, about)
+        # Counted here: the limiter knows of a request only after its first turn of the event loop.
+        if self._others_asking >= OTHER_TRANSACTIONS_MAX + OTHER_WAITING_MAX:
+            logger.error("%s: too many requests wait for the database", about)
+            raise Busy
+        self._others_asking += 1
+        try:
+            return await self._ask(question, self._others, about)
+        finally:
+            self._others_asking -= 1
+
+    async def _ask(self, question: Callable[[], T], limiter: anyio.CapacityLimiter, about: str) -> T:
         try:
             with anyio.fail_after(self._patience):
-                return await anyio.to_thread.run_sync(question, abandon_on_cancel=True, limiter=self._limiter)
+                return await anyio.to_thread.run_sync(question, abandon_on_cancel=True, limiter=limiter)
         except TimeoutError as error:
             logger.error("%s: no answer of the database within %g seconds", about, self._patience)  # noqa: TRY400 - no bug, so no trace
             raise Busy from error

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from newsletter.cli.main import main
+from newsletter.core.cadence import Cadence, SlotState, describe_date, next_slots
 from newsletter.core.monitor import ServicePart
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation
+from newsletter.store import slot as slots
 from newsletter.store.unit import Unit
 from newsletter.transport.catcher import Catcher
 from tests.conftest import SECRET, SHIFTED, START
@@ -106,6 +110,18 @@ def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server
     assert found.of("templates", "ok")
     assert found.of("database", "ok")
     assert server.caught == []
+
+
+def test_a_date_that_was_sent_early_or_skipped_is_not_coming(
+    doctor: Callable[..., Diagnosis], sqlite_unit: Unit
+) -> None:
+    """The next three are those that still come."""
+    days = next_slots(Cadence(weekday=1, at=time(9), zone="America/New_York"), SHIFTED.now(), 5)
+    with sqlite_unit.write() as tx:
+        for slot, state in zip(days, (SlotState.FROZEN, SlotState.SKIPPED), strict=False):
+            slots.add(tx, replace(slot, state=state), now=SHIFTED.now())
+    coming = doctor().of("slot", "ok")
+    assert [text.partition(",")[0] for text in coming] == [describe_date(slot.date) for slot in days[2:]]
 
 
 def test_it_speaks_to_people_too(values: dict[str, str], run: Callable[..., tuple[int, str]]) -> None:

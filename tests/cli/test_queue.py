@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from datetime import date
 
+import pytest
+
+from newsletter.cli import output
 from newsletter.core.cadence import brief_date
 from newsletter.transport.catcher import Catcher
 from tests.cli.conftest import Home
@@ -45,7 +48,7 @@ def test_skipped_dates_and_stranded_tips_are_shown(home: Home) -> None:
     assert "a is pinned to this date and is now stranded" in done.err
     shown = home.run("queue").out
     assert "skipped on purpose: the summer fair" in shown
-    assert "Stranded: 'a' will not go out" in shown
+    assert "Stranded: “Title of a” (a) will not go out" in shown
 
 
 def test_the_rate_gives_the_time_it_takes(home: Home) -> None:
@@ -54,6 +57,30 @@ def test_the_rate_gives_the_time_it_takes(home: Home) -> None:
     with (home.folder / ".env").open("a") as settings:
         settings.write("NEWSLETTER_RATE_PER_SECOND=1\n")
     assert "An edition for 2 people takes about 2 seconds at the present rate." in home.run("queue").out
+
+
+def test_titles_stand_before_slugs_and_drafts_are_listed(home: Home) -> None:
+    """The table names a tip by its title; drafts are below it, the first ones by name; JSON has both names."""
+    add(home, "second")
+    for number in range(12):
+        assert home.run("tip", "add", "-", stdin=tip_file(f"draft-{number}", status="draft").text).code == 0
+    shown = home.run("queue").out
+    [row] = json.loads(home.run("queue", "--weeks", "1", "--json").out)
+    assert f"{row['title']} (second)" in shown
+    assert "12 drafts are not approved and in no date: “" in shown
+    assert "(draft-0), “" in shown
+    assert "and 2 more." in shown
+
+
+def test_lines_wrap_between_words(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal no line is longer than it, and no word is broken."""
+    add(home, "a")
+    whole = home.run("queue").out
+    monkeypatch.setattr(output, "terminal_width", lambda: 60)
+    folded = home.run("queue").out
+    warnings = whole[whole.index("Warning:") :]
+    assert max(len(line) for line in folded.splitlines()) <= 60
+    assert folded[folded.index("Warning:") :].split() == warnings.split()
 
 
 def test_weeks_have_limits(home: Home) -> None:

@@ -8,17 +8,22 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
 import pytest
+from jinja2 import Environment
 from starlette.types import Message, Receive, Scope, Send
 
 from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import Stop
+from newsletter.store.unit import Unit
 from newsletter.web import one_click
 from newsletter.web.app import create_app
 from newsletter.web.serve import _advice, serve
+from newsletter.web.site import OTHER_TRANSACTIONS_MAX, OTHER_WAITING_MAX, Busy, Site
+from tests.conftest import FixedClock
 from tests.web.conftest import Reader, WebParts
 
 LONG = 20.0
@@ -174,3 +179,86 @@ def test_rubbish_on_the_wire_is_refused_and_survived() -> None:
             wire.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
             assert wire.recv(100).startswith(b"HTTP/1.1 400")
         assert httpx.get(f"http://127.0.0.1:{server.port}/", trust_env=False).status_code == 204
+
+
+def silent(port: int) -> socket.socket:
+    """Connect and say nothing."""
+    return socket.create_connection(("127.0.0.1", port), timeout=LONG)
+
+
+def test_silent_connections_leave_room_for_a_request() -> None:
+    """Beyond the limit the connection that waited longest is closed, and a request is answered all the while."""
+    with ExitStack() as stack:
+        server = stack.enter_context(serve(empty, "127.0.0.1", 0, stop=threading.Event(), incomplete_max=50))
+        waiting = [stack.enter_context(silent(server.port)) for _ in range(120)]
+        assert httpx.get(f"http://127.0.0.1:{server.port}/", trust_env=False).status_code == 204
+        # Closed by the server, and not by its deadline, which is ten seconds.
+        waiting[0].settimeout(LONG)
+        with suppress(ConnectionResetError):
+            assert waiting[0].recv(1) == b""
+        waiting[-1].sendall(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+        assert waiting[-1].recv(12) == b"HTTP/1.1 204"
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"", b"GET / HTTP/1.1\r\nHost: ", b"POST / HTTP/1.1\r\nContent-Length: 9\r\nHost: a\r\n\r\nhalf"],
+)
+def test_a_request_that_stays_incomplete_is_closed(beginning: bytes) -> None:
+    """Whether nothing was sent, half a head or half a body: after the deadline the connection is closed."""
+
+    async def read_all(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    with (
+        serve(read_all, "127.0.0.1", 0, stop=threading.Event(), request_seconds=0.1) as server,
+        silent(server.port) as connection,
+        suppress(ConnectionResetError),
+    ):
+        connection.sendall(beginning)
+        assert connection.recv(1) == b""
+
+
+def test_a_slow_answer_is_not_closed() -> None:
+    """The deadline is one for the request: a complete one is answered, though one that came later was closed."""
+    ready = threading.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.to_thread(ready.wait, LONG)
+        await empty(scope, receive, send)
+
+    with (
+        serve(slow, "127.0.0.1", 0, stop=threading.Event(), request_seconds=0.1) as server,
+        silent(server.port) as complete,
+        silent(server.port) as incomplete,
+    ):
+        complete.sendall(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+        with suppress(ConnectionResetError):
+            assert incomplete.recv(1) == b""
+        ready.set()
+        assert complete.recv(12) == b"HTTP/1.1 204"
+
+
+def test_an_opt_out_has_places_of_its_own(unit: Unit, clock: FixedClock, templates: Environment) -> None:
+    """While other requests hold all their places at the database, and many wait, an opt-out is answered at once."""
+
+    async def crowd() -> tuple[str, int]:
+        site, release = Site(WebParts(unit=unit, clock=clock, templates=templates)), threading.Event()
+        refused = 0
+
+        async def other() -> None:
+            nonlocal refused
+            try:
+                await site.ask(lambda: release.wait(LONG), about="metrics")
+            except Busy:
+                refused += 1
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(OTHER_TRANSACTIONS_MAX + OTHER_WAITING_MAX + 3):
+                group.create_task(other())
+            answer = await site.ask(lambda: "left", about="opt-out", opt_out=True)
+            release.set()
+        return answer, refused
+
+    assert asyncio.run(crowd()) == ("left", 3)
