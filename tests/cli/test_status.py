@@ -81,7 +81,7 @@ def test_a_journal_that_nobody_can_read(home: Home) -> None:
     assert told in home.run("doctor").out
     (folder / "0-1.journal").unlink()
     assert home.run("status").code == 0
-    assert "nothing strange is left in" in home.run("doctor").out
+    assert "nothing foreign is left in" in home.run("doctor").out
 
 
 def test_what_a_terminal_must_not_be_told(home: Home) -> None:

@@ -143,7 +143,7 @@ def test_a_refusal_of_our_side_costs_nobody_the_edition(
         assert (paused.status, states, active) == (EditionStatus.PAUSED, {"queued": people}, people)
         assert line.split(" ", 2)[1] in paused.status_why
         server.refusal = None
-        assert hold.resume(sqlite_unit, paused, who="ann", now=clock.now())
+        assert hold.resume_edition(sqlite_unit, paused, who="ann", now=clock.now())
         run(sqlite_unit, clock, server)
         finished, states, active = look(sqlite_unit, edition)
         assert (finished.status, states, active) == (EditionStatus.FINISHED, {"accepted": people}, people)
