@@ -50,6 +50,11 @@ the home folder. `newsletter init` writes an `.env` with every setting in it; th
 All mistakes are reported together, each with what to do, and a name that is nearly right is answered with the right
 one. A secret is never printed. Those marked *secret* may also be given as a file: set the name with `_FILE` at its end
 to the path of a file that holds the value, as containers hand out secrets.
+
+`newsletter config show` lists the settings in effect with the source of each: `environment`, `.env`, `file` (a name
+with `_FILE`), `default`, or the setting that the value follows from, as the limits of a connection follow from
+`NEWSLETTER_SMTP_PRESET`. `--changed` leaves out defaults. Secrets, commands and `NEWSLETTER_PING_URL` are shown as
+`set` or `not set`.
 """
 
 SECTIONS = {

@@ -16,6 +16,7 @@ import typer
 from newsletter import __version__
 from newsletter.cli import (
     bounce,
+    config,
     db,
     delivery,
     demo,
@@ -56,6 +57,7 @@ app = typer.Typer(
 )
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
+app.add_typer(config.app, name="config")
 app.command("status")(status.status)
 app.command("demo")(demo.demo)
 app.add_typer(tip.app, name="tip")

@@ -31,7 +31,7 @@ from newsletter.settings.model import (
 )
 from newsletter.settings.values import SECRET_LENGTH_MIN, did_you_mean, display_name, is_aligned, is_loopback
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "load_settings", "setting_sources"]
 
 HOME_NAME = f"{SETTING_PREFIX}HOME"
 """Names the folder of the `.env`, so it cannot stand in it: known, and not a setting."""
@@ -70,6 +70,21 @@ def load_settings(environ: Mapping[str, str], home: Path) -> Settings:
         message = f"{count}; {where}"
         raise InputError(message, details=tuple(map(_printable, mistakes)))
     return settings
+
+
+def setting_sources(environ: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Return the source of each setting that is not at its default, by key: `environment`, `.env`, or `file`.
+
+    The mistakes of both sources are left to `load_settings`.
+    """
+    sources: dict[str, str] = {}
+    for name in _overlay(_read_env_file(home.absolute() / ".env", []), environ, []):
+        key = name.removeprefix(SETTING_PREFIX).lower()
+        if key in setting_fields():
+            sources[key] = "environment" if environ.get(name, "").strip() else ".env"
+        else:
+            sources[key.removesuffix(FILE_SUFFIX.lower())] = "file"
+    return sources
 
 
 def _count(mistakes: Sequence[str]) -> str:

@@ -51,6 +51,9 @@ SECRETS = (
 )
 """Keys that may also be given as `NAME_FILE`, a file that holds the value, as containers hand out secrets."""
 
+PRIVATE = (*SECRETS, "smtp_token_command", "alert_command", "ping_url")
+"""Keys whose values are not shown: secrets, and commands and addresses that may hold credentials."""
+
 RelayKind = Literal["none", "postfix", "exim", "ses", "sendgrid", "mailgun", "socketlabs", "gmail", "office365"]
 
 KEY_COMMAND = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
@@ -355,19 +358,24 @@ def example_of(field: FieldInfo) -> str:
     return str(field.examples[0]) if field.examples else ""
 
 
-def as_written(default: object) -> str:
-    """Return a default as an operator would write it, or nothing where there is none."""
-    match default:
-        case None | ():
-            return ""
+def as_written(value: object) -> str:
+    """Return a value as an operator would write it, or nothing where there is none."""
+    match value:
+        case None:
+            text = ""
         case SecretStr():
-            return default.get_secret_value()
+            text = value.get_secret_value()
+        case tuple():
+            text = ", ".join(map(str, value))
         case time():
-            return default.isoformat("minutes")
+            text = value.isoformat("minutes")
         case bool():
-            return str(default).lower()
+            text = str(value).lower()
+        case float():
+            text = f"{value:g}"
         case _:
-            return str(default)
+            text = str(value)
+    return text
 
 
 def _entry(setting: Setting) -> str:
