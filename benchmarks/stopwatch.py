@@ -16,8 +16,8 @@ from functools import wraps
 from greenlet import getcurrent, settrace
 
 STEPS = (
-    ("newsletter.sending.message_builder", "MessageBuilder.envelope", "splicing, links, Message-ID"),
-    ("newsletter.sending.message_builder", "MessageBuilder.settled", "judging and settling"),
+    ("newsletter.sending.message_builder", "MessageBuilder.build", "splicing, links, Message-ID"),
+    ("newsletter.sending.message_builder", "MessageBuilder.result", "judging and settling"),
     ("newsletter.journal.writer", "Journal.handed", "journal"),
     ("newsletter.journal.writer", "Journal.answered", "journal"),
     ("newsletter.sending.committer", "GroupCommitter.run", "committer: claims handed out, outcomes collected"),

@@ -101,7 +101,7 @@ class EditionWatcher:
         from newsletter.core.edition import EditionStatus
         from newsletter.core.live import Cause, Waiting
         from newsletter.core.pace import Window, reserve
-        from newsletter.sending.committer import QUOTA
+        from newsletter.sending.quota import QUOTA
         from newsletter.store import live
 
         stored = live.used(tx, QUOTA)

@@ -69,7 +69,7 @@ class Throttle:
     """What opened the breaker; None when it was no complaint."""
     struck_at: float = _NEVER
     """When the last complaint or failure came."""
-    limping: bool = False
+    recovering: bool = False
     """True from an open breaker until all connections are allowed again: others may share the work meanwhile."""
     needs_person: bool = False
     """True when waiting will not cure it: a wrong login, a bad certificate."""
@@ -94,7 +94,7 @@ def grow(state: Throttle, *, now: float) -> Throttle:
         return state
     allowed = min(state.most, state.allowed + minutes)
     state = replace(state, allowed=allowed, clean_since=state.clean_since + minutes * CLEAN_SPAN_SECONDS)
-    return replace(state, plain="", limping=False) if state.well else state
+    return replace(state, plain="", recovering=False) if state.well else state
 
 
 def fail(state: Throttle, *, now: float, jitter: float, plain: str, needs_person: bool = False) -> Throttle:
@@ -110,7 +110,7 @@ def fail(state: Throttle, *, now: float, jitter: float, plain: str, needs_person
         retry_at=retry_at,
         clean_since=max(state.clean_since, retry_at),
         struck_at=now,
-        limping=True,
+        recovering=True,
         needs_person=needs_person,
         plain=plain,
     )
@@ -142,12 +142,12 @@ def slow_down(state: Throttle, strain: Complaint, *, now: float, jitter: float, 
         struck_at=now,
         retry_at=retry_at,
         clean_since=retry_at,
-        limping=True,
+        recovering=True,
         plain=plain,
     )
 
 
-def crowd(state: Throttle, connections: int, *, now: float, jitter: float, plain: str) -> Throttle:
+def cap(state: Throttle, connections: int, *, now: float, jitter: float, plain: str) -> Throttle:
     """Heed a relay that refuses one more connection beside those that stand: it has told how many it takes."""
     if now < state.retry_at:
         return replace(state, plain=plain)
@@ -160,7 +160,7 @@ def recover(state: Throttle, *, opened_at: float) -> Throttle:
         return state
     clean_since = max(state.clean_since, opened_at)
     state = replace(state, open=False, strikes=0, struck_by=None, needs_person=False, clean_since=clean_since)
-    return replace(state, plain="", limping=False) if state.well else state
+    return replace(state, plain="", recovering=False) if state.well else state
 
 
 def _less(state: Throttle, allowed: int, *, now: float, jitter: float, plain: str) -> Throttle:

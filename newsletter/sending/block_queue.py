@@ -1,4 +1,4 @@
-"""The feed: which deliveries are next, block by block.
+"""The deliveries that a worker sends next, block by block.
 
 In: a transaction. Out: ids, each handed out once while its block is held. It holds one block of ids at a time, however
 large the edition. A block stays reserved until all of it is settled, or until `leave` gives it back.
@@ -23,7 +23,7 @@ from newsletter.store.worker import WorkerId
 
 @dataclass(slots=True, kw_only=True)
 class BlockQueue:
-    """What one worker takes from the queue; used by one thread at a time."""
+    """The blocks that one worker has reserved; used by one thread at a time."""
 
     who: WorkerId
     lease: timedelta
@@ -42,7 +42,7 @@ class BlockQueue:
         return ids
 
     def put_back(self, unused: list[DeliveryId]) -> None:
-        """Take back what could not be used now."""
+        """Put deliveries back that could not be used now."""
         self._ids.extendleft(reversed(unused))
 
     def look_again(self, tx: Tx) -> None:
@@ -52,12 +52,12 @@ class BlockQueue:
             self._held = None
 
     def extend(self, tx: Tx) -> None:
-        """Reserve for longer what is held, and close what is done."""
+        """Extend the lease of the reserved blocks, and close finished ones."""
         blocks.extend(tx, self.who, now=self.now(), lease=self.lease)
         self._close_worked(tx)
 
     def leave(self, tx: Tx) -> None:
-        """Close what is done and give back all else: somebody else may go on with it."""
+        """Close finished blocks and release the others, for any worker."""
         self._close_worked(tx)
         blocks.release(tx, self.who)
         self._worked.clear()

@@ -1,14 +1,13 @@
-"""The hand: what one connection holds, on its way from the desk and back to it.
+"""The prefetch buffer of one connection, between the committer and the wire.
 
-In: runs from the desk. Out: messages ready for the wire, one at a time; outcomes to the desk, and what was not used. It
-orders the next run before the last one is used up, so that the connection never waits for a transaction.
+In: claims from the committer. Out: messages ready for the wire, one at a time; results and unused claims back to the
+committer. It requests further claims before the last ones are used up, so that no connection waits for a commit.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,14 +22,14 @@ from newsletter.transport.base import Envelope
 logger = logging.getLogger(__name__)
 
 RUN_SIZE_MAX = 31
-"""Marked at a time. With the half run that is left when it is ordered, two spliced and one in flight it makes 49."""
+"""Claims of one request. With the half that is left when it is made, two built and one in flight it makes 49."""
 
 FIRST_RUN_SIZE = 4
 RUN_SECONDS = 0.5
-"""A run holds about what a connection sends in this time, so that little is marked where little goes out."""
+"""A request is for about what a connection sends in this time, so that a slow one holds few claims."""
 
 QUOTA_WAIT_MAX_SECONDS = 5.0
-"""Seconds of quota that a courier waits out; for longer it goes home, and what waits is said."""
+"""A connection sleeps through a quota wait of at most this; beyond it the worker ends and reports the wait."""
 
 UNMADE = Verdict(
     effect=Effect.REJECT,
@@ -43,206 +42,196 @@ UNMADE = Verdict(
 class Ready(NamedTuple):
     """A message as it goes over the wire."""
 
-    job: Claim
+    claim: Claim
     envelope: Envelope
 
 
 @dataclass(slots=True, kw_only=True)
 class ClaimBuffer:
-    """What one connection holds. It is its own, but for `held` and `let_go`."""
+    """The claims, built messages and results of one connection; the revocation watcher calls `held` and `release`."""
 
     committer: GroupCommitter
-    post: MessageBuilder
+    message_builder: MessageBuilder
     pass_state: PassState
-    _jobs: deque[Claim] = field(default_factory=deque)
-    """Marked for this connection and not begun. The look may take from it at any moment."""
+    _claims: deque[Claim] = field(default_factory=deque)
+    """Claimed for this connection and not built yet."""
     _ready: deque[Ready] = field(default_factory=deque)
-    """Spliced: at most the next, whose envelope may be with the server already, and the one after it."""
+    """Built: at most the next message, whose envelope may be with the server already, and the one after it."""
     _last: tuple[Claim, Reply, Verdict] | None = None
-    """Answered, and not yet turned into an outcome: there will be time while the server works on the next."""
-    _settled: list[AttemptResult] = field(default_factory=list)
+    """Answered; the result is made while the server works on the next message."""
+    _results: list[AttemptResult] = field(default_factory=list)
     _unused: list[DeliveryId] = field(default_factory=list)
-    _ticket: CommitRequest | None = None
-    _dry: bool = False
-    """The desk had nothing the last time it was asked."""
-    _run: int = FIRST_RUN_SIZE
-    _run_began: float = 0.0
+    _request: CommitRequest | None = None
+    _queue_empty: bool = False
+    """The last request got no claims, and no quota was the reason."""
+    _batch_size: int = FIRST_RUN_SIZE
+    _batch_began: float = 0.0
     _answered: int = 0
 
     def held(self) -> list[Claim]:
-        """Return what is marked for this connection and not begun; from any thread."""
-        return [*(ready.job for ready in self._ready.copy()), *(job for pile in self._piles() for job in pile.copy())]
+        """Return the claims of this connection of which nothing was sent."""
+        return [*(ready.claim for ready in self._ready), *(claim for claims in self._unbuilt() for claim in claims)]
 
-    def let_go(self, *, revoked: bool = False) -> list[DeliveryId]:
-        """Take what is not spliced yet out of the hand, all of it or what is revoked; from any thread.
+    def release(self, *, revoked: bool = False) -> list[DeliveryId]:
+        """Remove the claims that are not built yet, all or the revoked ones, and return their deliveries."""
+        released: list[DeliveryId] = []
+        for claims in self._unbuilt():
+            kept = [claim for claim in claims if revoked and not claim.revoked]
+            released += [claim.person.id for claim in claims if claim.revoked or not revoked]
+            claims.clear()
+            claims.extend(kept)
+        return released
 
-        Each job is got by exactly one: by this, or by the connection.
-        """
-        return [
-            job.person.id
-            for pile in self._piles()
-            for job in pile.copy()
-            if (job.revoked or not revoked) and _removed(pile, job)
-        ]
-
-    def _piles(self) -> list[deque[Claim]]:
-        """Return where jobs lie: while the server thinks, the last run may still wait in its ticket."""
-        ticket = self._ticket
-        return [self._jobs] if ticket is None else [self._jobs, ticket.jobs]
+    def _unbuilt(self) -> list[deque[Claim]]:
+        """Return the queues of claims: while the server works, those of the last request are still with it."""
+        return [self._claims] if self._request is None else [self._claims, self._request.claims]
 
     @property
-    def dry(self) -> bool:
-        """Tell whether the desk had nothing the last time it was asked, and no quota was in the way."""
-        return self._dry
+    def queue_empty(self) -> bool:
+        """Tell whether the last request got no claims, and no quota was the reason."""
+        return self._queue_empty
 
-    def take(self) -> Ready | None:
-        """Return the next message that may go out; None when there is none in hand."""
-        self._splice_ahead(1)
+    def next(self) -> Ready | None:
+        """Return the next message that may go out; None when the buffer is empty."""
+        self._build_ahead(1)
         while self._ready:
             ready = self._ready.popleft()
-            if self.may(ready.job):
+            if self.may_send(ready.claim):
                 return ready
-            self._unused.append(ready.job.person.id)
-            self._splice_ahead(1)
+            self._unused.append(ready.claim.person.id)
+            self._build_ahead(1)
         return None
 
     def following(self) -> Ready | None:
-        """Return the message whose envelope may ride along: spliced, allowed, and while nobody asks us to stop.
+        """Return the message whose envelope may be sent with the content before it; None once a stop is asked for.
 
-        Under a rate per second nothing does: there is time for each to be decided on at its own moment.
+        Under a rate per second there is none: each is decided on at its own time.
         """
         if self.pass_state.ended or self.committer.rate:
             return None
-        self._splice_ahead(1)
-        return self._ready[0] if self._ready and self.may(self._ready[0].job) else None
+        self._build_ahead(1)
+        return self._ready[0] if self._ready and self.may_send(self._ready[0].claim) else None
 
-    def put_back(self, ready: Ready) -> None:
-        """Hold a message for the next connection: this one took none of it."""
+    def unread(self, ready: Ready) -> None:
+        """Put a message back: the connection took none of it."""
         self._ready.appendleft(ready)
 
-    def may(self, job: Claim) -> bool:
-        """Tell whether a marked message may go out at this moment."""
+    def may_send(self, claim: Claim) -> bool:
+        """Tell whether a claim may be sent now."""
         return (
-            not job.revoked
-            and job.person.edition not in self.pass_state.paused
-            and job.term == self.committer.term
+            not claim.revoked
+            and claim.person.edition not in self.pass_state.paused
+            and claim.term == self.committer.term
             and self.committer.clock.monotonic() < self.committer.lease_until
         )
 
-    def answer(self, job: Claim, reply: Reply, verdict: Verdict) -> None:
-        """Take what was said of a message."""
-        # What was refused at once left no time to settle the one before.
+    def answer(self, claim: Claim, reply: Reply, verdict: Verdict) -> None:
+        """Keep the reply to a message; its result is made later."""
+        # A refusal before the content left no time to make the result of the message before it.
         self._settle_last()
-        self._last = (job, reply, verdict)
+        self._last = (claim, reply, verdict)
         self._answered += 1
 
     def meanwhile(self) -> None:
         """Use the time in which the server works."""
         self._settle_last()
-        self._splice_ahead(2)
-        if self._ticket is not None and self._ticket.done.is_set():
+        self._build_ahead(2)
+        if self._request is not None and self._request.done.is_set():
             self._receive()
-        if self._ticket is None and not self._dry and len(self._jobs) <= self._run // 2 and not self.pass_state.ended:
-            self._order()
+        if (
+            self._request is None
+            and not self._queue_empty
+            and len(self._claims) <= self._batch_size // 2
+            and not self.pass_state.ended
+        ):
+            self._request_claims()
 
-    def restock(self) -> bool:
-        """Wait for a run; False when there is nothing more to do for this connection."""
-        if self._ticket is None:
-            self._order()
-        ticket = self._receive()
-        if ticket.wait is not None:
-            return self._wait_out(ticket.wait.seconds)
-        if self._dry:
-            self.pass_state.dry.set()
-        return not self._dry
+    def refill(self) -> bool:
+        """Wait for claims; False when this connection gets none."""
+        if self._request is None:
+            self._request_claims()
+        request = self._receive()
+        if request.wait is not None:
+            return self._wait_out(request.wait.seconds)
+        if self._queue_empty:
+            self.pass_state.queue_empty.set()
+        return not self._queue_empty
 
-    def give_back(self) -> None:
-        """Hand in what is known and give back what was not begun."""
-        if self._ticket is not None:
+    def return_unused(self) -> None:
+        """Submit all results and give back the claims of which nothing was sent."""
+        if self._request is not None:
             self._receive()
         self._settle_last()
-        self._unused += self.let_go()
+        self._unused += self.release()
         while self._ready:
-            self._unused.append(self._ready.popleft().job.person.id)
-        if self._settled or self._unused:
-            self._hand_in(wants=0)
+            self._unused.append(self._ready.popleft().claim.person.id)
+        if self._results or self._unused:
+            self._submit(wants=0)
             self._receive()
 
-    def _splice_ahead(self, count: int) -> None:
+    def _build_ahead(self, count: int) -> None:
         while len(self._ready) < count:
-            try:
-                job = self._jobs.popleft()
-            except IndexError:
+            if not self._claims:
                 return
-            if not self.may(job):
-                self._unused.append(job.person.id)
+            claim = self._claims.popleft()
+            if not self.may_send(claim):
+                self._unused.append(claim.person.id)
                 continue
-            envelope = self._spliced(job)
+            envelope = self._built(claim)
             if envelope is not None:
-                self._ready.append(Ready(job, envelope))
+                self._ready.append(Ready(claim, envelope))
 
-    def _spliced(self, job: Claim) -> Envelope | None:
+    def _built(self, claim: Claim) -> Envelope | None:
         try:
-            return self.post.envelope(job.person)
+            return self.message_builder.build(claim.person)
         except NewsletterError:
             raise
         except Exception as error:
-            # One person's odd data must not stop everybody else's mail; nothing was sent, and the log has the trace.
-            logger.exception("the message of delivery %s cannot be made", job.person.id)
+            # The odd data of one person must not stop the mail of all others.
+            logger.exception("the message of delivery %s cannot be made", claim.person.id)
             reply = Reply(phase=Phase.MAIL, text=f"the message cannot be made: {error}"[:1000])
-            self.pass_state.note(job.person, UNMADE, reply)
-            self._settled.append(self.post.settled(job.person, reply, UNMADE))
+            self.pass_state.record_refusal(claim.person, UNMADE, reply)
+            self._results.append(self.message_builder.result(claim.person, reply, UNMADE))
             return None
 
     def _settle_last(self) -> None:
         if self._last is not None:
-            job, reply, verdict = self._last
+            claim, reply, verdict = self._last
             self._last = None
-            self._settled.append(self.post.settled(job.person, reply, verdict))
+            self._results.append(self.message_builder.result(claim.person, reply, verdict))
 
-    def _order(self) -> None:
-        """Hand in what is settled and order the next run, without waiting for either."""
+    def _request_claims(self) -> None:
+        """Submit the results and request further claims, without waiting for the commit."""
         self._settle_last()
         now = self.committer.clock.monotonic()
-        seconds = now - self._run_began
+        seconds = now - self._batch_began
         if self._answered:
             fast = self._answered / seconds * RUN_SECONDS if seconds > 0 else RUN_SIZE_MAX
-            self._run = max(2, min(RUN_SIZE_MAX, int(fast), self._run * 2))
-        self._run_began, self._answered = now, 0
-        self._hand_in(wants=self._run)
+            self._batch_size = max(2, min(RUN_SIZE_MAX, int(fast), self._batch_size * 2))
+        self._batch_began, self._answered = now, 0
+        self._submit(wants=self._batch_size)
 
-    def _hand_in(self, *, wants: int) -> None:
-        settled, self._settled = self._settled, []
+    def _submit(self, *, wants: int) -> None:
+        results, self._results = self._results, []
         unused, self._unused = self._unused, []
-        self._ticket = self.committer.submit(CommitRequest(settled=settled, unused=unused, wants=wants))
+        self._request = self.committer.submit(CommitRequest(results=results, unused=unused, wants=wants))
 
     def _receive(self) -> CommitRequest:
-        """Wait for what the desk gives for the last ticket, and take it."""
-        ticket = self._ticket
-        assert ticket is not None  # noqa: S101 it is asked only for one that was handed in
-        self.committer.wait_for(ticket)
-        self._ticket = None
-        if ticket.error is not None:
-            raise ticket.error
-        while ticket.jobs:
-            # One by one, since the look may take one of them first.
-            with suppress(IndexError):
-                self._jobs.append(ticket.jobs.popleft())
-        self._dry = ticket.dry
-        return ticket
+        """Wait for the commit of the last request, and take its claims."""
+        request = self._request
+        assert request is not None  # noqa: S101 called only after `_submit`
+        self.committer.wait_for(request)
+        self._request = None
+        if request.error is not None:
+            raise request.error
+        self._claims.extend(request.claims)
+        self._queue_empty = request.queue_empty
+        return request
 
     def _wait_out(self, seconds: float) -> bool:
         if seconds > QUOTA_WAIT_MAX_SECONDS:
             self.pass_state.wait_for(seconds)
-            self._dry = False
+            self._queue_empty = False
             return False
         self.committer.clock.wait(self.pass_state.stop, seconds)
         return True
-
-
-def _removed(pile: deque[Claim], job: Claim) -> bool:
-    try:
-        pile.remove(job)
-    except ValueError:
-        return False
-    return True

@@ -1,7 +1,7 @@
-"""The desk: where connections hand in outcomes and order the next run, one transaction after the other.
+"""Group commit: the results of all connections and their next claims share one transaction.
 
-In: what became of messages, what was not used of a run, how much is wanted. Out: runs, durably marked as going out
-before any of their data is written (promise 5). It shares a thread with the connections
+In: requests with results, unused claims, and how many claims are wanted. Out: claims, durable before any of their data
+is written to a server (promise 5). It shares a thread with the connections
 (`newsletter/event_loop.py`): they send while it waits for the database, and the requests that they submit meanwhile
 share the next transaction.
 """
@@ -20,7 +20,7 @@ from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionId
 from newsletter.core.monitor import ServicePart
-from newsletter.core.pace import Limits, Window, reserve
+from newsletter.core.pace import Limits
 from newsletter.core.reply import ReplyClass
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.tally import REFUSED_AS
@@ -28,6 +28,7 @@ from newsletter.errors import NewsletterError, Stop
 from newsletter.event_loop import new_event, yield_now
 from newsletter.flows.bounce import count_failure, suppress
 from newsletter.sending.block_queue import BlockQueue
+from newsletter.sending.quota import reserve_quota
 from newsletter.store import claims
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store import quota as quotas
@@ -43,24 +44,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-QUOTA = "relay"
 BEAT_SECONDS = 1.0
 AHEAD_SECONDS = 1.0
-"""How far ahead of its moment under a rate per second a message is marked."""
+"""How far ahead of its time under a rate per second a message is claimed."""
 
 COMMIT_RETRY_SECONDS = 60.0
-"""Seconds for which a failing database is asked again, while outcomes that nobody else knows wait to be written."""
+"""How long a commit with results is retried while the database fails."""
 
 GATHER_SECONDS = 0.02
 """How long a request waits for those of other connections, unless a connection waits for its commit."""
 
 COMMIT_RETRY_STOPPING_SECONDS = 5.0
-"""The same once a stop is asked for: the journal has the outcomes, and the next start is told by it."""
+"""The same once a stop is asked for: the journal has the results, and the next start records them."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What became of one message."""
+    """The outcome of one attempt, as it is recorded."""
 
     delivery: DeliveryId
     edition: EditionId
@@ -68,7 +68,7 @@ class AttemptResult:
     outcome: Outcome
     kind: ReplyClass
     why: str = ""
-    """In plain words, for the person's own history."""
+    """For people, in the history of the subscriber."""
 
 
 _OF_STATE = {
@@ -78,11 +78,11 @@ _OF_STATE = {
 }
 
 
-def record(tx: Tx, settled: Sequence[AttemptResult], *, who: WorkerId | None, now: datetime) -> None:
-    """Write what became of messages, count it, and note the people whose address is no more."""
-    claims.record(tx, [(result.delivery, result.outcome, result.kind) for result in settled], who=who)
+def record(tx: Tx, results: Sequence[AttemptResult], *, who: WorkerId | None, now: datetime) -> None:
+    """Write outcomes, count them, and suppress addresses that no longer exist."""
+    claims.record(tx, [(result.delivery, result.outcome, result.kind) for result in results], who=who)
     counts: defaultdict[EditionId, Counter[str]] = defaultdict(Counter)
-    for result in settled:
+    for result in results:
         if result.outcome.suppress:
             suppress(tx, result.subscriber, why=result.why, now=now)
         elif result.outcome.state is not DeliveryState.ACCEPTED:
@@ -102,15 +102,15 @@ def _tallied(result: AttemptResult) -> str:
 
 @dataclass(slots=True, eq=False)
 class Claim:
-    """One delivery, marked: it may go out, unless the look finds that it must not any more."""
+    """A delivery that this connection may send, unless it is revoked."""
 
     person: ClaimedDelivery
     not_before: float
     """On the monotonic clock: when the rate per second allows it."""
     term: int = 0
-    """The lease under which it was marked (`GroupCommitter.term`)."""
+    """The lease under which it was claimed (`GroupCommitter.term`)."""
     revoked: bool = False
-    """Set by the look, when it must not go out any more. Marked anew it is another job."""
+    """Set by the revocation watcher. Claimed anew, the delivery has another `Claim`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +122,18 @@ class QuotaWait:
 
 @dataclass(slots=True, eq=False)
 class CommitRequest:
-    """What a connection hands in and orders at once, and what it gets for it."""
+    """Results and unused claims of a connection, the number of claims that it wants, and those that it gets."""
 
-    settled: Sequence[AttemptResult] = ()
+    results: Sequence[AttemptResult] = ()
     unused: Sequence[DeliveryId] = ()
-    """Marked, and never handed to a server."""
+    """Claimed, and never handed to a server."""
     for_others: bool = False
-    """Whether what is unused may go out over another connection at once."""
+    """Whether another connection may send the unused claims at once."""
     wants: int = 0
-    jobs: deque[Claim] = field(default_factory=deque)
-    """Set before `done`. They wait here for the connection, and the look may take from them meanwhile."""
-    dry: bool = False
-    """True when something was wanted, and there was nothing."""
+    claims: deque[Claim] = field(default_factory=deque)
+    """Set before `done`; the revocation watcher may remove some before the connection takes them."""
+    queue_empty: bool = False
+    """True when claims were wanted and none was left."""
     wait: QuotaWait | None = None
     error: NewsletterError | None = None
     done: Event = field(default_factory=new_event)
@@ -141,13 +141,13 @@ class CommitRequest:
 
 @dataclass(slots=True, kw_only=True)
 class GroupCommitter:
-    """One pass of the sender; shared by its connections."""
+    """Commits for all connections of one pass."""
 
     unit: Unit
     clock: Clock
     limits: Limits
     breaker: Callable[[EditionId], None]
-    """Looks whether too much of an edition was refused."""
+    """Pauses an edition of which too much was refused."""
     rate: float | None
     who: WorkerId
     process: str
@@ -158,21 +158,21 @@ class GroupCommitter:
     """Called after each commit with the deliveries whose outcome the database has now: the journal drops them."""
     stopping: Callable[[], bool] = lambda: False
     """Tells whether a stop was asked for."""
-    hands: Callable[[], int] = lambda: 1
+    connections: Callable[[], int] = lambda: 1
     """How many connections there are at this moment."""
     report: Callable[[], Mapping[str, object]] = dict
-    """What the worker is at, for people."""
+    """The state of the worker, for people."""
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     """Outcomes of this pass."""
     busy_seconds: float = 0.0
-    """Time from the beginning of a transaction to its end; the connections had their turns meanwhile."""
+    """Time from the beginning of a transaction to its end; the connections went on meanwhile."""
     lease_until: float = 0.0
-    """On the monotonic clock: after this, what is reserved may be another worker's."""
+    """On the monotonic clock: after this, another worker may have the reserved blocks."""
     term: int = 0
-    """Counts the leases that ran out: what was marked under an earlier one is given back, not sent."""
+    """Counts the leases that ran out: a claim of an earlier one is given back, not sent."""
     bug: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
-    """Set when nothing is worked any more."""
+    """Set after the last commit."""
     _waiting: list[CommitRequest] = field(default_factory=list)
     _called: Event = field(default_factory=new_event)
     """Set when there is something to do."""
@@ -181,45 +181,44 @@ class GroupCommitter:
     _over: bool = False
     _ended: bool = False
     _refused: set[EditionId] = field(default_factory=set)
-    """Editions of which somebody was refused since the last look at how many are."""
+    """Editions with a refusal since their breaker was last checked."""
     _beat_at: float = float("-inf")
 
-    def submit(self, ticket: CommitRequest) -> CommitRequest:
+    def submit(self, request: CommitRequest) -> CommitRequest:
         """Queue a request for the next commit; its `done` is set after it."""
         if self._ended:
-            ticket.error = Stop("the committer has ended")
-            ticket.done.set()
+            request.error = Stop("the committer has ended")
+            request.done.set()
         else:
-            self._waiting.append(ticket)
+            self._waiting.append(request)
             self._called.set()
-            if len(self._waiting) >= self.hands():
+            if len(self._waiting) >= self.connections():
                 self._hurry.set()
-        return ticket
+        return request
 
-    def wait_for(self, ticket: CommitRequest) -> None:
+    def wait_for(self, request: CommitRequest) -> None:
         """Wait until a request is committed, or has failed."""
-        if ticket in self._waiting:
+        if request in self._waiting:
             self._hurry.set()
-        ticket.done.wait()
+        request.done.wait()
 
     def run(self) -> None:
-        """Work tickets until `close`."""
+        """Commit requests until `close`."""
         try:
             while (group := self._next_group()) is not None:
                 self._work(group)
         except Exception as bug:  # noqa: BLE001 it is raised again in the thread that waits for this one
             self.bug = bug
         finally:
-            # Nobody must wait for an answer that never comes.
             self._ended = True
             left, self._waiting = self._waiting, []
-            for ticket in left:
-                ticket.error = Stop("a fault in this program")
-                ticket.done.set()
+            for request in left:
+                request.error = Stop("a fault in this program")
+                request.done.set()
             self.ended.set()
 
     def close(self) -> None:
-        """Let `run` return once all that was handed in is worked."""
+        """Let `run` return after the commit of all requests."""
         self._over = True
         self._called.set()
         self._hurry.set()
@@ -242,12 +241,12 @@ class GroupCommitter:
         except NewsletterError as failure:
             error = failure
         finally:
-            for ticket in group:
-                ticket.error = error
-                ticket.done.set()
+            for request in group:
+                request.error = error
+                request.done.set()
 
     def _commit_patiently(self, group: list[CommitRequest]) -> None:
-        """Commit; where the database fails and there are outcomes to lose, ask again for a minute."""
+        """Commit; while the database fails and the group has results, retry for a minute."""
         began = self.clock.monotonic()
         never = threading.Event()
         again = False
@@ -256,10 +255,10 @@ class GroupCommitter:
                 self._commit(group, again=again)
             except NewsletterError as error:
                 again = True
-                outcomes = [one for ticket in group for one in ticket.settled]
+                outcomes = [result for request in group for result in request.results]
                 patience = COMMIT_RETRY_STOPPING_SECONDS if self.stopping() else COMMIT_RETRY_SECONDS
                 if not outcomes or self.clock.monotonic() - began > patience:
-                    _lament(outcomes)
+                    _log_unrecorded(outcomes)
                     raise
                 logger.error("%s (%s outcomes wait to be recorded)", error, len(outcomes))  # noqa: TRY400 - no bug, so no trace
                 self.clock.wait(never, 2.0)
@@ -269,88 +268,90 @@ class GroupCommitter:
     def _commit(self, group: list[CommitRequest], *, again: bool = False) -> None:
         began = self.clock.monotonic()
         now = self.clock.now()
-        settled = [one for ticket in group for one in ticket.settled]
-        count = sum(ticket.wants for ticket in group)
+        results = [result for request in group for result in request.results]
+        count = sum(request.wants for request in group)
         beats = began - self._beat_at >= BEAT_SECONDS
         with self.unit.write() as tx:
-            claims.give_back(tx, [one for ticket in group for one in ticket.unused], who=self.who)
-            record(tx, self._unwritten(tx, settled) if again else settled, who=self.who, now=now)
+            claims.give_back(tx, [delivery for request in group for delivery in request.unused], who=self.who)
+            record(tx, self._unwritten(tx, results) if again else results, who=self.who, now=now)
             yield_now()
             if began >= self.lease_until:
-                # Whoever slept so long may have lost what it had reserved; what is free is taken anew.
+                # After such a sleep another worker may have the blocks; free ones are reserved anew.
                 self.block_queue.leave(tx)
                 self.term += 1
-            self.block_queue.put_back([one for ticket in group if ticket.for_others for one in ticket.unused])
+            self.block_queue.put_back(
+                [delivery for request in group if request.for_others for delivery in request.unused]
+            )
             if beats:
                 heartbeats.record(tx, ServicePart.SENDER, now=now, process=self.process)
                 workers.beat(tx, self.who, now=now, report=self.report())
                 self.block_queue.extend(tx)
-            jobs, wait = self._next(tx, count) if count else ([], None)
+            claimed, wait = self._claim(tx, count) if count else ([], None)
         if beats or began >= self.lease_until:
             self._beat_at = began
             self.lease_until = began + self.lease.total_seconds()
-        self.on_recorded(one.delivery for one in settled)
-        # Only what is committed is told: a job whose mark was rolled back must not go out.
-        self._share_out(group, jobs, wait)
-        self._refused.update(one.edition for one in settled if one.outcome.state is DeliveryState.REJECTED)
+        self.on_recorded(result.delivery for result in results)
+        # After the commit only: a claim that was rolled back must not be sent.
+        self._deal_claims(group, claimed, wait)
+        self._refused.update(result.edition for result in results if result.outcome.state is DeliveryState.REJECTED)
         if beats:
-            self._look_at_refusals()
-        self.counts.update(one.outcome.state for one in settled)
+            self._check_breakers()
+        self.counts.update(result.outcome.state for result in results)
         self.busy_seconds += self.clock.monotonic() - began
         self.on_commit(self.counts)
 
-    def _unwritten(self, tx: Tx, settled: Sequence[AttemptResult]) -> Sequence[AttemptResult]:
-        """Leave out what the database has: the commit before may have succeeded, and only its answer got lost."""
+    def _unwritten(self, tx: Tx, results: Sequence[AttemptResult]) -> Sequence[AttemptResult]:
+        """Leave out recorded results: the commit before may have succeeded, and only its answer got lost."""
         marked = {row.id for row in claims.marked_by(tx, self.who)}
-        return [one for one in settled if one.delivery in marked]
+        return [result for result in results if result.delivery in marked]
 
-    def _look_at_refusals(self) -> None:
+    def _check_breakers(self) -> None:
         for edition in list(self._refused):
             try:
                 self.breaker(edition)
             except NewsletterError as error:
-                # The commit before stands, whatever comes of this; to do it again would mark another run for nobody.
-                logger.warning("%s (how many were refused is looked at again)", error)
+                # The commit stands. To repeat it would claim deliveries for no connection.
+                logger.warning("%s (the breaker is checked again)", error)
                 return
             self._refused.discard(edition)
 
-    def _share_out(self, group: list[CommitRequest], jobs: list[Claim], wait: QuotaWait | None) -> None:
-        """Deal the jobs to those that asked: to each its share, in the order of the queue."""
-        asking = [ticket for ticket in group if ticket.wants]
-        count = sum(ticket.wants for ticket in asking)
+    def _deal_claims(self, group: list[CommitRequest], claimed: list[Claim], wait: QuotaWait | None) -> None:
+        """Deal the claims to the requests: to each its share, in the order of the queue."""
+        asking = [request for request in group if request.wants]
+        count = sum(request.wants for request in asking)
         begin = 0
         so_far = 0
-        for ticket in asking:
-            so_far += ticket.wants
-            end = len(jobs) * so_far // count
-            ticket.jobs = deque(jobs[begin:end])
-            ticket.dry = not ticket.jobs
-            ticket.wait = wait if ticket.dry else None
+        for request in asking:
+            so_far += request.wants
+            end = len(claimed) * so_far // count
+            request.claims = deque(claimed[begin:end])
+            request.queue_empty = not request.claims
+            request.wait = wait if request.queue_empty else None
             begin = end
 
-    def _next(self, tx: Tx, count: int) -> tuple[list[Claim], QuotaWait | None]:
-        jobs: list[Claim] = []
-        while len(jobs) < count:
-            ids = self.block_queue.take(tx, count - len(jobs))
+    def _claim(self, tx: Tx, count: int) -> tuple[list[Claim], QuotaWait | None]:
+        claimed: list[Claim] = []
+        while len(claimed) < count:
+            ids = self.block_queue.take(tx, count - len(claimed))
             if not ids:
                 break
             # The pace first: what it refuses must not use up the quota.
             paced, first, pause = self._pace(tx, len(ids))
-            granted, wait = self._reserve(tx, paced)
+            granted, wait = reserve_quota(tx, paced, limits=self.limits, now=self.clock.now())
             self.block_queue.put_back(ids[granted:])
             marked = claims.claim(tx, ids[:granted], who=self.who, now=self.clock.now()) if granted else []
             if len(marked) < granted:
                 self.block_queue.look_again(tx)
-            apart = 1 / self.rate if self.rate else 0.0
-            jobs += [Claim(one, first + place * apart, self.term) for place, one in enumerate(marked)]
+            interval = 1 / self.rate if self.rate else 0.0
+            claimed += [Claim(person, first + place * interval, self.term) for place, person in enumerate(marked)]
             if granted < len(ids):
-                return jobs, QuotaWait(max(wait, pause).total_seconds())
-        return jobs, None
+                return claimed, QuotaWait(max(wait, pause).total_seconds())
+        return claimed, None
 
     def _pace(self, tx: Tx, count: int) -> tuple[int, float, timedelta]:
-        """Hold to the rate per second of all workers: how many may be marked, from when on, or how long to wait.
+        """Hold to the rate per second of all workers: how many may be claimed, from when on, or how long to wait.
 
-        What is marked goes out within a moment: whoever must wait for longer is not marked before.
+        A claim is sent within a second; deliveries that must wait for longer are not claimed yet.
         """
         if not self.rate:
             return count, 0.0, timedelta()
@@ -361,18 +362,9 @@ class GroupCommitter:
         more = timedelta(seconds=seconds + granted / self.rate)
         return granted, self.clock.monotonic() + seconds, more if granted < count else timedelta()
 
-    def _reserve(self, tx: Tx, count: int) -> tuple[int, timedelta]:
-        if not count or (self.limits.per_hour is None and self.limits.per_day is None):
-            return count, timedelta()
-        stored = quotas.load_quota(tx, QUOTA)
-        window = Window() if stored is None else Window.from_json(stored)
-        reserved = reserve(window, count, self.clock.now(), limits=self.limits)
-        quotas.save_quota(tx, QUOTA, reserved.window.to_json())
-        return reserved.granted, reserved.wait
 
-
-def _lament(outcomes: list[AttemptResult]) -> None:
-    # The journal has them too, and the next start finds them there.
+def _log_unrecorded(outcomes: list[AttemptResult]) -> None:
+    # The journal has them too, and the next start records them.
     for result in outcomes:
         logger.error(
             "not recorded: delivery %s is %s (%s)", result.delivery, result.outcome.state, result.outcome.reply_text

@@ -19,31 +19,31 @@ from newsletter.sending.connection_worker import ConnectionWorker
 from newsletter.sending.revocation import RevocationWatcher
 
 JOIN_SECONDS = 10.0
-"""How long all connections together may take to come back once they were hung up."""
+"""How long all connections together may take to finish once they were hung up."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ConnectionGroup:
-    """What is at work in one pass."""
+    """The greenlets of one pass, and the thread that runs them."""
 
     committer: GroupCommitter
     connection_workers: Sequence[ConnectionWorker]
     revocation_watcher: RevocationWatcher
-    _away: int = 0
-    """How many connections have not come home."""
-    _home: threading.Event = field(default_factory=threading.Event)
+    _running: int = 0
+    """How many connections have not finished."""
+    _finished: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _faults: list[BaseException] = field(default_factory=list)
 
     @contextmanager
     def going(self) -> Iterator[None]:
         """Run the event loop in a thread of its own; at the end no new request is committed."""
-        self._away = len(self.connection_workers)
+        self._running = len(self.connection_workers)
         self._thread = _started("connections", self._serve)
         try:
             yield
         finally:
-            self._home.set()
+            self._finished.set()
             # A commit under way is finished, also when a connection is abandoned.
             self.committer.ended.wait(JOIN_SECONDS)
 
@@ -72,19 +72,21 @@ class ConnectionGroup:
         return 0
 
     @property
-    def all_home(self) -> bool:
-        """Tell whether nobody is out any more."""
+    def all_finished(self) -> bool:
+        """Tell whether every connection has finished."""
         gone = self._thread is None or not self._thread.is_alive()
-        return gone and not self._away
+        return gone and not self._running
 
     @property
-    def torn(self) -> bool:
+    def outcome_unrecorded(self) -> bool:
         """Tell whether an outcome may be in the journal only."""
-        return bool(self._faults) or any(connection_worker.torn for connection_worker in self.connection_workers)
+        return bool(self._faults) or any(
+            connection_worker.outcome_unrecorded for connection_worker in self.connection_workers
+        )
 
     @property
     def bugs(self) -> list[BaseException]:
-        """Return what should never have been raised."""
+        """Return the unexpected exceptions."""
         bugs = (
             self.committer.bug,
             *(connection_worker.bug for connection_worker in self.connection_workers),
@@ -110,13 +112,13 @@ class ConnectionGroup:
             connection_worker.run()
         except Exception as fault:  # noqa: BLE001 as above; the others finish what they hold
             self._faults.append(fault)
-        self._away -= 1
-        if not self._away:
-            self._home.set()
+        self._running -= 1
+        if not self._running:
+            self._finished.set()
 
     def _watch(self) -> None:
         try:
-            self.revocation_watcher.run(self._home)
+            self.revocation_watcher.run(self._finished)
         finally:
             self.committer.close()
 

@@ -16,17 +16,21 @@ from newsletter.core.due import LATE_AFTER
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.wave import WORLD, rested, zone_of
 from newsletter.core.worker_view import span_words
-from newsletter.flows.alert import report_expired, report_refused
+from newsletter.flows.alert import report, report_expired, report_refused
 from newsletter.flows.bounce import count_expired
 from newsletter.flows.hold import left_out
 from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import wave as waves
+from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Tx, Unit
 from newsletter.store.wave import Overdue
 
 logger = logging.getLogger(__name__)
+
+RELAY = "mail server"
+"""What an alert about the relay is about."""
 
 LAST_TRY = timedelta(hours=1)
 
@@ -105,7 +109,7 @@ def close_finished(unit: Unit, *, now: datetime) -> Sequence[Edition]:
         with bound_contextvars(edition=edition.name), unit.write() as tx:
             closed += _close(tx, edition.id, now)
     for edition in closed:
-        # Whoever could not be reached for weeks is not mailed for ever.
+        # An address that expires for weeks is suppressed.
         count_expired(unit, edition.id, now=now)
     return closed
 
@@ -153,3 +157,10 @@ def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
         report_refused(tx, edition, refused, audience, now=now)
     logger.info("the edition of %s is closed: %s", edition.name, {k.value: v for k, v in counts.items() if v})
     return [editions.by_id(tx, edition_id)]
+
+
+def report_relay_trouble(unit: Unit, trouble: str, *, now: datetime) -> None:
+    """Raise the alert that no mail can be sent."""
+    message = f"Mail cannot be sent: {trouble} Nothing is lost; what is queued waits."
+    with unit.write() as tx:
+        report(tx, Alert(kind=AlertKind.RELAY, about=RELAY, message=message, raised_at=now))

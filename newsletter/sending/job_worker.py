@@ -27,7 +27,7 @@ from newsletter.store.jobs import QUEUE, SEND_BLOCK
 logger = logging.getLogger(__name__)
 
 CONCURRENT_JOBS_MAX = 2
-"""Blocks that a process is called for at a time: the next one is at hand while the last mails of one are answered."""
+"""Jobs at a time: the next block is there while the last messages of one are answered."""
 
 STOP_POLL_SECONDS = 0.2
 """How soon a stop or a rest of the sender is seen."""

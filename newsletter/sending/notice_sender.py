@@ -1,14 +1,13 @@
 """The sender of notices: a thread and a connection of its own, so that a confirmation overtakes a large edition.
 
-In: notices that wait. Out: one outcome each. It works beside the couriers under the same sender lock, and takes from
-the quota's share that editions leave to it. One that may or may not have gone out is sent again with its Message-ID.
+In: notices that wait. Out: one outcome each. It works beside the connections of editions under the same sender lock,
+and takes the share of the quota that editions leave. A notice that may have gone out is sent again with its Message-ID.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -16,19 +15,20 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from newsletter.clock import Clock
-from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome, UncertainPolicy, settle
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome, UncertainPolicy
 from newsletter.core.edition import EditionId
 from newsletter.core.notice import NoticeId, NoticeKind, NoticeState
-from newsletter.core.pace import Limits, Window, reserve
+from newsletter.core.pace import Limits
 from newsletter.core.reply import Effect, RelayAction, Reply, Verdict, judge
 from newsletter.errors import NewsletterError, NotNow, Stop
-from newsletter.flows.alert import report, settle_alert
-from newsletter.sending.committer import QUOTA
-from newsletter.sending.sender import RELAY, Sender
+from newsletter.flows.alert import settle_alert
+from newsletter.sending.attempt import AttemptSettler
+from newsletter.sending.housekeeping import RELAY, report_relay_trouble
+from newsletter.sending.quota import reserve_quota
+from newsletter.sending.sender import Sender
 from newsletter.store import alert as alerts
 from newsletter.store import notice as notices
-from newsletter.store import quota as quotas
-from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.alert import AlertKind
 from newsletter.store.notice import Notice
 from newsletter.store.unit import Tx, Unit
 from newsletter.transport.base import ConnectFailure, Connection, Envelope
@@ -47,9 +47,7 @@ NOTICE_DRAIN_SECONDS = 10.0
 """How long the end of a run waits for a notice that is on its way."""
 NOTICES_PER_PASS_MAX = 50
 NOTICE_ORPHAN_AGE = timedelta(minutes=15)
-"""Longer than any answer is waited for: by then the sender that marked a notice is dead."""
-NOTICE_RETURNS_MAX = 3
-"""How often a notice goes straight back to the queue because the connection was lost; then it waits its turn."""
+"""Longer than any wait for a reply: by then the sender that claimed a notice is dead."""
 
 
 @dataclass(kw_only=True)
@@ -69,8 +67,17 @@ class NoticeSender:
     """Whether no other sender can be alive."""
     sign: Callable[[bytes], bytes] | None = None
     """Puts a DKIM signature in front of a message."""
-    _returns: Counter[NoticeId] = field(default_factory=Counter)
+    _settler: AttemptSettler = field(init=False)
     _connection: Connection | None = None
+
+    def __post_init__(self) -> None:
+        """Settle attempts by the same rules as an edition's, but try again whatever is uncertain."""
+        self._settler = AttemptSettler(
+            now=self.clock.now,
+            jitter=self.jitter,
+            expire_after=self.expire_after,
+            uncertain_policy=UncertainPolicy.RETRY,
+        )
 
     @classmethod
     def beside(cls, sender: Sender) -> NoticeSender:
@@ -98,14 +105,14 @@ class NoticeSender:
         """Send every notice that is due; return what is wrong with the relay, empty when nothing is."""
         with self.unit.read() as tx:
             waiting = notices.due(tx, now=self.clock.now(), limit=NOTICES_PER_PASS_MAX)
-        # A copy of a database sends nothing before somebody says that it is the one that counts.
+        # A copy of a database sends nothing before a person adopts it.
         if not waiting or self.held():
             return ""
         opened = self.connect()
         if isinstance(opened, ConnectFailure):
             if stop.is_set():
                 return ""
-            self._tell(opened.plain)
+            report_relay_trouble(self.unit, opened.plain, now=self.clock.now())
             return opened.plain
         self._connection = opened
         try:
@@ -124,7 +131,7 @@ class NoticeSender:
     def _drop_stale(self) -> None:
         """Withdraw the mail that no mail can be sent, when it could not be sent itself: to arrive would prove it wrong.
 
-        That the trouble has passed is told once, by a mail of its own; should it come back before, it never passed.
+        The end of the trouble is reported once, by a mail of its own, unless the trouble comes back before.
         """
         now = self.clock.now()
         with self.unit.read() as tx:
@@ -171,10 +178,10 @@ class NoticeSender:
             if marked is None:
                 continue
             reply = self._hand_over(connection, marked)
-            verdict = self._verdict(marked, reply)
+            verdict = judge(reply)
             self._record(marked, reply, verdict)
             if verdict.relay in {RelayAction.BACK_OFF, RelayAction.STOP}:
-                self._tell(verdict.plain)
+                report_relay_trouble(self.unit, verdict.plain, now=self.clock.now())
                 return verdict.plain
             if verdict.relay is RelayAction.RECONNECT:
                 return ""
@@ -186,13 +193,8 @@ class NoticeSender:
             return notices.mark(tx, notice_id, now=now) if self._granted(tx) else None
 
     def _granted(self, tx: Tx) -> bool:
-        if self.limits.per_hour is None and self.limits.per_day is None:
-            return True
-        stored = quotas.load_quota(tx, QUOTA)
-        window = Window() if stored is None else Window.from_json(stored)
-        reserved = reserve(window, 1, self.clock.now(), limits=self.limits, notice=True)
-        quotas.save_quota(tx, QUOTA, reserved.window.to_json())
-        return reserved.granted == 1
+        granted, _ = reserve_quota(tx, 1, limits=self.limits, now=self.clock.now(), notice=True)
+        return granted == 1
 
     def _hand_over(self, connection: Connection, notice: Notice) -> Reply:
         return connection.send(self._envelope(notice.message, notice.recipient))
@@ -202,54 +204,32 @@ class NoticeSender:
         signed = content if self.sign is None else self.sign(content)
         return Envelope(mail_from=self.mail_from, rcpt_to=recipient, content=signed)
 
-    def _verdict(self, notice: Notice, reply: Reply) -> Verdict:
-        verdict = judge(reply)
-        if verdict.effect is not Effect.REQUEUE:
-            return verdict
-        self._returns[notice.id] += 1
-        lost = verdict.relay is RelayAction.RECONNECT and self._returns[notice.id] < NOTICE_RETURNS_MAX
-        return verdict if lost else replace(verdict, effect=Effect.DEFER)
-
     def _record(self, notice: Notice, reply: Reply, verdict: Verdict) -> None:
         now = self.clock.now()
-        outcome = self._settled(notice, reply, verdict)
+        outcome = self._outcome(notice, reply, verdict)
         with self.unit.write() as tx:
             notices.record(tx, notice.id, outcome)
-            if outcome.state is DeliveryState.ACCEPTED and _has_relay_alert(tx):
+            if outcome.state is DeliveryState.ACCEPTED and any(
+                alert.kind is AlertKind.RELAY for alert in alerts.open_alerts(tx)
+            ):
                 settle_alert(tx, AlertKind.RELAY, RELAY, now=now)
         if outcome.state is not DeliveryState.ACCEPTED:
             logger.warning("notice %s (%s) is %s: %s", notice.id, notice.key.kind, outcome.state, outcome.reason)
 
-    def _settled(self, notice: Notice, reply: Reply, verdict: Verdict) -> Outcome:
-        outcome = settle(
-            Delivery(
-                id=DeliveryId(notice.id),
-                edition_id=EditionId(0),
-                subscriber_id=None,
-                state=DeliveryState.SENDING,
-                # The mark has counted this attempt already; `settle` counts it too.
-                attempts=notice.attempts - 1,
-                first_attempt_at=notice.first_attempt_at,
-            ),
-            verdict,
-            reply=reply,
-            now=self.clock.now(),
-            jitter=self.jitter(),
-            expire_after=self.expire_after,
-            uncertain_policy=UncertainPolicy.RETRY,
+    def _outcome(self, notice: Notice, reply: Reply, verdict: Verdict) -> Outcome:
+        if verdict.effect is Effect.REQUEUE and verdict.relay is not RelayAction.RECONNECT:
+            verdict = replace(verdict, effect=Effect.DEFER)
+        delivery = Delivery(
+            id=DeliveryId(notice.id),
+            edition_id=EditionId(0),
+            subscriber_id=None,
+            state=DeliveryState.SENDING,
+            attempts=notice.attempts,
+            first_attempt_at=notice.first_attempt_at,
         )
-        # After the last try nobody holds a notice for a decision: it may have arrived, and it is not tried again.
+        outcome, _ = self._settler.settle(delivery, reply, verdict)
+        # No person decides about a notice: after its last try it may have arrived, and is not tried again.
         return replace(outcome, state=DeliveryState.EXPIRED) if outcome.state is DeliveryState.UNCERTAIN else outcome
-
-    def _tell(self, trouble: str) -> None:
-        now = self.clock.now()
-        message = f"Mail cannot be sent: {trouble} Nothing is lost; what is queued waits."
-        with self.unit.write() as tx:
-            report(tx, Alert(kind=AlertKind.RELAY, about=RELAY, message=message, raised_at=now))
-
-
-def _has_relay_alert(tx: Tx) -> bool:
-    return any(one.kind is AlertKind.RELAY for one in alerts.open_alerts(tx))
 
 
 @contextmanager
@@ -284,7 +264,7 @@ class _Round:
     over: threading.Event = field(default_factory=threading.Event)
     """The block has ended: send what is left and come back."""
     gone: threading.Event = field(default_factory=threading.Event)
-    """Nobody waits any more."""
+    """The caller waits no longer."""
 
     def run(self) -> None:
         troubled = 0
@@ -314,7 +294,7 @@ def _without_word(act: Callable[[], object]) -> str:
 
 
 def _try(act: Callable[[], str]) -> str:
-    """Act; what goes wrong is logged and told as trouble, since the sender of editions must go on."""
+    """Act; an error is logged and returned as trouble, since the sender of editions must go on."""
     try:
         return act()
     except NewsletterError as error:

@@ -1,6 +1,6 @@
-"""What the connections of one pass tell one another: that it is over, what is wrong, who refuses us.
+"""The state that the connections of one pass share: whether it is over, relay trouble, refusals in a row.
 
-In: what one courier found. Out: when the others should go home, and why.
+In: what one connection found. Out: whether the others should end, and why.
 """
 
 from __future__ import annotations
@@ -20,52 +20,51 @@ from newsletter.store.claims import ClaimedDelivery
 
 @dataclass(slots=True, kw_only=True)
 class PassState:
-    """What the couriers of one pass share."""
+    """Shared by the connection workers of one pass."""
 
     stop: threading.Event
     size: int
-    """How many couriers there are."""
+    """How many connection workers there are."""
     on_pause: Callable[[EditionId, str], None]
     """Pauses an edition in the database and tells people why."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     over: threading.Event = field(default_factory=threading.Event)
-    """Set when one of them found that going on makes no sense, or that there is nothing more to do."""
-    dry: threading.Event = field(default_factory=threading.Event)
-    """Set when nothing more is queued; what others hold, they finish."""
-    holding: Callable[[], bool] = lambda: False
-    """Tells whether anybody holds what is not begun."""
+    """Set when the pass should end: the relay is in trouble, or nothing is left to do."""
+    queue_empty: threading.Event = field(default_factory=threading.Event)
+    """Set when nothing more is queued; other connections finish their claims."""
+    any_claims_left: Callable[[], bool] = lambda: False
+    """Tells whether a connection holds a claim of which nothing was sent."""
     trouble: str = ""
     needs_person: bool = False
     wait: float = 0.0
     connected: int = 0
-    """How many have a connection at this moment."""
+    """How many have an open connection."""
     idle: int = 0
-    """How many wait for the relay to take another connection, or have gone home."""
+    """How many wait for the relay to take another connection, or have ended."""
     free_at: float = 0.0
     """When the rate per second allows the next message of this process, on the monotonic clock."""
     paused: set[EditionId] = field(default_factory=set)
-    """Editions that one of them paused: nobody need wait for the look to hear of it."""
+    """Editions that a connection paused: effective at once, before the revocation watcher reads it."""
     limits: BreakerLimits = field(default_factory=BreakerLimits)
     streak: Streak = NO_STREAK
-    """The last refusals in the same words, as long as nobody was accepted in between."""
+    """The last refusals in the same words without an accepted message in between."""
 
     @property
     def ended(self) -> bool:
-        """Tell whether no courier should take another job."""
+        """Tell whether no further message should be begun."""
         return self.over.is_set() or self.stop.is_set()
 
     def end(self, trouble: str = "", *, needs_person: bool = False, wait: float = 0.0) -> None:
-        """Let everybody finish what they hold and go home."""
+        """Let every connection finish its message and end."""
         with self.lock:
             self.trouble = self.trouble or trouble
             self.needs_person = self.needs_person or needs_person
             self.wait = max(self.wait, wait)
         self.over.set()
-        # Nobody need wait any longer for a place, either.
-        self.dry.set()
+        self.queue_empty.set()
 
     def count_idle(self, change: int) -> int:
-        """Note that a courier began or ceased to wait, or went home; return how many do."""
+        """Count a connection that began or ceased to wait, or ended; return how many there are."""
         with self.lock:
             self.idle += change
             return self.idle
@@ -76,7 +75,7 @@ class PassState:
             self.connected += change
             return self.connected
 
-    def moment(self, rate: float, not_before: float, now: float) -> float:
+    def next_send_time(self, rate: float, not_before: float, now: float) -> float:
         """Return when the next message may go under a rate per second, and take that moment."""
         with self.lock:
             start, self.free_at = next_send_at(max(self.free_at, not_before), rate, now)
@@ -92,12 +91,12 @@ class PassState:
         self.paused.add(edition)
         self.on_pause(edition, why)
 
-    def note(self, person: ClaimedDelivery, verdict: Verdict, reply: Reply) -> None:
+    def record_refusal(self, person: ClaimedDelivery, verdict: Verdict, reply: Reply) -> None:
         """Count refusals in the same words; at the last one that is bearable, pause the edition."""
         if verdict.effect is Effect.ACCEPT:
             self.streak = end_streak(self.streak)
         elif verdict.effect is Effect.REJECT:
-            # It is about everybody: whose turn it happened to be is left out, whatever the server calls him.
+            # The address is left out, so that the same refusal of two people counts as the same words.
             text = re.sub(re.escape(person.email), "…", reply.text, flags=re.IGNORECASE)
             self.streak = extend_streak(self.streak, code=reply.code, enhanced=reply.enhanced, text=text)
             trip = judge_edition(Tally(), self.limits, streak=self.streak)

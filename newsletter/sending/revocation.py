@@ -1,7 +1,7 @@
-"""The look: twice a second, whether what is marked for our connections may still go out.
+"""Takes claims back after an opt-out, a pause or a cancellation, twice a second (promise 9).
 
-In: what the couriers hold. Out: what must not go out any more, taken from their hands and given back (promise 9), and
-signs of life in between. A connection that waits long for an answer loses what it holds to the others.
+In: the claims of all connections. Out: stale claims, given back, and a heartbeat in between. The claims of a connection
+that waits long for a reply go to the others.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 
 REVOKE_POLL_SECONDS = 0.5
 STUCK_SECONDS = 3.0
-"""A connection that has waited for one answer for so long gives back what it has not begun."""
+"""A connection that has waited for a reply for so long gives back its claims."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RevocationWatcher:
-    """What watches over the runs of one pass."""
+    """Watches the claims of one pass."""
 
     unit: Unit
     committer: GroupCommitter
@@ -38,16 +38,16 @@ class RevocationWatcher:
         """Look until it is over, by real time: what it watches happens in other processes."""
         while not wait(over, REVOKE_POLL_SECONDS):
             try:
-                self.look()
+                self.revoke_stale_claims()
             except NewsletterError as error:
-                # The desk has its own patience with a database in trouble.
-                logger.warning("the look at what is marked failed: %s", error)
+                # The committer retries by itself.
+                logger.warning("the check for revoked claims failed: %s", error)
             except Exception:
-                # Who leaves from now on must be seen by the next look, so there is one.
-                logger.exception("the look at what is marked failed")
+                # The next check must see later opt-outs, so there is one.
+                logger.exception("the check for revoked claims failed")
 
-    def look(self) -> None:
-        """Take back what must not go out; the empty ticket lets the desk give a sign of life."""
+    def revoke_stale_claims(self) -> None:
+        """Give back stale claims; an empty request lets the committer write its heartbeat."""
         held = [one for connection_worker in self.connection_workers for one in connection_worker.claim_buffer.held()]
         if held:
             with self.unit.read() as tx:
@@ -63,7 +63,7 @@ class RevocationWatcher:
         return [
             one
             for connection_worker in self.connection_workers
-            for one in connection_worker.claim_buffer.let_go(revoked=True)
+            for one in connection_worker.claim_buffer.release(revoked=True)
         ]
 
     def _taken_from_stuck(self) -> list[DeliveryId]:
@@ -73,4 +73,4 @@ class RevocationWatcher:
             for one in self.connection_workers
             if (since := one.waiting_since) is not None and now - since > STUCK_SECONDS
         ]
-        return [one for connection_worker in stuck for one in connection_worker.claim_buffer.let_go()]
+        return [one for connection_worker in stuck for one in connection_worker.claim_buffer.release()]

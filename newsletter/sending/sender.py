@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from newsletter.clock import Clock
-from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionId
 from newsletter.core.message import Publication
 from newsletter.core.monitor import ServicePart
@@ -23,17 +23,25 @@ from newsletter.core.pace import Limits
 from newsletter.core.ramp import smaller
 from newsletter.core.token import Keyring
 from newsletter.errors import NewsletterError, Stop
-from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.alert import settle_alert
 from newsletter.flows.breaker import check
 from newsletter.flows.hold import pause_for_trouble
 from newsletter.flows.ramp import day_limit
 from newsletter.journal.writer import Journal
+from newsletter.sending.attempt import AttemptSettler
 from newsletter.sending.block_queue import BlockQueue
 from newsletter.sending.claim_buffer import ClaimBuffer
 from newsletter.sending.committer import BEAT_SECONDS, GroupCommitter
 from newsletter.sending.connection_group import ConnectionGroup
 from newsletter.sending.connection_worker import ConnectionWorker
-from newsletter.sending.housekeeping import close_finished, defer_late_waves, expire_overdue, gather_due
+from newsletter.sending.housekeeping import (
+    RELAY,
+    close_finished,
+    defer_late_waves,
+    expire_overdue,
+    gather_due,
+    report_relay_trouble,
+)
 from newsletter.sending.message_builder import MessageBuilder
 from newsletter.sending.options import PassResult, SendOptions
 from newsletter.sending.pass_state import PassState
@@ -44,7 +52,7 @@ from newsletter.store import claims
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store import worker as workers
-from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.alert import AlertKind
 from newsletter.store.block import BlockId
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
@@ -58,9 +66,7 @@ DRAIN_SECONDS = 30.0
 
 EXPIRE_EVERY_SECONDS = 60.0
 ADOPT_EVERY_SECONDS = 5.0
-"""Seconds between two looks for workers that died."""
-
-RELAY = "mail server"
+"""Between two checks for workers that died."""
 
 Progress = Callable[[Counter[DeliveryState]], None]
 
@@ -102,7 +108,16 @@ class Sender:
     _expire_at: float = float("-inf")
     _adopt_at: float = float("-inf")
     _beat_at: float = float("-inf")
-    _returns: Counter[DeliveryId] = field(default_factory=Counter)
+    _settler: AttemptSettler = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Settle attempts by the options."""
+        self._settler = AttemptSettler(
+            now=self.clock.now,
+            jitter=self.rules.jitter,
+            expire_after=self.rules.expire_after,
+            uncertain_policy=self.rules.uncertain_policy,
+        )
 
     @property
     def who(self) -> WorkerId | None:
@@ -121,7 +136,7 @@ class Sender:
                 workers.beat(tx, self._worker.id, now=self.clock.now(), report=self._report(0))
 
     def recover(self) -> int:
-        """Settle what dead workers left marked; return how many deliveries that were.
+        """Settle the claims of dead workers; return how many deliveries that were.
 
         Raises `Stop` when this database is held until a person adopts it: not even that much is its business then.
         """
@@ -132,7 +147,7 @@ class Sender:
         return recovery.adopt() + recovery.settle_lost(self.who)
 
     def retire(self) -> None:
-        """Be a worker no more: what is reserved is free; the journal goes unless it knows what the database lacks."""
+        """End this worker: release its blocks, and delete the journal unless it has results that the database lacks."""
         worker, self._worker = self._worker, None
         if worker is None:
             return
@@ -146,7 +161,7 @@ class Sender:
     def work(self, stop: threading.Event, *, progress: Progress = lambda _: None) -> PassResult:
         """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""
         now = self.clock.now()
-        worker = self._enlisted()
+        worker = self._registered()
         if self.clock.monotonic() - self._expire_at >= EXPIRE_EVERY_SECONDS:
             expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
             self._expire_at = self.clock.monotonic()
@@ -154,12 +169,12 @@ class Sender:
         if self.rules.local_grace is not None:
             defer_late_waves(self.unit, grace=self.rules.local_grace, now=now)
         pass_state = PassState(stop=stop, size=self.rules.connections, on_pause=self._pause, limits=self.rules.breaker)
-        committer = self._desk(worker, pass_state, progress)
-        unanswered = self._run(worker, committer, pass_state) if self._anything() else 0
+        committer = self._committer(worker, pass_state, progress)
+        unanswered = self._run(worker, committer, pass_state) if self._any_claimable() else 0
         finished = close_finished(self.unit, now=self.clock.now())
         if finished:
-            self._returns.clear()
-        self._tell(pass_state.trouble, well=committer.counts[DeliveryState.ACCEPTED] > 0)
+            self._settler.forget()
+        self._alert(pass_state.trouble, well=committer.counts[DeliveryState.ACCEPTED] > 0)
         return PassResult(
             counts=committer.counts,
             trouble=pass_state.trouble,
@@ -181,8 +196,8 @@ class Sender:
             uncertain_policy=self.rules.uncertain_policy,
         )
 
-    def _enlisted(self) -> Registration:
-        """Be a worker, after what the dead left is settled; now and then look whether another one died."""
+    def _registered(self) -> Registration:
+        """Register as a worker after recovering orphaned claims; check for new orphans every ADOPT_EVERY_SECONDS."""
         due = self.clock.monotonic() - self._adopt_at >= ADOPT_EVERY_SECONDS
         if self._worker is None or (due and not self.sole):
             self.recover()
@@ -202,24 +217,20 @@ class Sender:
                 workers.end(tx, who, now=self.clock.now())
             raise
 
-    def _tell(self, trouble: str, *, well: bool) -> None:
+    def _alert(self, trouble: str, *, well: bool) -> None:
         """Raise an alert when the relay is in trouble, and clear it once mail goes out again."""
-        if not trouble and not well:
-            return
-        now = self.clock.now()
-        with self.unit.write() as tx:
-            if trouble:
-                message = f"Mail cannot be sent: {trouble} Nothing is lost; what is queued waits."
-                report(tx, Alert(kind=AlertKind.RELAY, about=RELAY, message=message, raised_at=now))
-            else:
-                settle_alert(tx, AlertKind.RELAY, RELAY, now=now)
+        if trouble:
+            report_relay_trouble(self.unit, trouble, now=self.clock.now())
+        elif well:
+            with self.unit.write() as tx:
+                settle_alert(tx, AlertKind.RELAY, RELAY, now=self.clock.now())
 
-    def _anything(self) -> bool:
+    def _any_claimable(self) -> bool:
         # A look at the queue first: without work there is no reason to disturb the relay.
         with self.unit.read() as tx:
             return blocks.any_claimable(tx, now=self.clock.now())
 
-    def _desk(self, worker: Registration, pass_state: PassState, progress: Progress) -> GroupCommitter:
+    def _committer(self, worker: Registration, pass_state: PassState, progress: Progress) -> GroupCommitter:
         return GroupCommitter(
             unit=self.unit,
             clock=self.clock,
@@ -233,7 +244,7 @@ class Sender:
             on_commit=progress,
             on_recorded=worker.journal.recorded,
             stopping=pass_state.stop.is_set,
-            hands=lambda: pass_state.connected,
+            connections=lambda: pass_state.connected,
             report=lambda: self._report(pass_state.connected),
         )
 
@@ -258,20 +269,16 @@ class Sender:
 
     def _run(self, worker: Registration, committer: GroupCommitter, pass_state: PassState) -> int:
         """Run the connections until nothing is queued; return how many messages stayed unanswered."""
-        post = MessageBuilder(
+        message_builder = MessageBuilder(
             unit=self.unit,
-            clock=self.clock,
             publication=self.publication,
             keyring=self.keyring,
-            expire_after=self.rules.expire_after,
-            uncertain_policy=self.rules.uncertain_policy,
-            jitter=self.rules.jitter,
-            returns=self._returns,
+            settler=self._settler,
             sign=self.sign,
         )
         connection_workers = [
             ConnectionWorker(
-                claim_buffer=ClaimBuffer(committer=committer, post=post, pass_state=pass_state),
+                claim_buffer=ClaimBuffer(committer=committer, message_builder=message_builder, pass_state=pass_state),
                 pass_state=pass_state,
                 pool=self.pool,
                 journal=worker.journal,
@@ -280,7 +287,7 @@ class Sender:
             )
             for _ in range(self.rules.connections)
         ]
-        pass_state.holding = lambda: any(one.claim_buffer.held() for one in connection_workers)
+        pass_state.any_claims_left = lambda: any(one.claim_buffer.held() for one in connection_workers)
         revocation_watcher = RevocationWatcher(
             unit=self.unit, committer=committer, connection_workers=connection_workers
         )
@@ -289,38 +296,40 @@ class Sender:
         )
         with group.going():
             unanswered = group.wait(
-                pass_state.stop, self.clock, drain_seconds=self.drain_seconds, meanwhile=self._keep_house
+                pass_state.stop, self.clock, drain_seconds=self.drain_seconds, meanwhile=self._housekeep
             )
-        self._leave(worker, committer, torn=group.torn, all_home=group.all_home)
+        self._leave(worker, committer, outcome_unrecorded=group.outcome_unrecorded, all_finished=group.all_finished)
         for bug in group.bugs:
             raise bug
         return unanswered
 
-    def _leave(self, worker: Registration, committer: GroupCommitter, *, torn: bool, all_home: bool) -> None:
+    def _leave(
+        self, worker: Registration, committer: GroupCommitter, *, outcome_unrecorded: bool, all_finished: bool
+    ) -> None:
         """Give back what is reserved. Where the database failed us, the journal tells the rest at the next start."""
-        if torn or committer.bug is not None or not all_home:
-            self._break_off(worker)
+        if outcome_unrecorded or committer.bug is not None or not all_finished:
+            self._abandon(worker)
             return
         try:
             with self.unit.write() as tx:
-                # Everything that anybody held is settled or given back. What is still marked was marked by a commit
-                # whose answer got lost with the database, and was never handed to anybody.
+                # Every claim of a connection is settled or given back. A row that is still claimed belongs to a commit
+                # whose answer got lost, and went to no connection.
                 claims.give_back(tx, [row.id for row in claims.marked_by(tx, worker.id)], who=worker.id)
                 committer.block_queue.leave(tx)
                 workers.beat(tx, worker.id, now=self.clock.now(), report=self._report(0))
         except BaseException:
-            self._break_off(worker)
+            self._abandon(worker)
             raise
 
-    def _break_off(self, worker: Registration) -> None:
-        """Be this worker no more, and leave the rest to the journal.
+    def _abandon(self, worker: Registration) -> None:
+        """End this worker, and leave the rest to the journal.
 
-        An empty one is kept too: of rows that are marked all the same it tells that they never went out.
+        An empty one is kept too: it proves that claimed rows were never sent.
         """
         self._worker = None
         worker.journal.close(keep=True)
 
-    def _keep_house(self) -> None:
+    def _housekeep(self) -> None:
         """Do now and then in a long pass what else is done before one: settle what the dead left, gather who is due."""
         if self.clock.monotonic() - self._adopt_at < ADOPT_EVERY_SECONDS:
             return

@@ -1,4 +1,4 @@
-"""The sender's life: in the foreground until nothing is due, or in the service until it is told to stop.
+"""The loop of the sender: in the foreground until nothing is due, in the service until a stop is asked for.
 
 In: a sender and the right to send. Out: passes over the queue, with patience between them when the relay is in trouble.
 """
@@ -27,7 +27,7 @@ RELAY_BACK_OFF_SECONDS = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds before a relay in trouble is tried again."""
 
 IDLE_POLL_SECONDS = 1.0
-"""Seconds between two looks at an empty queue, where nobody calls."""
+"""Between two checks of an empty queue, where no job wakes the sender."""
 
 FOREGROUND_PAUSE_MAX_SECONDS = 60.0
 """How long a foreground run waits for a relay that had enough."""
@@ -92,7 +92,7 @@ def _on_top_of(earlier: Counter[DeliveryState], progress: Progress) -> Progress:
 def _pause(sender: Sender, result: PassResult, fruitless: int, *, untouched: bool) -> float | None:
     """Return how long to wait before the next pass, None to end the run."""
     if result.trouble:
-        # A server that was never reached is told at once; one that had enough for now gets its time.
+        # A server that was never reached is reported at once; one that refused for now gets its time.
         pause = max(result.wait, RELAY_BACK_OFF_SECONDS[fruitless])
         return None if untouched or fruitless >= FRUITLESS_PASSES_MAX or pause > FOREGROUND_PAUSE_MAX_SECONDS else pause
     if result.wait > NEARLY_DUE_SECONDS:

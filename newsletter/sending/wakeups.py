@@ -1,4 +1,4 @@
-"""Calls: what the job queue asks of the sender of this process, and what it is told.
+"""Wake-ups of the sender by the job queue.
 
 In: the blocks that jobs name. Out: a sender that wakes at once and takes them first, and for each job the word that
 its block is done, or when to come again. What a block's row says decides (`store/block.py`); a call is only a nudge.
@@ -59,14 +59,14 @@ class Wakeups:
     # What the sender asks.
 
     def wished(self) -> BlockId | None:
-        """Return the block that somebody called for first and nobody took yet."""
+        """Return the next block that a job asks for; None when there is none."""
         try:
             return self._wished.popleft()
         except IndexError:
             return None
 
     def idle(self, stop: threading.Event) -> None:
-        """Wait until somebody calls, or for as long as is safe."""
+        """Wait for a wake-up, or for as long as is safe."""
         if self.listening:
             self.clock.wait(self._woken, CALLED_SECONDS)
         else:
@@ -103,21 +103,21 @@ class Wakeups:
         self._over = False
 
     def end(self) -> None:
-        """Let every job go home."""
+        """Let every job end."""
         self._over = True
         self.look_around()
 
     def serve(self, block_id: BlockId, stop: threading.Event) -> None:
         """Have a block sent by this process; return when nothing of it is left to do here.
 
-        Raises `Later` when somebody should come again: its hour has not come, the sender rests, or it ends.
+        Raises `RetryLater` when the job should be retried: its hour has not come, the sender rests, or it ends.
         """
         while True:
             with self.unit.read() as tx:
                 block = blocks.standing(tx, block_id, now=self.clock.now())
             me = self.who()
             if block is None or (block.owner is not None and block.owner != me):
-                # Done, paused, or in other hands; should those die, somebody puts it up again.
+                # Done, paused, or reserved by another worker; should that die, the block gets another job.
                 return
             if block.owner is None:
                 self._call(block_id, block.not_before, stop)

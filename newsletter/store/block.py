@@ -35,10 +35,10 @@ class BlockId:
 
 @dataclass(frozen=True, slots=True)
 class BlockStatus:
-    """How it stands with a block in which somebody waits."""
+    """The state of a block that has queued deliveries."""
 
     owner: WorkerId | None
-    """Who has reserved it; None when nobody has, or has for too long."""
+    """The worker that has reserved it; None when it is free, or the lease ran out."""
     not_before: datetime | None
 
 
@@ -80,7 +80,7 @@ _CLAIM = update(block).where(_IS).values(owner=_WHO, lease_until=_UNTIL, begun=T
 
 
 def claim(tx: Tx, who: WorkerId, *, now: datetime, lease: timedelta, only: BlockId | None = None) -> BlockId | None:
-    """Reserve the next block in which somebody waits; None when there is none that is free and due."""
+    """Reserve the next block with queued deliveries; None when none is free and due."""
     at = moment(tx, now)
     values: dict[str, Any] = {"now": now, "at": at}
     query = _NEXT if only is None else _THAT
@@ -137,7 +137,7 @@ def held(tx: Tx) -> Mapping[WorkerId, int]:
 
 
 def release(tx: Tx, who: WorkerId) -> int:
-    """Give back every block a worker had, for whoever asks next; return how many."""
+    """Release every block of a worker; return how many."""
     result = tx.execute(
         update(block).where(block.c.owner == who, block.c.state == "open").values(owner=None, lease_until=None)
     )
@@ -145,7 +145,7 @@ def release(tx: Tx, who: WorkerId) -> int:
 
 
 def release_all(tx: Tx) -> None:
-    """Give back every block: for whoever is the only worker there can be."""
+    """Release every block; for the only worker there can be."""
     query = update(block).where(block.c.owner.is_not(None), block.c.state == "open")
     tx.execute(query.values(owner=None, lease_until=None))
 
@@ -169,7 +169,7 @@ _OPEN = select(block.c.number).where(_IS_OPEN)
 def close_done(tx: Tx, ones: Sequence[BlockId]) -> Sequence[BlockId]:
     """Close those blocks in which nothing is queued or on its way any more; return those that are open all the same."""
     waiting = [one for one in ones if not tx.execute(_CLOSE, _named(one)).rowcount]
-    # Somebody else may have closed one of them.
+    # Another worker may have closed one of them.
     return [one for one in waiting if tx.execute(_OPEN, _named(one)).first() is not None]
 
 

@@ -1,4 +1,4 @@
-"""A run: some deliveries marked just ahead of a connection, and what became of them.
+"""Claims: deliveries marked as going out just ahead of a connection, and their outcomes.
 
 Every statement is guarded by the state it expects, so that a row which another process moved (an opt-out, a cancel)
 stays where that process put it. The statements are made once: to build one costs more than to run it.

@@ -1,4 +1,4 @@
-"""What is counted of an edition as it goes: a row for each worker, so that nobody counts a million deliveries a second.
+"""What is counted of an edition as it goes: a row for each worker, since to count a million deliveries is slow.
 
 In: outcomes as they are recorded. Out: sums for the circuit breakers and the live view. They count attempts, and a
 retry counts again; the books are kept by the deliveries alone.

@@ -35,7 +35,7 @@ class Coming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """A wave whose hour passed while nobody sent."""
+    """A wave whose hour passed while no sender ran."""
 
     edition_id: EditionId
     label: str

@@ -20,7 +20,7 @@ from newsletter.core.throttle import (
     CLEAN_SPAN_SECONDS,
     Complaint,
     Throttle,
-    crowd,
+    cap,
     fail,
     grow,
     recover,
@@ -80,7 +80,7 @@ class RelayState:
 
 
 class _Answer(Enum):
-    """What a relay says to somebody who wants a connection."""
+    """The answer to a request for a connection."""
 
     GRANTED = auto()
     WAIT = auto()
@@ -102,13 +102,13 @@ class _Line:
         """True once a connection was to be had, until there is none to be had."""
         self.failure: ConnectFailure | None = None
         """Why there was none."""
-        self.barren = 0
+        self.empty_connections = 0
         """Connections in a row that were lost before they carried a message."""
 
     @property
     def degraded(self) -> bool:
         """Tell whether mail that is taken is news."""
-        return self.throttle.open or self.barren > 0
+        return self.throttle.open or self.empty_connections > 0
 
     @property
     def taken(self) -> int:
@@ -116,16 +116,16 @@ class _Line:
 
     @property
     def probing(self) -> bool:
-        """Tell whether somebody is finding out already if the relay is well again."""
+        """Tell whether a connection is being tried that shows if the relay has recovered."""
         return self.opening > 0 or any(one.opened_at >= self.throttle.retry_at for one in self.lent)
 
     @property
     def turned_away(self) -> _Answer:
-        """Say what becomes of somebody for whom there is no place.
+        """Return the answer to a request for which no connection is free.
 
         The next relay is not for those whom this one merely wants slower; but it helps one that recovers.
         """
-        return _Answer.NEXT if self.throttle.limping else _Answer.WAIT
+        return _Answer.NEXT if self.throttle.recovering else _Answer.WAIT
 
     def recall(self, keep: int) -> None:
         """Let all but the oldest so many finish what they hold and come home."""
@@ -187,7 +187,7 @@ class Pool:
             return self._later(self._lines)
 
     def release(self, connection: Connection) -> None:
-        """Hear that a connection was closed; may be told twice."""
+        """Remove a closed connection; may be called twice."""
         if not isinstance(connection, PooledConnection):
             return
         with self._turn:
@@ -195,7 +195,7 @@ class Pool:
             if connection in line.lent:
                 line.lent.remove(connection)
 
-    def heard(self, connection: Connection, verdict: Verdict, reply: Reply | None = None) -> None:
+    def observe(self, connection: Connection, verdict: Verdict, reply: Reply | None = None) -> None:
         """Hear what became of a message; `reply` adds the server's own words. Nearly free for mail that was taken."""
         if not isinstance(connection, PooledConnection):
             return
@@ -240,7 +240,7 @@ class Pool:
         try:
             opened = self._dial(line.relay)
         finally:
-            # Also when the program itself is at fault, nobody may wait for ever for this place.
+            # Also after a bug, so that no thread waits for ever for this place.
             with self._turn:
                 line.opening -= 1
                 answer = self._opened(line, opened) if opened is not None else _Answer.NEXT
@@ -260,7 +260,7 @@ class Pool:
     def _refused(self, line: _Line, failure: ConnectFailure, now: float) -> _Answer:
         reply, jitter = failure.reply, self._jitter()
         if line.lent and 400 <= reply.code < 500:  # noqa: PLR2004 - a transient reply, RFC 5321 §4.2.1.
-            line.throttle = crowd(line.throttle, len(line.lent), now=now, jitter=jitter, plain=failure.plain)
+            line.throttle = cap(line.throttle, len(line.lent), now=now, jitter=jitter, plain=failure.plain)
             return line.turned_away
         person = judge(reply).relay is RelayAction.STOP
         line.failure = failure
@@ -271,7 +271,7 @@ class Pool:
     def _took_mail(self, connection: PooledConnection) -> None:
         with self._turn:
             line = self._lines[connection.place]
-            line.barren = 0
+            line.empty_connections = 0
             if not line.throttle.open:
                 return
             after = recover(line.throttle, opened_at=connection.opened_at)
@@ -309,9 +309,9 @@ class Pool:
     def _lost(self, connection: PooledConnection, verdict: Verdict, reply: Reply | None) -> None:
         with self._turn:
             line = self._lines[connection.place]
-            line.barren += 1
-            if line.barren >= EMPTY_CONNECTIONS_MAX:
-                line.barren = 0
+            line.empty_connections += 1
+            if line.empty_connections >= EMPTY_CONNECTIONS_MAX:
+                line.empty_connections = 0
                 self._fail(line, verdict, reply, needs_person=False)
 
     def _fail(self, line: _Line, verdict: Verdict, reply: Reply | None, *, needs_person: bool) -> None:

@@ -1,4 +1,4 @@
-"""Bytes out and replies in, on a socket that somebody else opened.
+"""Bytes out and replies in, on a connected socket.
 
 In: command lines and content. Out: reply codes with their lines. Every trouble becomes one exception, `WireLost`,
 which never leaves `newsletter.transport`; after it the socket is useless, since a late reply would answer the wrong
@@ -25,7 +25,7 @@ _LINE_LENGTH = 8192
 _MOST_LINES = 128
 _LOWEST, _HIGHEST = 200, 599
 _GROUP = re.compile(rb"2\d\d [^\n]*\n2\d\d [^\n]*\n3\d\d [^\n]*\n")
-"""Yes, yes, go on: nearly every message begins so."""
+"""Positive replies to MAIL, RCPT and DATA (2yz 2yz 3yz), the common case."""
 _BLANK, _HYPHEN = b" ", b"-"
 
 Answer = tuple[int, list[bytes]]
@@ -135,7 +135,7 @@ class Wire:
         raise WireLost("the reply has no end")
 
     def _line(self, timeout: float) -> bytes:
-        """Return the next line without its end; the carriage return stays, whoever reads the text strips it."""
+        """Return the next line without its end, the carriage return included."""
         end = self._buffer.find(b"\n", self._at)
         if end < 0:
             end = self._more(timeout)

@@ -19,7 +19,7 @@ from newsletter.core.edition import EditionStatus
 from newsletter.core.live import Cause, Look, Speed, Waiting
 from newsletter.core.pace import Limits, Window, reserve
 from newsletter.core.worker_view import RelayView, WorkerView
-from newsletter.sending.committer import QUOTA
+from newsletter.sending.quota import QUOTA
 from newsletter.settings.loader import load_settings
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions

@@ -19,7 +19,7 @@ from newsletter.core.throttle import (
     REPUTATION_PAUSE_SECONDS,
     Complaint,
     Throttle,
-    crowd,
+    cap,
     fail,
     grow,
     recover,
@@ -106,9 +106,9 @@ def test_a_lasting_strain_stops_everything_for_long(strain: Complaint, pause: fl
     state = slower(start(10, now=0.0), now=50.0, strain=strain)
     assert (state.allowed, state.open, state.retry_at) == (1, True, 50.0 + pause)
     back = recover(state, opened_at=state.retry_at + 7)
-    assert (back.open, back.allowed, back.limping) == (False, 1, True)
+    assert (back.open, back.allowed, back.recovering) == (False, 1, True)
     assert grow(back, now=state.retry_at + 7 + CLEAN_SPAN_SECONDS).allowed == 2
-    assert not grow(back, now=state.retry_at + 7 + 9 * CLEAN_SPAN_SECONDS).limping
+    assert not grow(back, now=state.retry_at + 7 + 9 * CLEAN_SPAN_SECONDS).recovering
 
 
 def test_a_spent_quota_is_tried_every_hour() -> None:
@@ -137,7 +137,7 @@ def test_a_connection_from_before_the_trouble_proves_nothing() -> None:
 
 def test_a_crowded_relay_tells_how_many_it_takes() -> None:
     """When one more connection is refused beside three that stand, three it is, and the fourth waits a minute."""
-    state = crowd(start(10, now=0.0), 3, now=5.0, jitter=LATEST, plain="Too many connections.")
+    state = cap(start(10, now=0.0), 3, now=5.0, jitter=LATEST, plain="Too many connections.")
     assert (state.allowed, state.open, state.plain) == (3, False, "Too many connections.")
     assert grow(state, now=5.0 + GROWTH_ROUND_SECONDS + CLEAN_SPAN_SECONDS).allowed == 4
 
@@ -199,7 +199,7 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(connections=st.integers(0, 10))
     def is_crowded(self, connections: int) -> None:
         """Refuse one more connection."""
-        self.becomes(crowd(self.state, connections, now=self.now, jitter=0.0, plain="Full."))
+        self.becomes(cap(self.state, connections, now=self.now, jitter=0.0, plain="Full."))
 
     @invariant()
     def is_sane(self) -> None:
@@ -207,8 +207,8 @@ class AnyHistory(RuleBasedStateMachine):
         state = self.state
         assert 1 <= state.allowed <= state.most
         assert bool(state.plain) is not state.well
-        assert state.limping or not state.open
-        assert not (state.well and (state.limping or state.strikes or state.needs_person))
+        assert state.recovering or not state.open
+        assert not (state.well and (state.recovering or state.strikes or state.needs_person))
 
     def teardown(self) -> None:
         """Whatever happened, the relay has all its connections again in the end."""

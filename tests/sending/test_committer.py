@@ -18,9 +18,10 @@ from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.journal.writer import Journal
 from newsletter.sending.block_queue import BlockQueue
 from newsletter.sending.claim_buffer import ClaimBuffer
-from newsletter.sending.committer import QUOTA, CommitRequest, GroupCommitter
+from newsletter.sending.committer import CommitRequest, GroupCommitter
 from newsletter.sending.connection_worker import ConnectionWorker
 from newsletter.sending.pass_state import PassState
+from newsletter.sending.quota import QUOTA
 from newsletter.sending.revocation import STUCK_SECONDS, RevocationWatcher
 from newsletter.sending.sender import Sender
 from newsletter.store import block as blocks
@@ -44,10 +45,10 @@ NO_LIMITS = Limits(per_hour=None, per_day=None)
 class ImmediateCommitter(GroupCommitter):
     """Commits each request at once, without an event loop."""
 
-    def submit(self, ticket: CommitRequest) -> CommitRequest:
+    def submit(self, request: CommitRequest) -> CommitRequest:
         """Commit."""
-        self._work([ticket])
-        return ticket
+        self._work([request])
+        return request
 
 
 class NoticeContext:
@@ -73,14 +74,14 @@ class NoticeContext:
         )
 
     def ask(self, **said: object) -> CommitRequest:
-        """Hand a ticket in and wait for what comes of it."""
-        ticket = self.committer.submit(CommitRequest(**said))  # type: ignore[arg-type]
-        assert ticket.error is None
-        return ticket
+        """Hand a request in and wait for what comes of it."""
+        request = self.committer.submit(CommitRequest(**said))  # type: ignore[arg-type]
+        assert request.error is None
+        return request
 
     def ids(self, wants: int) -> list[DeliveryId]:
         """Order so many and return who was marked."""
-        return [job.person.id for job in self.ask(wants=wants).jobs]
+        return [job.person.id for job in self.ask(wants=wants).claims]
 
 
 Open = Callable[..., NoticeContext]
@@ -108,7 +109,7 @@ def owners(unit: Unit) -> set[WorkerId]:
 def hand_of(notice_context: NoticeContext) -> ClaimBuffer:
     """Return the hand of a connection that sends nothing."""
     pass_state = PassState(stop=threading.Event(), size=2, on_pause=lambda *_: None)
-    return ClaimBuffer(committer=notice_context.committer, post=None, pass_state=pass_state)  # type: ignore[arg-type]
+    return ClaimBuffer(committer=notice_context.committer, message_builder=None, pass_state=pass_state)  # type: ignore[arg-type]
 
 
 def test_what_waits_is_dealt_out_once(frozen: Freeze, offices: Open, unit: Unit) -> None:
@@ -116,7 +117,7 @@ def test_what_waits_is_dealt_out_once(frozen: Freeze, offices: Open, unit: Unit)
     edition = frozen(10)
     notice_context = offices()
     assert [len(notice_context.ids(4)) for _ in range(4)] == [4, 4, 2, 0]
-    assert notice_context.ask(wants=4).dry
+    assert notice_context.ask(wants=4).queue_empty
     assert states(unit, edition) == {"sending": 10}
 
 
@@ -124,12 +125,12 @@ def test_a_lease_that_ran_out(frozen: Freeze, offices: Open, unit: Unit, clock: 
     """Whoever slept longer than its lease sends nothing that it marked before, and leaves another's block alone."""
     frozen(10)
     ann = offices("ann")
-    early = list(ann.ask(wants=4).jobs)
+    early = list(ann.ask(wants=4).claims)
     pass_state = PassState(stop=threading.Event(), size=1, on_pause=lambda *_: None)
-    claim_buffer = ClaimBuffer(committer=ann.committer, post=None, pass_state=pass_state)  # type: ignore[arg-type]
-    assert all(claim_buffer.may(job) for job in early)
+    claim_buffer = ClaimBuffer(committer=ann.committer, message_builder=None, pass_state=pass_state)  # type: ignore[arg-type]
+    assert all(claim_buffer.may_send(job) for job in early)
     clock.turn(seconds=LEASE.total_seconds() + 1)
-    assert not any(claim_buffer.may(job) for job in early)
+    assert not any(claim_buffer.may_send(job) for job in early)
     with unit.write() as tx:
         # By the clock of the server no time has passed on PostgreSQL.
         blocks.release_all(tx)
@@ -137,7 +138,7 @@ def test_a_lease_that_ran_out(frozen: Freeze, offices: Open, unit: Unit, clock: 
     others = bob.ids(3)
     # The first sign of life begins a new term; what is left over from the old one stays forbidden.
     ann.ask()
-    assert not any(claim_buffer.may(job) for job in early)
+    assert not any(claim_buffer.may_send(job) for job in early)
     assert ann.ids(10) == []
     ann.ask(unused=[job.person.id for job in early])
     assert owners(unit) == {bob.who}
@@ -154,18 +155,18 @@ def test_a_stuck_connection_loses_its_hand(
     with open_journal(unit, notice_context, tmp_path) as journal:
         hands = [hand_of(notice_context) for _ in range(2)]
         connection_workers = [courier_of(claim_buffer, journal, clock) for claim_buffer in hands]
-        assert hands[0].restock()
-        # The next run lies in its ticket, since the connection waits for an answer.
-        hands[0]._order()
+        assert hands[0].refill()
+        # The next run lies in its request, since the connection waits for an answer.
+        hands[0]._request_claims()
         assert len(hands[0].held()) == 8
         revocation_watcher = RevocationWatcher(
             unit=unit, committer=notice_context.committer, connection_workers=connection_workers
         )
         connection_workers[0].waiting_since = clock.monotonic()
-        revocation_watcher.look()
+        revocation_watcher.revoke_stale_claims()
         assert len(hands[0].held()) == 8
         clock.turn(seconds=STUCK_SECONDS + 1)
-        revocation_watcher.look()
+        revocation_watcher.revoke_stale_claims()
         assert hands[0].held() == []
         assert sorted(notice_context.ids(10)) == list(range(1, 9))
 
@@ -180,19 +181,19 @@ def test_the_look_reaches_every_run(
     *,
     received: bool,
 ) -> None:
-    """A pause reaches what a connection holds, also a run that still lies in its ticket."""
+    """A pause reaches what a connection holds, also a run that still lies in its request."""
     edition = frozen(4)
     notice_context = offices()
     with open_journal(unit, notice_context, tmp_path) as journal:
         claim_buffer = hand_of(notice_context)
         if received:
-            assert claim_buffer.restock()
+            assert claim_buffer.refill()
         else:
-            claim_buffer._order()
+            claim_buffer._request_claims()
         hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
         RevocationWatcher(
             unit=unit, committer=notice_context.committer, connection_workers=[courier_of(claim_buffer, journal, clock)]
-        ).look()
+        ).revoke_stale_claims()
         assert claim_buffer.held() == []
         notice_context.ask()
     assert states(unit, edition) == {"queued": 4}

@@ -17,7 +17,7 @@ from newsletter.core.edition import Edition, EditionId
 from newsletter.core.reply import Reply, Verdict
 from newsletter.errors import NotNow
 from newsletter.journal.writer import Journal
-from newsletter.sending import message_builder as post
+from newsletter.sending import message_builder
 from newsletter.sending.connection_worker import ConnectionWorker
 from newsletter.sending.pass_state import PassState
 from newsletter.sending.sender import Sender
@@ -49,8 +49,8 @@ def test_a_fault_while_a_message_is_in_flight(
             raise ZeroDivisionError
         return right(verdict, reply, attempts=attempts, begun=begun, now=now)
 
-    right = post.accepted
-    monkeypatch.setattr(post, "accepted", accepted)
+    right = message_builder.accepted_outcome
+    monkeypatch.setattr(message_builder, "accepted_outcome", accepted)
     sender = make_sender(unit, clock, server.connect, connections=1)
     with pytest.raises(ZeroDivisionError):
         send_until_idle(sender, threading.Event())
@@ -95,8 +95,8 @@ def test_a_fault_on_the_way_home(
         if next(left) == 1:
             raise ZeroDivisionError
 
-    right = ConnectionWorker._go_home
-    monkeypatch.setattr(ConnectionWorker, "_go_home", go_home)
+    right = ConnectionWorker._finish
+    monkeypatch.setattr(ConnectionWorker, "_finish", go_home)
     sender = make_sender(unit, clock, server.connect, connections=3)
     with pytest.raises(ZeroDivisionError):
         send_until_idle(sender, threading.Event())

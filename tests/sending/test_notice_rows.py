@@ -13,8 +13,8 @@ from newsletter.core.edition import Edition
 from newsletter.core.notice import NoticeKey, NoticeKind, NoticeState
 from newsletter.core.pace import Limits
 from newsletter.sending import notice_sender as engine
-from newsletter.sending.committer import QUOTA
 from newsletter.sending.notice_sender import NOTICE_ORPHAN_AGE, NoticeSender, posting
+from newsletter.sending.quota import QUOTA
 from newsletter.store import notice as notices
 from newsletter.store import quota as quotas
 from newsletter.store.schema import notice

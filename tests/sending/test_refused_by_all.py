@@ -114,7 +114,7 @@ def test_no_message_can_be_made(
     def envelope(*_: object) -> None:
         raise ValueError("no such slot")
 
-    monkeypatch.setattr(MessageBuilder, "envelope", envelope)
+    monkeypatch.setattr(MessageBuilder, "build", envelope)
     server = Server()
     run(sqlite_unit, late, server)
     now, states, told = look(sqlite_unit, edition)

@@ -122,6 +122,6 @@ class World:
     def hear(self, lent: Connection, reply: Reply) -> None:
         """Tell the pool of a reply, as a courier does, and hang up where it would."""
         verdict = judge(reply)
-        self.pool.heard(lent, verdict, reply)
+        self.pool.observe(lent, verdict, reply)
         if verdict.effect is not Effect.ACCEPT and verdict.relay in {"reconnect", "back-off", "stop"}:
             lent.close()

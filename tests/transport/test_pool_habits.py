@@ -147,7 +147,7 @@ class Round:
             following = self.take()
             reply = lent.hand_over(item, following=following) or lent.answer()
             verdict = judge(reply)
-            self.pool.heard(lent, verdict, reply)
+            self.pool.observe(lent, verdict, reply)
             with self.lock:
                 if verdict.effect in {Effect.DEFER, Effect.REQUEUE}:
                     self.queue.append(item)
