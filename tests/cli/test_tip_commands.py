@@ -430,7 +430,6 @@ def test_approving_what_cannot_go_says_why(home: Home) -> None:
     home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}", status="draft").text)
     home.run("slot", "skip", day)
     assert "“Title of a” (a): approved; will not go out: its slot of Tuesday" in home.run("tip", "approve", "a").out
-    assert "a: approved; will not go out: its slot of Tuesday" in home.run("tip", "approve", "a").out
 
 
 def test_odd_names_in_a_folder(home: Home, tmp_path: Path) -> None:
