@@ -6,6 +6,7 @@ In: the figures of `run.py`, whole or in part. Out: Markdown, and SVG files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +103,26 @@ def _small(figures: Figures) -> Iterator[tuple[str, str, str]]:
         )
     for one in _found(figures, "restart"):
         yield f"{one['database']}: first message after kill -9 and restart", "≤ 3 s", f"{one['seconds']:.2f} s"
+    for small, large in pairwise(_found(figures, "archive")):
+        if small["database"] == large["database"]:
+            yield from _archive(small, large)
     if "start" in figures:
         one = figures["start"]["found"]
         yield (
             "newsletter --help",
             "≤ 0.3 s",
             f"{one['help_seconds']:.2f} s (an empty Python: {one['python_seconds']:.2f} s)",
+        )
+
+
+def _archive(small: Figures, large: Figures) -> Iterator[tuple[str, str, str]]:
+    size = f"{large['tips']:,} tips, {large['people']:,} people"
+    for name, milliseconds in large["milliseconds"].items():
+        before = small["milliseconds"][name]
+        yield (
+            f"{large['database']}: work for `{name}` with {size}",
+            "≤ 60 ms, ≤ 2 x a small one",
+            f"{milliseconds:.1f} ms; {milliseconds / before:.1f} x",
         )
 
 

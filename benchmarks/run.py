@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import archive
 import report
 import rows
 import sink
@@ -80,12 +81,13 @@ def _rows(
         "growth": lambda: [
             rows.compare(one, port, people, 10, rounds=1, size=size) for one in found for people in asked.growth
         ],
+        "archive": lambda: [archive.measure(one, size) for one in found for size in (archive.SMALL, archive.LARGE)],
         "freezing": lambda: [rows.freezing(one, people) for one in found for people in asked.freeze],
         "importing": lambda: [rows.importing(one, count, folder) for one in found for count in asked.imports],
     }
 
 
-ROWS = "start,editions,loop,far,lockstep,notice,restart,shares,growth,freezing,importing"
+ROWS = "start,editions,loop,far,lockstep,notice,restart,shares,growth,archive,freezing,importing"
 
 
 def _arguments() -> argparse.Namespace:

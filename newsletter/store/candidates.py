@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import pairwise
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import ColumnElement, func, literal_column, null, select
 
 from newsletter.core.lineup import Candidates, Omitted, Sending
 from newsletter.core.tip import Tip, TipId, TipStatus
@@ -21,8 +21,10 @@ from newsletter.store.unit import Tx
 
 # Literal, since a partial index serves a query only when its condition stands in it; a bound value might be another.
 _APPROVED = tip.c.status == literal_column(f"'{TipStatus.APPROVED.value}'")
-_QUEUED = (_APPROVED, tip.c.evergreen.is_(False), tip.c.last_sent_on.is_(None), tip.c.pin.is_(None))
-_EVERGREEN = (_APPROVED, tip.c.evergreen.is_(True), tip.c.pin.is_(None))
+# An expression, since SQLite takes a unique index for one that holds few NULLs, and would read every tip by it.
+_UNPINNED = func.coalesce(tip.c.pin, null()).is_(None)
+_QUEUED = (_APPROVED, tip.c.evergreen.is_(False), tip.c.last_sent_on.is_(None), _UNPINNED)
+_EVERGREEN = (_APPROVED, tip.c.evergreen.is_(True), _UNPINNED)
 _OPEN = (TipStatus.APPROVED, TipStatus.DRAFT)
 
 
