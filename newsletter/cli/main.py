@@ -9,9 +9,10 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
 
 from newsletter import __version__
 from newsletter.cli import (
@@ -44,16 +45,31 @@ from newsletter.errors import NewsletterError
 INTERRUPTED_EXIT = 130
 """The exit code of a command that Ctrl-C ended: 128 and the number of the signal."""
 
+COMPLETION_OPTIONS = {"install_completion", "show_completion"}
+"""Parameters of typer's own for completion in bash, zsh and fish; the README and docs/commands.md name them."""
+
 _USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 """What typer raises for words it does not understand; it has no public name of its own."""
 
+
+class _RootGroup(TyperGroup):
+    """The top of the command line: `--help` leaves out the two options that serve a shell and no newsletter."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - typer gives the class of its parameters no public name
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            if param.name in COMPLETION_OPTIONS:
+                param.hidden = True
+        return params
+
+
 app = typer.Typer(
     name="newsletter",
+    cls=_RootGroup,
     help="One tip a week, to every subscriber, every Tuesday, and a report that adds up.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    add_completion=False,
 )
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
