@@ -78,6 +78,9 @@ RULES: tuple[Rule, ...] = (
          text=r"receiving (e?-?mails?|messages?) (at a rate|too (quickly|fast))"
               r"|\b(recipient|mail ?box|user|account)\b.{0,40}\b(receiv\w+|incoming)\b.{0,40}\b(rate|limit|quota)",
          kind=ReplyClass.RATE, effect=Effect.DEFER, plain="The mailbox is getting too much mail at the moment."),
+    Rule(name="text:thread-limit", codes="4..", phases=MESSAGE, text=r"thread limit",
+         kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF,
+         plain="The relay takes fewer connections at once."),
     Rule(name="text:quota", codes="[45]..", phases=MESSAGE, text=OUR_QUOTA,
          kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF,
          plain="Our sending quota at the relay is used up."),
@@ -162,8 +165,7 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.GREYLISTED, plain="The server asks unknown senders to come again later (greylisting)."),
     Rule(name="text:rate", codes="4..", phases=MESSAGE,
          text=r"\brate\b|rate.?limit|throttl|too (fast|many (connections|messages|e?-?mails|concurrent))|concurrent"
-              r"|\[?\bTSS?\d\d\b|\bRP-00\d|\b4\.7\.65[01]\b|unusual (rate|amount)"
-              r"|thread limit",
+              r"|\[?\bTSS?\d\d\b|\bRP-00\d|\b4\.7\.65[01]\b|unusual (rate|amount)",
          kind=ReplyClass.RATE, relay=_BACK_OFF, plain="The server wants our mail more slowly."),
     Rule(name="4.7.28", codes="4..", enhanced="4.7.28 4.7.650 4.7.651", phases=MESSAGE,
          kind=ReplyClass.RATE, relay=_BACK_OFF, plain="The server wants our mail more slowly."),

@@ -147,7 +147,7 @@ def slow_down(state: Throttle, strain: Complaint, *, now: float, jitter: float, 
     )
 
 
-def cap(state: Throttle, connections: int, *, now: float, jitter: float, plain: str) -> Throttle:
+def cap_connections(state: Throttle, connections: int, *, now: float, jitter: float, plain: str) -> Throttle:
     """Heed a relay that refuses one more connection beside those that stand: it has told how many it takes."""
     if now < state.retry_at:
         return replace(state, plain=plain)

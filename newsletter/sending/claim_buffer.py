@@ -136,7 +136,7 @@ class ClaimBuffer:
         """Use the time in which the server works."""
         self._settle_last()
         self._build_ahead(2)
-        if self._request is not None and self._request.done.is_set():
+        if self._request is not None and self._request.committed.is_set():
             self._receive()
         if (
             self._request is None

@@ -131,12 +131,12 @@ class CommitRequest:
     """Whether another connection may send the unused claims at once."""
     wants: int = 0
     claims: deque[Claim] = field(default_factory=deque)
-    """Set before `done`; the revocation watcher may remove some before the connection takes them."""
+    """Set before `committed`; the revocation watcher may remove some before the connection takes them."""
     queue_empty: bool = False
     """True when claims were wanted and none was left."""
     wait: QuotaWait | None = None
     error: NewsletterError | None = None
-    done: Event = field(default_factory=new_event)
+    committed: Event = field(default_factory=new_event)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -185,10 +185,10 @@ class GroupCommitter:
     _beat_at: float = float("-inf")
 
     def submit(self, request: CommitRequest) -> CommitRequest:
-        """Queue a request for the next commit; its `done` is set after it."""
+        """Queue a request for the next commit; its `committed` is set after it."""
         if self._ended:
             request.error = Stop("the committer has ended")
-            request.done.set()
+            request.committed.set()
         else:
             self._waiting.append(request)
             self._called.set()
@@ -200,7 +200,7 @@ class GroupCommitter:
         """Wait until a request is committed, or has failed."""
         if request in self._waiting:
             self._hurry.set()
-        request.done.wait()
+        request.committed.wait()
 
     def run(self) -> None:
         """Commit requests until `close`."""
@@ -214,7 +214,7 @@ class GroupCommitter:
             left, self._waiting = self._waiting, []
             for request in left:
                 request.error = Stop("a fault in this program")
-                request.done.set()
+                request.committed.set()
             self.ended.set()
 
     def close(self) -> None:
@@ -243,7 +243,7 @@ class GroupCommitter:
         finally:
             for request in group:
                 request.error = error
-                request.done.set()
+                request.committed.set()
 
     def _commit_patiently(self, group: list[CommitRequest]) -> None:
         """Commit; while the database fails and the group has results, retry for a minute."""

@@ -20,7 +20,7 @@ from newsletter.core.throttle import (
     CLEAN_SPAN_SECONDS,
     Complaint,
     Throttle,
-    cap,
+    cap_connections,
     fail,
     grow,
     recover,
@@ -260,7 +260,7 @@ class Pool:
     def _refused(self, line: _Line, failure: ConnectFailure, now: float) -> _Answer:
         reply, jitter = failure.reply, self._jitter()
         if line.lent and 400 <= reply.code < 500:  # noqa: PLR2004 - a transient reply, RFC 5321 §4.2.1.
-            line.throttle = cap(line.throttle, len(line.lent), now=now, jitter=jitter, plain=failure.plain)
+            line.throttle = cap_connections(line.throttle, len(line.lent), now=now, jitter=jitter, plain=failure.plain)
             return line.turned_away
         person = judge(reply).relay is RelayAction.STOP
         line.failure = failure

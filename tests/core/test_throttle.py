@@ -19,7 +19,7 @@ from newsletter.core.throttle import (
     REPUTATION_PAUSE_SECONDS,
     Complaint,
     Throttle,
-    cap,
+    cap_connections,
     fail,
     grow,
     recover,
@@ -137,7 +137,7 @@ def test_a_connection_from_before_the_trouble_proves_nothing() -> None:
 
 def test_a_crowded_relay_tells_how_many_it_takes() -> None:
     """When one more connection is refused beside three that stand, three it is, and the fourth waits a minute."""
-    state = cap(start(10, now=0.0), 3, now=5.0, jitter=LATEST, plain="Too many connections.")
+    state = cap_connections(start(10, now=0.0), 3, now=5.0, jitter=LATEST, plain="Too many connections.")
     assert (state.allowed, state.open, state.plain) == (3, False, "Too many connections.")
     assert grow(state, now=5.0 + GROWTH_ROUND_SECONDS + CLEAN_SPAN_SECONDS).allowed == 4
 
@@ -199,7 +199,7 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(connections=st.integers(0, 10))
     def is_crowded(self, connections: int) -> None:
         """Refuse one more connection."""
-        self.becomes(cap(self.state, connections, now=self.now, jitter=0.0, plain="Full."))
+        self.becomes(cap_connections(self.state, connections, now=self.now, jitter=0.0, plain="Full."))
 
     @invariant()
     def is_sane(self) -> None:
