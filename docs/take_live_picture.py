@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 from take_demo_picture import COLUMNS, on_terminal
 
-from newsletter.transport.catcher import Catcher, Keep, Step
+from newsletter.testing.catcher import Catcher, Keep, Step
 
 PICTURE = Path(__file__).parent / "images" / "live.svg"
 PEOPLE = 3_000

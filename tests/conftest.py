@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,7 @@ from newsletter.store import installation
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
 from newsletter.store.upgrade import upgrade
+from newsletter.testing.clocks import START, FixedClock
 
 pytest_plugins = ["tests.edition_fixtures"]
 
@@ -39,7 +39,6 @@ settings.register_profile(
 )
 settings.load_profile("newsletter")
 
-START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECRET = "a secret of thirty-two characters"
 
 
@@ -71,73 +70,6 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
         monkeypatch.delenv(name)
-
-
-class FixedClock:
-    """A clock that a test turns by hand; waiting turns it too, so that nothing ever sleeps."""
-
-    def __init__(self, now: datetime = START) -> None:
-        self._now = now
-        self._seconds = 0.0
-        self._lock = threading.Lock()
-
-    def now(self) -> datetime:
-        """Return the time that was set."""
-        with self._lock:
-            return self._now
-
-    def monotonic(self) -> float:
-        """Return the seconds turned so far, steps of the wall clock aside."""
-        with self._lock:
-            return self._seconds
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Turn the clock instead of sleeping."""
-        if not event.is_set():
-            self.turn(seconds=max(0.0, seconds))
-        return event.is_set()
-
-    def turn(self, **span: float) -> None:
-        """Let time pass."""
-        step = timedelta(**span)
-        with self._lock:
-            self._now += step
-            self._seconds += step.total_seconds()
-
-    def set(self, now: datetime) -> None:
-        """Step the wall clock, as an operator or a time server does."""
-        with self._lock:
-            self._now = now
-
-
-class FastClock(FixedClock):
-    """A clock that goes ten times as fast as the real one, and can be turned besides; waiting takes its time.
-
-    For several that wait at once: where one turns the clock by waiting, it turns days into the work of another.
-    """
-
-    FASTER = 10.0
-
-    def __init__(self) -> None:
-        """Begin now."""
-        super().__init__()
-        self._real = SystemClock()
-        self._begun = self._real.monotonic()
-
-    def now(self) -> datetime:
-        """Return the time that was set, and what passed since."""
-        return super().now() + timedelta(seconds=self._passed())
-
-    def monotonic(self) -> float:
-        """Return the seconds turned so far, and what passed."""
-        return super().monotonic() + self._passed()
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for a tenth of the time."""
-        return self._real.wait(event, seconds / self.FASTER)
-
-    def _passed(self) -> float:
-        return (self._real.monotonic() - self._begun) * self.FASTER
 
 
 @pytest.fixture

@@ -28,11 +28,12 @@ from newsletter.sending.sender import Sender
 from newsletter.store import tip as tips
 from newsletter.store.schema import subscriber
 from newsletter.store.unit import Unit
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from newsletter.transport.base import ConnectFailure, Connection, Relay, Security
-from newsletter.transport.catcher import Catcher
 from newsletter.transport.pool import Pool
 from newsletter.transport.smtp import connect
-from tests.conftest import SECRET, FixedClock
+from tests.conftest import SECRET
 
 PUBLICATION = Publication(
     name="Tip of the Week",

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from newsletter.cli.demo_stage import FakeReplies, TurnedClock
+    from newsletter.cli.demo_stage import FakeReplies
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.core.tip import Tip
     from newsletter.store.report import Row
-    from newsletter.transport.catcher import Catcher
+    from newsletter.testing.catcher import Catcher
+    from newsletter.testing.clocks import TurnedClock
     from newsletter.wiring import Application
 
 DEMO_ACTOR = "demo"
@@ -45,9 +46,10 @@ def demo(
     ] = None,
 ) -> None:
     """Play one edition through, from import to report, on throwaway data. No mail leaves this machine."""
-    from newsletter.cli.demo_stage import FakeReplies, TurnedClock, stage_settings
+    from newsletter.cli.demo_stage import FakeReplies, stage_settings
     from newsletter.settings.loader import load_settings
-    from newsletter.transport.catcher import Catcher
+    from newsletter.testing.catcher import Catcher
+    from newsletter.testing.clocks import TurnedClock
     from newsletter.wiring import build
 
     home = _folder(keep)

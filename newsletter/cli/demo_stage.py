@@ -8,39 +8,12 @@ from __future__ import annotations
 import email
 import email.policy
 import secrets
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
-from newsletter.clock import SystemClock
 from newsletter.core.subscriber import Subscriber
-from newsletter.transport.catcher import Catcher, Caught, Step
-
-
-class TurnedClock:
-    """The clock of the machine, some time ahead; it goes on at its usual pace."""
-
-    def __init__(self) -> None:
-        self._machine = SystemClock()
-        self._ahead = timedelta()
-
-    def now(self) -> datetime:
-        """Return the present instant of the demo."""
-        return self._machine.now() + self._ahead
-
-    def turn_to(self, moment: datetime) -> None:
-        """Let it be another time at once."""
-        self._ahead += moment - self.now()
-
-    def monotonic(self) -> float:
-        """Return the seconds of the machine."""
-        return self._machine.monotonic()
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Sleep as the machine does."""
-        return self._machine.wait(event, seconds)
+from newsletter.testing.catcher import Catcher, Caught, Step
 
 
 @dataclass(slots=True)

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from newsletter.settings.model import Settings
     from newsletter.simulation.diary import Diary
-    from newsletter.simulation.script import JumpingClock, Script
+    from newsletter.simulation.script import Script
     from newsletter.store.simulation_copy import SimulationCopy
+    from newsletter.testing.clocks import JumpingClock
     from newsletter.wiring import Application
 
 STAND_INS_MAX = 200
@@ -65,7 +66,7 @@ def play_example() -> Diary:
     """Play the example year."""
     from newsletter.settings.loader import load_settings
     from newsletter.simulation import example as year
-    from newsletter.simulation.script import JumpingClock
+    from newsletter.testing.clocks import JumpingClock
 
     with tempfile.TemporaryDirectory(prefix="newsletter-simulate-") as folder:
         own = {**year.SETTINGS, "NEWSLETTER_SECRET_KEY": secrets.token_urlsafe(32)}
@@ -76,8 +77,9 @@ def play_example() -> Diary:
 
 def _play_own(app: Application, begins: str | None, weeks: int) -> Diary:
     from newsletter.flows.plan import outlook
-    from newsletter.simulation.script import JumpingClock, Script
+    from newsletter.simulation.script import Script
     from newsletter.store import simulation_copy
+    from newsletter.testing.clocks import JumpingClock
 
     now = app.clock.now()
     start = _start(app, begins, now)

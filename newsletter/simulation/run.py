@@ -27,7 +27,7 @@ from newsletter.operations.ticker import Ticker
 from newsletter.sending.notice_sender import NoticeSender
 from newsletter.sending.sender import Sender
 from newsletter.simulation.diary import Diary, DiaryDay, EntryKind, diary_entries
-from newsletter.simulation.script import JumpingClock, MemoryRelay, Script
+from newsletter.simulation.script import MemoryRelay, Script
 from newsletter.store import alert as alerts
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
@@ -38,6 +38,7 @@ from newsletter.store import slot as slots
 from newsletter.store import wave as waves
 from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx
+from newsletter.testing.clocks import JumpingClock
 from newsletter.transport.pool import Pool
 from newsletter.wiring import Application
 

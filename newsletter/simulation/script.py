@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import email
 import email.policy
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from newsletter.core.reply import Phase, Reply
+from newsletter.testing.clocks import JumpingClock
 from newsletter.transport.base import ConnectFailure, Connection, Envelope
 from newsletter.wiring import Application
 
@@ -25,34 +25,6 @@ _DEAD = ConnectFailure(
 
 _TAKES = timedelta(milliseconds=50)
 """What a message takes, as a relay in the same country needs it."""
-
-
-class JumpingClock:
-    """A clock that stands until it is set; waiting moves it, so that nothing ever sleeps."""
-
-    def __init__(self, start: datetime) -> None:
-        self._start = self._now = start
-        self._lock = threading.Lock()
-
-    def now(self) -> datetime:
-        """Return the time that was set."""
-        with self._lock:
-            return self._now
-
-    def set(self, moment: datetime) -> None:
-        """Let it be a later time at once."""
-        with self._lock:
-            self._now = max(moment, self._now)
-
-    def monotonic(self) -> float:
-        """Return the seconds since the start."""
-        return (self.now() - self._start).total_seconds()
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Move on instead of sleeping."""
-        if not event.is_set():
-            self.set(self.now() + timedelta(seconds=max(0.0, seconds)))
-        return event.is_set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.render.environment import make_environment
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher
+from newsletter.testing.catcher import Catcher
 from tests.conftest import SECRET, SHIFTED
 from tests.edition_fixtures import PUBLICATION, add_people, add_tip
 from tests.flows.follow_up_fixtures import World

@@ -22,8 +22,9 @@ from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store.database import HEAD, connect, sender_lock
 from newsletter.store.upgrade import upgrade
+from newsletter.testing.clocks import START
 from tests.cli.conftest import Home
-from tests.conftest import SECRET, START
+from tests.conftest import SECRET
 
 NOW = datetime(2026, 11, 24, 14, tzinfo=UTC)
 

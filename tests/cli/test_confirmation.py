@@ -15,7 +15,7 @@ from sqlalchemy import text
 from newsletter.cli.main import app
 from newsletter.core.delivery import DeliveryState
 from newsletter.store import edition as editions
-from newsletter.transport.catcher import Catcher
+from newsletter.testing.catcher import Catcher
 from tests.cli.conftest import PEOPLE, Home, Ran
 from tests.conftest import SHIFTED
 from tests.flows.follow_up_fixtures import World

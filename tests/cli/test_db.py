@@ -23,8 +23,9 @@ from newsletter.store.schema import delivery, subscriber
 from newsletter.store.schema import edition as edition_table
 from newsletter.store.unit import Unit
 from newsletter.store.upgrade import upgrade
+from newsletter.testing.clocks import START
 from tests.cli.conftest import Home, Ran
-from tests.conftest import SECRET, START
+from tests.conftest import SECRET
 
 NOW = datetime(2026, 11, 24, 14, tzinfo=UTC)
 

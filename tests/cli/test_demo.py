@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.cli.demo_stage import FakeReplies, TurnedClock
+from newsletter.cli.demo_stage import FakeReplies
 from newsletter.cli.sample import sample_subscribers, sample_tips
-from newsletter.transport.catcher import Step
-from tests.conftest import START
+from newsletter.testing.catcher import Step
+from newsletter.testing.clocks import START, TurnedClock
 
 
 def newsletter(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

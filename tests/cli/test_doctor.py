@@ -19,8 +19,9 @@ from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation
 from newsletter.store import slot as slots
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher
-from tests.conftest import SECRET, SHIFTED, START
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import START
+from tests.conftest import SECRET, SHIFTED
 
 PASSWORD = "pa55-that-nobody-sees"
 

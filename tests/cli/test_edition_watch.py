@@ -24,9 +24,10 @@ from newsletter.settings.loader import load_settings
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import quota as quotas
+from newsletter.testing.clocks import FixedClock
 from newsletter.wiring import build
 from tests.cli.conftest import Home
-from tests.conftest import SHIFTED, FixedClock
+from tests.conftest import SHIFTED
 from tests.edition_fixtures import CADENCE
 from tests.flows.follow_up_fixtures import World
 

@@ -12,7 +12,7 @@ from newsletter.core.edition import EditionStatus
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
-from newsletter.transport.catcher import Catcher
+from newsletter.testing.catcher import Catcher
 from tests.cli.conftest import PEOPLE, Home
 from tests.conftest import SHIFTED
 from tests.flows.follow_up_fixtures import World

@@ -20,10 +20,11 @@ from newsletter.store import log as logs
 from newsletter.store.database import connect, open_unit
 from newsletter.store.log import LogEntry
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import START, FixedClock
 from newsletter.wiring import Application
 from tests.cli.conftest import Home
-from tests.conftest import SECRET, SHIFTED, START, FixedClock
+from tests.conftest import SECRET, SHIFTED
 from tests.flows.people_fixtures import KEYRING, begin_edition, put, set_delivery
 
 READS = {

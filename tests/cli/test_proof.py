@@ -9,7 +9,7 @@ import pytest
 
 from newsletter.store import notice as notices
 from newsletter.store.schema import delivery
-from newsletter.transport.catcher import Catcher, Step
+from newsletter.testing.catcher import Catcher, Step
 from tests.cli.conftest import Home
 
 TIP = """---

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from newsletter.operations.retention import RetentionJob
+from newsletter.testing.clocks import START
 from tests.cli.conftest import Home
-from tests.conftest import START
 from tests.edition_fixtures import add_people
 from tests.operations.test_retention import closed_edition
 

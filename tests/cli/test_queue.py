@@ -9,7 +9,7 @@ import pytest
 
 from newsletter.cli import output
 from newsletter.core.cadence import brief_date
-from newsletter.transport.catcher import Catcher
+from newsletter.testing.catcher import Catcher
 from tests.cli.conftest import Home
 from tests.cli.test_tip_commands import add, coming
 from tests.flows.follow_up_fixtures import World

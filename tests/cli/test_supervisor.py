@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.cli.supervisor import Supervisor
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 
 Heard = Callable[[], list[str]]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.evidence import HOLD_BOUNCES_MIN, HOLD_PERCENT, HOLD_WINDOW, may_suppress
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 SECONDS = st.lists(st.integers(0, 2_400), max_size=120).map(sorted)
 

@@ -18,7 +18,7 @@ from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import AlertKind
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 from tests.core.bounce_corpus import SAMPLES, Sample, report
 from tests.flows.people_fixtures import KEYRING, begin_edition, put, set_delivery
 

@@ -24,7 +24,8 @@ from newsletter.store import subscriber_batch as batches
 from newsletter.store import tip as tips
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, START
+from newsletter.testing.clocks import START
+from tests.conftest import SECRET
 
 KEYRING = Keyring(current=SECRET)
 

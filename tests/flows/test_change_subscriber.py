@@ -27,7 +27,7 @@ from newsletter.flows.change_subscriber import (
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 from tests.flows.people_fixtures import KEYRING, begin_edition, get, outcomes, put, set_delivery
 
 LATER = START + timedelta(days=1)

@@ -31,7 +31,8 @@ from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import consent, delivery, metadata, suppression
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, START
+from newsletter.testing.clocks import START
+from tests.conftest import SECRET
 from tests.flows.people_fixtures import KEYRING, begin_edition, outcomes, put, set_delivery
 
 ADA = "Ada.Field@Bücher.example.org"

@@ -19,7 +19,7 @@ from newsletter.flows.import_subscribers import ImportFile, import_subscribers
 from newsletter.store import subscriber_list as lists
 from newsletter.store.subscriber_list import Wanted
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 from tests.flows.people_fixtures import KEYRING, put
 
 ODD = {

@@ -16,7 +16,7 @@ from newsletter.store import tally as tallies
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
-from tests.conftest import START
+from newsletter.testing.clocks import START
 from tests.flows.people_fixtures import begin_edition, put, set_delivery
 
 TRIED = {"attempts": 2, "first_attempt_at": START, "last_attempt_at": START}

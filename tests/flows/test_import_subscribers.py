@@ -27,7 +27,8 @@ from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import consent, metadata
 from newsletter.store.subscriber_list import Wanted
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, START
+from newsletter.testing.clocks import START
+from tests.conftest import SECRET
 from tests.flows.people_fixtures import KEYRING, begin_edition, outcomes, put
 
 

@@ -22,7 +22,7 @@ from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.schema import edition, slot
 from newsletter.store.unit import Tx, Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 RULES = LineupRules()
 TUESDAYS = Cadence(weekday=1, at=time(9), zone="Europe/Berlin")

@@ -12,7 +12,8 @@ from newsletter.flows.opt_out import opt_out
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, START
+from newsletter.testing.clocks import START
+from tests.conftest import SECRET
 from tests.flows.people_fixtures import KEYRING, begin_edition, get, outcomes, put, set_delivery
 
 OLD = "an older secret of enough characters"

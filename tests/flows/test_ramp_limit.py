@@ -20,7 +20,7 @@ from newsletter.store import evidence
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import delivery, tally
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 from tests.flows.people_fixtures import begin_edition, put
 from tests.flows.tip_fixtures import NOW, RULES, queue, tip_file
 

@@ -21,7 +21,7 @@ from newsletter.store import report as books
 from newsletter.store.alert import AlertKind
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 from tests.core.bounce_corpus import RETURNED, SAMPLES, Sample, report
 from tests.flows.bounce_fixtures import (
     NOW,

@@ -24,7 +24,7 @@ from newsletter.store.alert import AlertKind
 from newsletter.store.schema import bounce_window, edition, tally
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
-from tests.conftest import START
+from newsletter.testing.clocks import START
 from tests.flows.bounce_fixtures import (
     ACCEPTED,
     NOW,

@@ -13,8 +13,8 @@ from newsletter.core.alert import AlertKind
 from newsletter.flows.adopt import adopt
 from newsletter.flows.freeze import RenderContext
 from newsletter.store.ledger import LedgerKind
-from newsletter.transport.catcher import Catcher
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip
 from tests.sending.copied_fixtures import KEYRING, MONDAY, Newsletter, close_all, copy_database, open_newsletter
 from tests.sending.test_adopt import alerted, identity

@@ -15,7 +15,8 @@ from newsletter.store import installation, log
 from newsletter.store.database import HEAD, connect, current_revision, sender_lock
 from newsletter.store.schema import installation as installation_table
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, START
+from newsletter.testing.clocks import START
+from tests.conftest import SECRET
 
 OTHER = "another secret of enough characters"
 KNOWN = Keyring(current=SECRET)

@@ -30,8 +30,9 @@ from newsletter.store import alert as alerts
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher, Caught
-from tests.conftest import SECRET, FixedClock
+from newsletter.testing.catcher import Catcher, Caught
+from newsletter.testing.clocks import FixedClock
+from tests.conftest import SECRET
 from tests.edition_fixtures import CADENCE, PUBLICATION, make_sender
 
 ADMINS = ("admin@example.org", "second@example.net")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.operations.alert_hooks import PING_EVERY_SECONDS, AlertCommand, HeartbeatPing
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 
 
 def run(line: str, text: str, **more: float) -> None:

@@ -18,8 +18,8 @@ from newsletter.flows.freeze import freeze
 from newsletter.operations.monitor import Monitor
 from newsletter.render.environment import make_environment
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import CADENCE, TUESDAY, add_people, add_tip
 from tests.operations.monitor_fixtures import Make, World, text_of
 

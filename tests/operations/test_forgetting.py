@@ -28,7 +28,7 @@ from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.database import connect
 from newsletter.store.schema import metadata
 from newsletter.store.unit import Unit
-from tests.conftest import START, FixedClock
+from newsletter.testing.clocks import START, FixedClock
 from tests.edition_fixtures import TUESDAY, add_tip, first_slot, make_sender, work
 from tests.flows.people_fixtures import KEYRING
 from tests.sending.scripted import TAKEN, Answer, Server

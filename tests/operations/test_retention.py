@@ -26,7 +26,7 @@ from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.job_run import JobName
 from newsletter.store.schema import alert, block, bounce_window, delivery, notice, worker
 from newsletter.store.unit import Unit
-from tests.conftest import START, FixedClock
+from newsletter.testing.clocks import START, FixedClock
 from tests.edition_fixtures import add_people
 from tests.flows.people_fixtures import begin_edition, put, set_delivery
 

@@ -19,7 +19,7 @@ from newsletter.store import tip as tips
 from newsletter.store.alert import AlertKind
 from newsletter.store.heartbeat import Heartbeat
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import CADENCE, TUESDAY, add_people, add_tip
 
 WEEK = timedelta(weeks=1)

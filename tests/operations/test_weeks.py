@@ -12,8 +12,8 @@ from newsletter.flows.change_tip import move_tip, pin_tip
 from newsletter.operations.monitor import Monitor
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher, Step
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import Catcher, Step
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip
 from tests.operations.monitor_fixtures import ADMINS, Make, World, edit, review, text_of
 

@@ -25,7 +25,7 @@ from newsletter.store import edition as editions
 from newsletter.store import report
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Script, Step
+from newsletter.testing.catcher import Script, Step
 from tests.conftest import SECRET, SHIFTED
 
 PATIENCE = 60.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.store.database import connect, open_unit, sqlite_path
-from newsletter.transport.catcher import HANG, Catcher, Keep, Step
+from newsletter.testing.catcher import HANG, Catcher, Keep, Step
 from tests.edition_fixtures import add_people, add_tip
 from tests.path.home import Home, Watch, settings
 

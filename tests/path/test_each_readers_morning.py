@@ -22,9 +22,9 @@ from newsletter.store import edition as editions
 from newsletter.store import report
 from newsletter.store import wave as waves
 from newsletter.store.schema import delivery
-from newsletter.transport.catcher import Catcher
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from newsletter.wiring import Application, build
-from tests.conftest import FixedClock
 from tests.edition_fixtures import add_tip
 from tests.path.home import Home
 from tests.sending.wave_fixtures import AUCKLAND, BERLIN, HONOLULU, NEW_YORK, add_readers

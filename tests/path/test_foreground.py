@@ -10,7 +10,7 @@ import trustme
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
-from newsletter.transport.catcher import DROP, Catcher, Keep, Step
+from newsletter.testing.catcher import DROP, Catcher, Keep, Step
 from tests.edition_fixtures import add_tip
 from tests.path.conftest import MakeHome
 from tests.path.home import Watch

@@ -20,7 +20,7 @@ from newsletter.flows.freeze import freeze
 from newsletter.flows.send_now import early_slot
 from newsletter.sending.sender import Sender
 from newsletter.settings.loader import load_settings
-from newsletter.transport.catcher import HANG, Catcher, Keep, Step
+from newsletter.testing.catcher import HANG, Catcher, Keep, Step
 from newsletter.wiring import Application
 from tests.path.conftest import MakeHome
 from tests.path.home import PATIENCE, Watch, speak_to

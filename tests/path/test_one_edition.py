@@ -20,8 +20,8 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store.database import connect, open_unit, sender_lock
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher, Keep
-from tests.conftest import FastClock, FixedClock
+from newsletter.testing.catcher import Catcher, Keep
+from newsletter.testing.clocks import FastClock, FixedClock
 from tests.edition_fixtures import CADENCE, PUBLICATION, TUESDAY, add_people, add_tip, first_slot, make_sender
 from tests.path.conftest import MakeHome
 from tests.path.home import PATIENCE, speak_to

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from newsletter.core.token import Keyring, read_unsubscribe_token, read_verp_token
 from newsletter.store.schema import delivery, subscriber
-from newsletter.transport.catcher import Catcher, Caught
+from newsletter.testing.catcher import Catcher, Caught
 from tests.conftest import SECRET
 from tests.path.conftest import MakeHome
 from tests.path.home import Home

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pytest
 
 from newsletter.core.edition import EditionStatus
-from newsletter.transport.catcher import Catcher, Keep
+from newsletter.testing.catcher import Catcher, Keep
 from tests.path.conftest import MakeHome
 from tests.path.home import PATIENCE, Watch, free_port
 

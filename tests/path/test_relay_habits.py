@@ -13,8 +13,8 @@ from newsletter.core.cadence import slot_on
 from newsletter.core.edition import EditionStatus
 from newsletter.flows.freeze import freeze
 from newsletter.settings.loader import load_settings
+from newsletter.testing.clocks import FastClock
 from newsletter.wiring import Application, build
-from tests.conftest import FastClock
 from tests.path.conftest import MakeHome
 from tests.path.home import Home
 from tests.path.relay_habits import HABITS, Habit, HabitServer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from newsletter.core.edition import EditionStatus
-from newsletter.transport.catcher import Catcher, Keep
+from newsletter.testing.catcher import Catcher, Keep
 from tests.path.conftest import MakeHome
 from tests.path.home import Watch
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from newsletter.store.schema import subscriber
-from newsletter.transport.catcher import Catcher
+from newsletter.testing.catcher import Catcher
 from tests.path.conftest import MakeHome
 from tests.render.dkim_fixtures import DOMAIN, keep, seals, verified
 

@@ -13,7 +13,7 @@ import pytest
 
 from newsletter.cli import service
 from newsletter.store import installation as installations
-from newsletter.transport.catcher import Catcher, Keep
+from newsletter.testing.catcher import Catcher, Keep
 from tests.path.conftest import MakeHome
 from tests.path.home import PATIENCE, Home, Running, Watch, command, free_port
 

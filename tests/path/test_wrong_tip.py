@@ -12,7 +12,7 @@ from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.store import edition as editions
 from newsletter.store import report
-from newsletter.transport.catcher import Catcher, Step
+from newsletter.testing.catcher import Catcher, Step
 from tests.edition_fixtures import add_tip
 from tests.path.conftest import MakeHome
 from tests.path.home import Home, Watch

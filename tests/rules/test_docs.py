@@ -35,7 +35,7 @@ SHELL = {"", "sh", "bash", "console", "shell"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"((?:[\w.-]+/)+[\w.-]*|\w+\.(?:py|lock|toml))(?:::?([\w.]+))?")
 OURS = re.compile(
-    r"(newsletter|tests|docs|templates|benchmarks|deploy|cli|web|sending|operations|journal|simulation|settings|flows|store"
+    r"(newsletter|tests|docs|templates|benchmarks|deploy|cli|web|sending|operations|journal|simulation|settings|testing|flows|store"
     r"|render|transport|schedule|core)/"
     r"|(wiring|clock|errors)\.py"
 )

@@ -10,7 +10,7 @@ import pytest
 
 from newsletter.clock import SystemClock
 from newsletter.schedule.scheduler import start
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 
 LONG = 20.0
 """Seconds after which a test gives up."""

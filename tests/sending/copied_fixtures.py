@@ -23,7 +23,8 @@ from newsletter.store.anchor import Anchor
 from newsletter.store.database import connect, open_unit, sqlite_path
 from newsletter.store.ledger import Ledger
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, FixedClock
+from newsletter.testing.clocks import FixedClock
+from tests.conftest import SECRET
 from tests.edition_fixtures import CADENCE, make_sender
 
 KEYRING = Keyring(current=SECRET)

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY
 
 

@@ -31,8 +31,8 @@ from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.ledger import LedgerEntry, LedgerKind
 from newsletter.store.schema import tip as tip_table
-from newsletter.transport.catcher import Catcher
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip
 from tests.sending.copied_fixtures import KEYRING, MONDAY, Newsletter, close_all, copy_database, open_newsletter
 

@@ -15,8 +15,8 @@ from newsletter.flows.freeze import RenderContext
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.store import edition as editions
 from newsletter.store import tip as tips
-from newsletter.transport.catcher import Catcher
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, work
 from tests.sending.copied_fixtures import KEYRING, MONDAY, close_all, copy_database, open_newsletter
 

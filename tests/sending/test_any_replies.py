@@ -25,8 +25,8 @@ from newsletter.store import edition as editions
 from newsletter.store import worker as workers
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
+from newsletter.testing.clocks import FixedClock
 from newsletter.transport.base import ConnectFailure
-from tests.conftest import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot, make_sender, work
 from tests.sending.scripted import ABSENT, ANSWERS, TAKEN, WRONG_LOGIN, Answer, Server
 from tests.store.delivery_fixtures import LEASE

@@ -33,7 +33,7 @@ from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot, make_sender, work
 from tests.sending.scripted import TAKEN, Answer, Script, Server
 

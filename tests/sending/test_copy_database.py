@@ -21,8 +21,9 @@ from newsletter.store.database import connect, current_revision, sender_lock
 from newsletter.store.schema import installation, metadata
 from newsletter.store.schema import log as log_table
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher
-from tests.conftest import SECRET, FixedClock
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
+from tests.conftest import SECRET
 from tests.edition_fixtures import TUESDAY, add_people, add_tip
 from tests.sending.copied_fixtures import MONDAY, Newsletter, close_all, open_newsletter
 

@@ -27,8 +27,8 @@ from newsletter.store import claims, installation
 from newsletter.store import worker as workers
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Tx, Unit
+from newsletter.testing.clocks import FixedClock
 from newsletter.transport.base import ConnectFailure, Connection
-from tests.conftest import FixedClock
 from tests.edition_fixtures import make_sender
 from tests.sending.scripted import TAKEN, UNKNOWN_USER, Answer, ScriptedConnection, Server
 from tests.sending.test_lost_answers import Forgetful

@@ -11,7 +11,7 @@ import pytest
 from newsletter.core.edition import Edition
 from newsletter.store import edition as editions
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import make_sender, work
 from tests.sending.scripted import GREYLISTED, TAKEN, UNKNOWN_USER, Answer, Server
 

@@ -29,7 +29,8 @@ from newsletter.store import tip as tips
 from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import delivery, worker
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, FixedClock
+from newsletter.testing.clocks import FixedClock
+from tests.conftest import SECRET
 from tests.edition_fixtures import make_sender, work
 from tests.sending.scripted import (
     BLOCKED,

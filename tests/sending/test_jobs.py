@@ -22,8 +22,8 @@ from newsletter.store.block import BLOCK_SIZE, BlockId
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
-from newsletter.transport.catcher import Catcher
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import make_sender, work
 from tests.flows.tip_fixtures import queue, tip_file
 from tests.sending.wave_fixtures import AUCKLAND, NEW_YORK, add_readers, local_bell

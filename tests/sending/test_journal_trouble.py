@@ -9,7 +9,7 @@ from collections.abc import Callable
 from newsletter.core.edition import Edition
 from newsletter.sending.sender_loop import send_until_idle
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import journals_of, make_sender
 from tests.sending.scripted import TAKEN, Answer, Server
 from tests.sending.test_trouble import counts, everybody

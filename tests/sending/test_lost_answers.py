@@ -16,7 +16,7 @@ from newsletter.sending.sender_loop import send_until_idle
 from newsletter.store import delivery as deliveries
 from newsletter.store.schema import tally
 from newsletter.store.unit import Tx, Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import make_sender
 from tests.sending.scripted import Server
 

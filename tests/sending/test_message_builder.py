@@ -9,7 +9,7 @@ from newsletter.core.edition import EditionId
 from newsletter.core.message import MergeField
 from newsletter.core.subscriber import SubscriberId
 from newsletter.store.claims import ClaimedDelivery
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 ADA = ClaimedDelivery(
     id=DeliveryId(1),

@@ -19,8 +19,8 @@ from newsletter.store import notice as notices
 from newsletter.store import quota as quotas
 from newsletter.store.schema import notice
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import DROP, HANG, Catcher, Step
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import DROP, HANG, Catcher, Step
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import make_sender
 
 MESSAGE = "Subject: hello\r\nMessage-ID: <notice.1@news.example.com>\r\n\r\nHello.\r\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.flows.freeze import RenderContext
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip
 from tests.sending.copied_fixtures import MONDAY, close_all, open_newsletter
 from tests.sending.test_adopt import adopted

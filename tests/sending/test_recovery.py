@@ -20,7 +20,7 @@ from newsletter.store import worker as workers
 from newsletter.store.claims import ClaimedDelivery
 from newsletter.store.unit import Unit
 from newsletter.store.worker import WorkerId
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.flows.follow_up_fixtures import SOON
 from tests.store.delivery_fixtures import LEASE, Rows, claimable, make_rows
 

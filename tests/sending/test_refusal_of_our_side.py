@@ -22,9 +22,9 @@ from newsletter.store import edition as editions
 from newsletter.store import report
 from newsletter.store.schema import subscriber
 from newsletter.store.unit import Unit
+from newsletter.testing.clocks import FixedClock
 from newsletter.transport.base import Relay, Security
 from newsletter.transport.smtp import connect
-from tests.conftest import FixedClock
 from tests.core.refusal_corpus import QUOTA_OR_RATE, SENDER_OR_ACCOUNT
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot, make_sender
 

@@ -21,7 +21,7 @@ from newsletter.store import edition as editions
 from newsletter.store import report
 from newsletter.store.alert import AlertKind
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot, make_sender
 from tests.sending.scripted import BLOCKED, TAKEN, UNKNOWN_USER, Answer, Server
 

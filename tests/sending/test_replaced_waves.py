@@ -17,7 +17,7 @@ from newsletter.store import tip as tips
 from newsletter.store import wave as waves
 from newsletter.store.schema import delivery, subscriber
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.flows.tip_fixtures import RENDER_CONTEXT, queue, tip_file
 from tests.sending.wave_fixtures import (
     AUCKLAND,

@@ -9,8 +9,8 @@ from newsletter.core.edition import Edition, EditionStatus
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store.unit import Unit
-from newsletter.transport.catcher import Catcher
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import make_sender, work
 
 

@@ -13,7 +13,7 @@ from newsletter.errors import NotNow
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.sending.sender_loop import SenderLoop
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot, make_sender
 from tests.sending.scripted import TAKEN, Answer, Server
 

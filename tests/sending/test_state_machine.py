@@ -33,9 +33,10 @@ from newsletter.store import subscriber as subscribers
 from newsletter.store.database import connect, open_unit
 from newsletter.store.report import Row
 from newsletter.store.unit import Unit
+from newsletter.testing.clocks import FixedClock
 from newsletter.transport.base import Relay, Security
 from newsletter.transport.smtp import connect as dial
-from tests.conftest import SECRET, FixedClock
+from tests.conftest import SECRET
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot, make_sender, work
 from tests.sending.model_server import ModelServer, Move, Opening, Turn
 

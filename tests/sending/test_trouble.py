@@ -32,7 +32,7 @@ from newsletter.store import report
 from newsletter.store.alert import AlertKind
 from newsletter.store.database import sender_lock
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot, make_sender, work
 from tests.sending.failing_db import Patient, ScriptedEvent, fragile
 from tests.sending.scripted import (

@@ -25,7 +25,8 @@ from newsletter.store import wave as waves
 from newsletter.store.edition import BLOCK_SIZE
 from newsletter.store.schema import block, delivery, subscriber
 from newsletter.store.unit import Unit
-from tests.conftest import SECRET, START, FixedClock
+from newsletter.testing.clocks import START, FixedClock
+from tests.conftest import SECRET
 from tests.flows.tip_fixtures import RENDER_CONTEXT, queue, tip_file
 from tests.sending.wave_fixtures import (
     AUCKLAND,

@@ -14,7 +14,7 @@ from newsletter.operations.ticker import Ticker
 from newsletter.store import wave as waves
 from newsletter.store.schema import subscriber
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.flows.tip_fixtures import RENDER_CONTEXT
 
 CADENCE = Cadence(weekday=1, at=time(9), zone="America/New_York", locally=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from newsletter.store import alert as alerts
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 FOUND = Alert(kind=AlertKind.RELAY, about="relay", message="The relay does not answer.", raised_at=START)
 

@@ -17,7 +17,8 @@ from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
-from tests.conftest import START, create
+from newsletter.testing.clocks import START
+from tests.conftest import create
 
 
 def planted(

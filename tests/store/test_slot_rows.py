@@ -10,7 +10,7 @@ import pytest
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.store import slot as slots
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 TUESDAY = Slot(date=date(2026, 11, 3), sends_at=datetime(2026, 11, 3, 14, tzinfo=UTC))
 

@@ -41,8 +41,8 @@ from newsletter.store.job_run import JobName, JobRun
 from newsletter.store.schema import pace, quota
 from newsletter.store.unit import Unit
 from newsletter.store.upgrade import upgrade
-from newsletter.transport.catcher import Catcher
-from tests.conftest import FixedClock
+from newsletter.testing.catcher import Catcher
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import CADENCE, make_sender, work
 
 DUMP = Path(__file__).with_name("revision_0005.sql")

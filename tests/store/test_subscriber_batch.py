@@ -14,7 +14,7 @@ from newsletter.store import subscriber_batch as batches
 from newsletter.store.database import connect, open_unit
 from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 SAID = Consent(at=START, action="imported", channel="import", source="fair in May")
 ODD = replace(

@@ -13,7 +13,7 @@ from newsletter.store import subscriber_batch as batches
 from newsletter.store import subscriber_list as lists
 from newsletter.store.subscriber_list import Wanted
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 ADA = replace(
     newcomer(email="Ada@example.org", canonical="ada@example.org", now=START),

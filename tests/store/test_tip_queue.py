@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from newsletter.core.tip import Season, TipDraft, TipId, TipStatus
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 FULL = TipDraft(
     slug="full",

@@ -16,7 +16,7 @@ from newsletter.store import quota as quotas
 from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import log
 from newsletter.store.unit import ASLEEP_SECONDS, Tx, Unit
-from tests.conftest import START
+from newsletter.testing.clocks import START
 
 ENTRY = logs.LogEntry(at=START, who="ann", what="test", about="nothing")
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from newsletter.core.reply import Effect, Phase, Reply, judge
+from newsletter.testing.clocks import FixedClock
 from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay
 from newsletter.transport.pool import Pool, PoolBusy
 from newsletter.transport.pooled import PooledConnection
-from tests.conftest import FixedClock
 
 TAKEN = Reply(phase=Phase.DOT, code=250, enhanced="2.0.0", text="Ok")
 NO_SUCH_USER = Reply(phase=Phase.RCPT, code=550, enhanced="5.1.1", text="No such user")

@@ -11,11 +11,11 @@ import pytest
 
 from newsletter.core.reply import Effect, RelayAction, judge
 from newsletter.core.throttle import PAUSES
+from newsletter.testing.clocks import FixedClock
 from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay, Security
 from newsletter.transport.pool import Pool, PoolBusy
 from newsletter.transport.pooled import PooledConnection
 from newsletter.transport.smtp import connect
-from tests.conftest import FixedClock
 from tests.path.relay_habits import HABITS, HANG_UP, Habit, HabitServer, Session
 from tests.transport.pool_fixtures import ABSENT, WRONG_LOGIN
 

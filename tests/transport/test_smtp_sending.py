@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from newsletter.core.reply import Effect, Phase, judge
+from newsletter.testing.catcher import DROP, Catcher, Step
 from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay, Security
-from newsletter.transport.catcher import DROP, Catcher, Step
 from newsletter.transport.smtp import connect
 
 CONTENT = b"Subject: A tip\r\n\r\nName your branches.\r\n"

@@ -10,8 +10,8 @@ import pytest
 import trustme
 
 from newsletter.core.reply import Phase, RelayAction, judge
+from newsletter.testing.catcher import Catcher
 from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay, Security
-from newsletter.transport.catcher import Catcher
 from newsletter.transport.smtp import connect
 
 LETTER = Envelope(mail_from="b+1@example.org", rcpt_to="reader@example.org", content=b"Subject: A tip\r\n\r\nHello\r\n")

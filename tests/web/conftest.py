@@ -26,9 +26,10 @@ from newsletter.render.environment import make_environment
 from newsletter.store import subscriber as subscribers
 from newsletter.store.schema import subscriber
 from newsletter.store.unit import Unit
+from newsletter.testing.clocks import FixedClock
 from newsletter.web.app import create_app
 from newsletter.web.serve import serve
-from tests.conftest import SECRET, FixedClock
+from tests.conftest import SECRET
 
 KEYRING = Keyring(current=SECRET)
 PUBLICATION = Publication(

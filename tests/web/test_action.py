@@ -21,7 +21,7 @@ from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.web.conftest import CADENCE, KEYRING, Ask, WebParts, add_reader
 
 TUESDAY = date(2026, 11, 3)

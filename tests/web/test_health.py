@@ -11,7 +11,7 @@ from newsletter.store import alert as alerts
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.web.conftest import Ask, Reader
 
 

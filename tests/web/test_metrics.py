@@ -25,9 +25,9 @@ from newsletter.store import worker as workers
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.schema import delivery, worker
 from newsletter.store.unit import Unit
+from newsletter.testing.clocks import FixedClock
 from newsletter.web.app import create_app
 from newsletter.web.metrics import KEPT_SECONDS
-from tests.conftest import FixedClock
 from tests.edition_fixtures import TUESDAY, add_people, add_tip, first_slot
 from tests.web.conftest import PUBLICATION, Ask, Stage, WebParts
 

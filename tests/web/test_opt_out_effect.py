@@ -25,7 +25,7 @@ from newsletter.store import delivery as deliveries
 from newsletter.store.database import connect, open_unit
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Tx, Unit
-from tests.conftest import FixedClock
+from newsletter.testing.clocks import FixedClock
 from tests.edition_fixtures import PUBLICATION, TUESDAY, add_people, add_tip, first_slot
 from tests.web.conftest import KEYRING, ONE_CLICK, Ask, Reader, Stage, WebParts, add_reader, asking
 

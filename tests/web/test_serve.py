@@ -19,11 +19,11 @@ from starlette.types import Message, Receive, Scope, Send
 from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import Stop
 from newsletter.store.unit import Unit
+from newsletter.testing.clocks import FixedClock
 from newsletter.web import one_click
 from newsletter.web.app import create_app
 from newsletter.web.serve import _advice, serve
 from newsletter.web.site import OTHER_TRANSACTIONS_MAX, OTHER_WAITING_MAX, Busy, Site
-from tests.conftest import FixedClock
 from tests.web.conftest import Reader, WebParts
 
 LONG = 20.0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from newsletter.core.reply import Effect, Phase, judge
+from newsletter.testing.catcher import DROP, HANG, Catcher, Keep, Script, Step
 from newsletter.transport.base import ConnectFailure, Connection, Envelope, Relay, Security
-from newsletter.transport.catcher import DROP, HANG, Catcher, Keep, Script, Step
 from newsletter.transport.smtp import connect
 
 CONTENT = b"Subject: A tip\r\n\r\nName your branches.\r\n"
