@@ -27,7 +27,10 @@ def backup(
     *,
     as_json: Json = False,
 ) -> None:
-    """Copy the database to a file, also while an edition is sent; on PostgreSQL through pg_dump."""
+    """Copy the database to a file.
+
+    Also while an edition is sent; on PostgreSQL through pg_dump.
+    """
     from newsletter.flows.back_up import back_up
 
     invocation = state(context)
@@ -49,7 +52,10 @@ def restore(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Put a backup in the place of the database; who left since stays away, and open editions are paused."""
+    """Replace the database by a backup.
+
+    People who left since stay away; open editions are paused.
+    """
     from newsletter.flows.restore_database import Place, restore_database
 
     invocation = state(context)
@@ -83,7 +89,10 @@ def copy(
     to: Annotated[str, typer.Option("--to", metavar="URL", help="A new or empty database, as in the settings.")],
     as_json: Json = False,
 ) -> None:
-    """Copy everything to another database, such as from SQLite to PostgreSQL; the copy is held until adopted."""
+    """Copy everything to another database.
+
+    Such as from SQLite to PostgreSQL; the copy is held until `db adopt`.
+    """
     from newsletter.flows.copy_database import copy_database
 
     invocation = state(context)

@@ -57,7 +57,10 @@ def read(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Read one bounce or complaint from standard input, as a mail server's pipe hands it over."""
+    """Read one bounce or complaint from standard input.
+
+    For the pipe of a mail server.
+    """
     invocation = state(context)
     # Whatever goes wrong here is no fault of the mail: the mail server must keep it and come again.
     try:
@@ -127,7 +130,10 @@ def _sentence(handled: Handled) -> str:
 
 @app.command("list")
 def list_bounces(context: typer.Context, date: Name = "last", as_json: Json = False) -> None:
-    """List what came to light about an edition after the mail server had taken it, the latest first."""
+    """List the bounces and complaints of an edition.
+
+    The latest first.
+    """
     from newsletter.core.cadence import describe_instant
     from newsletter.store import evidence
 
@@ -168,13 +174,16 @@ def list_bounces(context: typer.Context, date: Name = "last", as_json: Json = Fa
 
 @app.command()
 def release(context: typer.Context, date: Name, yes: Yes = False) -> None:
-    """End the subscriptions whose bounces were held, after you looked at them."""
+    """End the subscriptions whose bounces were held."""
     _settle(context, date, stop=True, yes=yes)
 
 
 @app.command()
 def dismiss(context: typer.Context, date: Name, yes: Yes = False) -> None:
-    """Let the people go on whose bounces were held: it was a mistake of a mail server."""
+    """Discard held bounces and keep the subscriptions.
+
+    For bounces that were a mistake of a mail server.
+    """
     _settle(context, date, stop=False, yes=yes)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from newsletter.wiring import Application
 
 app = typer.Typer(
-    help="The database: bring it to this version, see whether it is whole, keep and move copies.",
+    help="The database: upgrade, check, back up, restore, copy.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -24,7 +24,10 @@ app = typer.Typer(
 
 @app.command("upgrade")
 def upgrade_(context: typer.Context, *, as_json: Json = False) -> None:
-    """Create the database, or bring an older one to this version; on SQLite a copy is made first."""
+    """Create the database, or upgrade it to this version.
+
+    On SQLite a copy is made first.
+    """
     from newsletter.flows.upgrade_database import upgrade_database
 
     invocation = state(context)
@@ -46,7 +49,10 @@ def upgrade_(context: typer.Context, *, as_json: Json = False) -> None:
 
 @app.command()
 def check(context: typer.Context, *, as_json: Json = False) -> None:
-    """See whether the file is sound, and whether every edition accounts for each of its people; exit 1 if not."""
+    """Check the database file and the sums of every edition.
+
+    Exit code 1 if the file is damaged or an edition does not account for each of its people.
+    """
     from newsletter.store import check as checks
 
     with state(context).app.unit.read() as tx:
@@ -76,7 +82,10 @@ def check(context: typer.Context, *, as_json: Json = False) -> None:
 
 @app.command()
 def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Let a restored or moved copy be the database that counts: who left stays away, what went out is not repeated."""
+    """Make a restored or moved copy the database in use.
+
+    People who left stay away; mail that went out is not repeated.
+    """
     from newsletter.flows.adopt import adopt as adopting
     from newsletter.flows.adopt import look
 

@@ -45,7 +45,7 @@ def list_deliveries(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many to show; --csv and --json show all.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """List deliveries: the person, the state, and the reply of the server."""
+    """List deliveries with person, state and server reply."""
     from newsletter.store import report
 
     application = state(context).app

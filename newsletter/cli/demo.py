@@ -45,7 +45,10 @@ def demo(
         typer.Option(metavar="DIR", help="Put everything into this new folder instead of a temporary one."),
     ] = None,
 ) -> None:
-    """Play one edition through, from import to report, on throwaway data. No mail leaves this machine."""
+    """Run one edition on throwaway data, from import to report.
+
+    No mail leaves this machine.
+    """
     from newsletter.cli.demo_stage import FakeReplies, stage_settings
     from newsletter.settings.loader import load_settings
     from newsletter.testing.catcher import Catcher

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from newsletter.render.dkim import SigningKey
 
 app = typer.Typer(
-    help="Sign the mails yourself: make a key, and see the DNS record that belongs to it.",
+    help="DKIM signing: make keys, print their DNS records.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -50,7 +50,10 @@ def keygen(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key that only you can read, and print its DNS record and the settings to add. Overwrites nothing."""
+    """Make a key; print its DNS record and settings.
+
+    Only you can read the key. Nothing is overwritten.
+    """
     from pydantic import TypeAdapter
 
     from newsletter.render import dkim_key
@@ -81,7 +84,7 @@ def keygen(
 
 @app.command()
 def record(context: typer.Context, *, as_json: Json = False) -> None:
-    """Print the DNS records of the keys that sign the mails, as they are to be published."""
+    """Print the DNS records of the keys that sign the mails."""
     signer = state(context).app.signer
     if signer is None:
         raise InputError("The mails are not signed here; `newsletter dkim keygen` makes a key.")

@@ -25,7 +25,10 @@ _LEVEL = 4
 
 
 def doctor(context: typer.Context, *, as_json: Json = False) -> None:
-    """Look at settings, database, mail server, dates, templates and stock; exit 1 if anything fails. Sends nothing."""
+    """Check everything that mail depends on; send nothing.
+
+    Settings, database, mail server, dates, templates and stock; exit code 1 if a check fails.
+    """
     rows = []
     for finding in _examine(state(context)):
         rows.append(finding)

@@ -96,7 +96,10 @@ def _in_words(receipt: Receipt) -> str:
 
 @app.command()
 def show(context: typer.Context, date: Name = "last", as_json: Json = False) -> None:
-    """Show the delivery report of an edition; exit code 1 if it does not add up."""
+    """Show the delivery report of an edition.
+
+    Exit code 1 if it does not add up.
+    """
     application = state(context).app
     edition = _find(application, date)
     receipt = _receipt(application, edition)

@@ -34,7 +34,10 @@ def replace(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Stop a wrong tip on its way, and send another one to those whom it did not reach."""
+    """Replace a wrong tip on its way by another one.
+
+    The other tip goes to the people whom the wrong one did not reach.
+    """
     from newsletter.flows.replace_edition import plan_replacement, replace_edition
 
     invocation = _ready(context)
@@ -71,7 +74,10 @@ def correct(
     yes: YesTwice = 0,
     as_json: Json = False,
 ) -> None:
-    """Mail a correction to those who got an edition, and to nobody else. Asks twice."""
+    """Mail a correction to the people who got an edition.
+
+    Asks twice.
+    """
     from newsletter.flows.correct_edition import correct_edition, plan_correction
 
     invocation = _ready(context)

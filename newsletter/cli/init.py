@@ -47,7 +47,10 @@ def init(
     smtp_security: Annotated[str, typer.Option(metavar="starttls|tls|none", help="How it is encrypted.")] = "",
     smtp_username: Annotated[str, typer.Option(metavar="LOGIN", help="Its login; the password is asked for.")] = "",
 ) -> None:
-    """Make a new installation: its .env, with a fresh secret key, and its database. Overwrites nothing."""
+    """Make a new installation: its settings and its database.
+
+    The .env gets a fresh secret key. Nothing is overwritten.
+    """
     settings = {
         "NEWSLETTER_NAME": name,
         "NEWSLETTER_FROM": from_email,

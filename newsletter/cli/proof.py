@@ -29,7 +29,10 @@ def proof(
         typer.Option("--to", metavar="EMAIL", help="Who gets it; otherwise those who get every proof."),
     ] = None,
 ) -> None:
-    """Send a proof by hand: the real mail, marked as a proof and counted nowhere."""
+    """Send a proof by hand.
+
+    It is the real mail, marked as a proof and counted nowhere.
+    """
     from newsletter.core.notice import NoticeKey, NoticeKind
     from newsletter.flows.proof import proof_for
     from newsletter.sending.notice_sender import NoticeSender

@@ -34,7 +34,10 @@ def queue(
     ] = 12,
     json: Json = False,
 ) -> None:
-    """Show what goes out when, to how many, and why; and what is wrong with it."""
+    """Show what goes out when, to how many, and why.
+
+    Problems of the queue stand below the table.
+    """
     from newsletter.core.tip import TipStatus
     from newsletter.flows.plan import look_ahead
     from newsletter.store import tip as tips

@@ -46,7 +46,10 @@ def send(
     yes: YesTwice = 0,
     as_json: Json = False,
 ) -> None:
-    """Freeze and send an edition in the foreground, beside or instead of the service."""
+    """Freeze and send an edition in the foreground.
+
+    Beside the service, or instead of it.
+    """
     from newsletter.flows.send_now import Plan
 
     invocation = state(context)
@@ -325,7 +328,10 @@ def watch(
     date: Annotated[str, typer.Argument(metavar="DATE", help="The edition, or `last`.")] = "last",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, twice a second.")] = False,
 ) -> None:
-    """Show how an edition goes that is being sent, by whichever process: pace, mail servers, workers, who waits."""
+    """Show the progress of an edition that is being sent.
+
+    Pace, mail servers, workers and waiting people, whichever process sends.
+    """
     from newsletter.core.edition import EditionStatus
 
     application = state(context).app

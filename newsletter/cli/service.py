@@ -36,7 +36,10 @@ def run(
     context: typer.Context,
     only: Annotated[str, typer.Option("--only", metavar="PART", help="Run one part: web, sender or scheduler.")] = "",
 ) -> None:
-    """Run the service: freeze and send what is due, and serve the opt-out page, until it is stopped."""
+    """Run the service until it is stopped.
+
+    It freezes and sends what is due, and serves the opt-out page.
+    """
     from newsletter.cli.logs import configure
     from newsletter.cli.supervisor import Supervisor
 

@@ -45,7 +45,9 @@ def simulate(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Play the coming weeks with the present tips, dates and settings, and print what would happen.
+    """Print what would happen in the coming weeks.
+
+    The tips, dates and settings are the present ones.
 
     It works on a throwaway copy, with stand-ins for the people: nothing is changed, and no mail is sent.
     """

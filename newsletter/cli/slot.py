@@ -53,7 +53,10 @@ def skip(
 
 @app.command("unskip")
 def unskip(context: typer.Context, day: Day) -> None:
-    """Send on a skipped date after all; only while its time has not come."""
+    """Send on a skipped date after all.
+
+    Possible until the time of the date.
+    """
     from newsletter.cli.tip_names import read_date
     from newsletter.flows.change_slot import unskip_slot
 
@@ -104,7 +107,10 @@ def remove(context: typer.Context, day: Day) -> None:
 
 @app.command("list")
 def list_slots(context: typer.Context, json: Json = False) -> None:
-    """List the dates of which something is recorded: sent, skipped, missed, empty, added."""
+    """List the dates that have a record.
+
+    Sent, skipped, missed, empty and added dates.
+    """
     from newsletter.core.cadence import SlotState, slot_order
     from newsletter.core.edition import EditionKind
     from newsletter.store import edition as editions

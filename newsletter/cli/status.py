@@ -22,7 +22,10 @@ _LABEL_WIDTH = 10
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Tell what goes out next, what became of the last edition, and what needs you; exit code 1 if anything does."""
+    """Show the next and the last edition, and what needs you.
+
+    Exit code 1 if anything needs you.
+    """
     from newsletter.cli.foreign_journals import list_foreign_journals
     from newsletter.flows.adopt import look
     from newsletter.flows.overview import overview

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from newsletter.flows.change_subscriber import SubscriberChange
 
 app = typer.Typer(
-    help="Subscribers: add, import, export, find, change, unsubscribe, erase.",
+    help="Subscribers: import, export, find, change, erase.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -54,7 +54,10 @@ def add(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Put one person on the list; the next edition goes to them too."""
+    """Add one person to the list.
+
+    The next edition goes to them too.
+    """
     from newsletter.core.address import domain_hint, parse_address
     from newsletter.flows.add_subscriber import add_subscriber, newcomer
     from newsletter.flows.change_subscriber import Changes, changed
@@ -109,7 +112,10 @@ def edit(
     field: Field = None,
     as_json: Json = False,
 ) -> None:
-    """Change what is known of a person; an empty value removes it."""
+    """Change the fields of a person.
+
+    An empty value removes a field.
+    """
     from newsletter.core.address import parse_address
     from newsletter.flows.change_subscriber import Changes, edit_subscriber
 
@@ -139,7 +145,10 @@ Because = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept as evidenc
 
 @app.command("pause")
 def pause(context: typer.Context, email: Email, *, because: Because = "", as_json: Json = False) -> None:
-    """Hold mail back until `resume`; what waits for them in an open edition does not go out."""
+    """Hold mail to a person back until `resume`.
+
+    Their waiting mail of an open edition does not go out.
+    """
     from newsletter.flows.change_subscriber import pause_subscriber
 
     invocation = state(context)
@@ -165,7 +174,10 @@ def resume(context: typer.Context, email: Email, *, because: Because = "", as_js
 
 @app.command("unsubscribe")
 def unsubscribe(context: typer.Context, email: Email, *, because: Because = "", as_json: Json = False) -> None:
-    """Let somebody go who asked by another way than the link; what waits for them does not go out."""
+    """Unsubscribe a person who asked without the link.
+
+    Their waiting mail does not go out.
+    """
     from newsletter.flows.change_subscriber import unsubscribe_subscriber
 
     invocation = state(context)
@@ -178,7 +190,10 @@ def unsubscribe(context: typer.Context, email: Email, *, because: Because = "", 
 
 @app.command("reactivate")
 def reactivate(context: typer.Context, email: Email, *, because: Because, as_json: Json = False) -> None:
-    """Bring somebody back who left, bounced or complained, because they wish it."""
+    """Bring a person back who asks for it.
+
+    For people who left, bounced or complained.
+    """
     from newsletter.flows.change_subscriber import reactivate_subscriber
 
     invocation = state(context)
@@ -193,7 +208,10 @@ def reactivate(context: typer.Context, email: Email, *, because: Because, as_jso
 def erase(
     context: typer.Context, email: Email, *, because: Because = "", yes: Yes = False, as_json: Json = False
 ) -> None:
-    """Forget a person for good; only a keyed hash stays, so that they are never added again."""
+    """Erase the data of a person for good.
+
+    Only a keyed hash stays, which prevents a later import of the address.
+    """
     from newsletter.flows.erase_subscriber import erase_subscriber
 
     invocation = state(context)

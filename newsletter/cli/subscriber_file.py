@@ -291,7 +291,10 @@ def export_file(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of CSV.")] = False,
 ) -> None:
-    """Write active and paused people as CSV that `import` reads back, or everything about one of them as JSON."""
+    """Write active and paused people as CSV, or one as JSON.
+
+    `import` reads the CSV back; the JSON holds everything about one person.
+    """
     from newsletter.core.subscriber import SubscriberState
     from newsletter.flows.export_subscribers import STAYING, export_csv, export_json
     from newsletter.store.subscriber_list import Wanted

@@ -66,7 +66,10 @@ def show_subscriber(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="The address.")],
     as_json: Json = False,
 ) -> None:
-    """Show one person: state and why, what they agreed to, and what became of their last editions."""
+    """Show one person: state, consent and last editions.
+
+    With the reason of the state and the outcome of each edition.
+    """
     from newsletter.core.address import parse_address
     from newsletter.flows.export_subscribers import as_json as values
     from newsletter.store import subscriber as subscribers

@@ -38,7 +38,10 @@ def list_tips(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List tips with their dates: the queue, drafts included, in its order; then sent ones, then retired ones."""
+    """List tips with their dates.
+
+    The queue with its drafts, in its order; then sent tips, then retired ones.
+    """
     from newsletter.core.tip import TipStatus
 
     if state_ is not None and state_ not in set(TipStatus):
@@ -80,7 +83,10 @@ def show(context: typer.Context, tip: TipName, json: Json = False) -> None:
 
 @app.command("approve")
 def approve(context: typer.Context, tips: TipNames) -> None:
-    """Let tips go out; one that could not be sent is refused with the reason."""
+    """Approve tips, so that they go out.
+
+    A tip that could not be sent is refused with the reason.
+    """
     from newsletter.cli.tip_names import TIP_DATE_WEEKS, find_tip, named, tell_due, when
     from newsletter.flows.change_tip import approve_tips
     from newsletter.flows.plan import outlook
@@ -104,7 +110,10 @@ def retire(
     tip: TipName,
     because: Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")] = "",
 ) -> None:
-    """Take a tip out of the queue for good, and free its date; approving it brings it back."""
+    """Take a tip out of the queue and free its date.
+
+    Approving it brings it back.
+    """
     from newsletter.cli.tip_names import find_tip, named
     from newsletter.flows.change_tip import retire_tip
 

@@ -41,7 +41,10 @@ _NUMBER = re.compile("([0-9]{1,18})")
 
 @app.command("new")
 def new(context: typer.Context, title: Annotated[str, typer.Argument(help="The headline of the mail.")]) -> None:
-    """Write a tip in $VISUAL or $EDITOR; saving it unchanged adds nothing."""
+    """Write a tip in $VISUAL or $EDITOR.
+
+    Saving the template unchanged adds nothing.
+    """
     from newsletter.cli.editor import edit
     from newsletter.core.tip import slug_from
     from newsletter.core.tip_body import PLACEHOLDERS
@@ -66,7 +69,10 @@ def add(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Tip files; - reads one from standard input.")],
 ) -> None:
-    """Add tips from files; a file whose slug is known updates that tip until it has gone out."""
+    """Add tips from files.
+
+    A file whose slug is known updates that tip until it has gone out.
+    """
     for path in files:
         if is_folder(path):
             raise InputError(f"{path} is a folder; `newsletter tip import {path}` takes every .md file in it")
@@ -78,7 +84,10 @@ def import_folder(
     context: typer.Context,
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Every .md file in it; files are taken too.")],
 ) -> None:
-    """Add every tip of a folder, in the order of the file names: all of them, or none when one has a fault."""
+    """Add every tip of a folder.
+
+    In the order of the file names: all of them, or none when one has a fault.
+    """
     paths: list[Path] = []
     for folder in folders:
         if not is_folder(folder):
@@ -100,7 +109,10 @@ def import_folder(
 def edit_one(
     context: typer.Context, tip: Annotated[str, typer.Argument(metavar="TIP", help="A slug, or the beginning of one.")]
 ) -> None:
-    """Change a tip in $VISUAL or $EDITOR; saving it unchanged changes nothing."""
+    """Change a tip in $VISUAL or $EDITOR.
+
+    Saving it unchanged changes nothing.
+    """
     from newsletter.cli.editor import edit
     from newsletter.cli.tip_names import editions_of, find_tip, named
     from newsletter.core.tip import draft_of

@@ -38,7 +38,10 @@ def preview(
         typer.Option("--folder", metavar="FOLDER", help="Where to put the files. Default: data/previews/SLUG."),
     ] = None,
 ) -> None:
-    """Write the mail as a reader would get it (HTML, text and .eml), or mail it. Drafts too."""
+    """Write the mail of a tip to files, or mail it.
+
+    As a reader would get it: HTML, text and .eml. Drafts too.
+    """
     from newsletter.cli.tip_names import TIP_DATE_WEEKS, find_tip
     from newsletter.flows.freeze import series_of
     from newsletter.flows.plan import outlook
@@ -91,7 +94,10 @@ def export(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Sent and retired tips as well.")] = False,
 ) -> None:
-    """Write tips as files, numbered in the order of the queue; importing them again changes nothing."""
+    """Write tips as files in the order of the queue.
+
+    Importing them again changes nothing.
+    """
     from newsletter.cli.tip_names import find_tip
     from newsletter.core.tip import TipStatus
     from newsletter.core.tip_file import export_draft, render_tip_file
