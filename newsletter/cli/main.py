@@ -162,7 +162,7 @@ def _run(clock: Clock | None) -> int:
             warn(f"  {line}")
         return error.exit_code
     except typer.Abort:
-        # A question was answered with Ctrl-C, or nobody was there any more; all questions come before all work.
+        # Ctrl-C or end of input at a question; all questions come before all work.
         if sys.stderr.isatty():
             warn("")
         warn("newsletter: Nothing was done.")

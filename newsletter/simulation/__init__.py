@@ -1,1 +1,1 @@
-"""The coming weeks played through in memory: `newsletter simulate`."""
+"""A simulation of the coming weeks in memory: `newsletter simulate`."""

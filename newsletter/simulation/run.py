@@ -1,7 +1,7 @@
-"""The play of a simulation: the real scheduler, sender and notices, from one interesting instant to the next.
+"""A simulation run: the real scheduler, sender and notices, from one interesting instant to the next.
 
 In: an application on a throwaway database, a clock, a mail server in memory and a script. Out: a diary. Between two
-instants nothing can happen, so the years go by as fast as the database allows.
+instants nothing can happen: the speed of a run is that of the database.
 """
 
 from __future__ import annotations
@@ -84,10 +84,10 @@ class SimulationRun:
     _wait: timedelta | None = None
 
     def run(self) -> Diary:
-        """Play from the clock's present to the end."""
+        """Run from the clock's present to the end of the script."""
         self._begun = self.clock.now()
         with self.application.unit.read() as tx:
-            # What lies before the beginning is not part of it.
+            # Events before the beginning are not part of the diary.
             self._seen = {f"edition {one.name}" for one in editions.latest(tx, count=10_000)}
             over = [
                 one for one in slots.since(tx, None) if one.sends_at <= self._begun and one.state is not SlotState.OPEN
@@ -106,7 +106,7 @@ class SimulationRun:
 
     def _moment(self) -> None:
         now = self.clock.now()
-        self._world(now)
+        self._record_outages(now)
         acts = self.script.acts
         while self._acts < len(acts) and acts[self._acts].at <= now:
             self.diary.add(now, EntryKind.PERSON, acts[self._acts].words)
@@ -117,7 +117,7 @@ class SimulationRun:
             return
         self._serve()
 
-    def _world(self, now: datetime) -> None:
+    def _record_outages(self, now: datetime) -> None:
         for spans, begins, ends in (
             (self.script.outages, "the machine goes down", "the machine is back after {}"),
             (self.script.relay_dead, "the mail server goes down", "the mail server is back after {}"),
@@ -130,7 +130,7 @@ class SimulationRun:
                         self.diary.add(at, EntryKind.WORLD, words.format(describe_span(span.ends - span.begins)))
 
     def _serve(self) -> None:
-        """Do what the service does, once round."""
+        """Run each part of the service once."""
         service = self._service = self._service or self._start()
         now, unit = self.clock.now(), self.application.unit
         with unit.write() as tx:

@@ -1,4 +1,4 @@
-"""What `newsletter simulate` plays on: a clock that jumps, a mail server in memory, a script of what happens.
+"""Inputs of `newsletter simulate`: a clock that jumps, a mail server in memory, a script of what happens.
 
 In: instants. Out: the time, answers to messages, and the list of what was handed over. Nothing leaves the process.
 """
@@ -83,7 +83,7 @@ class MemoryRelay:
     readers: list[tuple[datetime, str]] = field(default_factory=list)
 
     def connect(self) -> Connection | ConnectFailure:
-        """Open a connection, unless the script says that nobody answers."""
+        """Open a connection, or fail as unreachable during a scripted outage of the mail server."""
         now = self.clock.now()
         return _DEAD if any(span.holds(now) for span in self.script.relay_dead) else _Session(self)
 
