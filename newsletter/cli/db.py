@@ -86,12 +86,12 @@ def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) ->
 
     People who left stay away; mail that went out is not repeated.
     """
-    from newsletter.flows.adopt import adopt as adopting
-    from newsletter.flows.adopt import look
+    from newsletter.flows.adopt import adopt_database as adopting
+    from newsletter.flows.adopt import ledger_gap
 
     invocation = state(context)
     application = invocation.app
-    gap = look(application.unit, application.home)
+    gap = ledger_gap(application.unit, application.home)
     if gap is not None:
         if not as_json:
             say(gap.matter(application.cadence.zone))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from newsletter.core.delivery import DeliveryState
-    from newsletter.store.report import Row
+    from newsletter.store.report import DeliveryRow
 
 app = typer.Typer(help="Deliveries: the log, person by person.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -79,7 +79,7 @@ def _state(name: str) -> DeliveryState:
         raise InputError(f"{name!r} is no state of a delivery; one of {', '.join(DeliveryState)}.") from error
 
 
-def _cells(row: Row) -> list[object]:
+def _cells(row: DeliveryRow) -> list[object]:
     return [
         row.edition,
         row.email or "(erased)",
@@ -92,7 +92,7 @@ def _cells(row: Row) -> list[object]:
     ]
 
 
-def _write(path: Path, rows: Iterable[Row], *, overwrite: bool) -> int:
+def _write(path: Path, rows: Iterable[DeliveryRow], *, overwrite: bool) -> int:
     from newsletter.core.csv_import import neutralise
 
     count = 0
@@ -106,7 +106,7 @@ def _write(path: Path, rows: Iterable[Row], *, overwrite: bool) -> int:
     return count
 
 
-def _show(rows: list[Row], limit: int) -> None:
+def _show(rows: list[DeliveryRow], limit: int) -> None:
     if not rows:
         say("No delivery fits.")
         return

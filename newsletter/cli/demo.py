@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.core.tip import Tip
-    from newsletter.store.report import Row
+    from newsletter.store.report import DeliveryRow
     from newsletter.testing.catcher import Catcher
     from newsletter.testing.clocks import TurnedClock
     from newsletter.wiring import Application
@@ -236,7 +236,7 @@ class _Play:
             say(f"     what follows     {self._what_follows(row)}")
         say()
 
-    def _what_follows(self, row: Row) -> str:
+    def _what_follows(self, row: DeliveryRow) -> str:
         from newsletter.core.subscriber import SubscriberState
         from newsletter.store import subscriber as subscribers
 

@@ -208,11 +208,11 @@ class _Lines:
 
     def show(self, look: Look, speed: Speed) -> None:
         """Print what is due."""
-        from newsletter.core.live import in_a_line, troubles
+        from newsletter.core.live import edition_troubles, in_a_line
 
         zone = self._application.cadence.zone
         # The same trouble with another time or number in it is no news.
-        heard = {_NUMBER.sub("", one) for one in troubles(look, zone)}
+        heard = {_NUMBER.sub("", one) for one in edition_troubles(look, zone)}
         news = heard - self._told
         self._told |= heard
         now = self._application.clock.monotonic()

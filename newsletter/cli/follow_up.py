@@ -118,7 +118,7 @@ def _meant(invocation: State, date: str, tip: str) -> tuple[Edition, Tip]:
 def _correction_question(invocation: State, outlook: FollowUpPlan, tip: Tip) -> str:
     from newsletter.core.cadence import describe_span
 
-    edition, people = outlook.of, plural(outlook.people, "person", "people")
+    edition, people = outlook.wrong, plural(outlook.people, "person", "people")
     age = describe_span(invocation.app.clock.now() - edition.started_at)
     return (
         f"Mail “{tip.title}” to the {people} who got “{edition.title}”, begun {age} ago? "
@@ -143,11 +143,11 @@ def _hint_correction(invocation: State, outlook: FollowUpPlan) -> None:
     from newsletter.store import report
 
     with invocation.app.unit.read() as tx:
-        receipt = report.receipt(tx, outlook.of)
+        receipt = report.receipt(tx, outlook.wrong)
     if not (receipt.accepted or receipt.uncertain or receipt.open):
         # Tried, and taken from nobody.
         return
     warn(
-        f"Those who got “{outlook.of.title}” hear nothing more of it; "
-        f"`newsletter edition correct {outlook.of.name} --tip TIP` mails them."
+        f"Those who got “{outlook.wrong.title}” hear nothing more of it; "
+        f"`newsletter edition correct {outlook.wrong.name} --tip TIP` mails them."
     )

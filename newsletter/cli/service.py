@@ -151,7 +151,7 @@ def _start_sender(
 def _start_scheduler(
     application: Application, stop: threading.Event, stack: ExitStack, supervisor: Supervisor
 ) -> Callable[[], bool]:
-    from newsletter.schedule.scheduler import start
+    from newsletter.schedule.scheduler import start_scheduler
 
     tick = application.ticker.tick
 
@@ -165,7 +165,9 @@ def _start_scheduler(
             supervisor.ticked(trouble=trouble)
 
     supervisor.expect_ticks()
-    scheduler = stack.enter_context(start(_as_part("scheduler", ticking), every_seconds=TICK_SECONDS, stop=stop))
+    scheduler = stack.enter_context(
+        start_scheduler(_as_part("scheduler", ticking), every_seconds=TICK_SECONDS, stop=stop)
+    )
     return lambda: scheduler.alive
 
 

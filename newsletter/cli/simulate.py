@@ -73,7 +73,7 @@ def play_example() -> Diary:
     with tempfile.TemporaryDirectory(prefix="newsletter-simulate-") as folder:
         own = {**year.SETTINGS, "NEWSLETTER_SECRET_KEY": secrets.token_urlsafe(32)}
         settings = _rehearsing(load_settings(own, Path(folder)), Path(folder))
-        clock = JumpingClock(year.START)
+        clock = JumpingClock(year.EXAMPLE_START)
         return _play(settings, clock, year.example_script(), people=year.EXAMPLE_PEOPLE_COUNT, until=year.END)
 
 

@@ -27,13 +27,13 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     Exit code 1 if anything needs you.
     """
     from newsletter.cli.foreign_journals import list_foreign_journals
-    from newsletter.flows.adopt import look
+    from newsletter.flows.adopt import ledger_gap
     from newsletter.flows.overview import overview
     from newsletter.store.installation import get
 
     app = state(context).app
     zone = app.cadence.zone
-    gap = look(app.unit, app.home)
+    gap = ledger_gap(app.unit, app.home)
     with app.unit.read() as tx:
         summary = overview(
             tx,

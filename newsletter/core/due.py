@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from newsletter.core.cadence import Slot, SlotState, describe_instant, describe_span, slot_order
 
-LATE_AFTER = timedelta(minutes=5)
+LATE_SLOT_AFTER = timedelta(minutes=5)
 """A slot that starts within this of its time is on time: a tick comes every few seconds, a restart takes a minute."""
 
 
@@ -36,7 +36,7 @@ class SlotJudgement:
     @property
     def late(self) -> bool:
         """Tell whether the due slot is late enough to be worth a word."""
-        return self.lateness > LATE_AFTER
+        return self.lateness > LATE_SLOT_AFTER
 
 
 def last_start(slot: Slot, grace: timedelta) -> datetime:

@@ -153,7 +153,7 @@ def counts_words(look: Look) -> str:
     return ", ".join([f"{look.accepted:,} accepted", *(f"{count:,} {name}" for name, count in named if count)])
 
 
-def troubles(look: Look, zone: str) -> tuple[str, ...]:
+def edition_troubles(look: Look, zone: str) -> tuple[str, ...]:
     """Say what is wrong: why it stands still, what mail servers complain of, and who has fallen silent."""
     parts = [standing(look.status, look.status_why)] if look.status_why else []
     return (*parts, *_complaints(look, zone))

@@ -82,7 +82,7 @@ class Throttle:
         return not self.open and self.allowed == self.most
 
 
-def start(most: int, *, now: float) -> Throttle:
+def new_throttle(most: int, *, now: float) -> Throttle:
     """Return the state of a relay of which nothing is known yet: it may have all its connections."""
     return Throttle(most=max(1, most), allowed=max(1, most), clean_since=now)
 

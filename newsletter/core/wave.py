@@ -13,7 +13,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 
 from newsletter.core.cadence import Cadence, ReaderZone, Slot, instant, is_zone, local, wall_time
-from newsletter.core.due import LATE_AFTER
+from newsletter.core.due import LATE_SLOT_AFTER
 
 WORLD = timedelta(hours=26)
 """From the first clock that shows an hour of a date, at UTC+14, to the last, at UTC-12."""
@@ -130,11 +130,11 @@ def rested(moment: datetime, zone: str, *, until: datetime) -> datetime:
 
 def _begins(rules: WaveRules, slot: Slot, clock: str, now: datetime) -> datetime:
     own = instant(slot.date, wall_time(rules.cadence, slot), clock)
-    if now - own <= LATE_AFTER:
+    if now - own <= LATE_SLOT_AFTER:
         return own
     if rules.passed is PassedZones.WITH_PUBLICATION and slot.at_home > now:
         return slot.at_home
-    if now - slot.sends_at <= LATE_AFTER:
+    if now - slot.sends_at <= LATE_SLOT_AFTER:
         return now
     return rested(now, clock, until=own + rules.grace)
 

@@ -64,8 +64,8 @@ def add_subscriber(
                     evidence=evidence,
                 )
                 subscribers.add_consent(tx, row, consent)
-                what = "subscriber add after erasure" if lifted else "subscriber add"
-                logs.add(tx, logs.LogEntry(at=now, who=who, what=what, about=f"subscriber {row}", why=consent.source))
+                action = "subscriber add after erasure" if lifted else "subscriber add"
+                logs.add(tx, logs.LogEntry(at=now, who=who, what=action, about=f"subscriber {row}", why=consent.source))
                 return Added(person=replace(person, id=row), new=True)
             # Another process added the same address between the two statements.
             known = subscribers.by_canonical(tx, person.canonical)

@@ -145,7 +145,7 @@ def _care_for_lost_lines(
             settle_alert(tx, AlertKind.DATABASE, LOST, now=now)
 
 
-def look(unit: Unit, home: Home) -> LedgerGap | None:
+def ledger_gap(unit: Unit, home: Home) -> LedgerGap | None:
     """Return what holds sending; None when nothing does."""
     seen = home.ledger.look()
     with unit.read() as tx:
@@ -173,7 +173,7 @@ def find_gap(tx: Tx, home: Home, seen: Seen) -> LedgerGap | None:
     )
 
 
-def adopt(unit: Unit, home: Home, keyring: Keyring, *, who: str, now: datetime) -> CaughtUp | None:
+def adopt_database(unit: Unit, home: Home, keyring: Keyring, *, who: str, now: datetime) -> CaughtUp | None:
     """Let this copy of the database be the one that counts; None when nothing held it.
 
     Who left or was erased since stays away, what went out since is not sent again, and what was under way in the copy

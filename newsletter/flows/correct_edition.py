@@ -34,7 +34,7 @@ def plan_correction(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Fol
     """Tell what a correction would do; raise `InputError` when it cannot be done."""
     edition = editions.by_id(tx, wrong)
     if (known := opened_before(tx, CORRECTION_KIND, edition, tip)) is not None:
-        return FollowUpPlan(of=edition, known=known)
+        return FollowUpPlan(wrong=edition, known=known)
     _refuse_under_way(tx, edition)
     refuse_unfit(tx, edition, tip)
     outlook = plan_follow_up(tx, CORRECTION_KIND, edition, now=now)
@@ -52,7 +52,7 @@ def correct_edition(
         # It has no slot's instant of its own: it goes out when it is asked for.
         opened = write(tx, draft, sends_at=now, now=now)
         text = f"{tip.slug}, {opened.edition.audience} people as {opened.edition.name}{': ' + why if why else ''}"
-        logs.add(tx, logs.LogEntry(at=now, who=who, what="edition correct", about=draft.of.name, why=text))
+        logs.add(tx, logs.LogEntry(at=now, who=who, what="edition correct", about=draft.wrong.name, why=text))
         return opened
 
     return open_once(

@@ -32,7 +32,7 @@ WORDS = {EditionKind.REPLACEMENT: "replaces", EditionKind.CORRECTION: "corrects"
 class FollowUpPlan:
     """What opening a further edition would do."""
 
-    of: Edition
+    wrong: Edition
     """The edition as it stands now."""
     known: Edition | None = None
     """The very edition that is asked for, when it was opened before; nothing is left to be done then."""
@@ -47,7 +47,7 @@ class FollowUpDraft:
     """A further edition, rendered; whether it still fits is looked at when it is written."""
 
     kind: EditionKind
-    of: Edition
+    wrong: Edition
     tip: Tip
     number: int
     content: str
@@ -56,7 +56,7 @@ class FollowUpDraft:
     @property
     def name(self) -> str:
         """Return the name that it will bear."""
-        return f"{self.of.date.isoformat()}.{self.number}"
+        return f"{self.wrong.date.isoformat()}.{self.number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class FollowUp:
     """What came of it."""
 
     edition: Edition
-    of: Edition
+    wrong: Edition
     new: bool
     """False when it was opened before; nothing was changed then."""
     unpinned: date | None = None
@@ -88,18 +88,18 @@ def open_once(
     """
     with unit.read() as tx:
         outlook = plan(tx)
-        number = editions.next_number(tx, outlook.of.date)
+        number = editions.next_number(tx, outlook.wrong.date)
         series = series_of(tx, tip)
     if outlook.known is not None:
-        return FollowUp(edition=outlook.known, of=outlook.of, new=False)
-    draft = prepare(render_context, kind, outlook.of, tip, number=number, series=series)
+        return FollowUp(edition=outlook.known, wrong=outlook.wrong, new=False)
+    draft = prepare(render_context, kind, outlook.wrong, tip, number=number, series=series)
     with unit.write() as tx:
         installations.lock(tx)
         outlook = plan(tx)
         if outlook.known is not None:
-            return FollowUp(edition=outlook.known, of=outlook.of, new=False)
+            return FollowUp(edition=outlook.known, wrong=outlook.wrong, new=False)
         refuse_changed(tx, draft)
-        return act(tx, replace(draft, of=outlook.of))
+        return act(tx, replace(draft, wrong=outlook.wrong))
 
 
 def prepare(
@@ -115,7 +115,7 @@ def prepare(
     nonce = new_nonce()
     name = f"{edition.date.isoformat()}.{number}"
     content = render(render_context, tip, edition.date, nonce=nonce, name=name, series=series)
-    return FollowUpDraft(kind=kind, of=edition, tip=tip, number=number, content=content, nonce=nonce)
+    return FollowUpDraft(kind=kind, wrong=edition, tip=tip, number=number, content=content, nonce=nonce)
 
 
 def opened_before(tx: Tx, kind: EditionKind, edition: Edition, tip: Tip) -> Edition | None:
@@ -143,19 +143,19 @@ def refuse_unfit(tx: Tx, edition: Edition, tip: Tip) -> None:
 def plan_follow_up(tx: Tx, kind: EditionKind, edition: Edition, *, now: datetime) -> FollowUpPlan:
     """Count for whom it would be."""
     people, pending = audiences.count(tx, kind, edition.id, now=now)
-    return FollowUpPlan(of=edition, people=people, pending=pending)
+    return FollowUpPlan(wrong=edition, people=people, pending=pending)
 
 
 def refuse_changed(tx: Tx, draft: FollowUpDraft) -> None:
     """Refuse what was rendered from a tip, or for a number, that is not that one any more."""
-    unchanged = tips.by_id(tx, draft.tip.id) == draft.tip and retention.is_whole(tx, draft.of.id)
-    if not unchanged or editions.next_number(tx, draft.of.date) != draft.number:
-        raise NotNow(f"{draft.tip.slug!r} or {draft.of.name} changed at this moment; nothing was done. Try again.")
+    unchanged = tips.by_id(tx, draft.tip.id) == draft.tip and retention.is_whole(tx, draft.wrong.id)
+    if not unchanged or editions.next_number(tx, draft.wrong.date) != draft.number:
+        raise NotNow(f"{draft.tip.slug!r} or {draft.wrong.name} changed at this moment; nothing was done. Try again.")
 
 
 def write(tx: Tx, draft: FollowUpDraft, *, sends_at: datetime, now: datetime, waves: Sequence[Wave] = ()) -> FollowUp:
     """Open it: its rows, its tip used up, its line in the ledger. Raises `InputError` when it is for nobody."""
-    tip, wrong = draft.tip, draft.of
+    tip, wrong = draft.tip, draft.wrong
     edition = editions.create(
         tx,
         editions.NewEdition(
@@ -184,4 +184,4 @@ def write(tx: Tx, draft: FollowUpDraft, *, sends_at: datetime, now: datetime, wa
         tips.set_status(tx, tip, TipStatus.SENT, now=now)
     detail = {"tip": tip.slug, WORDS[draft.kind]: wrong.name}
     ledger.note(tx, LedgerKind.EDITION, edition.name, now=now, detail=detail)
-    return FollowUp(edition=edition, of=wrong, new=True, unpinned=tip.pin)
+    return FollowUp(edition=edition, wrong=wrong, new=True, unpinned=tip.pin)

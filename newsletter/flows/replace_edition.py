@@ -39,7 +39,7 @@ def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Fo
     """Tell what replacing would do; raise `InputError` when it cannot be done."""
     edition = editions.by_id(tx, wrong)
     if (known := opened_before(tx, REPLACEMENT_KIND, edition, tip)) is not None:
-        return FollowUpPlan(of=edition, known=known)
+        return FollowUpPlan(wrong=edition, known=known)
     _refuse(tx, edition)
     refuse_unfit(tx, edition, tip)
     outlook = plan_follow_up(tx, REPLACEMENT_KIND, edition, now=now)
@@ -57,7 +57,7 @@ def replace_edition(
     """Stop the wrong edition and open the right one; done before, it changes nothing and returns what was opened."""
 
     def act(tx: Tx, draft: FollowUpDraft) -> FollowUp:
-        edition = draft.of
+        edition = draft.wrong
         drafted = _stop(tx, edition, by=draft.name, why=why, now=now)
         # Whose hour has not come waits for it, as they would have for the wrong tip.
         waves = waves_again(tx, render_context, edition, now=now)

@@ -18,8 +18,8 @@ from pathlib import Path
 from newsletter.core.delivery import DeliveryId
 from newsletter.errors import Stop, words_of
 from newsletter.journal.record import (
-    FORMAT,
     HEADER_BYTES_MAX,
+    JOURNAL_VERSION,
     SUFFIX,
     UNFINISHED,
     Entry,
@@ -103,7 +103,7 @@ class ThisHost:
         return bool(self.boot) and header.boot == self.boot
 
 
-def adopt(
+def adopt_journals(
     folder: Path, identity: str, *, elsewhere: bool = False, machine: str | None = None, boot: str | None = None
 ) -> list[OrphanedJournal]:
     """Return every journal of this database whose worker is dead, locked by this process from now on.
@@ -155,7 +155,7 @@ def _adopted(path: Path, host: ThisHost, *, elsewhere: bool) -> OrphanedJournal 
 
 
 def _orphan(path: Path, handle: int, header: Header, host: ThisHost) -> OrphanedJournal:
-    if header.format != FORMAT:
+    if header.format != JOURNAL_VERSION:
         raise Stop(f"The journal {path} cannot be used: {_EARLIER}.")
     content = parse(_read(handle))
     if content.damage:
@@ -249,7 +249,7 @@ def _why_foreign(path: Path, host: ThisHost) -> str:
     try:
         header = parse_header(os.pread(handle, HEADER_BYTES_MAX, 0))
         ours = isinstance(header, Header) and header.identity == host.identity and host.wrote(header)
-        if isinstance(header, Header) and ours and header.format == FORMAT:
+        if isinstance(header, Header) and ours and header.format == JOURNAL_VERSION:
             return ""
         try:
             # Shared, and for a moment: it must not keep another process from adopting.

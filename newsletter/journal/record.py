@@ -25,7 +25,7 @@ HEADER_BYTES_MAX = 4096
 KERNEL_PAGE_BYTES = 4096
 """The smallest unit in which Linux copies a write into the page cache, and so the only place where a kill cuts one."""
 
-FORMAT = 2
+JOURNAL_VERSION = 2
 _MAGIC = b"NLJRNL%02d"
 _HEAD = struct.Struct("<8sII")
 """Magic and format number, length and checksum of the JSON behind it."""
@@ -55,7 +55,7 @@ class Header:
     """The kernel's id of the present boot; empty where there is none."""
     inode: int = 0
     """Of the file itself, by which a copy of it is noticed."""
-    format: int = FORMAT
+    format: int = JOURNAL_VERSION
 
     def to_bytes(self) -> bytes:
         """Return the beginning of the file."""
@@ -74,7 +74,7 @@ def parse_header(data: bytes) -> Header | str:
     content = data[_HEAD.size : _HEAD.size + length]
     if len(content) != length or crc32(content) != checksum:
         return "its header is damaged"
-    if int(magic[-2:]) > FORMAT:
+    if int(magic[-2:]) > JOURNAL_VERSION:
         return "a later version of this program wrote it"
     owner = json.loads(content)
     return Header(

@@ -59,9 +59,9 @@ class Journal:
     write, is written anew with all entries that the database lacks before another message is handed over.
     """
 
-    def __init__(self, wanted: Path, header: Header, *, rotate_bytes: int = ROTATE_BYTES) -> None:
+    def __init__(self, path: Path, header: Header, *, rotate_bytes: int = ROTATE_BYTES) -> None:
         """Make the file; raises `OSError` when that fails."""
-        self._wanted = wanted
+        self._preferred = path
         self._header = header
         self._rotate_bytes = rotate_bytes
         self._rotate_at = rotate_bytes
@@ -71,7 +71,7 @@ class Journal:
         """Whether the file lacks one of these records."""
         self._lock = threading.Lock()
         """Against a close in another thread: after it the number of the handle may be another file's."""
-        self.path = _free_name(wanted)
+        self.path = _free_name(path)
         self._handle, self._size, self._checksum = _make(self.path, header, ())
 
     @classmethod
@@ -189,7 +189,7 @@ class Journal:
         """Put a file with every entry that the database lacks in the place of this one."""
         if self._handle < 0:
             raise OSError(errno.EBADF, "it is closed")
-        path = self.path if still_named(self.path, self._handle) else _free_name(self._wanted)
+        path = self.path if still_named(self.path, self._handle) else _free_name(self._preferred)
         handle, size, checksum = _make(path, self._header, self._lacking.values())
         os.close(self._handle)
         self.path, self._handle, self._checksum, self._size = path, handle, checksum, size
@@ -205,10 +205,10 @@ def still_named(path: Path, handle: int) -> bool:
         return False
 
 
-def _free_name(wanted: Path) -> Path:
+def _free_name(preferred: Path) -> Path:
     """Return a name that no file bears: the number of a worker returns when a database is restored."""
-    names = (wanted.with_name(f"{wanted.stem}-{count}{SUFFIX}") for count in itertools.count(2))
-    return next(path for path in itertools.chain([wanted], names) if not path.exists())
+    names = (preferred.with_name(f"{preferred.stem}-{count}{SUFFIX}") for count in itertools.count(2))
+    return next(path for path in itertools.chain([preferred], names) if not path.exists())
 
 
 def _make(path: Path, header: Header, bodies: Iterable[bytes]) -> tuple[int, int, int]:

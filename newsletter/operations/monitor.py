@@ -119,9 +119,9 @@ class Monitor:
         self._since = None
         lasting = self._trouble
         lasting.words = str(error) or type(error).__name__
-        if lasting.told or now - lasting.since < COMMAND_AFTER or self.notice_writer.command is None:
+        if lasting.reported or now - lasting.since < COMMAND_AFTER or self.notice_writer.command is None:
             return
-        lasting.told = True
+        lasting.reported = True
         name = self.notice_writer.notice_context.render_context.publication.name
         self.notice_writer.command(f"{name}: {self._words(lasting)}\n")
 
@@ -132,7 +132,7 @@ class Monitor:
             with self.notice_writer.unit.write() as tx:
                 message = self._words(lasting)
                 report(tx, Alert(kind=AlertKind.DATABASE, about=DATABASE, message=message, raised_at=lasting.since))
-                if lasting.told:
+                if lasting.reported:
                     stands = [alert for alert in alerts.open_alerts(tx) if alert.kind is AlertKind.DATABASE]
                     for alert in stands:
                         alerts.ran_command(tx, alert.id, now=now)
@@ -166,7 +166,7 @@ class _Lasting:
 
     since: datetime
     words: str = ""
-    told: bool = False
+    reported: bool = False
 
 
 def _heard(tx: Tx, kind: AlertKind) -> Mapping[AlertKind, datetime | None]:

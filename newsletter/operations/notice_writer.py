@@ -1,7 +1,7 @@
-"""The herald: writes what the people who run this should hear, as notices that wait to be sent.
+"""The notice writer: makes rows of the mails that the operators should get, as notices that wait to be sent.
 
 In: alerts, editions and the coming date, as the database has them. Out: rows of notices, and the operator's command
-where no mail gets through. It speaks no SMTP, and any number of heralds write each notice once.
+where no mail gets through. It speaks no SMTP, and any number of notice writers write each notice once.
 """
 
 from __future__ import annotations

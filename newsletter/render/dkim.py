@@ -129,14 +129,14 @@ def _ends_with_one_line_end(body: bytes) -> bool:
 
 def _signed_headers(head: bytes) -> tuple[tuple[str, ...], bytes]:
     """Return the names of `h=`, and the headers they stand for in relaxed form (RFC 6376 §3.4.2)."""
-    found: dict[bytes, list[bytes]] = {}
+    fields: dict[bytes, list[bytes]] = {}
     for line in _one_blank_each(head).split(b"\r\n"):
         title, _, value = line.partition(b":")
-        found.setdefault(title.rstrip(b" ").lower(), []).append(value.strip(b" "))
+        fields.setdefault(title.rstrip(b" ").lower(), []).append(value.strip(b" "))
     names: list[str] = []
     parts: list[bytes] = []
     for name, key, once_more in _WANTED:
-        values = found.get(key, [])
+        values = fields.get(key, [])
         names += [name] * (len(values) + once_more)
         # One that stands more than once is taken from the last to the first (§5.4.2).
         parts += [b"%s:%s\r\n" % (key, value) for value in reversed(values)]

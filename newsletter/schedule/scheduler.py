@@ -94,7 +94,7 @@ class _Scheduler(BackgroundScheduler):  # type: ignore[misc] # It publishes no t
         return thread is not None and thread.is_alive()
 
 
-def start(
+def start_scheduler(
     callback: Callable[[], object], *, every_seconds: float, stop: threading.Event, clock: Clock | None = None
 ) -> TickScheduler:
     """Call back now and every so many seconds, never twice at a time, until `stop` is set or the scheduler is closed.

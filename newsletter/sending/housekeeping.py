@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from structlog.contextvars import bound_contextvars
 
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.due import LATE_AFTER
+from newsletter.core.due import LATE_SLOT_AFTER
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.wave import WORLD, rested, zone_of
 from newsletter.core.worker_view import span_words
@@ -74,7 +74,7 @@ def defer_late_waves(unit: Unit, *, grace: timedelta, now: datetime) -> int:
     the last clock of the world shows the hour.
     """
     with unit.read() as tx:
-        late = waves.overdue(tx, before=now - LATE_AFTER)
+        late = waves.overdue(tx, before=now - LATE_SLOT_AFTER)
     planned = [(wave, rested(now, zone_of(wave.label), until=_rest_until(wave, grace))) for wave in late]
     if not any(to > now for _, to in planned):
         return 0

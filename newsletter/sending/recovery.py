@@ -16,7 +16,7 @@ from pathlib import Path
 from newsletter.core.delivery import Delivery, UncertainPolicy, settle
 from newsletter.core.reply import Phase, Reply, judge
 from newsletter.core.subscriber import SubscriberId
-from newsletter.journal.reader import OrphanedJournal, adopt
+from newsletter.journal.reader import OrphanedJournal, adopt_journals
 from newsletter.journal.record import Answered
 from newsletter.sending.committer import AttemptResult, record
 from newsletter.store import block as blocks
@@ -59,7 +59,7 @@ class Recovery:
         with self.unit.read() as tx:
             identity = installations.get(tx).identity
         # A sole sender may use the journals that another machine left in a folder that was moved.
-        orphans = adopt(self.folder, identity, elsewhere=self.sole)
+        orphans = adopt_journals(self.folder, identity, elsewhere=self.sole)
         settled = 0
         while orphans:
             try:

@@ -125,7 +125,7 @@ class _Day:
         return instant(date(2027, self.month, self.day), time(hour, minute), EXAMPLE_ZONE)
 
 
-START = instant(date(2027, 1, 3), time(18), EXAMPLE_ZONE)
+EXAMPLE_START = instant(date(2027, 1, 3), time(18), EXAMPLE_ZONE)
 """A Sunday evening."""
 END = instant(date(2027, 12, 31), time(23, 59), EXAMPLE_ZONE)
 
@@ -137,7 +137,7 @@ RELAY_DEAD = Span(begins=_Day(9, 14).at(8, 50), ends=_Day(9, 14).at(14, 50))
 def example_script() -> Script:
     """Return what happens in the year."""
     acts = [
-        ScriptedEvent(at=START, words=f"an editor adds tips for {len(WINTER)} weeks", do=_adds(WINTER)),
+        ScriptedEvent(at=EXAMPLE_START, words=f"an editor adds tips for {len(WINTER)} weeks", do=_adds(WINTER)),
         ScriptedEvent(at=_Day(3, 23).at(11, 30), words=f"an editor adds “{RESCUE}”", do=_adds([RESCUE])),
         ScriptedEvent(at=_Day(3, 24).at(10), words=f"an editor adds {len(SPRING)} tips", do=_adds(SPRING)),
         ScriptedEvent(at=_Day(6, 1).at(10), words=f"an editor skips {describe_date(SKIPPED)}: summer break", do=_skips),

@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from newsletter.core.alert import COMMAND_AFTER, COMMAND_GRACE, EVENT_STANDS, PASSED_AFTER
 from newsletter.core.cadence import Slot, SlotState, describe_date, describe_span, local, next_slots, retimed
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.due import LATE_AFTER, last_start
+from newsletter.core.due import LATE_SLOT_AFTER, last_start
 from newsletter.core.edition import Edition
 from newsletter.core.monitor import EMPTY_AHEAD, REPORT_AFTER, SENDING_AFTER, SETTLING_IN, ServicePart
 from newsletter.core.notice import NoticeState
@@ -185,7 +185,7 @@ class SimulationRun:
             self.diary.folding = False
             people = "1 person" if edition.audience == 1 else f"{edition.audience:,} people"
             lateness = edition.started_at - edition.sends_at
-            late = f", {describe_span(lateness)} late" if lateness > LATE_AFTER else ""
+            late = f", {describe_span(lateness)} late" if lateness > LATE_SLOT_AFTER else ""
             self.diary.add(now, EntryKind.EDITION, f"“{edition.title}” to {people}{late}: {edition.why}")
         for slot in known:
             if slot.state in _NOTHING and f"slot {slot.date}" not in self._seen:
@@ -327,7 +327,7 @@ class SimulationRun:
                 why=slot.reason,
             )
         receipt = reports.receipt(tx, edition)
-        late = edition.started_at - edition.sends_at > LATE_AFTER
+        late = edition.started_at - edition.sends_at > LATE_SLOT_AFTER
         return DiaryDay(
             date=slot.date,
             extra=slot.extra,

@@ -210,7 +210,7 @@ def held(tx: Tx, edition_id: EditionId) -> Iterator[BouncedDelivery]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class BounceRow:
     """One delivery about which something came to light, as people see it."""
 
     email: str
@@ -220,7 +220,7 @@ class Row:
     text: str
 
 
-def rows(tx: Tx, edition_id: EditionId) -> Iterator[Row]:
+def rows(tx: Tx, edition_id: EditionId) -> Iterator[BounceRow]:
     """Give what came to light about an edition, the latest first."""
     query = (
         select(delivery.c.later, delivery.c.later_at, delivery.c.later_text, subscriber.c.email)
@@ -229,7 +229,7 @@ def rows(tx: Tx, edition_id: EditionId) -> Iterator[Row]:
         .order_by(delivery.c.later_at.desc(), delivery.c.id.desc())
     )
     for row in tx.execute(query, execution_options={"yield_per": 500}):
-        yield Row(email=row.email or "", later=Later(row.later), at=row.later_at, text=row.later_text)
+        yield BounceRow(email=row.email or "", later=Later(row.later), at=row.later_at, text=row.later_text)
 
 
 def recent(tx: Tx, edition_id: EditionId) -> Mapping[int, int]:

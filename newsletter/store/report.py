@@ -25,7 +25,7 @@ from newsletter.store.unit import Tx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class DeliveryRow:
     """One delivery as people see it."""
 
     edition: str
@@ -96,7 +96,7 @@ def rows(
     who: SubscriberId | None = None,
     states: Sequence[DeliveryState] = (),
     limit: int | None = None,
-) -> Iterator[Row]:
+) -> Iterator[DeliveryRow]:
     """Give the deliveries that fit, newest edition first, in order of their making; streams."""
     query = (
         select(delivery, edition.c.date, edition.c.number, subscriber.c.email)
@@ -116,7 +116,7 @@ def rows(
     for row in tx.execute(query, execution_options={"yield_per": 500}):
         name = row.date.isoformat() if row.number == 1 else f"{row.date.isoformat()}.{row.number}"
         code = "" if row.reply_code is None else str(row.reply_code)
-        yield Row(
+        yield DeliveryRow(
             edition=name,
             email=row.email or "",
             state=DeliveryState(row.state),

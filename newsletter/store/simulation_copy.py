@@ -32,7 +32,7 @@ class SimulationCopy:
     """Rows by table; how many people there are; and since when which schedule holds."""
 
     rows: Mapping[str, _Rows]
-    told: _Rows
+    notices: _Rows
     """What was said about which date: kind, about, variant and time of notices."""
     active: int
     zones: Sequence[ReaderZone]
@@ -50,7 +50,7 @@ def take(tx: Tx) -> SimulationCopy:
     return SimulationCopy(
         # In this order each row finds what it refers to.
         rows={table.name: _rows(tx, table) for table in (tip, slot, edition)},
-        told=[dict(one._mapping) for one in tx.execute(notices)],  # noqa: SLF001 - its documented name
+        notices=[dict(one._mapping) for one in tx.execute(notices)],  # noqa: SLF001 - its documented name
         active=subscribers.count_active(tx),
         zones=reader_zones(tx),
         first_tick_at=row.first_tick_at,
@@ -66,7 +66,7 @@ def plant(tx: Tx, known: SimulationCopy, *, fresh: bool) -> None:
         if rows:
             tx.execute(insert(table), rows)
     # As said already, so that a date is not proven and an edition not reported again.
-    parts = [{**one, "recipient": "", "message": "", "state": "withdrawn"} for one in known.told]
+    parts = [{**one, "recipient": "", "message": "", "state": "withdrawn"} for one in known.notices]
     if parts:
         tx.execute(insert(notice), parts)
     if fresh:

@@ -23,9 +23,9 @@ from newsletter.core.throttle import (
     cap_connections,
     fail,
     grow,
+    new_throttle,
     recover,
     slow_down,
-    start,
 )
 from newsletter.event_loop import run_in_thread
 from newsletter.transport.base import ConnectFailure, Connection, Relay
@@ -158,7 +158,7 @@ class Pool:
         self._turn = threading.Condition()
         now = clock.monotonic()
         most = [connections] * len(relays) if isinstance(connections, int) else connections
-        self._lines = [_Line(relay, start(count, now=now)) for relay, count in zip(relays, most, strict=True)]
+        self._lines = [_Line(relay, new_throttle(count, now=now)) for relay, count in zip(relays, most, strict=True)]
 
     def connect(self) -> Connection | ConnectFailure | PoolBusy:
         """Open a connection to the first relay that may have one; a failure only when every relay fails.

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 
-UNKNOWN = LinkWords(
+UNKNOWN_LINK = LinkWords(
     title="This link does not work",
     text="A part of it is missing or was changed on its way to you. Nothing has changed. The commands below the links "
     "in the mail do the same.",
@@ -49,7 +49,7 @@ class ActionEndpoint:
         self._templates = templates
         self._publication = publication
         # A template that is wrong is told at the start, never to an editor.
-        self._page(UNKNOWN)
+        self._page(UNKNOWN_LINK)
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -58,7 +58,7 @@ class ActionEndpoint:
         match = _TOKEN.fullmatch(request.path_params.get("token", ""))
         action = read_action_token(self._site.keyring, match[1]) if match else None
         if action is None:
-            return self._page(UNKNOWN).response(404)
+            return self._page(UNKNOWN_LINK).response(404)
         if self._site.clock.now() >= action.expires_at:
             return self._page(EXPIRED).response(410)
         return await self._answer(action, press=request.method == "POST")

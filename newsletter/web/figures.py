@@ -41,7 +41,7 @@ class Figures:
     """Those that are not closed, and the last one."""
 
 
-def look(unit: Unit, rules: PlanRules, *, now: datetime) -> Figures:
+def read_figures(unit: Unit, rules: PlanRules, *, now: datetime) -> Figures:
     """Look at the database once."""
     with unit.read() as tx:
         outlook = look_ahead(tx, rules, weeks=PENDING_PROOF_WEEKS, now=now)

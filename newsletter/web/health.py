@@ -33,7 +33,7 @@ class Health:
         except Busy:
             return _answer({"ok": False, "problems": ["the database does not answer"]})
         now = self._site.clock.now()
-        problems = judge(parts)
+        problems = health_problems(parts)
         ages = {part: _age_seconds(state, now) for part, state in parts.items()}
         return _answer(
             {
@@ -51,7 +51,7 @@ class Health:
             return part_states(tx, self._site.clock.now()), len(alerts.open_alerts(tx))
 
 
-def judge(parts: Mapping[ServicePart, PartState]) -> Sequence[str]:
+def health_problems(parts: Mapping[ServicePart, PartState]) -> Sequence[str]:
     """Return a sentence for each part that does not run."""
     problems = []
     for part, state in parts.items():

@@ -22,7 +22,7 @@ from newsletter import __version__
 from newsletter.core.alert import AlertKind
 from newsletter.core.delivery import DeliveryState
 from newsletter.flows.plan import PlanRules
-from newsletter.web.figures import Figures, look
+from newsletter.web.figures import Figures, read_figures
 from newsletter.web.pages import HEADERS
 from newsletter.web.site import Busy, Site
 
@@ -69,7 +69,7 @@ class Metrics:
             return self._kept
         try:
             began = clock.monotonic()
-            self._kept = look(self._site.unit, self._rules, now=clock.now())
+            self._kept = read_figures(self._site.unit, self._rules, now=clock.now())
             ended = clock.monotonic()
             self._kept_until = ended + max(KEPT_SECONDS, KEPT_FACTOR * (ended - began))
             return self._kept

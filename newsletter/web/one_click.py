@@ -68,7 +68,7 @@ class OneClickEndpoint:
         # Once a person: who has the link must not be able to fill the disk with lines.
         if response.changed:
             logger.info("%s", about)
-        return self._pages.done.response(200)
+        return self._pages.unsubscribed.response(200)
 
 
 async def _beginning(request: Request) -> bytes:

@@ -55,7 +55,7 @@ class Pages:
 
     unsubscribe: Page
     """One button; opening it changes nothing."""
-    done: Page
+    unsubscribed: Page
     unknown: Page
     """The link is not genuine, and what to do then."""
     trouble: Page
@@ -67,7 +67,7 @@ def render_pages(templates: Environment, publication: Publication) -> Pages:
     """Render every page; an `InputError` names the file and the line of a template that is wrong."""
     return Pages(
         unsubscribe=render_page(templates, "unsubscribe", publication),
-        done=render_page(templates, "done", publication),
+        unsubscribed=render_page(templates, "done", publication),
         unknown=render_page(templates, "unknown", publication),
         trouble=render_page(templates, "trouble", publication),
         not_found=render_page(templates, "not_found", publication),

@@ -18,8 +18,8 @@ from newsletter.store import edition as editions
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store.schema import edition, tally
 from newsletter.store.snapshot import part_states
-from newsletter.web.figures import look
-from newsletter.web.health import judge
+from newsletter.web.figures import read_figures
+from newsletter.web.health import health_problems
 from tests.cli.conftest import Home
 from tests.conftest import SHIFTED
 from tests.edition_fixtures import CADENCE
@@ -85,7 +85,7 @@ def test_all_views_show_the_same_counts(home: Home, world: World, status: Editio
     assert left == expected["queued"] + expected["sending"]
     assert (watched["audience"], watched["status"]) == (shown["audience"], shown["status"])
 
-    [receipt] = look(home.unit, RULES, now=SHIFTED.now()).editions
+    [receipt] = read_figures(home.unit, RULES, now=SHIFTED.now()).editions
     assert {state: receipt.count(DeliveryState(state)) for state in STATES} == expected
 
 
@@ -100,7 +100,7 @@ def test_all_views_judge_a_heartbeat_alike(home: Home, seconds: int, liveness: s
     with home.unit.read() as tx:
         parts = part_states(tx, SHIFTED.now())
     assert {state.liveness.value for state in parts.values()} == {liveness}
-    assert bool(judge(parts)) == (liveness == "not running")
+    assert bool(health_problems(parts)) == (liveness == "not running")
     summary = json.loads(home.run("status", "--json").out)
     assert {part["liveness"] for part in summary["parts"].values()} == {liveness}
     text = home.run("status").out

@@ -17,10 +17,10 @@ from newsletter.core.live import (
     Speed,
     Waiting,
     counts_words,
+    edition_troubles,
     in_a_line,
     progress_words,
     to_dict,
-    troubles,
     waits,
 )
 from newsletter.core.worker_view import RelayView, WorkerView, rate_words, read_rate, read_relays, span_words, together
@@ -73,7 +73,7 @@ def test_standing_still() -> None:
     assert progress_words(LOOK, paced((0.0, 600), (5.0, 600))) == "600 of 1,000 (60 %), 0/s"
     paused = replace(LOOK, status=EditionStatus.PAUSED, status_why="a typo")
     assert progress_words(paused, paced((0.0, 400), (10.0, 600))) == "600 of 1,000 (60 %), paused"
-    assert troubles(paused, ZONE) == ("paused: a typo",)
+    assert edition_troubles(paused, ZONE) == ("paused: a typo",)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_workers_together() -> None:
     [relay] = look.relays
     assert (relay.connections, relay.allowed, relay.most, relay.again_at) == (6, 15, 20, SLOWED.again_at)
     assert relay.trouble == SLOWED.trouble
-    assert "web-2 9: silent for 1 min 5 s" in troubles(look, ZONE)
+    assert "web-2 9: silent for 1 min 5 s" in edition_troubles(look, ZONE)
     assert WORKER.words(NOW) == "4 connections, 120/s"
 
 

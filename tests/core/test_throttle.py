@@ -22,9 +22,9 @@ from newsletter.core.throttle import (
     cap_connections,
     fail,
     grow,
+    new_throttle,
     recover,
     slow_down,
-    start,
 )
 
 LATEST = 1.0
@@ -43,14 +43,14 @@ def failed(state: Throttle, now: float, jitter: float = LATEST, *, needs_person:
 
 def test_a_new_relay_may_have_all_its_connections() -> None:
     """Until a relay complains it gets what the operator allows, and never less than one."""
-    state = start(10, now=0.0)
+    state = new_throttle(10, now=0.0)
     assert (state.allowed, state.open, state.well) == (10, False, True)
-    assert start(0, now=0.0).allowed == 1
+    assert new_throttle(0, now=0.0).allowed == 1
 
 
 def test_one_round_of_replies_halves_once() -> None:
     """Ten connections that hear the same complaint halve their number once, and rest until the round is over."""
-    state = start(10, now=0.0)
+    state = new_throttle(10, now=0.0)
     for heard in range(10):
         state = slower(state, now=100.0 + heard / 100)
     assert (state.allowed, state.open) == (5, False)
@@ -59,7 +59,7 @@ def test_one_round_of_replies_halves_once() -> None:
 
 def test_each_further_round_halves_again() -> None:
     """A relay that goes on complaining comes down to one connection, and then gets a pause."""
-    state = start(10, now=0.0)
+    state = new_throttle(10, now=0.0)
     seen = []
     for turn in range(4):
         state = slower(state, now=turn * 10.0)
@@ -70,7 +70,7 @@ def test_each_further_round_halves_again() -> None:
 
 def test_a_clean_minute_earns_one_connection() -> None:
     """The number grows by one for each minute without a complaint, up to the most, and then all is forgotten."""
-    state = slower(start(4, now=0.0), now=0.0)
+    state = slower(new_throttle(4, now=0.0), now=0.0)
     clean = GROWTH_ROUND_SECONDS
     assert grow(state, now=clean + CLEAN_SPAN_SECONDS - 0.1).allowed == 2
     assert grow(state, now=clean + CLEAN_SPAN_SECONDS).allowed == 3
@@ -82,7 +82,7 @@ def test_a_clean_minute_earns_one_connection() -> None:
 
 def test_failures_in_a_row_wait_longer_each_time() -> None:
     """The pauses are 5, 10, 30, 60, 120 and then always 300 seconds."""
-    state, now, waits = start(3, now=0.0), 0.0, []
+    state, now, waits = new_throttle(3, now=0.0), 0.0, []
     for _ in range(8):
         state = failed(state, now)
         waits.append(state.retry_at - now)
@@ -93,7 +93,7 @@ def test_failures_in_a_row_wait_longer_each_time() -> None:
 
 def test_what_a_person_must_cure_is_tried_seldom() -> None:
     """A login that is refused over and over may lock the account, so its first pause is the longest."""
-    state = failed(start(3, now=0.0), 0.0, needs_person=True)
+    state = failed(new_throttle(3, now=0.0), 0.0, needs_person=True)
     assert (state.retry_at, state.needs_person) == (PAUSES[-1], True)
     assert not recover(state, opened_at=300.0).needs_person
 
@@ -103,7 +103,7 @@ def test_what_a_person_must_cure_is_tried_seldom() -> None:
 )
 def test_a_lasting_strain_stops_everything_for_long(strain: Complaint, pause: float) -> None:
     """After 4.7.28 or a spent quota nothing goes for long, then one connection, then one more each clean minute."""
-    state = slower(start(10, now=0.0), now=50.0, strain=strain)
+    state = slower(new_throttle(10, now=0.0), now=50.0, strain=strain)
     assert (state.allowed, state.open, state.retry_at) == (1, True, 50.0 + pause)
     back = recover(state, opened_at=state.retry_at + 7)
     assert (back.open, back.allowed, back.recovering) == (False, 1, True)
@@ -113,7 +113,7 @@ def test_a_lasting_strain_stops_everything_for_long(strain: Complaint, pause: fl
 
 def test_a_spent_quota_is_tried_every_hour() -> None:
     """When the quota is still spent after the first pause, it is asked for once an hour; taken mail forgets that."""
-    state = slower(start(10, now=0.0), now=0.0, strain=Complaint.QUOTA)
+    state = slower(new_throttle(10, now=0.0), now=0.0, strain=Complaint.QUOTA)
     assert slower(state, now=1.0, strain=Complaint.QUOTA).retry_at == QUOTA_PAUSE_SECONDS
     again = slower(state, now=QUOTA_PAUSE_SECONDS, strain=Complaint.QUOTA)
     assert again.retry_at == QUOTA_PAUSE_SECONDS + 3600
@@ -123,13 +123,13 @@ def test_a_spent_quota_is_tried_every_hour() -> None:
 
 def test_a_lasting_strain_is_heeded_within_a_round() -> None:
     """A halving a moment ago does not hide that the relay has stopped us for long."""
-    state = slower(slower(start(10, now=0.0), now=1.0), now=1.5, strain=Complaint.REPUTATION)
+    state = slower(slower(new_throttle(10, now=0.0), now=1.0), now=1.5, strain=Complaint.REPUTATION)
     assert state.retry_at == 1.5 + REPUTATION_PAUSE_SECONDS
 
 
 def test_a_connection_from_before_the_trouble_proves_nothing() -> None:
     """Only mail that is taken on a connection that was opened as a trial closes the breaker."""
-    state = failed(start(3, now=0.0), 10.0)
+    state = failed(new_throttle(3, now=0.0), 10.0)
     assert recover(state, opened_at=14.9) == state
     well = recover(state, opened_at=15.0)
     assert (well.well, well.strikes, well.plain) == (True, 0, "")
@@ -137,7 +137,7 @@ def test_a_connection_from_before_the_trouble_proves_nothing() -> None:
 
 def test_a_crowded_relay_tells_how_many_it_takes() -> None:
     """When one more connection is refused beside three that stand, three it is, and the fourth waits a minute."""
-    state = cap_connections(start(10, now=0.0), 3, now=5.0, jitter=LATEST, plain="Too many connections.")
+    state = cap_connections(new_throttle(10, now=0.0), 3, now=5.0, jitter=LATEST, plain="Too many connections.")
     assert (state.allowed, state.open, state.plain) == (3, False, "Too many connections.")
     assert grow(state, now=5.0 + GROWTH_ROUND_SECONDS + CLEAN_SPAN_SECONDS).allowed == 4
 
@@ -145,7 +145,7 @@ def test_a_crowded_relay_tells_how_many_it_takes() -> None:
 @given(jitter=st.floats(-1, 1), strikes=st.integers(0, 20))
 def test_jitter_only_shortens_a_pause(jitter: float, strikes: int) -> None:
     """Whatever the jitter, a pause is at least a second and at most its step."""
-    state = replace(start(3, now=0.0), strikes=min(strikes, len(PAUSES)))
+    state = replace(new_throttle(3, now=0.0), strikes=min(strikes, len(PAUSES)))
     wait = failed(state, 0.0, jitter).retry_at
     assert PAUSE_MIN_SECONDS <= wait <= PAUSES[min(strikes, len(PAUSES) - 1)]
 
@@ -157,7 +157,7 @@ class AnyHistory(RuleBasedStateMachine):
         """Begin with ten connections."""
         super().__init__()
         self.now = 0.0
-        self.state = start(10, now=0.0)
+        self.state = new_throttle(10, now=0.0)
         self.before = self.state
 
     def becomes(self, state: Throttle) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.core.alert import AlertKind
-from newsletter.flows.adopt import adopt
+from newsletter.flows.adopt import adopt_database
 from newsletter.flows.freeze import RenderContext
 from newsletter.store.ledger import LedgerKind
 from newsletter.testing.catcher import Catcher
@@ -66,7 +66,7 @@ def test_a_backup_still_learns_who_left(original: Newsletter, catcher: Catcher, 
     assert original.held() == ""
     copy = open_newsletter(backup, tmp_path / "journal", original.clock, original.render_context)
     copy.ticker.tick()
-    caught_up = adopt(copy.unit, copy.home, KEYRING, who="pat", now=copy.clock.now())
+    caught_up = adopt_database(copy.unit, copy.home, KEYRING, who="pat", now=copy.clock.now())
     assert caught_up is not None
     assert (list(caught_up.editions), caught_up.left, caught_up.erased) == (["2026-11-03"], 1, 1)
     assert (copy.state_of("p1@example.com"), copy.state_of("p2@example.com")) == ("unsubscribed", "gone")

@@ -13,7 +13,7 @@ from pathlib import Path
 from newsletter.core.delivery import DeliveryId
 from newsletter.core.reply import Phase, Reply
 from newsletter.errors import Stop
-from newsletter.journal.reader import adopt
+from newsletter.journal.reader import adopt_journals
 from newsletter.journal.record import Header, boot_id
 from newsletter.journal.writer import Journal, JournalError
 
@@ -103,7 +103,7 @@ def _limit(size: int) -> None:
 def adopt_at_once(folder: str, barrier: Barrier, out: Connection) -> None:
     """Adopt together with a rival, and hold the result until both have reported it; then delete it."""
     barrier.wait()
-    orphans = adopt(Path(folder), "one")
+    orphans = adopt_journals(Path(folder), "one")
     out.send([(orphan.worker, len(orphan.entries)) for orphan in orphans])
     barrier.wait()
     for orphan in orphans:

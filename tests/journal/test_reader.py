@@ -14,7 +14,7 @@ import pytest
 
 from newsletter.core.delivery import DeliveryId
 from newsletter.errors import Stop
-from newsletter.journal.reader import ForeignJournal, OrphanedJournal, adopt, foreign_journals
+from newsletter.journal.reader import ForeignJournal, OrphanedJournal, adopt_journals, foreign_journals
 from newsletter.journal.record import Answered, Handed
 from newsletter.journal.writer import Journal
 from tests.journal.journal_writers import AT, reply_to
@@ -40,7 +40,7 @@ def left(folder: Path, *, worker: int = 1, identity: str = "one", boot: str = "n
 
 def take(folder: Path, *, machine: str = "here", boot: str = "now", elsewhere: bool = False) -> list[OrphanedJournal]:
     """Adopt as a process of this machine and this boot does."""
-    return adopt(folder, "one", machine=machine, boot=boot, elsewhere=elsewhere)
+    return adopt_journals(folder, "one", machine=machine, boot=boot, elsewhere=elsewhere)
 
 
 def tell(folder: Path, *, machine: str = "here", boot: str = "now") -> list[ForeignJournal]:

@@ -12,7 +12,7 @@ import pytest
 from newsletter.core.delivery import DeliveryId
 from newsletter.core.reply import TEXT_LIMIT, Phase, Reply
 from newsletter.errors import Stop
-from newsletter.journal.reader import OrphanedJournal, adopt
+from newsletter.journal.reader import OrphanedJournal, adopt_journals
 from newsletter.journal.record import Answered, Entry, Handed, boot_id
 from newsletter.journal.writer import Journal, JournalError
 from tests.journal.journal_writers import (
@@ -50,7 +50,7 @@ def die(journal: Journal) -> None:
 
 def entries(folder: Path, *, boot: str = "now") -> dict[DeliveryId, Entry]:
     """Return the entries of the one journal that is left, and leave it there."""
-    (orphan,) = adopt(folder, "one", machine="here", boot=boot)
+    (orphan,) = adopt_journals(folder, "one", machine="here", boot=boot)
     orphan.unlock()
     return dict(orphan.entries)
 
@@ -135,7 +135,7 @@ def test_an_orderly_end_leaves_nothing(tmp_path: Path) -> None:
 def test_an_empty_journal_may_be_evidence(tmp_path: Path) -> None:
     """Where rows may be claimed that no connection knows of, an empty one proves that none of them went out."""
     open_journal(tmp_path).close(keep=True)
-    (orphan,) = adopt(tmp_path, "one", machine="here", boot="now")
+    (orphan,) = adopt_journals(tmp_path, "one", machine="here", boot="now")
     assert (orphan.trusted, orphan.entries) == (True, {})
     orphan.delete()
 
@@ -153,7 +153,7 @@ def test_a_number_that_comes_again(tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
         journal.handed(number(delivery), 1)
         die(journal)
-    orphans = adopt(tmp_path, "one", machine="here", boot="now")
+    orphans = adopt_journals(tmp_path, "one", machine="here", boot="now")
     assert sorted(list(orphan.entries) for orphan in orphans) == [[1], [2]]
     assert {orphan.worker for orphan in orphans} == {1}
     for orphan in orphans:
@@ -187,7 +187,7 @@ def test_a_journal_that_is_deleted_while_in_use(tmp_path: Path, lost: str, caplo
         assert entries_if_killed_now(journal) == expected
         journal.answered(number(2), 1, TAKEN, AT)
         assert entries_if_killed_now(journal) == expected | {2: Answered(attempt=1, reply=TAKEN, at=AT)}
-        assert adopt(folder, "one", machine="here", boot="now") == []
+        assert adopt_journals(folder, "one", machine="here", boot="now") == []
 
 
 def test_a_deleted_folder_that_cannot_be_made_again(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_full_disk_in_the_middle(tmp_path: Path) -> None:
     assert ours.poll(PATIENCE)
     assert ours.recv() == "goes on"
     child.join(PATIENCE)
-    (orphan,) = adopt(tmp_path, "one")
+    (orphan,) = adopt_journals(tmp_path, "one")
     assert orphan.damage == ""
     assert orphan.entries == {
         1: Answered(attempt=1, reply=reply_to(1), at=answered_at(1)),
@@ -257,7 +257,7 @@ def test_the_kernel_without_a_boot_id(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, boot="")
     journal.handed(number(1), 1)
     die(journal)
-    (orphan,) = adopt(tmp_path, "one", machine="here", boot="")
+    (orphan,) = adopt_journals(tmp_path, "one", machine="here", boot="")
     assert not orphan.trusted
     orphan.unlock()
 
@@ -297,7 +297,7 @@ def test_kill_9_while_it_is_written(tmp_path: Path, seed: int) -> None:
 
 
 def _only_orphan(folder: Path) -> OrphanedJournal:
-    (orphan,) = adopt(folder, "one")
+    (orphan,) = adopt_journals(folder, "one")
     return orphan
 
 

@@ -161,7 +161,7 @@ class Home:
         with self.unit.read() as tx:
             return report.receipt(tx, editions.latest(tx, count=1)[0])
 
-    def rows(self) -> dict[str, report.Row]:
+    def rows(self) -> dict[str, report.DeliveryRow]:
         """Return the deliveries of the newest edition by address."""
         with self.unit.read() as tx:
             return {row.email: row for row in report.rows(tx, edition_id=editions.latest(tx, count=1)[0].id)}

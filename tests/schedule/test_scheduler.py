@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from newsletter.clock import SystemClock
-from newsletter.schedule.scheduler import start
+from newsletter.schedule.scheduler import start_scheduler
 from newsletter.testing.clocks import FixedClock
 
 LONG = 20.0
@@ -38,7 +38,7 @@ class Count:
 def test_the_first_ring_is_at_once() -> None:
     """What became due while the service was down does not wait for a whole interval."""
     count = Count()
-    with start(count, every_seconds=3600, stop=threading.Event()):
+    with start_scheduler(count, every_seconds=3600, stop=threading.Event()):
         assert count.reaches(1)
 
 
@@ -46,7 +46,7 @@ def test_a_late_ring_is_one_ring() -> None:
     """After an hour in which the machine slept there is one call at once for the sixty that were missed."""
     an_hour_ago = FixedClock(SystemClock().now() - timedelta(hours=1))
     count = Count()
-    with start(count, every_seconds=60, stop=threading.Event(), clock=an_hour_ago):
+    with start_scheduler(count, every_seconds=60, stop=threading.Event(), clock=an_hour_ago):
         assert count.reaches(1)
     assert count.rings == 1
 
@@ -54,7 +54,7 @@ def test_a_late_ring_is_one_ring() -> None:
 def test_it_rings_again_and_again() -> None:
     """After the first call come others."""
     count = Count()
-    with start(count, every_seconds=0.01, stop=threading.Event()) as ticker:
+    with start_scheduler(count, every_seconds=0.01, stop=threading.Event()) as ticker:
         assert count.reaches(4)
         assert ticker.alive
 
@@ -67,7 +67,7 @@ def test_a_callback_that_fails_does_not_end_the_bell(caplog: pytest.LogCaptureFi
         count()
         raise ValueError("the seventh seal")
 
-    with start(fail, every_seconds=0.01, stop=threading.Event()) as ticker:
+    with start_scheduler(fail, every_seconds=0.01, stop=threading.Event()) as ticker:
         assert count.reaches(3)
         assert ticker.alive
     assert "the tick failed" in caplog.text
@@ -89,7 +89,7 @@ def test_it_never_rings_twice_at_a_time(caplog: pytest.LogCaptureFixture) -> Non
         let_go.wait(0.25)
         running.release()
 
-    with start(slow, every_seconds=0.01, stop=threading.Event()):
+    with start_scheduler(slow, every_seconds=0.01, stop=threading.Event()):
         assert count.reaches(3)
         let_go.set()
     assert not twice.is_set()
@@ -100,7 +100,7 @@ def test_rings_leave_no_lines_in_the_log(caplog: pytest.LogCaptureFixture) -> No
     """A log of a year must not consist of rings."""
     caplog.set_level(logging.INFO)
     count = Count()
-    with start(count, every_seconds=0.01, stop=threading.Event()):
+    with start_scheduler(count, every_seconds=0.01, stop=threading.Event()):
         assert count.reaches(5)
     assert caplog.records == []
 
@@ -114,7 +114,7 @@ def test_closing_waits_for_the_callback() -> None:
         let_go.wait(LONG)
         done.set()
 
-    ticker = start(slow, every_seconds=3600, stop=threading.Event())
+    ticker = start_scheduler(slow, every_seconds=3600, stop=threading.Event())
     assert began.wait(LONG)
     closer = threading.Thread(target=ticker.close)
     closer.start()
@@ -130,7 +130,7 @@ def test_it_is_silent_once_the_service_stops() -> None:
     """No tick begins after SIGTERM, even before the scheduler is closed."""
     stop, count = threading.Event(), Count()
     stop.set()
-    with start(count, every_seconds=0.01, stop=stop):
+    with start_scheduler(count, every_seconds=0.01, stop=stop):
         # Time for ten calls: a scheduler that ignores the event calls at once.
         threading.Event().wait(0.1)
     assert count.rings == 0
@@ -140,7 +140,7 @@ def test_it_is_silent_once_the_service_stops() -> None:
 def test_a_dead_thread_is_noticed() -> None:
     """APScheduler says that it runs although its thread has died in silence; `alive` does not."""
     count = Count()
-    with start(count, every_seconds=0.05, stop=threading.Event()) as ticker:
+    with start_scheduler(count, every_seconds=0.05, stop=threading.Event()) as ticker:
         assert count.reaches(1)
         scheduler = ticker._scheduler
         thread = scheduler._thread
@@ -157,7 +157,7 @@ def test_a_dead_thread_is_noticed() -> None:
 
 def test_closing_twice_does_no_harm() -> None:
     """A service that stops in more than one place may close the scheduler in each."""
-    ticker = start(Count(), every_seconds=3600, stop=threading.Event())
+    ticker = start_scheduler(Count(), every_seconds=3600, stop=threading.Event())
     ticker.close()
     ticker.close()
     assert not ticker.alive

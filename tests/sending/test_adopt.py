@@ -18,7 +18,7 @@ from newsletter.core.cadence import SlotState
 from newsletter.core.edition import EditionStatus
 from newsletter.core.tip import TipStatus
 from newsletter.errors import Stop
-from newsletter.flows.adopt import adopt, look
+from newsletter.flows.adopt import adopt_database, ledger_gap
 from newsletter.flows.catch_up import CaughtUp
 from newsletter.flows.change_subscriber import Changes, edit_subscriber
 from newsletter.flows.freeze import RenderContext
@@ -83,7 +83,7 @@ def on_wednesday(url: str, original: Newsletter, *, machine: str = "this machine
 
 def adopted(copy: Newsletter) -> CaughtUp:
     """Adopt a copy that is held."""
-    done = adopt(copy.unit, copy.home, KEYRING, who="pat", now=copy.clock.now())
+    done = adopt_database(copy.unit, copy.home, KEYRING, who="pat", now=copy.clock.now())
     assert done is not None
     return done
 
@@ -117,8 +117,8 @@ def test_the_original_is_not_held(original: Newsletter, catcher: Catcher) -> Non
     """A database that knows its ledger goes on without a question."""
     tuesday(original, catcher)
     assert original.held() == ""
-    assert look(original.unit, original.home) is None
-    assert adopt(original.unit, original.home, KEYRING, who="pat", now=WEDNESDAY) is None
+    assert ledger_gap(original.unit, original.home) is None
+    assert adopt_database(original.unit, original.home, KEYRING, who="pat", now=WEDNESDAY) is None
     assert catcher.accepted.total() == 5
 
 
@@ -287,7 +287,7 @@ def test_adopting_twice_does_nothing_the_second_time(original: Newsletter, catch
     tuesday(original, catcher)
     copy = on_wednesday(backup, original)
     adopted(copy)
-    assert adopt(copy.unit, copy.home, KEYRING, who="pat", now=WEDNESDAY) is None
+    assert adopt_database(copy.unit, copy.home, KEYRING, who="pat", now=WEDNESDAY) is None
     with copy.unit.read() as tx:
         (entry,) = [one for one in logs.latest(tx, count=10) if one.what == "db adopt"]
     assert (entry.who, entry.why) == ("pat", "1 edition and 2 opt-outs from the ledger; editions paused: none")

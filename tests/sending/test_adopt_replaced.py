@@ -10,7 +10,7 @@ import pytest
 
 from newsletter.core.edition import EditionStatus
 from newsletter.core.tip import TipStatus
-from newsletter.flows.adopt import adopt
+from newsletter.flows.adopt import adopt_database
 from newsletter.flows.freeze import RenderContext
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.store import edition as editions
@@ -49,7 +49,7 @@ def test_the_wrong_tip_is_not_resumed(
     clock.turn(hours=1)
     copy = open_newsletter(backup, tmp_path / "journal", clock, render_context)
     assert copy.held()
-    done = adopt(copy.unit, copy.home, KEYRING, who="pat", now=clock.now() + timedelta(minutes=1))
+    done = adopt_database(copy.unit, copy.home, KEYRING, who="pat", now=clock.now() + timedelta(minutes=1))
     assert done is not None
     assert (list(done.editions), list(done.paused)) == (["2026-11-03.2"], [])
     with copy.unit.read() as tx:

@@ -154,7 +154,7 @@ def test_a_stuck_connection_loses_its_hand(
     notice_context = offices()
     with open_journal(unit, notice_context, tmp_path) as journal:
         hands = [hand_of(notice_context) for _ in range(2)]
-        connection_workers = [courier_of(claim_buffer, journal, clock) for claim_buffer in hands]
+        connection_workers = [worker_of(claim_buffer, journal, clock) for claim_buffer in hands]
         assert hands[0].refill()
         # The next run lies in its request, since the connection waits for an answer.
         hands[0]._request_claims()
@@ -192,7 +192,7 @@ def test_the_look_reaches_every_run(
             claim_buffer._request_claims()
         hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
         RevocationWatcher(
-            unit=unit, committer=notice_context.committer, connection_workers=[courier_of(claim_buffer, journal, clock)]
+            unit=unit, committer=notice_context.committer, connection_workers=[worker_of(claim_buffer, journal, clock)]
         ).revoke_stale_claims()
         assert claim_buffer.held() == []
         notice_context.ask()
@@ -208,8 +208,8 @@ def open_journal(unit: Unit, notice_context: NoticeContext, folder: Path) -> Jou
     return Journal.open(folder, identity=identity, worker=notice_context.who)
 
 
-def courier_of(claim_buffer: ClaimBuffer, journal: Journal, clock: FixedClock) -> ConnectionWorker:
-    """Return a courier that never runs."""
+def worker_of(claim_buffer: ClaimBuffer, journal: Journal, clock: FixedClock) -> ConnectionWorker:
+    """Return a connection worker that never runs."""
     return ConnectionWorker(
         claim_buffer=claim_buffer,
         pass_state=claim_buffer.pass_state,

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, text
 
 from newsletter.core.token import Keyring
 from newsletter.errors import InputError, NotNow
-from newsletter.flows.adopt import adopt
+from newsletter.flows.adopt import adopt_database
 from newsletter.flows.copy_database import copy_database
 from newsletter.flows.freeze import RenderContext
 from newsletter.store import transfer
@@ -119,7 +119,7 @@ def test_the_copy_is_held_until_adopted_and_the_original_from_then_on(pair: Pair
     assert pair.source.held() == ""
     pair.source.leaves("p77@example.com")
     assert "1 opt-out." in copy.held()
-    done = adopt(copy.unit, copy.home, Keyring(current=SECRET), who="pat", now=copy.clock.now())
+    done = adopt_database(copy.unit, copy.home, Keyring(current=SECRET), who="pat", now=copy.clock.now())
     assert done is not None
     assert done.left == 1
     assert copy.held() == ""

@@ -31,7 +31,7 @@ from newsletter.store import edition as editions
 from newsletter.store import report
 from newsletter.store import subscriber as subscribers
 from newsletter.store.database import connect, open_unit
-from newsletter.store.report import Row
+from newsletter.store.report import DeliveryRow
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import FixedClock
 from newsletter.transport.base import Relay, Security
@@ -295,7 +295,7 @@ class Mailing(RuleBasedStateMachine):
         for email, row in rows.items():
             self.check_row(email, row)
 
-    def check_row(self, email: str, row: Row) -> None:
+    def check_row(self, email: str, row: DeliveryRow) -> None:
         """Compare one row with what the server kept and said."""
         truth = self.server.truth
         timed_out = "time-out" in f"{row.reason} {row.reply}"

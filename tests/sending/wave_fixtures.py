@@ -29,7 +29,7 @@ HONOLULU = datetime(2026, 11, 3, 19, tzinfo=UTC)
 
 
 def render_context(*, passed: PassedZones = PassedZones.AT_ONCE, grace: timedelta = GRACE) -> RenderContext:
-    """Return a kitchen that freezes in waves."""
+    """Return a render context that freezes in waves."""
     return replace(RENDER_CONTEXT, waves=WaveRules(cadence=CADENCE, grace=grace, passed=passed))
 
 

@@ -120,7 +120,7 @@ class World:
         return wait
 
     def hear(self, lent: Connection, reply: Reply) -> None:
-        """Tell the pool of a reply, as a courier does, and hang up where it would."""
+        """Tell the pool of a reply, as a connection worker does, and hang up where it would."""
         verdict = judge(reply)
         self.pool.observe(lent, verdict, reply)
         if verdict.effect is not Effect.ACCEPT and verdict.relay in {"reconnect", "back-off", "stop"}:

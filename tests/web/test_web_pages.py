@@ -79,9 +79,9 @@ def test_an_operator_overrides_file_by_file(tmp_path: Path) -> None:
         "{% block main %}<style>h1 { color: teal }</style><h1>Abgemeldet</h1>{% endblock %}",
     )
     pages = render_pages(make_environment(tmp_path), PUBLICATION)
-    assert "<h1>Abgemeldet</h1>" in pages.done.html
-    assert "--brand" in pages.done.html
-    assert pages.done.policy.count("'sha256-") == 2
+    assert "<h1>Abgemeldet</h1>" in pages.unsubscribed.html
+    assert "--brand" in pages.unsubscribed.html
+    assert pages.unsubscribed.policy.count("'sha256-") == 2
     assert "Unsubscribe from Tip of the Week?" in pages.unsubscribe.html
 
 
