@@ -1,4 +1,4 @@
-"""Fifteen questions that a newcomer asks are answered by names: search the field's terms, open files by their matches."""
+"""Fifteen questions of a newcomer are answered by names: search the terms, open the files in the order of matches."""
 
 from __future__ import annotations
 
