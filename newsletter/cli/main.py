@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` answers at once
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -161,6 +162,13 @@ def _run(clock: Clock | None) -> int:
         for line in error.details:
             warn(f"  {line}")
         return error.exit_code
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # What is left in the buffer would fail once more when the program ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        warn("newsletter: The disk is full, and the output is incomplete.")
+        return 1
     except typer.Abort:
         # Ctrl-C or end of input at a question; all questions come before all work.
         if sys.stderr.isatty():

@@ -216,7 +216,10 @@ def erase(
 
     invocation = state(context)
     person = known(invocation.app.unit, email)
-    confirm(f"Erase {person.email} for good? They can never be imported or added again.", yes=yes)
+    question = (
+        f"Erase {person.email} for good? No import brings them back, and `subscriber add` only at their own wish."
+    )
+    confirm(question, yes=yes)
     result = erase_subscriber(
         invocation.app.unit,
         invocation.app.keyring,

@@ -155,7 +155,8 @@ def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
     refused, audience = counts[DeliveryState.REJECTED], sum(counts.values())
     if refused >= REFUSED_ALERT_MIN and refused * 2 > audience:
         report_refused(tx, edition, refused, audience, now=now)
-    logger.info("the edition of %s is closed: %s", edition.name, {k.value: v for k, v in counts.items() if v})
+    outcomes = ", ".join(f"{count:,} {state.value}" for state, count in counts.items() if count)
+    logger.info("the edition of %s is closed: %s", edition.name, outcomes)
     return [editions.by_id(tx, edition_id)]
 
 

@@ -154,7 +154,9 @@ class Ledger:
                 present = set(own)
                 missing = [line for others in lines.values() for line in others if line not in present]
                 if missing:
-                    logger.warning("the ledger %s lacks %s lines, which are written to it again", path, len(missing))
+                    logger.warning(
+                        "the ledger %s lacked entries of the database; they are written again: %s", path, len(missing)
+                    )
                     with suppress(OSError):
                         _append(path, b"".join(line + b"\n" for line in missing))
 

@@ -130,7 +130,10 @@ def _bind(host: str, port: int) -> socket.socket:
 def _advice(host: str, port: int, error: OSError) -> str:
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
-        return f"Another program listens on {where}: end it, or choose another port with NEWSLETTER_WEB_PORT."
+        return (
+            f"Another program listens on {where}. If `newsletter status` shows a service that runs, it is that one; "
+            "else end the program, or choose another port with NEWSLETTER_WEB_PORT."
+        )
     if error.errno == errno.EACCES:
         return f"Listening on {where} is not allowed: choose NEWSLETTER_WEB_PORT above 1023, behind a reverse proxy."
     if error.errno == errno.EADDRNOTAVAIL:

@@ -54,6 +54,7 @@ CASES = {
     "edition resolve": Case(("edition", "resolve", "last", "--resend"), "They may get it twice.", uncertain),
     "edition replace": Case(("edition", "replace", "last", "--tip", "right"), "to the 6 people whom it has not"),
     "edition correct": Case(("edition", "correct", "last", "--tip", "right"), "to the 6 people who got “Wrong”", sent),
+    "tip delete": Case(("tip", "delete", "right"), "Its text is gone for good."),
     "subscriber erase": Case(("subscriber", "erase", "p0@example.com"), "Erase p0@example.com for good?"),
     "db restore": Case(("db", "restore", "copy.db"), "in the place of the database?"),
 }

@@ -28,8 +28,8 @@ from tests.conftest import SECRET, SHIFTED
 from tests.flows.people_fixtures import KEYRING, begin_edition, put, set_delivery
 
 READS = {
-    "doctor", "status", "queue", "log", "demo", "run", "simulate",
-    "tip list", "tip show", "tip preview", "slot list",
+    "config show", "doctor", "status", "queue", "log", "demo", "run", "simulate",
+    "tip list", "tip show", "tip preview", "tip export", "slot list",
     "subscriber export", "subscriber list", "subscriber show",
     "edition list", "edition show", "edition watch", "edition proof", "delivery list", "db check", "db backup",
     "bounce list", "dkim keygen", "dkim record",
@@ -63,9 +63,11 @@ WRITES = (
     ("tip edit", "one", "one"),
     ("tip new", "three", "three"),
     ("tip retire", "two --because old", "two"),
+    ("tip delete", "three --yes", "three"),
     ("slot skip", f"{DATES[3]} --because holiday", DATES[3]),
     ("slot unskip", DATES[3], DATES[3]),
     ("slot add", EXTRA, EXTRA),
+    ("slot remove", EXTRA, EXTRA),
     ("subscriber add", "ada@example.com --source fair", "subscriber"),
     ("subscriber import", "FOLDER/people.csv", "people.csv"),
     ("subscriber edit", "ada@example.com --first-name Ada", "subscriber"),
@@ -77,7 +79,7 @@ WRITES = (
     ("edition pause", "2026-11-03", "2026-11-03"),
     ("edition resume", "2026-11-03", "2026-11-03"),
     ("edition retry", "2026-11-03", "2026-11-03"),
-    ("edition resolve", "2026-11-03 --accepted --because seen", "2026-11-03"),
+    ("edition resolve", "2026-11-03 --accepted --yes --because seen", "2026-11-03"),
     ("edition cancel", "2026-11-03 --yes", "2026-11-03"),
     ("edition send", f"{DATES[0]} --now --yes", DATES[0]),
 )

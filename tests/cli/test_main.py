@@ -207,3 +207,17 @@ def test_words_are_folded_by_cells(words: list[str], width: int) -> None:
     lines = fold_words(" ".join(words), width)
     assert "".join(lines).replace(" ", "") == "".join(words)
     assert all(cells_of(line) <= width or (line.isascii() and " " not in line) for line in lines)
+
+
+def test_output_on_a_full_disk_is_a_sentence(home: Home) -> None:
+    """An export that a full disk cuts short is told, with exit code 1 and without a trace."""
+    assert home.run("subscriber", "add", "ann@example.com").code == 0
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "newsletter", "-C", str(home.folder), "subscriber", "export"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr) == (1, "newsletter: The disk is full, and the output is incomplete.\n")

@@ -41,7 +41,9 @@ def test_who_got_it_is_gone(purged: Home) -> None:
     assert "newsletter edition show 2026-11-03" in out
 
 
-@pytest.mark.parametrize("words", [("retry", "--rejected"), ("retry", "--expired"), ("resolve", "--resend", "--yes")])
+@pytest.mark.parametrize(
+    "words", [("retry", "--rejected", "--yes"), ("retry", "--expired", "--yes"), ("resolve", "--resend", "--yes")]
+)
 def test_nothing_of_it_is_sent_again(purged: Home, words: tuple[str, ...]) -> None:
     """Nobody is left to send to: a wish to is refused, and the edition stays closed with its totals."""
     ran = purged.run("edition", words[0], "2026-11-03", *words[1:])
