@@ -76,9 +76,7 @@ def test_a_dead_worker_is_settled_during_a_long_pass(
         if not settled.is_set():
             with unit.write() as tx:
                 claims.claim(tx, [first + 7], who=dead, now=clock.now())
-            Journal.open(sender.journals, identity=identity, worker=dead, tracks=1, machine=sender.machine).close(
-                keep=True
-            )
+            Journal.open(sender.journals, identity=identity, worker=dead, machine=sender.machine).close(keep=True)
             clock.turn(seconds=10)
             for _ in range(500):
                 with unit.read() as tx:
