@@ -82,7 +82,7 @@ def databases(wanted: list[str]) -> Iterator[list[Database]]:
             (folder / "p").mkdir()
             found.append(server)
         try:
-            yield [one for one in found if one.name.lower() in wanted]
+            yield [item for item in found if item.name.lower() in wanted]
         finally:
             if server:
                 _stop(folder)

@@ -45,9 +45,9 @@ def table(figures: Figures) -> str:
 
 def _when(figures: Figures) -> str:
     """Say when it was measured, and how busy the machine was."""
-    runs = [one for one in figures.values() if isinstance(one, dict) and "load_before" in one]
-    days = sorted({one["at"][:10] for one in runs})
-    loads = [one["load_before"] for one in runs]
+    runs = [figure for figure in figures.values() if isinstance(figure, dict) and "load_before" in figure]
+    days = sorted({run["at"][:10] for run in runs})
+    loads = [run["load_before"] for run in runs]
     return f"measured on {' and '.join(days)} (load before a row {min(loads):.1f} to {max(loads):.1f})" if runs else ""
 
 
@@ -142,20 +142,20 @@ def charts(figures: Figures, folder: Path) -> None:
     """Draw what the page shows."""
     bars = [Bar("Postfix smtp-source, in C, 10 connections", 1.0)]
     bars += [
-        Bar(f"newsletter, {one['database']}, 10 connections", one["of_smtp_source"], ours=True)
-        for one in _found(figures, "editions")
-        if one["connections"] > 1
+        Bar(f"newsletter, {item['database']}, 10 connections", item["of_smtp_source"], ours=True)
+        for item in _found(figures, "editions")
+        if item["connections"] > 1
     ]
-    first = next((one for one in _found(figures, "editions") if one["connections"] > 1), None)
+    first = next((item for item in _found(figures, "editions") if item["connections"] > 1), None)
     if first and "loop" in figures:
         times = figures["loop"]["found"]["times"]
         bars.append(Bar("Jinja + premailer + smtplib per person", first["of_smtp_source"] / times))
     draw(folder / "performance.svg", "Messages a second; smtp-source over 10 connections = 1", bars)
     bars = [Bar("Postfix smtp-source, in C, 1 connection", 1.0)]
     bars += [
-        Bar(f"newsletter, {one['database']}, 1 connection", one["of_smtp_source"], ours=True)
-        for one in _found(figures, "editions")
-        if one["connections"] == 1
+        Bar(f"newsletter, {item['database']}, 1 connection", item["of_smtp_source"], ours=True)
+        for item in _found(figures, "editions")
+        if item["connections"] == 1
     ]
     draw(folder / "performance-one-connection.svg", "Messages a second; smtp-source over 1 connection = 1", bars)
     for name, title, of in (
@@ -169,5 +169,5 @@ def charts(figures: Figures, folder: Path) -> None:
 
 
 def _lines(found: list[Figures], point: Callable[[Figures], tuple[float, float]]) -> list[Line]:
-    kinds = dict.fromkeys(one["database"] for one in found)
-    return [Line(kind, [point(one) for one in found if one["database"] == kind]) for kind in kinds]
+    kinds = dict.fromkeys(item["database"] for item in found)
+    return [Line(kind, [point(item) for item in found if item["database"] == kind]) for kind in kinds]

@@ -37,7 +37,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nl-files-")))
         found = stack.enter_context(databases(asked.databases))
         server = stack.enter_context(sink.running())
-        rows.say(f"mail server: {server.name}; {', '.join(f'{one.name} {one.version}' for one in found)}")
+        rows.say(f"mail server: {server.name}; {', '.join(f'{item.name} {item.version}' for item in found)}")
         known = figures.get("about", {}).get("databases", {})
         figures["about"] = _about(server.name, found)
         figures["about"]["databases"] = known | figures["about"]["databases"]
@@ -68,22 +68,22 @@ def _rows(
     return {
         "start": rows.start,
         "editions": lambda: [
-            rows.compare(one, port, asked.people, connections, rounds=asked.rounds, size=size)
-            for one in found
+            rows.compare(item, port, asked.people, connections, rounds=asked.rounds, size=size)
+            for item in found
             for connections in (10, 1)
         ],
         "loop": lambda: rows.per_person_loop(first, port, asked.people),
-        "far": lambda: [{"database": one.name, "found": rows.far_away(one, port, size)} for one in found],
+        "far": lambda: [{"database": item.name, "found": rows.far_away(item, port, size)} for item in found],
         "lockstep": lambda: rows.without_pipelining(first, min(asked.people, 10_000), rounds=asked.rounds),
-        "notice": lambda: [rows.notice_meanwhile(one, port, asked.large) for one in found],
-        "restart": lambda: [rows.restart_after_kill(one, port, asked.large) for one in found],
-        "shares": lambda: [rows.shares(one, port, asked.people, 10) for one in found],
+        "notice": lambda: [rows.notice_meanwhile(item, port, asked.large) for item in found],
+        "restart": lambda: [rows.restart_after_kill(item, port, asked.large) for item in found],
+        "shares": lambda: [rows.shares(item, port, asked.people, 10) for item in found],
         "growth": lambda: [
-            rows.compare(one, port, people, 10, rounds=1, size=size) for one in found for people in asked.growth
+            rows.compare(item, port, people, 10, rounds=1, size=size) for item in found for people in asked.growth
         ],
-        "archive": lambda: [archive.measure(one, size) for one in found for size in (archive.SMALL, archive.LARGE)],
-        "freezing": lambda: [rows.freezing(one, people) for one in found for people in asked.freeze],
-        "importing": lambda: [rows.importing(one, count, folder) for one in found for count in asked.imports],
+        "archive": lambda: [archive.measure(item, size) for item in found for size in (archive.SMALL, archive.LARGE)],
+        "freezing": lambda: [rows.freezing(item, people) for item in found for people in asked.freeze],
+        "importing": lambda: [rows.importing(item, count, folder) for item in found for count in asked.imports],
     }
 
 
@@ -92,7 +92,7 @@ ROWS = "start,editions,loop,far,lockstep,notice,restart,shares,growth,archive,fr
 
 def _arguments() -> argparse.Namespace:
     def numbers(text: str) -> list[int]:
-        return [int(one) for one in text.split(",")]
+        return [int(item) for item in text.split(",")]
 
     def words(text: str) -> list[str]:
         return text.split(",")
@@ -115,7 +115,7 @@ def _arguments() -> argparse.Namespace:
     asked = parser.parse_args()
     if asked.million:
         asked.growth, asked.freeze, asked.imports = [
-            [*some, 1_000_000] for some in (asked.growth, asked.freeze, asked.imports)
+            [*item, 1_000_000] for item in (asked.growth, asked.freeze, asked.imports)
         ]
     return asked
 
@@ -124,7 +124,7 @@ def _about(server: str, found: list[Database]) -> Figures:
     return {
         "newsletter": newsletter.__version__,
         "python": platform.python_version(),
-        "databases": {one.name: one.version for one in found},
+        "databases": {item.name: item.version for item in found},
         "system": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
         "sink": server,
     }

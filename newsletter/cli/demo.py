@@ -153,7 +153,7 @@ class _Play:
         tips = queue_tips(application.unit, sample_tips(), application.review(now), who=DEMO_ACTOR)
         with application.unit.read() as tx:
             self.moods.choose(subscriber_list.find(tx, subscriber_list.Wanted()))
-        kinds = _kinds([one.tip for one in tips])
+        kinds = _kinds([tip.tip for tip in tips])
         say(f"   Imported {plural(result.rows, 'subscriber')} and {plural(len(tips), 'tip')}: {kinds}.")
         say("   What comes next:")
         self._show_queue()
@@ -166,7 +166,7 @@ class _Play:
         )
         table(
             ["   date", "tip", "why"],
-            [[f"   {one.slot.date}", one.tip.title if one.tip else "", one.why] for one in plan.choices],
+            [[f"   {choice.slot.date}", choice.tip.title if choice.tip else "", choice.why] for choice in plan.choices],
         )
 
     def _freeze(self, moment: datetime) -> Edition:

@@ -36,7 +36,7 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
             _show(finding)
     counts = Counter(finding.level.value for finding in rows)
     if as_json:
-        lines = [{"level": one.level, "about": one.about, "text": one.text, "todo": one.todo} for one in rows]
+        lines = [{"level": row.level, "about": row.about, "text": row.text, "todo": row.todo} for row in rows]
         print_json({"ok": not counts["fail"], "findings": lines})
     else:
         say()

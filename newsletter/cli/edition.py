@@ -61,7 +61,7 @@ def list_editions(
 
     application = state(context).app
     with application.unit.read() as tx:
-        receipts = [(one, report.receipt(tx, one)) for one in editions.latest(tx, count=limit)]
+        receipts = [(item, report.receipt(tx, item)) for item in editions.latest(tx, count=limit)]
     if as_json:
         print_json([receipt.to_dict() for _, receipt in receipts])
         return
@@ -69,11 +69,11 @@ def list_editions(
         say("No edition has been sent yet. `newsletter queue` shows what is planned.")
         return
     # Most editions have nobody in most of these: a column of zeros tells nothing and takes the room of the title.
-    count_names = [one for one in _COUNTS if any(getattr(receipt, one) for _, receipt in receipts)]
+    count_names = [count for count in _COUNTS if any(getattr(receipt, count) for _, receipt in receipts)]
     kinds = ["kind"] if any(receipt.about for _, receipt in receipts) else []
     counts = ("audience", "accepted", *count_names)
     names_width = sum(
-        len(one) + GAP_WIDTH for one in ("2026-11-24.2", *(["replacement"] if kinds else []), "cancelled", *counts)
+        len(item) + GAP_WIDTH for item in ("2026-11-24.2", *(["replacement"] if kinds else []), "cancelled", *counts)
     )
     width = terminal_width()
     if width is not None and width - names_width < TITLE_WIDTH_MIN:
@@ -83,14 +83,14 @@ def list_editions(
         ["date", *kinds, "tip", "state", *counts],
         [
             [receipt.name, *([receipt.kind.value] if kinds else []), edition.title, receipt.status.value]
-            + ([_in_words(receipt)] if counts == ("people",) else [f"{getattr(receipt, one):,}" for one in counts])
+            + ([_in_words(receipt)] if counts == ("people",) else [f"{getattr(receipt, count):,}" for count in counts])
             for edition, receipt in receipts
         ],
     )
 
 
 def _in_words(receipt: Receipt) -> str:
-    counted = [f"{count:,} {one}" for one in _COUNTS if (count := getattr(receipt, one))]
+    counted = [f"{count:,} {item}" for item in _COUNTS if (count := getattr(receipt, item))]
     return ", ".join([f"{receipt.accepted:,} of {receipt.audience:,} accepted", *counted])
 
 
@@ -134,7 +134,7 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
     if receipt.finished_at is not None:
         say(f"  ended {when(receipt.finished_at)}")
     say()
-    rows = [[one.value, f"{receipt.count(one):,}"] for one in DeliveryState if receipt.count(one)]
+    rows = [[item.value, f"{receipt.count(item):,}"] for item in DeliveryState if receipt.count(item)]
     table(["state", "people"], [*rows, ["audience", f"{receipt.audience:,}"]])
     say()
     if receipt.waves:
@@ -157,13 +157,13 @@ def show_waves(receipt: Receipt, zone: str, *, now: datetime) -> None:
 
     rows = [
         [
-            one.label,
-            brief_instant(one.not_before, zone_of(one.label)),
-            brief_instant(one.not_before, zone),
-            f"{one.people:,}",
-            stands(one),
+            item.label,
+            brief_instant(item.not_before, zone_of(item.label)),
+            brief_instant(item.not_before, zone),
+            f"{item.people:,}",
+            stands(item),
         ]
-        for one in receipt.waves
+        for item in receipt.waves
     ]
     table(["wave", "their time", "your time", "people", "state"], rows)
     say()

@@ -30,7 +30,7 @@ def find_edition(tx: Tx, name: str) -> Edition:
     on, number = parse_name(name)
     edition = editions.by_date(tx, on, number)
     if edition is None:
-        known = ", ".join(one.name for one in newest) or "none yet"
+        known = ", ".join(item.name for item in newest) or "none yet"
         raise InputError(f"There is no edition of {name}. The latest: {known}.")
     return edition
 

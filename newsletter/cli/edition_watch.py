@@ -144,8 +144,8 @@ def _something_soon(look: Look) -> bool:
 
     # The outcome of an edition that is stopped is mostly known within seconds.
     return any(
-        one.cause is Cause.OUTCOME or (one.until is not None and one.until - look.at <= SOON_SPAN)
-        for one in look.waiting
+        item.cause is Cause.OUTCOME or (item.until is not None and item.until - look.at <= SOON_SPAN)
+        for item in look.waiting
     )
 
 
@@ -212,7 +212,7 @@ class _Lines:
 
         zone = self._application.cadence.zone
         # The same trouble with another time or number in it is no news.
-        heard = {_NUMBER.sub("", one) for one in edition_troubles(look, zone)}
+        heard = {_NUMBER.sub("", trouble) for trouble in edition_troubles(look, zone)}
         news = heard - self._told
         self._told |= heard
         now = self._application.clock.monotonic()

@@ -124,9 +124,9 @@ def _zones(application: Application, tx: Tx) -> Iterator[Finding]:
     if not application.cadence.locally:
         return
     zones = reader_zones(tx)
-    everybody = sum(one.people for one in zones)
-    without = sum(one.people for one in zones if not is_zone(one.zone))
-    places = sum(is_zone(one.zone) for one in zones)
+    everybody = sum(zone.people for zone in zones)
+    without = sum(zone.people for zone in zones if not is_zone(zone.zone))
+    places = sum(is_zone(zone.zone) for zone in zones)
     if not everybody:
         return
     known = f"{plural(everybody - without, 'reader lives', 'readers live')} in {plural(places, 'time zone')}"

@@ -19,7 +19,8 @@ def list_foreign_journals(application: Application, installation: Installation) 
     """Return a sentence for each."""
     folder = application.settings.journal_dir
     return [
-        f"The journal {one.path} is left over: {one.why}." for one in foreign_journals(folder, installation.identity)
+        f"The journal {journal.path} is left over: {journal.why}."
+        for journal in foreign_journals(folder, installation.identity)
     ]
 
 

@@ -81,7 +81,7 @@ def interview(answers: dict[str, str], *, answered: AbstractSet[str], home: Path
     """Ask for everything that no option and no variable of the environment gives, proposing what is known."""
     settings = {setting.name: setting for setting in settings_help()}
     say(f"A new newsletter in {home}. Enter takes the proposal in brackets; all of it can be changed later.")
-    open_questions = [one for one in _QUESTIONS if not answered & {one.setting, one.setting + FILE_SUFFIX}]
+    open_questions = [item for item in _QUESTIONS if not answered & {item.setting, item.setting + FILE_SUFFIX}]
     for number, question in enumerate(open_questions, start=1):
         if question.setting == PASSWORD and LOGIN not in answers:
             continue

@@ -46,7 +46,8 @@ def lay_out(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int |
 def cells_of(text: str) -> int:
     """Return how many cells of a terminal a text takes."""
     return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in {"W", "F"} else 1 for one in text
+        0 if unicodedata.combining(item) else 2 if unicodedata.east_asian_width(item) in {"W", "F"} else 1
+        for item in text
     )
 
 
@@ -95,14 +96,14 @@ def _widths(columns: Sequence[Sequence[str]], width: int | None) -> list[int]:
 def _floors(full: Sequence[int], words: Sequence[int], room: int) -> Iterator[list[int]]:
     """Yield how narrow columns may become, ever narrower; the first keeps its own measure, since it names the row."""
     name = full[0] if full[0] <= NAME_WIDTH else words[0]
-    text = [min(TEXT_COLUMN_WIDTH_MIN, room // len(full), one) for one in full]
-    short = [min(LONG_WORD_LENGTH, one) for one in words]
+    text = [min(TEXT_COLUMN_WIDTH_MIN, room // len(full), item) for item in full]
+    short = [min(LONG_WORD_LENGTH, word) for word in words]
     yield [name, *map(max, words[1:], text[1:])]
     yield [min(NAME_WIDTH, name), *map(max, short[1:], text[1:])]
     folded = min(NAME_WIDTH, name) if full[0] > NAME_WIDTH else max(short[0], min(NAME_FOLDED_WIDTH, full[0]))
     yield [folded, *map(max, short[1:], text[1:])]
     yield [min(LONG_WORD_LENGTH, folded), *short[1:]]
-    yield [min(COLUMN_WIDTH_MIN, one) for one in words]
+    yield [min(COLUMN_WIDTH_MIN, word) for word in words]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:

@@ -38,7 +38,7 @@ def log(
     shown = entries[:limit][::-1]
     addresses = _addresses(app, shown)
     if as_json:
-        print_json([_as_data(one, addresses) for one in shown])
+        print_json([_as_data(item, addresses) for item in shown])
         return
     if not shown:
         say(f"Nothing was changed that names {about!r}." if about else "Nothing has been changed yet.")
@@ -65,7 +65,7 @@ def _addresses(app: Application, shown: Sequence[LogEntry]) -> Mapping[str, str]
 
     addresses = {}
     with app.unit.read() as tx:
-        for name in {one.about for one in shown}:
+        for name in {item.about for item in shown}:
             match = _PERSON.fullmatch(name)
             person = subscribers.by_id(tx, SubscriberId(int(match[1]))) if match else None
             if person is not None:
@@ -90,12 +90,12 @@ def _print(app: Application, shown: Sequence[LogEntry], addresses: Mapping[str, 
     zone = app.cadence.zone
     rows = [
         (
-            f"{local(one.at, zone):%a %Y-%m-%d %H:%M:%S}",
-            one.who,
-            one.what,
-            f"{addresses[one.about]} ({one.about})" if one.about in addresses else one.about,
-            one.why,
+            f"{local(item.at, zone):%a %Y-%m-%d %H:%M:%S}",
+            item.who,
+            item.what,
+            f"{addresses[item.about]} ({item.about})" if item.about in addresses else item.about,
+            item.why,
         )
-        for one in shown
+        for item in shown
     ]
     table((f"when ({zone})", "who", "what", "about", "why"), rows)

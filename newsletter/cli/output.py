@@ -57,7 +57,7 @@ def _in_other_letters(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end].translate(_PLAIN)
-    return "".join(one if one.isascii() else "?" for one in text), error.end
+    return "".join(item if item.isascii() else "?" for item in text), error.end
 
 
 def say(line: str = "") -> None:

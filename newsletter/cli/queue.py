@@ -120,7 +120,7 @@ def _waves_data(ahead: Outlook, choice: Choice, zone: str) -> dict[str, object]:
                 "not_before": wave.not_before.isoformat(),
                 "local": local(wave.not_before, wave.clock).isoformat(),
                 "at_home": local(wave.not_before, zone).isoformat(),
-                "zones": [one or None for one in wave.zones],
+                "zones": [item or None for item in wave.zones],
                 "people": wave.people,
             }
             for wave in ahead.waves_of(choice)

@@ -121,7 +121,7 @@ def _under_way(tx: Tx, due: Slot | None, *, early: bool) -> Edition | None:
     if due is not None:
         return editions.by_date(tx, due.date)
     open_ones = editions.unfinished(tx)
-    sending = [one for one in open_ones if one.status is EditionStatus.SENDING]
+    sending = [item for item in open_ones if item.status is EditionStatus.SENDING]
     return next(iter(sending if sending or early else open_ones), None)
 
 

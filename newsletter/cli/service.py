@@ -204,7 +204,7 @@ def _status(application: Application) -> str:
 
     moment = application.clock.now()
     with application.unit.read() as tx:
-        running = [one.name for one in editions.unfinished(tx)]
+        running = [item.name for item in editions.unfinished(tx)]
         cadence = application.readers.fill_in(tx, application.cadence, now=moment)
         following = early_slot_in(tx, cadence, None, now=moment)
     now = f"sending {', '.join(running)}; " if running else ""

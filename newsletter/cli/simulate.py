@@ -174,9 +174,9 @@ def as_data(diary: Diary) -> dict[str, object]:
     """Return a diary as values."""
     return {
         "entries": [
-            {"at": one.at.isoformat(), "kind": one.kind.value, "words": one.words, "details": list(one.details)}
-            for one in diary.entries
+            {"at": entry.at.isoformat(), "kind": entry.kind.value, "words": entry.words, "details": list(entry.details)}
+            for entry in diary.entries
         ],
-        "dates": [{**asdict(one), "date": one.date.isoformat()} for one in diary.days],
+        "dates": [{**asdict(day), "date": day.date.isoformat()} for day in diary.days],
         "warnings": diary.warnings,
     }

@@ -119,29 +119,29 @@ def list_slots(context: typer.Context, json: Json = False) -> None:
     app_ = state(context).app
     with app_.unit.read() as tx:
         stored = sorted(slots.since(tx, None), key=slot_order)
-        frozen = [one.date for one in stored if one.state is SlotState.FROZEN]
+        frozen = [item.date for item in stored if item.state is SlotState.FROZEN]
         # The newest of a date comes first, and tells how the date stands; a correction is beside the date's own mail.
         newest = reversed(editions.latest(tx, count=3 * len(frozen))) if frozen else ()
-        statuses = {one.date: one.status for one in newest if one.kind is not EditionKind.CORRECTION}
+        statuses = {item.date: item.status for item in newest if item.kind is not EditionKind.CORRECTION}
     if json:
         print_json(
             [
                 {
-                    "date": one.date.isoformat(),
-                    "sends_at": one.sends_at.isoformat(),
-                    "extra": one.extra,
-                    "state": one.state.value,
-                    "edition": statuses[one.date].value if one.date in statuses else None,
-                    "reason": one.reason,
+                    "date": item.date.isoformat(),
+                    "sends_at": item.sends_at.isoformat(),
+                    "extra": item.extra,
+                    "state": item.state.value,
+                    "edition": statuses[item.date].value if item.date in statuses else None,
+                    "reason": item.reason,
                 }
-                for one in stored
+                for item in stored
             ]
         )
         return
     if not stored:
         say("Nothing is recorded of any date yet; `newsletter queue` shows the coming ones.")
         return
-    rows = ((_brief(app_, one), _became(one, statuses.get(one.date)), one.reason) for one in stored)
+    rows = ((_brief(app_, item), _became(item, statuses.get(item.date)), item.reason) for item in stored)
     table(("date", "state", "why"), rows)
 
 

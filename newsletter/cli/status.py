@@ -168,7 +168,7 @@ def _service(summary: Overview) -> Iterator[str]:
     from newsletter.core.monitor import ServicePart
 
     ticker, sender = summary.snapshot.parts[ServicePart.SCHEDULER], summary.snapshot.parts[ServicePart.SENDER]
-    shared = len(summary.snapshot.senders) > 1 or any(one.name != ticker.process for one in summary.snapshot.senders)
+    shared = len(summary.snapshot.senders) > 1 or any(item.name != ticker.process for item in summary.snapshot.senders)
     if not shared and ticker.alive and sender.alive and ticker.process == sender.process:
         age = _ago(summary.now, min(_seen(ticker), _seen(sender)))
         yield f"running: process {ticker.process}, last heartbeat {age}"
@@ -215,7 +215,7 @@ def _stock(summary: Overview, low_stock_weeks: int) -> Iterator[str]:
     drafts = f"; {plural(summary.drafts, 'draft')} not approved yet" if summary.drafts else ""
     yield f"{stock.describe()}{more}{low}{drafts}" if stock.weeks else f"no tip for the next date{drafts}"
     if summary.outlook.stranded:
-        names = ", ".join(one.tip.slug for one in summary.outlook.stranded)
+        names = ", ".join(item.tip.slug for item in summary.outlook.stranded)
         yield f"will not go out without you: {names} (`newsletter queue` says why)"
 
 
@@ -243,24 +243,29 @@ def _as_data(summary: Overview) -> dict[str, object]:
         "now": summary.now.isoformat(timespec="seconds"),
         "needs": list(summary.needs),
         "alerts": [
-            {"kind": one.kind.value, "about": one.about, "message": one.message, "raised_at": one.raised_at.isoformat()}
-            for one in summary.snapshot.alerts
+            {
+                "kind": alert.kind.value,
+                "about": alert.about,
+                "message": alert.message,
+                "raised_at": alert.raised_at.isoformat(),
+            }
+            for alert in summary.snapshot.alerts
         ],
         "next": _choice_data(summary, summary.next) if summary.next else None,
-        "skipped": [_choice_data(summary, one) for one in summary.skipped],
-        "running": [_story_data(one, summary.now) for one in summary.snapshot.running],
+        "skipped": [_choice_data(summary, item) for item in summary.skipped],
+        "running": [_story_data(item, summary.now) for item in summary.snapshot.running],
         "last": summary.snapshot.last.receipt.to_dict() if summary.snapshot.last else None,
         "senders": [
             {
-                "process": one.name,
-                "machine": one.machine,
-                "alive": one.alive,
-                "started_at": one.since.isoformat(),
-                "silent_seconds": round(one.silent_for.total_seconds(), 1),
-                "blocks": one.blocks,
-                "connections": one.connections,
+                "process": sender.name,
+                "machine": sender.machine,
+                "alive": sender.alive,
+                "started_at": sender.since.isoformat(),
+                "silent_seconds": round(sender.silent_for.total_seconds(), 1),
+                "blocks": sender.blocks,
+                "connections": sender.connections,
             }
-            for one in summary.snapshot.senders
+            for sender in summary.snapshot.senders
         ],
         "jobs": summary.snapshot.jobs,
         "parts": {name: _part_data(part, summary.now) for name, part in summary.snapshot.parts.items()},
@@ -268,7 +273,7 @@ def _as_data(summary: Overview) -> dict[str, object]:
             "weeks": summary.outlook.stock.fresh,
             "evergreens": summary.outlook.stock.evergreen,
             "drafts": summary.drafts,
-            "stranded": [one.tip.slug for one in summary.outlook.stranded],
+            "stranded": [item.tip.slug for item in summary.outlook.stranded],
         },
         "audience": summary.outlook.audience,
     }

@@ -41,19 +41,20 @@ def list_subscribers(
     from newsletter.store import subscriber_list as lists
 
     filters = lists.Wanted(
-        states=tuple(SubscriberState(one.value) for one in states or ()), tag=tag, search=search.strip()
+        states=tuple(SubscriberState(item.value) for item in states or ()), tag=tag, search=search.strip()
     )
     with state(context).app.unit.read() as tx:
         people = lists.find(tx, filters, limit=limit or None)
         total = lists.count(tx, filters)
     if as_json:
-        print_json([values(one) for one in people])
+        print_json([values(person) for person in people])
         return
     if not people:
         say("Nobody." if filters != lists.Wanted() else "Nobody yet; see `newsletter subscriber import --help`.")
         return
     rows = [
-        (one.email, _name(one), one.state.value, f"{one.state_since:%Y-%m-%d}", ", ".join(one.tags)) for one in people
+        (person.email, _name(person), person.state.value, f"{person.state_since:%Y-%m-%d}", ", ".join(person.tags))
+        for person in people
     ]
     table(("address", "name", "state", "since", "tags"), rows)
     say()
@@ -87,8 +88,8 @@ def show_subscriber(
                 **values(person),
                 "smtp": address.smtp,
                 "needs_smtputf8": address.needs_smtputf8,
-                "consent": [_consent_json(one) for one in consents],
-                "editions": [_received_json(one) for one in received],
+                "consent": [_consent_json(consent) for consent in consents],
+                "editions": [_received_json(item) for item in received],
             }
         )
         return
@@ -132,12 +133,12 @@ def _print_consents(consents: Sequence[Consent], zone: str) -> None:
 
     rows = [
         (
-            describe_instant(one.at, zone),
-            one.action,
-            one.channel,
-            "; ".join(filter(None, (one.source, *(f"{key} {value}" for key, value in one.evidence.items())))),
+            describe_instant(consent.at, zone),
+            consent.action,
+            consent.channel,
+            "; ".join(filter(None, (consent.source, *(f"{key} {value}" for key, value in consent.evidence.items())))),
         )
-        for one in consents
+        for consent in consents
     ]
     say()
     table(("when", "what", "by which way", "evidence"), rows, title="Consent")
@@ -152,14 +153,14 @@ def _print_editions(received: Sequence[Received], zone: str) -> None:
         return
     rows = [
         (
-            one.edition,
-            one.title,
-            one.delivery.state.value,
-            describe_instant(one.delivery.last_attempt_at, zone) if one.delivery.last_attempt_at else "",
-            one.delivery.reason,
-            "; ".join(filter(None, (_server_words(one), _later_words(one)))),
+            item.edition,
+            item.title,
+            item.delivery.state.value,
+            describe_instant(item.delivery.last_attempt_at, zone) if item.delivery.last_attempt_at else "",
+            item.delivery.reason,
+            "; ".join(filter(None, (_server_words(item), _later_words(item)))),
         )
-        for one in received
+        for item in received
     ]
     headings = ("edition", "tip", "outcome", "last try", "why", "the server's words")
     table(headings, rows, title="The last edition" if len(rows) == 1 else f"The last {len(rows):,} editions")

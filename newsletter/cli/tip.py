@@ -150,7 +150,7 @@ def pin(
         warn(f"It is a draft and goes out only once approved: newsletter tip approve {known.slug}")
         return
     ahead = outlook(app_.unit, app_.plan_rules, weeks=TIP_DATE_WEEKS, now=now)
-    for warning in (text for one in ahead.choices if one.slot.date == day for text in one.warnings):
+    for warning in (text for choice in ahead.choices if choice.slot.date == day for text in choice.warnings):
         warn(f"Warning: {warning}")
 
 
@@ -232,7 +232,7 @@ def _rows(invocation: State) -> list[dict[str, object]]:
     sent: dict[TipId, list[date]] = {}
     for sending in history:
         sent.setdefault(sending.tip, []).append(sending.date)
-    stranded = {one.tip.id: one.why for one in ahead.stranded}
+    stranded = {item.tip.id: item.why for item in ahead.stranded}
     return [
         _row(
             tip,
@@ -272,4 +272,4 @@ def _remarks(row: dict[str, object]) -> str:
         f"part {row['part']} of {row['series']}" if row["series"] else "",
         f"will not go out: {row['stranded']}" if row["stranded"] else "",
     ]
-    return "; ".join(one for one in parts if one)
+    return "; ".join(part for part in parts if part)

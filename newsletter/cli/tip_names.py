@@ -55,7 +55,7 @@ def when(app: Application, ahead: Outlook, tip: Tip) -> str:
     for choice in ahead.choices:
         if choice.tip is not None and choice.tip.id == tip.id:
             return f"goes out {describe_slot(choice.slot, app.cadence.zone)}"
-    why = next((one.why for one in ahead.stranded if one.tip.id == tip.id), "")
+    why = next((item.why for item in ahead.stranded if item.tip.id == tip.id), "")
     return f"will not go out: {why}" if why else "no date in sight takes it, see `newsletter queue`"
 
 
@@ -65,7 +65,7 @@ def tell_due(app: Application, now: datetime) -> None:
     due = ahead.due
     if due is None:
         return
-    choice = next((one for one in ahead.choices if one.slot.date == due.date and one.tip is not None), None)
+    choice = next((item for item in ahead.choices if item.slot.date == due.date and item.tip is not None), None)
     if choice is None or choice.tip is None:
         return
     at = describe_instant(due.sends_at, app.cadence.zone)

@@ -125,7 +125,7 @@ def _first(cadence: Cadence, day: date, at: time, home: datetime) -> datetime:
     Whoever came to a zone in which the time of the date was past does not move it into the past: such a person gets
     the edition later (`core/wave.py`), and nobody else gets it earlier because of them.
     """
-    known = [(instant(day, at, one.zone), one.since) for one in cadence.readers if is_zone(one.zone)]
+    known = [(instant(day, at, reader.zone), reader.since) for reader in cadence.readers if is_zone(reader.zone)]
     return min([home, *(begins for begins, since in known if begins > since)])
 
 

@@ -91,7 +91,7 @@ class Look:
     @property
     def going(self) -> int:
         """Return how many are to be sent to as fast as it goes: neither a wave nor a quota holds them."""
-        held = sum(one.people for one in self.waiting if one.cause in {Cause.WAVE, Cause.QUOTA, Cause.PAUSED})
+        held = sum(item.people for item in self.waiting if item.cause in {Cause.WAVE, Cause.QUOTA, Cause.PAUSED})
         return max(0, self.left - held)
 
     @property
@@ -161,18 +161,18 @@ def edition_troubles(look: Look, zone: str) -> tuple[str, ...]:
 
 def _complaints(look: Look, zone: str) -> tuple[str, ...]:
     text = [f"{relay.name}: {relay.words(zone, look.at)}" for relay in look.relays if relay.trouble]
-    text += [f"{one.name}: {one.words(look.at)}" for one in look.workers if one.silent(look.at)]
+    text += [f"{worker.name}: {worker.words(look.at)}" for worker in look.workers if worker.silent(look.at)]
     return tuple(text)
 
 
 def waits(look: Look, zone: str) -> tuple[str, ...]:
     """Say who waits for what, and until when."""
-    return tuple(one.words(zone, look.at) for one in look.waiting)
+    return tuple(item.words(zone, look.at) for item in look.waiting)
 
 
 def in_a_line(look: Look, speed: Speed, zone: str) -> str:
     """Say all of it on one line: how far it is, and what is to be known beside that."""
-    beside = (one.rstrip(".") for one in (*_complaints(look, zone), *waits(look, zone)))
+    beside = (complaint.rstrip(".") for complaint in (*_complaints(look, zone), *waits(look, zone)))
     return "; ".join([progress_words(look, speed, why=True), *beside])
 
 
@@ -192,20 +192,20 @@ def to_dict(look: Look, speed: Speed) -> dict[str, object]:
         "per_second": None if speed.per_second is None else round(speed.per_second, 2),
         "seconds_left": None if (left := speed.seconds_left(look)) is None else round(left, 1),
         "waiting": [
-            {"cause": one.cause.value, "people": one.people, "until": _iso(one.until), "label": one.label}
-            for one in look.waiting
+            {"cause": item.cause.value, "people": item.people, "until": _iso(item.until), "label": item.label}
+            for item in look.waiting
         ],
-        "relays": [_relay_dict(one) for one in look.relays],
+        "relays": [_relay_dict(relay) for relay in look.relays],
         "workers": [
             {
-                "name": one.name,
-                "machine": one.machine,
-                "seen_at": _iso(one.seen_at),
-                "silent": one.silent(look.at),
-                "connections": one.connections,
-                "per_second": one.per_second,
+                "name": worker.name,
+                "machine": worker.machine,
+                "seen_at": _iso(worker.seen_at),
+                "silent": worker.silent(look.at),
+                "connections": worker.connections,
+                "per_second": worker.per_second,
             }
-            for one in look.workers
+            for worker in look.workers
         ],
     }
 

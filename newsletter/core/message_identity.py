@@ -22,7 +22,7 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _PADDING = bytes(2)
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_PAIRS = tuple(one + other for one in CROCKFORD for other in CROCKFORD)
+_PAIRS = tuple(item + other for item in CROCKFORD for other in CROCKFORD)
 """Two signs of base32 for each ten bits."""
 
 

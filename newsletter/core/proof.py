@@ -62,7 +62,7 @@ class ProofKey:
     def parse(cls, text: str) -> ProofKey | None:
         """Read a key back; None for what is none."""
         match = _KEY.fullmatch(text)
-        if match is None or match[2] not in {one.value for one in Shown}:
+        if match is None or match[2] not in {item.value for item in Shown}:
             return None
         return cls(
             number=int(match[1]),

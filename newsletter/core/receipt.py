@@ -144,7 +144,7 @@ class Receipt:
             "finished_at": _iso(self.finished_at) if self.finished_at else None,
             "gap": self.gap,
             "sentences": list(self.sentences()),
-        } | ({"waves": [one.to_dict() for one in self.waves]} if self.waves else {})
+        } | ({"waves": [wave.to_dict() for wave in self.waves]} if self.waves else {})
 
     def sentences(self, when: Callable[[dt.datetime], str] = clock_time_utc) -> tuple[str, ...]:
         """Tell the whole receipt in plain words, one sentence for each count that is not zero.

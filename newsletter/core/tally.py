@@ -35,7 +35,7 @@ class Tally:
 
     def since(self, before: Tally) -> Tally:
         """Return what came after an earlier count."""
-        return Tally(**{one.name: getattr(self, one.name) - getattr(before, one.name) for one in fields(self)})
+        return Tally(**{field.name: getattr(self, field.name) - getattr(before, field.name) for field in fields(self)})
 
 
 REFUSED_AS: Mapping[ReplyClass, str] = {

@@ -71,7 +71,7 @@ class LedgerGap:
         parts = [f"This database is from {describe_instant(self.last_seen, zone)}."]
         if known:
             parts.append(f"Since then the ledger knows of {known}.")
-        if any(one.kind is LedgerKind.ADOPTED for one in self.unknown):
+        if any(item.kind is LedgerKind.ADOPTED for item in self.unknown):
             parts.append("Another copy of it was made the one that counts since; that one must not send any more.")
         if restored:
             return " ".join(parts)
@@ -96,7 +96,7 @@ def hold(unit: Unit, home: Home, zone: str, *, now: datetime) -> str:
         gap = find_gap(tx, home, seen)
         known = installations.get(tx)
         settled = known.machine is not None
-        opened = {(one.kind, one.about): one.raised_at for one in alerts.open_alerts(tx)}
+        opened = {(alert.kind, alert.about): alert.raised_at for alert in alerts.open_alerts(tx)}
         raised = opened.keys()
     home.ledger.even_out(seen, known.identity)
     if gap is None:

@@ -154,7 +154,7 @@ def _slot_of(tx: Tx, day: date, cadence: Cadence, now: datetime) -> Slot:
     slot = retimed(cadence, stored) if stored is not None else slot_on(cadence, day)
     if slot is not None:
         return slot
-    ahead = [describe_date(one.date) for one in nearest_slots(cadence, day) if one.sends_at > now]
+    ahead = [describe_date(item.date) for item in nearest_slots(cadence, day) if item.sends_at > now]
     near = f"; near it: {', '.join(ahead)}" if ahead else ""
     weekday = WEEKDAYS[cadence.weekday].capitalize()
     raise InputError(f"nothing goes out on {describe_date(day)}, since the day is {weekday}{near}")

@@ -86,11 +86,11 @@ def _compare(source_tx: Tx, there: Tx) -> Copied:
         if copied[name] != count:
             differences.append(f"{name}: {count:,} rows here, {copied[name]:,} there")
     every, theirs = editions.latest(source_tx, count=_EDITIONS_MAX), editions.latest(there, count=_EDITIONS_MAX)
-    reports = {one.name: _report(there, one) for one in theirs}
+    reports = {their.name: _report(there, their) for their in theirs}
     differences += [
-        f"edition {one.name}: its report is another one there"
-        for one in every
-        if reports.get(one.name) != _report(source_tx, one)
+        f"edition {item.name}: its report is another one there"
+        for item in every
+        if reports.get(item.name) != _report(source_tx, item)
     ]
     return Copied(rows=rows, editions=len(every), differences=differences)
 

@@ -72,7 +72,7 @@ def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Er
 def _suppress(tx: Tx, keyring: Keyring, person: Subscriber, addresses: set[str], *, now: datetime) -> int:
     """Put every address of the person on the list, but for one that is somebody else's by now."""
     people = 0
-    for canonical in {parse_address(one).canonical for one in addresses}:
+    for canonical in {parse_address(address).canonical for address in addresses}:
         owner = subscribers.by_canonical(tx, canonical)
         if owner is None or owner.id == person.id:
             subscribers.suppress_hash(tx, suppression_hash(keyring, canonical), reason="erased", now=now)
@@ -82,5 +82,5 @@ def _suppress(tx: Tx, keyring: Keyring, person: Subscriber, addresses: set[str],
 
 def spellings_of(addresses: Iterable[str]) -> set[str]:
     """Return every way in which these addresses may have been written down."""
-    parsed = [parse_address(one) for one in addresses]
-    return {form for one in parsed for form in (one.email, one.canonical, one.smtp)}
+    parsed = [parse_address(address) for address in addresses]
+    return {form for item in parsed for form in (item.email, item.canonical, item.smtp)}

@@ -58,13 +58,13 @@ def _addresses(tx: Tx, person: Subscriber) -> set[str]:
 def _consents(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
     return [
         {
-            "at": one.at.isoformat(),
-            "action": one.action,
-            "channel": one.channel,
-            "source": one.source,
-            "evidence": dict(one.evidence),
+            "at": consent.at.isoformat(),
+            "action": consent.action,
+            "channel": consent.channel,
+            "source": consent.source,
+            "evidence": dict(consent.evidence),
         }
-        for one in subscribers.consents(tx, who)
+        for consent in subscribers.consents(tx, who)
     ]
 
 
@@ -90,21 +90,24 @@ def _editions(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
 def _notices(tx: Tx, addresses: set[str]) -> list[dict[str, Any]]:
     return [
         {
-            "kind": one.key.kind.value,
-            "about": one.key.about,
-            "to": one.recipient,
-            "written_at": one.created_at.isoformat(),
-            "state": one.state.value,
-            "why": one.reason,
-            "message": one.message,
+            "kind": address.key.kind.value,
+            "about": address.key.about,
+            "to": address.recipient,
+            "written_at": address.created_at.isoformat(),
+            "state": address.state.value,
+            "why": address.reason,
+            "message": address.message,
         }
-        for one in notices.to_addresses(tx, addresses)
+        for address in notices.to_addresses(tx, addresses)
     ]
 
 
 def _log(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
     entries = logs.latest(tx, count=_ENTRIES_MAX, about=f"subscriber {who}")
-    return [{"at": one.at.isoformat(), "who": one.who, "what": one.what, "why": one.why} for one in reversed(entries)]
+    return [
+        {"at": entry.at.isoformat(), "who": entry.who, "what": entry.what, "why": entry.why}
+        for entry in reversed(entries)
+    ]
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -120,7 +120,7 @@ def prepare(
 
 def opened_before(tx: Tx, kind: EditionKind, edition: Edition, tip: Tip) -> Edition | None:
     """Return the edition that did this already: the same command given twice, or again after it was killed."""
-    matching = [one for one in editions.about(tx, edition.id) if one.kind is kind and one.tip_id == tip.id]
+    matching = [item for item in editions.about(tx, edition.id) if item.kind is kind and item.tip_id == tip.id]
     return matching[-1] if matching else None
 
 

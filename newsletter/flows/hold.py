@@ -51,7 +51,7 @@ def pause_for_trouble(unit: Unit, edition_id: EditionId, *, why: str, now: datet
 
 def paused_by_person(tx: Tx, edition: Edition) -> bool:
     """Tell whether a person paused an edition: what the machine pauses by itself stands as an alert."""
-    alerted = {(one.kind, one.about) for one in alerts.open_alerts(tx)}
+    alerted = {(alert.kind, alert.about) for alert in alerts.open_alerts(tx)}
     return edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, edition.name) not in alerted
 
 
@@ -95,7 +95,7 @@ class StoppedEdition:
 
 def left_out(tx: Tx, edition: Edition) -> str:
     """Return what the row of somebody says whom a cancelled edition did not reach."""
-    by = next((one for one in editions.about(tx, edition.id) if one.kind is EditionKind.REPLACEMENT), None)
+    by = next((item for item in editions.about(tx, edition.id) if item.kind is EditionKind.REPLACEMENT), None)
     return CANCELLED if by is None else REPLACED.format(by.name)
 
 

@@ -289,7 +289,7 @@ def _erased(run: _Import, tx: Tx, canonicals: list[str]) -> set[str]:
     if not canonicals or not batches.anybody_suppressed(tx):
         return set()
     hashes = {canonical: suppression_hashes(run.keyring, canonical) for canonical in canonicals}
-    suppressed = subscribers.suppressed(tx, [hashed for every in hashes.values() for hashed in every])
+    suppressed = subscribers.suppressed(tx, [hashed for item in hashes.values() for hashed in item])
     return {canonical for canonical, every in hashes.items() if not suppressed.isdisjoint(every)}
 
 

@@ -83,7 +83,7 @@ class Outlook:
 
     def waves_of(self, choice: Choice) -> Sequence[Wave]:
         """Return the waves of a date, which are worked out for the next edition only."""
-        coming = next((one for one in self.choices if one.tip is not None), None)
+        coming = next((item for item in self.choices if item.tip is not None), None)
         return self.waves if coming is not None and coming.slot.date == choice.slot.date else ()
 
 

@@ -81,7 +81,7 @@ def make_proof(
         raise InputError(f"nothing goes out on {describe_date(choice.slot.date)}: {choice.why}")
     compiled = compile_tip(notice_context.render_context, choice.tip, on=choice.slot.date, series=series)
     letter = _letter(notice_context, choice, choice.tip, outlook, change=change, now=now)
-    warnings = [Fact(label="Please look", value=Words(said)) for said in (*choice.warnings, *compiled.warnings)]
+    warnings = [Fact(label="Please look", value=Words(warning)) for warning in (*choice.warnings, *compiled.warnings)]
     return Proof(letter=replace(letter, facts=(*letter.facts, *warnings)), compiled=compiled)
 
 
@@ -131,7 +131,7 @@ def proof_for(
     original = Original(text=proof.compiled.text(person), html=proof.compiled.html(person))
     letter = replace(proof.letter, subject=f"{proof.letter.subject}: {proof.compiled.subject(person)}")
     if address.canonical not in {
-        parse_address(one).canonical for one in (*notice_context.editors, *notice_context.admins)
+        parse_address(editor).canonical for editor in (*notice_context.editors, *notice_context.admins)
     }:
         # Whoever is asked for an opinion gets the mail, and not the means to skip it.
         letter = replace(letter, actions=())
@@ -212,7 +212,7 @@ WAVES_SHOWN_MAX = 6
 
 def _stock(outlook: Outlook, notice_context: NoticeContext, slot: Slot) -> list[Fact]:
     facts = []
-    after = next((one for one in outlook.choices if one.slot.sends_at > slot.sends_at), None)
+    after = next((choice for choice in outlook.choices if choice.slot.sends_at > slot.sends_at), None)
     if after is not None:
         noun = f"“{after.tip.title}”" if after.tip else after.why
         facts.append(Fact(label="After it", value=Words(f"{describe_date(after.slot.date)}: {noun}")))

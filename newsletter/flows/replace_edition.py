@@ -100,7 +100,7 @@ def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:
 
 
 def _refuse(tx: Tx, edition: Edition) -> None:
-    by = next((one for one in editions.about(tx, edition.id) if one.kind is REPLACEMENT_KIND), None)
+    by = next((item for item in editions.about(tx, edition.id) if item.kind is REPLACEMENT_KIND), None)
     if by is not None:
         raise InputError(
             f"the edition of {edition.name} was replaced by {by.name} already; "

@@ -39,7 +39,7 @@ class AlertCommand:
     def run(self, text: str) -> None:
         """Run the command with the text on its standard input and in `NEWSLETTER_ALERT_TEXT`, without waiting."""
         thread = threading.Thread(target=self._run, args=(text,), name="alert-command", daemon=True)
-        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+        self._threads = [item for item in self._threads if item.is_alive()] + [thread]
         thread.start()
 
     def join(self, seconds: float | None = None) -> None:

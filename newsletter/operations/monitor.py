@@ -65,7 +65,7 @@ class Monitor:
         with self.notice_writer.unit.read() as tx:
             begun = installations.get(tx).first_tick_at
             outlook = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + 2, now=now)
-            known = [one for one in alerts.open_alerts(tx) if one.kind in WATCHED]
+            known = [alert for alert in alerts.open_alerts(tx) if alert.kind in WATCHED]
             sender = _heard(tx, AlertKind.SENDER_SILENT)
         view = View(
             now=now,
@@ -75,7 +75,7 @@ class Monitor:
             choices=outlook.choices,
             stock=outlook.stock,
             low_stock_weeks=rules.lineup.low_stock_weeks,
-            stock_is_low=any(one.kind is AlertKind.LOW_STOCK for one in known),
+            stock_is_low=any(item.kind is AlertKind.LOW_STOCK for item in known),
             audience=outlook.audience,
             beats=sender,
             space=self.space(),
@@ -144,10 +144,10 @@ class Monitor:
         return f"Nothing has become due since {since}, as every look at the database fails: {lasting.words}"
 
     def _compare(self, known: list[Alert], current: list[Trouble], outlook: Outlook, now: datetime) -> None:
-        alerted = {(one.kind, one.about) for one in known}
-        wrong = {(one.kind, one.about) for one in current}
-        fresh = [one for one in current if (one.kind, one.about) not in alerted]
-        gone = [one for one in known if (one.kind, one.about) not in wrong]
+        alerted = {(item.kind, item.about) for item in known}
+        wrong = {(item.kind, item.about) for item in current}
+        fresh = [item for item in current if (item.kind, item.about) not in alerted]
+        gone = [item for item in known if (item.kind, item.about) not in wrong]
         if not fresh and not gone:
             return
         ahead = {choice.slot.date.isoformat() for choice in outlook.choices if choice.slot.sends_at > now}

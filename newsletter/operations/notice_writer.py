@@ -122,11 +122,11 @@ class NoticeWriter:
             return
         with self.unit.read() as tx:
             # While the relay is in trouble nothing goes out, whatever an edition says.
-            quiet = any(one.kind is AlertKind.RELAY for one in alerts.open_alerts(tx))
+            quiet = any(alert.kind is AlertKind.RELAY for alert in alerts.open_alerts(tx))
             mailed = [
-                (one, kind)
-                for one in editions.latest(tx, count=EDITIONS_READ_MAX)
-                for kind in self._due(tx, one, now)
+                (item, kind)
+                for item in editions.latest(tx, count=EDITIONS_READ_MAX)
+                for kind in self._due(tx, item, now)
                 if not (quiet and kind is NoticeKind.SENDING)
             ]
         for edition, kind in mailed:

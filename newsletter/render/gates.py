@@ -83,7 +83,7 @@ def check_part(text: str, name: str, sentinels: Sentinels) -> None:
     counts = sentinels.count(text)
     wrong = sentinels.prefix + (PLAIN if name.endswith(".html") else HTML)
     lost = any(counts.get(mark, 0) < times for mark, times in sentinels.issued.items())
-    if lost or "damaged" in counts or any(found.startswith(wrong) for found in counts):
+    if lost or "damaged" in counts or any(count.startswith(wrong) for count in counts):
         raise InputError(
             f"{name} sends a subscriber's value through a filter that changes it (such as upper or truncate): "
             "print it as it is"

@@ -136,7 +136,7 @@ class NoticeSender:
         now = self.clock.now()
         with self.unit.read() as tx:
             # One that the sender of editions has found to be over is looked at too.
-            stands = next((one for one in alerts.unclosed(tx) if one.kind is AlertKind.RELAY), None)
+            stands = next((item for item in alerts.unclosed(tx) if item.kind is AlertKind.RELAY), None)
             mail = notices.last(tx, [NoticeKind.ALERT], str(stands.id)) if stands else None
         if (
             stands is None

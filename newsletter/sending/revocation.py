@@ -48,7 +48,7 @@ class RevocationWatcher:
 
     def revoke_stale_claims(self) -> None:
         """Give back stale claims; an empty request lets the committer write its heartbeat."""
-        held = [one for connection_worker in self.connection_workers for one in connection_worker.claim_buffer.held()]
+        held = [item for connection_worker in self.connection_workers for item in connection_worker.claim_buffer.held()]
         if held:
             with self.unit.read() as tx:
                 good = claims.still_good(tx, [job.person.id for job in held], who=self.committer.who)
@@ -61,16 +61,16 @@ class RevocationWatcher:
 
     def _taken_back(self) -> list[DeliveryId]:
         return [
-            one
+            item
             for connection_worker in self.connection_workers
-            for one in connection_worker.claim_buffer.release(revoked=True)
+            for item in connection_worker.claim_buffer.release(revoked=True)
         ]
 
     def _taken_from_stuck(self) -> list[DeliveryId]:
         now = self.committer.clock.monotonic()
         stuck = [
-            one
-            for one in self.connection_workers
-            if (since := one.waiting_since) is not None and now - since > STUCK_SECONDS
+            worker
+            for worker in self.connection_workers
+            if (since := worker.waiting_since) is not None and now - since > STUCK_SECONDS
         ]
-        return [one for connection_worker in stuck for one in connection_worker.claim_buffer.release()]
+        return [item for connection_worker in stuck for item in connection_worker.claim_buffer.release()]

@@ -265,7 +265,7 @@ class Sender:
 
     def _report(self, connections: int) -> Mapping[str, object]:
         """Say what this worker is at, for people."""
-        return {"connections": connections, "relays": [_told(one) for one in self.pool.states()]}
+        return {"connections": connections, "relays": [_told(state) for state in self.pool.states()]}
 
     def _run(self, worker: Registration, committer: GroupCommitter, pass_state: PassState) -> int:
         """Run the connections until nothing is queued; return how many messages stayed unanswered."""
@@ -287,7 +287,7 @@ class Sender:
             )
             for _ in range(self.rules.connections)
         ]
-        pass_state.any_claims_left = lambda: any(one.claim_buffer.held() for one in connection_workers)
+        pass_state.any_claims_left = lambda: any(item.claim_buffer.held() for item in connection_workers)
         revocation_watcher = RevocationWatcher(
             unit=self.unit, committer=committer, connection_workers=connection_workers
         )
@@ -347,5 +347,5 @@ def _told(state: RelayState) -> Mapping[str, object]:
     """Return how a relay stands as it is written into the row of the worker."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in ((one.name, getattr(state, one.name)) for one in fields(state))
+        for name, value in ((field.name, getattr(state, field.name)) for field in fields(state))
     }

@@ -88,12 +88,14 @@ class SimulationRun:
         self._begun = self.clock.now()
         with self.application.unit.read() as tx:
             # Events before the beginning are not part of the diary.
-            self._seen = {f"edition {one.name}" for one in editions.latest(tx, count=10_000)}
+            self._seen = {f"edition {item.name}" for item in editions.latest(tx, count=10_000)}
             over = [
-                one for one in slots.since(tx, None) if one.sends_at <= self._begun and one.state is not SlotState.OPEN
+                item
+                for item in slots.since(tx, None)
+                if item.sends_at <= self._begun and item.state is not SlotState.OPEN
             ]
-            self._seen |= {f"slot {one.date}" for one in over}
-            self._past = {one.date for one in over}
+            self._seen |= {f"slot {item.date}" for item in over}
+            self._past = {item.date for item in over}
         at: datetime | None = self._begun
         while at is not None and not self._dry():
             self.clock.set(at)
@@ -176,9 +178,9 @@ class SimulationRun:
     def _slots(self, now: datetime) -> None:
         """Write down which dates came to something, or to nothing."""
         with self.application.unit.read() as tx:
-            fresh = [one for one in editions.latest(tx, count=3) if f"edition {one.name}" not in self._seen]
-            known = [one for one in slots.since(tx, now - timedelta(days=40)) if one.sends_at <= now]
-            early = {one.date: chosen for one in known if (chosen := _sent_before(tx, one)) is not None}
+            fresh = [item for item in editions.latest(tx, count=3) if f"edition {item.name}" not in self._seen]
+            known = [item for item in slots.since(tx, now - timedelta(days=40)) if item.sends_at <= now]
+            early = {item.date: chosen for item in known if (chosen := _sent_before(tx, item)) is not None}
         for edition in fresh:
             self._seen.add(f"edition {edition.name}")
             self._empty_in_a_row = 0
@@ -230,14 +232,19 @@ class SimulationRun:
             yield from self._of_what_waits(tx, now)
 
     def _fingerprint(self, tx: Tx) -> object:
-        known = [(one.id, one.cleared_at) for one in alerts.unclosed(tx)]
-        return known, notices.counts(tx), [(one.name, one.status) for one in editions.latest(tx, count=3)], self._acts
+        known = [(item.id, item.cleared_at) for item in alerts.unclosed(tx)]
+        return (
+            known,
+            notices.counts(tx),
+            [(item.name, item.status) for item in editions.latest(tx, count=3)],
+            self._acts,
+        )
 
     def _of_slots(self, tx: Tx, now: datetime) -> Iterator[datetime]:
         grace = self.application.grace
         cadence = with_readers(tx, self.application.cadence)
         weekly = next_slots(cadence, now - grace, 3)
-        extra = [retimed(cadence, one) or one for one in slots.since(tx, now - grace) if one.extra]
+        extra = [retimed(cadence, item) or item for item in slots.since(tx, now - grace) if item.extra]
         for slot in (*weekly, *extra):
             ends = last_start(slot, grace)
             yield from (slot.sends_at - EMPTY_AHEAD, slot.sends_at - PROOF_AHEAD, slot.sends_at, ends)
@@ -262,7 +269,7 @@ class SimulationRun:
             yield wave.not_before
         count = notices.counts(tx)
         waits = count[NoticeState.QUEUED] + count[NoticeState.DEFERRED]
-        if not waits and not waves.any_ready(tx, [one.id for one in under_way], now=now):
+        if not waits and not waves.any_ready(tx, [item.id for item in under_way], now=now):
             self._waiting_since = None
             return
         self._waiting_since = self._waiting_since or now
@@ -277,7 +284,7 @@ class SimulationRun:
         now = self.clock.now()
         weeks = max(1, (self.until - now).days // 7)
         ahead = outlook(self.application.unit, self.application.plan_rules, weeks=weeks, now=now).choices
-        following = next((one.slot for one in ahead if one.tip), None)
+        following = next((item.slot for item in ahead if item.tip), None)
         if following is None:
             words = "there is no tip for any later date, so the diary ends: each week would be like these"
             self.diary.add(now, EntryKind.NOTHING, words)

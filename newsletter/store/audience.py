@@ -155,5 +155,5 @@ _LEFT_OUT = {
 
 def _row_of(who: ColumnElement[int], edition_ids: Sequence[EditionId], states: Sequence[DeliveryState] = ()) -> Exists:
     row = delivery.alias()
-    row_exists = exists().where(row.c.edition_id.in_([int(one) for one in edition_ids]), row.c.subscriber_id == who)
-    return row_exists.where(row.c.state.in_([one.value for one in states])) if states else row_exists
+    row_exists = exists().where(row.c.edition_id.in_([int(item) for item in edition_ids]), row.c.subscriber_id == who)
+    return row_exists.where(row.c.state.in_([state.value for state in states])) if states else row_exists

@@ -168,9 +168,9 @@ _OPEN = select(block.c.number).where(_IS_OPEN)
 
 def close_done(tx: Tx, ones: Sequence[BlockId]) -> Sequence[BlockId]:
     """Close those blocks in which nothing is queued or on its way any more; return those that are open all the same."""
-    waiting = [one for one in ones if not tx.execute(_CLOSE, _named(one)).rowcount]
+    waiting = [item for item in ones if not tx.execute(_CLOSE, _named(item)).rowcount]
     # Another worker may have closed one of them.
-    return [one for one in waiting if tx.execute(_OPEN, _named(one)).first() is not None]
+    return [item for item in waiting if tx.execute(_OPEN, _named(item)).first() is not None]
 
 
 def add(tx: Tx, edition_id: EditionId, *, not_before: datetime | None = None, wave: str = "") -> int:

@@ -87,8 +87,8 @@ def _books(*, name: str, audience: int, totals: Mapping[str, int] | None, rows: 
         # Rows are deleted after years, in steps, and the totals stay: fewer is right, more is not.
         purged = sum(rows.values()) < audience
         if any(
-            rows.get(one, 0) > totals.get(one, 0) or (not purged and rows.get(one, 0) != totals.get(one, 0))
-            for one in DeliveryState
+            rows.get(item, 0) > totals.get(item, 0) or (not purged and rows.get(item, 0) != totals.get(item, 0))
+            for item in DeliveryState
         ):
             faults.append("its rows tell another story than its stored totals")
     return Books(edition=name, audience=audience, accounted=accounted, faults=tuple(faults))

@@ -70,7 +70,7 @@ _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 def queued(tx: Tx, block_id: BlockId) -> Sequence[DeliveryId]:
     """Return the deliveries of a block that wait, in order; at most one block of ids."""
     return [
-        DeliveryId(one) for one in tx.execute(_QUEUED, {"of": block_id.edition, "block": block_id.number}).scalars()
+        DeliveryId(row) for row in tx.execute(_QUEUED, {"of": block_id.edition, "block": block_id.number}).scalars()
     ]
 
 
@@ -208,7 +208,7 @@ _STILL_GOOD = (
 
 def still_good(tx: Tx, ids: Sequence[DeliveryId], *, who: WorkerId) -> set[DeliveryId]:
     """Return which of a worker's marked deliveries may go out all the same at this moment."""
-    return {DeliveryId(one) for one in tx.execute(_STILL_GOOD, {"ids": ids, "who": who}).scalars()}
+    return {DeliveryId(row) for row in tx.execute(_STILL_GOOD, {"ids": ids, "who": who}).scalars()}
 
 
 _RECORDED = (
@@ -273,8 +273,8 @@ _ALIKE = ("reply_code", "reply_enhanced", "reason", "kind")
 
 def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *, who: WorkerId | None = None) -> None:
     """Write what became of deliveries that were marked, by a certain worker if one is named."""
-    accepted = [one for one in outcomes if one[1].state is DeliveryState.ACCEPTED]
-    others = [one for one in outcomes if one[1].state is not DeliveryState.ACCEPTED]
+    accepted = [item for item in outcomes if item[1].state is DeliveryState.ACCEPTED]
+    others = [item for item in outcomes if item[1].state is not DeliveryState.ACCEPTED]
     alike: defaultdict[tuple[object, ...], dict[DeliveryId, str]] = defaultdict(dict)
     for row, outcome, kind in accepted:
         alike[outcome.reply_code, outcome.reply_enhanced, outcome.reason, kind.value][row] = outcome.reply_text
@@ -321,7 +321,7 @@ def _in_begun(tx: Tx, query: Select[Any]) -> Sequence[Delivery]:
     begun = [tuple(row) for row in tx.execute(_BEGUN)]
     deliveries = [
         from_row(row)
-        for some in range(0, len(begun), _BLOCKS_MAX)
-        for row in tx.execute(query, {"blocks": begun[some : some + _BLOCKS_MAX]})
+        for item in range(0, len(begun), _BLOCKS_MAX)
+        for row in tx.execute(query, {"blocks": begun[item : item + _BLOCKS_MAX]})
     ]
     return sorted(deliveries, key=attrgetter("id"))

@@ -97,7 +97,7 @@ def due_editions(tx: Tx, *, now: datetime) -> Sequence[EditionId]:
         )
         .distinct()
     )
-    return [EditionId(one) for one in tx.execute(query).scalars()]
+    return [EditionId(row) for row in tx.execute(query).scalars()]
 
 
 def gather(tx: Tx, edition_id: EditionId, *, now: datetime) -> int:
@@ -177,7 +177,7 @@ def requeue(tx: Tx, edition_id: EditionId, states: Sequence[DeliveryState], *, o
     block = blocks.add(tx, edition_id)
     query = update(delivery).where(
         delivery.c.edition_id == edition_id,
-        delivery.c.state.in_([one.value for one in states]),
+        delivery.c.state.in_([state.value for state in states]),
         delivery.c.subscriber_id.is_not(None),
     )
     if only is not None:

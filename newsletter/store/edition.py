@@ -130,7 +130,7 @@ def _fill(tx: Tx, edition_id: EditionId, new: NewEdition, waves: Sequence[Wave],
         block_rows, count = wave_rows.blocks(tx, edition_id, waves)
     if block_rows:
         tx.execute(insert(block), block_rows)
-        jobs.put_up(tx, edition_id, [(one["number"], one.get("not_before")) for one in block_rows])  # type: ignore[misc]
+        jobs.put_up(tx, edition_id, [(row["number"], row.get("not_before")) for row in block_rows])  # type: ignore[misc]
     return count
 
 
@@ -244,7 +244,7 @@ def move(
     """Move an edition on if it still stands where it was read; tell whether it did."""
     result = tx.execute(
         update(edition)
-        .where(edition.c.id == edition_id, edition.c.status.in_([one.value for one in was]))
+        .where(edition.c.id == edition_id, edition.c.status.in_([item.value for item in was]))
         .values(status=to.value, status_why=why),
     )
     return result.rowcount == 1

@@ -56,7 +56,7 @@ def mentions(tx: Tx, addresses: Iterable[str]) -> Sequence[tuple[str, str]]:
 
 def drop_notices(tx: Tx, addresses: Collection[str]) -> None:
     """Delete the mails besides editions that went, or wait to go, to these addresses; no account counts them."""
-    folded = {one.lower() for one in addresses} | set(addresses)
+    folded = {address.lower() for address in addresses} | set(addresses)
     tx.execute(delete(notice).where(or_(func.lower(notice.c.recipient).in_(folded), notice.c.recipient.in_(folded))))
 
 
@@ -82,12 +82,14 @@ def _scrub(
 
 def _pattern(addresses: list[str]) -> re.Pattern[str]:
     return re.compile(
-        "|".join(rf"(?<![\w.+-]){re.escape(one)}(?![\w-]|\.\w)" for one in sorted(addresses, key=len, reverse=True)),
+        "|".join(
+            rf"(?<![\w.+-]){re.escape(address)}(?![\w-]|\.\w)" for address in sorted(addresses, key=len, reverse=True)
+        ),
         re.IGNORECASE,
     )
 
 
 def _some(columns: Sequence[Column[str]], addresses: list[str]) -> ColumnElement[bool]:
     """Narrow it down only: SQLite folds the case of ASCII letters alone, and every address has some."""
-    pieces = {max(re.findall(r"[!-~]+", one), key=len).lower() for one in addresses}
-    return or_(*(func.lower(column).contains(one, autoescape=True) for column in columns for one in pieces))
+    pieces = {max(re.findall(r"[!-~]+", address), key=len).lower() for address in addresses}
+    return or_(*(func.lower(column).contains(piece, autoescape=True) for column in columns for piece in pieces))

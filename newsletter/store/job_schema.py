@@ -56,7 +56,7 @@ def missing(connection: Connection) -> Sequence[str]:
     if connection.dialect.name != "postgresql":
         return []
     known = _known(connection) if exists(connection) else set()
-    return [one.name for one in _scripts(_folder()) if one.name not in known]
+    return [script.name for script in _scripts(_folder()) if script.name not in known]
 
 
 def drop(connection: Connection) -> None:
@@ -84,7 +84,7 @@ def _make(connection: Connection, folder: Path) -> Sequence[str]:
     _run(connection, whole)
     connection.execute(text(f"CREATE TABLE {_KEPT} (name text PRIMARY KEY, run_at timestamptz DEFAULT now())"))
     # What is made whole has all of these in it.
-    _keep(connection, [one.name for one in _scripts(folder)])
+    _keep(connection, [script.name for script in _scripts(folder)])
     return [whole.name]
 
 

@@ -86,8 +86,8 @@ class LedgerIndex:
     def known_to(self, seq: int) -> int:
         """Return up to which number a database that counted to `seq` has everything."""
         # Who adopted a copy settled the forks before that, unless this very number is in doubt.
-        settled = max((one for one in self.adopted - self.forks if one <= seq), default=0)
-        fork = min((one for one in self.forks if one > settled), default=seq + 1)
+        settled = max((item for item in self.adopted - self.forks if item <= seq), default=0)
+        fork = min((item for item in self.forks if item > settled), default=seq + 1)
         return min(seq, fork - 1)
 
 

@@ -154,7 +154,7 @@ def workers(tx: Tx, *, now: datetime) -> tuple[WorkerView, ...]:
                 seen_at=row.seen_at,
                 connections=int(connections)
                 if isinstance(connections, int)
-                else sum(one.connections for one in relays),
+                else sum(relay.connections for relay in relays),
                 per_second=read_rate(row.report),
                 relays=relays,
             )

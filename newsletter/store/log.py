@@ -39,6 +39,8 @@ def latest(tx: Tx, *, count: int = 50, containing: str = "", about: str = "") ->
         query = query.where(log.c.about == about)
     if containing:
         columns = (log.c.who, log.c.what, log.c.about, log.c.why)
-        query = query.where(or_(*(func.lower(one).contains(containing.lower(), autoescape=True) for one in columns)))
+        query = query.where(
+            or_(*(func.lower(column).contains(containing.lower(), autoescape=True) for column in columns))
+        )
     rows = tx.execute(query)
     return [LogEntry(at=row.at, who=row.who, what=row.what, about=row.about, why=row.why) for row in rows]

@@ -97,7 +97,7 @@ def of_kind(tx: Tx, kind: NoticeKind, in_states: Sequence[NoticeState], *, since
 
 def to_addresses(tx: Tx, addresses: Collection[str]) -> Sequence[Notice]:
     """Return the notices to any of these addresses, oldest first."""
-    folded = {one.lower() for one in addresses} | set(addresses)
+    folded = {address.lower() for address in addresses} | set(addresses)
     query = select(notice).where(or_(func.lower(notice.c.recipient).in_(folded), notice.c.recipient.in_(folded)))
     return [_from_row(row) for row in tx.execute(query.order_by(notice.c.id))]
 
@@ -118,7 +118,7 @@ def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[NoticeId]:
         notice.c.state.in_(_WAITING),
         (notice.c.next_attempt_at.is_(None)) | (notice.c.next_attempt_at <= now),
     )
-    return [NoticeId(one) for one in tx.execute(query.order_by(notice.c.id).limit(limit)).scalars()]
+    return [NoticeId(row) for row in tx.execute(query.order_by(notice.c.id).limit(limit)).scalars()]
 
 
 def mark(tx: Tx, notice_id: NoticeId, *, now: datetime) -> Notice | None:

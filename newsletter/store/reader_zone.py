@@ -43,7 +43,7 @@ def with_readers(tx: Tx, cadence: Cadence) -> Cadence:
 
 def _known_from(cadence: Cadence, zones: Sequence[ReaderZone], not_before: datetime | None) -> Cadence:
     # What the first tick or a changed schedule found past stays past, in whichever zone.
-    later = [replace(one, since=max(one.since, not_before)) if not_before else one for one in zones]
+    later = [replace(zone, since=max(zone.since, not_before)) if not_before else zone for zone in zones]
     return replace(cadence, readers=tuple(later))
 
 

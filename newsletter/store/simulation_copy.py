@@ -50,7 +50,7 @@ def take(tx: Tx) -> SimulationCopy:
     return SimulationCopy(
         # In this order each row finds what it refers to.
         rows={table.name: _rows(tx, table) for table in (tip, slot, edition)},
-        notices=[dict(one._mapping) for one in tx.execute(notices)],  # noqa: SLF001 - its documented name
+        notices=[dict(item._mapping) for item in tx.execute(notices)],  # noqa: SLF001 - its documented name
         active=subscribers.count_active(tx),
         zones=reader_zones(tx),
         first_tick_at=row.first_tick_at,
@@ -62,11 +62,11 @@ def take(tx: Tx) -> SimulationCopy:
 def plant(tx: Tx, known: SimulationCopy, *, fresh: bool) -> None:
     """Write an excerpt into a fresh database, without its people; `fresh` lets its schedule begin anew."""
     for table in (tip, slot, edition):
-        rows = [_closed(one) if table is edition else dict(one) for one in known.rows[table.name]]
+        rows = [_closed(row) if table is edition else dict(row) for row in known.rows[table.name]]
         if rows:
             tx.execute(insert(table), rows)
     # As said already, so that a date is not proven and an edition not reported again.
-    parts = [{**one, "recipient": "", "message": "", "state": "withdrawn"} for one in known.notices]
+    parts = [{**item, "recipient": "", "message": "", "state": "withdrawn"} for item in known.notices]
     if parts:
         tx.execute(insert(notice), parts)
     if fresh:
@@ -115,9 +115,9 @@ def plant_people(tx: Tx, count: int, *, zones: Sequence[ReaderZone] = (), now: d
 
 def _homes(zones: Sequence[ReaderZone], count: int) -> list[str]:
     """Return the zone of each stand-in."""
-    everybody = sum(one.people for one in zones)
-    each = [one.zone for one in zones]
-    shares = [one.zone for one in zones for _ in range((count - len(each)) * one.people // max(1, everybody))]
+    everybody = sum(zone.people for zone in zones)
+    each = [zone.zone for zone in zones]
+    shares = [zone.zone for zone in zones for _ in range((count - len(each)) * zone.people // max(1, everybody))]
     homes = [*each, *shares][:count]
     return homes + [zones[0].zone if zones else ""] * (count - len(homes))
 

@@ -79,7 +79,7 @@ def add_new(tx: Tx, people: Sequence[Subscriber]) -> dict[str, SubscriberId]:
     make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     ids: dict[str, SubscriberId] = {}
     for same, some in _grouped(people, key=attrgetter(*_SAME)).items():
-        rows = _unfold(tx, [_cells(one) for one in some], texts=len(_TEXTS))
+        rows = _unfold(tx, [_cells(item) for item in some], texts=len(_TEXTS))
         result = tx.execute(
             make(subscriber)
             .from_select(_NEW, _select(*_new_person(rows, same)))
@@ -142,7 +142,7 @@ def _alike(evidence: Consent) -> Sequence[ColumnElement[Any]]:
 def save(tx: Tx, people: Sequence[Subscriber]) -> None:
     """Write what changed about people, but for the address."""
     if people:
-        tx.execute(_SAVE, [{"row": one.id, **_new_values(one)} for one in people])
+        tx.execute(_SAVE, [{"row": person.id, **_new_values(person)} for person in people])
 
 
 def _new_values(person: Subscriber) -> Mapping[str, object]:

@@ -149,7 +149,7 @@ def coming(tx: Tx, *, now: datetime) -> Coming | None:
 def any_ready(tx: Tx, edition_ids: Sequence[EditionId], *, now: datetime) -> bool:
     """Tell whether these editions hold work whose hour has come."""
     ready = select(block.c.number).where(
-        block.c.edition_id.in_([int(one) for one in edition_ids]),
+        block.c.edition_id.in_([int(item) for item in edition_ids]),
         block.c.state == "open",
         or_(block.c.not_before.is_(None), block.c.not_before <= now),
     )
@@ -184,7 +184,7 @@ def overdue(tx: Tx, *, before: datetime) -> Sequence[Overdue]:
         )
         for row in tx.execute(query)
     ]
-    return [one for one in late if not _begun(tx, one.edition_id, one.label)]
+    return [item for item in late if not _begun(tx, item.edition_id, item.label)]
 
 
 def _begun(tx: Tx, edition_id: EditionId, label: str) -> bool:
@@ -220,7 +220,7 @@ def _in_block() -> ColumnElement[bool]:
 
 
 def _is_open() -> ColumnElement[bool]:
-    return delivery.c.state.in_([one.value for one in OPEN_STATES])
+    return delivery.c.state.in_([state.value for state in OPEN_STATES])
 
 
 def _sending() -> Any:  # noqa: ANN401 - a subquery, whose type has no name worth writing

@@ -117,7 +117,7 @@ class _Line:
     @property
     def probing(self) -> bool:
         """Tell whether a connection is being tried that shows if the relay has recovered."""
-        return self.opening > 0 or any(one.opened_at >= self.throttle.retry_at for one in self.lent)
+        return self.opening > 0 or any(item.opened_at >= self.throttle.retry_at for item in self.lent)
 
     @property
     def turned_away(self) -> _Answer:
@@ -326,7 +326,7 @@ class Pool:
         """Let a relay stand otherwise from now on; the log hears when its breaker opens or closes, and only then."""
         before, line.throttle = line.throttle, throttle
         if throttle.open and not before.open:
-            others = [one.name for one in self._lines if one is not line and not one.throttle.open]
+            others = [item.name for item in self._lines if item is not line and not item.throttle.open]
             instead = f"it goes to {others[0]}" if others else "nothing goes out"
             logger.warning("no mail goes to %s for now, %s: %s", line.name, instead, throttle.plain)
         elif before.open and not throttle.open:
@@ -376,8 +376,8 @@ def _complaint(verdict: Verdict, reply: Reply | None) -> Complaint:
 
 def _together(failures: Sequence[ConnectFailure]) -> ConnectFailure:
     """Make one failure of those of all relays: it is a person's matter only when each of them is."""
-    curable = [one for one in failures if judge(one.reply).relay is not RelayAction.STOP]
-    return ConnectFailure(reply=(curable or failures)[0].reply, plain=" ".join(one.plain for one in failures))
+    curable = [failure for failure in failures if judge(failure.reply).relay is not RelayAction.STOP]
+    return ConnectFailure(reply=(curable or failures)[0].reply, plain=" ".join(failure.plain for failure in failures))
 
 
 def _for_people(line: _Line, now: float, instant: datetime) -> RelayState:

@@ -83,5 +83,5 @@ def render_page(templates: Environment, name: str, publication: Publication, **v
 def _policy(html: str) -> str:
     """Allow the style sheets of the page by their hashes: an operator's own template is allowed its own."""
     hashes = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in _STYLE.findall(html)]
-    styles = " ".join(f"'sha256-{one}'" for one in hashes) or "'none'"
+    styles = " ".join(f"'sha256-{item}'" for item in hashes) or "'none'"
     return f"default-src 'none'; style-src {styles}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
