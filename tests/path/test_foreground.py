@@ -202,7 +202,7 @@ def test_an_old_paused_edition_does_not_hold_up_the_next(make_sqlite_home: MakeH
         assert home.run(*SEND)[0] == 1
         assert home.run("edition", "pause", "last")[0] == 0
         (home.folder / ".env").write_text(right)
-        code, words = home.run(*SEND)
+        code, words = home.run(*SEND, "--yes")
         assert code == 0, words
         assert catcher.accepted == everybody(3)
     shown = home.ask("edition", "list")
