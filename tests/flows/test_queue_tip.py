@@ -224,7 +224,7 @@ def test_an_edit_of_a_tip_that_somebody_changed_meanwhile_is_refused(unit: Unit)
     queue(unit, tip_file("a", f"pin: {TUESDAYS[1]}"))
     seen = stored(unit)["a"]
     unpin_tip(unit, seen, who=WHO, now=NOW)
-    with pytest.raises(NotNow, match="at the same moment"):
+    with pytest.raises(NotNow, match="changed by another command at this moment"):
         edit_tip(unit, seen, tip_file("a", body="Better."), review(), who=WHO)
     assert stored(unit)["a"] == replace(seen, pin=None)
 

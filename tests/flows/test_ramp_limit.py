@@ -61,10 +61,12 @@ def test_the_ramp_follows_the_editions(unit: Unit) -> None:
     assert limit(unit) is None
 
 
-def came_back(edition: int) -> evidence.Found:
+def came_back(edition: int) -> evidence.BouncedDelivery:
     """Return somebody whose mail a server took."""
     standing = Standing(state=DeliveryState.ACCEPTED)
-    return evidence.Found(id=DeliveryId(1), edition_id=EditionId(edition), subscriber_id=None, standing=standing)
+    return evidence.BouncedDelivery(
+        id=DeliveryId(1), edition_id=EditionId(edition), subscriber_id=None, standing=standing
+    )
 
 
 def test_gone_addresses_hold_it_back(unit: Unit) -> None:
@@ -73,7 +75,9 @@ def test_gone_addresses_hold_it_back(unit: Unit) -> None:
         put(unit, f"p{number}@example.org")
     refused = finish(unit, 0, accepted=1, rejected=1)
     with unit.write() as tx:
-        tx.execute(insert(tally).values(edition_id=refused, worker_id=1, hard=1, since=START, at=START))
+        tx.execute(
+            insert(tally).values(edition_id=refused, worker_id=1, source="worker", hard=1, since=START, at=START)
+        )
     back = finish(unit, 1, accepted=2)
     with unit.write() as tx:
         evidence.add_to_tally(tx, came_back(back), ReplyClass.MAILBOX_FULL, now=START)

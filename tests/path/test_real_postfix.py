@@ -101,7 +101,7 @@ def read(home: Home, raw: bytes) -> str:
     ran = subprocess.run(words, input=raw, capture_output=True, timeout=PATIENCE, check=False)
     assert ran.returncode == 0, ran.stderr
     said = json.loads(ran.stdout)
-    return f"{said['kind']} {said['done']}"
+    return f"{said['kind']} {said['action']}"
 
 
 def test_postfix_may_be_restarted_in_the_midst(make_sqlite_home: MakeHome) -> None:
