@@ -46,7 +46,7 @@ def test_it_answers_as_soon_as_it_claims_to_run() -> None:
 def test_a_port_in_use_is_told_with_what_to_do() -> None:
     """The second service on one port does not start."""
     with serve(empty, "127.0.0.1", 0, stop=threading.Event()) as server:
-        with pytest.raises(Stop, match=rf"listens on 127\.0\.0\.1:{server.port}: .*NEWSLETTER_WEB_PORT"):
+        with pytest.raises(Stop, match=rf"listens on 127\.0\.0\.1:{server.port}\..*NEWSLETTER_WEB_PORT"):
             serve(empty, "127.0.0.1", server.port, stop=threading.Event())
         assert server.alive
 

@@ -58,15 +58,15 @@ def test_only_the_style_of_the_page_is_allowed(templates: Environment, name: str
 
 def test_names_are_escaped(templates: Environment) -> None:
     """A publication may bear any name."""
-    html = page(templates, "done", name="Tips & <b>Tricks</b>").html
+    html = page(templates, "unsubscribed", name="Tips & <b>Tricks</b>").html
     assert "Tips &amp; &lt;b&gt;Tricks&lt;/b&gt;" in html
     assert "<b>" not in html
 
 
 def test_without_a_sign_up_page_one_can_write(templates: Environment) -> None:
     """The way back is the sign-up page, and a mail where there is none."""
-    assert "https://www.example.com/join" in page(templates, "done").html
-    without = page(templates, "done", signup_url="").html
+    assert "https://www.example.com/join" in page(templates, "unsubscribed").html
+    without = page(templates, "unsubscribed", signup_url="").html
     assert "Subscribe again</a>" not in without
     assert "Write to <a" in without
 
