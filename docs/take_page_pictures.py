@@ -23,8 +23,8 @@ PICTURES = {
     "page-unsubscribe": ("unsubscribe", 820, 620, "light"),
     "page-unsubscribe-dark": ("unsubscribe", 820, 620, "dark"),
     "page-unsubscribe-phone": ("unsubscribe", 360, 720, "light"),
-    "page-done": ("done", 820, 560, "light"),
-    "page-done-phone-dark": ("done", 360, 720, "dark"),
+    "page-done": ("unsubscribed", 820, 560, "light"),
+    "page-done-phone-dark": ("unsubscribed", 360, 720, "dark"),
     "page-unknown-phone": ("unknown", 360, 720, "light"),
     "page-trouble": ("trouble", 820, 680, "light"),
 }

@@ -51,7 +51,7 @@ AHEAD_SECONDS = 1.0
 COMMIT_RETRY_SECONDS = 60.0
 """How long a commit with results is retried while the database fails."""
 
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.004
 """How long a request waits for those of other connections, unless a connection waits for its commit."""
 
 COMMIT_RETRY_STOPPING_SECONDS = 5.0
