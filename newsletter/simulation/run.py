@@ -159,15 +159,18 @@ class SimulationRun:
             unit=app.unit, notice_context=app.notice_context, command=command if app.settings.alert_command else None
         )
         sender = app.sender()
-        sender.connect = self.relay.connect
-        # Chance would make two diaries of the same weeks differ.
-        sender.rules = replace(sender.rules, jitter=lambda: 0.0)
-        sender.pool = Pool(
-            app.relays,
-            connections=sender.rules.connections,
-            clock=self.clock,
-            jitter=lambda: 0.0,
-            dial=lambda _: self.relay.connect(),
+        # Chance would make two diaries of the same weeks differ. A copy, since a sender reads its options once.
+        sender = replace(
+            sender,
+            connect=self.relay.connect,
+            rules=replace(sender.rules, jitter=lambda: 0.0),
+            pool=Pool(
+                app.relays,
+                connections=sender.rules.connections,
+                clock=self.clock,
+                jitter=lambda: 0.0,
+                dial=lambda _: self.relay.connect(),
+            ),
         )
         sender.recover()
         posting = NoticeSender.beside(sender)
