@@ -19,7 +19,7 @@ from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import read_unsubscribe_token
 from newsletter.flows.opt_out import opt_out
 from newsletter.web.pages import HEADERS, METHODS, RETRY_SECONDS, Pages
-from newsletter.web.site import Busy, Site
+from newsletter.web.site import Area, Busy, Site
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class OneClickEndpoint:
             response = await site.ask(
                 lambda: opt_out(site.unit, site.keyring, token, channel=channel, now=site.clock.now()),
                 about=about,
-                opt_out=True,
+                area=Area.OPT_OUT,
             )
         except Busy:
             return self._pages.trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})

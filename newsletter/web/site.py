@@ -1,14 +1,17 @@
 """What the pages work with, and how they ask the database without ever being held up by it.
 
 In: the parts of the application that the web needs. Out: answers of store and flows, or `Busy`. A question has a time
-limit and only a few run at once: SQLite has one writer anyway, and a database that hangs must not hang the pages.
+limit, and each area runs only a few at once: SQLite has one writer anyway, and a database that hangs must not hang the
+pages.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Protocol, TypeVar
 
 import anyio
@@ -26,11 +29,34 @@ from newsletter.store.unit import Unit
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-OPT_OUT_TRANSACTIONS_MAX = 2
-"""Opt-outs at the same time: places that no other page takes, and the pool of the database is larger than both."""
-OTHER_TRANSACTIONS_MAX = 2
-OTHER_WAITING_MAX = 20
-"""Other requests that wait for a place; a further one gets `Busy` at once, and no place of the server is kept."""
+
+class Area(Enum):
+    """A group of pages with places of its own at the database, so that no group holds up another (a bulkhead)."""
+
+    OPT_OUT = "opt-out"
+    """Links that people and mail providers follow to leave."""
+    PUBLIC = "public"
+    """Pages that everybody may open: sign-up, confirmation, preferences."""
+    SERVICE = "service"
+    """Health, metrics, and the links of notices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """How many questions of an area are answered at the same time, and how many wait for a place."""
+
+    transactions: int
+    waiting: int | None
+    """A further one gets `Busy` at once, and no place of the server is kept; None: each one waits."""
+
+
+AREA_PLACES: Mapping[Area, Places] = {
+    Area.OPT_OUT: Places(transactions=2, waiting=None),
+    Area.PUBLIC: Places(transactions=4, waiting=40),
+    Area.SERVICE: Places(transactions=2, waiting=20),
+}
+"""Eight transactions in all; the pool of the database has 15 connections, some for the sender of the same process."""
+
 DATABASE_WAIT_SECONDS = 25.0
 """Seconds after which a question counts as not answered, before whoever asked goes away."""
 
@@ -87,27 +113,23 @@ class Site:
         self.plan_rules = parts.plan_rules
         self.review = parts.review
         self._patience = patience
-        self._opt_outs = anyio.CapacityLimiter(OPT_OUT_TRANSACTIONS_MAX)
-        self._others = anyio.CapacityLimiter(OTHER_TRANSACTIONS_MAX)
-        self._others_asking = 0
+        self._bulkheads = {area: _Bulkhead(places) for area, places in AREA_PLACES.items()}
 
-    async def ask(self, question: Callable[[], T], *, about: str, opt_out: bool = False) -> T:
+    async def ask(self, question: Callable[[], T], *, about: str, area: Area = Area.SERVICE) -> T:
         """Run a question to the database beside the event loop; raises `Busy` when there is no answer.
 
-        An `opt_out` has places of its own at the database and always waits for one.
-        One that takes too long is left to itself: it may still commit, which for an opt-out is what was asked for.
+        One that takes too long is left to itself: it may still commit, which is the effect that was asked for.
         """
-        if opt_out:
-            return await self._ask(question, self._opt_outs, about)
+        bulkhead = self._bulkheads[area]
         # Counted here: the limiter knows of a request only after its first turn of the event loop.
-        if self._others_asking >= OTHER_TRANSACTIONS_MAX + OTHER_WAITING_MAX:
+        if bulkhead.full:
             logger.error("%s: too many requests wait for the database", about)
             raise Busy
-        self._others_asking += 1
+        bulkhead.count += 1
         try:
-            return await self._ask(question, self._others, about)
+            return await self._ask(question, bulkhead.limiter, about)
         finally:
-            self._others_asking -= 1
+            bulkhead.count -= 1
 
     async def _ask(self, question: Callable[[], T], limiter: anyio.CapacityLimiter, about: str) -> T:
         try:
@@ -123,3 +145,17 @@ class Site:
             # A reader who wants to leave cannot use a server error: the log has the bug, the reader a way out.
             logger.exception("%s: a bug", about)
             raise Busy from error
+
+
+class _Bulkhead:
+    """The places of one area, and how many requests hold one or wait for one."""
+
+    def __init__(self, places: Places) -> None:
+        self.limiter = anyio.CapacityLimiter(places.transactions)
+        self.count = 0
+        self._count_max = None if places.waiting is None else places.transactions + places.waiting
+
+    @property
+    def full(self) -> bool:
+        """Tell whether a further request is refused."""
+        return self._count_max is not None and self.count >= self._count_max

@@ -18,12 +18,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import Stop
+from newsletter.store.database import IDLE_CONNECTIONS_MAX, OVERFLOW_CONNECTIONS_MAX
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import FixedClock
 from newsletter.web import one_click
 from newsletter.web.app import create_app
 from newsletter.web.serve import _advice, serve
-from newsletter.web.site import OTHER_TRANSACTIONS_MAX, OTHER_WAITING_MAX, Busy, Site
+from newsletter.web.site import AREA_PLACES, Area, Busy, Site
 from tests.web.conftest import Reader, WebParts
 
 LONG = 20.0
@@ -240,8 +241,12 @@ def test_a_slow_answer_is_not_closed() -> None:
         assert complete.recv(12) == b"HTTP/1.1 204"
 
 
-def test_an_opt_out_has_places_of_its_own(unit: Unit, clock: FixedClock, templates: Environment) -> None:
-    """While other requests hold all their places at the database, and many wait, an opt-out is answered at once."""
+@pytest.mark.parametrize("area", [Area.PUBLIC, Area.SERVICE])
+def test_an_opt_out_has_places_of_its_own(unit: Unit, clock: FixedClock, templates: Environment, area: Area) -> None:
+    """While another area holds all its places at the database, and many wait, an opt-out is answered at once."""
+    places = AREA_PLACES[area]
+    assert places.waiting is not None
+    requests = places.transactions + places.waiting + 3
 
     async def crowd() -> tuple[str, int]:
         site, release = Site(WebParts(unit=unit, clock=clock, templates=templates)), threading.Event()
@@ -250,15 +255,21 @@ def test_an_opt_out_has_places_of_its_own(unit: Unit, clock: FixedClock, templat
         async def other() -> None:
             nonlocal refused
             try:
-                await site.ask(lambda: release.wait(LONG), about="metrics")
+                await site.ask(lambda: release.wait(LONG), about="a page", area=area)
             except Busy:
                 refused += 1
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(OTHER_TRANSACTIONS_MAX + OTHER_WAITING_MAX + 3):
+            for _ in range(requests):
                 group.create_task(other())
-            answer = await site.ask(lambda: "left", about="opt-out", opt_out=True)
+            answer = await site.ask(lambda: "left", about="opt-out", area=Area.OPT_OUT)
             release.set()
         return answer, refused
 
     assert asyncio.run(crowd()) == ("left", 3)
+
+
+def test_the_areas_fit_into_the_connections_of_the_database() -> None:
+    """All areas together take at most half of the connections, the rest belongs to the sender of the process."""
+    held = sum(places.transactions for places in AREA_PLACES.values())
+    assert 2 * held <= IDLE_CONNECTIONS_MAX + OVERFLOW_CONNECTIONS_MAX + 1
