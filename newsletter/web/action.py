@@ -18,7 +18,8 @@ from newsletter.core.message import Publication
 from newsletter.core.token import ActionToken, read_action_token
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.answer_link import LinkWords, ask_link, follow_link
-from newsletter.web.pages import HEADERS, METHODS, RETRY_SECONDS, Page, render_page
+from newsletter.web.pages import METHODS, Page, render_page
+from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Busy, Site
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class ActionEndpoint:
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={**HEADERS, "Allow": ", ".join(METHODS)})
+            return Response(status_code=204, headers={**KIND_HEADERS[ResponseKind.ADMIN], "Allow": ", ".join(METHODS)})
         match = _TOKEN.fullmatch(request.path_params.get("token", ""))
         action = read_action_token(self._site.keyring, match[1]) if match else None
         if action is None:
@@ -84,7 +85,9 @@ class ActionEndpoint:
 
     def _page(self, words: LinkWords) -> Page:
         parts = [(part, at % 2 == 1) for at, part in enumerate(words.text.split("`"))]
-        return render_page(self._templates, "action", self._publication, words=words, parts=parts)
+        return render_page(
+            self._templates, "action", self._publication, kind=ResponseKind.ADMIN, words=words, parts=parts
+        )
 
 
 def _sentence(text: str) -> str:

@@ -16,6 +16,7 @@ from newsletter.web.health import Health
 from newsletter.web.metrics import Metrics
 from newsletter.web.one_click import OneClickEndpoint
 from newsletter.web.pages import METHODS, render_pages
+from newsletter.web.request_checks import RequestChecks
 from newsletter.web.site import DATABASE_WAIT_SECONDS, Parts, Site
 
 
@@ -60,4 +61,11 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
         app.add_route("/metrics", measure, methods=["GET"])
     app.add_exception_handler(HTTPException, refuse)
     app.add_exception_handler(Exception, apologise)
+    app.add_middleware(
+        RequestChecks,
+        base_url=parts.publication.base_url,
+        # RFC 8058 section 3.1: a one-click request comes from anywhere and carries nothing but its token.
+        any_origin=("/u",),
+        refused=pages.foreign_form.response(403),
+    )
     return app

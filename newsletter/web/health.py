@@ -16,7 +16,7 @@ from newsletter.core.liveness import Liveness
 from newsletter.core.monitor import ServicePart
 from newsletter.store import alert as alerts
 from newsletter.store.snapshot import PartState, part_states
-from newsletter.web.pages import HEADERS
+from newsletter.web.responses import KIND_HEADERS, ResponseKind
 from newsletter.web.site import Busy, Site
 
 
@@ -69,4 +69,6 @@ def _age_seconds(state: PartState, now: datetime) -> int | None:
 
 
 def _answer(body: Mapping[str, object]) -> Response:
-    return JSONResponse(dict(body), status_code=200 if body["ok"] else 503, headers=dict(HEADERS))
+    return JSONResponse(
+        dict(body), status_code=200 if body["ok"] else 503, headers=dict(KIND_HEADERS[ResponseKind.ADMIN])
+    )

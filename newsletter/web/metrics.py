@@ -23,7 +23,7 @@ from newsletter.core.alert import AlertKind
 from newsletter.core.delivery import DeliveryState
 from newsletter.flows.plan import PlanRules
 from newsletter.web.figures import Figures, read_figures
-from newsletter.web.pages import HEADERS
+from newsletter.web.responses import KIND_HEADERS, ResponseKind
 from newsletter.web.site import Busy, Site
 
 KEPT_SECONDS = 10.0
@@ -48,17 +48,19 @@ class Metrics:
         """Answer one request; without the token it learns nothing."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secrets.compare_digest(token.strip().encode(), self._token):
-            refused = {**HEADERS, "WWW-Authenticate": "Bearer"}
+            refused = {**KIND_HEADERS[ResponseKind.ADMIN], "WWW-Authenticate": "Bearer"}
             return PlainTextResponse("NEWSLETTER_METRICS_TOKEN opens this.\n", status_code=401, headers=refused)
         try:
             figures = await self._site.ask(self._look, about="metrics")
         except Busy:
-            return PlainTextResponse("the database does not answer\n", status_code=503, headers=dict(HEADERS))
+            return PlainTextResponse(
+                "the database does not answer\n", status_code=503, headers=dict(KIND_HEADERS[ResponseKind.ADMIN])
+            )
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         registry.register(FiguresCollector(figures, self._site.clock.now()))
         encode, kind = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={**HEADERS, "Content-Type": kind})
+        return Response(encode(registry), headers={**KIND_HEADERS[ResponseKind.ADMIN], "Content-Type": kind})
 
     def _look(self) -> Figures:
         """Look, or return what was seen a moment ago; while somebody else looks, too."""

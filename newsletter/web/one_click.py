@@ -18,7 +18,8 @@ from starlette.responses import Response
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import read_unsubscribe_token
 from newsletter.flows.opt_out import opt_out
-from newsletter.web.pages import HEADERS, METHODS, RETRY_SECONDS, Pages
+from newsletter.web.pages import METHODS, Pages
+from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Area, Busy, Site
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class OneClickEndpoint:
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={**HEADERS, "Allow": ", ".join(METHODS)})
+            return Response(status_code=204, headers={**KIND_HEADERS[ResponseKind.SECRET], "Allow": ", ".join(METHODS)})
         match = _TOKEN.fullmatch(request.path_params.get("token", ""))
         token = match[1] if match else ""
         # Checked before the database is asked: a page for a forged link costs no query.

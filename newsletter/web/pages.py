@@ -6,9 +6,6 @@ is wrong is told at the start, never to a reader, and a page needs neither the d
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,23 +14,11 @@ from starlette.responses import HTMLResponse
 
 from newsletter.core.message import Publication
 from newsletter.render.environment import render_template
+from newsletter.web.csp import PAGE_POLICY, Policy, merge_policies, policy_header, style_policy
+from newsletter.web.responses import KIND_HEADERS, ResponseKind
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 """The methods that the pages behind a link in a mail answer."""
-
-RETRY_SECONDS = 30
-"""What `Retry-After` says while the database cannot be reached."""
-
-HEADERS: Mapping[str, str] = {
-    # The address of the page is a secret of the reader: no cache, no search engine and no other site may learn it.
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-    "X-Content-Type-Options": "nosniff",
-}
-"""What every response bears, whatever its kind."""
-
-_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +26,15 @@ class Page:
     """One rendered page, with the policy that lets its own style in and nothing else."""
 
     html: str
-    policy: str
+    policy: Policy
+    kind: ResponseKind = ResponseKind.SECRET
 
     def response(self, status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
         """Return the page as an answer."""
-        every = {**HEADERS, "Content-Security-Policy": self.policy, **(headers or {})}
-        return HTMLResponse(self.html, status_code=status, headers=every)
+        policy = {"Content-Security-Policy": policy_header(self.policy)}
+        return HTMLResponse(
+            self.html, status_code=status, headers={**KIND_HEADERS[self.kind], **policy, **(headers or {})}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +49,8 @@ class Pages:
     trouble: Page
     """The opt-out could not be recorded, and what to do then."""
     not_found: Page
+    foreign_form: Page
+    """A form of another site was sent here; nothing was changed."""
 
 
 def render_pages(templates: Environment, publication: Publication) -> Pages:
@@ -71,17 +61,19 @@ def render_pages(templates: Environment, publication: Publication) -> Pages:
         unknown=render_page(templates, "unknown", publication),
         trouble=render_page(templates, "trouble", publication),
         not_found=render_page(templates, "not_found", publication),
+        foreign_form=render_page(templates, "foreign_form", publication),
     )
 
 
-def render_page(templates: Environment, name: str, publication: Publication, **values: object) -> Page:
-    """Render a page, with values of its own where it differs from request to request."""
+def render_page(
+    templates: Environment,
+    name: str,
+    publication: Publication,
+    *,
+    kind: ResponseKind = ResponseKind.SECRET,
+    policy: Policy | None = None,
+    **values: object,
+) -> Page:
+    """Render a page, with values of its own where it differs from request to request; `policy` is what it adds."""
     html = render_template(templates, f"web/{name}.html", {"publication": publication, **values})
-    return Page(html=html, policy=_policy(html))
-
-
-def _policy(html: str) -> str:
-    """Allow the style sheets of the page by their hashes: an operator's own template is allowed its own."""
-    hashes = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in _STYLE.findall(html)]
-    styles = " ".join(f"'sha256-{item}'" for item in hashes) or "'none'"
-    return f"default-src 'none'; style-src {styles}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    return Page(html=html, policy=merge_policies(PAGE_POLICY, style_policy(html), policy or {}), kind=kind)

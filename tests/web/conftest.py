@@ -144,9 +144,11 @@ def stage() -> Iterator[tuple[Stage, str]]:
         yield stage, f"http://127.0.0.1:{server.port}"
 
 
-def asking(stage: tuple[Stage, str], parts: WebParts, *, patience: float = 20.0) -> Iterator[Ask]:
+def asking(
+    stage: tuple[Stage, str], parts: WebParts, *, patience: float = 20.0, metrics_token: str = ""
+) -> Iterator[Ask]:
     """Put a web part on the stage and yield a function that asks it; it never follows a redirect."""
-    stage[0].app = create_app(parts, patience=patience)
+    stage[0].app = create_app(parts, patience=patience, metrics_token=metrics_token)
     with httpx.Client(base_url=stage[1], trust_env=False, timeout=30) as client:
         yield client.request
     stage[0].app = None

@@ -32,6 +32,7 @@ def test_pages_load_nothing_and_run_nothing(templates: Environment, name: str) -
     assert not re.search(r"<script|<img|<iframe|<link|@import|url\(|\son\w+=|\sstyle=|\ssrc=", html)
     assert set(re.findall(r'href="([^"]+)"', html)) <= {
         "https://www.example.com/join",
+        "mailto:hello@news.example.com",
         "mailto:hello@news.example.com?subject=Unsubscribe",
         "mailto:hello@news.example.com?subject=Subscribe%20again",
     }
@@ -53,7 +54,7 @@ def test_only_the_style_of_the_page_is_allowed(templates: Environment, name: str
     found = page(templates, name)
     (style,) = re.findall(r"<style>(.*?)</style>", found.html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}';" in found.policy
+    assert found.policy["style-src"] == (f"'sha256-{digest}'",)
 
 
 def test_names_are_escaped(templates: Environment) -> None:
@@ -81,7 +82,7 @@ def test_an_operator_overrides_file_by_file(tmp_path: Path) -> None:
     pages = render_pages(make_environment(tmp_path), PUBLICATION)
     assert "<h1>Abgemeldet</h1>" in pages.unsubscribed.html
     assert "--brand" in pages.unsubscribed.html
-    assert pages.unsubscribed.policy.count("'sha256-") == 2
+    assert len(pages.unsubscribed.policy["style-src"]) == 2
     assert "Unsubscribe from Tip of the Week?" in pages.unsubscribe.html
 
 
