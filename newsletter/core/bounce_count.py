@@ -2,14 +2,14 @@
 
 In: what became of the last editions for one person, newest first. Out: whether to suppress, and why, in words. Nothing
 is stored but the deliveries themselves, so a correction of one corrects the count. An accepted mail that did not bounce
-wipes the slate; what is our fault, or our relay's, never counts.
+resets the count; our own faults, a relay that gave up and a system in trouble never count (promise 13).
 Numbers: three failures over two weeks is what large senders do; Mailman 3 scores once a day; a list that mails weekly
 must not forget after Mailman's seven days, so it forgets after 35.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,26 +20,21 @@ FORGOTTEN_AFTER = timedelta(days=35)
 """Two failures that lie further apart have nothing to do with each other."""
 
 SETTLED_AFTER = timedelta(hours=72)
-"""A mail that a server took and that has not come back by then has arrived, as far as anybody knows."""
+"""A mail that a server took and that has not come back within this time counts as arrived."""
 
 DOMAIN_TIMES, DOMAIN_APART = 2, timedelta(hours=24)
 """A name that cannot be found may be a fault of the DNS; one that is gone a day later is gone."""
 
 PROVISIONAL_TIMES, PROVISIONAL_APART = 2, timedelta(days=6)
-SOFT_POINTS, SOFT_SPAN = 3.0, timedelta(days=14)
-FULL_POINTS, FULL_SPAN = 4.0, timedelta(days=21)
+SOFT_TIMES, SOFT_SPAN = 3, timedelta(days=14)
+FULL_TIMES, FULL_SPAN = 4, timedelta(days=21)
 
 FAILED = frozenset({DeliveryState.REJECTED, DeliveryState.EXPIRED})
 
-POINTS: Mapping[str, float] = {
-    ReplyClass.HARD_DOMAIN: 1.0,
-    ReplyClass.PROVISIONAL: 1.0,
-    ReplyClass.SOFT: 1.0,
-    ReplyClass.MAILBOX_FULL: 1.0,
-    # A system in trouble is hardly the person's: it takes twice as many.
-    ReplyClass.SYSTEM: 0.5,
-}
-"""What counts towards the end of a subscription, and how much."""
+COUNTED = frozenset(
+    {ReplyClass.HARD_DOMAIN, ReplyClass.PROVISIONAL, ReplyClass.SOFT, ReplyClass.MAILBOX_FULL},
+)
+"""The classes that end a subscription when they repeat: each is a refusal of the mailbox itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +55,14 @@ class Past:
         return self.state is DeliveryState.ACCEPTED and not self.bounced
 
     @property
-    def points(self) -> float:
-        """Return how much this failure counts; 0 for what is no failure, or not the person's."""
-        return POINTS.get(self.kind, 0.0) if self.bounced or self.state in FAILED else 0.0
+    def is_counted(self) -> bool:
+        """Tell whether this is a failure of the mailbox itself."""
+        return self.kind in COUNTED and (self.bounced or self.state in FAILED)
 
 
 def counts(state: DeliveryState, kind: str) -> bool:
     """Tell whether an outcome may end a subscription by being repeated, so that the history is worth reading."""
-    return state in FAILED and kind in POINTS
+    return state in FAILED and kind in COUNTED
 
 
 def verdict(history: Iterable[Past], *, now: datetime) -> str:
@@ -85,9 +80,9 @@ def verdict(history: Iterable[Past], *, now: datetime) -> str:
     if len(provisional) >= PROVISIONAL_TIMES and _span(provisional) >= PROVISIONAL_APART:
         return f"The server refused the address for good in {_editions(provisional)}, and took nothing in between."
     soft = [past for past in streak if past.kind != ReplyClass.MAILBOX_FULL]
-    if _points(soft) >= SOFT_POINTS and _span(soft) >= SOFT_SPAN:
+    if len(soft) >= SOFT_TIMES and _span(soft) >= SOFT_SPAN:
         return f"The mailbox took no mail for {_editions(soft)} in a row."
-    if _points(streak) >= FULL_POINTS and _span(streak) >= FULL_SPAN:
+    if len(streak) >= FULL_TIMES and _span(streak) >= FULL_SPAN:
         noun = "The mailbox was full" if not soft else "The mailbox was full or took no mail"
         return f"{noun} for {_editions(streak)} in a row."
     return ""
@@ -102,16 +97,12 @@ def _streak(history: Iterable[Past], now: datetime) -> list[Past]:
             if now - past.at < SETTLED_AFTER:
                 continue
             break
-        if not past.points:
+        if not past.is_counted:
             continue
         if streak and streak[-1].at - past.at > FORGOTTEN_AFTER:
             break
         streak.append(past)
     return streak
-
-
-def _points(streak: Sequence[Past]) -> float:
-    return sum(past.points for past in streak)
 
 
 def _span(streak: Sequence[Past]) -> timedelta:

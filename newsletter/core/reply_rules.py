@@ -196,8 +196,14 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.RELAY, relay=_BACK_OFF, plain="The relay cannot take mail at the moment."),
     Rule(name="phase:rcpt-450", codes="45[01]", enhanced="none", phases=_RCPT,
          kind=ReplyClass.GREYLISTED, plain="The server asks us to come again later."),
+    Rule(name="4.1.7", codes="4..", enhanced="4.1.7 4.1.8",
+         kind=ReplyClass.CONFIGURATION, relay=_BACK_OFF, plain="Our sender address is not taken at the moment."),
+    Rule(name="text:sender-4yz", codes="4..", phases=MESSAGE, text=SENDER_REFUSED,
+         kind=ReplyClass.CONFIGURATION, relay=_BACK_OFF, plain="Our sender address is not taken at the moment."),
+    Rule(name="4.1.x", codes="4..", enhanced="4.1.x 4.2.x 5.1.1",
+         kind=ReplyClass.SOFT, plain="The mailbox takes no mail at the moment."),
     Rule(name="phase:any-4yz", codes="4..", phases=MESSAGE,
-         kind=ReplyClass.SOFT, plain="The server cannot take the message at the moment."),
+         kind=ReplyClass.SYSTEM, plain="The server cannot take the message at the moment."),
 
     # Blocks, before anything that ends a subscription: nobody loses it because we, or our relay, are on a list.
     Rule(name="5.7.26", codes="5..",

@@ -10,7 +10,7 @@ import logging
 import re
 from datetime import datetime
 
-from newsletter.core.bounce_count import FAILED, POINTS
+from newsletter.core.bounce_count import COUNTED, FAILED
 from newsletter.core.breaker import REFUSALS_MIN, BreakerLimits
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
@@ -139,7 +139,7 @@ def _act(tx: Tx, bounced: BouncedDelivery, edition: Edition, mail: Report, *, no
             _alert_of_blocks(tx, edition, verdict, text, now=now)
         if verdict.suppress:
             why = verdict.plain
-        elif fresh and verdict.kind in POINTS:
+        elif fresh and verdict.kind in COUNTED:
             why = reason_to_stop(tx, bounced.subscriber_id, now=now)
     else:
         _write(tx, bounced, after, edition, text=text, words=_SETTLED.get(mail.kind, ""), now=now)

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from newsletter.core.bounce_count import POINTS, Past
+from newsletter.core.bounce_count import COUNTED, Past
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId
 from newsletter.core.evidence import Later, Standing, read_back, remembered
@@ -181,7 +181,7 @@ def expired_people(
             delivery.c.edition_id == edition_id,
             delivery.c.id > after,
             delivery.c.state == DeliveryState.EXPIRED.value,
-            delivery.c.kind.in_(list(POINTS)),
+            delivery.c.kind.in_(list(COUNTED)),
             subscriber.c.state == SubscriberState.ACTIVE.value,
         )
         .order_by(delivery.c.id)

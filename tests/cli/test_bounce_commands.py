@@ -6,10 +6,11 @@ import json
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import Edition
@@ -17,6 +18,7 @@ from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.token import make_verp_sender
 from newsletter.store.schema import delivery
 from tests.cli.conftest import Home
+from tests.conftest import SHIFTED
 from tests.core.bounce_corpus import POSTFIX, Sample
 from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_delivery
 
@@ -57,6 +59,38 @@ def test_a_bounce_through_a_pipe(home: Home) -> None:
     listed = json.loads(home.run("bounce", "list", "--json").out)
     assert [(one["email"], one["later"]) for one in listed] == [("ann@example.org", "bounced")]
     assert "User unknown" in home.run("bounce", "list").out
+
+
+GAVE_UP = """\
+Return-Path: <>
+From: Mail Delivery System <Mailer-Daemon@relay.example.net>
+To: {verp}
+Subject: Mail delivery failed: returning message to sender
+
+A message that you sent could not be delivered to one or more of its
+recipients. This is a permanent error. The following address(es) failed:
+
+  ann@example.org
+    retry timeout exceeded
+"""
+
+
+def test_a_relay_that_gives_up_week_after_week(home: Home) -> None:
+    """Every edition of the last ten weeks came to nothing: the relay's trouble never ends a subscription."""
+    now = SHIFTED.now()
+    person = put(home.unit, "ann@example.org")
+    for week in range(10, 0, -1):
+        at = now - timedelta(weeks=week)
+        edition = begin_edition(home.unit, at.date())
+        set_delivery(home.unit, edition, person, DeliveryState.EXPIRED, kind="system", last_attempt_at=at)
+    edition = begin_edition(home.unit, now.date())
+    set_delivery(home.unit, edition, person, DeliveryState.ACCEPTED, kind="ok", last_attempt_at=now)
+    with home.unit.read() as tx:
+        last = tx.execute(select(func.max(delivery.c.id))).scalar_one()
+    verp = make_verp_sender(KEYRING, DeliveryId(last), "bounces.example.com")
+    result = home.run("bounce", "read", stdin=GAVE_UP.format(verp=verp))
+    assert (result.code, "noted" in result.out) == (0, True), result.out
+    assert get(home.unit, person.id).state is SubscriberState.ACTIVE
 
 
 def test_the_address_it_came_to(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

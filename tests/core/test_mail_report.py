@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.bounce_count import POINTS
+from newsletter.core.bounce_count import COUNTED
 from newsletter.core.evidence import read_back, written
 from newsletter.core.mail_parts import DEPTH_LIMIT, MESSAGE_SIZE_LIMIT, PARTS_LIMIT, take_apart
 from newsletter.core.mail_report import ReportKind, TraceKind, read_report
@@ -109,7 +109,7 @@ def test_a_failure_with_a_status_of_success_is_undetermined(status: str, diagnos
     assert report.kind is ReportKind.FAILED
     assert report.reply is not None
     verdict = judge(report.reply)
-    assert (verdict.kind in POINTS, verdict.suppress) == (False, False)
+    assert (verdict.kind in COUNTED, verdict.suppress) == (False, False)
     # As it is judged again from what is stored.
     again = judge(read_back(written(report.reply)))
     assert (again.kind, again.suppress) == (verdict.kind, False)

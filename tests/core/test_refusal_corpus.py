@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from newsletter.core.bounce_count import POINTS
+from newsletter.core.bounce_count import COUNTED
 from newsletter.core.evidence import read_back, written
 from newsletter.core.reply import Effect, Phase, RelayAction, ReplyClass, Verdict, judge, parse_reply
 from tests.core.refusal_corpus import MAILBOX_GONE, NOT_THE_MAILBOX, QUOTA_OR_RATE, SENDER_OR_ACCOUNT
@@ -18,7 +18,7 @@ def verdict_of(line: str) -> Verdict:
 
 def counts(verdict: Verdict) -> bool:
     """Tell whether a verdict counts towards the end of a subscription."""
-    return verdict.suppress or verdict.kind in POINTS
+    return verdict.suppress or verdict.kind in COUNTED
 
 
 @pytest.mark.parametrize("line", SENDER_OR_ACCOUNT)

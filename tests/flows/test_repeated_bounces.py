@@ -61,6 +61,44 @@ def test_bounces_that_repeat(unit: Unit, status: str, times: int) -> None:
     assert done == [BounceAction.NOTED] * (times - 1) + [BounceAction.STOPPED]
 
 
+NOT_THE_MAILBOX = {
+    "our sender": ("5.1.8", "failed", "Access denied, bad outbound sender"),
+    "our account": ("5.7.0", "failed", "Your account is suspended"),
+    "our quota": ("5.4.5", "failed", "Daily sending quota exceeded"),
+    "our content": ("5.6.0", "failed", "Message contains an invalid header"),
+    "a block list": ("5.7.1", "failed", "Client host is listed"),
+    "authentication": ("5.7.26", "failed", "The sender is unauthenticated"),
+    "a relay that got no connection": ("4.4.1", "failed", "connect to in.example.org: Connection timed out"),
+    "a relay whose queue expired": ("4.4.7", "failed", "message expired"),
+    "a relay that says 5 and gave up": ("5.4.7", "failed", "Delivery expired (message too old)"),
+    "a loop": ("5.4.6", "failed", "mail loops back to myself"),
+    "an internal error": ("5.3.0", "failed", "Local delivery failed: internal error"),
+    "a delay": ("4.4.1", "delayed", "Connection refused"),
+    "a delay that quotes a refusal": ("5.1.1", "delayed", "user unknown"),
+}
+
+
+@pytest.mark.parametrize("fault", NOT_THE_MAILBOX)
+def test_another_fault_never_ends_a_subscription(unit: Unit, fault: str) -> None:
+    """Promise 13: only a refusal of that mailbox counts, whatever else comes back for ten editions in a row."""
+    status, action, words = NOT_THE_MAILBOX[fault]
+    person = put(unit, "ann@example.org")
+    for number, weekly in enumerate(weeks(unit, person, 10)):
+        mail = bounce_with(status, action=action, words=words)
+        come(unit, weekly, person, mail, at=START + timedelta(weeks=number, hours=1))
+    assert get(unit, person.id).state is SubscriberState.ACTIVE
+
+
+def test_editions_that_a_system_in_trouble_gave_up(unit: Unit) -> None:
+    """At our own door as by mail: ten editions that expired because no server answered end no subscription."""
+    person = put(unit, "ann@example.org")
+    for number, weekly in enumerate(weeks(unit, person, 10)):
+        at = START + timedelta(weeks=number)
+        set_delivery(unit, weekly, person, DeliveryState.EXPIRED, kind="system", last_attempt_at=at)
+        assert count_expired(unit, weekly.id, now=at) == 0
+    assert get(unit, person.id).state is SubscriberState.ACTIVE
+
+
 def test_bounces_that_contradict_themselves(unit: Unit) -> None:
     """A failure with a status of success came back, but counts against nobody, however often it comes."""
     person = put(unit, "ann@example.org")
