@@ -12,10 +12,13 @@ FAILURE = re.compile(
     r"undeliver|not (be )?delivered|(delivery|deliver|message|mail) (has )?(failed|failure|status|error)|failure notice"
     r"|failed delivery|returned (e-?)?mail|returning message|could not (be )?(deliver|send|sent)|unable to deliver"
     r"|delivery (report|notification)"
-    r"|unzustellbar|nicht zugestellt|zustellung.{0,20}(fehl|nicht)|non remis|non distribu|[ée]chec|no entregado"
-    r"|no se (pudo|ha podido|puede) entregar|non recapitat|mancata consegna|impossibile recapitare|n[ãa]o (foi )?entreg"
-    r"|onbestelbaar|niet (worden )?(afgeleverd|bezorgd)|недоставл|не доставлен|не (может|удалось|было).{0,20}достав"
-    r"|配信(できません|不能)|届けられません|メールエラー|退信|无法投递|無法傳遞",
+    r"|unzustellbar|nicht\b.{0,60}\bzugestellt|zustell\w*.{0,20}(fehl|nicht)|fehlgeschlagen"
+    r"|non (remis|distribu)|(n'a|n'ont|ne) .{0,20}pas .{0,20}(remis|distribu|livr)|[ée]chec"
+    r"|\bno\b.{0,20}\bentreg|no se (pudo|ha podido|puede)\b.{0,20}\bentreg|\bn[ãa]o\b.{0,20}\bentreg"
+    r"|\bnon\b.{0,20}\b(recapitat|consegnat)|mancata consegna|impossibile recapitare"
+    r"|onbestelbaar|\bniet\b.{0,60}\b(afgeleverd|bezorgd)|nie\b.{0,30}\bdostarcz|inte\b.{0,30}\blevere|ikke\b.{0,30}\blevere"
+    r"|недоставл|не доставлен|не (может|удалось|было).{0,20}достав"
+    r"|(配信|送信|届け).{0,6}(できません|されません|られません|不能|失敗)|メールエラー|退信|退回|(无法|未能|無法).{0,6}(投递|送达|傳遞|送達)",
     re.IGNORECASE,
 )
 _STILL_TRYING = re.compile(

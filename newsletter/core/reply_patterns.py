@@ -1,10 +1,24 @@
 """Patterns for the words of mail servers, by what the words are about; searched in any case of letters.
 
 In: nothing. Out: the long patterns of `core/reply_rules.py`. They follow the grammar of such replies, a subject (the
-sender, a quota, a mailbox) beside a predicate (refused, exceeded, unknown), and not the wording of one provider.
+sender, a quota, a mailbox) beside a predicate (refused, exceeded, unknown), and not the wording of one provider. What
+they know in English is said here; the same sentences in other languages come from `core/reply_words.py`.
 """
 
 from __future__ import annotations
+
+from newsletter.core import reply_words
+
+
+def _beside(subject: str, predicate: str, *, unless: str = "") -> str:
+    """Return a pattern for a subject and a predicate in either order, as an alternative of its own.
+
+    It matches from the beginning of a text, and looks for both words first: most texts lack one.
+    """
+    guard = rf"(?!.*{unless})" if unless else ""
+    near = rf"(?:{subject}.{{0,60}}?{predicate}|{predicate}.{{0,30}}?{subject})"
+    return rf"^(?=.*{subject})(?=.*{predicate}){guard}.*{near}"
+
 
 _PERIOD = (
     r"(\b(daily|hourly|weekly|monthly)\b|\b(per|a|an|each|every|this|for the) (minute|hour|day|month)\b"
@@ -17,19 +31,23 @@ _OUR_TRAFFIC = (
 )
 _NOT_SPACE = r"(?!.*\b(size|storage|bytes|[kmg]b|disk|attachments?|header|line)\b)"
 _NOT_MAILBOX = r"(?!.*\b(mail ?box|in-?box|recipient'?s? (mail ?box|in-?box|quota|storage))\b)"
+_SPACE_OR_BOX = rf"(?:{reply_words.BOX_WORDS}|\b(?:size|mail ?box)\b)"
 OUR_QUOTA = (
     rf"^{_NOT_SPACE}(.*{_PERIOD}.{{0,80}}{_LIMIT}|.*{_LIMIT}.{{0,80}}{_PERIOD})"
     rf"|^{_NOT_SPACE}{_NOT_MAILBOX}(.*{_OUR_TRAFFIC}.{{0,50}}(quota|limit)|.*(quota|limit).{{0,50}}{_OUR_TRAFFIC}"
     rf"|.*\b(your|you'?ve|you have)\b.{{0,60}}\b(quota|limit))"
     r"|submission.?quota|\bsent too many (messages|e?-?mails|recipients)"
     r"|\btenant\b.{0,40}exceeded.{0,20}(threshold|limit)"
-    r"|limite (journali|quotidien|diari|giornal|d'envoi|de env|di invio)|(tages|stunden|versand|sende)-?limit"
+    r"|unusual sending (activity|rate|amount|volume)"
+    r"|too many (unknown|invalid|bad|non-?existent) (users|recipients|addresses)"
+    rf"|{_beside(reply_words.LIMIT_WORDS, reply_words.EXCEEDED_WORDS, unless=_SPACE_OR_BOX)}"
 )
 """A quota or a limit is ours when it counts by time, counts what is sent or relayed, or is said to be yours."""
 
 BLOCKED = (
     r"\bspam|spamhaus|block.?list|black.?list|deny.?list|\bblocked\b|\bbanned\b|(?<!not )\blisted\b|reputation"
-    r"|unsolicited|\b(SC|OU|DY)-\d{3}|\[(BL|HM|CS)\d{2}\]"
+    r"|unsolicited|\b(SC|OU|DY)-\d{3}|\[(BL|HM|CS)\d{2}\]|\bIP ?= ?[\d.]+"
+    rf"|{reply_words.BLOCKED_WORDS}"
 )
 _REFUSED = (
     r"(reject|denied|\bdeny|refus|forbidden|disallow|unauthori[sz]ed|unverified|unknown|invalid|mismatch|unroutable"
@@ -49,7 +67,9 @@ SENDER_REFUSED = (
     r"|\b(un(authori[sz]ed|verified|known|registered|accepted)|invalid|bad|forbidden|illegal|unacceptable|unroutable"
     r"|unrouteable|rejected|denied|refused|wrong|verify (your |the )?) ?(envelope |mail |e-?mail )?"
     r"(senders?\b|from address|return[- ]path)"
-    r"|\bsender (verify|verification|callout)|verify (your |the )?sender"
+    r"|\bsender (verify|verification|callout)|verify (your |the )?sender|\b(fake|forged|spoofed) (mail )?senders?\b"
+    r"|\b(no|not|can'?t|cannot|could not|couldn'?t|unable to|invalid)\b.{0,40}\b(for|of|from) (the )?sender\b"
+    rf"|{_beside(reply_words.SENDER_WORDS, f'(?:{reply_words.UNKNOWN_WORDS}|{reply_words.REFUSED_WORDS})')}"
     r"|not (allowed|permitted|authori[sz]ed|entitled) to (send|submit|use (this|the) (address|sender|from))"
     r"|permissions? to (send|relay)|not owned by|send.?as.?denied|(email|from) address is not verified"
     r"|identit(y|ies).{0,60}not verified"
@@ -63,17 +83,33 @@ RECIPIENT_RESTRICTS = (
     r")"
 )
 """A mailbox or a list that takes mail from certain senders only."""
-USER_UNKNOWN = (
-    r"^(?!.*\b(sender|helo)\b).*"
-    r"((user|mail ?box|recipient|account|addressee)\b.{0,30}"
-    r"(unknown|not found|(does not|doesn'?t|not) (exist|have an? \S+ account)|no longer)"
+_NO_MAILBOX = (
+    r"((user|mail ?box|recipient|account|addressee|address)\b(?!'s).{0,30}"
+    r"(unknown|not found|(does not|doesn'?t|not) (exist|have an? \S+ account)|no longer|marked as invalid)"
     r"|(unknown|no such|not a valid|invalid|non.?existent) (user|mail ?box|recipient|account|person)\b"
     r"|\b(unknown|no such|not a valid|invalid (local|final delivery|destination|recipient)) (address|userid"
-    r"|mail ?box)\b"
-    r"|\bno mail ?box (here )?(by|with) that name|\bnot listed in\b.{0,60}\b(directory|address book)\b"
-    r"|address (not|could ?n[o']t be) found"
-    r"|\b(recipient|destination|e-?mail) address (does not|doesn'?t) exist)"
+    r"|mail ?box)\b|\bis (an? )?(invalid|unknown) (e-?mail )?address"
+    r"|\b(no( such| one|body)?|not a|none)\b.{0,20}\b(here )?by (this|that|the) name\b"
+    r"|\bno( such)? (person|account|user|mail ?box) (is )?(here|at this address)|\bnot our customer"
+    r"|\bno mail ?box (here )?with that name|\bnot listed in\b.{0,60}\b(directory|address book)\b"
+    r"|address (not|could ?n[o']t be) found|account (is |has been |was )?(closed|deleted|cancell?ed|removed)\b)"
 )
+_ELSEWHERE = rf"(?:\b(?:senders?|your (?:\w+ )?account)\b|{reply_words.SENDER_WORDS}|{reply_words.OTHER_SUBJECT_WORDS})"
+_MAILBOX_WORDS = rf"(?:{reply_words.PERSON_WORDS}|{reply_words.BOX_WORDS})"
+USER_UNKNOWN = (
+    rf"^(?=.*{_NO_MAILBOX})(?!.*{_ELSEWHERE})"
+    rf"|{_beside(_MAILBOX_WORDS, reply_words.UNKNOWN_WORDS, unless=_ELSEWHERE)}"
+)
+"""The mailbox, whatever the word for it, beside a word that there is none; not where something else may be missing."""
+MAILBOX_FULL = (
+    r"(mail ?box|in-?box|account) (is |has )?(full|over)|over.?quota|quota.{0,20}exceed|exceed.{0,30}quota"
+    r"|mail ?box exceed|exceed.{0,30}mail ?box"
+    r"|storage (limit|allocation)|out of storage|not enough (disk )?space"
+    rf"|{_beside(reply_words.BOX_WORDS, f'(?:{reply_words.FULL_WORDS}|{reply_words.EXCEEDED_WORDS})')}"
+)
+NOT_THE_MAILBOX = rf"{reply_words.OTHER_SUBJECT_WORDS}|\bcan ?not send\b|\blists?\b|\bcustomers?\b"
+"""A refusal that speaks of a connection, a login, a domain: nothing in it is about the reader."""
+SERVER_FAULT = reply_words.INTERNAL_WORDS
 GAVE_UP = (
     r"retry time(out)? (exceeded|not reached)|retry timeout|\b(message|envelope|queue|delivery( time)?"
     r"|retry)( time| has"
@@ -103,6 +139,7 @@ ACCOUNT_REFUSED = (
     r"|subscription|privileges?)\b.{0,30}"
     r"\b(disabled|suspended|paused|locked|blocked|deactivated|restricted|terminated|expired|not (yet )?"
     r"(active|activated|enabled|approved|authori[sz]ed|verified))"
+    rf"|{_beside(reply_words.YOUR_ACCOUNT_WORDS, reply_words.SUSPENDED_WORDS)}"
     r"|sending (is|has been|was) (paused|disabled|suspended|blocked)|\b(insufficient|not enough|no|out of) (\w+ )?"
     r"credits?\b|payment required|\bunpaid\b|\bbilling\b"
 )

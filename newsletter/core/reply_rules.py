@@ -13,10 +13,13 @@ from newsletter.core.reply_patterns import (
     BLOCKED,
     GAVE_UP,
     GAVE_UP_FOR_NOW,
+    MAILBOX_FULL,
+    NOT_THE_MAILBOX,
     OUR_QUOTA,
     POLICY_REFUSED,
     RECIPIENT_RESTRICTS,
     SENDER_REFUSED,
+    SERVER_FAULT,
     USER_UNKNOWN,
 )
 from newsletter.core.reply_value import ALL, MESSAGE, SESSION, Effect, Phase, RelayAction, ReplyClass, Rule
@@ -85,7 +88,7 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF,
          plain="Our sending quota at the relay is used up."),
     Rule(name="text:quota-rate", codes="[45]..", phases=MESSAGE,
-         text=r"maximum sending rate|throttl|rate.?limit|(sending|message|submission|relay|outbound) rate",
+         text=r"maximum sending rate|throttl|(rate|frequency).?limit|(sending|message|submission|relay|outbound) rate",
          kind=ReplyClass.RATE, effect=Effect.DEFER, relay=_BACK_OFF, plain="We send faster than the relay allows."),
     Rule(name="text:messages-per-connection", codes="4..", phases=MESSAGE,
          text=r"(messages|transactions|mails|e-?mails) (in|on|over|per|for) (this |one |a |each |the )?(smtp )?"
@@ -153,9 +156,7 @@ RULES: tuple[Rule, ...] = (
               r"|too much mail data",
          kind=ReplyClass.CONTENT, plain="The message is too large for this mailbox."),
     Rule(name="text:mailbox-full", codes="4..|55[0-5]",
-         text=r"(mail ?box|in-?box|account) (is |has )?(full|over)|over.?quota|quota.{0,20}exceed|exceed.{0,30}quota"
-              r"|mail ?box exceed|exceed.{0,30}mail ?box"
-              r"|storage (limit|allocation)|out of storage|not enough (disk )?space",
+         text=MAILBOX_FULL,
          kind=ReplyClass.MAILBOX_FULL, effect=Effect.DEFER, plain="The mailbox is full."),
     Rule(name="552", codes="552", enhanced="none", phases=_RCPT,
          kind=ReplyClass.MAILBOX_FULL, effect=Effect.DEFER, plain="The mailbox is full."),
@@ -211,6 +212,8 @@ RULES: tuple[Rule, ...] = (
                   " 5.7.515",
          kind=ReplyClass.AUTHENTICATION,
          plain="The server could not confirm who we are (SPF, DKIM, DMARC, PTR or TLS)."),
+    Rule(name="text:unknown-here", codes="5..", enhanced="5.1.1", text=USER_UNKNOWN, suppress=True,
+         kind=ReplyClass.HARD, plain="The mailbox does not exist."),
     Rule(name="text:blocked", codes="5..",
          text=BLOCKED,
          kind=ReplyClass.POLICY, plain="The server blocks our mail."),
@@ -230,6 +233,9 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.HARD, plain="The mailbox does not exist."),
     Rule(name="5.1.3", codes="5..", enhanced="5.1.3", suppress=True,
          kind=ReplyClass.HARD, plain="The address is malformed."),
+    Rule(name="text:outlook-not-found", codes="550", enhanced="none 5.5.0", suppress=True,
+         text=r"mailbox unavailable \(S\d{10}\)",
+         kind=ReplyClass.HARD, plain="The mailbox does not exist."),
     Rule(name="text:exchange-not-found", codes="5..", enhanced="5.1.10", text=r"RecipientNotFound|recipient not found",
          suppress=True,
          kind=ReplyClass.HARD, plain="The mailbox does not exist."),
@@ -243,25 +249,29 @@ RULES: tuple[Rule, ...] = (
          kind=ReplyClass.HARD, plain="The account is disabled."),
     Rule(name="525", codes="525", suppress=True,
          kind=ReplyClass.HARD, plain="The account is disabled."),
-    Rule(name="5.2.1-disabled", codes="5..", enhanced="5.2.0 5.2.1", text=r"disabled|inactive|deactivated",
+    Rule(name="5.2.1-disabled", codes="5..", enhanced="5.2.0 5.2.1",
+         text=r"disabled|inactiv(e|ity)|deactivated|closed",
          suppress=True,
          kind=ReplyClass.HARD, plain="The mailbox is disabled."),
     Rule(name="text:disabled", codes="55[0134]", enhanced="none 5.0.0 5.1.0 5.5.0", suppress=True,
-         text=r"^(?!.*\b(sender|sending|your|helo)\b).*"
+         text=r"^(?!.*\b(sender|sending|your (\w+ )?(account|mail ?box|user)|helo)\b).*"
               r"\b(user|mail ?box|account)\b.{0,30}\b(disabled|deactivated|terminated)",
          kind=ReplyClass.HARD, plain="The mailbox is disabled."),
-    Rule(name="text:user-unknown", codes="55[0134]", suppress=True,
-         enhanced="none 5.0.0 5.1.0 5.2.0 5.2.1 5.3.0 5.4.1 5.5.0 5.1.351",
+    Rule(name="text:user-unknown", codes="511|55[0134]", suppress=True,
+         enhanced="none 5.0.0 5.1.0 5.2.0 5.2.1 5.3.0 5.4.1 5.5.0 5.1.351 5.7.1",
          text=USER_UNKNOWN,
          kind=ReplyClass.HARD, plain="The mailbox does not exist."),
     Rule(name="5.1.2", codes="5..", enhanced="5.1.2 5.4.4",
          kind=ReplyClass.HARD_DOMAIN, plain="The domain does not exist or takes no mail."),
     Rule(name="text:domain-unknown", codes="55[0134]", enhanced="none 5.0.0 5.1.0 5.5.0",
-         text=r"\b(host|domain)\b.{0,30}\b(unknown|not found|(does not|doesn'?t) exist)|\bno such (host|domain)\b"
-              r"|\bunknown (host|domain)\b|unroute?able (mail |e-?mail )?(address|domain)|NXDOMAIN|dns lookup failure",
+         text=r"^(?!.*\b(helo|ehlo)\b).*(\b(host|domain)\b.{0,30}\b(unknown|not found|(does not|doesn'?t) exist)"
+              r"|\bno such (host|domain)\b|\bunknown (host|domain)\b"
+              r"|unroute?able (mail |e-?mail )?(address|domain)|NXDOMAIN|dns lookup failure)",
          kind=ReplyClass.HARD_DOMAIN, plain="The domain does not exist or takes no mail."),
 
     # No word of the mailbox: a server could not deliver, or has rules about us.
+    Rule(name="4.x.x-5yz", codes="5..", enhanced="4.3.x 4.4.x",
+         kind=ReplyClass.SYSTEM, plain="A server on the way could not deliver and gave up."),
     Rule(name="text:gave-up", codes="5..", phases=_RCPT, enhanced="none 5.0.0 5.1.0 5.2.0 5.5.0", text=GAVE_UP,
          kind=ReplyClass.SYSTEM, plain="A server on the way could not deliver and gave up."),
     Rule(name="text:policy", codes="5..", enhanced="none 5.0.0 5.1.0 5.2.0 5.5.0", text=POLICY_REFUSED,
@@ -295,6 +305,10 @@ RULES: tuple[Rule, ...] = (
     Rule(name="503", codes="50.", kind=ReplyClass.SYSTEM, plain="The server did not understand us."),
     Rule(name="phase:content-5yz", codes="5..", phases=_CONTENT,
          kind=ReplyClass.POLICY, plain="The server refuses this message."),
+    Rule(name="text:server-fault", codes="5..", phases=_RCPT, text=SERVER_FAULT,
+         kind=ReplyClass.SYSTEM, plain="The receiving system made a mistake or could not deliver."),
+    Rule(name="text:not-the-mailbox", codes="5..", phases=_RCPT, text=NOT_THE_MAILBOX,
+         kind=ReplyClass.POLICY, plain="The server's rules refuse our mail."),
     Rule(name="phase:rcpt-5yz", codes="5..", phases=_RCPT,
          kind=ReplyClass.PROVISIONAL, plain="The server refuses this address without a reason that we know."),
 

@@ -146,7 +146,7 @@ def test_the_enhanced_code_is_split_off(lines: list[str], enhanced: str, text: s
 @pytest.mark.parametrize(
     ("line", "rule", "effect", "kind"),
     [
-        ("550 5.1.1 <x@example.org>: Recipient address rejected: User unknown", "5.1.1", "reject", "hard"),
+        ("550 5.1.1 <x@example.org>: Recipient address rejected: User unknown", "text:unknown-here", "reject", "hard"),
         ("550 No such user here", "text:user-unknown", "reject", "hard"),
         ("550 5.5.0 Requested action not taken: mailbox does not exist", "text:user-unknown", "reject", "hard"),
         ("550 Sender verify failed: user unknown for sender", "text:sender-refused", "requeue", "configuration"),
@@ -243,7 +243,7 @@ def test_replies_to_rcpt(line: str, rule: str, effect: str, kind: str) -> None:
         ("dot", "421 Too many concurrent SMTP connections", "text:rate", "defer", "back-off"),
         ("dot", "451 Timeout waiting for data from client.", "text:idle", "defer", "reconnect"),
         ("dot", "452 Insufficient system storage", "text:no-storage", "defer", "back-off"),
-        ("dot", "550 5.1.1 User unknown", "5.1.1", "reject", "go-on"),
+        ("dot", "550 5.1.1 User unknown", "text:unknown-here", "reject", "go-on"),
         ("dot", "554 5.6.0 Invalid Subject header", "5.6.x", "requeue", "pause-edition"),
         ("dot", "552 Error: Too much mail data", "text:too-large", "reject", "go-on"),
         ("dot", "554 Message rejected: Email address is not verified.", "text:sender-refused", "requeue",
