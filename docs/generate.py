@@ -43,8 +43,8 @@ SETTINGS_HEAD = """\
 <!-- Written by `make docs` from newsletter/settings/model.py; change the descriptions there instead. -->
 
 Environment variables, or lines `NAME=value` in the file `.env` of the home folder (`-C DIR`, `NEWSLETTER_HOME`, or the
-folder you are in). The environment beats the file, and an empty value counts as unset. Relative paths are taken from
-the home folder. `newsletter init` writes an `.env` with every setting in it; the same as an example is
+folder you are in). The environment overrides the file, and an empty value counts as unset. Relative paths are taken
+from the home folder. `newsletter init` writes an `.env` with every setting in it; the same as an example is
 [`config.example.env`](../config.example.env).
 
 All mistakes are reported together, each with what to do, and a name that is nearly right is answered with the right
@@ -96,7 +96,7 @@ Look for: the machine that is off over the hour (9 February) and for three weeks
 that is swapped after its proof (15 November), and the one that is pinned to a date (21 December).
 
 Your own coming weeks: `newsletter simulate` plays them with your tips, your dates and your settings, on a throwaway
-copy in which nobody is named. `--from` begins on a later day, and `--weeks` plays more or fewer than 52.
+copy without names of people. `--from` begins on a later day, and `--weeks` plays more or fewer than 52.
 
 ```text
 """

@@ -60,7 +60,7 @@ def restore(
 
     invocation = state(context)
     app = invocation.app
-    confirm(f"Put {file} in the place of the database? The present one is copied first.", yes=yes)
+    confirm(f"Replace the database with {file}? The present one is copied first.", yes=yes)
     place = Place(
         database=app.engine, home=app.home, keyring=app.keyring, folder=_folder(invocation), environ=invocation.environ
     )

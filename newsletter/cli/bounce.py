@@ -118,7 +118,7 @@ _OUTCOMES = {
     "held": "held for a person's decision: too many came back at once",
     "known": "nothing new",
     "ignored": "not heeded",
-    "unknown": "not heeded: it bears no genuine token of ours",
+    "unknown": "ignored: it has no valid token of this newsletter",
 }
 
 

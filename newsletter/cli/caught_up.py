@@ -18,7 +18,7 @@ def say_caught_up(caught_up: CaughtUp) -> None:
     for name in caught_up.editions:
         say(f"The edition of {name} counts as sent; who got it is not known here.")
     for slug in caught_up.lost_tips:
-        say(f"Its tip {slug!r} is not in this copy: should you add it again, retire it, since it went out.")
+        say(f"Its tip {slug!r} is not in this copy. If you add it again, retire it, since it went out.")
     people = [
         (caught_up.left, "who left stays away", "who left stay away"),
         (caught_up.erased, "was erased again", "were erased again"),

@@ -38,9 +38,9 @@ def upgrade_(context: typer.Context, *, as_json: Json = False) -> None:
     elif result.before is None:
         say(f"Created the database (version {result.after}).")
     elif result.queue:
-        say(f"Brought the job queue up; the database is of version {result.after}.")
+        say(f"Upgraded the job queue; the database has version {result.after}.")
     elif result.before == result.after:
-        say(f"The database is of version {result.after} already; nothing was changed.")
+        say(f"The database has version {result.after} already; nothing was changed.")
     else:
         if result.backup is not None:
             say(f"Copied the database as it was to {result.backup}.")

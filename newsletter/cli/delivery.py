@@ -76,7 +76,7 @@ def _state(name: str) -> DeliveryState:
     try:
         return DeliveryState(name)
     except ValueError as error:
-        raise InputError(f"{name!r} is no state of a delivery; one of {', '.join(DeliveryState)}.") from error
+        raise InputError(f"{name!r} is not a state of a delivery; use one of {', '.join(DeliveryState)}.") from error
 
 
 def _cells(row: DeliveryRow) -> list[object]:

@@ -171,10 +171,10 @@ class _Play:
 
     def _freeze(self, moment: datetime) -> Edition:
         self.clock.turn_to(moment)
-        self._act(2, "The slot is due: the edition is frozen")
+        self._act(2, "The date has come: the edition is frozen")
         edition = self.application.ticker.tick()
         if edition is None:
-            raise NewsletterError("The slot came and nothing was frozen; please report this.")
+            raise NewsletterError("The date has come and nothing was frozen; please report this.")
         say(f"   “{edition.title}” goes to {plural(edition.audience, 'person', 'people')}: {edition.why}.")
         say("   From here on neither its text nor the list of its people changes.")
         return edition
@@ -194,7 +194,7 @@ class _Play:
     def _retry(self, edition: Edition) -> None:
         due = self._receipt(edition).next_attempt_at
         if due is None:
-            raise NewsletterError("Nobody waits for another try; please report this.")
+            raise NewsletterError("No mail waits for another try; please report this.")
         # The hand of the clock goes past the minute, so that it shows the minute that the report promised.
         self.clock.turn_to(due + timedelta(seconds=1))
         self._act(4, "The one that was asked to wait is tried again")
@@ -259,7 +259,7 @@ class _Play:
         receipt = self._receipt(edition)
         show_receipt(self.application, edition, receipt)
         self._expect(receipt, open_=0)
-        say(f"The mail server's own count agrees: {plural(self.server.accepted.total(), 'mail')}, nobody twice.")
+        say(f"The mail server's own count agrees: {plural(self.server.accepted.total(), 'mail')}, none twice.")
         self.pages = write_parts([mail for mail in self.server.caught if mail.accepted])
 
     def _receipt(self, edition: Edition) -> Receipt:

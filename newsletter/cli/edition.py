@@ -244,7 +244,7 @@ def retry(
         confirm(f"Send {edition.name}, “{edition.title}”, again to {words} {_people(again)}?", yes=yes)
     count = resolving.retry(invocation.app.unit, edition, states, who=invocation.who, now=invocation.app.clock.now())
     if not count:
-        say(f"Nobody in the edition of {edition.name} is to be tried again; nothing was changed.")
+        say(f"The edition of {edition.name} has no mail to try again; nothing was changed.")
         return
     say(f"{plural(count, 'person is', 'people are')} tried again in the edition of {edition.name}.")
     _hint_service(invocation.app)
@@ -308,7 +308,7 @@ def _resolve_question(
 
 
 def _nobody_uncertain(edition: Edition) -> str:
-    return f"Nobody in the edition of {edition.name} is uncertain; nothing was changed."
+    return f"The edition of {edition.name} has no uncertain mail; nothing was changed."
 
 
 def _hint_service(application: Application) -> None:

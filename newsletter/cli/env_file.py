@@ -17,7 +17,7 @@ from newsletter.errors import InputError, Stop
 from newsletter.settings.model import FILE_SUFFIX, KEY_COMMAND, Setting, settings_help
 
 _HEAD = """\
-# Settings of the newsletter, written by `newsletter init`. A variable of the environment beats its line here.
+# Settings of the newsletter, written by `newsletter init`. A variable of the environment overrides its line here.
 # A line that is commented out shows the default. Keep this file secret, and keep a copy of it with your backups:
 # the links in the mails that went out are signed with the key below.
 """
@@ -72,7 +72,7 @@ def write_env(path: Path, text: str) -> None:
         # O_EXCL: should another process write one at this moment, exactly one of the two gets it.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        raise Stop(f"{error.filename} stands already; it was not touched.") from error
+        raise Stop(f"{error.filename} exists already; it was not changed.") from error
     except OSError as error:
         raise Stop(f"{path} cannot be written ({error.strerror}); check who owns the folder.") from error
     try:

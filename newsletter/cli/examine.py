@@ -71,7 +71,7 @@ def settings(application: Application, home: Path) -> Iterator[Finding]:
         yield warn("from address", f"{domain} is a name for examples; no server will take mail from it", todo)
     if not (configured.admin_emails or configured.alert_command):
         todo = "set NEWSLETTER_ADMIN_EMAILS or NEWSLETTER_ALERT_COMMAND"
-        yield warn("alerts", "nobody is told when something goes wrong", todo)
+        yield warn("alerts", "alerts reach only the log", todo)
     yield from settings_file(home)
 
 
@@ -152,7 +152,7 @@ def dates(application: Application) -> Iterator[Finding]:
         machine = slot.at_home.astimezone()
         local_time = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
         own = "; readers elsewhere get it at this time of their own zone" if cadence.locally else ""
-        yield ok("slot", f"{describe_instant(slot.at_home, cadence.zone)}; {local_time}{own}")
+        yield ok("date", f"{describe_instant(slot.at_home, cadence.zone)}; {local_time}{own}")
 
 
 def _closed_dates(application: Application) -> set[date]:

@@ -84,7 +84,11 @@ def _people(tx: Tx) -> Iterator[Finding]:
     if count:
         yield ok("subscribers", f"{plural(count, 'person', 'people')} would get an edition sent now")
     else:
-        yield warn("subscribers", "nobody would get an edition sent now", "newsletter subscriber import FILE.csv")
+        yield warn(
+            "subscribers",
+            "no subscriber is active: an edition sent now would reach no reader",
+            "newsletter subscriber import FILE.csv",
+        )
 
 
 def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
@@ -94,7 +98,7 @@ def _stock(application: Application, tx: Tx) -> Iterator[Finding]:
     waiting = f", {plural(drafts, 'draft')}" if drafts else ""
     text = f"{plural(approved, 'approved tip')}{waiting}"
     if plan.stock.weeks == 0:
-        yield warn("tips", f"{text}: none for the next slot", "newsletter tip import FOLDER, or tip approve SLUG")
+        yield warn("tips", f"{text}: none for the next date", "newsletter tip import FOLDER, or tip approve SLUG")
     elif plan.stock.fresh < low_stock_weeks:
         todo = "newsletter tip add FILE, or tip approve SLUG"
         yield warn("tips", f"{text}: {plan.stock.describe()}; wanted are {plural(low_stock_weeks, 'fresh tip')}", todo)
@@ -159,7 +163,9 @@ def _life(application: Application, tx: Tx) -> Iterator[Finding]:
     for sender in sender_states(tx, now):
         if not sender.alive:
             silence = describe_span(sender.silent_for)
-            yield warn("sender", f"{sender.name} fell silent {silence} ago without an end; others go on with its work")
+            yield warn(
+                "sender", f"{sender.name} stopped {silence} ago without signing off; other senders continue its work"
+            )
         elif sender.name != parts[ServicePart.SENDER].process:
             yield ok("sender", f"alive, too: process {sender.name}")
 
@@ -169,7 +175,7 @@ def _queue(tx: Tx) -> Iterator[Finding]:
     if tx.dialect.name != "postgresql":
         return
     if missing(tx):
-        yield warn("job queue", "it is not of the installed version, and wakes nobody", "newsletter db upgrade")
+        yield warn("job queue", "it is not of the installed version, and wakes no sender", "newsletter db upgrade")
     else:
         yield ok("job queue", f"{plural(waiting or 0, 'job')} waiting")
 

@@ -22,7 +22,11 @@ def signing(application: Application) -> Iterator[Finding]:
         yield fail("signing", str(error))
         return
     if signer is None:
-        yield ok("signing", "the mails are not signed here (DKIM); the mail server does it, or nobody")
+        yield ok(
+            "signing",
+            "the mails are not signed here (DKIM); if the mail server does not sign them either, "
+            "set NEWSLETTER_DKIM_KEY_FILE",
+        )
         return
     signer(_SAMPLE)
     for seal in signer.seals:

@@ -59,7 +59,10 @@ def replace(
     )
     _tell(result, quiet=as_json)
     if result.drafted and not as_json:
-        say(f"Nobody got “{wrong.title}”. It is a draft again: `newsletter tip approve {wrong.tip_slug}` queues it.")
+        say(
+            f"“{wrong.title}” reached no reader. It is a draft again: "
+            f"`newsletter tip approve {wrong.tip_slug}` queues it."
+        )
     elif result.new and not as_json:
         _hint_correction(invocation, outlook)
     work(invocation.app, result.edition, as_json=as_json)

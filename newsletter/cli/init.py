@@ -31,7 +31,8 @@ def init(
     context: typer.Context,
     *,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Where the newsletter shall live. Default: -C, or here.")
+        Path | None,
+        typer.Argument(metavar="DIR", help="The folder of the newsletter. Default: -C, or the current folder."),
     ] = None,
     name: Annotated[str, typer.Option(help="The name of the newsletter.")] = "",
     from_email: Annotated[str, typer.Option("--from", metavar="EMAIL", help="The address every mail comes from.")] = "",
@@ -86,7 +87,7 @@ class _Setup:
     def run(self) -> None:
         if os.path.lexists(self.env_file):
             self._refuse_other_values()
-            say(f"{self.env_file} exists; it was not touched.")
+            say(f"{self.env_file} exists; it was not changed.")
         else:
             self._write_env()
         self._make_database()
@@ -145,7 +146,7 @@ class _Setup:
         if result.new:
             say(f"Created the database, {where} (version {result.revision}).")
         else:
-            say(f"The database, {where}, exists; it was not touched.")
+            say(f"The database, {where}, exists; it was not changed.")
 
     def _say_what_next(self) -> None:
         from newsletter.cli.init_questions import missing_settings

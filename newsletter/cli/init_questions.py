@@ -43,7 +43,7 @@ _QUESTIONS = (
     _Question("NEWSLETTER_FROM", "Address every mail comes from"),
     _Question("NEWSLETTER_POSTAL_ADDRESS", "Postal address of the sender, as the law asks for in commercial mail"),
     _Question("NEWSLETTER_BASE_URL", "Public https address of the web part, for the unsubscribe links"),
-    _Question("NEWSLETTER_ADMIN_EMAILS", "Who is told when something goes wrong, empty for nobody", optional=True),
+    _Question("NEWSLETTER_ADMIN_EMAILS", "Addresses that get alerts and reports, empty for none", optional=True),
     _Question(ZONE_QUESTION, "Time zone", "When it goes out:"),
     _Question("NEWSLETTER_SEND_DAY", "Day of the week"),
     _Question("NEWSLETTER_SEND_TIME", "Time of day"),

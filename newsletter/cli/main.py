@@ -108,7 +108,10 @@ def _global(
     home: Annotated[
         Path | None,
         typer.Option(
-            "-C", "--home", metavar="DIR", help="The folder of the .env; also NEWSLETTER_HOME. Default: here."
+            "-C",
+            "--home",
+            metavar="DIR",
+            help="The folder of the .env; also NEWSLETTER_HOME. Default: the current folder.",
         ),
     ] = None,
     version: Annotated[  # noqa: ARG001 - its callback has answered already

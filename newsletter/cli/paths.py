@@ -48,7 +48,7 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
     with os.fdopen(descriptor, "rb") as stream:
         kind = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(kind):
-            raise InputError(f"{path} is no ordinary file, such as a pipe or a device; save it to a file first")
+            raise InputError(f"{path} is not a regular file (it may be a pipe or a device); save it to a file first")
         yield stream
 
 

@@ -59,7 +59,7 @@ def _check_target(path: Path, *, overwrite: bool) -> None:
     if stat.S_ISLNK(kind):
         raise InputError(f"{path} is a symbolic link; name the file itself")
     if not stat.S_ISREG(kind):
-        raise InputError(f"{path} is no ordinary file; name another one")
+        raise InputError(f"{path} is not a regular file; name another one")
     if not overwrite:
         raise InputError(f"{path} exists; --overwrite replaces it")
 

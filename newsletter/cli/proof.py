@@ -40,7 +40,7 @@ def proof(
     application = state(context).app
     people = list(to or application.notice_context.editors)
     if not people:
-        raise InputError("Say who shall get the proof: --to EMAIL, or set NEWSLETTER_ADMIN_EMAILS.")
+        raise InputError("Name a reader of the proof: --to EMAIL, or set NEWSLETTER_ADMIN_EMAILS.")
     now = application.clock.now()
     target = _make(application, date)
     key = NoticeKey(kind=NoticeKind.PROOF, about=date, variant="by hand")

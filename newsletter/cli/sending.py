@@ -39,9 +39,9 @@ REPEATED = timedelta(hours=24)
 
 def send(
     context: typer.Context,
-    date: Annotated[str, typer.Argument(metavar="DATE", help="The slot; without it, the one that is due.")] = "",
+    date: Annotated[str, typer.Argument(metavar="DATE", help="The date; without it, the one that is due.")] = "",
     *,
-    now: Annotated[bool, typer.Option("--now", help="Send a future slot early; this uses it up.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Send a coming date early; this uses it up.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be sent.")] = False,
     yes: YesTwice = 0,
     as_json: Json = False,
@@ -136,7 +136,7 @@ def _slot(tx: Tx, cadence: Cadence, name: str, due: Slot | None, *, early: bool,
     slot = early_slot_in(tx, cadence, on, now=now)
     if not early:
         when = describe_slot(slot, cadence.zone)
-        raise InputError(f"Nothing is due. The slot of {slot.date} sends on {when}; `--now` sends it early.")
+        raise InputError(f"Nothing is due. The next edition goes out on {when}; `--now` sends it early.")
     return slot
 
 
@@ -146,7 +146,7 @@ def _tip_to_send(planned: Plan) -> Tip:
     if planned.choice.tip is None:
         raise NewsletterError(f"Nothing can be sent for {date}: {planned.choice.why}.")
     if not planned.audience:
-        raise NewsletterError(f"Nothing can be sent for {date}: nobody is subscribed. The tip is kept.")
+        raise NewsletterError(f"Nothing can be sent for {date}: no subscriber is active. The tip is kept.")
     return planned.choice.tip
 
 
@@ -342,7 +342,9 @@ def watch(
         moves = watch_until_quiet(application, edition, stop, show, patiently=True)
         # What is paused needs no service but a person, who is told behind the report.
         if not moves and _look(application, edition)[0].status is not EditionStatus.PAUSED:
-            warn("Nothing moves, and no service gives a sign of life: `newsletter run` or `edition send` goes on.")
+            warn(
+                "Nothing is sent, and no service is running: `newsletter run` or `edition send` continues the edition."
+            )
     if as_json:
         return
     edition, receipt = _look(application, edition)

@@ -208,7 +208,7 @@ def _status(application: Application) -> str:
         cadence = application.readers.fill_in(tx, application.cadence, now=moment)
         following = early_slot_in(tx, cadence, None, now=moment)
     now = f"sending {', '.join(running)}; " if running else ""
-    return f"{now}next slot {describe_slot(following, application.cadence.zone)}"
+    return f"{now}next date {describe_slot(following, application.cadence.zone)}"
 
 
 def _announce(application: Application, parts: tuple[str, ...]) -> None:
@@ -219,10 +219,10 @@ def _announce(application: Application, parts: tuple[str, ...]) -> None:
     logger.info("running: %s (process %s)", ", ".join(parts), application.process)
     if "scheduler" in parts:
         following = early_slot(application.unit, application.cadence, None, now=application.clock.now())
-        logger.info("the next slot is %s", describe_slot(following, application.cadence.zone))
+        logger.info("the next date is %s", describe_slot(following, application.cadence.zone))
     if "sender" in parts:
         logger.info("mail goes through %s:%s", settings.smtp_host, settings.smtp_port)
     if not settings.admin_emails:
-        logger.warning("NEWSLETTER_ADMIN_EMAILS is not set: proofs, reports and alerts are mailed to nobody")
+        logger.warning("NEWSLETTER_ADMIN_EMAILS is not set: proofs, reports and alerts are not mailed")
     if "web" in parts:
         logger.info("listening on %s:%s for %s", settings.web_host, settings.web_port, settings.base_url)

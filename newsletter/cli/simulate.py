@@ -96,7 +96,7 @@ def _play_own(app: Application, begins: str | None, weeks: int) -> Diary:
     if known.active > people:
         diary.warnings.append(f"{people:,} stand-ins were played for your {known.active:,} subscribers")
     if not app.settings.admin_emails:
-        diary.warnings.append("nobody gets reports and alerts: name somebody in NEWSLETTER_ADMIN_EMAILS")
+        diary.warnings.append("reports and alerts are not mailed: set NEWSLETTER_ADMIN_EMAILS")
     ahead = outlook(app.unit, app.plan_rules, weeks=weeks, now=now)
     diary.warnings += ahead.warnings
     return diary

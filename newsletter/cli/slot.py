@@ -46,7 +46,7 @@ def skip(
     if result.tip is not None:
         slug = result.tip.slug
         warn(
-            f"{slug} is pinned to this date and is now stranded: "
+            f"{slug} is pinned to this date, which is skipped: "
             f"it goes out only after `newsletter tip pin {slug} DATE` or `newsletter tip unpin {slug}`."
         )
 

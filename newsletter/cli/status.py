@@ -104,7 +104,7 @@ def _next(summary: Overview, zone: str) -> Iterator[str]:
     yield f"“{coming.tip.title}” ({coming.tip.slug}): {coming.why}"
     people = plural(summary.outlook.audience, "person", "people")
     takes = f", in about {_span(summary.outlook.takes)}" if summary.outlook.takes else ""
-    yield f"to {people}{takes}" if summary.outlook.audience else "to nobody: there is no active subscriber"
+    yield f"to {people}{takes}" if summary.outlook.audience else "to no reader: no subscriber is active"
 
 
 def _running(summary: Overview, zone: str) -> Iterator[str]:
@@ -199,7 +199,8 @@ def _senders(summary: Overview) -> Iterator[str]:
             yield f"a sender is alive: process {worker.name}, started {since}, " + (blocks if worker.blocks else "idle")
         else:
             silence = _span(worker.silent_for)
-            yield f"a sender is silent: process {worker.name}, for {silence}; others go on with its work"
+            name = f"process {worker.name}"
+            yield f"a sender stopped without signing off: {name}, {silence} ago; other senders continue its work"
 
 
 def _seen(part: PartState) -> datetime:

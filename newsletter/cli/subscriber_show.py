@@ -50,7 +50,11 @@ def list_subscribers(
         print_json([values(person) for person in people])
         return
     if not people:
-        say("Nobody." if filters != lists.Wanted() else "Nobody yet; see `newsletter subscriber import --help`.")
+        say(
+            "No subscriber matches."
+            if filters != lists.Wanted()
+            else "The list is empty; see `newsletter subscriber import --help`."
+        )
         return
     rows = [
         (person.email, _name(person), person.state.value, f"{person.state_since:%Y-%m-%d}", ", ".join(person.tags))

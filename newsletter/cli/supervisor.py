@@ -70,7 +70,9 @@ class Supervisor:
             self._send("WATCHDOG=1")
         elif not self._silent:
             self._silent = True
-            logger.error("%s: the supervisor gets no sign of life until that ends, and will start us again", reason)
+            logger.error(
+                "%s: the watchdog gets no ping until that ends, and the supervisor will restart the service", reason
+            )
 
     def stopping(self) -> None:
         """Tell that the end has begun."""
@@ -94,7 +96,7 @@ class Supervisor:
                 wire.sendto(message.encode(), address)
         except OSError as error:
             if not self._failed:
-                logger.warning("the supervisor cannot be told anything (%s); said once until it can", error)
+                logger.warning("the supervisor cannot be notified (%s); logged once until it can", error)
             self._failed = True
         else:
             self._failed = False

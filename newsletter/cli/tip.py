@@ -45,7 +45,7 @@ def list_tips(
     from newsletter.core.tip import TipStatus
 
     if state_ is not None and state_ not in set(TipStatus):
-        raise InputError(f"{state_!r} is no state of a tip; one of {', '.join(TipStatus)}.")
+        raise InputError(f"{state_!r} is not a state of a tip; use one of {', '.join(TipStatus)}.")
     invocation = state(context)
     rows = [row for row in _rows(invocation) if state_ is None or row["state"] == state_]
     if json:

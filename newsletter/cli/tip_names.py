@@ -70,7 +70,7 @@ def tell_due(app: Application, now: datetime) -> None:
         return
     at = describe_instant(due.sends_at, app.cadence.zone)
     if not ahead.audience:
-        say(f"Due since {at}, but nobody is subscribed, so nothing goes out.")
+        say(f"Due since {at}, but no subscriber is active, so nothing goes out.")
         return
     left = describe_span(last_start(due, app.grace) - now)
     people = plural(ahead.audience, "person", "people")

@@ -111,7 +111,7 @@ def judge_edition(
     """
     if limits.refusals and streak.count >= limits.refusals:
         return Trip(
-            why=f"{streak.count} people in a row were refused in the same words, and nobody was accepted: "
+            why=f"{streak.count} people in a row were refused in the same words, and none was accepted: "
             f'the mail server said "{streak.words}".'
         )
     before = resumed_at or Tally()
@@ -131,7 +131,7 @@ def judge_edition(
 
 
 _HARD = (
-    "have an address that does not exist. Providers stop taking mail from whoever writes to many such: "
+    "have an address that does not exist. Providers stop taking mail from a sender that writes to many such addresses: "
     "is this an old list?"
 )
 _POLICY = (

@@ -86,7 +86,7 @@ def _missed(slot: Slot, newest: Slot | None, *, now: datetime, grace: timedelta)
     elif newest.state is SlotState.FROZEN:
         reason = f"the later edition of {newest.date} has already gone out"
     else:
-        reason = f"the later slot of {newest.date} is due too, and two are never sent at once"
+        reason = f"the later date {newest.date} is due too, and two are never sent at once"
     return replace(slot, state=SlotState.MISSED, reason=reason)
 
 
@@ -100,4 +100,4 @@ def _clock_warnings(now: datetime, not_before: datetime, zone: str) -> tuple[str
     if not_before <= now:
         return ()
     begins = describe_instant(not_before, zone)
-    return (f"the clock has stepped back: this schedule begins {begins}, and no slot before that will be sent",)
+    return (f"the clock has stepped back: this schedule begins {begins}, and no earlier date will be sent",)

@@ -73,9 +73,9 @@ def _why_no_slot(pin: date, slot: Slot | None, history: Iterable[Sending], caden
         return ""
     if slot.state is SlotState.FROZEN:
         claimed = any(sending.date == pin for sending in history)
-        return f"its slot of {day} took another tip" if claimed else f"the edition of {day} was cancelled"
+        return f"{day} took another tip" if claimed else f"the edition of {day} was cancelled"
     noun = "stayed empty" if slot.state is SlotState.EMPTY else f"was {slot.state.value}"
-    return f"its slot of {day} {noun}" + (f": {slot.reason}" if slot.reason else "")
+    return f"{day} {noun}" + (f": {slot.reason}" if slot.reason else "")
 
 
 def _why_no_date(pin: date, cadence: Cadence, now: datetime) -> str:
@@ -160,7 +160,7 @@ def pace_warnings(choices: Sequence[Choice], *, audience: int, takes: timedelta 
     if takes is not None and len(dates) > 1 and takes > dates[1] - dates[0]:
         warnings.append(
             f"an edition takes {_days(takes)}, and the next begins {_days(dates[1] - dates[0])} after it: "
-            "whoever was not reached by then is given up"
+            "people not reached by then are given up"
         )
     return warnings
 

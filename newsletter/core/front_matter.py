@@ -243,7 +243,7 @@ def _without_doubles(entries: list[Entry], faults: list[Fault]) -> tuple[Entry, 
             faults.append(
                 Fault(
                     entry.line,
-                    f"{quoted(entry.key)} stands twice; it was given on line {first[entry.key].line} already",
+                    f"{quoted(entry.key)} appears twice; it is on line {first[entry.key].line} already",
                 )
             )
         else:

@@ -124,7 +124,7 @@ def _empty_ahead(view: View) -> list[Trouble]:
             continue
         if choice.tip is not None and view.audience:
             continue
-        why = choice.why if choice.tip is None else "nobody is subscribed"
+        why = choice.why if choice.tip is None else "no subscriber is active"
         advice = "Approve or pin a tip, or skip the date: `newsletter queue`." if choice.tip is None else ""
         when = describe_instant(slot.sends_at, view.zone)
         message = f"Nothing would go out on {when}: {why}. {advice}".strip()
@@ -149,10 +149,8 @@ def _silences(view: View) -> list[Trouble]:
         if view.now - heard < ALERT_AFTER:
             continue
         part, meaning = _SILENT_PARTS[kind]
-        since = f"since {describe_instant(last, view.zone)}" if last else "so far"
-        message = (
-            f"The {part} has given no sign of life {since}. {meaning} See that `newsletter run` runs, and its log."
-        )
+        since = f"its last heartbeat was on {describe_instant(last, view.zone)}" if last else "it has not started yet"
+        message = f"The {part} is not running: {since}. {meaning} Start `newsletter run`, or look into its log."
         rows.append(
             Trouble(kind=kind, about="sender" if kind is AlertKind.SENDER_SILENT else "scheduler", message=message)
         )

@@ -25,15 +25,15 @@ def clock_time_utc(instant: dt.datetime) -> str:
 
 def uncertain_sentence(count: int, edition: str, *, cancelled: bool = False) -> str:
     """Say what `uncertain` means for the edition of this name and what a person can do; it is never shown without."""
-    who, she = ("1 person", "she") if count == 1 else (f"{count:,} people", "they")
+    who = "1 person" if count == 1 else f"{count:,} people"
     if cancelled:
         return (
             f"{who} may or may not have it, and nothing of it is sent again. "
-            f"`edition resolve {edition}` with --accepted or --rejected settles it, should you find out."
+            f"When you find out, record it with `edition resolve {edition}` and --accepted or --rejected."
         )
     return (
-        f"{who} may or may not have it. Do nothing: {she} may miss one. "
-        f"`edition resolve {edition} --resend`: {she} may get two."
+        f"{who} may or may not have it. Do nothing: they may miss one. "
+        f"`edition resolve {edition} --resend`: they may get two."
     )
 
 

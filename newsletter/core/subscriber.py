@@ -127,7 +127,7 @@ def complain(subscriber: Subscriber, *, now: datetime, why: str) -> Subscriber:
 def reactivate(subscriber: Subscriber, *, now: datetime, because: str) -> Subscriber:
     """Bring a person back who left, bounced or complained; the reason is kept as evidence of the wish."""
     if not because.strip():
-        raise InputError('say why with --because, such as "she wrote on 3 March that she wants it again"')
+        raise InputError('say why with --because, such as "asked for it again by mail on 3 March"')
     if subscriber.state is SubscriberState.PENDING:
         raise InputError(_cannot(subscriber, "reactivated", "the confirmation is still awaited"))
     if subscriber.state is SubscriberState.PAUSED:

@@ -166,7 +166,7 @@ def _address_faults(url: str, schemes: tuple[str, ...], noun: str) -> list[str]:
         return [f"the {noun} {shown} has a merge field before or in its host; write it after, as in {example}"]
     if parts.scheme.lower() == "tel":
         example = "tel:+1-555-0100"
-        return [] if _TELEPHONE.fullmatch(url) else [f"the {noun} {shown} is no telephone number such as {example}"]
+        return [] if _TELEPHONE.fullmatch(url) else [f"the {noun} {shown} is not a telephone number such as {example}"]
     # A host cannot be percent-encoded: the parser does that to what has no place in one.
     if parts.scheme.lower() != "mailto" and (not host or "%" in host):
         return [f"the {noun} {shown} names no host; write it like https://example.com/page"]

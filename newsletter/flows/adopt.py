@@ -78,7 +78,7 @@ class LedgerGap:
         if self.outrun:
             parts.append("A later state of it, or another copy, has sent mail on this machine since.")
         if self.copied:
-            parts.append("It is a copy that nobody adopted yet; the database it came from must not send any more.")
+            parts.append("It is a copy that was not adopted yet; the database it came from must not send any more.")
         elif self.elsewhere:
             parts.append("It was last used on another machine, which must not send any more.")
         return " ".join(parts)

@@ -82,12 +82,12 @@ def _ask_hold(unit: Unit, action: ActionToken) -> LinkWords:
             raise InputError(f"the edition of {edition.name} is paused already")
         return LinkWords(
             title=f"Pause the edition of {edition.name}?",
-            text=f"“{edition.title}” goes to nobody more until `newsletter edition resume {edition.name}`.{people}",
+            text=f"“{edition.title}” stops here until `newsletter edition resume {edition.name}`.{people}",
             button="Pause it",
         )
     return LinkWords(
         title=f"Cancel the edition of {edition.name}?",
-        text=f"“{edition.title}” goes to nobody more, for good.{people} To stop for now, pause it instead.",
+        text=f"“{edition.title}” stops here, for good.{people} To stop for now, pause it instead.",
         button="Cancel it for good",
     )
 
@@ -118,7 +118,9 @@ def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipVa
         edition = _edition(tx, action)
     if action.kind is ActionKind.PAUSE:
         hold.pause_edition(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
-        return LinkWords(title="Paused", text=f"Nobody more gets it until `newsletter edition resume {edition.name}`.")
+        return LinkWords(
+            title="Paused", text=f"No further reader gets it until `newsletter edition resume {edition.name}`."
+        )
     skipped = hold.cancel_edition(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
     people = "1 person does" if skipped == 1 else f"{skipped:,} people do"
     return LinkWords(title="Cancelled", text=f"{people} not get the edition of {edition.name}.")

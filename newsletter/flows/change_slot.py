@@ -65,7 +65,7 @@ def skip_slot(unit: Unit, day: date, rules: PlanRules, *, who: str, because: str
             raise InputError(f"{describe_date(day)} is over; only a date that is still to come can be skipped")
         slots.add(tx, slot, now=now)
         if not slots.move(tx, day, was=SlotState.OPEN, to=SlotState.SKIPPED, reason=because, now=now):
-            raise NotNow(f"the slot of {day} changed at this moment; nothing was done. Try again.")
+            raise NotNow(f"the date {day} changed at this moment; nothing was done. Try again.")
         for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
             settle_alert(tx, kind, day.isoformat(), now=now)
         logs.add(tx, logs.LogEntry(at=now, who=who, what="slot skip", about=day.isoformat(), why=because))
@@ -177,6 +177,6 @@ def _refuse_taken(tx: Tx, day: date, review: TipValidation) -> None:
     if stored is not None and stored.state is SlotState.SKIPPED:
         raise InputError(f"{name} is a date already, and skipped; `newsletter slot unskip {day}` opens it again")
     if stored is not None and stored.state is not SlotState.OPEN:
-        raise InputError(f"{name} is a date already, and its slot is {stored.state}; choose another date")
+        raise InputError(f"{name} is a date already, and it is {stored.state}; choose another date")
     kind = "an extra" if stored is not None and stored.extra else "a weekly"
     raise InputError(f"{name} is {kind} date already; `newsletter tip pin TIP {day}` chooses what goes out on it")

@@ -39,7 +39,7 @@ def plan_correction(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Fol
     refuse_unfit(tx, edition, tip)
     outlook = plan_follow_up(tx, CORRECTION_KIND, edition, now=now)
     if not outlook.people:
-        raise InputError(f"nobody who got the edition of {edition.name} is subscribed now; there is nobody to mail")
+        raise InputError(f"everybody who got the edition of {edition.name} has left since; there is no reader to mail")
     return outlook
 
 

@@ -176,7 +176,7 @@ def write(tx: Tx, draft: FollowUpDraft, *, sends_at: datetime, now: datetime, wa
     )
     if not edition.audience:
         # Leaving the transaction like this undoes all of it.
-        raise InputError("nobody is left to whom it could go; nothing was changed")
+        raise InputError("no reader is left to whom it could go; nothing was changed")
     if tip.pin is not None:
         # It has gone out: a pin that stayed would only wait for a date on which it does not go.
         tips.set_pin(tx, tip, None, now=now)

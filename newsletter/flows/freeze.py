@@ -189,7 +189,7 @@ def _write(
         slots.move_instant(tx, slot.date, sends_at=slot.sends_at, now=now)
         if not slots.move(tx, slot.date, was=SlotState.OPEN, to=SlotState.FROZEN, reason=choice.why, now=now):
             stands = slots.get(tx, slot.date)
-            reason = f"the slot is {stands.state} ({stands.reason})" if stands else "the slot is gone"
+            reason = f"the date is {stands.state} ({stands.reason})" if stands else "the date was removed"
             return FreezeResult(empty=reason)
         edition = editions.create(
             tx,

@@ -90,7 +90,7 @@ def _needs(snapshot: Snapshot, ahead: Outlook, coming: Choice | None, *, held: s
         noun = f"{describe_date(coming.slot.date)}: {coming.why}" if coming else "any date that is near"
         yield f"There is no tip for {noun}. `newsletter tip approve` or `newsletter tip add` gives it one."
     if not ahead.audience:
-        yield "Nobody is subscribed, so nothing would go out. `newsletter subscriber import` brings people in."
+        yield "No subscriber is active, so nothing would go out. `newsletter subscriber import` brings people in."
 
 
 def _about_edition(summary: EditionSnapshot, alerted: set[tuple[AlertKind, str]], now: datetime) -> Iterator[str]:

@@ -110,7 +110,7 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
     cap = day_limit(tx, rules.ramp)
     rules = replace(rules, limits=replace(rules.limits, per_day=smaller(rules.limits.per_day, cap)))
     takes = expected_time(audience, rules, _speed(tx))
-    nobody = [] if audience else ["nobody is subscribed, so nothing would go out"]
+    nobody = [] if audience else ["no subscriber is active, so nothing would go out"]
     return Outlook(
         choices=[choice for choice in choices if choice.slot.sends_at <= last],
         due=due,

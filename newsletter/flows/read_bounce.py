@@ -82,7 +82,7 @@ def read_bounce(
         if bounced is None:
             # Its words are not repeated: a stranger wrote them.
             logger.warning(
-                "a mail of kind %r came back that bears no genuine token of ours: not heeded", mail.kind.value
+                "ignored a returned mail of kind %r: it has no valid token of this newsletter", mail.kind.value
             )
             return Handled(kind=mail.kind, action=BounceAction.UNKNOWN)
         edition = editions.by_id(tx, bounced.edition_id)
@@ -185,8 +185,8 @@ def _stop(
     settled = BouncedDelivery(id=bounced.id, edition_id=edition.id, subscriber_id=bounced.subscriber_id, standing=after)
     evidence.note(tx, settled, held, text=text, reason="", now=now)
     message = (
-        f"Very many mails of the edition of {edition.name} came back within ten minutes; from here on nobody is taken "
-        f"off the list for it. Look at them with `newsletter bounce list {edition.name}`, then decide with "
+        f"Very many mails of the edition of {edition.name} came back within ten minutes; the rest of "
+        f"these people stay on the list. Look at them with `newsletter bounce list {edition.name}`, then decide with "
         f"`newsletter bounce release {edition.name}` or `newsletter bounce dismiss {edition.name}`."
     )
     alert(tx, Alert(kind=AlertKind.BOUNCES_HELD, about=edition.name, message=message, raised_at=now))

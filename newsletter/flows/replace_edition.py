@@ -45,8 +45,8 @@ def plan_replacement(tx: Tx, wrong: EditionId, tip: Tip, *, now: datetime) -> Fo
     outlook = plan_follow_up(tx, REPLACEMENT_KIND, edition, now=now)
     if not outlook.people:
         raise InputError(
-            f"nobody is left whom the edition of {edition.name} has not reached; "
-            f"`newsletter edition correct {edition.name} --tip {tip.slug}` mails those whom it has"
+            f"the edition of {edition.name} has reached every reader; "
+            f"`newsletter edition correct {edition.name} --tip {tip.slug}` mails a correction to those who have it"
         )
     return outlook
 

@@ -66,7 +66,7 @@ def _named(tx: Tx, cadence: Cadence, on: date) -> Slot:
     if slot is None:
         when = extra_slot(cadence, on)
         raise InputError(
-            f"{describe_date(on)} is no slot; `newsletter slot add {when.date}` adds one.",
+            f"{describe_date(on)} is not a date of the newsletter; `newsletter slot add {when.date}` adds it.",
         )
     return slot
 
@@ -76,10 +76,10 @@ def _open(slot: Slot, now: datetime) -> Slot:
         why = f": {slot.reason}" if slot.reason else ""
         # A frozen one without an edition is known from the ledger alone: to a person it is over.
         state = "used up already" if slot.state is SlotState.FROZEN else slot.state.value
-        raise InputError(f"The slot of {describe_date(slot.date)} is {state}{why}; nothing was sent.")
+        raise InputError(f"{describe_date(slot.date)} is {state}{why}; nothing was sent.")
     if slot.sends_at <= now:
         raise InputError(
-            f"The slot of {describe_date(slot.date)} lies in the past and is not due; "
+            f"{describe_date(slot.date)} lies in the past and is not due; "
             f"`newsletter slot add DATE` makes an extra one.",
         )
     return slot

@@ -105,7 +105,7 @@ class HeartbeatPing:
                 answer.read(1024)
         except (OSError, ValueError, urllib.error.URLError) as error:
             if not self._failed:
-                logger.warning("NEWSLETTER_PING_URL could not be fetched (%s); told once until it works", error)
+                logger.warning("NEWSLETTER_PING_URL could not be fetched (%s); logged once until it works", error)
             self._failed = True
         else:
             if self._failed:

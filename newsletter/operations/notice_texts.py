@@ -94,7 +94,7 @@ def _alert_actions(notice_context: NoticeContext, alert: Alert, edition: Edition
         return [Action(label="Skip this date", url=url, note="No mail goes out on it.")]
     if edition is not None and edition.status in {EditionStatus.SENDING, EditionStatus.PAUSED}:
         url = notice_context.link(ActionKind.CANCEL, edition.id, expires_at=ends)
-        return [Action(label="Cancel it", url=url, note="Nobody more gets it, for good.")]
+        return [Action(label="Cancel it", url=url, note="No further reader gets it, for good.")]
     return []
 
 
@@ -171,12 +171,12 @@ def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Rec
             Action(
                 label="Pause it",
                 url=notice_context.link(ActionKind.PAUSE, edition.id, expires_at=ends),
-                note="Nobody more gets it until it is resumed.",
+                note="No further reader gets it until it is resumed.",
             ),
             Action(
                 label="Cancel it",
                 url=notice_context.link(ActionKind.CANCEL, edition.id, expires_at=ends),
-                note="Nobody more gets it, for good.",
+                note="No further reader gets it, for good.",
             ),
         ],
         commands=[

@@ -123,7 +123,7 @@ class Ticker:
         current = cadence_text(self.cadence)
         if installation.first_tick_at is None:
             installations.begin(tx, now=now, cadence=current)
-            logger.info("first tick: slots count from now on (%s)", current)
+            logger.info("first tick: dates count from now on (%s)", current)
             return now
         not_before = installation.not_before or now
         if installation.cadence == current:
@@ -170,7 +170,7 @@ class Ticker:
         message = (
             f"There was nothing to send for {day}: {reason}."
             if empty
-            else f"The slot of {day} was missed: {reason}. No mail went out for it, and its tip stays in the queue."
+            else f"{day} was missed: {reason}. No mail went out for it, and its tip stays in the queue."
         )
         report(tx, Alert(kind=AlertKind.MISSED_SLOT, about=slot.date.isoformat(), message=message, raised_at=now))
 
@@ -182,7 +182,9 @@ class Ticker:
             if known.kind is AlertKind.STRANDED_PIN and known.about not in names:
                 settle_alert(tx, AlertKind.STRANDED_PIN, known.about, now=now)
         for tip in waiting:
-            message = f"The tip {tip.tip.slug!r} will not go out: {tip.why}. Pin it anew, unpin it, or retire it."
+            message = (
+                f"The tip {tip.tip.slug!r} will not go out: {tip.why}. Pin it to another date, unpin it, or retire it."
+            )
             report(tx, Alert(kind=AlertKind.STRANDED_PIN, about=tip.tip.slug, message=message, raised_at=now))
 
     def _freeze(self, due: Slot, now: datetime) -> Edition | None:

@@ -154,7 +154,7 @@ def write_key(key: DkimKey, path: Path) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        raise InputError(f"{path} stands already and was not touched; give another --selector or --out") from error
+        raise InputError(f"{path} exists already and was not changed; give another --selector or --out") from error
     except OSError as error:
         raise Stop(f"{path} cannot be written ({error.strerror}); give another place with --out") from error
     try:
@@ -189,10 +189,12 @@ def _parsed(pem: bytes, path: Path) -> object:
     try:
         return load_pem_private_key(pem, password=None)
     except TypeError as error:
-        raise InputError(f"{path} is locked with a passphrase, which nobody is there to type; store it open") from error
+        raise InputError(
+            f"{path} is locked with a passphrase, which the service cannot type; store the key without one"
+        ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise InputError(
-            f"{path} is no private key in PEM form, or a damaged one; `newsletter dkim keygen` makes one"
+            f"{path} is not a private key in PEM form, or is damaged; `newsletter dkim keygen` makes one"
         ) from error
 
 

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         "at once, or with the publication's own zone.",
     )
     grace_hours: int = Field(
-        36, ge=1, le=167, description="How many hours late a slot may still be sent after the machine was down."
+        36, ge=1, le=167, description="How many hours late a mail may still be sent after the machine was down."
     )
     low_stock_weeks: int = Field(
         4, ge=0, le=520, description="The forecast warns when approved tips last for fewer weeks than this."
@@ -262,7 +262,7 @@ class Settings(BaseSettings):
         30,
         ge=5,
         le=3600,
-        description="On PostgreSQL: after how many seconds without a sign of life a sender's work goes to another one.",
+        description="On PostgreSQL: after how many seconds without a heartbeat a sender's work goes to another sender.",
     )
     keep_deliveries_days: int = Field(
         730,
@@ -337,7 +337,7 @@ def settings_help() -> tuple[Setting, ...]:
 def example_env() -> str:
     """Return the text of `config.example.env`: defaults commented out, required settings open and empty."""
     head = (
-        "# Settings of the newsletter. Copy this file to .env and fill in what is required; the environment beats it.\n"
+        "# Settings of the newsletter. Copy this file to .env and fill in what is required; variables override it.\n"
         "# A line that is commented out shows the default. Put single quotes around a value that has a # or a space.\n"
     )
     return head + "".join(f"\n{_entry(setting)}\n" for setting in settings_help())

@@ -94,7 +94,7 @@ class SimulationRun:
                 for item in slots.since(tx, None)
                 if item.sends_at <= self._begun and item.state is not SlotState.OPEN
             ]
-            self._seen |= {f"slot {item.date}" for item in over}
+            self._seen |= {f"date {item.date}" for item in over}
             self._past = {item.date for item in over}
         at: datetime | None = self._begun
         while at is not None and not self._dry():
@@ -193,14 +193,14 @@ class SimulationRun:
             late = f", {describe_span(lateness)} late" if lateness > LATE_SLOT_AFTER else ""
             self.diary.add(now, EntryKind.EDITION, f"“{edition.title}” to {people}{late}: {edition.why}")
         for slot in known:
-            if slot.state in _NOTHING and f"slot {slot.date}" not in self._seen:
-                self._seen.add(f"slot {slot.date}")
+            if slot.state in _NOTHING and f"date {slot.date}" not in self._seen:
+                self._seen.add(f"date {slot.date}")
                 self._empty_in_a_row += slot.state is SlotState.EMPTY
                 why = f": {slot.reason}" if slot.reason else ""
                 self.diary.add(now, EntryKind.NOTHING, f"{describe_date(slot.date)} is {slot.state.value}{why}")
 
-            elif slot.date in early and f"slot {slot.date}" not in self._seen:
-                self._seen.add(f"slot {slot.date}")
+            elif slot.date in early and f"date {slot.date}" not in self._seen:
+                self._seen.add(f"date {slot.date}")
                 chosen = early[slot.date]
                 day = describe_date(local(chosen.started_at, self.diary.zone).date())
                 words = f"{describe_date(slot.date)} was sent early: “{chosen.title}”, on {day}"

@@ -90,5 +90,5 @@ def _books(*, name: str, audience: int, totals: Mapping[str, int] | None, rows: 
             rows.get(item, 0) > totals.get(item, 0) or (not purged and rows.get(item, 0) != totals.get(item, 0))
             for item in DeliveryState
         ):
-            faults.append("its rows tell another story than its stored totals")
+            faults.append("its rows differ from its stored totals")
     return Books(edition=name, audience=audience, accounted=accounted, faults=tuple(faults))

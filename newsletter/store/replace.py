@@ -37,7 +37,7 @@ def take_copy(file: Path, to: Path) -> None:
         remove(to)
         if "disk is full" in str(error) or "disk I/O" in str(error):
             raise Stop(f"{file} cannot be copied beside the database ({error}); nothing was changed.") from error
-        raise InputError(f"{file} is no database, or is damaged ({error}); nothing was changed.") from error
+        raise InputError(f"{file} is not a database, or is damaged ({error}); nothing was changed.") from error
     except OSError as error:
         remove(to)
         raise Stop(f"{file} cannot be copied to {to} ({error.strerror}); nothing was changed.") from error

@@ -92,12 +92,12 @@ class FiguresCollector(Collector):
         seen = self._figures
         yield InfoMetricFamily(f"{METRIC_PREFIX}build", "The version of the program.", {"version": __version__})
         if seen.next_slot is not None:
-            yield _one("next_slot_timestamp_seconds", "When the next open slot sends.", seen.next_slot.timestamp())
+            yield _one("next_slot_timestamp_seconds", "When the next mail goes out.", seen.next_slot.timestamp())
         yield _one("stock_weeks", "Weeks in a row that have a fresh tip.", seen.fresh)
         yield _one("stock_evergreen_weeks", "Weeks in a row that have an evergreen.", seen.evergreen)
         yield _one("low_stock_weeks", "NEWSLETTER_LOW_STOCK_WEEKS.", seen.low_stock)
         yield _one("active_subscribers", "People who would get an edition frozen now.", seen.audience)
-        ages = _family("heartbeat_age_seconds", "Since the last sign of life of a part.", "part")
+        ages = _family("heartbeat_age_seconds", "Since the last heartbeat of a part.", "part")
         for part, at in sorted(seen.beats.items()):
             ages.add_metric([part], max(0.0, (self._now - at).total_seconds()))
         yield ages

@@ -116,7 +116,7 @@ def _bind(host: str, port: int) -> socket.socket:
         )[0]
         bound = socket.socket(family, kind, protocol)
     except (socket.gaierror, UnicodeError, OSError) as error:
-        raise Stop(f"NEWSLETTER_WEB_HOST: {host!r} is no address of this machine; 127.0.0.1 always is.") from error
+        raise Stop(f"NEWSLETTER_WEB_HOST: {host!r} is not an address of this machine; 127.0.0.1 always is.") from error
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
@@ -137,5 +137,5 @@ def _advice(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"Listening on {where} is not allowed: choose NEWSLETTER_WEB_PORT above 1023, behind a reverse proxy."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"NEWSLETTER_WEB_HOST: {host!r} is no address of this machine; 127.0.0.1 always is."
+        return f"NEWSLETTER_WEB_HOST: {host!r} is not an address of this machine; 127.0.0.1 always is."
     return f"The web part cannot listen on {where}: {error.strerror}."

@@ -56,7 +56,7 @@ CASES = {
     "edition correct": Case(("edition", "correct", "last", "--tip", "right"), "to the 6 people who got “Wrong”", sent),
     "tip delete": Case(("tip", "delete", "right"), "Its text is gone for good."),
     "subscriber erase": Case(("subscriber", "erase", "p0@example.com"), "Erase p0@example.com for good?"),
-    "db restore": Case(("db", "restore", "copy.db"), "in the place of the database?"),
+    "db restore": Case(("db", "restore", "copy.db"), "Replace the database with"),
 }
 TESTED_ELSEWHERE = {"db adopt", "bounce release", "bounce dismiss"}
 """Commands that need another world: tests/cli/test_backup.py and test_bounce_commands.py."""
@@ -208,5 +208,5 @@ def test_a_second_early_send_needs_the_number_of_people(
 
 def test_nobody_to_ask_about(home: Home, world: World) -> None:
     """What would change nothing asks nothing."""
-    assert "is to be tried again" in home.run("edition", "retry", "last", "--rejected").out
-    assert "is uncertain" in home.run("edition", "resolve", "last", "--resend").out
+    assert "has no mail to try again" in home.run("edition", "retry", "last", "--rejected").out
+    assert "has no uncertain mail" in home.run("edition", "resolve", "last", "--resend").out

@@ -114,7 +114,7 @@ def test_a_closed_edition_with_people_who_wait_is_told(unit: Unit) -> None:
         edition.close(tx, made, totals={"accepted": 2}, now=NOW)
     assert books(unit)[0].faults == (
         "it is closed, and 2 of its rows still wait",
-        "its rows tell another story than its stored totals",
+        "its rows differ from its stored totals",
     )
 
 

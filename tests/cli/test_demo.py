@@ -51,7 +51,7 @@ def test_the_report_adds_up(demo: tuple[Path, str]) -> None:
     assert (report["audience"], report["accepted"], report["rejected"], report["gap"]) == (25, 24, 1, 0)
     assert report["status"] == "finished"
     assert "24 of 25 handed to your mail provider" in said
-    assert "The mail server's own count agrees: 24 mails, nobody twice." in said
+    assert "The mail server's own count agrees: 24 mails, none twice." in said
 
 
 def test_the_one_that_waits_is_shown_and_tried_again(demo: tuple[Path, str]) -> None:

@@ -95,7 +95,7 @@ def test_a_second_init_touches_nothing(tmp_path: Path) -> None:
     before = (tmp_path / ".env").read_bytes(), installation_of(tmp_path)
     again = newsletter("init", tmp_path, *GIVEN)
     assert again.returncode == 0
-    assert again.stdout.count("not touched") == 2
+    assert again.stdout.count("not changed") == 2
     other = newsletter("init", tmp_path, "--name=Another", "--send-day=tuesday")
     assert other.returncode == 2
     assert "has other values; edit that file" in other.stderr
@@ -192,7 +192,7 @@ def test_a_key_that_the_database_does_not_know_is_refused(tmp_path: Path) -> Non
 def test_an_env_file_is_never_overwritten(tmp_path: Path) -> None:
     """Should one appear between the look and the writing, it wins."""
     (tmp_path / ".env").write_text("mine")
-    with pytest.raises(Stop, match="was not touched"):
+    with pytest.raises(Stop, match="was not changed"):
         write_env(tmp_path / ".env", "yours")
     assert (tmp_path / ".env").read_text() == "mine"
 
@@ -261,7 +261,7 @@ def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
             ("Address every mail comes from (such as", "tips@example.com"),
             ("commercial mail (such as", "Example Society, 1 Example Street"),
             ("unsubscribe links (such as", "https://news.example.com"),
-            ("empty for nobody:", "admin@example.com"),
+            ("empty for none:", "admin@example.com"),
             ("]:", "Europe/Vienna"),
             ("Day of the week [tuesday]:", "Tue"),
             ("Time of day [09:00]:", "7:30am"),

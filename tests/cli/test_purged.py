@@ -55,5 +55,5 @@ def test_nothing_of_it_is_sent_again(purged: Home, words: tuple[str, ...]) -> No
 def test_settling_what_is_gone(purged: Home) -> None:
     """Evidence about the uncertain comes too late: nobody is settled, and the totals stay as they were."""
     ran = purged.run("edition", "resolve", "2026-11-03", "--accepted", "--because", "seen", "--yes")
-    assert ran.out.startswith("Nobody in the edition of 2026-11-03 is uncertain")
+    assert ran.out.startswith("The edition of 2026-11-03 has no uncertain mail")
     assert json.loads(purged.run("edition", "show", "2026-11-03", "--json").out)["uncertain"] == 1

@@ -35,7 +35,7 @@ def test_the_table_names_day_hour_and_offset(home: Home) -> None:
     assert done.code == 0
     assert "Tuesday" in done.out
     assert ", 09:00 UTC" in done.out
-    assert "Warning: nobody is subscribed, so nothing would go out" in done.out
+    assert "Warning: no subscriber is active, so nothing would go out" in done.out
     assert "Warning: approved tips end on Tuesday" in done.out
     assert len([line for line in done.out.splitlines() if line.startswith("Tue ") and "09:00" in line]) == 3
 
@@ -45,7 +45,7 @@ def test_skipped_dates_and_stranded_tips_are_shown(home: Home) -> None:
     day = coming(home)[2]
     assert home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}").text).code == 0
     done = home.run("slot", "skip", day, "--because", "the summer fair")
-    assert "a is pinned to this date and is now stranded" in done.err
+    assert "a is pinned to this date, which is skipped" in done.err
     shown = home.run("queue").out
     assert "skipped on purpose: the summer fair" in shown
     assert "Stranded: “Title of a” (a) will not go out" in shown

@@ -100,7 +100,7 @@ def test_without_admins_that_is_said(home: Home) -> None:
     furnish(home, "First", admin=False)
     ran = play(home, "--weeks", "1")
     assert "0 mails" in ran.out
-    assert "name somebody in NEWSLETTER_ADMIN_EMAILS" in ran.out
+    assert "set NEWSLETTER_ADMIN_EMAILS" in ran.out
 
 
 def test_a_large_list_has_fewer_stand_ins(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

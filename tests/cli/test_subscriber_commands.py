@@ -164,7 +164,7 @@ def test_erase(home: Home) -> None:
 
 def test_list(home: Home) -> None:
     """A list tells how many there are beyond those it shows."""
-    assert home.run("subscriber", "list").out.startswith("Nobody yet")
+    assert home.run("subscriber", "list").out.startswith("The list is empty")
     for name in ("c", "a", "b"):
         home.run("subscriber", "add", f"{name}@example.org", "--tag", f"t{name}")
     ran = home.run("subscriber", "list", "--limit", "2")

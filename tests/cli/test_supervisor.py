@@ -57,13 +57,13 @@ def test_what_is_told_in_the_course_of_a_life(clock: FixedClock, place: str, hea
     """Ready, a status when it changes, pings, and the end, each as one datagram."""
     supervisor = made(clock, place)
     supervisor.ready()
-    supervisor.status("next slot\nTuesday")
-    supervisor.status("next slot Tuesday")
+    supervisor.status("next date\nTuesday")
+    supervisor.status("next date Tuesday")
     supervisor.ping()
     supervisor.stopping()
     assert heard() == [
         "READY=1",
-        "STATUS=next slot Tuesday",
+        "STATUS=next date Tuesday",
         "WATCHDOG=1",
         "STOPPING=1\nSTATUS=finishing the messages in flight",
     ]

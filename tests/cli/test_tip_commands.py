@@ -93,7 +93,10 @@ def test_faults_of_all_files_are_told_with_their_lines(home: Home) -> None:
         (("tip", "add", "missing.md"), "cannot be read"),
         (("tip", "add", "."), "is a folder; `newsletter tip import .`"),
         (("tip", "import", "empty"), "holds no .md file"),
-        (("tip", "list", "--state", "good"), "'good' is no state of a tip; one of draft, approved, sent, retired"),
+        (
+            ("tip", "list", "--state", "good"),
+            "'good' is not a state of a tip; use one of draft, approved, sent, retired",
+        ),
         (("tip", "show", "nope"), "There is no tip 'nope'"),
         (("tip", "approve", "a", "nope"), "There is no tip 'nope'"),
         (("tip", "show", "an"), "begins the name of 2 tips"),
@@ -429,7 +432,7 @@ def test_approving_what_cannot_go_says_why(home: Home) -> None:
     day = coming(home)[2]
     home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}", status="draft").text)
     home.run("slot", "skip", day)
-    assert "“Title of a” (a): approved; will not go out: its slot of Tuesday" in home.run("tip", "approve", "a").out
+    assert "“Title of a” (a): approved; will not go out: Tuesday" in home.run("tip", "approve", "a").out
 
 
 def test_odd_names_in_a_folder(home: Home, tmp_path: Path) -> None:
@@ -440,6 +443,6 @@ def test_odd_names_in_a_folder(home: Home, tmp_path: Path) -> None:
     (tmp_path / "latin.md").write_bytes(b"# Zo\xeb\n")
     refused = home.run("tip", "import", str(tmp_path))
     assert refused.code == 2
-    assert "pipe.md is no ordinary file" in refused.err
+    assert "pipe.md is not a regular file" in refused.err
     assert "latin.md, line 1: this is not UTF-8 text" in refused.err
     assert home.run("tip", "import", "x" * 300).code == 2

@@ -86,7 +86,7 @@ def test_alike_refusals_in_a_row_pause() -> None:
     trip = judge_edition(Tally(), LIMITS, streak=streak(*texts))
     assert trip is not None
     assert trip.why == (
-        "25 people in a row were refused in the same words, and nobody was accepted: "
+        "25 people in a row were refused in the same words, and none was accepted: "
         'the mail server said "550 5.7.1 <…>: Relay denied for 4F2A24 (host mx24.example.net)".'
     )
 

@@ -84,7 +84,7 @@ def test_several_slots_inside_the_grace_give_one_mail() -> None:
     """Of a Tuesday and an extra Wednesday, both inside the grace, the newer is sent and the older says why not."""
     judged = judge(WEDNESDAY, TUESDAY, now=NINE + 25 * HOUR)
     assert judged.due == WEDNESDAY
-    assert reasons(judged.missed) == ["the later slot of 2026-11-25 is due too, and two are never sent at once"]
+    assert reasons(judged.missed) == ["the later date 2026-11-25 is due too, and two are never sent at once"]
 
 
 def test_an_older_slot_does_not_follow_a_newer_edition() -> None:

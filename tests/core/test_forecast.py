@@ -137,10 +137,10 @@ def test_warnings_of_a_date_follow_with_that_date() -> None:
     ("state", "reason", "said"),
     [
         (SlotState.OPEN, "", ""),
-        (SlotState.SKIPPED, "holiday", "its slot of Tuesday 24 November 2026 was skipped: holiday"),
-        (SlotState.SKIPPED, "", "its slot of Tuesday 24 November 2026 was skipped"),
-        (SlotState.MISSED, "too late", "its slot of Tuesday 24 November 2026 was missed: too late"),
-        (SlotState.EMPTY, "nobody to send to", "its slot of Tuesday 24 November 2026 stayed empty: nobody to send to"),
+        (SlotState.SKIPPED, "holiday", "Tuesday 24 November 2026 was skipped: holiday"),
+        (SlotState.SKIPPED, "", "Tuesday 24 November 2026 was skipped"),
+        (SlotState.MISSED, "too late", "Tuesday 24 November 2026 was missed: too late"),
+        (SlotState.EMPTY, "nobody to send to", "Tuesday 24 November 2026 stayed empty: nobody to send to"),
         (SlotState.FROZEN, "", "the edition of Tuesday 24 November 2026 was cancelled"),
     ],
 )
@@ -153,7 +153,7 @@ def test_a_slot_that_took_another_tip() -> None:
     """When another tip went out on the pin's date, that is said."""
     frozen = tuesday(state=SlotState.FROZEN)
     sent = (Sending(tip=TipId(2), date=FIRST),)
-    assert why(tip(1, pin=FIRST), frozen, sent=sent) == "its slot of Tuesday 24 November 2026 took another tip"
+    assert why(tip(1, pin=FIRST), frozen, sent=sent) == "Tuesday 24 November 2026 took another tip"
 
 
 def test_a_late_slot_inside_the_grace_strands_nobody() -> None:

@@ -79,7 +79,7 @@ def test_a_list_without_people_is_told_too() -> None:
     """A tip alone is no mail."""
     (one,) = troubles(replace(VIEW, choices=[choice(24, TIP)], audience=0))
     assert one.kind is AlertKind.EMPTY_AHEAD
-    assert "nobody is subscribed" in one.message
+    assert "no subscriber is active" in one.message
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,8 @@ def test_singular_and_plural() -> None:
 def test_the_uncertain_sentence() -> None:
     """Uncertain is always shown with what to do about it."""
     assert uncertain_sentence(1, "2026-11-24") == (
-        "1 person may or may not have it. Do nothing: she may miss one. "
-        "`edition resolve 2026-11-24 --resend`: she may get two."
+        "1 person may or may not have it. Do nothing: they may miss one. "
+        "`edition resolve 2026-11-24 --resend`: they may get two."
     )
     assert uncertain_sentence(1200, "2026-11-24.2") == (
         "1,200 people may or may not have it. Do nothing: they may miss one. "

@@ -149,7 +149,7 @@ def test_still_going_out(world: World) -> None:
 def test_refused(world: World) -> None:
     """What makes no sense is refused: the same tip, a tip that cannot go out, and an edition that nobody got."""
     world.settle(world.wrong, DeliveryState.REJECTED, *PEOPLE)
-    with pytest.raises(InputError, match="nobody who got"):
+    with pytest.raises(InputError, match="everybody who got"):
         corrected(world)
     world.settle(world.wrong, DeliveryState.ACCEPTED, *PEOPLE)
     with pytest.raises(InputError, match="the very tip"):

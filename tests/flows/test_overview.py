@@ -109,7 +109,7 @@ def test_no_tip_and_nobody(unit: Unit) -> None:
     needs = look(unit).needs
     assert [one.split(".")[0] for one in needs] == [
         "There is no tip for Tuesday 10 November 2026: the queue is empty",
-        "Nobody is subscribed, so nothing would go out",
+        "No subscriber is active, so nothing would go out",
     ]
 
 

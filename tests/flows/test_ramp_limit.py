@@ -99,8 +99,8 @@ def test_the_forecast_tells_of_it(sqlite_unit: Unit) -> None:
         "one to 30 people takes about 29 days"
     )
     assert ahead.warnings[1] == (
-        "an edition takes about 29 days, and the next begins about 7 days after it: whoever was not reached by then "
-        "is given up"
+        "an edition takes about 29 days, and the next begins about 7 days after it: people not reached by then "
+        "are given up"
     )
     quick = outlook(sqlite_unit, replace(RULES, limits=Limits(per_day=20)), weeks=3, now=NOW)
     assert not [one for one in quick.warnings if "grows" in one or "given up" in one]

@@ -124,7 +124,7 @@ def test_forged_mails_change_nothing(unit: Unit, name: str, caplog: pytest.LogCa
     assert handled.action in {BounceAction.UNKNOWN, BounceAction.IGNORED}
     assert row(unit, of, person) == before
     assert get(unit, person.id) == person
-    assert (handled.action is BounceAction.UNKNOWN) == ("no genuine token" in caplog.text)
+    assert (handled.action is BounceAction.UNKNOWN) == ("no valid token" in caplog.text)
     assert "ann@example.org" not in caplog.text
 
 

@@ -147,10 +147,10 @@ def test_a_silent_sender_is_told_by_the_bell(world: Make) -> None:
     here.go(here.clock.now() + HOUR)
     assert here.open() == {(AlertKind.SENDER_SILENT, "sender")}
     assert len(said) == 1
-    assert "the sender gives no sign of life" in said[0]
+    assert "the sender is not running" in said[0]
     here.sender_lives = True
     here.go(here.clock.now() + HOUR)
-    assert here.diary()[-1] == "Passed: the sender gives no sign of life"
+    assert here.diary()[-1] == "Passed: the sender is not running"
     assert here.open() == set()
 
 
@@ -167,9 +167,9 @@ def test_a_silent_bell_is_told_by_the_sender(world: Make) -> None:
         here.clock.turn(minutes=1)
         ear.listen(here.clock.now())
     here.notices.work(threading.Event())
-    assert here.diary() == ["Alert: the scheduler gives no sign of life"]
+    assert here.diary() == ["Alert: the scheduler is not running"]
     here.go(here.clock.now() + HOUR)
-    assert here.diary() == ["Passed: the scheduler gives no sign of life"]
+    assert here.diary() == ["Passed: the scheduler is not running"]
 
 
 def test_a_service_that_starts_after_a_long_stop_hears_no_silence(world: Make) -> None:

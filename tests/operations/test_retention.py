@@ -121,7 +121,7 @@ def test_a_row_too_many_of_a_state_is_still_a_fault(unit: Unit) -> None:
         rows = list(tx.execute(select(delivery.c.id).where(delivery.c.edition_id == edition.id)).scalars())
         tx.execute(delivery.delete().where(delivery.c.id == rows[0]))
         tx.execute(update(delivery).where(delivery.c.id == rows[1]).values(state="rejected"))
-    assert faults(unit) == ["its rows tell another story than its stored totals"]
+    assert faults(unit) == ["its rows differ from its stored totals"]
 
 
 def test_an_open_edition_keeps_its_rows(unit: Unit) -> None:

@@ -61,7 +61,7 @@ def unreadable(path: Path) -> None:
     ("break_", "why"),
     [
         (unreadable, "chmod 600"),
-        (lambda path: path.write_text("no key"), "no private key"),
+        (lambda path: path.write_text("no key"), "not a private key"),
         (lambda path: path.unlink(), "there is no file"),
     ],
 )

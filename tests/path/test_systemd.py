@@ -84,7 +84,7 @@ def test_from_ready_to_stopped_in_mid_edition(make_sqlite_home: MakeHome, ear: E
         heard += ear.wait_for("WATCHDOG=1")
         if not any(line.startswith("STATUS=") for line in heard):
             heard += ear.wait_for("STATUS=")
-        assert any(line.startswith("STATUS=sending 20") and "next slot" in line for line in heard)
+        assert any(line.startswith("STATUS=sending 20") and "next date" in line for line in heard)
         watch.wait_for(watch.count + 20)
         # As systemd does: SIGTERM, and SIGCONT for a process that was stopped.
         for sign in (signal.SIGTERM, signal.SIGCONT, signal.SIGTERM):

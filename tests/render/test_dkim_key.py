@@ -106,9 +106,9 @@ def test_what_is_no_usable_key_is_refused(tmp_path: Path) -> None:
     )
     curve = make_ec(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     for pem, why in (
-        (b"", "no private key"),
-        (b"not a key at all", "no private key"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "no private key"),
+        (b"", "not a private key"),
+        (b"not a key at all", "not a private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a private key"),
         (locked, "passphrase"),
         (curve, "neither an RSA nor an Ed25519"),
     ):

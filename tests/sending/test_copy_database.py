@@ -115,7 +115,7 @@ def test_the_copy_is_held_until_adopted_and_the_original_from_then_on(pair: Pair
     live(pair.source, catcher)
     copy_database(pair.source.unit._engine, pair.to)
     copy = pair.open(pair.to)
-    assert "a copy that nobody adopted yet" in copy.held()
+    assert "a copy that was not adopted yet" in copy.held()
     assert pair.source.held() == ""
     pair.source.leaves("p77@example.com")
     assert "1 opt-out." in copy.held()

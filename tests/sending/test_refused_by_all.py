@@ -74,7 +74,7 @@ def test_everybody_is_refused(
     now, states, told = look(sqlite_unit, edition)
     assert now.status is EditionStatus.PAUSED
     assert now.status_why == (
-        f"{REFUSALS} people in a row were refused in the same words, and nobody was accepted: "
+        f"{REFUSALS} people in a row were refused in the same words, and none was accepted: "
         f'the mail server said "554 5.7.1 {answer.reply.text}".'
     )
     assert now.status_why in told[AlertKind.EDITION_PAUSED]
