@@ -7,11 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.store.schema import job_run
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 
 
 class JobName(StrEnum):
@@ -47,8 +46,9 @@ def record_doubt(tx: Tx, name: JobName, *, now: datetime, process: str) -> None:
 
 
 def _save(tx: Tx, name: JobName, *, process: str, **values: datetime | None) -> None:
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     changes = {"process": process, **values}
     tx.execute(
-        make(job_run).values(name=name.value, **changes).on_conflict_do_update(index_elements=["name"], set_=changes)
+        upsert(job_run, tx.dialect.name)
+        .values(name=name.value, **changes)
+        .on_conflict_do_update(index_elements=["name"], set_=changes)
     )

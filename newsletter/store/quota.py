@@ -8,12 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.pace import next_send_at
 from newsletter.store.schema import pace, quota
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 from newsletter.store.worker import moment
 
 PACE_AHEAD_SECONDS_MAX = 60.0
@@ -28,16 +27,15 @@ def load_quota(tx: Tx, name: str) -> str | None:
     value: str | None = tx.execute(query).scalar()
     if value is None and tx.dialect.name == "postgresql":
         # A missing row cannot be locked: insert it first, so that two new workers do not both read nothing.
-        tx.execute(postgresql_insert(quota).values(name=name, window="").on_conflict_do_nothing())
+        tx.execute(upsert(quota, tx.dialect.name).values(name=name, window="").on_conflict_do_nothing())
         value = tx.execute(query).scalar()
     return value or None
 
 
 def save_quota(tx: Tx, name: str, window: str) -> None:
     """Store a sliding window."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     tx.execute(
-        make(quota)
+        upsert(quota, tx.dialect.name)
         .values(name=name, window=window)
         .on_conflict_do_update(index_elements=["name"], set_={"window": window}),
     )
@@ -55,9 +53,8 @@ def reserve_pace(tx: Tx, count: int, *, rate: float, now: datetime, at_most: flo
         free_at = instant
     start, free_at = next_send_at(free_at, rate, instant, count)
     if start - instant <= at_most:
-        make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
         tx.execute(
-            make(pace)
+            upsert(pace, tx.dialect.name)
             .values(name=_RELAY, free_at=free_at)
             .on_conflict_do_update(index_elements=["name"], set_={"free_at": free_at}),
         )
@@ -69,6 +66,6 @@ def _lock_pace(tx: Tx, instant: float) -> float:
     query = select(pace.c.free_at).where(pace.c.name == _RELAY).with_for_update()
     value: float | None = tx.execute(query).scalar()
     if value is None and tx.dialect.name == "postgresql":
-        tx.execute(postgresql_insert(pace).values(name=_RELAY, free_at=instant).on_conflict_do_nothing())
+        tx.execute(upsert(pace, tx.dialect.name).values(name=_RELAY, free_at=instant).on_conflict_do_nothing())
         value = tx.execute(query).scalar()
     return instant if value is None else value

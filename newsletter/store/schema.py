@@ -15,6 +15,8 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
+    Connection,
     Date,
     DateTime,
     Dialect,
@@ -27,6 +29,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
+    column,
+    event,
     false,
     text,
 )
@@ -73,9 +78,24 @@ class Utc(TypeDecorator[datetime]):
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _one_of(column: str, *values: str) -> CheckConstraint:
+def _one_of(name: str, *values: str) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
+    return CheckConstraint(f"{name} IN ({listed})", name=name)
+
+
+def _partial_index(name: str, *columns: str, where: str | ColumnElement[bool], unique: bool = False) -> Index:
+    """Return an index of the rows that fulfil `where`.
+
+    The condition is given to the dialect when the tables are created: `Index(postgresql_where=…)` imports the module of
+    PostgreSQL, with asyncio, in every command of an installation on SQLite.
+    """
+    return Index(name, *columns, unique=unique, info={"where": text(where) if isinstance(where, str) else where})
+
+
+@event.listens_for(metadata, "before_create")
+def _write_conditions(_target: MetaData, connection: Connection, **_options: object) -> None:
+    for index in (index for table in metadata.tables.values() for index in table.indexes if "where" in index.info):
+        index.dialect_options[connection.dialect.name]["where"] = index.info["where"]
 
 
 def _json(name: str, default: str) -> Column[Any]:
@@ -122,12 +142,7 @@ subscriber = Table(
     UniqueConstraint("canonical"),
     Index("ix_subscriber_state", "state"),
     # Counted at every look: without an index that is a walk through every row of a million people.
-    Index(
-        "ix_subscriber_active",
-        "id",
-        sqlite_where=text("state = 'active'"),
-        postgresql_where=text("state = 'active'"),
-    ),
+    _partial_index("ix_subscriber_active", "id", where="state = 'active'"),
     _one_of("state", "pending", "active", "paused", "unsubscribed", "bounced", "complained"),
     sqlite_autoincrement=True,  # An id is never used again: old opt-out links bear it.
 )
@@ -179,23 +194,9 @@ tip = Table(
     UniqueConstraint("pin"),  # One pin per date.
     Index("ix_tip_position", "position"),
     # The archive of sent tips grows for ever; what can still go out is found without it.
-    Index(
-        "ix_tip_approved",
-        "evergreen",
-        "last_sent_on",
-        "position",
-        "pin",
-        sqlite_where=text("status = 'approved'"),
-        postgresql_where=text("status = 'approved'"),
-    ),
-    Index("ix_tip_draft", "id", sqlite_where=text("status = 'draft'"), postgresql_where=text("status = 'draft'")),
-    Index(
-        "ix_tip_series",
-        "series",
-        "part",
-        sqlite_where=text("series IS NOT NULL"),
-        postgresql_where=text("series IS NOT NULL"),
-    ),
+    _partial_index("ix_tip_approved", "evergreen", "last_sent_on", "position", "pin", where="status = 'approved'"),
+    _partial_index("ix_tip_draft", "id", where="status = 'draft'"),
+    _partial_index("ix_tip_series", "series", "part", where="series IS NOT NULL"),
     _one_of("status", "draft", "approved", "sent", "retired"),
 )
 
@@ -244,13 +245,8 @@ edition = Table(
     Column("tried_at", Utc),  # When everybody had had a first try; `finished_at` may be days later.
     UniqueConstraint("date", "number"),  # One edition per slot: the database decides, not the scheduler.
     # The content of an edition is tens of kilobytes: neither of these questions may read past it in a thousand rows.
-    Index("ix_edition_sent", "tip_id", "date", sqlite_where=text("tip_used = 1"), postgresql_where=text("tip_used")),
-    Index(
-        "ix_edition_open",
-        "id",
-        sqlite_where=text("finished_at IS NULL"),
-        postgresql_where=text("finished_at IS NULL"),
-    ),
+    _partial_index("ix_edition_sent", "tip_id", "date", where=and_(column("tip_used", Boolean))),
+    _partial_index("ix_edition_open", "id", where="finished_at IS NULL"),
     _one_of("status", "sending", "paused", "finished", "cancelled"),
     sqlite_autoincrement=True,
 )
@@ -268,7 +264,7 @@ block = Table(
     # Reserved, or made of what somebody had reserved, and not yet closed: only in such a one is any delivery marked.
     Column("begun", Boolean, nullable=False, server_default=false()),
     _one_of("state", "open", "closed"),
-    Index("ix_block_begun", "edition_id", "number", sqlite_where=text("begun = 1"), postgresql_where=text("begun")),
+    _partial_index("ix_block_begun", "edition_id", "number", where=and_(column("begun", Boolean))),
 )
 
 worker = Table(
@@ -298,22 +294,8 @@ tally = Table(
     Column("at", Utc, nullable=False),
     _one_of("source", *TALLY_SOURCES),
     CheckConstraint("(source = 'worker') = (worker_id IS NOT NULL)", name="worker"),
-    Index(
-        "uq_tally_worker",
-        "edition_id",
-        "worker_id",
-        unique=True,
-        sqlite_where=text("worker_id IS NOT NULL"),
-        postgresql_where=text("worker_id IS NOT NULL"),
-    ),
-    Index(
-        "uq_tally_source",
-        "edition_id",
-        "source",
-        unique=True,
-        sqlite_where=text("worker_id IS NULL"),
-        postgresql_where=text("worker_id IS NULL"),
-    ),
+    _partial_index("uq_tally_worker", "edition_id", "worker_id", unique=True, where="worker_id IS NOT NULL"),
+    _partial_index("uq_tally_source", "edition_id", "source", unique=True, where="worker_id IS NULL"),
 )
 
 delivery = Table(
@@ -343,20 +325,8 @@ delivery = Table(
     # Small partial indexes: they stay empty for the millions of rows that went well. None of them asks for the state,
     # which changes twice in every row: on PostgreSQL such an index makes each change one of all indexes of the table
     # (heap-only tuples, PostgreSQL's documentation, "Database Physical Storage"). Migration 0005 leaves them room.
-    Index(
-        "ix_delivery_deferred",
-        "edition_id",
-        "next_attempt_at",
-        sqlite_where=text("next_attempt_at IS NOT NULL"),
-        postgresql_where=text("next_attempt_at IS NOT NULL"),
-    ),
-    Index(
-        "ix_delivery_later",
-        "edition_id",
-        "later",
-        sqlite_where=text("later <> ''"),
-        postgresql_where=text("later <> ''"),
-    ),
+    _partial_index("ix_delivery_deferred", "edition_id", "next_attempt_at", where="next_attempt_at IS NOT NULL"),
+    _partial_index("ix_delivery_later", "edition_id", "later", where="later <> ''"),
     _one_of("state", "queued", "sending", "deferred", "accepted", "rejected", "uncertain", "expired", "skipped"),
     sqlite_autoincrement=True,  # Message-IDs and bounce addresses bear the id.
 )
@@ -394,14 +364,7 @@ alert = Table(
     Column("command_at", Utc),  # When the operator's command was run for it.
     Column("closed_at", Utc),  # When all was said about it, that it has passed too.
     # Repeated trouble is one alert, until it was told that it has passed.
-    Index(
-        "uq_alert_open",
-        "kind",
-        "about",
-        unique=True,
-        sqlite_where=text("closed_at IS NULL"),
-        postgresql_where=text("closed_at IS NULL"),
-    ),
+    _partial_index("uq_alert_open", "kind", "about", unique=True, where="closed_at IS NULL"),
 )
 
 _NOTICE_OPEN = "state IN ('queued', 'sending', 'deferred')"
@@ -426,12 +389,7 @@ notice = Table(
     Column("reply_enhanced", Text, nullable=False, server_default=""),
     Column("reply_text", Text, nullable=False, server_default=""),
     UniqueConstraint("kind", "about", "variant", "recipient"),  # Two processes that write it write it once.
-    Index(
-        "ix_notice_open",
-        "next_attempt_at",
-        sqlite_where=text(_NOTICE_OPEN),
-        postgresql_where=text(_NOTICE_OPEN),
-    ),
+    _partial_index("ix_notice_open", "next_attempt_at", where=_NOTICE_OPEN),
     _one_of("state", "queued", "sending", "deferred", "accepted", "rejected", "expired", "withdrawn"),
 )
 

@@ -25,14 +25,13 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.store.in_ids import in_ids
 from newsletter.store.schema import consent, subscriber, suppression
 from newsletter.store.subscriber import Consent, from_row
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 
 _T = TypeVar("_T")
 
@@ -76,12 +75,11 @@ def add_new(tx: Tx, people: Sequence[Subscriber]) -> dict[str, SubscriberId]:
 
     An address that another process added in the meantime is not returned: nothing was written for it.
     """
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     ids: dict[str, SubscriberId] = {}
     for same, some in _grouped(people, key=attrgetter(*_SAME)).items():
         rows = _unfold(tx, [_cells(item) for item in some], texts=len(_TEXTS))
         result = tx.execute(
-            make(subscriber)
+            upsert(subscriber, tx.dialect.name)
             .from_select(_NEW, _select(*_new_person(rows, same)))
             .on_conflict_do_nothing()
             .returning(subscriber.c.id, subscriber.c.canonical),
@@ -116,7 +114,7 @@ def _add_on_sqlite(tx: Tx, rows: _Rows, same: tuple[Any, ...], evidence: Consent
 
 def _add_on_postgresql(tx: Tx, rows: _Rows, same: tuple[Any, ...], evidence: Consent) -> set[str]:
     canonical = rows[_CANONICAL]
-    people = postgresql_insert(subscriber).from_select(_NEW, _select(*_new_person(rows, same)))
+    people = upsert(subscriber, tx.dialect.name).from_select(_NEW, _select(*_new_person(rows, same)))
     inserted = people.on_conflict_do_nothing().returning(subscriber.c.id, subscriber.c.canonical).cte("made")
     evidence_rows = _select(inserted.c.id, rows[_EVIDENCE], *_alike(evidence)).where(inserted.c.canonical == canonical)
     noted = insert(consent).from_select(["subscriber_id", "evidence", *_ALIKE], evidence_rows).cte("noted")
