@@ -188,15 +188,15 @@ def dismiss(context: typer.Context, date: Name, yes: Yes = False) -> None:
 
 
 def _settle(context: typer.Context, date: str, *, stop: bool, yes: bool) -> None:
-    from newsletter.core.evidence import Later
+    from newsletter.core.delivery import Later
     from newsletter.flows.read_bounce import settle_held
-    from newsletter.store import evidence
+    from newsletter.store import delivery as deliveries
 
     invocation = state(context)
     edition: Edition
     with invocation.app.unit.read() as tx:
         edition = find_edition(tx, date)
-        waiting = evidence.counts(tx, edition.id).get(Later.HELD, 0)
+        waiting = deliveries.later_counts(tx, edition.id).get(Later.HELD, 0)
     if not waiting:
         say(f"No bounce of the edition of {edition.name} is held; nothing was changed.")
         return

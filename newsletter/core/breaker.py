@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from newsletter.core.reply import Reply, Verdict
+from newsletter.core.reply_value import Reply, Verdict
 from newsletter.core.tally import Tally
 
 REFUSALS_MIN = 25

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NewType
 
 from newsletter.core.edition import EditionId
-from newsletter.core.reply import Effect, Reply, Verdict
+from newsletter.core.reply_value import Effect, Reply, Verdict
 from newsletter.core.retry import retry_time
 from newsletter.core.subscriber import SubscriberId
 from newsletter.errors import InputError
@@ -35,6 +35,18 @@ class DeliveryState(StrEnum):
 
 OPEN_STATES = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED)
 """While any delivery is in one of these, its edition is not finished."""
+
+
+class Later(StrEnum):
+    """What came to light after a server took the mail, the weakest first."""
+
+    NOTHING = ""
+    DELAYED = "delayed"
+    """A server on the way still tries: information only."""
+    HELD = "held"
+    """It came back together with so many others that a person must look before subscriptions end."""
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,22 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryState, Later
 from newsletter.core.mail_report import Report, ReportKind
 from newsletter.core.reply import Phase, Reply, parse_reply
-
-
-class Later(StrEnum):
-    """What came to light, the weakest first."""
-
-    NOTHING = ""
-    DELAYED = "delayed"
-    """A server on the way still tries: information only."""
-    HELD = "held"
-    """It came back together with so many others that a person must look before subscriptions end."""
-    BOUNCED = "bounced"
-    COMPLAINED = "complained"
-
 
 _RANK = {later: rank for rank, later in enumerate(Later)}
 

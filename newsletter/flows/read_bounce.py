@@ -12,12 +12,11 @@ from datetime import datetime
 
 from newsletter.core.bounce_count import COUNTED, FAILED
 from newsletter.core.breaker import REFUSALS_MIN, BreakerLimits
-from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.delivery import DeliveryId, DeliveryState, Later
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.evidence import (
     BounceAction,
     Handled,
-    Later,
     Standing,
     may_suppress,
     read_back,
@@ -36,6 +35,7 @@ from newsletter.flows.bounce import reason_to_stop, suppress
 from newsletter.flows.breaker import check
 from newsletter.flows.change_subscriber import move_on
 from newsletter.flows.resolve import move_totals
+from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import evidence
 from newsletter.store import log as logs
@@ -223,7 +223,7 @@ _ADDRESS = re.compile(r"[^\s<>@]{1,64}@[^\s<>@]{1,255}")
 
 
 def _alert_of_complaints(tx: Tx, edition: Edition, *, now: datetime) -> None:
-    count = evidence.counts(tx, edition.id).get(Later.COMPLAINED, 0)
+    count = deliveries.later_counts(tx, edition.id).get(Later.COMPLAINED, 0)
     if count < COMPLAINTS_AT_LEAST or count * 1000 < COMPLAINTS_PER_MILLE * edition.audience:
         return
     message = (

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Row, func, or_, select, update
 
-from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Later
 from newsletter.core.edition import EditionId, EditionStatus
-from newsletter.core.reply import ReplyClass
+from newsletter.core.reply_value import ReplyClass
 from newsletter.core.subscriber import SubscriberId
 from newsletter.store import block as blocks
 from newsletter.store import tally as tallies
@@ -206,6 +206,16 @@ def counts(tx: Tx, edition_id: EditionId) -> dict[DeliveryState, int]:
     query = select(delivery.c.state, func.count()).where(delivery.c.edition_id == edition_id).group_by(delivery.c.state)
     by_state = {DeliveryState(state): count for state, count in tx.execute(query)}
     return {state: by_state.get(state, 0) for state in DeliveryState}
+
+
+def later_counts(tx: Tx, edition_id: EditionId) -> dict[Later, int]:
+    """Return how much came to light about an edition."""
+    query = (
+        select(delivery.c.later, func.count())
+        .where(delivery.c.edition_id == edition_id, delivery.c.later != "")
+        .group_by(delivery.c.later)
+    )
+    return {Later(later): count for later, count in tx.execute(query)}
 
 
 def reached(tx: Tx, edition_id: EditionId) -> bool:

@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import delete, select, update
 
 from newsletter.core.bounce_count import COUNTED, Past
-from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.delivery import DeliveryId, DeliveryState, Later
 from newsletter.core.edition import EditionId
-from newsletter.core.evidence import Later, Standing, read_back, remembered
+from newsletter.core.evidence import Standing, read_back, remembered
 from newsletter.core.reply import ReplyClass, judge
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.tally import REFUSED_AS
@@ -22,6 +20,7 @@ from newsletter.store import tally as tallies
 from newsletter.store.schema import bounce_window, delivery, edition, subscriber, tally
 from newsletter.store.tally import TallySource
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
 
 _BATCHES_KEPT_MAX = 16
 """Editions back that failures are counted over; more than the longest count needs."""
@@ -190,16 +189,6 @@ def expired_people(
     return [(DeliveryId(row.id), SubscriberId(row.subscriber_id)) for row in tx.execute(query)]
 
 
-def counts(tx: Tx, edition_id: EditionId) -> dict[Later, int]:
-    """Return how much came to light about an edition."""
-    query = (
-        select(delivery.c.later, func.count())
-        .where(delivery.c.edition_id == edition_id, delivery.c.later != "")
-        .group_by(delivery.c.later)
-    )
-    return {Later(later): count for later, count in tx.execute(query)}
-
-
 def held(tx: Tx, edition_id: EditionId) -> Iterator[BouncedDelivery]:
     """Give the deliveries of an edition whose bounces wait for a person."""
     query = select(delivery.c.id).where(delivery.c.edition_id == edition_id, delivery.c.later == Later.HELD.value)
@@ -241,17 +230,18 @@ def recent(tx: Tx, edition_id: EditionId) -> Mapping[int, int]:
     counts = tx.execute(query).scalar()
     if counts is None and tx.dialect.name == "postgresql":
         # A missing row cannot be locked: insert it first, so that two processes do not both read nothing.
-        tx.execute(postgresql_insert(bounce_window).values(edition_id=edition_id, counts={}).on_conflict_do_nothing())
+        tx.execute(
+            upsert(bounce_window, tx.dialect.name).values(edition_id=edition_id, counts={}).on_conflict_do_nothing()
+        )
         counts = tx.execute(query).scalar()
     return _by_minute(counts or {})
 
 
 def save_recent(tx: Tx, edition_id: EditionId, counted: Mapping[int, int]) -> None:
     """Store the recent bounces of an edition."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
     counts = {str(minute): count for minute, count in counted.items()}
     tx.execute(
-        make(bounce_window)
+        upsert(bounce_window, tx.dialect.name)
         .values(edition_id=edition_id, counts=counts)
         .on_conflict_do_update(index_elements=["edition_id"], set_={"counts": counts})
     )

@@ -11,12 +11,11 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryState, Later
 from newsletter.core.edition import Edition, EditionId
-from newsletter.core.evidence import Later
 from newsletter.core.receipt import Receipt
 from newsletter.core.subscriber import SubscriberId
-from newsletter.store import audience, evidence
+from newsletter.store import audience
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import wave as waves
@@ -53,7 +52,7 @@ def receipt(tx: Tx, edition: Edition) -> Receipt:
         counts = {state.value: count for state, count in deliveries.counts(tx, edition.id).items()}
     else:
         counts = {state.value: stored.get(state.value, 0) for state in DeliveryState}
-    later = evidence.counts(tx, edition.id)
+    later = deliveries.later_counts(tx, edition.id)
     return Receipt(
         date=edition.date,
         number=edition.number,

@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from newsletter.core.delivery import DeliveryId, DeliveryState
-from newsletter.core.evidence import Later
+from newsletter.core.delivery import DeliveryId, DeliveryState, Later
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token, make_verp_sender, message_id
 from newsletter.flows.change_subscriber import reactivate_subscriber

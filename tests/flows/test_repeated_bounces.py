@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from newsletter.core.breaker import BreakerLimits
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryState, Later
 from newsletter.core.edition import Edition, EditionStatus
-from newsletter.core.evidence import HOLD_BOUNCES_MIN, Later
+from newsletter.core.evidence import HOLD_BOUNCES_MIN
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.tally import Tally
 from newsletter.flows.bounce import count_expired, count_failure
 from newsletter.flows.hold import pause_edition, resume_edition
 from newsletter.flows.read_bounce import BounceAction, read_bounce, settle_held
+from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import evidence, report
 from newsletter.store import log as logs
@@ -167,7 +168,7 @@ def test_too_many_at_once_wait_for_a_person(unit: Unit) -> None:
     assert [get(unit, one.id).state for one in people] == [SubscriberState.BOUNCED] * (HOLD_BOUNCES_MIN + 2)
     assert AlertKind.BOUNCES_HELD not in open_alerts(unit)
     with unit.read() as tx:
-        assert evidence.counts(tx, of.id) == {Later.BOUNCED: HOLD_BOUNCES_MIN + 2}
+        assert deliveries.later_counts(tx, of.id) == {Later.BOUNCED: HOLD_BOUNCES_MIN + 2}
         assert [(one.what, one.why) for one in logs.latest(tx)] == [("bounce release", "2 people")]
 
 
