@@ -1,6 +1,7 @@
-"""The command `newsletter`: global options, the groups of commands, and what an error looks like.
+"""The command `newsletter`: global options, the table of commands, and what an error looks like.
 
-Heavy modules are imported inside the commands, so that `--help` answers at once.
+The module of a command is imported when the command is called, and each command imports inside its function what only
+it needs: `tests/cli/test_start.py` holds which modules the frequent ones must not load.
 """
 
 from __future__ import annotations
@@ -9,35 +10,16 @@ import errno
 import logging
 import os
 import sys
+from collections import UserDict
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from newsletter import __version__
-from newsletter.cli import (
-    bounce,
-    config,
-    db,
-    delivery,
-    demo,
-    dkim,
-    doctor,
-    edition,
-    follow_up,
-    init,
-    log,
-    proof,
-    queue,
-    sending,
-    service,
-    simulate,
-    slot,
-    status,
-    subscriber,
-    tip,
-)
 from newsletter.cli.context import State
 from newsletter.cli.output import say, sentence, speak_plainly, warn
 from newsletter.clock import Clock, SystemClock
@@ -53,8 +35,60 @@ _USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 """What typer raises for words it does not understand; it has no public name of its own."""
 
 
+COMMANDS = {
+    "init": "init:init",
+    "doctor": "doctor:doctor",
+    "status": "status:status",
+    "demo": "demo:demo",
+    "queue": "queue:queue",
+    "simulate": "simulate:simulate",
+    "log": "log:log",
+    "run": "service:run",
+    "config": "config:app",
+    "tip": "tip:app",
+    "slot": "slot:app",
+    "subscriber": "subscriber:app",
+    "edition": "edition_group:app",
+    "delivery": "delivery:app",
+    "bounce": "bounce:app",
+    "db": "db:app",
+    "dkim": "dkim:app",
+}
+"""Each command in the order of `--help`: its module in `newsletter.cli`, and its function or group of commands."""
+
+
+class _LazyCommands(UserDict[str, Any]):
+    """The commands by name; one is imported and built when it is asked for.
+
+    To build all of them takes half as long as all that `newsletter status` does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(COMMANDS))
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - typer gives the class of its commands no public name
+        if self.data[name] is None:
+            module, _, attribute = COMMANDS[name].partition(":")
+            self.data[name] = _build(name, getattr(import_module(f"newsletter.cli.{module}"), attribute))
+        return self.data[name]
+
+
+def _build(name: str, target: Any) -> Any:  # noqa: ANN401 - a function or a group of commands, made into a command
+    if isinstance(target, typer.Typer):
+        command = get_group(target)
+        command.name = name
+        return command
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name)(target)
+    return get_command(single)
+
+
 class _RootGroup(TyperGroup):
     """The top of the command line: `--help` leaves out the two options that serve a shell and no newsletter."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - typer's own
+        super().__init__(**options)
+        self.commands = _LazyCommands()
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - typer gives the class of its parameters no public name
         params: list[Any] = super().get_params(ctx)
@@ -72,28 +106,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("init")(init.init)
-app.command("doctor")(doctor.doctor)
-app.add_typer(config.app, name="config")
-app.command("status")(status.status)
-app.command("demo")(demo.demo)
-app.add_typer(tip.app, name="tip")
-app.command("queue")(queue.queue)
-app.command("simulate")(simulate.simulate)
-app.add_typer(slot.app, name="slot")
-app.add_typer(subscriber.app, name="subscriber")
-app.add_typer(edition.app, name="edition")
-edition.app.command("send")(sending.send)
-edition.app.command("watch")(sending.watch)
-edition.app.command("replace")(follow_up.replace)
-edition.app.command("correct")(follow_up.correct)
-edition.app.command("proof")(proof.proof)
-app.add_typer(delivery.app, name="delivery")
-app.add_typer(bounce.app, name="bounce")
-app.add_typer(db.app, name="db")
-app.add_typer(dkim.app, name="dkim")
-app.command("log")(log.log)
-app.command("run")(service.run)
 
 
 def _version(asked: bool) -> None:
@@ -179,6 +191,8 @@ def _run(clock: Clock | None) -> int:
         warn("newsletter: Nothing was done.")
         return INTERRUPTED_EXIT
     except _USAGE_ERROR as error:
+        from newsletter.cli import bounce
+
         _explain(error)
         return bounce.TRY_AGAIN_EXIT if bounce.pipes(sys.argv) else error.exit_code
     if code == INTERRUPTED_EXIT:
