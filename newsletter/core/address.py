@@ -11,10 +11,12 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-
-from email_validator import EmailNotValidError, ValidatedEmail, validate_email
+from typing import TYPE_CHECKING
 
 from newsletter.errors import InputError
+
+if TYPE_CHECKING:
+    from email_validator import ValidatedEmail
 
 _ADDRESS_LENGTH = 254
 """RFC 5321 §4.5.3.1.3: a path of 256 octets, less its angle brackets."""
@@ -170,25 +172,24 @@ class _Refusal:
 
 @lru_cache(maxsize=16_384)
 def _a_label(domain: str) -> str | _Refusal:
-    try:
-        checked = _validated(f"a@{domain}")
-    except EmailNotValidError as fault:
-        return _Refusal(_plain(fault))
-    return (checked.ascii_domain or "").lower()
+    checked = _validated(f"a@{domain}")
+    return checked if isinstance(checked, _Refusal) else (checked.ascii_domain or "").lower()
 
 
 def _international(local: str) -> str:
     """Check a local part that is not a plain ASCII one; return it in NFC."""
+    checked = _validated(f"{local}@example.com")
+    if isinstance(checked, _Refusal):
+        raise InputError(checked.reason)
+    return unicodedata.normalize("NFC", checked.local_part or "")
+
+
+def _validated(text: str) -> ValidatedEmail | _Refusal:
+    # Its import compiles a table of Unicode for 20 ms, which commands that read no address do without.
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415
+
     try:
-        return unicodedata.normalize("NFC", _validated(f"{local}@example.com").local_part or "")
-    except EmailNotValidError as fault:
-        raise InputError(_plain(fault)) from fault
-
-
-def _validated(text: str) -> ValidatedEmail:
-    return validate_email(text, strict=True, check_deliverability=False, allow_quoted_local=False)
-
-
-def _plain(fault: EmailNotValidError) -> str:
-    reason = " ".join(str(fault).split()).rstrip(".")
-    return _not_one(reason[:1].lower() + reason[1:])
+        return validate_email(text, strict=True, check_deliverability=False, allow_quoted_local=False)
+    except EmailNotValidError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        return _Refusal(_not_one(reason[:1].lower() + reason[1:]))

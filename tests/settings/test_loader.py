@@ -7,6 +7,7 @@ from datetime import time
 from pathlib import Path
 
 import pytest
+from email_validator import validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from newsletter.core import cadence
 from newsletter.errors import InputError
 from newsletter.settings.loader import load_settings
 from newsletter.settings.model import SECRETS, Settings, settings_help
-from newsletter.settings.values import WEEKDAY_NAMES, is_loopback
+from newsletter.settings.values import PLAIN_ADDRESS, PLAIN_ADDRESS_LENGTH_MAX, WEEKDAY_NAMES, is_loopback
 
 KEY = "k3y-of-the-tests-0123456789-abcdef"
 REQUIRED = {
@@ -437,6 +438,14 @@ def test_unknown_zone_is_refused(tmp_path: Path, zone: str) -> None:
 def test_zone_with_a_slip_is_answered_with_the_nearest(tmp_path: Path) -> None:
     """The zone that was meant is offered."""
     assert mistakes(tmp_path, TIME_ZONE="Europe/Berln")[0].endswith("did you mean Europe/Berlin?")
+
+
+@given(st.from_regex(PLAIN_ADDRESS, fullmatch=True).filter(lambda text: len(text) <= PLAIN_ADDRESS_LENGTH_MAX))
+def test_a_plain_address_is_what_the_library_makes_of_it(address: str) -> None:
+    """An address that is taken without `email_validator` is taken by it too, and unchanged."""
+    checked = validate_email(address, check_deliverability=False, strict=True, allow_display_name=True)
+    assert (checked.ascii_email, checked.display_name) == (address, None)
+    assert load(Path("/nowhere"), FROM=address).from_email == address
 
 
 @given(day=st.sampled_from(WEEKDAY_NAMES), shout=st.booleans())
