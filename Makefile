@@ -106,16 +106,19 @@ $(BIN)/python:
 	@echo "Making $(VENV) with $(PYTHON)"
 	@"$(PYTHON)" -m venv "$(VENV)"
 
+# Compiled here, since each command would compile all it imports where PYTHONDONTWRITEBYTECODE is set: 0.2 s.
 $(APP_READY): requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what the newsletter needs"
 	@$(BIN)/python $(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
 	@$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q newsletter
 	@touch $@
 
 $(DEV_READY): requirements-dev.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what the newsletter and its tests need"
 	@$(BIN)/python $(INSTALL) --require-hashes -r requirements-dev.lock
 	@$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q newsletter
 	@touch $@
 
 $(SMOKE)/.ready: requirements.lock | $(BIN)/python

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import Any
 
 import far
 import peers
+import service
 import sink
 import trial
 from database import Database
@@ -34,7 +34,6 @@ SEND = ("edition", "send", "--now", "--yes", "--json")
 MOST_OF_PEER = 30_000
 """Messages of smtp-source in a turn: it keeps nothing, so more of them tell nothing more."""
 LOOP_PEOPLE = 60
-HELP_RUNS = 15
 
 
 def message_bytes(database: Database) -> int:
@@ -223,20 +222,12 @@ def shares(database: Database, port: int, people: int, connections: int) -> Figu
     return {"database": database.name, "people": people, "connections": connections, **found}
 
 
-def start() -> Figures:
-    """Measure `newsletter --help` and an empty Python."""
-
-    def timed(*command: str) -> float:
-        began = time.perf_counter()
-        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - began
-
-    found = {
-        "help_seconds": median(timed("-m", "newsletter", "--help") for _ in range(HELP_RUNS)),
-        "python_seconds": median(timed("-c", "pass") for _ in range(HELP_RUNS)),
-    }
-    say(f"newsletter --help: {found['help_seconds']:.2f} s")
-    return found
+def startup(database: Database) -> Figures:
+    """Measure the CPU time of commands that are called often."""
+    with database.world(service.PEOPLE) as world:
+        figures = service.startup(world)
+    say(f"{database.name}: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in figures.items()))
+    return {"database": database.name, "cpu_seconds": figures}
 
 
 def _accepted(app: Application) -> int:

@@ -66,7 +66,7 @@ def _rows(
 ) -> dict[str, Callable[[], Any]]:
     first = found[0]
     return {
-        "start": rows.start,
+        "startup": lambda: [rows.startup(item) for item in found],
         "editions": lambda: [
             rows.compare(item, port, asked.people, connections, rounds=asked.rounds, size=size)
             for item in found
@@ -87,7 +87,7 @@ def _rows(
     }
 
 
-ROWS = "start,editions,loop,far,lockstep,notice,restart,shares,growth,archive,freezing,importing"
+ROWS = "startup,editions,loop,far,lockstep,notice,restart,shares,growth,archive,freezing,importing"
 
 
 def _arguments() -> argparse.Namespace:
