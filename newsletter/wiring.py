@@ -38,7 +38,6 @@ from newsletter.store import installation as installations
 from newsletter.store.anchor import Anchor
 from newsletter.store.database import connect, driver_words, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
-from newsletter.store.reader_zone import ReaderZones
 from newsletter.store.unit import Unit
 
 if TYPE_CHECKING:
@@ -118,11 +117,6 @@ class Application:
             zone=settings.time_zone,
             locally=settings.send_locally,
         )
-
-    @cached_property
-    def readers(self) -> ReaderZones:
-        """The zones of the readers, looked at once a minute by all that ask every few seconds."""
-        return ReaderZones()
 
     @property
     def waves(self) -> WaveRules | None:
@@ -306,7 +300,6 @@ class Application:
             held=self.held,
             retention=self.retention,
             monitor=self.monitor(),
-            readers=self.readers,
         )
 
     @cached_property

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from newsletter.clock import SystemClock
 from newsletter.core.token import key_fingerprint
-from newsletter.store import installation
+from newsletter.store import installation, subscriber_count
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
 from newsletter.store.upgrade import upgrade
@@ -152,6 +152,7 @@ def unit(database_url: str) -> Iterator[Unit]:
     """Return the door to an empty database, once of each kind."""
     engine = connect(database_url)
     yield open_unit(engine)
+    assert_counts(engine)
     engine.dispose()
 
 
@@ -160,4 +161,11 @@ def sqlite_unit(sqlite_url: str) -> Iterator[Unit]:
     """Return the door to an empty SQLite database, for what does not differ between databases."""
     engine = connect(sqlite_url)
     yield open_unit(engine)
+    assert_counts(engine)
     engine.dispose()
+
+
+def assert_counts(engine: Engine) -> None:
+    """Assert that the kept counts of people equal the people, whatever the test did."""
+    with Unit(engine).read() as tx:
+        assert subscriber_count.faults(tx) == []

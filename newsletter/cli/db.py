@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -48,26 +48,43 @@ def upgrade_(context: typer.Context, *, as_json: Json = False) -> None:
 
 
 @app.command()
-def check(context: typer.Context, *, as_json: Json = False) -> None:
-    """Check the database file and the sums of every edition.
+def check(
+    context: typer.Context,
+    *,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count the people anew where the counts of their states are wrong.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check the database file, editions and counts of people.
 
-    Exit code 1 if the file is damaged or an edition does not account for each of its people.
+    Exit code 1 if the file is damaged, an edition does not account for each of its people, or a count is wrong.
     """
+    from newsletter.flows.recount_people import recount_people
     from newsletter.store import check as checks
+    from newsletter.store import subscriber_count
 
-    with state(context).app.unit.read() as tx:
+    invocation = state(context)
+    with invocation.app.unit.read() as tx:
         file = checks.file_faults(tx)
         references = checks.reference_faults(tx)
         books = checks.all_books(tx)
+        counts = subscriber_count.faults(tx)
+    recounted = recount and bool(counts)
+    if recounted:
+        recount_people(invocation.app.unit, who=invocation.who, now=invocation.app.clock.now())
     wrong = [line for line in books if line.faults]
-    sound = not (file or references or wrong)
+    sound = not (file or references or wrong or (counts and not recounted))
     if as_json:
         gaps = [
             {"edition": line.edition, "audience": line.audience, "accounted": line.accounted, "gap": line.gap}
             | {"faults": line.faults}
             for line in wrong
         ]
-        print_json({"ok": sound, "file": file, "references": references, "editions": len(books), "gaps": gaps})
+        print_json(
+            {"ok": sound, "file": file, "references": references, "editions": len(books), "gaps": gaps}
+            | {"counts": counts, "recounted": recounted}
+        )
     else:
         for fault in file:
             say(f"file: {fault}")
@@ -75,6 +92,12 @@ def check(context: typer.Context, *, as_json: Json = False) -> None:
             say(f"reference: {fault}")
         for line in wrong:
             say(f"edition {line.edition}: {'; '.join(line.faults)}")
+        for fault in counts:
+            say(f"counts: {fault}")
+        if recounted:
+            say("Counted the people anew.")
+        elif counts:
+            say("Status and forecast show wrong numbers of people: `newsletter db check --recount` corrects them.")
         say(_verdict(len(books), len(wrong), whole=not (file or references)))
     if not sound:
         raise typer.Exit(1)

@@ -20,8 +20,7 @@ from newsletter.flows.plan import look_ahead
 from newsletter.flows.preview import compile_tip
 from newsletter.store import alert as alerts
 from newsletter.store import installation as installations
-from newsletter.store import jobs
-from newsletter.store import subscriber as subscribers
+from newsletter.store import jobs, subscriber_count
 from newsletter.store import tip as tips
 from newsletter.store.database import HEAD, open_unit, sqlite_path
 from newsletter.store.installation import Installation
@@ -80,7 +79,7 @@ def _clock(application: Application, installation: Installation) -> Iterator[Fin
 
 
 def _people(tx: Tx) -> Iterator[Finding]:
-    count = subscribers.count_active(tx)
+    count = subscriber_count.active(tx)
     if count:
         yield ok("subscribers", f"{plural(count, 'person', 'people')} would get an edition sent now")
     else:

@@ -201,11 +201,12 @@ def _status(application: Application) -> str:
     from newsletter.core.cadence import describe_slot
     from newsletter.flows.send_now import early_slot_in
     from newsletter.store import edition as editions
+    from newsletter.store.reader_zone import with_readers
 
     moment = application.clock.now()
     with application.unit.read() as tx:
         running = [item.name for item in editions.unfinished(tx)]
-        cadence = application.readers.fill_in(tx, application.cadence, now=moment)
+        cadence = with_readers(tx, application.cadence)
         following = early_slot_in(tx, cadence, None, now=moment)
     now = f"sending {', '.join(running)}; " if running else ""
     return f"{now}next date {describe_slot(following, application.cadence.zone)}"

@@ -28,10 +28,9 @@ from newsletter.render.mime import compile_message
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
-from newsletter.store import ledger
+from newsletter.store import ledger, subscriber_count
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
-from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
 from newsletter.store import wave as wave_rows
 from newsletter.store.ledger import LedgerKind
@@ -74,7 +73,7 @@ def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = 
             if (known := editions.by_date(tx, slot.date)) is not None:
                 return FreezeResult(edition=known)
             choice = choose(tx, slot, render_context.rules)
-            audience = subscribers.count_active(tx)
+            audience = subscriber_count.active(tx)
             series = series_of(tx, choice.tip)
         if choice.tip is None:
             return FreezeResult(empty=choice.why)

@@ -31,7 +31,7 @@ from newsletter.flows.ramp import RampRules, day_limit
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import slot as slots
-from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_count
 from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
@@ -106,7 +106,7 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
     until = max(last, weeks_end(rules.cadence, stored, after=now, weeks=far, to_fill=True))
     coming, due = _coming(tx, rules, stored, until=until, now=now)
     choices = line_up(tx, coming, rules.lineup)
-    audience = subscribers.count_active(tx)
+    audience = subscriber_count.active(tx)
     cap = day_limit(tx, rules.ramp)
     rules = replace(rules, limits=replace(rules.limits, per_day=smaller(rules.limits.per_day, cap)))
     takes = expected_time(audience, rules, _speed(tx))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from newsletter.core.ramp import day_cap
-from newsletter.store import sent
-from newsletter.store import subscriber as subscribers
+from newsletter.store import sent, subscriber_count
 from newsletter.store.unit import Tx
 
 
@@ -27,5 +26,5 @@ def day_limit(tx: Tx, rules: RampRules) -> int | None:
     """
     if not rules.start:
         return None
-    audience = subscribers.count_active(tx)
+    audience = subscriber_count.active(tx)
     return day_cap(rules.start, sent.finished(tx), audience=audience, hard_percent=rules.hard_percent)

@@ -19,7 +19,7 @@ from newsletter.core.lineup import Choice
 from newsletter.errors import InputError
 from newsletter.flows.freeze import RenderContext, choose
 from newsletter.store import slot as slots
-from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_count
 from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
@@ -35,7 +35,7 @@ class Plan:
 
 def plan(tx: Tx, render_context: RenderContext, slot: Slot) -> Plan:
     """Tell what would go out for a slot, and to how many; nothing is changed."""
-    return Plan(slot=slot, choice=choose(tx, slot, render_context.rules), audience=subscribers.count_active(tx))
+    return Plan(slot=slot, choice=choose(tx, slot, render_context.rules), audience=subscriber_count.active(tx))
 
 
 def early_slot(unit: Unit, cadence: Cadence, on: date | None, *, now: datetime) -> Slot:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from structlog.contextvars import bound_contextvars
@@ -41,7 +41,7 @@ from newsletter.store import installation as installations
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store.alert import Alert, AlertKind
-from newsletter.store.reader_zone import ReaderZones
+from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,6 @@ class Ticker:
 
     monitor: Monitor | None = None
     """Tells people what they should hear; None where nobody watches, as in a command."""
-    readers: ReaderZones = field(default_factory=ReaderZones)
 
     def tick(self) -> Edition | None:
         """Do what is due; return the edition that this tick froze, if it did."""
@@ -102,7 +101,7 @@ class Ticker:
             known = slots.since(tx, not_before - timedelta(days=8))
             # Those that lie ahead too: a clock that was ahead may have marked them missed.
             ahead = [slot for slot in known if slot.sends_at > now]
-            cadence = self.readers.fill_in(tx, self.cadence, now=now)
+            cadence = with_readers(tx, self.cadence)
             every = [*calendar(cadence, known, after=not_before, until=now), *ahead]
             verdict = judge_slots(every, now=now, not_before=not_before, grace=self.grace, zone=self.cadence.zone)
             for slot in (*verdict.missed, *verdict.passed_over):

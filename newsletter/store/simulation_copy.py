@@ -17,7 +17,7 @@ from newsletter.core.cadence import ReaderZone
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.core.subscriber import SubscriberState
-from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_count
 from newsletter.store.reader_zone import reader_zones
 from newsletter.store.schema import edition, installation, notice, slot, subscriber, tip
 from newsletter.store.unit import Tx
@@ -51,7 +51,7 @@ def take(tx: Tx) -> SimulationCopy:
         # In this order each row finds what it refers to.
         rows={table.name: _rows(tx, table) for table in (tip, slot, edition)},
         notices=[dict(item._mapping) for item in tx.execute(notices)],  # noqa: SLF001 - its documented name
-        active=subscribers.count_active(tx),
+        active=subscriber_count.active(tx),
         zones=reader_zones(tx),
         first_tick_at=row.first_tick_at,
         cadence=row.cadence,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Row, delete, func, insert, literal_column, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from newsletter.core.edition import EditionId
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState
@@ -78,13 +78,6 @@ def every_canonical(tx: Tx) -> Iterator[tuple[SubscriberId, str]]:
     query = select(subscriber.c.id, subscriber.c.canonical).order_by(subscriber.c.id)
     for row in tx.execute(query, execution_options={"yield_per": 5_000}):
         yield SubscriberId(row.id), row.canonical
-
-
-def count_active(tx: Tx) -> int:
-    """Return how many people an edition frozen now would go to."""
-    # Literal, since the partial index serves no bound value.
-    active = subscriber.c.state == literal_column(f"'{SubscriberState.ACTIVE.value}'")
-    return tx.execute(select(func.count()).select_from(subscriber).where(active)).scalar_one()
 
 
 def save(tx: Tx, changed: Subscriber) -> None:

@@ -20,8 +20,8 @@ from newsletter.store.unit import Tx
 
 _BATCH_ROWS = 5_000
 
-TABLES = metadata.sorted_tables
-"""In an order in which every row finds what it refers to."""
+TABLES = [table for table in metadata.sorted_tables if not table.info.get("derived")]
+"""In an order in which every row finds what it refers to; without those that triggers fill."""
 
 Progress = Callable[[str, int], None]
 """Called with the name of a table and the rows so far."""

@@ -19,7 +19,7 @@ from newsletter.core.token import key_fingerprint
 from newsletter.store import check, edition, slot, tip
 from newsletter.store.backup import copy_sqlite
 from newsletter.store.database import HEAD, connect, current_revision, sender_lock
-from newsletter.store.schema import delivery, subscriber
+from newsletter.store.schema import delivery, subscriber, subscriber_count
 from newsletter.store.schema import edition as edition_table
 from newsletter.store.unit import Unit
 from newsletter.store.upgrade import upgrade
@@ -244,3 +244,16 @@ def test_a_copy_holds_what_was_committed_while_others_write(sqlite_url: str, sql
     with closing(sqlite3.connect(tmp_path / "copies" / "one.db")) as kept:
         assert kept.execute("SELECT count(*) FROM delivery").fetchone() == (2,)
     assert [path.name for path in (tmp_path / "copies").iterdir()] == ["one.db"]
+
+
+def test_check_finds_and_corrects_wrong_counts(run: Callable[..., Ran], sqlite_unit: Unit) -> None:
+    """A count of people that differs from the list is an error until it is counted anew."""
+    make_edition(sqlite_unit, 2)
+    with sqlite_unit.write() as tx:
+        tx.execute(subscriber_count.update().values(people=5))
+    result = run("db", "check")
+    assert result.code == 1
+    assert "counts: 5 people are counted as active without a time zone, and there are 2" in result.out
+    assert "newsletter db check --recount" in result.out
+    assert json.loads(run("db", "check", "--recount", "--json").out)["recounted"] is True
+    assert run("db", "check").code == 0

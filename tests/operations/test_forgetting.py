@@ -22,7 +22,7 @@ from newsletter.flows.import_subscribers import ImportFile, import_subscribers
 from newsletter.store import alert as alerts
 from newsletter.store import log as logs
 from newsletter.store import notice as notices
-from newsletter.store import report
+from newsletter.store import report, subscriber_count
 from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.database import connect
@@ -135,7 +135,7 @@ def test_nothing_is_left_in_the_file(
     """
     other = connect(sqlite_url)
     with Unit(other).read() as tx:
-        assert subscribers.count_active(tx) == 0
+        assert subscriber_count.active(tx) == 0
     ada = live_a_life(sqlite_unit, clock, render_context)
     assert [word for word in WORDS if word.lower() not in bytes_of(sqlite_url)] == []
     erase_subscriber(sqlite_unit, KEYRING, ada, who="pat", why=f"{ADA} asked", now=START)
@@ -154,7 +154,7 @@ def test_a_reader_in_the_way(sqlite_url: str, sqlite_unit: Unit) -> None:
     """A long export beside it makes the erasure wait a moment, and leaves the log to the next time; nothing fails."""
     other = connect(sqlite_url)
     with Unit(other).read() as tx:
-        subscribers.count_active(tx)
+        subscriber_count.active(tx)
         with sqlite_unit.write() as own:
             logs.add(own, logs.LogEntry(at=START, who="pat", what="x", about="y"))
         assert sqlite_unit.flush() is False

@@ -6,7 +6,7 @@ import pytest
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
-from newsletter.store import subscriber as subscribers
+from newsletter.store import subscriber_count
 from newsletter.testing.catcher import DROP, Catcher, Keep, Step
 from tests.edition_fixtures import add_tip
 from tests.path.conftest import MakeHome
@@ -94,7 +94,7 @@ def test_everybody_is_accounted_for(make: MakeHome, people: int) -> None:
     assert {email for email, attempts in tried.items() if attempts != 1} == waiting
 
     with home.unit.read() as tx:
-        assert subscribers.count_active(tx) == people - len(refused)
+        assert subscriber_count.active(tx) == people - len(refused)
     add_tip(home.unit, "another-tip")
     [planned] = home.ask("edition", "send", "--now", "--dry-run")
     assert planned["audience"] == people - len(refused)

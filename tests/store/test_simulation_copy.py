@@ -11,9 +11,8 @@ from newsletter.core.lineup import Source
 from newsletter.core.notice import NoticeKey, NoticeKind, NoticeState
 from newsletter.core.tip import TipDraft, TipStatus
 from newsletter.store import edition as editions
-from newsletter.store import installation, simulation_copy, slot
+from newsletter.store import installation, simulation_copy, slot, subscriber_count
 from newsletter.store import notice as notices
-from newsletter.store import subscriber as subscribers
 from newsletter.store import tip as tips
 from newsletter.store.database import connect, open_unit
 from newsletter.store.unit import Unit
@@ -68,7 +67,7 @@ def test_it_names_nobody_and_sends_nothing_again(unit: Unit, tmp_path: Path) -> 
     def check(copy: Unit) -> None:
         with copy.read() as tx:
             assert tips.all_tips(tx) == every
-            assert subscribers.count_active(tx) == 0
+            assert subscriber_count.active(tx) == 0
             [edition] = editions.latest(tx)
             assert (edition.status, edition.title) == (EditionStatus.FINISHED, "A")
             told = notices.last(tx, [NoticeKind.REPORT], START.date().isoformat())
