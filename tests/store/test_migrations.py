@@ -19,6 +19,36 @@ from newsletter.store.worker import WorkerId
 THEN = datetime(2026, 11, 3, 14, tzinfo=UTC)
 
 
+_SQLITE_TEXTS = (
+    "SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger', 'view') AND sql IS NOT NULL"
+)
+# Predicates, operator classes, collations and storage parameters of an index are all in its definition.
+_POSTGRESQL_TEXTS = """
+SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL
+SELECT 'trigger', tgname, pg_get_triggerdef(pg_trigger.oid)
+FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+WHERE NOT tgisinternal AND relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'function', proname, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'storage', relname, concat(relpersistence, reloptions::text) FROM pg_class
+WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'collation', concat(table_name, '.', column_name), collation_name
+FROM information_schema.columns WHERE table_schema = 'public'
+"""
+
+
+def definitions(engine: Engine) -> dict[tuple[str, str], str]:
+    """Return what the database stores of indexes, triggers, functions and storage parameters, as it words them."""
+    query = _SQLITE_TEXTS if engine.dialect.name == "sqlite" else _POSTGRESQL_TEXTS
+    with engine.connect() as connection:
+        rows = connection.execute(text(query)).all()
+    texts = {(kind, name): " ".join((words or "").split()) for kind, name, words in rows}
+    return {item: words for item, words in texts.items() if "alembic_version" not in item[1]}
+
+
 def describe(engine: Engine) -> dict[str, object]:
     """Return everything a database knows of our tables, in a form that can be compared."""
     seen = inspect(engine)
@@ -48,6 +78,7 @@ def test_a_migrated_schema_equals_a_fresh_one(database_url: str, request: pytest
     fresh = _fresh(migrated, request)
     metadata.create_all(fresh)
     assert describe(migrated) == describe(fresh)
+    assert definitions(migrated) == definitions(fresh)
     migrated.dispose()
     fresh.dispose()
 
@@ -61,6 +92,31 @@ def _fresh(migrated: Engine, request: pytest.FixtureRequest) -> Engine:
         connection.execute(text(f"CREATE DATABASE {name}"))
     server.dispose()
     return create_engine(migrated.url.set(database=name))
+
+
+@pytest.mark.parametrize(
+    ("statement", "databases"),
+    [
+        ("DROP INDEX ix_tip_draft", ("sqlite", "postgresql")),
+        ("CREATE INDEX ix_more ON tip (id) WHERE status = 'sent'", ("sqlite", "postgresql")),
+        ("DROP TRIGGER subscriber_count_delete", ("sqlite",)),
+        ("DROP TRIGGER subscriber_count_delete ON subscriber", ("postgresql",)),
+        ("ALTER TABLE delivery RESET (fillfactor)", ("postgresql",)),
+        ("ALTER TABLE subscriber SET (fillfactor = 70)", ("postgresql",)),
+        ("ALTER INDEX ix_tip_draft SET (fillfactor = 70)", ("postgresql",)),
+        ("CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'", ("postgresql",)),
+        ('ALTER TABLE tip ALTER COLUMN slug TYPE text COLLATE "POSIX"', ("postgresql",)),
+    ],
+)
+def test_a_difference_of_two_schemas_is_seen(database_url: str, statement: str, databases: tuple[str, ...]) -> None:
+    """An index, its condition, a trigger, a function or a storage parameter that differs changes the description."""
+    engine = connect(database_url)
+    if engine.dialect.name in databases:
+        before = definitions(engine)
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+        assert definitions(engine) != before
+    engine.dispose()
 
 
 def test_opening_never_creates(tmp_path: Path) -> None:
