@@ -71,6 +71,12 @@ def parse_address(text: str) -> Address:
     return address
 
 
+def mask_address(email: str) -> str:
+    """Return an address of which only the first letter and the domain can be read: `a***@example.org`."""
+    local, _, domain = email.rpartition("@")
+    return f"{local[:1]}***@{domain}"
+
+
 _COMMON_DOMAINS = (
     *("gmail.com", "googlemail.com", "hotmail.com", "outlook.com", "yahoo.com", "icloud.com", "protonmail.com"),
     *("t-online.de", "freenet.de", "hotmail.fr", "orange.fr", "wanadoo.fr", "laposte.net", "yahoo.fr", "hotmail.co.uk"),

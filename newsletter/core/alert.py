@@ -36,6 +36,7 @@ class AlertKind(StrEnum):
     DISK = "disk"
     DATABASE = "database"
     HELD = "held"
+    SIGNUP_FLOOD = "signup-flood"
 
 
 HEADLINES = {
@@ -57,6 +58,7 @@ HEADLINES = {
     AlertKind.DISK: "the disk is nearly full",
     AlertKind.DATABASE: "the database is in trouble",
     AlertKind.HELD: "sending is held until somebody adopts the database",
+    AlertKind.SIGNUP_FLOOD: "many more sign-ups than usual",
 }
 """What the subject of the mail says, for a person who reads no further."""
 

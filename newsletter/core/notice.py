@@ -30,6 +30,16 @@ class NoticeKind(StrEnum):
     ALERT = "alert"
     PASSED = "passed"
     """Says that the trouble of an alert is over."""
+    CONFIRM = "confirm"
+    """Asks a person who signed up to confirm it."""
+    ALREADY = "already"
+    """Tells a person who signed up that the address is on the list."""
+    WELCOME = "welcome"
+    """Tells a person who confirmed what comes when."""
+
+
+SIGNUP_KINDS = (NoticeKind.CONFIRM, NoticeKind.ALREADY)
+"""Mails to people who may not be on the list: they are forgotten with the request."""
 
 
 class NoticeState(StrEnum):
@@ -51,7 +61,7 @@ class NoticeKey:
 
     kind: NoticeKind
     about: str
-    """Date of a slot, name of an edition, id of an alert."""
+    """Date of a slot, name of an edition, id of an alert or of a sign-up."""
     variant: str = ""
     """What tells apart two notices about the same: the content a proof stands for."""
 

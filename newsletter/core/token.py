@@ -2,7 +2,7 @@
 
 In: ids and a `Keyring` made from the secret of the installation. Out: short ASCII texts, and the ids back from a text
 that is genuine. Whatever a stranger sends is read without an exception; no token holds an address. The formats are
-final, as mail that went out years ago bears them. Only the tokens of an action expire.
+final, as mail that went out years ago bears them. Every token expires but that of the opt-out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from newsletter.errors import InputError
 _SECRET_LENGTH_MIN = 16
 _VERSION = b"\x01"
 _ACTION_SHAPE = re.compile(r"[A-Za-z0-9_-]{44}")
+_LINK_SHAPE = re.compile(r"[A-Za-z0-9_-]{40}")
+_STAMP_SHAPE = re.compile(r"([0-9]{1,12})\.([0-9a-f]{16})")
 _UNSUBSCRIBE_SHAPE = re.compile(r"[A-Za-z0-9_-]{36}")
 _VERP_SHAPE = re.compile(r"(?:[bB][+-])?([0-9A-Za-z]{21})(?:@[^@]{1,255})?")
 
@@ -42,6 +44,11 @@ class _Derived(NamedTuple):
     verp: bytes
     suppression: bytes
     action: bytes
+    link: bytes
+    code: bytes
+    limit: bytes
+    stamp: bytes
+    puzzle: bytes
 
 
 def _expand(secret: bytes, purpose: str) -> bytes:
@@ -60,6 +67,11 @@ def _derive(secret: str | bytes) -> _Derived:
         verp=_expand(raw, "verp-v1"),
         suppression=_expand(raw, "suppression-v1"),
         action=_expand(raw, "action-v1"),
+        link=_expand(raw, "link-v1"),
+        code=_expand(raw, "code-v1"),
+        limit=_expand(raw, "limit-v1"),
+        stamp=_expand(raw, "stamp-v1"),
+        puzzle=_expand(raw, "puzzle-v1"),
     )
 
 
@@ -247,3 +259,97 @@ def read_action_token(keyring: Keyring, text: str) -> ActionToken | None:
         guard=int.from_bytes(payload[8:13], "big"),
         expires_at=datetime.fromtimestamp(int.from_bytes(payload[13:17], "big"), UTC),
     )
+
+
+class LinkPurpose(Enum):
+    """What a link for one person opens; a token made for one purpose is garbage for another."""
+
+    CONFIRM = 1
+    """Confirms a sign-up; the id is that of the request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkToken:
+    """What a genuine link for one person says."""
+
+    purpose: LinkPurpose
+    id: int
+    detail: int = 0
+    """One byte whose meaning depends on the purpose."""
+    expires_at: datetime
+    """Aware; whole seconds."""
+
+
+def make_link_token(keyring: Keyring, link: LinkToken) -> str:
+    """Make the token of a link for one person: always 40 characters of the base64url alphabet, without padding.
+
+    30 bytes: version 1, key id (2), purpose (1), id (5), detail (1), expiry in seconds of Unix time (4), HMAC-SHA256
+    cut to 16.
+    """
+    key = keyring.derived[0]
+    payload = b"".join(
+        (
+            _VERSION,
+            key.key_id,
+            link.purpose.value.to_bytes(1, "big"),
+            link.id.to_bytes(5, "big"),
+            link.detail.to_bytes(1, "big"),
+            int(link.expires_at.timestamp()).to_bytes(4, "big"),
+        )
+    )
+    return base64.urlsafe_b64encode(payload + hmac.digest(key.link, payload, "sha256")[:16]).decode("ascii")
+
+
+def read_link_token(keyring: Keyring, text: str, purpose: LinkPurpose) -> LinkToken | None:
+    """Read the token of a link for one person, expired or not; None when it is not ours, or made for another purpose.
+
+    Only the current key is tried: these links live for days.
+    """
+    if not _LINK_SHAPE.fullmatch(text):
+        return None
+    raw = base64.urlsafe_b64decode(text)
+    payload, tag = raw[:14], raw[14:]
+    key = keyring.derived[0]
+    genuine = hmac.compare_digest(hmac.digest(key.link, payload, "sha256")[:16], tag)
+    if not genuine or payload[:4] != _VERSION + key.key_id + purpose.value.to_bytes(1, "big"):
+        return None
+    return LinkToken(
+        purpose=purpose,
+        id=int.from_bytes(payload[4:9], "big"),
+        detail=payload[9],
+        expires_at=datetime.fromtimestamp(int.from_bytes(payload[10:14], "big"), UTC),
+    )
+
+
+def confirmation_code(keyring: Keyring, signup_id: int) -> str:
+    """Make the code that a person may type instead of opening the link: eight letters, 40 bits, as `7KQM-4TXN`."""
+    digest = hmac.digest(keyring.derived[0].code, str(signup_id).encode(), "sha256")
+    letters = base64.b32encode(digest[:5]).translate(_TO_CROCKFORD).decode("ascii").upper()
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def is_confirmation_code(keyring: Keyring, signup_id: int, typed: str) -> bool:
+    """Tell whether a person typed the code of a request; blanks, hyphens and capitals do not matter."""
+    read = re.sub(r"[^0-9a-z]", "", typed.lower()).translate(str.maketrans("oil", "011"))
+    known = confirmation_code(keyring, signup_id).replace("-", "").lower()
+    return hmac.compare_digest(read.encode(), known.encode())
+
+
+def limit_hash(keyring: Keyring, name: str, value: str) -> str:
+    """Hash what a limit counts, such as an address or a network: 32 hexadecimal digits, useless without the secret."""
+    return hmac.digest(keyring.derived[0].limit, f"{name}\n{value}".encode(), "sha256").hex()[:32]
+
+
+def make_form_stamp(keyring: Keyring, now: datetime) -> str:
+    """Make the signed time at which a form was shown."""
+    seconds = str(int(now.timestamp()))
+    return f"{seconds}.{hmac.digest(keyring.derived[0].stamp, seconds.encode(), 'sha256').hex()[:16]}"
+
+
+def read_form_stamp(keyring: Keyring, text: str) -> datetime | None:
+    """Return when a form was shown; None when the time is not one that we signed."""
+    match = _STAMP_SHAPE.fullmatch(text)
+    if match is None:
+        return None
+    tag = hmac.digest(keyring.derived[0].stamp, match[1].encode(), "sha256").hex()[:16]
+    return datetime.fromtimestamp(int(match[1]), UTC) if hmac.compare_digest(tag, match[2]) else None

@@ -16,6 +16,7 @@ from newsletter.core.token import Keyring, suppression_hash
 from newsletter.store import delivery as deliveries
 from newsletter.store import erasure, ledger
 from newsletter.store import log as logs
+from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
 from newsletter.store.ledger import LedgerKind
 from newsletter.store.unit import Tx, Unit
@@ -64,6 +65,7 @@ def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Er
     erasure.scrub_replies(tx, person.id, spellings)
     blanked = deliveries.blank_person(tx, person.id)
     erasure.drop_notices(tx, spellings)
+    signups.drop_addresses(tx, spellings)
     subscribers.erase(tx, person.id)
     ledger.note(tx, LedgerKind.ERASED, str(person.id), now=now, canonical=person.canonical)
     return Erased(id=person.id, skipped=skipped, blanked=blanked, addresses=suppressed, spellings=spellings)

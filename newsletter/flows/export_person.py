@@ -18,6 +18,7 @@ from newsletter.flows.export_subscribers import as_json
 from newsletter.store import erasure, report
 from newsletter.store import log as logs
 from newsletter.store import notice as notices
+from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Tx, Unit
 
@@ -39,6 +40,7 @@ def export_person(unit: Unit, keyring: Keyring, email: str, *, now: datetime) ->
             "subscriber": None if person is None else as_json(person),
             "consent": [] if person is None else _consents(tx, person.id),
             "editions": [] if person is None else _editions(tx, person.id),
+            "sign_ups": _signups(tx, addresses),
             "notices": _notices(tx, addresses),
             "suppression": None if since is None else {"since": since.isoformat(), "reason": "erased"},
             "log": [] if person is None else _log(tx, person.id),
@@ -84,6 +86,23 @@ def _editions(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
             "later_said": row.later_text,
         }
         for row in report.rows(tx, who=who)
+    ]
+
+
+def _signups(tx: Tx, addresses: set[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "asked_at": stored.request.asked_at.isoformat(),
+            "asked_from": stored.request.network,
+            "asked_on": stored.request.origin,
+            "first_name": stored.request.first_name,
+            "time_zone": stored.request.time_zone,
+            "wording": signups.wording_text(tx, stored.request.wording),
+            "mail": stored.mail.value if stored.mail else "",
+            "why": stored.why,
+            "confirmed_at": _iso(stored.confirmed_at),
+        }
+        for stored in signups.of_addresses(tx, addresses)
     ]
 
 

@@ -1,4 +1,4 @@
-"""A notice as bytes: a mail to the operators and editors, rendered from its templates.
+"""A notice as bytes: a mail to the operators and editors, or to a reader who asked for something.
 
 In: a `NoticeBody` in plain words, with the real mail below it when it is a proof. Out: the whole message, ASCII, CRLF.
 It is the same for each recipient, so it has no placeholders, and no one-click unsubscribe headers.
@@ -77,6 +77,10 @@ class NoticeBody:
     facts: Sequence[Fact] = ()
     actions: Sequence[Action] = ()
     commands: Sequence[Command] = ()
+    label: str = ""
+    """What stands above the heading of a reader's mail."""
+    footer: str = ""
+    """Why a reader gets the mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from sqlalchemy import String, and_, cast, delete, func, or_, select, update
 
 from newsletter.core.delivery import OPEN_STATES
 from newsletter.core.edition import EditionId
-from newsletter.core.notice import NoticeKind, NoticeState
+from newsletter.core.notice import SIGNUP_KINDS, NoticeKind, NoticeState
 from newsletter.store.schema import alert, delivery, edition, notice
 from newsletter.store.unit import Tx
 
@@ -115,6 +115,12 @@ def drop_notices(tx: Tx, *, written_before: datetime, limit: int) -> int:
     if ids:
         tx.execute(delete(notice).where(notice.c.id.in_(ids)))
     return len(ids)
+
+
+def drop_signup_mails(tx: Tx, *, written_before: datetime) -> int:
+    """Delete old mails about sign-ups, whatever became of them: the request is forgotten too."""
+    kinds = [kind.value for kind in SIGNUP_KINDS]
+    return tx.execute(delete(notice).where(notice.c.kind.in_(kinds), notice.c.created_at < written_before)).rowcount
 
 
 def is_whole(tx: Tx, edition_id: EditionId) -> bool:

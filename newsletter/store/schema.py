@@ -420,6 +420,60 @@ notice = Table(
     _one_of("state", "queued", "sending", "deferred", "accepted", "rejected", "expired", "withdrawn"),
 )
 
+signup = Table(
+    "signup",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("email", Text, nullable=False),
+    Column("canonical", Text, nullable=False, index=True),
+    Column("first_name", Text, nullable=False, server_default=""),
+    Column("time_zone", Text, nullable=False, server_default=""),
+    Column("wording", Text, nullable=False),  # The hash of the sentence that the person agreed to.
+    Column("network", Text, nullable=False),
+    Column("browser_hash", Text, nullable=False, index=True),  # Of the cookie that the asking browser got.
+    Column("origin", Text, nullable=False),
+    Column("suspect", Text, nullable=False, server_default=""),
+    Column("asked_at", Utc, nullable=False, index=True),
+    Column("due_at", Utc, nullable=False),  # Later than `asked_at` while too many mails go out.
+    Column("decided_at", Utc),
+    Column("mail", Text, nullable=False, server_default=""),
+    Column("why", Text, nullable=False, server_default=""),
+    Column("code_tries", Integer, nullable=False, server_default="0"),
+    Column("confirmed_at", Utc),
+    Column("welcomed_at", Utc),
+    Index(
+        "ix_signup_undecided",
+        "due_at",
+        sqlite_where=text("decided_at IS NULL"),
+        postgresql_where=text("decided_at IS NULL"),
+    ),
+    Index(
+        "ix_signup_unwelcomed",
+        "id",
+        sqlite_where=text("confirmed_at IS NOT NULL AND welcomed_at IS NULL"),
+        postgresql_where=text("confirmed_at IS NOT NULL AND welcomed_at IS NULL"),
+    ),
+    _one_of("mail", "", "confirm", "already", "none"),
+    sqlite_autoincrement=True,  # Links of confirmations bear the id.
+)
+
+wording = Table(
+    "wording",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("first_used_at", Utc, nullable=False),
+)
+
+rate_limit = Table(
+    "rate_limit",
+    metadata,
+    Column("hash", Text, primary_key=True),  # Keyed: neither an address nor a network can be read from it.
+    _json("events", "[]"),  # As `core/rate_limit.py` counts them.
+    Column("expires_at", Utc, nullable=False, index=True),
+)
+
 log = Table(
     "log",
     metadata,

@@ -1,0 +1,142 @@
+"""A sign-up: one request to get the newsletter, and what is written to the address because of it.
+
+In: a request, the state of the person if the address is known, and the limits. Out: a decision with its reason. The
+page that takes a request knows none of this, so that it answers the same whatever the address is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from newsletter.core.rate_limit import RateRule, Window, take
+from newsletter.core.subscriber import SubscriberState
+
+SignupId = NewType("SignupId", int)
+
+CONFIRM_WITHIN = timedelta(days=7)
+"""How long the link of a confirmation works."""
+KEEP_SIGNUPS = timedelta(days=14)
+"""After this the request is deleted: a person who did not confirm asked for nothing (GDPR, article 5)."""
+CODE_TRIES_MAX = 5
+
+
+class SignupMail(StrEnum):
+    """What is written to the address of a request."""
+
+    CONFIRM = "confirm"
+    """The mail whose link or code confirms."""
+    ALREADY = "already"
+    """Says that the address is on the list already."""
+    NONE = "none"
+
+
+class SignupLimit(StrEnum):
+    """What is limited, each by a window of its own."""
+
+    NETWORK = "network"
+    """Requests from one network: checked as the request comes in."""
+    VICTIM = "victim"
+    """Mails to one address, which somebody else may have typed."""
+    REMINDER = "reminder"
+    """Mails to a person who is on the list already."""
+    DOMAIN = "domain"
+    """Mails to the addresses of one domain."""
+    ALL = "all"
+    """All mails that requests cause."""
+
+
+DAY, MONTH, HOUR = timedelta(days=1), timedelta(days=30), timedelta(hours=1)
+
+SIGNUP_RULES: Mapping[SignupLimit, tuple[RateRule, ...]] = {
+    SignupLimit.NETWORK: (RateRule(count=5, span=HOUR),),
+    SignupLimit.VICTIM: (RateRule(count=1, span=DAY), RateRule(count=3, span=MONTH)),
+    SignupLimit.REMINDER: (RateRule(count=1, span=MONTH),),
+    SignupLimit.DOMAIN: (RateRule(count=60, span=HOUR),),
+    SignupLimit.ALL: (RateRule(count=300, span=HOUR),),
+}
+FLOOD_RULE = RateRule(count=300, span=HOUR)
+"""Requests, whether taken or refused, from which on each one must come with a solved puzzle."""
+
+ROLE_NAMES = frozenset(
+    ("abuse", "hostmaster", "mailer-daemon", "no-reply", "noreply", "postmaster", "root", "security", "webmaster")
+)
+"""Local parts that belong to a function and not to a person (RFC 2142)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signup:
+    """One request, as it was sent."""
+
+    id: SignupId
+    email: str
+    canonical: str
+    first_name: str
+    time_zone: str
+    wording: str
+    """The hash of the sentence that the person agreed to."""
+    network: str
+    """Where it came from, as `192.0.2.0/24`."""
+    browser_hash: str
+    origin: str
+    """The page that sent the form."""
+    suspect: str
+    """Why it looks like a program's, in words; empty when it does not."""
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignupDecision:
+    """What is done about a request."""
+
+    mail: SignupMail
+    why: str
+    windows: Mapping[SignupLimit, Window]
+    """The windows that changed."""
+    wait_until: datetime | None = None
+    """The request stays undecided until then: the mail is owed, but too many go out now."""
+
+
+def decide_signup(
+    signup: Signup, state: SubscriberState | None, windows: Mapping[SignupLimit, Window], *, now: datetime
+) -> SignupDecision:
+    """Decide about a request; `state` is None for an address that is not on the list, or was erased.
+
+    A limit on one person drops the request, since the mail is there already. A limit on a domain or on all of them
+    lets it wait: the people behind these requests are different ones.
+    """
+    mail, why = _wish(signup, state)
+    if mail is SignupMail.NONE:
+        return SignupDecision(mail=mail, why=why, windows={})
+    changed: dict[SignupLimit, Window] = {}
+    for limit in (SignupLimit.REMINDER if mail is SignupMail.ALREADY else SignupLimit.VICTIM, *_SHARED):
+        result = take(windows.get(limit, ()), SIGNUP_RULES[limit], now=now)
+        if not result.allowed and limit in _SHARED:
+            words = f"too many sign-ups at once ({limit.value})"
+            return SignupDecision(mail=SignupMail.NONE, why=words, windows={}, wait_until=result.again_at)
+        if not result.allowed:
+            return SignupDecision(mail=SignupMail.NONE, why="a mail about it went out already", windows={})
+        changed[limit] = result.window
+    return SignupDecision(mail=mail, why=why, windows=changed)
+
+
+_SHARED = (SignupLimit.DOMAIN, SignupLimit.ALL)
+
+
+def _wish(signup: Signup, state: SubscriberState | None) -> tuple[SignupMail, str]:
+    if signup.suspect:
+        return SignupMail.NONE, signup.suspect
+    if signup.canonical.partition("@")[0] in ROLE_NAMES:
+        return SignupMail.NONE, "the address is that of a function, not of a person"
+    match state:
+        case SubscriberState.COMPLAINED:
+            return SignupMail.NONE, "the person called a mail of ours spam"
+        case SubscriberState.ACTIVE | SubscriberState.PAUSED:
+            return SignupMail.ALREADY, f"on the list already ({state.value})"
+        case None:
+            return SignupMail.CONFIRM, "a new address"
+        case _:
+            return SignupMail.CONFIRM, f"on the list as {state.value}"

@@ -1,0 +1,24 @@
+"""What the web part is allowed to show, and whom it believes.
+
+In: settings, through the wiring. Out: a frozen value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebOptions:
+    """The options of the web part; without any it has the opt-out and the links of notices alone."""
+
+    public: bool = False
+    """Whether the pages for signing up are there."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Whose `X-Forwarded-For` counts."""
+    form_origins: tuple[str, ...] = ()
+    """Sites of the operator whose forms are taken, as `https://www.example.com`."""
+    privacy_url: str = ""

@@ -1,0 +1,91 @@
+"""The mails that a sign-up causes, in words: the confirmation, the word to a person who is on the list, the welcome.
+
+In: a request and the sentences of the language. Out: letters. `core/signup.py` decides which of them is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from newsletter.core.cadence import Cadence, describe_date, describe_instant, is_zone, local
+from newsletter.core.message import Publication
+from newsletter.core.notice import NoticeKind
+from newsletter.core.signup import CONFIRM_WITHIN, Signup
+from newsletter.core.subscriber import Subscriber, SubscriberState
+from newsletter.core.token import (
+    Keyring,
+    LinkPurpose,
+    LinkToken,
+    confirmation_code,
+    make_link_token,
+    make_unsubscribe_token,
+)
+from newsletter.render.notice import Action, NoticeBody, Words
+from newsletter.render.texts import Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignupLetters:
+    """What every letter is made with."""
+
+    publication: Publication
+    keyring: Keyring
+    cadence: Cadence
+    texts: Texts
+
+    def confirm(self, request: Signup, *, now: datetime) -> NoticeBody:
+        """Return the mail whose link or code confirms: nothing else is in it (no tip, no picture)."""
+        words = self.texts["confirm_mail"]
+        link = LinkToken(purpose=LinkPurpose.CONFIRM, id=request.id, expires_at=now + CONFIRM_WITHIN)
+        code = confirmation_code(self.keyring, request.id)
+        action = Action(
+            label=words["button"],
+            url=f"{self.publication.base_url}/c/{make_link_token(self.keyring, link)}",
+            note=words["note"].format(code=code),
+        )
+        lead = [words["text"].format(name=self.publication.name), words["ignore"]]
+        return self._letter(NoticeKind.CONFIRM, request, lead, [action])
+
+    def already(self, request: Signup, person: Subscriber, next_at: datetime) -> NoticeBody:
+        """Return the mail to a person who is on the list."""
+        words = self.texts["already_mail"]
+        lead = [words["text"].format(name=self.publication.name)]
+        if person.state is SubscriberState.PAUSED:
+            lead.append(words["paused"])
+        else:
+            lead.append(words["next"].format(day=self._day(next_at, person.time_zone)))
+        lead.append(words["spam"].format(sender=self.publication.from_email))
+        return self._letter(NoticeKind.ALREADY, request, lead, [])
+
+    def welcome(self, request: Signup, person: Subscriber, next_at: datetime) -> NoticeBody:
+        """Return the mail to a person who has just confirmed."""
+        words = self.texts["welcome_mail"]
+        lead = [
+            words["text"].format(name=self.publication.name),
+            words["next"].format(day=self._day(next_at, person.time_zone)),
+            words["sender"].format(sender=self.publication.from_email),
+        ]
+        token = make_unsubscribe_token(self.keyring, person.id)
+        leave = Action(label=words["leave"], url=f"{self.publication.base_url}/u/{token}", note=words["leave_note"])
+        return self._letter(NoticeKind.WELCOME, request, lead, [leave])
+
+    def _letter(self, kind: NoticeKind, request: Signup, lead: Sequence[str], actions: Sequence[Action]) -> NoticeBody:
+        words = self.texts[f"{kind.value}_mail"]
+        asked_on = describe_date(local(request.asked_at, self._zone(request.time_zone)).date())
+        return NoticeBody(
+            kind=kind,
+            subject=words["subject"].format(name=self.publication.name),
+            heading=words["heading"],
+            lead=[Words(sentence) for sentence in lead],
+            actions=actions,
+            label=words["label"],
+            footer=self.texts["reader_mail"]["footer"].format(day=asked_on),
+        )
+
+    def _day(self, moment: datetime, time_zone: str) -> str:
+        return describe_instant(moment, self._zone(time_zone))
+
+    def _zone(self, time_zone: str) -> str:
+        return time_zone if is_zone(time_zone) else self.cadence.zone

@@ -1,0 +1,70 @@
+"""The sentences of the public pages and of the mails that they cause, in the language of the newsletter.
+
+In: the templates and the language. Out: sentences by section and name. English comes with the package; an operator's
+own file takes its place sentence by sentence, and a mistake in it is told with the file when the service starts.
+"""
+
+from __future__ import annotations
+
+import string
+import tomllib
+from collections.abc import Mapping
+
+from jinja2 import Environment
+from jinja2.exceptions import TemplateNotFound
+
+from newsletter.errors import InputError
+
+Texts = Mapping[str, Mapping[str, str]]
+"""Sentences by section and name."""
+
+_ENGLISH = "en"
+
+
+def load_texts(templates: Environment, language: str) -> Texts:
+    """Return the sentences of a language; what its files leave out is English.
+
+    `pt-BR` looks into `pt.toml` and then into `pt-BR.toml`. Raises `InputError` for a file that is no TOML, a sentence
+    that no page has, and a name in braces that is not filled in.
+    """
+    texts = {section: dict(sentences) for section, sentences in _read(templates, _ENGLISH).items()}
+    primary = language.partition("-")[0]
+    for name in dict.fromkeys((_ENGLISH, primary, language)):
+        for section, sentences in _read(templates, name).items():
+            for key, sentence in sentences.items():
+                _check(texts, section, key, sentence, name)
+                texts[section][key] = sentence
+    return texts
+
+
+def _read(templates: Environment, language: str) -> Texts:
+    name = f"web/words/{language}.toml"
+    if templates.loader is None:
+        return {}
+    try:
+        source = templates.loader.get_source(templates, name)[0]
+    except TemplateNotFound:
+        return {}
+    try:
+        return tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"template {name}: {error}") from error
+
+
+def _check(texts: Texts, section: str, key: str, sentence: object, language: str) -> None:
+    where = f"template web/words/{language}.toml, {section}.{key}"
+    if not isinstance(sentence, str):
+        raise InputError(f"{where}: a sentence in quotation marks is needed")
+    known = texts.get(section, {}).get(key)
+    if known is None:
+        raise InputError(f"{where}: no page has this sentence")
+    try:
+        unknown = _fields(sentence) - _fields(known)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+    if unknown:
+        raise InputError(f"{where}: {{{min(unknown)}}} is not filled in here")
+
+
+def _fields(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
