@@ -16,7 +16,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
@@ -29,6 +31,7 @@ from newsletter.core.message import Publication
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.core.wave import PassedZones, WaveRules
+from newsletter.core.web_options import WebOptions
 from newsletter.flows.check_key import check_key
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.ramp import RampRules
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from newsletter.operations.monitor import Monitor
     from newsletter.operations.notice_writer import NoticeWriter
     from newsletter.operations.retention import RetentionJob
+    from newsletter.operations.signup_processor import SignupProcessor
     from newsletter.operations.ticker import Ticker
     from newsletter.render.dkim import Signer
     from newsletter.sending.sender import Sender
@@ -140,13 +144,40 @@ class Application:
             accent_color=settings.accent_color,
             logo_url=settings.logo_url,
             archive_url=settings.archive_url,
-            signup_url=settings.signup_url,
+            signup_url=settings.signup_url or (f"{settings.base_url}/subscribe" if self.web_options.public else ""),
             contact_url=settings.contact_url,
             resources_url=settings.resources_url,
             home_url=settings.home_url,
             bounce_domain=settings.bounce_domain,
             cfbl_address=settings.cfbl_address,
         )
+
+    @cached_property
+    def web_options(self) -> WebOptions:
+        """What the web part may show, and whose forms it takes."""
+        settings = self.settings
+        sites = (settings.home_url, settings.signup_url, settings.archive_url, settings.contact_url)
+        return WebOptions(
+            public=settings.web_pages != "opt-out",
+            trusted_proxies=tuple(ip_network(network) for network in settings.web_trusted_proxies),
+            form_origins=tuple(dict.fromkeys(_origin(url) for url in sites if url)),
+            privacy_url=settings.privacy_url,
+        )
+
+    @cached_property
+    def signup_processor(self) -> SignupProcessor:
+        """What decides about sign-ups and writes the mails that follow."""
+        from newsletter.operations.signup_processor import SignupProcessor
+        from newsletter.operations.signup_texts import SignupLetters
+        from newsletter.render.texts import load_texts
+
+        letters = SignupLetters(
+            publication=self.publication,
+            keyring=self.keyring,
+            cadence=self.cadence,
+            texts=load_texts(self.templates, self.publication.language),
+        )
+        return SignupProcessor(unit=self.unit, letters=letters, templates=self.templates)
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -455,6 +486,11 @@ class Application:
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:
     """Wire an application."""
     return Application(settings=settings, clock=clock or SystemClock())
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _relay(settings: Settings, prefix: str, clock: Clock) -> Relay:

@@ -32,6 +32,10 @@ STOP_CHECK_SECONDS = 1.0
 """Between two looks at whether every part is alive."""
 
 
+SIGNUP_CHECK_SECONDS = 1.0
+"""Between two looks at sign-ups: a confirmation goes out within two seconds."""
+
+
 def run(
     context: typer.Context,
     only: Annotated[str, typer.Option("--only", metavar="PART", help="Run one part: web, sender or scheduler.")] = "",
@@ -57,6 +61,8 @@ def run(
         _try_to_write(application)
         if "web" in parts:
             alive["web"] = _start_web(application, stop, stack)
+            if application.web_options.public:
+                alive["processor of sign-ups"] = _start_signups(application, stop, stack)
         loop = _start_sender(application, stop, stack, alive) if "sender" in parts else None
         if "scheduler" in parts:
             alive["scheduler"] = _start_scheduler(application, stop, stack, supervisor)
@@ -132,6 +138,25 @@ def _start_web(application: Application, stop: threading.Event, stack: ExitStack
     with bound_contextvars(part="web"):
         server = stack.enter_context(serve(app, settings.web_host, settings.web_port, stop=stop))
     return lambda: server.alive
+
+
+def _start_signups(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
+    """Decide about sign-ups once a second, beside the pages that take them."""
+    processor = application.signup_processor
+
+    def decide() -> None:
+        while not stop.wait(SIGNUP_CHECK_SECONDS):
+            try:
+                processor.work(application.clock.now())
+            except NewsletterError as error:
+                logger.error("sign-ups: %s", error)  # noqa: TRY400 - our own errors say all in one line
+            except Exception:
+                logger.exception("sign-ups: a bug")
+
+    thread = threading.Thread(target=_as_part("web", decide), name="sign-ups", daemon=True)
+    thread.start()
+    stack.callback(thread.join)
+    return thread.is_alive
 
 
 def _start_sender(

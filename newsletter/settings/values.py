@@ -87,18 +87,13 @@ def _lines(text: str) -> str:
     return "\n".join(_one_line(line) for line in lines if line)
 
 
-_NAMED_ADDRESS = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
-"""`Tips <tips@example.com>`, as mail programs show a sender (RFC 5322 `name-addr`); the name may be in any script."""
-
-
 def _email(text: str) -> str:
     if PLAIN_ADDRESS.fullmatch(text) and len(text) <= PLAIN_ADDRESS_LENGTH_MAX:
         return text
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - see `PLAIN_ADDRESS`
 
-    named = _NAMED_ADDRESS.fullmatch(_one_line(text))
     try:
-        result = validate_email(named["address"] if named else text, check_deliverability=False, strict=True)
+        result = validate_email(text, check_deliverability=False, strict=True, allow_display_name=True)
     except EmailNotValidError as error:
         message = f"'{text}' is not an e-mail address: {str(error).rstrip('.')}"
         raise ValueError(message) from error
@@ -110,8 +105,14 @@ def _email(text: str) -> str:
 
 def display_name(text: str) -> str:
     """Return the name in front of an address, as in `Tips <tips@example.com>`; empty where there is none."""
-    named = _NAMED_ADDRESS.fullmatch(text)
-    return named["name"].strip().strip('"').strip() if named else ""
+    if "<" not in text:
+        return ""
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - see `PLAIN_ADDRESS`
+
+    try:
+        return validate_email(text, check_deliverability=False, allow_display_name=True).display_name or ""
+    except EmailNotValidError:
+        return ""
 
 
 def _mail_domain(text: str) -> str:
@@ -280,6 +281,14 @@ def _database_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(text, strict=False)) for text in texts)
+    except ValueError as error:
+        message = f"{error}; write addresses or networks such as 127.0.0.1 or 10.0.0.0/8, separated by commas"
+        raise ValueError(message) from error
+
+
 def _existing_file(path: Path) -> Path:
     return _existing(path, "file")
 
@@ -305,6 +314,7 @@ Line = Annotated[str, AfterValidator(_one_line)]
 Lines = Annotated[str, AfterValidator(_lines)]
 Email = Annotated[str, AfterValidator(_email)]
 Emails = Annotated[tuple[Email, ...], BeforeValidator(_split_commas)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_networks)]
 MailDomain = Annotated[str, AfterValidator(_mail_domain)]
 Selector = Annotated[str, AfterValidator(_selector)]
 Host = Annotated[str, AfterValidator(_host)]

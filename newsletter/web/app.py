@@ -1,10 +1,12 @@
-"""The web part: the opt-out page, the links of notices, health and metrics, and a page that says there is nothing else.
+"""The web part: puts its areas together, and nothing else.
 
-In: the parts of the application. Out: an ASGI application. It never redirects, sets no cookie, and loads nothing from
-elsewhere.
+In: the parts of the application. Out: an ASGI application with the opt-out, the links of notices, health and metrics,
+and the public pages where they are allowed. It loads nothing from elsewhere.
 """
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -12,10 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from newsletter.web.action import ActionEndpoint
+from newsletter.web.base_path import BasePath
 from newsletter.web.health import Health
 from newsletter.web.metrics import Metrics
 from newsletter.web.one_click import OneClickEndpoint
 from newsletter.web.pages import METHODS, render_pages
+from newsletter.web.public.confirm import ConfirmationPages
+from newsletter.web.public.frame import PublicFrame
+from newsletter.web.public.subscribe import SubscribePages
 from newsletter.web.request_checks import RequestChecks
 from newsletter.web.site import DATABASE_WAIT_SECONDS, Parts, Site
 
@@ -52,6 +58,9 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
     app.add_route("/u", leave, methods=list(METHODS))
     app.add_route("/a/{token:path}", act, methods=list(METHODS))
     app.add_route("/healthz", healthz, methods=["GET"])
+    options = parts.web_options
+    if options.public:
+        _add_public_pages(app, site, parts)
     if metrics_token:
         metrics = Metrics(site, parts.plan_rules, metrics_token)
 
@@ -66,6 +75,28 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
         base_url=parts.publication.base_url,
         # RFC 8058 section 3.1: a one-click request comes from anywhere and carries nothing but its token.
         any_origin=("/u",),
+        form_path="/subscribe",
+        form_origins=options.form_origins,
         refused=pages.foreign_form.response(403),
     )
+    app.add_middleware(BasePath, base_path=urlsplit(parts.publication.base_url).path)
     return app
+
+
+def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> None:
+    frame = PublicFrame(parts.templates, parts.publication, parts.web_options)
+    confirmations = ConfirmationPages(site, frame)
+    subscribing = SubscribePages(site, frame, confirmations)
+
+    async def confirm(request: Request) -> Response:
+        return await confirmations(request)
+
+    async def serve_asset(request: Request) -> Response:
+        return await frame.assets(request)
+
+    for path in ("/", "/subscribe"):
+        app.add_route(path, subscribing.form, methods=list(METHODS))
+    app.add_route("/subscribe/sent", subscribing.sent, methods=["GET", "HEAD", "POST"])
+    app.add_route("/puzzle", subscribing.puzzle, methods=["GET"])
+    app.add_route("/c/{token:path}", confirm, methods=list(METHODS))
+    app.add_route("/static/{name}", serve_asset, methods=["GET", "HEAD"])

@@ -7,17 +7,17 @@ promises that it carries nothing but the token. The token is never logged.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from urllib.parse import parse_qs
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import read_unsubscribe_token
 from newsletter.flows.opt_out import opt_out
+from newsletter.web.forms import read_beginning
 from newsletter.web.pages import METHODS, Pages
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Area, Busy, Site
@@ -55,7 +55,9 @@ class OneClickEndpoint:
         return await self._leave(request, token, link.subscriber_id)
 
     async def _leave(self, request: Request, token: str, who: SubscriberId) -> Response:
-        channel = "page" if _from_page(request, await _beginning(request)) else "one-click"
+        # The wish to leave arrived with the first line of the request, so whatever is wrong with the body, it goes on.
+        body = await read_beginning(request, bytes_max=BODY_BYTES, seconds_max=BODY_SECONDS)
+        channel = "page" if _from_page(request, body) else "one-click"
         about = f"opt-out by {channel}, subscriber {who}"
         site = self._site
         try:
@@ -70,21 +72,6 @@ class OneClickEndpoint:
         if response.changed:
             logger.info("%s", about)
         return self._pages.unsubscribed.response(200)
-
-
-async def _beginning(request: Request) -> bytes:
-    """Read no more than the beginning of the body; whatever is wrong with it, the opt-out goes on without."""
-    read = b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                read += part[: BODY_BYTES - len(read)]
-                if len(read) >= BODY_BYTES:
-                    break
-    except (ClientDisconnect, TimeoutError):
-        # The wish to leave arrived with the first line of the request.
-        pass
-    return read
 
 
 def _from_page(request: Request, body: bytes) -> bool:

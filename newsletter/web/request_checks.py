@@ -22,13 +22,15 @@ HSTS = "max-age=31536000"
 _OWN = frozenset(("same-origin", "none"))
 
 
-def same_origin(headers: Headers, *, own_origin: str) -> bool:
+def same_origin(headers: Headers, *, own_origin: str, listed: Collection[str] = ()) -> bool:
     """Tell whether a form was sent by a page of this site, or by no page at all.
 
     Every browser since 2023 sends `Sec-Fetch-Site` to an https address, and older ones `Origin`. A request with
     neither comes from a program, which has nobody's cookies. `Origin: null` is what a page with `no-referrer` sends:
-    our own pages with a token in their address, whose token is the proof.
+    our own pages with a token in their address, whose token is the proof. Sites in `listed` are the operator's own.
     """
+    if headers.get("Origin") in listed:
+        return True
     site = headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in _OWN
@@ -39,14 +41,28 @@ def same_origin(headers: Headers, *, own_origin: str) -> bool:
 
 
 class RequestChecks:
-    """The checks, in front of an application; below the paths of `any_origin` forms come from anywhere."""
+    """The checks, in front of an application.
 
-    def __init__(self, app: ASGIApp, *, base_url: str, any_origin: Collection[str], refused: Response) -> None:
+    Below the paths of `any_origin` forms come from anywhere; at `form_path`, from the sites of `form_origins` too.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        base_url: str,
+        any_origin: Collection[str],
+        form_path: str,
+        form_origins: Collection[str],
+        refused: Response,
+    ) -> None:
         parts = urlsplit(base_url)
         self._app = app
         self._own_origin = f"{parts.scheme}://{parts.netloc}"
         self._https = parts.scheme == "https"
         self._any_origin = re.compile("|".join(rf"{re.escape(path)}(/.*)?" for path in any_origin), re.DOTALL)
+        self._form_path = form_path
+        self._form_origins = form_origins
         self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,4 +82,5 @@ class RequestChecks:
     def _allowed(self, request: Request) -> bool:
         if request.method in SAFE_METHODS or self._any_origin.fullmatch(request.scope["path"]):
             return True
-        return same_origin(request.headers, own_origin=self._own_origin)
+        listed = self._form_origins if request.scope["path"] == self._form_path else ()
+        return same_origin(request.headers, own_origin=self._own_origin, listed=listed)

@@ -21,6 +21,7 @@ from jinja2 import Environment
 from newsletter.clock import Clock
 from newsletter.core.message import Publication
 from newsletter.core.token import Keyring
+from newsletter.core.web_options import WebOptions
 from newsletter.errors import NewsletterError
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.queue_tip import TipValidation
@@ -96,6 +97,11 @@ class Parts(Protocol):
     @property
     def plan_rules(self) -> PlanRules:
         """What the coming dates rest on."""
+        ...
+
+    @property
+    def web_options(self) -> WebOptions:
+        """What the web part may show."""
         ...
 
     def review(self, now: datetime) -> TipValidation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 import httpx
 import pytest
 from jinja2 import Environment
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from newsletter.clock import Clock
@@ -19,6 +21,7 @@ from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token
+from newsletter.core.web_options import WebOptions
 from newsletter.flows.freeze import RenderContext
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.queue_tip import TipValidation
@@ -40,6 +43,7 @@ PUBLICATION = Publication(
     base_url="https://news.example.com",
     signup_url="https://www.example.com/join",
 )
+PUBLIC = WebOptions(public=True, form_origins=("https://www.example.com",))
 CADENCE = Cadence(weekday=1, at=time(9), zone="America/New_York")
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -53,6 +57,7 @@ class WebParts:
     keyring: Keyring = KEYRING
     publication: Publication = PUBLICATION
     templates: Environment
+    web_options: WebOptions = PUBLIC
 
     @property
     def plan_rules(self) -> PlanRules:
@@ -165,3 +170,80 @@ def ask_after_rotation(stage: tuple[Stage, str], parts: WebParts) -> Iterator[As
     """Return a function that asks a web part whose secret was replaced since."""
     rotated = replace(parts, keyring=Keyring(current="the secret of thirty-two letters", old=(SECRET,)))
     yield from asking(stage, rotated)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+LOWEST_CONTRAST = """
+() => {
+  const share = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const colour = (text) => text.match(/[\\d.]+/g).map(Number);
+  const luminance = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, part, i) => sum + part * share(c[i] / 255), 0);
+  const ground = (e) => {
+    const c = colour(getComputedStyle(e).backgroundColor);
+    return c.length === 4 && c[3] === 0 && e.parentElement ? ground(e.parentElement) : c;
+  };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let lowest = { ratio: 99, text: "" };
+  while (texts.nextNode()) {
+    const text = texts.currentNode.textContent.trim();
+    if (!text) continue;
+    const e = texts.currentNode.parentElement;
+    const pair = [luminance(colour(getComputedStyle(e).color)), luminance(ground(e))].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < lowest.ratio) lowest = { ratio, text };
+  }
+  return lowest;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium once, or skip."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine; apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser, stage: tuple[Stage, str], ask: Ask) -> Iterator[Visit]:
+    """Return a function that opens a path; a page that complains on the console fails the test."""
+    complaints: list[str] = []
+    pages: list[Page] = []
+
+    def open_path(
+        path: str,
+        *,
+        width: int = 800,
+        scheme: str = "light",
+        javascript: bool = True,
+        context: BrowserContext | None = None,
+    ) -> Page:
+        if context is not None:
+            page = context.new_page()
+            pages.append(page)
+            page.goto(stage[1] + path)
+            return page
+        page = browser.new_page(
+            base_url=stage[1],
+            viewport={"width": width, "height": 800},
+            color_scheme="dark" if scheme == "dark" else "light",
+            java_script_enabled=javascript,
+        )
+        pages.append(page)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(path)
+        return page
+
+    yield open_path
+    for page in pages:
+        page.close()
+    # The browser's own note about a status is no complaint of the page.
+    assert [text for text in complaints if "the server responded with a status of 4" not in text] == []

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from newsletter.core.monitor import ServicePart
+from newsletter.core.web_options import WebOptions
 from newsletter.store import alert as alerts
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import FixedClock
-from tests.web.conftest import Ask, Reader
+from tests.web.conftest import Ask, Reader, Stage, WebParts, asking
 
 
 def beat(unit: Unit, clock: FixedClock, *parts: str) -> None:
@@ -82,11 +85,31 @@ def test_head_is_enough_for_a_monitor(ask: Ask) -> None:
     assert ask("HEAD", "/healthz").status_code == 503
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/docs", "/redoc", "/openapi.json", "/healthz/", "/U/x", "/%00"])
+@pytest.fixture
+def ask_opt_out(stage: tuple[Stage, str], parts: WebParts) -> Iterator[Ask]:
+    """Return a function that asks a web part as it is without any setting."""
+    yield from asking(stage, replace(parts, web_options=WebOptions()))
+
+
+NOTHING = (
+    "/",
+    "/subscribe",
+    "/c/x",
+    "/puzzle",
+    "/static/site.css",
+    "/nothing",
+    "/docs",
+    "/openapi.json",
+    "/U/x",
+    "/%00",
+)
+
+
+@pytest.mark.parametrize("path", NOTHING)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_there_is_nothing_else(ask: Ask, path: str, method: str) -> None:
-    """Any other path is a small page that says how to unsubscribe, and no redirect."""
-    answer = ask(method, path)
+def test_there_is_nothing_else(ask_opt_out: Ask, path: str, method: str) -> None:
+    """Unless the setting says otherwise, any other path is a small page that says how to unsubscribe."""
+    answer = ask_opt_out(method, path)
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
     assert "hello@news.example.com" in answer.text

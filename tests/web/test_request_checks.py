@@ -16,12 +16,14 @@ from starlette.datastructures import Headers
 from starlette.routing import Route
 
 from newsletter.core.subscriber import SubscriberState
-from newsletter.core.token import ActionKind, ActionToken, make_action_token
+from newsletter.core.token import ActionKind, ActionToken, LinkPurpose, LinkToken, make_action_token, make_link_token
+from newsletter.store import signup as signups
 from newsletter.store.schema import metadata
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import FixedClock
 from newsletter.web.app import create_app
 from newsletter.web.request_checks import SAFE_METHODS, same_origin
+from tests.flows.signup_fixtures import ask_for
 from tests.web.conftest import CADENCE, KEYRING, PUBLICATION, Ask, Reader, Stage, WebParts, asking
 
 OWN = "https://news.example.com"
@@ -52,7 +54,15 @@ def paths(reader: Reader, clock: FixedClock) -> Paths:
     """Return a function that gives, for the path of a route, addresses that are genuine where a token is needed."""
     date = clock.now().date().toordinal() + (CADENCE.weekday - clock.now().weekday()) % 7
     action = ActionToken(kind=ActionKind.SKIP, target=date, expires_at=clock.now() + timedelta(days=1))
-    tokens = {"/u/{token:path}": reader.token, "/a/{token:path}": make_action_token(KEYRING, action)}
+    ask_for(reader.unit, "ada@example.org", now=clock.now())
+    with reader.unit.read() as tx:
+        [stored] = signups.of_addresses(tx, ["ada@example.org"])
+    link = LinkToken(purpose=LinkPurpose.CONFIRM, id=stored.request.id, expires_at=clock.now() + timedelta(days=1))
+    tokens = {
+        "/u/{token:path}": reader.token,
+        "/a/{token:path}": make_action_token(KEYRING, action),
+        "/c/{token:path}": make_link_token(KEYRING, link),
+    }
 
     def addresses(path: str) -> list[str]:
         return [path.replace("{token:path}", token) for token in (tokens.get(path, ""), "forged")]

@@ -2,79 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from newsletter.core.subscriber import SubscriberState
-from tests.web.conftest import Ask, Reader, Stage
+from tests.web.conftest import LOWEST_CONTRAST, Reader, Visit
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-LOWEST_CONTRAST = """
-() => {
-  const share = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-  const colour = (text) => text.match(/[\\d.]+/g).map(Number);
-  const luminance = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, part, i) => sum + part * share(c[i] / 255), 0);
-  const ground = (e) => {
-    const c = colour(getComputedStyle(e).backgroundColor);
-    return c.length === 4 && c[3] === 0 && e.parentElement ? ground(e.parentElement) : c;
-  };
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  let lowest = { ratio: 99, text: "" };
-  while (texts.nextNode()) {
-    const text = texts.currentNode.textContent.trim();
-    if (!text) continue;
-    const e = texts.currentNode.parentElement;
-    const pair = [luminance(colour(getComputedStyle(e).color)), luminance(ground(e))].sort((a, b) => b - a);
-    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
-    if (ratio < lowest.ratio) lowest = { ratio, text };
-  }
-  return lowest;
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start Chromium once, or skip."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine; apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-Visit = Callable[..., Page]
-
-
-@pytest.fixture
-def visit(browser: Browser, stage: tuple[Stage, str], ask: Ask) -> Iterator[Visit]:
-    """Return a function that opens a path; a page that complains on the console fails the test."""
-    complaints: list[str] = []
-    pages: list[Page] = []
-
-    def open_path(path: str, *, width: int = 800, scheme: str = "light", javascript: bool = True) -> Page:
-        page = browser.new_page(
-            base_url=stage[1],
-            viewport={"width": width, "height": 800},
-            color_scheme="dark" if scheme == "dark" else "light",
-            java_script_enabled=javascript,
-        )
-        pages.append(page)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.goto(path)
-        return page
-
-    yield open_path
-    for page in pages:
-        page.close()
-    # The browser's own note about a 404 is no complaint of the page.
-    assert [text for text in complaints if "status of 404" not in text] == []
 
 
 @pytest.mark.parametrize("javascript", [True, False])

@@ -1,0 +1,70 @@
+"""What the public pages share: their templates with sentences and addresses filled in.
+
+In: the parts of the application. Out: pages. Every page is rendered once when the service starts, so that a template
+that is wrong is told then, with its file and line.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from jinja2 import Environment
+
+from newsletter.core.message import Publication
+from newsletter.core.web_options import WebOptions
+from newsletter.render.texts import Texts, load_texts
+from newsletter.web.assets import Assets
+from newsletter.web.csp import OWN_SITE, Policy
+from newsletter.web.pages import Page, render_page
+from newsletter.web.responses import ResponseKind
+
+STYLED: Policy = {"style-src": (OWN_SITE,)}
+SCRIPTED: Policy = {"script-src": (OWN_SITE,), "connect-src": (OWN_SITE,)}
+
+
+class PublicFrame:
+    """Renders pages with the sentences of the newsletter's language."""
+
+    def __init__(self, templates: Environment, publication: Publication, options: WebOptions) -> None:
+        self.publication = publication
+        self.options = options
+        self.texts: Texts = load_texts(templates, publication.language)
+        self.base_path = urlsplit(publication.base_url).path.rstrip("/")
+        self.assets = Assets(templates, self.base_path)
+        self._templates = templates
+
+    def words(self, section: str, key: str, **values: str) -> str:
+        """Return a sentence with its names filled in."""
+        known = {"name": self.publication.name, "address": self.publication.reply_to} | values
+        return self.texts[section][key].format(**known)
+
+    def section(self, name: str, **values: str) -> Mapping[str, str]:
+        """Return the sentences of a section; a name that `values` does not have is left out."""
+        known = defaultdict(str, {"name": self.publication.name, "address": self.publication.reply_to} | values)
+        return {key: sentence.format_map(known) for key, sentence in self.texts[name].items()}
+
+    def page(
+        self,
+        name: str,
+        *,
+        kind: ResponseKind = ResponseKind.SECRET,
+        scripted: bool = False,
+        **values: object,
+    ) -> Page:
+        """Render a public page; a `scripted` one may run our own scripts."""
+        common = {
+            "site": self.section("site"),
+            "base_path": self.base_path,
+            "assets": self.assets.urls,
+            "privacy_url": self.options.privacy_url,
+        }
+        policy = {**STYLED, **(SCRIPTED if scripted else {})}
+        return render_page(
+            self._templates, f"public/{name}", self.publication, kind=kind, policy=policy, **common, **values
+        )
+
+    def message(self, section: str, *, button_path: str = "", **values: str) -> Page:
+        """Render a page that says one thing, with a way on where there is one."""
+        return self.page("message", words=self.section(section, **values), button_path=button_path)

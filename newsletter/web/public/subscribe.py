@@ -1,0 +1,219 @@
+"""Signing up: the form, the page after it, and the puzzle that is asked for while too many requests come.
+
+In: a request by anybody. Out: one row in the database, and the same answer whatever the address is. GET shows the form,
+POST takes it; a site of the operator's may post it too, and a program of theirs as JSON.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import available_timezones
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from newsletter.core.cadence import describe_date, describe_instant, is_zone, local
+from newsletter.core.signup import Signup, SignupId
+from newsletter.core.token import make_form_stamp
+from newsletter.flows.ask_to_subscribe import Consented, SignupReply, ask_to_subscribe, is_flooded
+from newsletter.flows.confirm_signup import Confirmation, Confirmed, confirm_by_code
+from newsletter.flows.next_issue import last_issue, next_issue_at
+from newsletter.flows.puzzle import make_puzzle, solved_puzzle
+from newsletter.web.client_address import client_network
+from newsletter.web.forms import is_json, read_fields
+from newsletter.web.pages import Page
+from newsletter.web.public.asking_browser import browser_hash, hash_of_browser, remember_browser
+from newsletter.web.public.confirm import ConfirmationPages
+from newsletter.web.public.frame import PublicFrame
+from newsletter.web.public.signup_form import SIGNUP_FIELDS, SignupForm, read_signup_form
+from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind, cacheable
+from newsletter.web.site import Area, Busy, Site
+
+PUBLIC_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+
+
+class SubscribePages:
+    """The answers of `/`, `/subscribe`, `/subscribe/sent` and `/puzzle`."""
+
+    def __init__(self, site: Site, frame: PublicFrame, confirmations: ConfirmationPages) -> None:
+        self._site = site
+        self._frame = frame
+        self._confirmations = confirmations
+        self._consented = Consented(text=frame.words("subscribe", "consent"), language=frame.publication.language)
+        self._zones = tuple(sorted(available_timezones())) if site.plan_rules.cadence.locally else ()
+        self._form_page(SignupForm(), {"next": "", "latest": ""})
+        self._sent = self._sent_page("")
+        self._trouble = frame.message("trouble")
+
+    async def form(self, request: Request) -> Response:
+        """Answer `/` and `/subscribe`."""
+        if request.method == "OPTIONS":
+            allowed = {**KIND_HEADERS[ResponseKind.PUBLIC], "Allow": ", ".join(PUBLIC_METHODS)}
+            return Response(status_code=204, headers={**allowed, **self._cross_origin(request)})
+        if request.method == "POST":
+            return await self._take(request)
+        try:
+            page = await self._site.ask(lambda: self._shown(SignupForm()), about="sign-up form", area=Area.PUBLIC)
+        except Busy:
+            return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
+        return cacheable(request, page.response(200))
+
+    async def sent(self, request: Request) -> Response:
+        """Answer `/subscribe/sent`: the same page for everybody, whose form takes the code."""
+        if request.method != "POST":
+            return self._sent.response(200)
+        code = (await read_fields(request)).get("code", "")
+        browser = browser_hash(request)
+        network = client_network(request, self._frame.options.trusted_proxies)
+        site = self._site
+
+        def question() -> tuple[Confirmation, str]:
+            now = site.clock.now()
+            result = confirm_by_code(site.unit, site.keyring, browser, code, network=network, now=now)
+            return result, self._confirmations.first_issue(result, now)
+
+        try:
+            result, first = await site.ask(question, about="sign-up, code", area=Area.PUBLIC)
+        except Busy:
+            return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
+        if result.outcome in {Confirmed.WRONG_CODE, Confirmed.UNKNOWN}:
+            mistake = "wrong_code" if result.outcome is Confirmed.WRONG_CODE else "no_code"
+            return self._sent_page(self._frame.words("sent", mistake)).response(422)
+        return self._confirmations.result(result, first)
+
+    async def puzzle(self, _request: Request) -> Response:
+        """Answer `/puzzle`: a puzzle while too many requests come, else nothing."""
+        site = self._site
+
+        def question() -> bool:
+            with site.unit.read() as tx:
+                return is_flooded(tx, site.keyring, now=site.clock.now())
+
+        headers = dict(KIND_HEADERS[ResponseKind.SECRET])
+        try:
+            flooded = await site.ask(question, about="puzzle", area=Area.PUBLIC)
+        except Busy:
+            flooded = False
+        if not flooded:
+            return Response(status_code=204, headers=headers)
+        return JSONResponse(dict(make_puzzle(site.keyring, now=site.clock.now())), headers=headers)
+
+    async def _take(self, request: Request) -> Response:
+        fields = await read_fields(request)
+        site, frame, now = self._site, self._frame, self._site.clock.now()
+        origin = request.headers.get("Origin", "")
+        foreign = origin in frame.options.form_origins
+        form = read_signup_form(frame, site.keyring, fields, own_form=not foreign, now=now)
+        if form.mistakes or form.address is None:
+            return await self._refuse(request, form, 422)
+        browser = secrets.token_urlsafe(18)
+        signup = Signup(
+            id=SignupId(0),
+            email=form.address.email,
+            canonical=form.address.canonical,
+            first_name=form.first_name,
+            time_zone=form.time_zone,
+            wording="",
+            network=client_network(request, frame.options.trusted_proxies),
+            browser_hash=hash_of_browser(browser),
+            origin=origin if foreign else "/subscribe",
+            suspect=form.suspect,
+            asked_at=now,
+        )
+        payload = fields.get("puzzle", "")
+
+        def question() -> SignupReply:
+            puzzle = solved_puzzle(site.keyring, payload, now=now)
+            return ask_to_subscribe(site.unit, site.keyring, signup, self._consented, puzzle=puzzle, now=now)
+
+        try:
+            reply = await site.ask(question, about="sign-up", area=Area.PUBLIC)
+        except Busy:
+            return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
+        return await self._reply(request, form, reply, browser)
+
+    async def _reply(self, request: Request, form: SignupForm, reply: SignupReply, browser: str) -> Response:
+        if reply.needs_puzzle:
+            puzzled = SignupForm(
+                email=form.email,
+                first_name=form.first_name,
+                time_zone=form.time_zone,
+                mistakes={"form": self._frame.words("mistakes", "puzzle")},
+            )
+            return await self._refuse(request, puzzled, 429)
+        if reply.again_at is not None:
+            return self._limited(request, reply.again_at)
+        if is_json(request):
+            response: Response = JSONResponse({"status": "sent"}, status_code=202, headers=self._cross_origin(request))
+        else:
+            response = RedirectResponse(f"{self._frame.base_path}/subscribe/sent", status_code=303)
+        response.headers.update(KIND_HEADERS[ResponseKind.SECRET])
+        remember_browser(response, browser)
+        return response
+
+    async def _refuse(self, request: Request, form: SignupForm, status: int) -> Response:
+        """Show the form again with what was typed, and what is wrong with it."""
+        headers = KIND_HEADERS[ResponseKind.SECRET]
+        if is_json(request):
+            body = {"status": "mistakes", "mistakes": dict(form.mistakes)}
+            return JSONResponse(body, status_code=status, headers={**headers, **self._cross_origin(request)})
+        try:
+            page = await self._site.ask(lambda: self._shown(form), about="sign-up form", area=Area.PUBLIC)
+        except Busy:
+            return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
+        return page.response(status, headers)
+
+    def _limited(self, request: Request, again_at: datetime) -> Response:
+        zone = self._site.plan_rules.cadence.zone
+        wait = max(1, int((again_at - self._site.clock.now()).total_seconds()))
+        headers = {"Retry-After": str(wait)}
+        if is_json(request):
+            body = {"status": "later", "again_at": again_at.isoformat()}
+            return JSONResponse(body, status_code=429, headers={**headers, **self._cross_origin(request)})
+        time = f"{local(again_at, zone):%H:%M} ({zone})"
+        return self._frame.message("limited", time=time).response(429, headers)
+
+    def _cross_origin(self, request: Request) -> Mapping[str, str]:
+        """Let scripts of the operator's other sites read the answer (CORS)."""
+        origin = request.headers.get("Origin", "")
+        if origin not in self._frame.options.form_origins:
+            return {}
+        return {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Headers": "Content-Type",
+            "Vary": "Origin",
+        }
+
+    def _shown(self, form: SignupForm) -> Page:
+        """Return the form with the next date and the last title, as the database has them."""
+        site, now = self._site, self._site.clock.now()
+        cadence = site.plan_rules.cadence
+        with site.unit.read() as tx:
+            next_at = next_issue_at(tx, cadence, "", now=now)
+            last = last_issue(tx)
+        words = self._frame.words
+        latest = words("subscribe", "latest", title=last.title, day=describe_date(last.date)) if last else ""
+        facts = {"next": words("subscribe", "next", day=describe_instant(next_at, cadence.zone)), "latest": latest}
+        return self._form_page(form, facts)
+
+    def _form_page(self, form: SignupForm, facts: Mapping[str, str]) -> Page:
+        cadence = self._site.plan_rules.cadence
+        return self._frame.page(
+            "subscribe",
+            kind=ResponseKind.PUBLIC,
+            scripted=True,
+            words=self._frame.section("subscribe"),
+            summary=self._frame.words("mistakes", "summary"),
+            form=form,
+            mistakes=dict.fromkeys(SIGNUP_FIELDS, "") | dict(form.mistakes),
+            facts=facts,
+            stamp=make_form_stamp(self._site.keyring, self._site.clock.now()),
+            zones=self._zones,
+            zone=form.time_zone if is_zone(form.time_zone) else cadence.zone,
+        )
+
+    def _sent_page(self, mistake: str) -> Page:
+        return self._frame.page("sent", words=self._frame.section("sent"), mistake=mistake)
