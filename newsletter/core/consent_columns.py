@@ -19,6 +19,7 @@ from newsletter.core.consent_words import (
     CellReading,
     ColumnTopic,
     fold_word,
+    is_yes_or_no,
     read_cell,
     word_of_consent,
 )
@@ -96,7 +97,8 @@ _STEMS = (
     (
         re.compile(
             r"unsub|opt(?:ed)?_?out|black_?list|block_?list|abgemeldet|abmeld|abbestell|desabon|desinscri|"
-            r"disiscri|uitgeschrev|uitschrijv|afgemeld|descadastr|dado_de_baja"
+            r"disiscri|uitgeschrev|uitschrijv|afgemeld|descadastr|dado_de_baja|wypis|odhlas|leiratk|avregistr|avanm|"
+            r"avmeld|afmeldt|frameld|отпис|配信停止|購読解除|退会|退订|取消订阅|수신거부|구독취소"
         ),
         ColumnTopic.UNSUBSCRIBED,
     ),
@@ -111,6 +113,14 @@ _AMBIGUOUS = {
     **dict.fromkeys(("newsletter", "newsletters", "marketing", "mailing", "mailings"), ColumnTopic.SUBSCRIBED),
 }
 """Headings that speak of consent only if a value does: a `state` may be a part of a postal address."""
+_SUSPECT = re.compile(
+    r"subscri|abonn|newsletter|mail|consent|einwillig|zustimm|werb|marketing|promo|advert|publicit|contact|kontakt|"
+    r"opt_?(in|out)|permission|erlaub|wunsch|exclu|pending|valid|deliverab|confirm|bestatig|verif|disabled|deaktiv|"
+    r"activ(?!it)|aktiv|spam|block|banned|inscri|suscri|baja|iscri|отпис|подпис|рассыл|соглас|статус|актив|配信|停止|購読|订阅|訂閱|退订|구독|수신"
+)
+"""Parts of headings that may speak of consent in some way that the lists above do not know."""
+_OTHER_CHANNEL = re.compile(r"sms|phone|tel\b|telefon|whatsapp|push|postal|fax|html|format|(_|^)url")
+"""What is about another way to reach a person, or about the form of the mail."""
 _NO_CONSENT = frozenset({"state_since", "state_why", "created_at", "confirm_time", "optin_time", "active_subscription"})
 """Headings that this package or another service uses for something else; Substack's last one is about payment."""
 _REQUIRED = frozenset({ColumnTopic.STATUS, ColumnTopic.SUBSCRIBED, ColumnTopic.CONFIRMED})
@@ -150,8 +160,8 @@ SERVICES: Mapping[str, Service] = {
     ),
     "Mailman": Service(
         frozenset({"delivery_status"}),
-        {"delivery_status": ColumnTopic.STATUS},
-        {"unknown": _PAUSED},
+        {"delivery_status": ColumnTopic.STATUS, "role": ColumnTopic.STATUS},
+        {"unknown": _PAUSED, "member": _ACTIVE, "nonmember": _LEFT, "owner": _LEFT, "moderator": _LEFT},
     ),
     "MailPoet": Service(frozenset({"global_status"}), {}, {"inactive": _PAUSED}),
     "beehiiv": Service(frozenset({"subscription_tier", "status"}), {}, {"needs attention": _PAUSED}),
@@ -186,6 +196,8 @@ class ConsentReader:
     """What the operator and the service mean by a word."""
     free_text: set[int] = field(default_factory=set)
     """Columns in which only the unmistakable words count."""
+    other: frozenset[int] = frozenset()
+    """Columns that a service uses for something else."""
 
     def read(self, cells: Sequence[str]) -> RowConsent:
         """Return the state of a row: of several that it names the most restrictive one."""
@@ -236,7 +248,8 @@ def find_consent_columns(
     }
     topics |= dict.fromkeys(state_columns, ColumnTopic.STATUS)
     own_words = {fold_word(word): state for word, state in words.items()}
-    return ConsentReader(topics=topics, words={**service_words, **own_words})
+    other = frozenset(index for index, key in enumerate(keys) if known.get(key, ColumnTopic.STATUS) is None)
+    return ConsentReader(topics=topics, words={**service_words, **own_words}, other=other)
 
 
 def consent_key(heading: str) -> str:
@@ -307,7 +320,7 @@ class ConsentSurvey:
             return
         if topic is not None and not speaks:
             speaks = any(isinstance(self.reader.reading(topic, value), SubscriberState) for value in values)
-        if not speaks:
+        if not speaks and not self._may_speak(index, values):
             return
         topic = topic or ColumnTopic.STATUS
         if self.keys[index] in _LISTS:
@@ -318,6 +331,12 @@ class ConsentSurvey:
             if self.reader.reading(topic, value) is UNKNOWN:
                 self.unknown[index, value.strip()] += count
 
+    def _may_speak(self, index: int, values: Counter[str]) -> bool:
+        """Tell whether a column of yes and no may be about consent: whether "yes" is for or against is not known."""
+        key = self.keys[index]
+        about_consent = _SUSPECT.search(key) and not _OTHER_CHANNEL.search(key) and not _FIGURE.search(key)
+        return bool(about_consent) and any(map(str.strip, values)) and all(is_yes_or_no(value) for value in values)
+
 
 _UNKNOWN_KEPT_MAX = 1_000
 _LISTS = frozenset({"tags", "labels", "lists", "list", "segments", "groups", "notes", "note"})
@@ -326,7 +345,7 @@ _LISTS = frozenset({"tags", "labels", "lists", "list", "segments", "groups", "no
 
 def start_survey(keys: Sequence[str], reader: ConsentReader, *, skip: Iterable[int]) -> ConsentSurvey:
     """Return the survey of a file with these headings; `skip` are columns that cannot speak of consent."""
-    skipped = {*skip, *reader.topics, *(index for index, key in enumerate(keys) if key in _NO_CONSENT)}
+    skipped = {*skip, *reader.topics, *reader.other, *(index for index, key in enumerate(keys) if key in _NO_CONSENT)}
     return ConsentSurvey(
         keys=keys,
         reader=reader,

@@ -2,7 +2,9 @@
 
 In: the text of one cell, and what its column is about. Out: a `SubscriberState`, `SILENT` for a cell that tells
 nothing, or `UNKNOWN` for a word that is not in these lists. A caller must never read `UNKNOWN` as "active".
-Languages: English, German, French, Spanish, Dutch, Italian, Portuguese. Words are compared without accents and case.
+Languages: English, German, French, Spanish, Dutch, Italian, Portuguese; the commonest words in Polish, Czech,
+Hungarian, the Nordic languages, Turkish, Russian, Japanese, Chinese and Korean. Words are compared without accents and
+case.
 """
 
 from __future__ import annotations
@@ -61,13 +63,17 @@ _UNAMBIGUOUS = {
         "dado de baja, dada de baja, desuscrito, desuscrita, desinscrito, desinscrita, no suscrito, "
         "no suscrita, cancelada la suscripcion, uitgeschreven, afgemeld, niet ingeschreven, niet geabonneerd, "
         "disiscritto, disiscritta, non iscritto, non iscritta, "
-        "descadastrado, descadastrada, nao inscrito, nao inscrita, nao subscrito, nao subscrita, subscricao cancelada"
+        "descadastrado, descadastrada, nao inscrito, nao inscrita, nao subscrito, nao subscrita, subscricao cancelada, "
+        "wypisany, wypisana, odhlasen, odhlasena, leiratkozott, avregistrerad, avanmald, avmeldt, afmeldt, frameldt, "
+        "abonelikten cikti, отписан, отписана, отписался, отписалась, 配信停止, 購読解除, 退会, 退会済み, "
+        "已退订, 退订, 取消订阅, 已取消订阅, 수신거부, 수신 거부, 구독취소, 구독 취소"
     ),
     SubscriberState.BOUNCED: (
         "bounced, hard bounced, hard bounce, hardbounce, hardbounced, undeliverable, unreachable, "
         "by bounces, permanent bounce, unzustellbar, nicht zustellbar, "
         "rejete, rejetee, non delivrable, rebotado, rebotada, no entregable, "
-        "onbestelbaar, gebounced, respinto, respinta, rimbalzato, rimbalzata, devolvido, devolvida"
+        "onbestelbaar, gebounced, respinto, respinta, rimbalzato, rimbalzata, devolvido, devolvida, "
+        "odbity, odbita, недоставлено, ошибка доставки, エラー停止, 配信エラー, 退信, 반송"
     ),
     SubscriberState.COMPLAINED: (
         "complained, complainer, spam complaint, marked as spam, reported as spam, als spam markiert, "
@@ -77,7 +83,10 @@ _UNAMBIGUOUS = {
         "unconfirmed, not confirmed, unverified, not verified, awaiting confirmation, pending confirmation, "
         "confirmation pending, opt in pending, optin pending, unactivated, not activated, "
         "unbestatigt, nicht bestatigt, non confirme, non confirmee, sin confirmar, no confirmado, no confirmada, "
-        "onbevestigd, niet bevestigd, non confermato, non confermata, nao confirmado, nao confirmada"
+        "onbevestigd, niet bevestigd, non confermato, non confermata, nao confirmado, nao confirmada, "
+        "pendiente de confirmacion, pendente de confirmacao, aguardando confirmacao, in attesa di conferma, "
+        "en attente de confirmation, wacht op bevestiging, bestatigung ausstehend, niepotwierdzony, niepotwierdzona, "
+        "не подтвержден, не подтверждена, 未確認, 仮登録, 未确认, 待确认, 미확인"
     ),
 }
 """Words that speak of consent in whatever column they stand."""
@@ -90,7 +99,9 @@ _IN_STATUS_COLUMNS = {
         "aktiv, abonniert, angemeldet, bestatigt, eingetragen, actif, active, abonne, abonnee, inscrit, inscrite, "
         "confirme, confirmee, activo, activa, suscrito, suscrita, inscrito, inscrita, confirmado, confirmada, alta, "
         "actief, geabonneerd, ingeschreven, aangemeld, bevestigd, attivo, attiva, iscritto, iscritta, confermato, "
-        "confermata, ativo, ativa, assinante, subscrito, subscrita"
+        "confermata, ativo, ativa, assinante, subscrito, subscrita, "
+        "aktywny, aktywna, zapisany, zapisana, prihlasen, prihlasena, feliratkozott, registrerad, tilmeldt, pameldt, "
+        "abone, активен, активна, подписан, подписана, 配信中, 購読中, 登録済み, 有効, 已订阅, 正常, 구독중, 구독 중"
     ),
     SubscriberState.PAUSED: (
         "paused, suspended, snoozed, on hold, vacation, by user, by moderator, pausiert, ausgesetzt, en pause, "
@@ -103,7 +114,7 @@ _IN_STATUS_COLUMNS = {
     ),
     SubscriberState.BOUNCED: (
         "invalid, bounce, cleaned, failed, undelivered, dead, ungultig, invalide, invalido, invalida, ongeldig, "
-        "non valido, non valida, "
+        "non valido, non valida, nettoye, nettoyee, bereinigt, limpiado, depurado, opgeschoond, "
         "no valido, no valida, devuelto, devuelta, retourne, retournee, rejeitado, rejeitada"
     ),
     SubscriberState.COMPLAINED: (
@@ -121,7 +132,7 @@ _IN_STATUS_COLUMNS = {
         "excluido, excluida, desactivado, desactivada, inactief, geblokkeerd, verwijderd, opgezegd, uitgesloten, "
         "cancellato, cancellata, inattivo, inattiva, bloccato, bloccata, eliminato, eliminata, disattivato, "
         "disattivata, rimosso, rimossa, escluso, esclusa, inativo, inativa, removido, removida, desativado, "
-        "desativada"
+        "desativada, transactional, неактивен, неактивна, nieaktywny, nieaktywna, 停止, 無効, 解約, 已停用, 비활성"
     ),
 }
 """Words that mean this in a column about consent, and may mean something else in another."""
@@ -203,11 +214,16 @@ def fold_word(text: str) -> str:
 
 
 def _by_word(lists: dict[SubscriberState, str]) -> dict[str, SubscriberState]:
-    return {word: state for state, words in lists.items() for word in words.split(", ")}
+    return {fold_word(word): state for state, words in lists.items() for word in words.split(", ")}
 
 
 _UNAMBIGUOUS_WORDS = _by_word(_UNAMBIGUOUS)
 _STATUS_WORDS = {**_by_word(_IN_STATUS_COLUMNS), **_UNAMBIGUOUS_WORDS}
+
+
+def is_yes_or_no(cell: str) -> bool:
+    """Tell whether a cell is a yes, a no, or empty."""
+    return fold_word(cell) in _YES | _NO | _NOTHING
 
 
 @lru_cache(maxsize=4_096)
