@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from newsletter.core.monitor import Space
-    from newsletter.flows.adopt import Home
+    from newsletter.flows.adopt import Hold, Home
     from newsletter.flows.freeze import RenderContext
     from newsletter.flows.proof import NoticeContext
     from newsletter.flows.queue_tip import TipValidation
@@ -95,7 +95,7 @@ class Application:
     @cached_property
     def anchor(self) -> Anchor:
         """What this machine knows of the database, outside the folder of the data."""
-        return Anchor(self.settings.state_dir)
+        return Anchor(self.settings.state_dir, file=sqlite_path(self.engine))
 
     @property
     def home(self) -> Home:
@@ -105,11 +105,16 @@ class Application:
         bound = self.engine.dialect.name == "sqlite"
         return Home(ledger=self.ledger, machine=machine_id(), bound=bound)
 
-    def held(self) -> str:
-        """Return why nothing may be sent, in words; empty when all is well."""
+    def hold(self) -> Hold | None:
+        """Return what holds this database; None when all is well."""
         from newsletter.flows.adopt import hold
 
         return hold(self.unit, self.home, self.cadence.zone, now=self.clock.now())
+
+    def held(self) -> str:
+        """Return why nothing may be sent, in words; empty when all is well."""
+        hold = self.hold()
+        return hold.words if hold is not None else ""
 
     @cached_property
     def cadence(self) -> Cadence:
@@ -328,7 +333,7 @@ class Application:
             grace=self.grace,
             render_context=self.render_context,
             process=self.process,
-            held=self.held,
+            hold=self.hold,
             retention=self.retention,
             monitor=self.monitor(),
         )

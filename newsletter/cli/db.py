@@ -115,7 +115,7 @@ def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) ->
     invocation = state(context)
     application = invocation.app
     gap = ledger_gap(application.unit, application.home)
-    if gap is not None:
+    if gap is not None and not gap.beside:
         if not as_json:
             say(gap.matter(application.cadence.zone))
         confirm("Is this the database that counts from now on?", yes=yes)
@@ -128,6 +128,8 @@ def adopt(context: typer.Context, *, yes: Yes = False, as_json: Json = False) ->
     else:
         say_caught_up(result)
         say("Adopted: from now on this database sends.")
+        if gap is not None and gap.original is not None:
+            say(f"The installation at {gap.original.path} is held from now on.")
         say(_other_copies(application))
 
 

@@ -58,6 +58,7 @@ def run(
         parts = SERVICE_PARTS if not only else (only,)
         alive: dict[str, Callable[[], bool]] = {}
         # The database and the port first: what cannot work is told before the service claims to run.
+        _refuse_beside_original(application)
         _try_to_write(application)
         if "web" in parts:
             alive["web"] = _start_web(application, stop, stack)
@@ -92,6 +93,14 @@ def _note_end(application: Application) -> None:
             heartbeats.stop(tx, application.process, now=application.clock.now())
     except NewsletterError as error:
         logger.warning("%s", error)
+
+
+def _refuse_beside_original(application: Application) -> None:
+    from newsletter.flows.adopt import ledger_gap
+
+    gap = ledger_gap(application.unit, application.home)
+    if gap is not None and gap.beside:
+        raise Stop(gap.words(application.cadence.zone))
 
 
 def _try_to_write(application: Application) -> None:

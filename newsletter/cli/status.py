@@ -42,16 +42,23 @@ def status(context: typer.Context, as_json: Json = False) -> None:
             held=gap.words(zone) if gap else "",
         )
         installation = get(tx)
-    summary = replace(summary, needs=[*summary.needs, *list_foreign_journals(app, installation)])
+    beside = gap is not None and gap.beside
+    if gap is not None and beside:
+        # Dates, heartbeats and alerts came along with the copy: they are the original's.
+        summary = replace(summary, needs=[gap.words(zone)], snapshot=summary.snapshot.without_service())
+    else:
+        summary = replace(summary, needs=[*summary.needs, *list_foreign_journals(app, installation)])
     if as_json:
         print_json(_as_data(summary))
     else:
-        _print(summary, app.settings.name, zone, app.settings.low_stock_weeks)
+        _print_needs(summary, app.settings.name, zone)
+        if not beside:
+            _print(summary, zone, app.settings.low_stock_weeks)
     if summary.needs:
         raise typer.Exit(1)
 
 
-def _print(summary: Overview, name: str, zone: str, low_stock_weeks: int) -> None:
+def _print_needs(summary: Overview, name: str, zone: str) -> None:
     from newsletter.core.cadence import describe_instant
 
     say(typer.style(one_line(name), bold=True) + f" · {describe_instant(summary.now, zone)}")
@@ -66,6 +73,9 @@ def _print(summary: Overview, name: str, zone: str, low_stock_weeks: int) -> Non
         say(typer.style("All is well. Nothing needs you.", fg=typer.colors.GREEN))
     else:
         say(typer.style("Nothing needs you today. The service is not running.", fg=typer.colors.YELLOW))
+
+
+def _print(summary: Overview, zone: str, low_stock_weeks: int) -> None:
     say()
     for label, lines in (
         ("next", _next(summary, zone)),

@@ -1,4 +1,6 @@
-"""Adopting: a database that lags behind its ledger, or wakes on another machine, sends nothing until a person says so.
+"""Adopting: a copy of a database sends nothing until a person says so, whatever tells that it is one.
+
+A database that lags behind its ledger is one, one that wakes on another machine, and one beside its original.
 
 In: the database, the ledger beside it, the machine. Out: why sending is held, in words; and, at a person's word, a
 database that knows who left and what went out since its copy was made (promise 12).
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import describe_instant
 from newsletter.core.token import Keyring
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, NotNow
 from newsletter.flows.alert import report, settle_alert
 from newsletter.store import alert as alerts
 from newsletter.store import erasure
@@ -22,6 +24,7 @@ from newsletter.store import installation as installations
 from newsletter.store import ledger as ledgers
 from newsletter.store import log as logs
 from newsletter.store.alert import Alert
+from newsletter.store.anchor import OriginalInstallation
 from newsletter.store.installation import Installation
 from newsletter.store.ledger import Ledger, LedgerEntry, LedgerKind, Seen
 from newsletter.store.unit import Tx, Unit
@@ -60,9 +63,22 @@ class LedgerGap:
     """True when `db copy` made it, or a restore was cut short."""
     outrun: bool
     """True when a later state of it, or another copy, has sent mail on this machine."""
+    original: OriginalInstallation | None = None
+    """The installation on this machine of which it is a copy."""
+
+    @property
+    def beside(self) -> bool:
+        """Whether the original is running."""
+        return self.original is not None and self.original.running
 
     def words(self, zone: str) -> str:
         """Say in plain words what is the matter and what to do."""
+        if self.original is not None and self.original.running:
+            return (
+                f"This is a copy of the installation at {self.original.path}, which is running: nothing is decided or "
+                "sent from here. To use this copy instead, stop and disable that service, then type "
+                "`newsletter db adopt` here."
+            )
         return f"{self.matter(zone)} Nothing is sent until you say: `newsletter db adopt`."
 
     def matter(self, zone: str, *, restored: bool = False) -> str:
@@ -75,6 +91,8 @@ class LedgerGap:
             parts.append("Another copy of it was made the one that counts since; that one must not send any more.")
         if restored:
             return " ".join(parts)
+        if self.original is not None:
+            parts.append(f"It is a copy of the installation at {self.original.path}, of which no process is running.")
         if self.outrun:
             parts.append("A later state of it, or another copy, has sent mail on this machine since.")
         if self.copied:
@@ -84,8 +102,18 @@ class LedgerGap:
         return " ".join(parts)
 
 
-def hold(unit: Unit, home: Home, zone: str, *, now: datetime) -> str:
-    """Return why nothing may be sent, in words, and tell the people who run this; empty when all is well.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Nothing may be sent from this database."""
+
+    words: str
+    """Why, and what to do."""
+    beside: bool
+    """True for a copy of an installation that is running: it writes nothing at all by itself."""
+
+
+def hold(unit: Unit, home: Home, zone: str, *, now: datetime) -> Hold | None:
+    """Return what holds a database, and tell the people who run this; None when all is well.
 
     A database that never sent anything settles in on this machine without a question. It is asked at every tick: when
     all is well it looks at the size of the ledger and reads one row.
@@ -95,32 +123,42 @@ def hold(unit: Unit, home: Home, zone: str, *, now: datetime) -> str:
     with unit.read() as tx:
         gap = find_gap(tx, home, seen)
         known = installations.get(tx)
-        settled = known.machine is not None
         opened = {(alert.kind, alert.about): alert.raised_at for alert in alerts.open_alerts(tx)}
-        raised = opened.keys()
+    if gap is None and not home.ledger.occupy(known.identity):
+        # Another copy was faster.
+        gap = ledger_gap(unit, home)
+    words = gap.words(zone) if gap is not None else ""
+    if gap is not None and gap.beside:
+        return Hold(words=words, beside=True)
     home.ledger.even_out(seen, known.identity)
     if gap is None:
         _care_for_lost_lines(unit, home, seen, known, lost_at=opened.get((AlertKind.DATABASE, LOST)), now=now)
-    words = gap.words(zone) if gap is not None else ""
-    held, kept = (AlertKind.HELD, HELD) in raised, (AlertKind.DATABASE, LEDGER) in raised
-    if bool(words) == held and bool(fault) == kept and (settled or words):
-        return words
-    with unit.write() as tx:
-        known = installations.lock(tx)
-        if words and not held:
-            installations.begin_hold(tx)
-            report(tx, Alert(kind=AlertKind.HELD, about=HELD, message=words, raised_at=now))
-        elif not words:
-            # It may be that the ledger was put right by hand.
-            installations.end_hold(tx)
-            settle_alert(tx, AlertKind.HELD, HELD, now=now)
-            if known.machine is None:
-                installations.settle_in(tx, machine=home.machine, ledger_seq=known.ledger_seq)
-        if fault:
-            report(tx, Alert(kind=AlertKind.DATABASE, about=LEDGER, message=fault, raised_at=now))
-        else:
-            settle_alert(tx, AlertKind.DATABASE, LEDGER, now=now)
-    return words
+    held, kept = (AlertKind.HELD, HELD) in opened, (AlertKind.DATABASE, LEDGER) in opened
+    if bool(words) != held or bool(fault) != kept or (known.machine is None and not words):
+        with unit.write() as tx:
+            _record_hold(tx, home, words, begins=bool(words) and not held, now=now)
+            _record_fault(tx, fault, now=now)
+    return Hold(words=words, beside=False) if words else None
+
+
+def _record_hold(tx: Tx, home: Home, words: str, *, begins: bool, now: datetime) -> None:
+    known = installations.lock(tx)
+    if begins:
+        installations.begin_hold(tx)
+        report(tx, Alert(kind=AlertKind.HELD, about=HELD, message=words, raised_at=now))
+    elif not words:
+        # The ledger may have been put right by hand.
+        installations.end_hold(tx)
+        settle_alert(tx, AlertKind.HELD, HELD, now=now)
+        if known.machine is None:
+            installations.settle_in(tx, machine=home.machine, ledger_seq=known.ledger_seq)
+
+
+def _record_fault(tx: Tx, fault: str, *, now: datetime) -> None:
+    if fault:
+        report(tx, Alert(kind=AlertKind.DATABASE, about=LEDGER, message=fault, raised_at=now))
+    else:
+        settle_alert(tx, AlertKind.DATABASE, LEDGER, now=now)
 
 
 def _care_for_lost_lines(
@@ -162,7 +200,8 @@ def find_gap(tx: Tx, home: Home, seen: Seen) -> LedgerGap | None:
     elsewhere = home.bound and known.machine is not None and known.machine != home.machine
     lags = seen.lags(known.identity, known.ledger_seq)
     outrun = home.bound and seen.claim_counts.get(known.identity, 0) > known.claim_count
-    if not (lags or elsewhere or copied or outrun):
+    original = home.ledger.original(known.identity)
+    if not (lags or elsewhere or copied or outrun or original):
         return None
     return LedgerGap(
         last_seen=installations.last_used_at(tx),
@@ -170,6 +209,7 @@ def find_gap(tx: Tx, home: Home, seen: Seen) -> LedgerGap | None:
         elsewhere=elsewhere,
         copied=copied,
         outrun=outrun,
+        original=original,
     )
 
 
@@ -177,7 +217,7 @@ def adopt_database(unit: Unit, home: Home, keyring: Keyring, *, who: str, now: d
     """Let this copy of the database be the one that counts; None when nothing held it.
 
     Who left or was erased since stays away, what went out since is not sent again, and what was under way in the copy
-    is paused: some of it may have gone out after the copy was made.
+    is paused: some of it may have gone out after the copy was made. Raises `NotNow` while the original is running.
     """
     with unit.write() as tx:
         # The lock first: who counted on in the ledger meanwhile is waited for, and known then.
@@ -200,6 +240,12 @@ def take_over(
     from newsletter.flows.catch_up import catch_up  # noqa: PLC0415
 
     known = installations.get(tx)
+    if gap.original is not None and gap.original.running:
+        raise NotNow(
+            f"The installation at {gap.original.path} is running. Stop and disable its service first, then try again: "
+            "from then on that installation is held, and this one counts. Nothing was changed."
+        )
+    home.ledger.take_over(known.identity)
     # First, so that what the steps below note themselves is counted on from here.
     top = max(known.ledger_seq, seen.top(known.identity))
     installations.settle_in(tx, machine=home.machine, ledger_seq=top)

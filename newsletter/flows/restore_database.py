@@ -21,6 +21,7 @@ from newsletter.store import installation as installations
 from newsletter.store import postgres_tools
 from newsletter.store.database import HEAD, Database, connect, current_revision, open_unit, sender_lock, sqlite_path
 from newsletter.store.replace import keep_as_it_is, put_in_place, remove, take_copy
+from newsletter.store.unit import Tx
 from newsletter.store.upgrade import upgrade
 
 
@@ -80,6 +81,7 @@ def _from_file(place: Place, file: Path, path: Path, now: datetime) -> tuple[str
         unit = open_unit(copy)
         check_key(unit, place.keyring, who="db restore", now=now)
         with unit.write() as tx:
+            _refuse_beside_original(tx, place)
             # Should this process die before it has read the ledger, the restored database is held.
             installations.mark_copied(tx)
         unit.flush()
@@ -91,6 +93,15 @@ def _from_file(place: Place, file: Path, path: Path, now: datetime) -> tuple[str
         copy.dispose()
         remove(part)
     return version, before
+
+
+def _refuse_beside_original(tx: Tx, place: Place) -> None:
+    original = place.home.ledger.original(installations.get(tx).identity)
+    if original is not None and original.running:
+        raise NotNow(
+            f"This backup is of the installation at {original.path}, which is running. Stop and disable its service "
+            "first: once a backup of it is restored elsewhere, it is held; nothing was changed."
+        )
 
 
 def _keep_present(place: Place, path: Path, now: datetime) -> Path | None:

@@ -30,6 +30,7 @@ from newsletter.core.due import judge_slots, last_start
 from newsletter.core.edition import Edition
 from newsletter.core.monitor import ServicePart
 from newsletter.errors import InputError
+from newsletter.flows.adopt import Hold
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.flows.line_up import find_stranded
@@ -57,8 +58,8 @@ class Ticker:
     grace: timedelta
     render_context: RenderContext
     process: str
-    held: Callable[[], str] = lambda: ""
-    """Why nothing may be sent, in words; empty when all is well."""
+    hold: Callable[[], Hold | None] = lambda: None
+    """What holds this database; None when all is well."""
     retention: RetentionJob | None = None
     """Forgets what was kept long enough."""
 
@@ -76,10 +77,12 @@ class Ticker:
 
     def _tick(self) -> Edition | None:
         now = self.clock.now()
-        if self.held():
-            # A copy of a database decides nothing before somebody says that it is the one that counts.
-            with self.unit.write() as tx:
-                heartbeats.record(tx, ServicePart.SCHEDULER, now=now, process=self.process)
+        hold = self.hold()
+        if hold is not None:
+            # A copy of a database decides nothing before a person adopts it, and beside its original it writes nothing.
+            if not hold.beside:
+                with self.unit.write() as tx:
+                    heartbeats.record(tx, ServicePart.SCHEDULER, now=now, process=self.process)
             return None
         due = self.decide(now)
         edition = None

@@ -23,7 +23,7 @@ from pathlib import Path
 from sqlalchemy import Integer, bindparam, case, select, update
 
 from newsletter.errors import words_of
-from newsletter.store.anchor import LEDGER_FILE, Anchor, ClaimCount
+from newsletter.store.anchor import LEDGER_FILE, Anchor, ClaimCount, OriginalInstallation
 from newsletter.store.ledger_reader import LedgerEntry, LedgerKind, Reader, Seen, read_line
 from newsletter.store.schema import installation, suppression
 from newsletter.store.unit import Tx, after_commit
@@ -109,15 +109,35 @@ class Ledger:
             for event in events:
                 if isinstance(event, ClaimCount):
                     self.anchor.advance(event)
-        lines = [event.line(self._hashed) for event in events if isinstance(event, LedgerEntry)]
-        if not lines:
+        entries = [event for event in events if isinstance(event, LedgerEntry)]
+        if not entries:
             return
+        lines = [entry.line(self._hashed) for entry in entries]
         with self._lock:
-            self._append_to_anchor(lines)
+            if not self.is_beside_original(entries[0].database):
+                self._append_to_anchor(lines)
             self._owed += lines
             fault = self._pay()
         if fault:
             logger.error("%s; not written yet: %s", fault, "; ".join(lines))
+
+    def original(self, database: str) -> OriginalInstallation | None:
+        """Return the installation on this machine of which a database is a copy; None when none is known."""
+        return self.anchor.original(database) if self.anchor is not None else None
+
+    def is_beside_original(self, database: str) -> bool:
+        """Tell whether a database is a copy of an installation that is running: what it counts is its own matter."""
+        original = self.original(database)
+        return original is not None and original.running
+
+    def occupy(self, database: str) -> bool:
+        """Take the place of the installation that counts, on this machine; False when another has it."""
+        return self.anchor is None or self.anchor.occupy(database)
+
+    def take_over(self, database: str) -> None:
+        """Make a database the one that counts on this machine."""
+        if self.anchor is not None:
+            self.anchor.take_over(database)
 
     def fault(self) -> str:
         """Return why the ledger cannot be kept, having tried again; empty when all is well."""

@@ -8,7 +8,7 @@ themselves, so that no two of them disagree. Nothing is written here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from newsletter.core.edition import Edition, EditionStatus
@@ -113,6 +113,11 @@ class Snapshot:
     """The open ones, oldest first."""
     editions: Sequence[EditionSnapshot]
     """The newest ones and every older one that is not closed, newest first."""
+
+    def without_service(self) -> Snapshot:
+        """Return it without heartbeats: those in a copy are the original's."""
+        parts = dict.fromkeys(ServicePart, PartState())
+        return replace(self, parts=parts, senders=[], sender_counts={"alive": 0, "silent": 0})
 
     @property
     def running(self) -> Sequence[EditionSnapshot]:

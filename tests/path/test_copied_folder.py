@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.store import edition as editions
 from newsletter.store.database import connect, open_unit, sqlite_path
 from newsletter.testing.catcher import HANG, Catcher, Keep, Step
 from tests.edition_fixtures import add_people, add_tip
@@ -17,6 +18,7 @@ PEOPLE = 12
 SEND = ("edition", "send", "--now", "--yes")
 GO_ON = ("edition", "send", "--yes")
 HELD = "Nothing is sent until you say: `newsletter db adopt`."
+BESIDE = "which is running: nothing is decided or sent from here."
 
 
 class Folders:
@@ -39,6 +41,10 @@ class Folders:
         add_tip(home.unit)
         assert home.run("status")[0] in {0, 1}
         return home
+
+    def ledger(self) -> Path:
+        """Return the ledger in the state folder."""
+        return self.place / "state" / "ledger.jsonl"
 
     def open(self, folder: Path) -> Home:
         """Open a folder."""
@@ -121,8 +127,8 @@ def test_a_copy_from_the_middle_of_an_edition(folders: Folders) -> None:
         assert max(catcher.accepted.values()) == 1
 
 
-def test_two_copies_at_once(folders: Folders) -> None:
-    """While one sends the other is held, and afterwards too."""
+def test_a_copy_beside_the_running_original(folders: Folders) -> None:
+    """While the original sends, its copy freezes, sends, starts and adopts nothing, and `status` says what it is."""
     hanging = ["p5@example.com"]
     watch = Watch(lambda step, address, _nth: HANG if step is Step.DOT and address in hanging else None)
     with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
@@ -130,13 +136,91 @@ def test_two_copies_at_once(folders: Folders) -> None:
         other = folders.open(folders.copy(home, "copy"))
         sender = home.start(*SEND)
         watch.wait_for(6)
-        code, words = other.run(*SEND)
-        assert code == 1
-        assert HELD in words
+        for arguments in (SEND, ("status",), ("run",), ("run", "--only", "scheduler")):
+            code, words = other.run(*arguments)
+            assert (code, BESIDE in words) == (1, True), f"{arguments}: {words}"
+            assert f"This is a copy of the installation at {home.folder.resolve()}/newsletter.db" in " ".join(
+                words.split()
+            )
+        assert "heartbeat" not in other.run("status")[1]
+        code, words = other.run("db", "adopt", "--yes")
+        assert (code, "Stop and disable its service first" in words) == (1, True), words
+        with other.unit.read() as tx:
+            assert editions.latest(tx, count=1) == []
         sender.kill()
         hanging.clear()
         assert home.run(*GO_ON)[0] == 0
-        assert other.run(*SEND)[0] == 1
+        code, words = other.run(*SEND)
+        assert (code, HELD in words) == (1, True), words
+        assert max(catcher.accepted.values()) == 1
+        numbers = [line.split('"seq": ')[1].split(",")[0] for line in folders.ledger().read_text().splitlines()]
+        assert len(numbers) == len(set(numbers))
+
+
+def test_a_backup_is_not_restored_beside_the_running_original(folders: Folders) -> None:
+    """It would hold the original in the middle of its work; nothing is changed."""
+    hanging = ["p5@example.com"]
+    watch = Watch(lambda step, address, _nth: HANG if step is Step.DOT and address in hanging else None)
+    with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
+        home = folders.write(catcher.port)
+        other = folders.open(folders.copy(home, "copy"))
+        assert home.run("db", "backup", str(folders.place / "backup.db"))[0] == 0
+        sender = home.start(*SEND)
+        watch.wait_for(6)
+        code, words = other.run("db", "restore", str(folders.place / "backup.db"), "--yes")
+        assert (code, "which is running" in words) == (1, True), words
+        sender.kill()
+        hanging.clear()
+        assert home.run(*GO_ON)[0] == 0
+        assert catcher.accepted == everybody()
+
+
+def test_a_copy_whose_original_is_stopped(folders: Folders) -> None:
+    """The copy waits for a person; once it is adopted it sends, and the original is held."""
+    with Catcher(keep=Keep.COUNTS) as catcher:
+        home = folders.write(catcher.port)
+        assert home.run("edition", "send", "--now", "--dry-run")[0] == 0
+        other = folders.open(folders.copy(home, "copy"))
+        code, words = other.run(*SEND)
+        assert (code, catcher.accepted) == (1, {})
+        assert f"It is a copy of the installation at {home.folder.resolve()}/newsletter.db" in words
+        assert HELD in words
+        code, words = other.run("db", "adopt", "--yes")
+        assert code == 0, words
+        assert f"The installation at {home.folder.resolve()}/newsletter.db is held from now on." in " ".join(
+            words.split()
+        )
+        assert other.run(*SEND)[0] == 0
+        assert catcher.accepted == everybody()
+        code, words = home.run(*SEND)
+        assert (code, HELD in words, catcher.accepted) == (1, True, everybody()), words
+
+
+def test_a_folder_that_is_moved(folders: Folders) -> None:
+    """`mv` needs no adoption: the folder before is gone."""
+    with Catcher(keep=Keep.COUNTS) as catcher:
+        home = folders.write(catcher.port)
+        assert home.run("edition", "send", "--now", "--dry-run")[0] == 0
+        home.unit._engine.dispose()
+        moved = folders.open(Path(shutil.move(home.folder, folders.place / "moved")))
+        assert moved.run(*SEND)[0] == 0
+        assert catcher.accepted == everybody()
+
+
+def test_a_folder_under_two_names(folders: Folders) -> None:
+    """A command through a symbolic link works beside a sender: it is one installation."""
+    hanging = ["p5@example.com"]
+    watch = Watch(lambda step, address, _nth: HANG if step is Step.DOT and address in hanging else None)
+    with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
+        home = folders.write(catcher.port)
+        (folders.place / "link").symlink_to(home.folder)
+        link = folders.open(folders.place / "link")
+        sender = home.start(*SEND)
+        watch.wait_for(6)
+        assert BESIDE not in link.run("status")[1]
+        sender.kill()
+        hanging.clear()
+        assert link.run(*GO_ON)[0] == 0
         assert max(catcher.accepted.values()) == 1
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import Keyring, suppression_hash
-from newsletter.flows.adopt import Home, hold
+from newsletter.flows.adopt import Hold, Home, hold
 from newsletter.flows.change_subscriber import unsubscribe_subscriber
 from newsletter.flows.erase_subscriber import erase_subscriber
 from newsletter.flows.freeze import RenderContext
@@ -43,9 +43,14 @@ class Newsletter:
     clock: FixedClock
     render_context: RenderContext
 
+    def hold(self) -> Hold | None:
+        """Return what holds it."""
+        return hold(self.unit, self.home, ZONE, now=self.clock.now())
+
     def held(self) -> str:
         """Return why nothing may be sent."""
-        return hold(self.unit, self.home, ZONE, now=self.clock.now())
+        held = self.hold()
+        return held.words if held is not None else ""
 
     @property
     def ticker(self) -> Ticker:
@@ -57,7 +62,7 @@ class Newsletter:
             grace=timedelta(hours=36),
             render_context=self.render_context,
             process="test 1",
-            held=self.held,
+            hold=self.hold,
         )
 
     def sender(self, port: int) -> Sender:
@@ -106,8 +111,9 @@ def open_newsletter(
 ) -> Newsletter:
     """Open a database as a process of a machine does, by default one without a state folder."""
     hashed = lambda canonical: suppression_hash(KEYRING, canonical)  # noqa: E731
-    ledger = Ledger(journal, hashed=hashed, anchor=None if state is None else Anchor(state))
     engine = connect(url)
+    anchor = None if state is None else Anchor(state, file=sqlite_path(engine))
+    ledger = Ledger(journal, hashed=hashed, anchor=anchor)
     _opened.append(engine)
     unit = open_unit(engine, committed=ledger.append)
     home = Home(ledger=ledger, machine=machine, bound=sqlite_path(engine) is not None)

@@ -349,11 +349,8 @@ def test_an_opt_out_between_two_looks_holds_nothing(original: Newsletter) -> Non
         return found
 
     real = original.home.ledger
-    ledger = type(
-        "Busy",
-        (),
-        {"look": staticmethod(busy), "fault": real.fault, "even_out": real.even_out, "is_lost": real.is_lost},
-    )()
+    kept = {name: getattr(real, name) for name in ("fault", "even_out", "is_lost", "original", "occupy")}
+    ledger = type("Busy", (), {"look": staticmethod(busy)} | kept)()
     racing = replace(original, home=replace(original.home, ledger=ledger))
     assert racing.held() == ""
 
