@@ -10,6 +10,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from newsletter.core.message import Publication
@@ -71,8 +72,9 @@ def safe_uri(uri: str) -> str:
     return uri if _SAFE_URI.fullmatch(uri) else quote(uri, safe="!#$%&'()*+-./:;=?@[]_~")
 
 
+@lru_cache(maxsize=256)
 def date_time(at: datetime) -> bytes:
-    """Return a moment as `Date` wants it; eight times as fast as the standard library for UTC, which all of ours is."""
+    """Return a moment as `Date` wants it; the deliveries of one commit share theirs."""
     if at.tzinfo is not UTC:
         return format_datetime(at).encode()
     day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]

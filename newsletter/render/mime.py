@@ -22,6 +22,7 @@ from newsletter.render.body import Body, PersonalPart, ValueOf, fill
 from newsletter.render.edition import RenderedEdition
 from newsletter.render.encoding import common_value, header_text, mailbox, quoted_value
 from newsletter.render.gates import check_size
+from newsletter.render.ordinary import OrdinaryLayout, is_ordinary
 from newsletter.render.splice import URL, Placeholder, Sentinels
 
 Part = bytes | str | Placeholder | PersonalPart
@@ -90,6 +91,7 @@ class CompiledMessage:
         "_fillers",
         "_fit",
         "_html",
+        "_ordinary",
         "_pieces",
         "_places",
         "_quoted",
@@ -117,6 +119,7 @@ class CompiledMessage:
         self._values = itemgetter(*[at for at, part in enumerate(sequence) if not isinstance(part, bytes)])
         fixed = [part for part in sequence if isinstance(part, bytes)]
         self._fit = not any(part.startswith(b".") or b"\n." in part for part in fixed)
+        self._ordinary = OrdinaryLayout.of(sequence)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -143,8 +146,16 @@ class CompiledMessage:
 
         `address` is the person's as it stands in `To:` and `RCPT TO`, `message_id` is without the angle brackets.
         """
+        name = person.name or full_name(person)
+        ordinary = self._ordinary
+        if ordinary is not None and is_ordinary(name, person.first_name, person.last_name, address):
+            content = ordinary.fill(
+                person, name=name, address=address, unsubscribe_url=unsubscribe_url, message_id=message_id, date=date
+            )
+            if content is not None:
+                return Spliced(content, self._fit)
         pieces = self._pieces.copy()
-        to = mailbox(person.name or full_name(person), address, header="To")
+        to = mailbox(name, address, header="To")
         self._fill_headers(pieces, to=to, date=date, message_id=message_id, unsubscribe_url=unsubscribe_url)
         self._fill_values(pieces, lambda field: field.value_of(person, address, unsubscribe_url))
         values = b"\n".join(self._values(pieces))

@@ -31,7 +31,7 @@ class Envelope:
     content: bytes
     """Header and body with CRLF line ends, the last line included; no line begins with a dot."""
     fit: bool = False
-    """True when whoever made the content surely knows that it is as told above; else it is looked through."""
+    """True when the content is known to be as said above, and ASCII unless `smtputf8`; else it is searched."""
     smtputf8: bool = False
     """True when a header or an address cannot be written in ASCII (RFC 6531)."""
     envelope_id: str = ""

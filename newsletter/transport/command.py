@@ -54,7 +54,7 @@ def mail(envelope: Envelope, features: Features) -> str:
     line = f"MAIL FROM:<{envelope.mail_from}>"
     if features.size:
         line += f" SIZE={len(envelope.content)}"
-    if features.eight_bit and not envelope.content.isascii():
+    if features.eight_bit and not (_is_known_ascii(envelope) or envelope.content.isascii()):
         line += " BODY=8BITMIME"
     if features.smtputf8 and _needs_smtputf8(envelope):
         line += " SMTPUTF8"
@@ -93,6 +93,11 @@ def _refusal(phase: Phase, enhanced: str, text: str) -> Reply:
 
 def _needs_smtputf8(envelope: Envelope) -> bool:
     return envelope.smtputf8 or not (envelope.mail_from.isascii() and envelope.rcpt_to.isascii())
+
+
+def _is_known_ascii(envelope: Envelope) -> bool:
+    """Tell whether the content is ASCII without reading 20 KB of it: a fit one is, but for headers in UTF-8."""
+    return envelope.fit and not envelope.smtputf8
 
 
 def _xtext(text: str) -> str:
