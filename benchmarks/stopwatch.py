@@ -25,7 +25,7 @@ STEPS = (
     ("newsletter.transport.smtp", "SmtpConnection.answer", "SMTP: answers in"),
     ("newsletter.flows.freeze", "freeze", "freeze"),
     ("newsletter.sending.connection_worker", "ConnectionWorker.run", "connection workers"),
-    ("newsletter.sending.connection_group", "ConnectionGroup._serve", "event loop"),
+    ("newsletter.sending.sender", "_Connections._serve", "event loop"),
     ("sqlalchemy.engine", "Connection.execute", "database"),
     ("sqlalchemy.engine", "Connection.exec_driver_sql", "database"),
     ("sqlalchemy.engine.base", "RootTransaction.commit", "database"),

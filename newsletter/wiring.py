@@ -399,7 +399,7 @@ class Application:
 
     def sender(self) -> Sender:
         """Return a sender; whoever lets it work holds `right_to_send` meanwhile."""
-        from newsletter.sending.options import SendOptions
+        from newsletter.sending.options import SendOptions, WorkerHost
         from newsletter.sending.sender import Sender
 
         settings = self.settings
@@ -422,10 +422,12 @@ class Application:
                 lease=timedelta(seconds=settings.lease_seconds),
                 local_grace=self.grace if settings.send_locally else None,
             ),
-            process=self.process,
-            machine=machine_id(),
-            journals=settings.journal_dir,
-            sole=sqlite_path(self.engine) is not None,
+            host=WorkerHost(
+                process=self.process,
+                machine=machine_id(),
+                journals=settings.journal_dir,
+                sole=sqlite_path(self.engine) is not None,
+            ),
             held=self.held,
             sign=self.signer,
         )

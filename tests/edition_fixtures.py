@@ -23,7 +23,7 @@ from newsletter.core.token import Keyring
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.operations.ticker import Ticker
 from newsletter.render.environment import make_environment
-from newsletter.sending.options import PassResult, SendOptions
+from newsletter.sending.options import PassResult, SendOptions, WorkerHost
 from newsletter.sending.sender import Sender
 from newsletter.store import tip as tips
 from newsletter.store.schema import subscriber
@@ -142,10 +142,12 @@ def make_sender(
         publication=PUBLICATION,
         keyring=Keyring(current=SECRET),
         rules=settled,
-        process="test 1",
-        machine="test machine",
-        journals=journals_of(unit),
-        sole=unit._engine.dialect.name == "sqlite",
+        host=WorkerHost(
+            process="test 1",
+            machine="test machine",
+            journals=journals_of(unit),
+            sole=unit._engine.dialect.name == "sqlite",
+        ),
     )
     MADE.append(made)
     return made

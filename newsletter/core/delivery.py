@@ -116,15 +116,14 @@ def settle(
         raise ValueError(f"delivery {delivery.id} is {delivery.state}: there is nothing to settle")
     if verdict.effect is Effect.REQUEUE:
         return _outcome(delivery, reply, state=DeliveryState.QUEUED, reason=verdict.plain)
-    if verdict.effect is Effect.ACCEPT:
-        begun = delivery.first_attempt_at or now
-        return accepted_outcome(verdict, reply, attempts=delivery.attempts + 1, begun=begun, now=now)
     tried = replace(
         delivery,
         attempts=delivery.attempts + 1,
         first_attempt_at=delivery.first_attempt_at or now,
         last_attempt_at=now,
     )
+    if verdict.effect is Effect.ACCEPT:
+        return _outcome(tried, reply, state=DeliveryState.ACCEPTED, reason=verdict.plain)
     if verdict.effect is Effect.REJECT:
         return _outcome(tried, reply, state=DeliveryState.REJECTED, reason=verdict.plain, suppress=verdict.suppress)
     begun = tried.first_attempt_at or now
@@ -136,20 +135,6 @@ def settle(
         reason = f"Given up after {tried.attempts} attempts: {verdict.plain}"
         return _outcome(tried, reply, state=DeliveryState.EXPIRED, reason=reason)
     return _outcome(tried, reply, state=DeliveryState.DEFERRED, reason=verdict.plain, next_attempt_at=next_attempt_at)
-
-
-def accepted_outcome(verdict: Verdict, reply: Reply, *, attempts: int, begun: datetime, now: datetime) -> Outcome:
-    """Return the outcome of the attempt, the one of that number, with which a message was taken."""
-    return Outcome(
-        state=DeliveryState.ACCEPTED,
-        reason=verdict.plain,
-        attempts=attempts,
-        first_attempt_at=begun,
-        last_attempt_at=now,
-        reply_code=reply.code or None,
-        reply_enhanced=reply.enhanced,
-        reply_text=reply.text,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from newsletter.core.reply_rules import RULES
 from newsletter.core.reply_value import PERSON, Effect, Phase, RelayAction, Reply, ReplyClass, Rule, Verdict
 
 __all__ = [
+    "ACCEPTED",
     "FALLBACK",
     "RULES",
     "TEXT_LIMIT",
@@ -64,7 +65,8 @@ def strip_control_characters(text: str) -> str:
     return _CONTROLS.sub(" ", text)
 
 
-_TAKEN = Verdict(effect=Effect.ACCEPT, kind=ReplyClass.OK, rule=RULES[0].name, plain=RULES[0].plain)
+ACCEPTED = Verdict(effect=Effect.ACCEPT, kind=ReplyClass.OK, rule=RULES[0].name, plain=RULES[0].plain)
+"""The only verdict that accepts."""
 _SENDER_REFUSED = Verdict(
     effect=Effect.REQUEUE,
     kind=ReplyClass.CONFIGURATION,
@@ -78,7 +80,7 @@ def judge(reply: Reply) -> Verdict:
     """Tell what a reply means: the first rule of `RULES` that fits decides. Total: it never raises."""
     # The first rule, seven thousand times a second; a test holds it against the table.
     if reply.phase is Phase.DOT and 200 <= reply.code < 300 and not reply.may_be_delivered:  # noqa: PLR2004
-        return _TAKEN
+        return ACCEPTED
     reply = _innermost(reply)
     rule = next(rule for rule in _rules_for(reply.phase, reply.code) if rule.fits(reply))
     effect = rule.effect or (Effect.DEFER if 400 <= reply.code < 500 else Effect.REJECT)  # noqa: PLR2004 - RFC 5321 §4.2.1

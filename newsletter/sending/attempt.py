@@ -1,21 +1,96 @@
-"""What an attempt comes to, for a delivery of an edition and for a notice alike.
+"""What an attempt comes to, for a delivery of an edition and for a notice alike, and how it is recorded.
 
-In: the verdict on a reply. Out: the outcome to record. A message whose connections keep being lost is deferred, so that
-it cannot hold up the others.
+In: the verdict on a reply. Out: the outcome, and the rows that bear it. A message whose connections keep being lost is
+deferred, so that it cannot hold up the others.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from newsletter.core.delivery import Delivery, Outcome, UncertainPolicy, settle
-from newsletter.core.reply import Effect, Reply, ReplyClass, Verdict
+from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Outcome, UncertainPolicy, settle
+from newsletter.core.edition import EditionId
+from newsletter.core.reply import ACCEPTED, Effect, Reply, ReplyClass, Verdict
+from newsletter.core.subscriber import SubscriberId
+from newsletter.core.tally import REFUSED_AS
+from newsletter.flows.bounce import count_failure, suppress
+from newsletter.store import claims
+from newsletter.store import tally as tallies
+from newsletter.store.tally import TallySource
+from newsletter.store.unit import Tx
+from newsletter.store.worker import WorkerId
 
 RETURNS_MAX = 3
 """How often a message may be queued again at once because its connection was lost; then it is deferred."""
+
+_TALLIED_AS = {
+    DeliveryState.ACCEPTED: "accepted",
+    DeliveryState.DEFERRED: "deferred",
+    DeliveryState.UNCERTAIN: "uncertain",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """The outcome of one attempt, as it is recorded."""
+
+    delivery: DeliveryId
+    edition: EditionId
+    subscriber: SubscriberId
+    outcome: Outcome
+    kind: ReplyClass
+    why: str = ""
+    """For people, in the history of the subscriber."""
+
+
+class AcceptedReply(NamedTuple):
+    """What accepted messages of an edition share: the reply, but for its text."""
+
+    edition: EditionId
+    code: int
+    enhanced: str
+
+
+AcceptedTexts = Mapping[AcceptedReply, Mapping[DeliveryId, str]]
+"""The text of the reply to each accepted message."""
+
+
+def record_accepted(tx: Tx, accepted: AcceptedTexts, *, who: WorkerId, now: datetime) -> None:
+    """Write that these messages were accepted, and count them."""
+    counts: Counter[EditionId] = Counter()
+    for reply, texts in accepted.items():
+        counts[reply.edition] += len(texts)
+        claims.record_accepted(
+            tx, texts, code=reply.code, enhanced=reply.enhanced, reason=ACCEPTED.plain, kind=ACCEPTED.kind
+        )
+    for edition, count in sorted(counts.items()):
+        tallies.add(tx, edition, who, {"accepted": count}, now=now)
+
+
+def record(tx: Tx, results: Sequence[AttemptResult], *, who: WorkerId | None, now: datetime) -> None:
+    """Write outcomes, count them, and suppress addresses that no longer exist."""
+    claims.record(tx, [(result.delivery, result.outcome, result.kind) for result in results], who=who)
+    counts: defaultdict[EditionId, Counter[str]] = defaultdict(Counter)
+    for result in results:
+        if result.outcome.suppress:
+            suppress(tx, result.subscriber, why=result.why, now=now)
+        elif result.outcome.state is not DeliveryState.ACCEPTED:
+            count_failure(tx, result.subscriber, state=result.outcome.state, kind=result.kind.value, now=now)
+        name = _tallied(result)
+        if name:
+            counts[result.edition][name] += 1
+    for edition, counted in sorted(counts.items()):
+        tallies.add(tx, edition, TallySource.RECOVERY if who is None else who, counted, now=now)
+
+
+def _tallied(result: AttemptResult) -> str:
+    if result.outcome.state is DeliveryState.REJECTED:
+        return REFUSED_AS.get(result.kind, "refused")
+    return _TALLIED_AS.get(result.outcome.state, "")
 
 
 @dataclass(slots=True, kw_only=True)

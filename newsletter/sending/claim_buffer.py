@@ -1,237 +1,246 @@
-"""The prefetch buffer of one connection, between the committer and the wire.
+"""The claims of one process, shared by its connections: deliveries that any of them may send next.
 
-In: claims from the committer. Out: messages ready for the wire, one at a time; results and unused claims back to the
-committer. It requests further claims before the last ones are used up, so that no connection waits for a commit.
+In: claims from the committer; results, and claims that no connection can send, from the connections. Out: one claim at
+a time to the connection that asks, and to the committer all that the next transaction records. One buffer for all
+connections, since what one transaction costs is shared by as many messages as possible (decision 22).
 """
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections import defaultdict, deque
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import TYPE_CHECKING
 
+from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryId
-from newsletter.core.reply import Effect, Phase, Reply, ReplyClass, Verdict
-from newsletter.errors import NewsletterError
-from newsletter.sending.committer import AttemptResult, Claim, CommitRequest, GroupCommitter
-from newsletter.sending.message_builder import MessageBuilder
+from newsletter.core.reply import Reply
+from newsletter.event_loop import new_event
+from newsletter.sending.attempt import AcceptedReply, AcceptedTexts, AttemptResult
 from newsletter.sending.pass_state import PassState
-from newsletter.transport.base import Envelope
+from newsletter.store.claims import ClaimedDelivery
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from gevent.event import Event
 
-RUN_SIZE_MAX = 31
-"""Claims of one request. With the half that is left when it is made, two built and one in flight it makes 49."""
+CLAIMS_MAX = 200
+"""Claims of one process, those of its connections included: so many people a power loss can leave uncertain."""
 
-FIRST_RUN_SIZE = 4
-RUN_SECONDS = 0.5
-"""A request is for about what a connection sends in this time, so that a slow one holds few claims."""
+FIRST_CLAIMS_COUNT = 4
+"""Claims for each connection before any message was answered."""
+
+BUFFER_SECONDS = 0.5
+"""The buffer holds about what the connections send in this time, so that a slow worker holds few claims."""
+
+LOW_WATER_SHARE = 0.25
+"""Further claims are made once the claims that wait are no more than this share of the buffer's size."""
 
 QUOTA_WAIT_MAX_SECONDS = 5.0
 """A connection sleeps through a quota wait of at most this; beyond it the worker ends and reports the wait."""
 
-UNMADE = Verdict(
-    effect=Effect.REJECT,
-    kind=ReplyClass.CONTENT,
-    rule="own:unmade",
-    plain="The message could not be made; see the log of the program.",
-)
+CHANGE_WAIT_SECONDS = 0.5
+"""How long a connection without claims waits until it looks whether the pass has ended."""
 
 
-class Ready(NamedTuple):
-    """A message as it goes over the wire."""
+@dataclass(slots=True, eq=False)
+class Claim:
+    """A delivery that this process may send, unless it is revoked."""
 
-    claim: Claim
-    envelope: Envelope
+    person: ClaimedDelivery
+    not_before: float
+    """On the monotonic clock: when the rate per second allows it."""
+    revoked: bool = False
+    """Set by the revocation watcher. Claimed anew, the delivery has another `Claim`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitBatch:
+    """What one transaction of the committer records and gives back."""
+
+    results: Sequence[AttemptResult]
+    accepted: AcceptedTexts
+    unused: Sequence[DeliveryId]
+    """Claimed, and never handed to a server."""
+
+    def recorded(self) -> list[DeliveryId]:
+        """Return the deliveries with an outcome."""
+        return [*(result.delivery for result in self.results), *chain.from_iterable(self.accepted.values())]
+
+    def only(self, marked: Container[DeliveryId]) -> CommitBatch:
+        """Return the part that concerns these deliveries."""
+        return replace(
+            self,
+            results=[result for result in self.results if result.delivery in marked],
+            accepted={
+                reply: {delivery: text for delivery, text in texts.items() if delivery in marked}
+                for reply, texts in self.accepted.items()
+            },
+        )
 
 
 @dataclass(slots=True, kw_only=True)
 class ClaimBuffer:
-    """The claims, built messages and results of one connection; the revocation watcher calls `held` and `release`."""
+    """Claims and results between the connections of a pass and its committer, which are greenlets of one thread."""
 
-    committer: GroupCommitter
-    message_builder: MessageBuilder
+    clock: Clock
     pass_state: PassState
+    lease_until: float = 0.0
+    """On the monotonic clock: after this, another worker may have the reserved blocks."""
+    work: Event = field(default_factory=new_event)
+    """Set when the committer has something to do."""
+    answered: int = 0
+    """Messages answered since the last commit."""
     _claims: deque[Claim] = field(default_factory=deque)
-    """Claimed for this connection and not built yet."""
-    _ready: deque[Ready] = field(default_factory=deque)
-    """Built: at most the next message, whose envelope may be with the server already, and the one after it."""
-    _last: tuple[Claim, Reply, Verdict] | None = None
-    """Answered; the result is made while the server works on the next message."""
+    """For the next connection that asks."""
+    _taken: set[Claim] = field(default_factory=set)
+    """With a connection, which has sent nothing of it yet."""
     _results: list[AttemptResult] = field(default_factory=list)
+    _accepted: defaultdict[AcceptedReply, dict[DeliveryId, str]] = field(default_factory=lambda: defaultdict(dict))
     _unused: list[DeliveryId] = field(default_factory=list)
-    _request: CommitRequest | None = None
+    _size: int = 0
+    """How many claims the buffer should hold."""
+    _sized_at: float = 0.0
+    _changed: Event = field(default_factory=new_event)
+    """Set when a connection that waits should look again."""
     _queue_empty: bool = False
-    """The last request got no claims, and no quota was the reason."""
-    _batch_size: int = FIRST_RUN_SIZE
-    _batch_began: float = 0.0
-    _answered: int = 0
+    """The last commit found nothing to claim, and no quota was the reason."""
+    _quota_until: float = 0.0
+    """On the monotonic clock: before this no quota or rate allows more claims."""
 
-    def held(self) -> list[Claim]:
-        """Return the claims of this connection of which nothing was sent."""
-        return [*(ready.claim for ready in self._ready), *(claim for claims in self._unbuilt() for claim in claims)]
+    # For the connections
 
-    def release(self, *, revoked: bool = False) -> list[DeliveryId]:
-        """Remove the claims that are not built yet, all or the revoked ones, and return their deliveries."""
-        released: list[DeliveryId] = []
-        for claims in self._unbuilt():
-            kept = [claim for claim in claims if revoked and not claim.revoked]
-            released += [claim.person.id for claim in claims if claim.revoked or not revoked]
-            claims.clear()
-            claims.extend(kept)
-        return released
-
-    def _unbuilt(self) -> list[deque[Claim]]:
-        """Return the queues of claims: while the server works, those of the last request are still with it."""
-        return [self._claims] if self._request is None else [self._claims, self._request.claims]
-
-    @property
-    def queue_empty(self) -> bool:
-        """Tell whether the last request got no claims, and no quota was the reason."""
-        return self._queue_empty
-
-    def next(self) -> Ready | None:
-        """Return the next message that may go out; None when the buffer is empty."""
-        self._build_ahead(1)
-        while self._ready:
-            ready = self._ready.popleft()
-            if self.may_send(ready.claim):
-                return ready
-            self._unused.append(ready.claim.person.id)
-            self._build_ahead(1)
+    def take(self) -> Claim | None:
+        """Return the next claim that may be sent; None when there is none at this moment."""
+        while self._claims:
+            claim = self._claims.popleft()
+            if self.is_low:
+                self.work.set()
+            if self.may_send(claim):
+                self._taken.add(claim)
+                return claim
+            self._unused.append(claim.person.id)
         return None
 
-    def following(self) -> Ready | None:
-        """Return the message whose envelope may be sent with the content before it; None once a stop is asked for.
-
-        Under a rate per second there is none: each is decided on at its own time.
-        """
-        if self.pass_state.ended or self.committer.rate:
-            return None
-        self._build_ahead(1)
-        return self._ready[0] if self._ready and self.may_send(self._ready[0].claim) else None
-
-    def unread(self, ready: Ready) -> None:
-        """Put a message back: the connection took none of it."""
-        self._ready.appendleft(ready)
+    @property
+    def is_low(self) -> bool:
+        """Tell whether further claims should be made now."""
+        return len(self._claims) <= self._size * LOW_WATER_SHARE
 
     def may_send(self, claim: Claim) -> bool:
         """Tell whether a claim may be sent now."""
         return (
             not claim.revoked
             and claim.person.edition not in self.pass_state.paused
-            and claim.term == self.committer.term
-            and self.committer.clock.monotonic() < self.committer.lease_until
+            and self.clock.monotonic() < self.lease_until
         )
 
-    def answer(self, claim: Claim, reply: Reply, verdict: Verdict) -> None:
-        """Keep the reply to a message; its result is made later."""
-        # A refusal before the content left no time to make the result of the message before it.
-        self._settle_last()
-        self._last = (claim, reply, verdict)
-        self._answered += 1
+    def sent(self, claim: Claim) -> None:
+        """Note that the server may have got something of this message: it has one result, and goes to nobody else."""
+        self._taken.discard(claim)
+        if not self._taken:
+            self._changed.set()
 
-    def meanwhile(self) -> None:
-        """Use the time in which the server works."""
-        self._settle_last()
-        self._build_ahead(2)
-        if self._request is not None and self._request.committed.is_set():
-            self._receive()
-        if (
-            self._request is None
-            and not self._queue_empty
-            and len(self._claims) <= self._batch_size // 2
-            and not self.pass_state.ended
-        ):
-            self._request_claims()
+    def put_back(self, claim: Claim) -> None:
+        """Take a claim of which nothing was sent, for the next connection that asks."""
+        self._taken.discard(claim)
+        self._claims.appendleft(claim)
+        self._changed.set()
 
-    def refill(self) -> bool:
-        """Wait for claims; False when this connection gets none."""
-        if self._request is None:
-            self._request_claims()
-        request = self._receive()
-        if request.wait is not None:
-            return self._wait_out(request.wait.seconds)
-        if self._queue_empty:
-            self.pass_state.queue_empty.set()
-        return not self._queue_empty
+    def add_result(self, result: AttemptResult) -> None:
+        """Keep a result for the next commit."""
+        self._results.append(result)
+        self.answered += 1
 
-    def return_unused(self) -> None:
-        """Submit all results and give back the claims of which nothing was sent."""
-        if self._request is not None:
-            self._receive()
-        self._settle_last()
-        self._unused += self.release()
-        while self._ready:
-            self._unused.append(self._ready.popleft().claim.person.id)
-        if self._results or self._unused:
-            self._submit(wants=0)
-            self._receive()
+    def add_accepted(self, person: ClaimedDelivery, reply: Reply) -> None:
+        """Keep for the next commit that a server took a message; a million of these make no object each."""
+        self._accepted[AcceptedReply(person.edition, reply.code, reply.enhanced)][person.id] = reply.text
+        self.answered += 1
 
-    def _build_ahead(self, count: int) -> None:
-        while len(self._ready) < count:
-            if not self._claims:
-                return
-            claim = self._claims.popleft()
-            if not self.may_send(claim):
-                self._unused.append(claim.person.id)
-                continue
-            envelope = self._built(claim)
-            if envelope is not None:
-                self._ready.append(Ready(claim, envelope))
-
-    def _built(self, claim: Claim) -> Envelope | None:
-        try:
-            return self.message_builder.build(claim.person)
-        except NewsletterError:
-            raise
-        except Exception as error:
-            # The odd data of one person must not stop the mail of all others.
-            logger.exception("the message of delivery %s cannot be made", claim.person.id)
-            reply = Reply(phase=Phase.MAIL, text=f"the message cannot be made: {error}"[:1000])
-            self.pass_state.record_refusal(claim.person, UNMADE, reply)
-            self._results.append(self.message_builder.result(claim.person, reply, UNMADE))
-            return None
-
-    def _settle_last(self) -> None:
-        if self._last is not None:
-            claim, reply, verdict = self._last
-            self._last = None
-            self._results.append(self.message_builder.result(claim.person, reply, verdict))
-
-    def _request_claims(self) -> None:
-        """Submit the results and request further claims, without waiting for the commit."""
-        self._settle_last()
-        now = self.committer.clock.monotonic()
-        seconds = now - self._batch_began
-        if self._answered:
-            fast = self._answered / seconds * RUN_SECONDS if seconds > 0 else RUN_SIZE_MAX
-            self._batch_size = max(2, min(RUN_SIZE_MAX, int(fast), self._batch_size * 2))
-        self._batch_began, self._answered = now, 0
-        self._submit(wants=self._batch_size)
-
-    def _submit(self, *, wants: int) -> None:
-        results, self._results = self._results, []
-        unused, self._unused = self._unused, []
-        self._request = self.committer.submit(CommitRequest(results=results, unused=unused, wants=wants))
-
-    def _receive(self) -> CommitRequest:
-        """Wait for the commit of the last request, and take its claims."""
-        request = self._request
-        assert request is not None  # noqa: S101 called only after `_submit`
-        self.committer.wait_for(request)
-        self._request = None
-        if request.error is not None:
-            raise request.error
-        self._claims.extend(request.claims)
-        self._queue_empty = request.queue_empty
-        return request
-
-    def _wait_out(self, seconds: float) -> bool:
+    def wait(self) -> bool:
+        """Wait for claims after `take` had none; False when this pass has no further one for the caller."""
+        if self.pass_state.ended:
+            return False
+        seconds = self._quota_until - self.clock.monotonic()
         if seconds > QUOTA_WAIT_MAX_SECONDS:
             self.pass_state.wait_for(seconds)
-            self._queue_empty = False
             return False
-        self.committer.clock.wait(self.pass_state.stop, seconds)
+        if seconds > 0:
+            self.clock.wait(self.pass_state.stop, seconds)
+        elif self._queue_empty and not self._taken:
+            self.pass_state.queue_empty.set()
+            return False
+        self._changed.clear()
+        if not self._queue_empty:
+            self.work.set()
+        # Where the queue is empty, another connection may still be lost, and its claims come back.
+        self._changed.wait(CHANGE_WAIT_SECONDS)
         return True
+
+    # For the revocation watcher
+
+    def held(self) -> list[Claim]:
+        """Return the claims of which nothing was sent."""
+        return [*self._claims, *self._taken]
+
+    def drop_revoked(self) -> None:
+        """Give revoked claims back; those with a connection follow when that connection looks at them."""
+        kept = [claim for claim in self._claims if not claim.revoked]
+        self._unused += [claim.person.id for claim in self._claims if claim.revoked]
+        self._claims = deque(kept)
+
+    # For the committer
+
+    def room(self) -> int:
+        """Return how many further claims the buffer should hold: more where messages are answered faster."""
+        now = self.clock.monotonic()
+        least = FIRST_CLAIMS_COUNT * max(1, self.pass_state.connected)
+        if self.answered:
+            seconds = now - self._sized_at
+            fast = int(self.answered / seconds * BUFFER_SECONDS) if seconds > 0 else CLAIMS_MAX
+            least = max(min(least, 2 * self.pass_state.connected), min(fast, 2 * max(self._size, least)))
+            self._sized_at, self.answered = now, 0
+        elif not self._size:
+            self._sized_at = now
+        self._size = min(CLAIMS_MAX, least)
+        return max(0, self._size - len(self._claims) - len(self._taken))
+
+    def drain(self) -> CommitBatch:
+        """Take what the next transaction records."""
+        batch = CommitBatch(self._results, self._accepted, self._unused)
+        self._results, self._accepted, self._unused = [], defaultdict(dict), []
+        return batch
+
+    def restore(self, batch: CommitBatch) -> None:
+        """Keep what could not be recorded, for the last commit of the pass."""
+        self._results = [*batch.results, *self._results]
+        for reply, texts in batch.accepted.items():
+            self._accepted[reply].update(texts)
+        self._unused = [*batch.unused, *self._unused]
+
+    def put(self, claims: Sequence[Claim], *, quota_wait: float) -> None:
+        """Take new claims after their commit, or the seconds until there may be any."""
+        self._claims.extend(claims)
+        self._queue_empty = not claims and not quota_wait
+        self._quota_until = self.clock.monotonic() + quota_wait if quota_wait else 0.0
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the connections that wait look again."""
+        self._changed.set()
+
+    def revoke_all(self) -> None:
+        """Revoke every claim: the lease under which they were made is over."""
+        for claim in self.held():
+            claim.revoked = True
+
+    def close(self) -> None:
+        """Give back every claim that is left; the connections have ended."""
+        self._unused += [claim.person.id for claim in (*self._claims, *self._taken)]
+        self._claims.clear()
+        self._taken.clear()
+
+    @property
+    def unrecorded(self) -> CommitBatch:
+        """Return what no commit has recorded."""
+        return CommitBatch(self._results, self._accepted, self._unused)

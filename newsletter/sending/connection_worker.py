@@ -1,24 +1,39 @@
 """The send loop of one SMTP connection: one message in flight, and the envelope of the next one behind it.
 
-In: messages from its claim buffer. Out: the reply to each, to the buffer and, as it happens, to the journal. While the
-server works on a message, the buffer makes the result of the one before, builds the one after next and requests claims.
-The workers of a pass are greenlets of one event loop. What a reply means is judged in the core.
+In: claims from the buffer that all connections share. Out: the reply to each message, to the journal as it happens, and
+its result to the buffer. While the server works on a message, the worker makes the result of the one before and builds
+the one after next. The workers of a pass are greenlets of one event loop. What a reply means is judged in the core.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from newsletter.clock import Clock, wait
 from newsletter.core.breaker import pause_reason
-from newsletter.core.reply import RelayAction, Reply, Verdict, judge, judge_delivery
+from newsletter.core.reply import (
+    ACCEPTED,
+    Effect,
+    Phase,
+    RelayAction,
+    Reply,
+    ReplyClass,
+    Verdict,
+    judge,
+    judge_delivery,
+)
 from newsletter.errors import NewsletterError
 from newsletter.journal.writer import Journal, JournalError
-from newsletter.sending.claim_buffer import ClaimBuffer, Ready
-from newsletter.sending.committer import Claim
+from newsletter.sending.claim_buffer import Claim, ClaimBuffer
+from newsletter.sending.message_builder import MessageBuilder
 from newsletter.sending.pass_state import PassState
-from newsletter.transport.base import ConnectFailure, Connection
+from newsletter.transport.base import ConnectFailure, Connection, Envelope
 from newsletter.transport.pool import Pool, PoolBusy
+
+logger = logging.getLogger(__name__)
 
 LOST_CONNECTIONS_MAX = 10
 """Connections in a row that may be lost before one reply comes through; then the relay is in trouble."""
@@ -29,8 +44,19 @@ UNCERTAIN_IN_A_ROW_MAX = 3
 POOL_BUSY_WAIT_SECONDS = 0.5
 """Seconds between two looks whether the relay takes another connection."""
 
-DRY_QUEUE_WAITS_SECONDS = (0.02, 0.05, 0.1, 0.3)
-"""Seconds between checks for claims of other connections, until the committer is asked once more."""
+UNMADE = Verdict(
+    effect=Effect.REJECT,
+    kind=ReplyClass.CONTENT,
+    rule="own:unmade",
+    plain="The message could not be made; see the log of the program.",
+)
+
+
+class Ready(NamedTuple):
+    """A message as it goes over the wire."""
+
+    claim: Claim
+    envelope: Envelope
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,52 +64,41 @@ class ConnectionWorker:
     """One connection of the sender."""
 
     claim_buffer: ClaimBuffer
+    message_builder: MessageBuilder
     pass_state: PassState
     pool: Pool
     journal: Journal
     clock: Clock
-    rate: float | None
     waiting_since: float | None = None
     """Since when a reply or a connection is waited for, on the monotonic clock."""
-    bug: Exception | None = None
-    """An unexpected exception; the sender raises it again."""
-    outcome_unrecorded: bool = False
-    """True after an error: an outcome may be in the journal only, and its delivery still claimed."""
-    _announced: Ready | None = None
-    """The message whose envelope is with the server already."""
+    _aborted: bool = False
+    _cut_off: int = 0
+    """Messages that may or may not have arrived because of an abort."""
+    _in_flight: bool = False
     _connection: Connection | None = None
+    _ready: deque[Ready] = field(default_factory=deque)
+    """Built: at most the next message, whose envelope may be with the server already, and the one after it."""
+    _answered: tuple[Claim, Reply, Verdict] | None = None
+    """The last message; its result is made while the server works on the next one."""
     _lost: int = 0
     _doubts: int = 0
-    _in_flight: bool = False
-    _aborted: bool = False
-    _unanswered: int = 0
 
     def run(self) -> None:
         """Work until there is nothing to do, the relay is in trouble, or a stop is asked for."""
         try:
             while not self.pass_state.ended and self._is_connected():
-                current = self.claim_buffer.next()
-                if current is None:
-                    if not self.claim_buffer.refill() and not self._wait_for_claims():
-                        break
-                elif self._announced not in (None, current):
-                    # What the server waits for must not go out any more: without its content the line is useless.
-                    self.claim_buffer.unread(current)
+                if self._announces() and not self.claim_buffer.may_send(self._ready[0].claim):
+                    # What the server waits for must not go out any more: out of DATA the only way is to hang up.
                     self._hang_up()
-                else:
+                elif (current := self._next()) is not None:
                     self._deliver(current)
+                elif not self.claim_buffer.wait():
+                    break
             self._deliver_announced()
         except NewsletterError as error:
-            self.outcome_unrecorded = True
             self.pass_state.end(str(error))
         except Exception as error:  # noqa: BLE001 it is raised again in the thread that waits for this one
-            # Which results were submitted is unknown; the journal has all of them.
-            self.outcome_unrecorded = True
-            self.bug = error
-            self.pass_state.end("a fault in this program")
-        except BaseException:
-            self.outcome_unrecorded = True
-            raise
+            self.pass_state.fail(error)
         finally:
             self._finish()
 
@@ -96,26 +111,57 @@ class ConnectionWorker:
     @property
     def unanswered(self) -> int:
         """Return how many messages may or may not have arrived because of an abort."""
-        return self._unanswered + int(self._in_flight)
+        return self._cut_off + int(self._in_flight)
+
+    def release_unsent(self) -> None:
+        """Leave the messages of which the server knows nothing to the other connections."""
+        kept = 1 if self._announces() else 0
+        while len(self._ready) > kept:
+            self.claim_buffer.put_back(self._ready.pop().claim)
+
+    def _finish(self) -> None:
+        self._hang_up()
+        self.release_unsent()
+        self._settle_answered()
+        self.pass_state.idle += 1
+
+    def _announces(self) -> bool:
+        """Tell whether the server has the envelope of the first message that is ready."""
+        return self._connection is not None and self._connection.announces
+
+    def _next(self) -> Ready | None:
+        """Return the next message that may go out; None when there is none at this moment."""
+        while self._build_ahead(1):
+            ready = self._ready[0]
+            if self.claim_buffer.may_send(ready.claim):
+                return self._ready.popleft()
+            self.claim_buffer.put_back(self._ready.popleft().claim)
+        # Its result must not wait until there is another message.
+        self._settle_answered()
+        return None
+
+    def _following(self) -> Ready | None:
+        """Return the message whose envelope may be sent with the content before it; None once a stop is asked for.
+
+        Under a rate per second there is none: each is decided on at its own time.
+        """
+        if self.pass_state.pacer is not None or self.pass_state.ended or not self._build_ahead(1):
+            return None
+        ready = self._ready[0]
+        return ready if self.claim_buffer.may_send(ready.claim) else None
 
     def _deliver_announced(self) -> None:
         """Send the message whose envelope the server has: without it the connection would have to be cut off."""
-        if self._announced is not None and not self._aborted:
-            current = self.claim_buffer.next()
-            if current is self._announced:
-                self._deliver(current)
-            elif current is not None:
-                self.claim_buffer.unread(current)
+        if self._announces() and not self._aborted and self.claim_buffer.may_send(self._ready[0].claim):
+            self._deliver(self._ready.popleft())
 
     def _deliver(self, current: Ready) -> None:
         connection = self._connection
         assert connection is not None  # noqa: S101 `_is_connected` was asked before
         claim = current.claim
         person = claim.person
-        if self.rate:
-            self._keep_pace(claim, self.rate)
-        self._announced = None
-        following = self.claim_buffer.following()
+        self._keep_pace(claim)
+        following = self._following()
         self.waiting_since = self.clock.monotonic()
         trouble: Exception | None = None
         try:
@@ -127,37 +173,75 @@ class ConnectionWorker:
         except JournalError as error:
             # No byte of content was written: the claim is returned with all others.
             self.waiting_since = None
-            self.claim_buffer.unread(current)
+            self.claim_buffer.put_back(claim)
             self.pass_state.end(str(error), needs_person=True)
             return
+        self.claim_buffer.sent(claim)
         if reply is None:
             self._in_flight = True
-            self._announced = following if connection.announces else None
             trouble = self._use_the_time()
             reply = connection.answer()
             self._in_flight = False
         self.waiting_since = None
         self.journal.answered(person.id, person.attempts, reply, self.clock.now())
         # Only what was cut off behind the dot is in doubt; before it the message goes back to the queue.
-        self._unanswered += int(self._aborted and reply.may_be_delivered)
+        self._cut_off += int(self._aborted and reply.may_be_delivered)
+        verdict = judge_delivery(reply, sender=current.envelope.mail_from, recipient=current.envelope.rcpt_to)
+        # A refusal before the content left no time to make the result of the message before it.
+        self._settle_answered()
+        self._answered = (claim, reply, verdict)
         if trouble is not None:
             raise trouble
-        verdict = judge_delivery(reply, sender=current.envelope.mail_from, recipient=current.envelope.rcpt_to)
-        self.claim_buffer.answer(claim, reply, verdict)
         self._react(connection, claim, reply, verdict)
 
     def _use_the_time(self) -> Exception | None:
         """Use the time in which the server works; an error meanwhile must not cost us its reply."""
         try:
-            self.claim_buffer.meanwhile()
+            self._settle_answered()
+            self._build_ahead(2)
         except Exception as trouble:  # noqa: BLE001 it is raised once the answer is in the journal
             return trouble
         return None
 
-    def _keep_pace(self, claim: Claim, rate: float) -> None:
-        start = self.pass_state.next_send_time(rate, claim.not_before, self.clock.monotonic())
-        if start > self.clock.monotonic():
-            self.clock.wait(self.pass_state.stop, start - self.clock.monotonic())
+    def _build_ahead(self, count: int) -> bool:
+        """Build messages until so many are ready, as far as there are claims; False when none is ready."""
+        while len(self._ready) < count and (claim := self.claim_buffer.take()) is not None:
+            envelope = self._built(claim)
+            if envelope is not None:
+                self._ready.append(Ready(claim, envelope))
+        return bool(self._ready)
+
+    def _built(self, claim: Claim) -> Envelope | None:
+        try:
+            return self.message_builder.build(claim.person)
+        except NewsletterError:
+            self.claim_buffer.put_back(claim)
+            raise
+        except Exception as error:
+            # The odd data of one person must not stop the mail of all others.
+            logger.exception("the message of delivery %s cannot be made", claim.person.id)
+            reply = Reply(phase=Phase.MAIL, text=f"the message cannot be made: {error}"[:1000])
+            self.pass_state.record_refusal(claim.person, UNMADE, reply)
+            self.claim_buffer.sent(claim)
+            self.claim_buffer.add_result(self.message_builder.result(claim.person, reply, UNMADE))
+            return None
+
+    def _settle_answered(self) -> None:
+        """Make the result of the last message."""
+        if self._answered is not None:
+            claim, reply, verdict = self._answered
+            self._answered = None
+            if verdict is ACCEPTED:
+                self.claim_buffer.add_accepted(claim.person, reply)
+            else:
+                self.claim_buffer.add_result(self.message_builder.result(claim.person, reply, verdict))
+
+    def _keep_pace(self, claim: Claim) -> None:
+        """Wait until the rate per second allows this message."""
+        if self.pass_state.pacer is not None:
+            start = self.pass_state.pacer.next_send_time(claim.not_before, self.clock.monotonic())
+            if start > self.clock.monotonic():
+                self.clock.wait(self.pass_state.stop, start - self.clock.monotonic())
 
     def _react(self, connection: Connection, claim: Claim, reply: Reply, verdict: Verdict) -> None:
         self._lost = 0 if reply.code else self._lost + 1
@@ -171,27 +255,15 @@ class ConnectionWorker:
         if self._doubts >= UNCERTAIN_IN_A_ROW_MAX:
             self.pass_state.end(f"The mail server took {UNCERTAIN_IN_A_ROW_MAX} messages in a row and did not answer.")
 
-    def _finish(self) -> None:
-        """Hang up, submit all results and give back the claims of which nothing was sent."""
-        self._hang_up()
-        self.pass_state.count_idle(1)
-        if self.outcome_unrecorded:
-            # The journal has what the database lacks; the next start settles it.
-            return
-        try:
-            self.claim_buffer.return_unused()
-        except NewsletterError as error:
-            self.outcome_unrecorded = True
-            self.pass_state.end(str(error))
-
     def _is_connected(self) -> bool:
         """Open or renew the connection before claims are taken; where none may be opened now, wait or end."""
         while self._connection is None or self._connection.needs_recycling:
             self._hang_up()
+            # Its results need not wait for a host that does not answer.
+            self._settle_answered()
             if self._lost >= LOST_CONNECTIONS_MAX:
                 self.pass_state.end(f"The mail server hung up {self._lost} times in a row.")
                 return False
-            # Its claims need not wait for a host that does not answer.
             self.waiting_since = self.clock.monotonic()
             opened = self.pool.connect()
             self.waiting_since = None
@@ -207,41 +279,29 @@ class ConnectionWorker:
                     return False
                 continue
             self._connection = opened
-            self.pass_state.count_connected(1)
+            self.pass_state.connected += 1
         # To open one may have taken long, and a stop may have come meanwhile.
-        return not self.pass_state.ended
-
-    def _wait_for_claims(self) -> bool:
-        """Wait while other connections hold claims that may come back; False when there is nothing to wait for."""
-        if not self.claim_buffer.queue_empty:
-            return False
-        for pause in DRY_QUEUE_WAITS_SECONDS:
-            if self.pass_state.ended or not self.pass_state.any_claims_left():
-                return False
-            # Real time, as below.
-            wait(self.pass_state.over, pause)
         return not self.pass_state.ended
 
     def _wait_for_pool(self, later: PoolBusy) -> bool:
         """Wait until the relay may take another connection, as long as others are at work; False ends the pass."""
-        self.claim_buffer.return_unused()
-        idle = self.pass_state.count_idle(1)
+        self.release_unsent()
+        self.pass_state.idle += 1
         try:
             if self.pass_state.queue_empty.is_set():
                 return False
-            if idle == self.pass_state.size:
+            if self.pass_state.idle == self.pass_state.size:
                 # No connection is left that could change the state of the relay.
                 self.pass_state.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
                 return False
             # Real time: what is waited for happens in other threads, not on a clock.
             return not wait(self.pass_state.queue_empty, POOL_BUSY_WAIT_SECONDS) and not self.pass_state.ended
         finally:
-            self.pass_state.count_idle(-1)
+            self.pass_state.idle -= 1
 
     def _hang_up(self) -> None:
-        self._announced = None
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
             self.pool.release(connection)
-            self.pass_state.count_connected(-1)
+            self.pass_state.connected -= 1

@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from newsletter.core.address import parse_address
-from newsletter.core.delivery import Delivery, DeliveryState, accepted_outcome
+from newsletter.core.delivery import Delivery, DeliveryState
 from newsletter.core.edition import EditionId
 from newsletter.core.message import Publication
 from newsletter.core.message_identity import MessageIdentity
-from newsletter.core.reply import Effect, Reply, Verdict
+from newsletter.core.reply import Reply, Verdict
 from newsletter.core.token import Keyring
 from newsletter.event_loop import run_in_thread
 from newsletter.render.mime import CompiledMessage
-from newsletter.sending.attempt import AttemptSettler
-from newsletter.sending.committer import AttemptResult
+from newsletter.sending.attempt import AttemptResult, AttemptSettler
 from newsletter.store import edition as editions
 from newsletter.store.claims import ClaimedDelivery
 from newsletter.store.unit import Unit
@@ -79,13 +78,7 @@ class MessageBuilder:
         return self._frozen[edition]
 
     def result(self, person: ClaimedDelivery, reply: Reply, verdict: Verdict) -> AttemptResult:
-        """Return what is recorded of an attempt."""
-        if verdict.effect is Effect.ACCEPT:
-            # The common case, a million times in a row: it makes nothing but the result.
-            outcome = accepted_outcome(
-                verdict, reply, attempts=person.attempts, begun=person.first_attempt_at, now=self.settler.now()
-            )
-            return AttemptResult(person.id, person.edition, person.subscriber_id, outcome, verdict.kind, verdict.plain)
+        """Return what is recorded of an attempt that was not accepted."""
         delivery = Delivery(
             id=person.id,
             edition_id=person.edition,

@@ -91,7 +91,7 @@ class NoticeSender:
             expire_after=sender.rules.expire_after,
             jitter=sender.rules.jitter,
             held=sender.held,
-            sole=sender.sole,
+            sole=sender.host.sole,
             sign=sender.sign,
         )
 

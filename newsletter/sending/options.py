@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from newsletter.core.breaker import BreakerLimits
 from newsletter.core.delivery import DeliveryState, UncertainPolicy
@@ -17,6 +18,22 @@ from newsletter.core.pace import Limits
 from newsletter.flows.ramp import RampRules
 
 LEASE = timedelta(seconds=30)
+
+
+DRAIN_SECONDS = 30.0
+"""How long messages in flight may take after a stop was asked for (promise 6)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerHost:
+    """Where a worker runs."""
+
+    process: str
+    machine: str
+    journals: Path
+    """The folder of the journals."""
+    sole: bool = True
+    """Whether no other worker can be alive while this one is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +52,7 @@ class SendOptions:
     """How long a block stays reserved without a sign of life."""
     local_grace: timedelta | None = None
     """As far as this a wave that is late waits for its readers' day; None where all get it at one instant."""
+    drain_seconds: float = DRAIN_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

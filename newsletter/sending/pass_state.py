@@ -19,21 +19,32 @@ from newsletter.store.claims import ClaimedDelivery
 
 
 @dataclass(slots=True, kw_only=True)
+class Pacer:
+    """Spreads the messages of this process under a rate per second."""
+
+    rate: float
+    free_at: float = 0.0
+    """When the next message may go, on the monotonic clock."""
+
+    def next_send_time(self, not_before: float, now: float) -> float:
+        """Return when the next message may go, and take that moment."""
+        start, self.free_at = next_send_at(max(self.free_at, not_before), self.rate, now)
+        return start
+
+
+@dataclass(slots=True, kw_only=True)
 class PassState:
-    """Shared by the connection workers of one pass."""
+    """Shared by the connection workers of one pass, which are greenlets of one thread."""
 
     stop: threading.Event
     size: int
     """How many connection workers there are."""
     on_pause: Callable[[EditionId, str], None]
     """Pauses an edition in the database and tells people why."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
     over: threading.Event = field(default_factory=threading.Event)
     """Set when the pass should end: the relay is in trouble, or nothing is left to do."""
     queue_empty: threading.Event = field(default_factory=threading.Event)
     """Set when nothing more is queued; other connections finish their claims."""
-    any_claims_left: Callable[[], bool] = lambda: False
-    """Tells whether a connection holds a claim of which nothing was sent."""
     trouble: str = ""
     needs_person: bool = False
     wait: float = 0.0
@@ -41,13 +52,15 @@ class PassState:
     """How many have an open connection."""
     idle: int = 0
     """How many wait for the relay to take another connection, or have ended."""
-    free_at: float = 0.0
-    """When the rate per second allows the next message of this process, on the monotonic clock."""
+    pacer: Pacer | None = None
+    """None without a rate per second."""
     paused: set[EditionId] = field(default_factory=set)
     """Editions that a connection paused: effective at once, before the revocation watcher reads it."""
     limits: BreakerLimits = field(default_factory=BreakerLimits)
     streak: Streak = NO_STREAK
     """The last refusals in the same words without an accepted message in between."""
+    bugs: list[BaseException] = field(default_factory=list)
+    """Unexpected exceptions; the sender raises the first again."""
 
     @property
     def ended(self) -> bool:
@@ -56,35 +69,20 @@ class PassState:
 
     def end(self, trouble: str = "", *, needs_person: bool = False, wait: float = 0.0) -> None:
         """Let every connection finish its message and end."""
-        with self.lock:
-            self.trouble = self.trouble or trouble
-            self.needs_person = self.needs_person or needs_person
-            self.wait = max(self.wait, wait)
+        self.trouble = self.trouble or trouble
+        self.needs_person = self.needs_person or needs_person
+        self.wait = max(self.wait, wait)
         self.over.set()
         self.queue_empty.set()
 
-    def count_idle(self, change: int) -> int:
-        """Count a connection that began or ceased to wait, or ended; return how many there are."""
-        with self.lock:
-            self.idle += change
-            return self.idle
-
-    def count_connected(self, change: int) -> int:
-        """Note that a connection was opened or is gone; return how many there are."""
-        with self.lock:
-            self.connected += change
-            return self.connected
-
-    def next_send_time(self, rate: float, not_before: float, now: float) -> float:
-        """Return when the next message may go under a rate per second, and take that moment."""
-        with self.lock:
-            start, self.free_at = next_send_at(max(self.free_at, not_before), rate, now)
-            return start
+    def fail(self, bug: BaseException) -> None:
+        """End the pass because of an unexpected exception."""
+        self.bugs.append(bug)
+        self.end("a fault in this program")
 
     def wait_for(self, seconds: float) -> None:
         """Note that nothing may go out for so long."""
-        with self.lock:
-            self.wait = max(self.wait, seconds)
+        self.wait = max(self.wait, seconds)
 
     def pause(self, edition: EditionId, why: str) -> None:
         """Pause an edition, at once for all of us, and in the database."""

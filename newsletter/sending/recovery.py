@@ -18,7 +18,7 @@ from newsletter.core.reply import Phase, Reply, judge
 from newsletter.core.subscriber import SubscriberId
 from newsletter.journal.reader import OrphanedJournal, adopt_journals
 from newsletter.journal.record import Answered
-from newsletter.sending.committer import AttemptResult, record
+from newsletter.sending.attempt import AttemptResult, record
 from newsletter.store import block as blocks
 from newsletter.store import claims
 from newsletter.store import installation as installations

@@ -1,7 +1,7 @@
 """Takes claims back after an opt-out, a pause or a cancellation, twice a second (promise 9).
 
-In: the claims of all connections. Out: stale claims, given back, and a heartbeat in between. The claims of a connection
-that waits long for a reply go to the others.
+In: the claims of all connections. Out: stale claims, given back, and a commit at each check, so that outcomes and the
+heartbeat are never older. A connection that waits long for a reply leaves its unsent claims to the others.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from newsletter.clock import wait
-from newsletter.core.delivery import DeliveryId
+from newsletter.clock import Clock, wait
 from newsletter.errors import NewsletterError
-from newsletter.sending.committer import CommitRequest, GroupCommitter
+from newsletter.sending.claim_buffer import ClaimBuffer
 from newsletter.sending.connection_worker import ConnectionWorker
 from newsletter.store import claims
 from newsletter.store.unit import Unit
+from newsletter.store.worker import WorkerId
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +31,13 @@ class RevocationWatcher:
     """Watches the claims of one pass."""
 
     unit: Unit
-    committer: GroupCommitter
+    clock: Clock
+    who: WorkerId
+    claim_buffer: ClaimBuffer
     connection_workers: Sequence[ConnectionWorker]
 
     def run(self, over: threading.Event) -> None:
-        """Look until it is over, by real time: what it watches happens in other processes."""
+        """Check until it is over, by real time: what it watches happens in other processes."""
         while not wait(over, REVOKE_POLL_SECONDS):
             try:
                 self.revoke_stale_claims()
@@ -47,30 +49,22 @@ class RevocationWatcher:
                 logger.exception("the check for revoked claims failed")
 
     def revoke_stale_claims(self) -> None:
-        """Give back stale claims; an empty request lets the committer write its heartbeat."""
-        held = [item for connection_worker in self.connection_workers for item in connection_worker.claim_buffer.held()]
+        """Give back stale claims, release those of stuck connections, and let the committer commit."""
+        held = self.claim_buffer.held()
         if held:
             with self.unit.read() as tx:
-                good = claims.still_good(tx, [job.person.id for job in held], who=self.committer.who)
-            for job in held:
-                job.revoked = job.revoked or job.person.id not in good
-        self.committer.submit(CommitRequest(unused=self._taken_back()))
-        stuck = self._taken_from_stuck()
-        if stuck:
-            self.committer.submit(CommitRequest(unused=stuck, for_others=True))
+                good = claims.still_good(tx, [claim.person.id for claim in held], who=self.who)
+            for claim in held:
+                claim.revoked = claim.revoked or claim.person.id not in good
+        self.claim_buffer.drop_revoked()
+        for connection_worker in self._stuck():
+            connection_worker.release_unsent()
+        self.claim_buffer.work.set()
 
-    def _taken_back(self) -> list[DeliveryId]:
+    def _stuck(self) -> list[ConnectionWorker]:
+        now = self.clock.monotonic()
         return [
-            item
-            for connection_worker in self.connection_workers
-            for item in connection_worker.claim_buffer.release(revoked=True)
-        ]
-
-    def _taken_from_stuck(self) -> list[DeliveryId]:
-        now = self.committer.clock.monotonic()
-        stuck = [
             worker
             for worker in self.connection_workers
             if (since := worker.waiting_since) is not None and now - since > STUCK_SECONDS
         ]
-        return [item for connection_worker in stuck for item in connection_worker.claim_buffer.release()]

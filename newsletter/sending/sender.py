@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 
 from newsletter.clock import Clock
 from newsletter.core.delivery import DeliveryState
@@ -23,6 +24,7 @@ from newsletter.core.pace import Limits
 from newsletter.core.ramp import smaller
 from newsletter.core.token import Keyring
 from newsletter.errors import NewsletterError, Stop
+from newsletter.event_loop import run_greenlets
 from newsletter.flows.alert import settle_alert
 from newsletter.flows.breaker import check
 from newsletter.flows.hold import pause_for_trouble
@@ -31,8 +33,8 @@ from newsletter.journal.writer import Journal
 from newsletter.sending.attempt import AttemptSettler
 from newsletter.sending.block_queue import BlockQueue
 from newsletter.sending.claim_buffer import ClaimBuffer
+from newsletter.sending.claimer import Claimer
 from newsletter.sending.committer import BEAT_SECONDS, GroupCommitter
-from newsletter.sending.connection_group import ConnectionGroup
 from newsletter.sending.connection_worker import ConnectionWorker
 from newsletter.sending.housekeeping import (
     RELAY,
@@ -43,8 +45,8 @@ from newsletter.sending.housekeeping import (
     report_relay_trouble,
 )
 from newsletter.sending.message_builder import MessageBuilder
-from newsletter.sending.options import PassResult, SendOptions
-from newsletter.sending.pass_state import PassState
+from newsletter.sending.options import PassResult, SendOptions, WorkerHost
+from newsletter.sending.pass_state import Pacer, PassState
 from newsletter.sending.recovery import Recovery
 from newsletter.sending.revocation import RevocationWatcher
 from newsletter.store import block as blocks
@@ -54,17 +56,18 @@ from newsletter.store import installation as installations
 from newsletter.store import worker as workers
 from newsletter.store.alert import AlertKind
 from newsletter.store.block import BlockId
-from newsletter.store.unit import Unit
+from newsletter.store.unit import Tx, Unit
 from newsletter.store.worker import WorkerId
 from newsletter.transport.base import ConnectFailure, Connection
 from newsletter.transport.pool import Pool, RelayState
 
 logger = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 30.0
-"""How long messages in flight may take after a stop was asked for (promise 6)."""
+JOIN_SECONDS = 10.0
+"""How long all connections together may take to finish once they were hung up."""
 
 EXPIRE_EVERY_SECONDS = 60.0
+JOIN_POLL_SECONDS = 0.05
 ADOPT_EVERY_SECONDS = 5.0
 """Between two checks for workers that died."""
 
@@ -91,24 +94,17 @@ class Sender:
     publication: Publication
     keyring: Keyring
     rules: SendOptions
-    process: str
-    machine: str
-    journals: Path
-    """The folder of the journals."""
-    sole: bool = True
-    """Whether no other worker can be alive while this one is."""
+    host: WorkerHost
     held: Callable[[], str] = lambda: ""
     """Why nothing may be sent, in words; empty when all is well."""
     sign: Callable[[bytes], bytes] | None = None
     """Puts a DKIM signature in front of a message."""
     wished: Callable[[], BlockId | None] = lambda: None
     """The blocks that jobs call this process for; they are taken before others."""
-    drain_seconds: float = DRAIN_SECONDS
     _worker: Registration | None = None
-    _expire_at: float = float("-inf")
-    _adopt_at: float = float("-inf")
-    _beat_at: float = float("-inf")
     _settler: AttemptSettler = field(init=False)
+    _last_run: dict[str, float] = field(default_factory=dict)
+    """When work that is not due in each pass was last done, on the monotonic clock."""
 
     def __post_init__(self) -> None:
         """Settle attempts by the options."""
@@ -126,14 +122,16 @@ class Sender:
 
     def beat(self) -> None:
         """Give a sign of life between passes, once in a while."""
-        now = self.clock.monotonic()
-        if now - self._beat_at < BEAT_SECONDS:
+        if not self._due("beat", BEAT_SECONDS):
             return
-        self._beat_at = now
         with self.unit.write() as tx:
-            heartbeats.record(tx, ServicePart.SENDER, now=self.clock.now(), process=self.process)
-            if self._worker is not None:
-                workers.beat(tx, self._worker.id, now=self.clock.now(), report=self._report(0))
+            self._write_beat(tx, connections=0)
+
+    def _write_beat(self, tx: Tx, *, connections: int) -> None:
+        now = self.clock.now()
+        heartbeats.record(tx, ServicePart.SENDER, now=now, process=self.host.process)
+        if self._worker is not None:
+            workers.beat(tx, self._worker.id, now=now, report=self._report(connections))
 
     def recover(self) -> int:
         """Settle the claims of dead workers; return how many deliveries that were.
@@ -156,21 +154,27 @@ class Sender:
             blocks.release(tx, worker.id)
             workers.end(tx, worker.id, now=self.clock.now())
             # Else it would seem to run for another minute.
-            heartbeats.stop(tx, self.process, now=self.clock.now(), part=ServicePart.SENDER)
+            heartbeats.stop(tx, self.host.process, now=self.clock.now(), part=ServicePart.SENDER)
 
     def work(self, stop: threading.Event, *, progress: Progress = lambda _: None) -> PassResult:
         """Send everything that is due now and return; a set `stop` lets the messages in flight finish."""
         now = self.clock.now()
         worker = self._registered()
-        if self.clock.monotonic() - self._expire_at >= EXPIRE_EVERY_SECONDS:
+        if self._due("expire", EXPIRE_EVERY_SECONDS):
             expire_overdue(self.unit, now=now, expire_after=self.rules.expire_after)
-            self._expire_at = self.clock.monotonic()
         gather_due(self.unit, now=now)
         if self.rules.local_grace is not None:
             defer_late_waves(self.unit, grace=self.rules.local_grace, now=now)
-        pass_state = PassState(stop=stop, size=self.rules.connections, on_pause=self._pause, limits=self.rules.breaker)
+        rate = self.rules.rate_per_second
+        pass_state = PassState(
+            stop=stop,
+            size=self.rules.connections,
+            on_pause=self._pause,
+            limits=self.rules.breaker,
+            pacer=Pacer(rate=rate) if rate else None,
+        )
         committer = self._committer(worker, pass_state, progress)
-        unanswered = self._run(worker, committer, pass_state) if self._any_claimable() else 0
+        unanswered = self._run(worker, committer) if self._any_claimable() else 0
         finished = close_finished(self.unit, now=self.clock.now())
         if finished:
             self._settler.forget()
@@ -188,8 +192,8 @@ class Sender:
     def _recovery(self) -> Recovery:
         return Recovery(
             unit=self.unit,
-            folder=self.journals,
-            sole=self.sole,
+            folder=self.host.journals,
+            sole=self.host.sole,
             now=self.clock.now,
             jitter=self.rules.jitter,
             expire_after=self.rules.expire_after,
@@ -198,20 +202,19 @@ class Sender:
 
     def _registered(self) -> Registration:
         """Register as a worker after recovering orphaned claims; check for new orphans every ADOPT_EVERY_SECONDS."""
-        due = self.clock.monotonic() - self._adopt_at >= ADOPT_EVERY_SECONDS
-        if self._worker is None or (due and not self.sole):
+        due = self._due("adopt", ADOPT_EVERY_SECONDS)
+        if self._worker is None or (due and not self.host.sole):
             self.recover()
-            self._adopt_at = self.clock.monotonic()
         if self._worker is None:
             with self.unit.write() as tx:
-                who = workers.start(tx, name=self.process, machine=self.machine, now=self.clock.now())
+                who = workers.start(tx, name=self.host.process, machine=self.host.machine, now=self.clock.now())
                 identity = installations.get(tx).identity
             self._worker = Registration(who, self._journal(who, identity))
         return self._worker
 
     def _journal(self, who: WorkerId, identity: str) -> Journal:
         try:
-            return Journal.open(self.journals, identity=identity, worker=who, machine=self.machine)
+            return Journal.open(self.host.journals, identity=identity, worker=who, machine=self.host.machine)
         except Stop:
             with self.unit.write() as tx:
                 workers.end(tx, who, now=self.clock.now())
@@ -231,21 +234,22 @@ class Sender:
             return blocks.any_claimable(tx, now=self.clock.now())
 
     def _committer(self, worker: Registration, pass_state: PassState, progress: Progress) -> GroupCommitter:
+        block_queue = BlockQueue(who=worker.id, lease=self.rules.lease, now=self.clock.now, wished=self.wished)
         return GroupCommitter(
             unit=self.unit,
             clock=self.clock,
-            limits=self._limits(),
+            claimer=Claimer(
+                block_queue=block_queue,
+                limits=self._limits(),
+                rate=self.rules.rate_per_second,
+                clock=self.clock,
+            ),
+            claim_buffer=ClaimBuffer(clock=self.clock, pass_state=pass_state),
+            pass_state=pass_state,
+            journal=worker.journal,
             breaker=lambda edition: self._check(edition, pass_state),
-            rate=self.rules.rate_per_second,
-            who=worker.id,
-            process=self.process,
-            block_queue=BlockQueue(who=worker.id, lease=self.rules.lease, now=self.clock.now, wished=self.wished),
-            lease=self.rules.lease,
             on_commit=progress,
-            on_recorded=worker.journal.recorded,
-            stopping=pass_state.stop.is_set,
-            connections=lambda: pass_state.connected,
-            report=lambda: self._report(pass_state.connected),
+            beat=lambda tx: self._write_beat(tx, connections=pass_state.connected),
         )
 
     def _limits(self) -> Limits:
@@ -265,10 +269,32 @@ class Sender:
 
     def _report(self, connections: int) -> Mapping[str, object]:
         """Say what this worker is at, for people."""
-        return {"connections": connections, "relays": [_told(state) for state in self.pool.states()]}
+        return {"connections": connections, "relays": [_as_json(state) for state in self.pool.states()]}
 
-    def _run(self, worker: Registration, committer: GroupCommitter, pass_state: PassState) -> int:
+    def _run(self, worker: Registration, committer: GroupCommitter) -> int:
         """Run the connections until nothing is queued; return how many messages stayed unanswered."""
+        pass_state = committer.pass_state
+        connections = _Connections(committer=committer, workers=self._connection_workers(committer))
+        watcher = RevocationWatcher(
+            unit=self.unit,
+            clock=self.clock,
+            who=worker.id,
+            claim_buffer=committer.claim_buffer,
+            connection_workers=connections.workers,
+        )
+        unanswered = connections.run(
+            watcher, meanwhile=self._housekeep, drain_seconds=self.rules.drain_seconds, clock=self.clock
+        )
+        if pass_state.bugs or committer.claim_buffer.unrecorded.recorded() or not connections.all_finished:
+            # An outcome may be in the journal only, and its delivery still claimed.
+            self._abandon(worker)
+        else:
+            self._leave(worker, committer)
+        for bug in pass_state.bugs:
+            raise bug
+        return unanswered
+
+    def _connection_workers(self, committer: GroupCommitter) -> list[ConnectionWorker]:
         message_builder = MessageBuilder(
             unit=self.unit,
             publication=self.publication,
@@ -276,46 +302,26 @@ class Sender:
             settler=self._settler,
             sign=self.sign,
         )
-        connection_workers = [
+        return [
             ConnectionWorker(
-                claim_buffer=ClaimBuffer(committer=committer, message_builder=message_builder, pass_state=pass_state),
-                pass_state=pass_state,
+                claim_buffer=committer.claim_buffer,
+                message_builder=message_builder,
+                pass_state=committer.pass_state,
                 pool=self.pool,
-                journal=worker.journal,
+                journal=committer.journal,
                 clock=self.clock,
-                rate=self.rules.rate_per_second,
             )
             for _ in range(self.rules.connections)
         ]
-        pass_state.any_claims_left = lambda: any(item.claim_buffer.held() for item in connection_workers)
-        revocation_watcher = RevocationWatcher(
-            unit=self.unit, committer=committer, connection_workers=connection_workers
-        )
-        group = ConnectionGroup(
-            committer=committer, connection_workers=connection_workers, revocation_watcher=revocation_watcher
-        )
-        with group.going():
-            unanswered = group.wait(
-                pass_state.stop, self.clock, drain_seconds=self.drain_seconds, meanwhile=self._housekeep
-            )
-        self._leave(worker, committer, outcome_unrecorded=group.outcome_unrecorded, all_finished=group.all_finished)
-        for bug in group.bugs:
-            raise bug
-        return unanswered
 
-    def _leave(
-        self, worker: Registration, committer: GroupCommitter, *, outcome_unrecorded: bool, all_finished: bool
-    ) -> None:
-        """Give back what is reserved. Where the database failed us, the journal tells the rest at the next start."""
-        if outcome_unrecorded or committer.bug is not None or not all_finished:
-            self._abandon(worker)
-            return
+    def _leave(self, worker: Registration, committer: GroupCommitter) -> None:
+        """Give back what is reserved."""
         try:
             with self.unit.write() as tx:
                 # Every claim of a connection is settled or given back. A row that is still claimed belongs to a commit
                 # whose answer got lost, and went to no connection.
                 claims.give_back(tx, [row.id for row in claims.marked_by(tx, worker.id)], who=worker.id)
-                committer.block_queue.leave(tx)
+                committer.claimer.block_queue.leave(tx)
                 workers.beat(tx, worker.id, now=self.clock.now(), report=self._report(0))
         except BaseException:
             self._abandon(worker)
@@ -331,19 +337,113 @@ class Sender:
 
     def _housekeep(self) -> None:
         """Do now and then in a long pass what else is done before one: settle what the dead left, gather who is due."""
-        if self.clock.monotonic() - self._adopt_at < ADOPT_EVERY_SECONDS:
+        if not self._due("adopt", ADOPT_EVERY_SECONDS):
             return
-        self._adopt_at = self.clock.monotonic()
         try:
-            if not self.sole:
+            if not self.host.sole:
                 self.recover()
             gather_due(self.unit, now=self.clock.now())
         except NewsletterError as error:
             # The next pass does it, if not the next look.
             logger.warning("%s", error)
 
+    def _due(self, work: str, every_seconds: float) -> bool:
+        """Tell whether this work was last done so long ago, and note that it is done now."""
+        now = self.clock.monotonic()
+        if now - self._last_run.get(work, float("-inf")) < every_seconds:
+            return False
+        self._last_run[work] = now
+        return True
 
-def _told(state: RelayState) -> Mapping[str, object]:
+
+@dataclass(slots=True, kw_only=True)
+class _Connections:
+    """The event loop of one pass in a thread of its own: connection workers, revocation watcher and committer."""
+
+    committer: GroupCommitter
+    workers: Sequence[ConnectionWorker]
+    _left: int = 0
+    """How many connection workers have not finished."""
+    _finished: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    def run(
+        self, watcher: RevocationWatcher, *, meanwhile: Callable[[], None], drain_seconds: float, clock: Clock
+    ) -> int:
+        """Send until the workers have finished; return how many messages were cut off without an answer.
+
+        Once a stop is asked for, messages in flight have `drain_seconds`. `meanwhile` is called now and then.
+        """
+        self._left = len(self.workers)
+        # Lines of the log bear what this thread bound: the part of the service.
+        loop = threading.Thread(target=copy_context().run, args=(self._serve, watcher), name="connections", daemon=True)
+        loop.start()
+        try:
+            return self._wait(loop, meanwhile=meanwhile, drain_seconds=drain_seconds, clock=clock)
+        finally:
+            self._finished.set()
+            # A commit under way is finished, also when a connection is abandoned.
+            self._ended.wait(JOIN_SECONDS)
+
+    @property
+    def all_finished(self) -> bool:
+        """Tell whether every connection worker has finished, and the committer after them."""
+        return self._ended.is_set() and not self._left
+
+    def _wait(
+        self, loop: threading.Thread, *, meanwhile: Callable[[], None], drain_seconds: float, clock: Clock
+    ) -> int:
+        stop = self.committer.pass_state.stop
+        stopped_at: float | None = None
+        while loop.is_alive():
+            loop.join(JOIN_POLL_SECONDS)
+            if not stop.is_set():
+                meanwhile()
+                continue
+            for worker in self.workers:
+                # A session that is still being opened has no message in flight: nothing is to be waited for.
+                worker.pool.abort_opening()
+            stopped_at = clock.monotonic() if stopped_at is None else stopped_at
+            if clock.monotonic() - stopped_at > drain_seconds:
+                # Hanging up makes each of them return with what is known: no reply was read.
+                for worker in self.workers:
+                    worker.abort()
+                loop.join(JOIN_SECONDS)
+                return sum(worker.unanswered for worker in self.workers)
+        return 0
+
+    def _serve(self, watcher: RevocationWatcher) -> None:
+        """Run the event loop; the committer ends last, once nothing else hands in a result."""
+        try:
+            run_greenlets(
+                [
+                    self.committer.run,
+                    partial(self._watch, watcher),
+                    *(partial(self._work, item) for item in self.workers),
+                ]
+            )
+        except BaseException as fault:  # noqa: BLE001 it is raised again in the thread that waits for this one
+            self.committer.pass_state.fail(fault)
+        finally:
+            self._ended.set()
+
+    def _work(self, worker: ConnectionWorker) -> None:
+        try:
+            worker.run()
+        except Exception as fault:  # noqa: BLE001 as above; the others finish what they hold
+            self.committer.pass_state.fail(fault)
+        self._left -= 1
+        if not self._left:
+            self._finished.set()
+
+    def _watch(self, watcher: RevocationWatcher) -> None:
+        try:
+            watcher.run(self._finished)
+        finally:
+            self.committer.close()
+
+
+def _as_json(state: RelayState) -> Mapping[str, object]:
     """Return how a relay stands as it is written into the row of the worker."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value

@@ -136,7 +136,7 @@ class SimulationRun:
         service = self._service = self._service or self._start()
         now, unit = self.clock.now(), self.application.unit
         with unit.write() as tx:
-            heartbeats.record(tx, ServicePart.SENDER, now=now, process=service.sender.process)
+            heartbeats.record(tx, ServicePart.SENDER, now=now, process=service.sender.host.process)
         service.ticker.tick()
         self._slots(now)
         stop = threading.Event()

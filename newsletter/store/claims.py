@@ -249,10 +249,10 @@ _RECORD = (
 )
 
 
-# The usual outcome, and with it most of the work: all else was written by the mark. Of those that say the same but for
-# the server's own words, the database unfolds one value: a statement for each row costs ten times as much.
+# The usual outcome, and with it most of the work: all else was written by the claim. Rows with the same reply but for
+# its text are one value that the database unfolds: a statement for each row costs ten times as much.
 @cache
-def _record_taken(dialect: str) -> Update:
+def _record_accepted(dialect: str) -> Update:
     rows_param = bindparam("rows", type_=Text)
     table: TableValuedAlias
     if dialect == "sqlite":
@@ -271,16 +271,23 @@ def _record_taken(dialect: str) -> Update:
 _ALIKE = ("reply_code", "reply_enhanced", "reason", "kind")
 
 
+def record_accepted(
+    tx: Tx, texts: Mapping[DeliveryId, str], *, code: int | None, enhanced: str, reason: str, kind: ReplyClass
+) -> None:
+    """Write that a server took these deliveries, with one reply but for its text."""
+    values = {"new_reply_code": code, "new_reply_enhanced": enhanced, "new_reason": reason, "new_kind": kind.value}
+    tx.execute(_record_accepted(tx.dialect.name), values | {"rows": json.dumps(texts, ensure_ascii=False)})
+
+
 def record(tx: Tx, outcomes: Sequence[tuple[DeliveryId, Outcome, ReplyClass]], *, who: WorkerId | None = None) -> None:
     """Write what became of deliveries that were marked, by a certain worker if one is named."""
-    accepted = [item for item in outcomes if item[1].state is DeliveryState.ACCEPTED]
     others = [item for item in outcomes if item[1].state is not DeliveryState.ACCEPTED]
-    alike: defaultdict[tuple[object, ...], dict[DeliveryId, str]] = defaultdict(dict)
-    for row, outcome, kind in accepted:
-        alike[outcome.reply_code, outcome.reply_enhanced, outcome.reason, kind.value][row] = outcome.reply_text
-    for words, rows in alike.items():
-        named = {f"new_{name}": value for name, value in zip(_ALIKE, words, strict=True)}
-        tx.execute(_record_taken(tx.dialect.name), named | {"rows": json.dumps(rows, ensure_ascii=False)})
+    alike: defaultdict[tuple[int | None, str, str, ReplyClass], dict[DeliveryId, str]] = defaultdict(dict)
+    for row, outcome, kind in outcomes:
+        if outcome.state is DeliveryState.ACCEPTED:
+            alike[outcome.reply_code, outcome.reply_enhanced, outcome.reason, kind][row] = outcome.reply_text
+    for (code, enhanced, reason, kind), texts in alike.items():
+        record_accepted(tx, texts, code=code, enhanced=enhanced, reason=reason, kind=kind)
     if others:
         tx.execute(
             _RECORD,

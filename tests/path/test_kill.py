@@ -89,4 +89,5 @@ class ShortEnd(Application):
 
     def sender(self) -> Sender:
         """Return a sender that is impatient at the end."""
-        return replace(super().sender(), drain_seconds=0.5)
+        sender = super().sender()
+        return replace(sender, rules=replace(sender.rules, drain_seconds=0.5))

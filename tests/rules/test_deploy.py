@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from newsletter.sending.connection_group import JOIN_SECONDS
-from newsletter.sending.sender import DRAIN_SECONDS
+from newsletter.sending.options import DRAIN_SECONDS
+from newsletter.sending.sender import JOIN_SECONDS
 from newsletter.settings.model import FILE_SUFFIX, SECRETS, setting_name, settings_help
 from newsletter.web.serve import GRACE_SECONDS
 

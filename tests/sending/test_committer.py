@@ -1,9 +1,9 @@
-"""The desk, the feed and the look: what is marked goes out under a lease, and comes back when it must not."""
+"""Committer, claim buffer and revocation watcher: claims go out under a lease, and come back when they must not."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from newsletter.flows import hold
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.journal.writer import Journal
 from newsletter.sending.block_queue import BlockQueue
-from newsletter.sending.claim_buffer import ClaimBuffer
-from newsletter.sending.committer import CommitRequest, GroupCommitter
-from newsletter.sending.connection_worker import ConnectionWorker
+from newsletter.sending.claim_buffer import CLAIMS_MAX, FIRST_CLAIMS_COUNT, Claim, ClaimBuffer
+from newsletter.sending.claimer import Claimer
+from newsletter.sending.committer import GroupCommitter
+from newsletter.sending.connection_worker import ConnectionWorker, Ready
 from newsletter.sending.pass_state import PassState
 from newsletter.sending.quota import QUOTA
 from newsletter.sending.revocation import STUCK_SECONDS, RevocationWatcher
@@ -42,197 +43,222 @@ LEASE = timedelta(seconds=30)
 NO_LIMITS = Limits(per_hour=None, per_day=None)
 
 
-class ImmediateCommitter(GroupCommitter):
-    """Commits each request at once, without an event loop."""
-
-    def submit(self, request: CommitRequest) -> CommitRequest:
-        """Commit."""
-        self._work([request])
-        return request
-
-
-class NoticeContext:
-    """A committer, as one worker has it."""
+class Worker:
+    """A committer with its buffer, as one worker has it; each commit is made by hand, without an event loop."""
 
     def __init__(
-        self, unit: Unit, clock: FixedClock, name: str, *, rate: float | None = None, limits: Limits = NO_LIMITS
+        self,
+        unit: Unit,
+        clock: FixedClock,
+        folder: Path,
+        name: str = "one",
+        *,
+        rate: float | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
-        """Enlist the worker and open the desk."""
+        """Register the worker and open its journal."""
         with unit.write() as tx:
             self.who = workers.start(tx, name=name, machine=name, now=clock.now())
-        self.committer = ImmediateCommitter(
+            identity = installations.get(tx).identity
+        self.unit, self.clock = unit, clock
+        self.journal = Journal.open(folder, identity=identity, worker=self.who)
+        self.pass_state = PassState(stop=threading.Event(), size=1, on_pause=lambda *_: None, connected=1)
+        self.claim_buffer = ClaimBuffer(clock=clock, pass_state=self.pass_state)
+        self.committer = GroupCommitter(
             unit=unit,
             clock=clock,
-            limits=limits,
+            claimer=Claimer(
+                block_queue=BlockQueue(who=self.who, lease=LEASE, now=clock.now), limits=limits, rate=rate, clock=clock
+            ),
+            claim_buffer=self.claim_buffer,
+            pass_state=self.pass_state,
+            journal=self.journal,
             breaker=lambda _: None,
-            rate=rate,
-            who=self.who,
-            process=name,
-            block_queue=BlockQueue(who=self.who, lease=LEASE, now=clock.now),
-            lease=LEASE,
             on_commit=lambda _: None,
+            beat=lambda tx: workers.beat(tx, self.who, now=clock.now(), report={}),
         )
 
-    def ask(self, **said: object) -> CommitRequest:
-        """Hand a request in and wait for what comes of it."""
-        request = self.committer.submit(CommitRequest(**said))  # type: ignore[arg-type]
-        assert request.error is None
-        return request
+    def commit(self) -> None:
+        """Make one commit."""
+        self.committer._commit_patiently()
 
-    def ids(self, wants: int) -> list[DeliveryId]:
-        """Order so many and return who was marked."""
-        return [job.person.id for job in self.ask(wants=wants).claims]
+    def take(self, *, connections: int = 1) -> list[Claim]:
+        """Commit, and take all claims as so many connections would before their first message."""
+        self.pass_state.connected = connections
+        self.commit()
+        claims: list[Claim] = []
+        while (claim := self.claim_buffer.take()) is not None:
+            claims.append(claim)
+        return claims
+
+    def send(self, claims: list[Claim]) -> list[DeliveryId]:
+        """Note that these went out, and return whose they were."""
+        for claim in claims:
+            self.claim_buffer.sent(claim)
+        return [claim.person.id for claim in claims]
+
+    def watcher(self, *connection_workers: ConnectionWorker) -> RevocationWatcher:
+        """Return the revocation watcher of this worker."""
+        return RevocationWatcher(
+            unit=self.unit,
+            clock=self.clock,
+            who=self.who,
+            claim_buffer=self.claim_buffer,
+            connection_workers=connection_workers,
+        )
 
 
-Open = Callable[..., NoticeContext]
+StartWorker = Callable[..., Worker]
 
 
 @pytest.fixture
-def offices(unit: Unit, clock: FixedClock) -> Open:
-    """Return a function that opens a committer for a new worker."""
-    return lambda name="ann", **more: NoticeContext(unit, clock, name, **more)
+def start_worker(unit: Unit, clock: FixedClock, tmp_path: Path) -> Iterator[StartWorker]:
+    """Return a function that starts a worker."""
+    started: list[Worker] = []
+
+    def start(name: str = "one", **options: object) -> Worker:
+        started.append(Worker(unit, clock, tmp_path, name, **options))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.journal.close()
 
 
 def states(unit: Unit, edition: Edition) -> dict[str, int]:
-    """Count the states that anybody is in."""
+    """Count the deliveries of each state."""
     with unit.read() as tx:
         return {state.value: count for state, count in deliveries.counts(tx, edition.id).items() if count}
 
 
 def owners(unit: Unit) -> set[WorkerId]:
-    """Return who has marked anything."""
+    """Return the workers with claims."""
     with unit.read() as tx:
         query = select(delivery.c.worker).where(delivery.c.state == DeliveryState.SENDING.value)
         return set(tx.execute(query).scalars())
 
 
-def hand_of(notice_context: NoticeContext) -> ClaimBuffer:
-    """Return the hand of a connection that sends nothing."""
-    pass_state = PassState(stop=threading.Event(), size=2, on_pause=lambda *_: None)
-    return ClaimBuffer(committer=notice_context.committer, message_builder=None, pass_state=pass_state)  # type: ignore[arg-type]
-
-
-def test_what_waits_is_dealt_out_once(frozen: Freeze, offices: Open, unit: Unit) -> None:
-    """Each order gets the next people of the queue, until there is nothing more."""
+def test_each_delivery_is_claimed_once(frozen: Freeze, start_worker: StartWorker, unit: Unit) -> None:
+    """Each commit claims the next people of the queue, until there is nothing more."""
     edition = frozen(10)
-    notice_context = offices()
-    assert [len(notice_context.ids(4)) for _ in range(4)] == [4, 4, 2, 0]
-    assert notice_context.ask(wants=4).queue_empty
+    worker = start_worker()
+    assert [len(worker.send(worker.take())) for _ in range(4)] == [FIRST_CLAIMS_COUNT, FIRST_CLAIMS_COUNT, 2, 0]
     assert states(unit, edition) == {"sending": 10}
+    assert not worker.claim_buffer.wait()
+    assert worker.pass_state.queue_empty.is_set()
 
 
-def test_a_lease_that_ran_out(frozen: Freeze, offices: Open, unit: Unit, clock: FixedClock) -> None:
-    """Whoever slept longer than its lease sends nothing that it marked before, and leaves another's block alone."""
+def test_claims_stay_below_their_bound(frozen: Freeze, start_worker: StartWorker, unit: Unit) -> None:
+    """However fast and many the connections are, a process holds at most so many claims."""
+    edition = frozen(2 * CLAIMS_MAX)
+    worker = start_worker()
+    claims = worker.take(connections=CLAIMS_MAX)
+    assert len(claims) == CLAIMS_MAX
+    worker.claim_buffer.answered = 10 * CLAIMS_MAX
+    assert worker.take(connections=CLAIMS_MAX) == []
+    assert states(unit, edition)["sending"] == CLAIMS_MAX
+
+
+def test_a_slow_worker_holds_few_claims(frozen: Freeze, start_worker: StartWorker, clock: FixedClock) -> None:
+    """The claims are about as many as the worker sends in half a second, and two for each connection."""
+    frozen(100)
+    worker = start_worker()
+    worker.send(worker.take(connections=3))
+    worker.claim_buffer.answered = 3 * FIRST_CLAIMS_COUNT
+    clock.turn(seconds=12)
+    assert len(worker.take(connections=3)) == 2 * 3
+
+
+def test_a_lease_that_ran_out(frozen: Freeze, start_worker: StartWorker, unit: Unit, clock: FixedClock) -> None:
+    """A worker that slept longer than its lease sends no earlier claim, and leaves another's block alone."""
     frozen(10)
-    ann = offices("ann")
-    early = list(ann.ask(wants=4).claims)
-    pass_state = PassState(stop=threading.Event(), size=1, on_pause=lambda *_: None)
-    claim_buffer = ClaimBuffer(committer=ann.committer, message_builder=None, pass_state=pass_state)  # type: ignore[arg-type]
-    assert all(claim_buffer.may_send(job) for job in early)
+    sleeper = start_worker("sleeper")
+    early = sleeper.take()
+    assert all(sleeper.claim_buffer.may_send(claim) for claim in early)
     clock.turn(seconds=LEASE.total_seconds() + 1)
-    assert not any(claim_buffer.may_send(job) for job in early)
+    assert not any(sleeper.claim_buffer.may_send(claim) for claim in early)
     with unit.write() as tx:
         # By the clock of the server no time has passed on PostgreSQL.
         blocks.release_all(tx)
-    bob = offices("bob")
-    others = bob.ids(3)
-    # The first sign of life begins a new term; what is left over from the old one stays forbidden.
-    ann.ask()
-    assert not any(claim_buffer.may_send(job) for job in early)
-    assert ann.ids(10) == []
-    ann.ask(unused=[job.person.id for job in early])
-    assert owners(unit) == {bob.who}
-    assert set(others).isdisjoint({job.person.id for job in early})
-    assert bob.ids(10) == list(range(8, 11))
+    other = start_worker("other")
+    others = other.send(other.take())
+    # The first commit begins a new lease; claims of the old one stay forbidden.
+    assert sleeper.take() == []
+    assert not any(sleeper.claim_buffer.may_send(claim) for claim in early)
+    for claim in early:
+        sleeper.claim_buffer.put_back(claim)
+    assert sleeper.take() == []
+    sleeper.commit()
+    assert owners(unit) == {other.who}
+    assert set(others).isdisjoint({claim.person.id for claim in early})
+    assert other.send(other.take()) == [9, 10]
 
 
-def test_a_stuck_connection_loses_its_hand(
-    frozen: Freeze, offices: Open, unit: Unit, clock: FixedClock, tmp_path: Path
+def test_a_stuck_connection_releases_its_claims(frozen: Freeze, start_worker: StartWorker, clock: FixedClock) -> None:
+    """A connection that waits long for one reply leaves what it has not sent to the others at once."""
+    frozen(FIRST_CLAIMS_COUNT)
+    worker = start_worker()
+    connection_worker = connection_of(worker)
+    connection_worker._ready.extend(Ready(claim, envelope=None) for claim in worker.take())  # type: ignore[arg-type]
+    connection_worker.waiting_since = clock.monotonic()
+    watcher = worker.watcher(connection_worker)
+    watcher.revoke_stale_claims()
+    assert worker.claim_buffer.take() is None
+    clock.turn(seconds=STUCK_SECONDS + 1)
+    watcher.revoke_stale_claims()
+    taken = [worker.claim_buffer.take() for _ in range(FIRST_CLAIMS_COUNT)]
+    assert [claim.person.id for claim in taken if claim is not None] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("with_connection", [True, False])
+def test_a_pause_reaches_every_claim(
+    frozen: Freeze, start_worker: StartWorker, unit: Unit, clock: FixedClock, *, with_connection: bool
 ) -> None:
-    """What a connection holds that waits long for one answer goes to the others at once; a run on its way too."""
-    frozen(8)
-    notice_context = offices()
-    with open_journal(unit, notice_context, tmp_path) as journal:
-        hands = [hand_of(notice_context) for _ in range(2)]
-        connection_workers = [worker_of(claim_buffer, journal, clock) for claim_buffer in hands]
-        assert hands[0].refill()
-        # The next run lies in its request, since the connection waits for an answer.
-        hands[0]._request_claims()
-        assert len(hands[0].held()) == 8
-        revocation_watcher = RevocationWatcher(
-            unit=unit, committer=notice_context.committer, connection_workers=connection_workers
-        )
-        connection_workers[0].waiting_since = clock.monotonic()
-        revocation_watcher.revoke_stale_claims()
-        assert len(hands[0].held()) == 8
-        clock.turn(seconds=STUCK_SECONDS + 1)
-        revocation_watcher.revoke_stale_claims()
-        assert hands[0].held() == []
-        assert sorted(notice_context.ids(10)) == list(range(1, 9))
-
-
-@pytest.mark.parametrize("received", [True, False])
-def test_the_look_reaches_every_run(
-    frozen: Freeze,
-    offices: Open,
-    unit: Unit,
-    clock: FixedClock,
-    tmp_path: Path,
-    *,
-    received: bool,
-) -> None:
-    """A pause reaches what a connection holds, also a run that still lies in its request."""
-    edition = frozen(4)
-    notice_context = offices()
-    with open_journal(unit, notice_context, tmp_path) as journal:
-        claim_buffer = hand_of(notice_context)
-        if received:
-            assert claim_buffer.refill()
-        else:
-            claim_buffer._request_claims()
-        hold.pause_edition(unit, edition, who="ann", why="", now=clock.now())
-        RevocationWatcher(
-            unit=unit, committer=notice_context.committer, connection_workers=[worker_of(claim_buffer, journal, clock)]
-        ).revoke_stale_claims()
-        assert claim_buffer.held() == []
-        notice_context.ask()
-    assert states(unit, edition) == {"queued": 4}
+    """A pause reaches the claims of the buffer and those that a connection has, and none counts as an attempt."""
+    edition = frozen(FIRST_CLAIMS_COUNT)
+    worker = start_worker()
+    claims = worker.take() if with_connection else []
+    if not with_connection:
+        worker.commit()
+    hold.pause_edition(unit, edition, who="editor@example.com", why="", now=clock.now())
+    worker.watcher().revoke_stale_claims()
+    for claim in claims:
+        assert not worker.claim_buffer.may_send(claim)
+        worker.claim_buffer.put_back(claim)
+    assert worker.claim_buffer.take() is None
+    worker.commit()
+    assert states(unit, edition) == {"queued": FIRST_CLAIMS_COUNT}
     with unit.read() as tx:
         assert tx.execute(select(func.sum(delivery.c.attempts))).scalar_one() == 0
 
 
-def open_journal(unit: Unit, notice_context: NoticeContext, folder: Path) -> Journal:
-    """Open the journal of a worker."""
-    with unit.read() as tx:
-        identity = installations.get(tx).identity
-    return Journal.open(folder, identity=identity, worker=notice_context.who)
-
-
-def worker_of(claim_buffer: ClaimBuffer, journal: Journal, clock: FixedClock) -> ConnectionWorker:
+def connection_of(worker: Worker) -> ConnectionWorker:
     """Return a connection worker that never runs."""
     return ConnectionWorker(
-        claim_buffer=claim_buffer,
-        pass_state=claim_buffer.pass_state,
+        claim_buffer=worker.claim_buffer,
+        message_builder=None,
+        pass_state=worker.pass_state,
         pool=None,
-        journal=journal,
-        clock=clock,
-        rate=None,
+        journal=worker.journal,
+        clock=worker.clock,
     )  # type: ignore[arg-type]
 
 
-def test_the_pace_does_not_use_up_the_quota(frozen: Freeze, offices: Open, unit: Unit, clock: FixedClock) -> None:
-    """Of the quota of an hour only what is marked counts, however much was asked for under a slow pace."""
+def test_the_pace_does_not_use_up_the_quota(
+    frozen: Freeze, start_worker: StartWorker, unit: Unit, clock: FixedClock
+) -> None:
+    """Of the quota of an hour only claims count, however many were wanted under a slow pace."""
     frozen(40)
-    notice_context = offices(rate=2.0, limits=Limits(per_hour=100, per_day=None))
-    marked = 0
+    worker = start_worker(rate=2.0, limits=Limits(per_hour=100, per_day=None))
+    claimed = 0
     for _ in range(5):
-        marked += len(notice_context.ids(30))
+        claimed += len(worker.send(worker.take(connections=8)))
         clock.turn(seconds=5)
     with unit.write() as tx:
         stored = quotas.load_quota(tx, QUOTA)
     assert stored is not None
-    assert 0 < marked <= 10
-    assert sum(count for _, count in Window.from_json(stored).minutes) == marked
+    assert 0 < claimed <= 10
+    assert sum(count for _, count in Window.from_json(stored).minutes) == claimed
 
 
 @pytest.mark.postgres
@@ -250,7 +276,7 @@ def test_two_workers_share_an_edition(postgres_url: str, clock: FixedClock, rend
     assert states(unit, edition) == {"accepted": 120}
     for sender in senders:
         sender.retire()
-    assert list(senders[0].journals.glob("*.journal")) == []
+    assert list(senders[0].host.journals.glob("*.journal")) == []
     engine.dispose()
 
 

@@ -6,18 +6,17 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields
-from datetime import datetime, timedelta
+from dataclasses import fields, replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from newsletter.core.delivery import Outcome
 from newsletter.core.edition import Edition, EditionId
-from newsletter.core.reply import Reply, Verdict
+from newsletter.core.reply import Reply
 from newsletter.errors import NotNow
 from newsletter.journal.writer import Journal
-from newsletter.sending import message_builder
+from newsletter.sending.claim_buffer import ClaimBuffer
 from newsletter.sending.connection_worker import ConnectionWorker
 from newsletter.sending.pass_state import PassState
 from newsletter.sending.sender import Sender
@@ -25,6 +24,7 @@ from newsletter.sending.sender_loop import send_until_idle
 from newsletter.store import block as blocks
 from newsletter.store import claims, installation
 from newsletter.store import worker as workers
+from newsletter.store.claims import ClaimedDelivery
 from newsletter.store.schema import delivery
 from newsletter.store.unit import Tx, Unit
 from newsletter.testing.clocks import FixedClock
@@ -44,13 +44,13 @@ def test_a_fault_while_a_message_is_in_flight(
     server = Server()
     settled = itertools.count(1)
 
-    def accepted(verdict: Verdict, reply: Reply, *, attempts: int, begun: datetime, now: datetime) -> Outcome:
+    def add_accepted(claim_buffer: ClaimBuffer, person: ClaimedDelivery, reply: Reply) -> None:
         if next(settled) == nth:
             raise ZeroDivisionError
-        return right(verdict, reply, attempts=attempts, begun=begun, now=now)
+        right(claim_buffer, person, reply)
 
-    right = message_builder.accepted_outcome
-    monkeypatch.setattr(message_builder, "accepted_outcome", accepted)
+    right = ClaimBuffer.add_accepted
+    monkeypatch.setattr(ClaimBuffer, "add_accepted", add_accepted)
     sender = make_sender(unit, clock, server.connect, connections=1)
     with pytest.raises(ZeroDivisionError):
         send_until_idle(sender, threading.Event())
@@ -133,7 +133,7 @@ def test_a_stop_while_a_connection_is_being_opened(
     unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is uncertain of those whose turn would have come over a connection that never opened."""
-    monkeypatch.setattr("newsletter.sending.connection_group.JOIN_SECONDS", 0.05)
+    monkeypatch.setattr("newsletter.sending.sender.JOIN_SECONDS", 0.05)
     edition = frozen(30)
     stop, answered = threading.Event(), threading.Event()
     server = Server()
@@ -152,7 +152,7 @@ def test_a_stop_while_a_connection_is_being_opened(
         opened[0].close()
 
     sender = make_sender(unit, clock, connect, connections=1)
-    sender.drain_seconds = -1.0
+    sender.rules = replace(sender.rules, drain_seconds=-1.0)
     send_until_idle(sender, stop, progress=stale)
     answered.set()
     send_until_idle(make_sender(unit, clock, server.connect), threading.Event())
@@ -213,7 +213,9 @@ def test_a_database_that_fails_while_journals_are_adopted(
             dead = workers.start(tx, name="dead", machine="test machine", now=clock.now())
             blocks.claim(tx, dead, now=clock.now(), lease=timedelta(seconds=30))
             claims.claim(tx, [row], who=dead, now=clock.now())
-            Journal.open(sender.journals, identity=identity, worker=dead, machine=sender.machine).close(keep=True)
+            Journal.open(sender.host.journals, identity=identity, worker=dead, machine=sender.host.machine).close(
+                keep=True
+            )
     lost = Lost(unit, nth=2)
     sender.unit = lost
     with pytest.raises(NotNow):

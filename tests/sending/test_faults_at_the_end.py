@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,9 @@ def test_a_dead_worker_is_settled_during_a_long_pass(
         if not settled.is_set():
             with unit.write() as tx:
                 claims.claim(tx, [first + 7], who=dead, now=clock.now())
-            Journal.open(sender.journals, identity=identity, worker=dead, machine=sender.machine).close(keep=True)
+            Journal.open(sender.host.journals, identity=identity, worker=dead, machine=sender.host.machine).close(
+                keep=True
+            )
             clock.turn(seconds=10)
             for _ in range(500):
                 with unit.read() as tx:
@@ -165,7 +168,7 @@ def test_a_journal_that_cannot_be_made(
     server = Server()
     sender = make_sender(unit, clock, server.connect)
     (tmp_path / "file").touch()
-    sender.journals = tmp_path / "file"
+    sender.host = replace(sender.host, journals=tmp_path / "file")
     with pytest.raises(Stop, match="journal"):
         send_until_idle(sender, threading.Event())
     with unit.read() as tx:

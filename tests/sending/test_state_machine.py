@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -196,7 +197,7 @@ class Mailing(RuleBasedStateMachine):
             connections=self.connections,
             uncertain_policy=self.policy,
         )
-        sender.journals = self.home / "journals"
+        sender.host = replace(sender.host, journals=self.home / "journals")
         sender.recover()
         return sender
 
