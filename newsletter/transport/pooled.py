@@ -14,7 +14,7 @@ from newsletter.transport.base import Connection, Envelope
 class PooledConnection:
     """One connection of a `Pool`; used by one thread, but for `recall` and `abort`."""
 
-    __slots__ = ("_connection", "_on_close", "_recalled", "fruitful", "opened_at", "place")
+    __slots__ = ("_connection", "_on_close", "_recalled", "answer", "fruitful", "opened_at", "place")
 
     def __init__(
         self, connection: Connection, *, place: int, opened_at: float, on_close: Callable[[Connection], None]
@@ -23,6 +23,8 @@ class PooledConnection:
         self._connection = connection
         self._on_close = on_close
         self._recalled = False
+        self.answer = connection.answer
+        """Wait for the reply to what was handed over; bound here, since it is called for each message."""
         self.place = place
         self.opened_at = opened_at
         self.fruitful = False
@@ -54,10 +56,6 @@ class PooledConnection:
         if self._recalled:
             following = None
         return self._connection.hand_over(envelope, following=following, before_data=before_data)
-
-    def answer(self) -> Reply:
-        """Wait for the reply to what was handed over."""
-        return self._connection.answer()
 
     def send(self, envelope: Envelope, *, before_data: Callable[[], None] | None = None) -> Reply:
         """Hand over one message and return the reply that decided."""

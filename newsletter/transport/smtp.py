@@ -57,6 +57,8 @@ class SmtpConnection:
         """Nothing can be written any more; the answer that is owed may still come."""
         self._announced: Envelope | None = None
         """Whose MAIL, RCPT and DATA are with the server already, their replies not yet taken."""
+        self._agreed = False
+        """The replies to the announced envelope were positive, and are taken: the server waits for its content."""
         self._reset_due = False
 
     @property
@@ -98,7 +100,7 @@ class SmtpConnection:
             raise RuntimeError("nothing was handed over that has no answer yet")
         self._owed = False
         try:
-            answer = self._wire.read_reply(self._terms.dot_timeout)
+            answer = self._read_answer()
         except WireLost as lost:
             # Here is the gap that SMTP cannot close (RFC 1047): the dot is out and the answer is not in.
             self._drop()
@@ -132,11 +134,21 @@ class SmtpConnection:
         """Hang up at once, from any thread: a call under way returns with what is known by then."""
         self._wire.hang_up()
 
+    def _read_answer(self) -> Answer:
+        """Return the reply to the final dot; where it and those to the announced envelope say yes, take all in one."""
+        if self._announced is not None:
+            answer = self._wire.read_all_positive(self._terms.dot_timeout)
+            if answer is not None:
+                self._agreed = True
+                return answer
+        return self._wire.read_reply(self._terms.dot_timeout)
+
     def _agree(self, envelope: Envelope) -> Reply | None:
         """Come to where the server waits for the content of this envelope; a `Reply` when it will not."""
         announced, self._announced = self._announced, None
+        agreed, self._agreed = self._agreed, False
         if announced is envelope:
-            return self._hear_group() or self._farewell()
+            return (None if agreed else self._hear_group()) or self._farewell()
         if announced is not None:
             # The server waits for the content of somebody else, and out of DATA there is no way but to hang up.
             self._drop()

@@ -26,6 +26,8 @@ _MOST_LINES = 128
 _LOWEST, _HIGHEST = 200, 599
 _GROUP = re.compile(rb"2\d\d [^\n]*\n2\d\d [^\n]*\n3\d\d [^\n]*\n")
 """Positive replies to MAIL, RCPT and DATA (2yz 2yz 3yz), the common case."""
+_ALL_POSITIVE = re.compile(rb"(2\d\d) ([^\r\n]*)\r?\n" + _GROUP.pattern)
+"""The same behind the positive reply to a final dot."""
 _BLANK, _HYPHEN = b" ", b"-"
 
 Answer = tuple[int, list[bytes]]
@@ -93,6 +95,19 @@ class Wire:
             return False
         self._at = match.end()
         return True
+
+    def read_all_positive(self, timeout: float) -> Answer | None:
+        """Wait for a line, and take it with the group behind it if all four replies are there and positive.
+
+        Returns the first of them; None leaves every byte for `read_reply`.
+        """
+        if self._buffer.find(b"\n", self._at) < 0:
+            self._more(timeout)
+        match = _ALL_POSITIVE.match(self._buffer, self._at)
+        if match is None:
+            return None
+        self._at = match.end()
+        return int(match[1]), [match[2]]
 
     def has_word(self) -> bool:
         """Tell, without waiting, whether the server said something, or hung up."""

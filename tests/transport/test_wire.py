@@ -260,3 +260,27 @@ def test_three_good_replies_are_taken_at_once(said: bytes, *, whole: bool) -> No
     assert wire.has_buffered()
     if not whole:
         assert wire.read_reply(0.0)[0] == 250
+
+
+@pytest.mark.parametrize(
+    ("replies", "taken"),
+    [
+        ([b"250 2.0.0 Ok\r\n" + GROUP], True),
+        ([b"250 2.0.0 Ok\n", GROUP], False),
+        ([b"250 2.0.0 O", b"k\r\n" + GROUP], True),
+        ([b"250-2.0.0 Ok\r\n250 2.0.0 queued\r\n" + GROUP], False),
+        ([b"250\r\n" + GROUP], False),
+        ([b"451 4.3.0 Later\r\n" + GROUP], False),
+        ([b"250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n550 5.1.1 Unknown\r\n554 5.5.1 No\r\n"], False),
+        ([b"250 2.0.0 Ok\r\n" + GROUP[:-1]], False),
+    ],
+)
+def test_four_positive_replies_are_taken_at_once_or_not_at_all(replies: list[bytes], *, taken: bool) -> None:
+    """Only when all four say yes are they read together; else every byte is left for the reader of single replies."""
+    wire = wire_of(FakeSocket(*replies))
+    answer = wire.read_all_positive(1.0)
+    assert answer == ((250, [b"2.0.0 Ok"]) if taken else None)
+    if taken:
+        assert not wire.has_buffered()
+    else:
+        assert wire.read_reply(1.0)[0] == int(replies[0][:3])
