@@ -1,22 +1,25 @@
-"""What the product is compared with: bare smtplib, Postfix's load generator, and the loop that most people write.
+"""What the product is compared with: bare smtplib, Postfix's load generator, the server's ceiling, the usual loop.
 
-Each takes a port and returns messages per second. None of them keeps a record of what it sent, and the first two
+Each takes a port and returns messages per second. None of them keeps a record of what it sent, and the first three
 personalise nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import resource
 import shutil
 import smtplib
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import sink
 from world import HOST
@@ -53,8 +56,30 @@ def _repeat(port: int, content: bytes, count: int) -> None:
 def smtp_source(port: int, *, size: int, count: int, connections: int) -> dict[str, float] | None:
     """Let Postfix's `smtp-source` send; None where it is not installed."""
     command = smtp_source_command(port, size=size, count=count, connections=connections)
-    if command is None:
+    return None if command is None else _timed(command, count)
+
+
+def ceiling(port: int, *, size: int, count: int, connections: int) -> dict[str, float] | None:
+    """Let `ceiling.c` send prepared bytes as fast as the server takes them; None where there is no C compiler."""
+    program = _ceiling_program()
+    if program is None:
         return None
+    return _timed([str(program), *map(str, (port, size, count, connections))], count)
+
+
+@cache
+def _ceiling_program() -> Path | None:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="nl-ceiling-")
+    atexit.register(folder.cleanup)
+    program = Path(folder.name) / "ceiling"
+    subprocess.run([compiler, "-O2", "-o", str(program), str(Path(__file__).with_name("ceiling.c"))], check=True)
+    return program
+
+
+def _timed(command: list[str], count: int) -> dict[str, float]:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     subprocess.run(command, check=True)

@@ -59,7 +59,7 @@ def _rows(figures: Figures) -> Iterator[tuple[str, str, str]]:
         yield (
             f"{one['database']}: an edition, {one['people']:,} people, {connections} connections",
             goal,
-            f"{_ratio(one)}; {one['rate']:,.0f} messages/s, {one['cpu_ms']:.2f} ms CPU",
+            f"{_ratio(one)}{_of_ceiling(one)}; {one['rate']:,.0f} messages/s, {one['cpu_ms']:.2f} ms CPU",
         )
     yield from _small(figures)
     for one in _found(figures, "growth"):
@@ -133,6 +133,10 @@ def _archive(small: Figures, large: Figures) -> Iterator[tuple[str, str, str]]:
 def _found(figures: Figures, name: str) -> list[Figures]:
     found: list[Figures] = figures.get(name, {}).get("found", [])
     return found
+
+
+def _of_ceiling(one: Figures) -> str:
+    return f", {one['of_ceiling']:.2f} of the ceiling" if one.get("of_ceiling") else ""
 
 
 def _ratio(one: Figures) -> str:

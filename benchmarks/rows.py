@@ -66,12 +66,15 @@ def whole_edition(database: Database, port: int, people: int, connections: int) 
 
 
 def compare(database: Database, port: int, people: int, connections: int, *, rounds: int, size: int) -> Figures:
-    """Measure an edition and smtp-source in turns."""
+    """Measure an edition, smtp-source and the ceiling of the mail server in turns."""
     turns: list[dict[str, Any]] = []
     for _ in range(rounds):
         peer = peers.smtp_source(port, size=size, count=min(people, MOST_OF_PEER), connections=connections)
-        turns.append({"edition": whole_edition(database, port, people, connections), "smtp_source": peer})
+        ceiling = peers.ceiling(port, size=size, count=min(people, MOST_OF_PEER), connections=connections)
+        edition = whole_edition(database, port, people, connections)
+        turns.append({"edition": edition, "smtp_source": peer, "ceiling": ceiling})
     ratios = [turn["edition"]["rate"] / turn["smtp_source"]["rate"] for turn in turns if turn["smtp_source"]]
+    of_ceiling = [turn["edition"]["rate"] / turn["ceiling"]["rate"] for turn in turns if turn["ceiling"]]
     found = {
         "database": database.name,
         "people": people,
@@ -81,9 +84,11 @@ def compare(database: Database, port: int, people: int, connections: int, *, rou
         "rss_mb": max(turn["edition"]["rss_mb"] for turn in turns),
         "of_smtp_source": median(ratios) if ratios else None,
         "range": [min(ratios), max(ratios)] if ratios else None,
+        "of_ceiling": median(of_ceiling) if of_ceiling else None,
         "turns": turns,
     }
     ratio = f"{found['of_smtp_source']:.2f} of smtp-source" if ratios else "no smtp-source"
+    ratio += f", {found['of_ceiling']:.2f} of the ceiling" if of_ceiling else ", no ceiling (there is no C compiler)"
     say(f"{database.name}, {people:,} people, {connections} connections: {found['rate']:,.0f}/s, {ratio}")
     return found
 
