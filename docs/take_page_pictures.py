@@ -34,6 +34,8 @@ PICTURES = {
     "page-done-phone-dark": ("unsubscribed", 360, 720, "dark"),
     "page-unknown-phone": ("unknown", 360, 720, "light"),
     "page-trouble": ("trouble", 820, 680, "light"),
+    "page-left": ("left", 820, 860, "light"),
+    "page-left-phone-dark": ("left", 360, 900, "dark"),
     "page-subscribe": ("subscribe", 820, 780, "light"),
     "page-subscribe-dark": ("subscribe", 820, 780, "dark"),
     "page-subscribe-phone": ("subscribe", 360, 800, "light"),
@@ -57,6 +59,7 @@ PUBLICATION = Publication(
     home_url="https://www.example.com",
 )
 NEXT_DAY = describe_instant(datetime(2026, 12, 8, 14, tzinfo=UTC), "America/New_York")
+MASKED = "a***@example.org"
 TEMPLATES = make_environment(None)
 FRAME = PublicFrame(TEMPLATES, PUBLICATION, WebOptions(public=True, privacy_url="https://www.example.com/privacy"))
 
@@ -90,10 +93,11 @@ def every_page() -> dict[str, str]:
     public = {
         "subscribe": form_page(SignupForm()),
         "mistake": form_page(SignupForm(email="ada.example.org", first_name="Ada", mistakes=wrong)),
-        "sent": FRAME.page("sent", words=FRAME.section("sent"), mistake=""),
-        "confirm": FRAME.page(
-            "confirm", words=FRAME.section("confirm", address="a***@example.org"), same_browser=False
+        "left": FRAME.page(
+            "left", words=FRAME.section("left", subscriber=MASKED), address=MASKED, token=MASKED, reason_length="500"
         ),
+        "sent": FRAME.page("sent", words=FRAME.section("sent"), mistake=""),
+        "confirm": FRAME.page("confirm", words=FRAME.section("confirm", address=MASKED), same_browser=False),
         "confirmed": FRAME.page(
             "confirmed", words=FRAME.section("confirmed", sender="tips@news.example.com"), first=first
         ),

@@ -266,6 +266,8 @@ class LinkPurpose(Enum):
 
     CONFIRM = 1
     """Confirms a sign-up; the id is that of the request."""
+    UNDO = 2
+    """Takes a leaving back for half an hour; the id is that of the subscriber, the detail the state before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Tx, Unit
 
 _CHANNEL = "command line"
+_PAUSES_PER_PASS_MAX = 500
 SAID_NO = {SubscriberState.UNSUBSCRIBED, SubscriberState.COMPLAINED}
 """States of people who said no themselves; the ledger remembers them, whatever becomes of the database."""
 
@@ -179,6 +180,20 @@ def reactivate_subscriber(
         why=because,
         now=now,
     )
+
+
+def end_pauses(unit: Unit, *, now: datetime) -> int:
+    """Resume the people whose pause is over; return how many."""
+    with unit.read() as tx:
+        over = subscribers.pause_over(tx, now=now, limit=_PAUSES_PER_PASS_MAX)
+    for subscriber_id in over:
+        with unit.write() as tx:
+            person = subscribers.locked(tx, subscriber_id)
+            if person is not None and person.state is SubscriberState.PAUSED:
+                after = resume(person, now=now, why="the pause is over")
+                consent = Consent(at=now, action="resumed", channel="scheduler", source="the pause is over")
+                move_on(tx, person, after, consent, reason="resumed")
+    return len(over)
 
 
 def move_on(tx: Tx, before: Subscriber, after: Subscriber, consent: Consent, *, reason: str) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from newsletter.core.address import mask_address
 from newsletter.core.edition import EditionId
-from newsletter.core.subscriber import Subscriber, unsubscribe
+from newsletter.core.subscriber import Subscriber, SubscriberId, unsubscribe
 from newsletter.core.token import Keyring, read_unsubscribe_token
 from newsletter.flows.change_subscriber import move_on
 from newsletter.store import subscriber as subscribers
@@ -25,11 +26,20 @@ class OptOut:
     genuine: bool
     """False: the token is not one of ours, and nothing was done."""
     person: Subscriber | None = None
-    """As she is now; None for one who was erased, who gets no mail either."""
+    """As they are now; None for one who was erased, who gets no mail either."""
+    before: Subscriber | None = None
+    """As they were before."""
     changed: bool = False
-    """False when she had left before."""
+    """False when they had left before."""
     edition_id: EditionId | None = None
     """The mailing whose link it was."""
+
+
+def masked_address(unit: Unit, subscriber_id: SubscriberId) -> str:
+    """Return the address of a person, of which little can be read; empty for one who was erased."""
+    with unit.read() as tx:
+        person = subscribers.by_id(tx, subscriber_id)
+    return mask_address(person.email) if person else ""
 
 
 def opt_out(unit: Unit, keyring: Keyring, token: str, *, channel: str, now: datetime) -> OptOut:
@@ -44,4 +54,4 @@ def opt_out(unit: Unit, keyring: Keyring, token: str, *, channel: str, now: date
         after = unsubscribe(before, now=now, why=f"opted out ({channel})")
         consent = Consent(at=now, action="unsubscribed", channel=channel, edition_id=link.edition_id)
         move_on(tx, before, after, consent, reason="unsubscribed")
-        return OptOut(genuine=True, person=after, changed=after != before, edition_id=link.edition_id)
+        return OptOut(genuine=True, person=after, before=before, changed=after != before, edition_id=link.edition_id)

@@ -32,6 +32,7 @@ from newsletter.core.monitor import ServicePart
 from newsletter.errors import InputError
 from newsletter.flows.adopt import Hold
 from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.change_subscriber import end_pauses
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.flows.line_up import find_stranded
 from newsletter.operations.monitor import Monitor
@@ -84,6 +85,8 @@ class Ticker:
                 with self.unit.write() as tx:
                     heartbeats.record(tx, ServicePart.SCHEDULER, now=now, process=self.process)
             return None
+        # First, so that a pause that ends on the day of a tip does not miss it.
+        end_pauses(self.unit, now=now)
         due = self.decide(now)
         edition = None
         if due is not None:

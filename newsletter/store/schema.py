@@ -132,8 +132,7 @@ subscriber = Table(
     metadata,
     Column("id", BigId, primary_key=True, autoincrement=True),
     Column("email", Text, nullable=False),
-    # By code points on PostgreSQL too, so that its unique index serves the beginning of an address.
-    Column("canonical", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
+    Column("canonical", Text, nullable=False),
     Column("name", Text, nullable=False, server_default=""),
     Column("first_name", Text, nullable=False, server_default=""),
     Column("last_name", Text, nullable=False, server_default=""),
@@ -146,7 +145,9 @@ subscriber = Table(
     Column("created_at", Utc, nullable=False),
     # The names come from an import and were not edited since: a corrected file may replace them.
     Column("names_imported", Boolean, nullable=False, server_default=false()),
+    Column("paused_until", Utc),  # When a pause ends by itself; NULL for one that a person ends.
     UniqueConstraint("canonical"),
+    _partial_index("ix_subscriber_paused_until", "paused_until", where="paused_until IS NOT NULL"),
     Index("ix_subscriber_state", "state"),
     # The first active person of each zone, without reading the others.
     _partial_index("ix_subscriber_zone", "time_zone", "state_since", where="state = 'active'"),
@@ -442,18 +443,8 @@ signup = Table(
     Column("code_tries", Integer, nullable=False, server_default="0"),
     Column("confirmed_at", Utc),
     Column("welcomed_at", Utc),
-    Index(
-        "ix_signup_undecided",
-        "due_at",
-        sqlite_where=text("decided_at IS NULL"),
-        postgresql_where=text("decided_at IS NULL"),
-    ),
-    Index(
-        "ix_signup_unwelcomed",
-        "id",
-        sqlite_where=text("confirmed_at IS NOT NULL AND welcomed_at IS NULL"),
-        postgresql_where=text("confirmed_at IS NOT NULL AND welcomed_at IS NULL"),
-    ),
+    _partial_index("ix_signup_undecided", "due_at", where="decided_at IS NULL"),
+    _partial_index("ix_signup_unwelcomed", "id", where="confirmed_at IS NOT NULL AND welcomed_at IS NULL"),
     _one_of("mail", "", "confirm", "already", "none"),
     sqlite_autoincrement=True,  # Links of confirmations bear the id.
 )

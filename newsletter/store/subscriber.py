@@ -104,8 +104,25 @@ def save_state(tx: Tx, changed: Subscriber) -> None:
     tx.execute(
         update(subscriber)
         .where(subscriber.c.id == changed.id)
-        .values(state=changed.state.value, state_since=changed.state_since, state_why=changed.state_why),
+        .values(
+            state=changed.state.value,
+            state_since=changed.state_since,
+            state_why=changed.state_why,
+            # Every change ends a pause; one that ends by itself is written after it.
+            paused_until=None,
+        ),
     )
+
+
+def set_pause_end(tx: Tx, who: SubscriberId, until: datetime) -> None:
+    """Let the pause of a person end by itself."""
+    tx.execute(update(subscriber).where(subscriber.c.id == who).values(paused_until=until))
+
+
+def pause_over(tx: Tx, *, now: datetime, limit: int) -> Sequence[SubscriberId]:
+    """Return the people whose pause is over."""
+    query = select(subscriber.c.id).where(subscriber.c.paused_until <= now)
+    return [SubscriberId(row) for row in tx.execute(query.order_by(subscriber.c.paused_until).limit(limit)).scalars()]
 
 
 def add_consent(tx: Tx, who: SubscriberId, new: Consent) -> None:

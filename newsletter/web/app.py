@@ -21,6 +21,7 @@ from newsletter.web.one_click import OneClickEndpoint
 from newsletter.web.pages import METHODS, render_pages
 from newsletter.web.public.confirm import ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
+from newsletter.web.public.leaving import LeavingPages
 from newsletter.web.public.subscribe import SubscribePages
 from newsletter.web.request_checks import RequestChecks
 from newsletter.web.site import DATABASE_WAIT_SECONDS, Parts, Site
@@ -35,7 +36,9 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
     site = Site(parts, patience=patience)
     # A slash added by a redirect would lose a one-click POST (RFC 8058 §3.1); the schema pages load foreign scripts.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    one_click, health = OneClickEndpoint(site, pages), Health(site)
+    options = parts.web_options
+    leaving = _add_public_pages(app, site, parts) if options.public else None
+    one_click, health = OneClickEndpoint(site, pages, leaving), Health(site)
     action = ActionEndpoint(site, parts.templates, parts.publication)
 
     async def leave(request: Request) -> Response:
@@ -58,9 +61,6 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
     app.add_route("/u", leave, methods=list(METHODS))
     app.add_route("/a/{token:path}", act, methods=list(METHODS))
     app.add_route("/healthz", healthz, methods=["GET"])
-    options = parts.web_options
-    if options.public:
-        _add_public_pages(app, site, parts)
     if metrics_token:
         metrics = Metrics(site, parts.plan_rules, metrics_token)
 
@@ -83,13 +83,18 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
     return app
 
 
-def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> None:
+def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> LeavingPages:
+    """Add the routes of the public pages; return the pages that the opt-out shows."""
     frame = PublicFrame(parts.templates, parts.publication, parts.web_options)
     confirmations = ConfirmationPages(site, frame)
     subscribing = SubscribePages(site, frame, confirmations)
+    leaving = LeavingPages(site, frame)
 
     async def confirm(request: Request) -> Response:
         return await confirmations(request)
+
+    async def undo(request: Request) -> Response:
+        return await leaving(request)
 
     async def serve_asset(request: Request) -> Response:
         return await frame.assets(request)
@@ -99,4 +104,6 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> None:
     app.add_route("/subscribe/sent", subscribing.sent, methods=["GET", "HEAD", "POST"])
     app.add_route("/puzzle", subscribing.puzzle, methods=["GET"])
     app.add_route("/c/{token:path}", confirm, methods=list(METHODS))
+    app.add_route("/undo/{token:path}", undo, methods=["GET", "HEAD", "POST"])
     app.add_route("/static/{name}", serve_asset, methods=["GET", "HEAD"])
+    return leaving

@@ -18,7 +18,8 @@ from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import read_unsubscribe_token
 from newsletter.flows.opt_out import opt_out
 from newsletter.web.forms import read_beginning
-from newsletter.web.pages import METHODS, Pages
+from newsletter.web.pages import METHODS, Page, Pages
+from newsletter.web.public.leaving import LeavingPages
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Area, Busy, Site
 
@@ -36,9 +37,10 @@ _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 class OneClickEndpoint:
     """The answers of `/u/{token}`."""
 
-    def __init__(self, site: Site, pages: Pages) -> None:
+    def __init__(self, site: Site, pages: Pages, leaving: LeavingPages | None = None) -> None:
         self._site = site
         self._pages = pages
+        self._leaving = leaving
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -51,8 +53,17 @@ class OneClickEndpoint:
         if link is None:
             return self._pages.unknown.response(404)
         if request.method != "POST":
-            return self._pages.unsubscribe.response(200)
+            return (await self._button(link.subscriber_id)).response(200)
         return await self._leave(request, token, link.subscriber_id)
+
+    async def _button(self, subscriber_id: SubscriberId) -> Page:
+        """Return the page with the button: with the address where the database answers, and without it otherwise."""
+        if self._leaving is None:
+            return self._pages.unsubscribe
+        try:
+            return await self._leaving.ask(subscriber_id)
+        except Busy:
+            return self._pages.unsubscribe
 
     async def _leave(self, request: Request, token: str, who: SubscriberId) -> Response:
         # The wish to leave arrived with the first line of the request, so whatever is wrong with the body, it goes on.
@@ -71,7 +82,8 @@ class OneClickEndpoint:
         # Once a person: who has the link must not be able to fill the disk with lines.
         if response.changed:
             logger.info("%s", about)
-        return self._pages.unsubscribed.response(200)
+        page = self._pages.unsubscribed if self._leaving is None else self._leaving.left(response)
+        return page.response(200)
 
 
 def _from_page(request: Request, body: bytes) -> bool:

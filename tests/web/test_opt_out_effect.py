@@ -178,6 +178,8 @@ def test_a_database_without_its_tables_is_trouble_too(ask: Ask, reader: Reader, 
     with unit.write() as tx:
         tx.execute(text("ALTER TABLE subscriber RENAME TO elsewhere"))
     says_what_to_do(ask("POST", f"/u/{reader.token}", data=ONE_CLICK))
+    with unit.write() as tx:
+        tx.execute(text("ALTER TABLE elsewhere RENAME TO subscriber"))
 
 
 def test_a_sqlite_that_stays_locked_is_trouble_too(
