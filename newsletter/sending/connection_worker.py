@@ -113,10 +113,9 @@ class ConnectionWorker:
         """Return how many messages may or may not have arrived because of an abort."""
         return self._cut_off + int(self._in_flight)
 
-    def release_unsent(self) -> None:
-        """Leave the messages of which the server knows nothing to the other connections."""
-        kept = 1 if self._announces() else 0
-        while len(self._ready) > kept:
+    def release_unsent(self, *, but: int = 0) -> None:
+        """Leave the messages that are ready, but the first so many, to the other connections."""
+        while len(self._ready) > but:
             self.claim_buffer.put_back(self._ready.pop().claim)
 
     def _finish(self) -> None:
@@ -259,7 +258,8 @@ class ConnectionWorker:
         """Open or renew the connection before claims are taken; where none may be opened now, wait or end."""
         while self._connection is None or self._connection.needs_recycling:
             self._hang_up()
-            # Its results need not wait for a host that does not answer.
+            # Claims and results need not wait for a host that does not answer.
+            self.release_unsent()
             self._settle_answered()
             if self._lost >= LOST_CONNECTIONS_MAX:
                 self.pass_state.end(f"The mail server hung up {self._lost} times in a row.")
@@ -285,7 +285,6 @@ class ConnectionWorker:
 
     def _wait_for_pool(self, later: PoolBusy) -> bool:
         """Wait until the relay may take another connection, as long as others are at work; False ends the pass."""
-        self.release_unsent()
         self.pass_state.idle += 1
         try:
             if self.pass_state.queue_empty.is_set():

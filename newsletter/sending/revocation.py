@@ -58,7 +58,8 @@ class RevocationWatcher:
                 claim.revoked = claim.revoked or claim.person.id not in good
         self.claim_buffer.drop_revoked()
         for connection_worker in self._stuck():
-            connection_worker.release_unsent()
+            # The envelope of the first may be with the server, or on its way there.
+            connection_worker.release_unsent(but=1)
         self.claim_buffer.work.set()
 
     def _stuck(self) -> list[ConnectionWorker]:

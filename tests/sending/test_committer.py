@@ -207,7 +207,8 @@ def test_a_stuck_connection_releases_its_claims(frozen: Freeze, start_worker: St
     clock.turn(seconds=STUCK_SECONDS + 1)
     watcher.revoke_stale_claims()
     taken = [worker.claim_buffer.take() for _ in range(FIRST_CLAIMS_COUNT)]
-    assert [claim.person.id for claim in taken if claim is not None] == [1, 2, 3, 4]
+    # The first stays: its envelope may be on its way to the server at this moment.
+    assert [claim.person.id for claim in taken if claim is not None] == [2, 3, 4]
 
 
 @pytest.mark.parametrize("with_connection", [True, False])
