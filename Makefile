@@ -50,13 +50,14 @@ bench: $(DEV_READY) ## How fast everything is, each beside its peer, such as Pos
 bench-million: $(DEV_READY) ## What grows with the list, up to a million subscribers; half an hour.
 	$(BIN)/python benchmarks/run.py --million --rows growth,freezing,importing
 
-# The properties run last, with many more examples than in `make test`, and with new ones each time.
+# Then the larger variants of tests, and the properties, with many more examples than in `make test`, new ones each time.
 torture: $(DEV_READY) ## Kill the sender 200 times and count who got what; then search for broken properties.
 	@seed=$(or $(SEED),$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')); \
 		echo "$(KILLS) kills; once more the same: make torture KILLS=$(KILLS) SEED=$$seed"; \
 		TORTURE_KILLS=$(KILLS) TORTURE_SEED=$$seed $(BIN)/python -m pytest -v --durations=0 --durations-min=1 \
 		tests/path/test_sudden_death.py tests/path/test_interruptions.py tests/path/test_sleeping_worker.py
-	@$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 8 --hypothesis-profile=search -m hypothesis tests
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal -m torture
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal --hypothesis-profile=search -m hypothesis
 
 format: $(DEV_READY) ## Put the code into its one form, and mend what can be mended.
 	$(BIN)/ruff format
@@ -82,9 +83,9 @@ step-types:
 step-contracts:
 	@$(BIN)/lint-imports --no-logo
 
-# More than eight processes only fight over the disk.
+# `worksteal` keeps the tests of a module in one process, where they share what they build, and lets none run dry.
 step-tests:
-	@$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 8
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
 # What is tested above is the checkout. This is what an operator installs: the wheel, and of all else only the app lock.
 step-wheel: $(SMOKE)/.ready

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -32,12 +33,31 @@ pytest_plugins = ["tests.edition_fixtures"]
 # And it fails for what was changed, so the examples are the same each time; `make torture` tries many more, new ones
 # each time.
 settings.register_profile(
-    "newsletter", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
+    "newsletter",
+    deadline=None,
+    derandomize=True,
+    max_examples=15,
+    stateful_step_count=30,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile(
     "search", deadline=None, max_examples=500, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("newsletter")
+
+# Where PYTHONDONTWRITEBYTECODE is set, each process of the tests would compile the program and rewrite the asserts of
+# all test modules anew: 7 s of CPU.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run twice as many processes as there are cores: half of the tests mostly wait for another process."""
+    return min(WORKERS_MAX, 2 * (os.cpu_count() or 1))
+
+
+WORKERS_MAX = 8
+"""More processes only fight over the disk."""
 
 SECRET = "a secret of thirty-two characters"
 

@@ -64,8 +64,8 @@ def simulate(
         say(line)
 
 
-def play_example() -> Diary:
-    """Play the example year."""
+def play_example(*, until: datetime | None = None) -> Diary:
+    """Play the example year, or its beginning."""
     from newsletter.settings.loader import load_settings
     from newsletter.simulation import example as year
     from newsletter.testing.clocks import JumpingClock
@@ -74,7 +74,7 @@ def play_example() -> Diary:
         own = {**year.SETTINGS, "NEWSLETTER_SECRET_KEY": secrets.token_urlsafe(32)}
         settings = _rehearsing(load_settings(own, Path(folder)), Path(folder))
         clock = JumpingClock(year.EXAMPLE_START)
-        return _play(settings, clock, year.example_script(), people=year.EXAMPLE_PEOPLE_COUNT, until=year.END)
+        return _play(settings, clock, year.example_script(), people=year.EXAMPLE_PEOPLE_COUNT, until=until or year.END)
 
 
 def _play_own(app: Application, begins: str | None, weeks: int) -> Diary:

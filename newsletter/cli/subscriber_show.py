@@ -31,7 +31,9 @@ def list_subscribers(
         typer.Option("--state", help="Only people in this state; may be given several times."),
     ] = None,
     tag: Annotated[str, typer.Option(help="Only people with this tag.")] = "",
-    search: Annotated[str, typer.Option(metavar="TEXT", help="Part of an address or a name.")] = "",
+    search: Annotated[
+        str, typer.Option(metavar="TEXT", help="The beginning or another part of an address or a name.")
+    ] = "",
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 50,
     as_json: Json = False,
 ) -> None:
@@ -44,8 +46,10 @@ def list_subscribers(
         states=tuple(SubscriberState(item.value) for item in states or ()), tag=tag, search=search.strip()
     )
     with state(context).app.unit.read() as tx:
-        people = lists.find(tx, filters, limit=limit or None)
+        people = lists.find(tx, filters, limit=limit + 1 if limit else None)
         total = lists.count(tx, filters)
+    more = bool(limit) and len(people) > limit
+    people = people[:limit] if more else people
     if as_json:
         print_json([values(person) for person in people])
         return
@@ -62,8 +66,12 @@ def list_subscribers(
     ]
     table(("address", "name", "state", "since", "tags"), rows)
     say()
-    shown = plural(total, "subscriber")
-    say(shown if len(people) == total else f"{len(people):,} of {shown}; --limit 0 lists all")
+    if not more:
+        say(plural(len(people), "subscriber"))
+    elif total is None:
+        say(f"The first {len(people):,}; --limit 0 lists all")
+    else:
+        say(f"{len(people):,} of {plural(total, 'subscriber')}; --limit 0 lists all")
 
 
 def show_subscriber(

@@ -5,6 +5,7 @@ The commands that read files stand in `cli/tip_files.py`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,9 +17,12 @@ from newsletter.cli.output import Json, one_line, print_json, say, table, warn
 from newsletter.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
-    from newsletter.core.tip import Tip, TipId
+    from newsletter.core.tip import Tip, TipId, TipStatus
+    from newsletter.store.tip import TipEntry
+    from newsletter.store.unit import Tx
 
 app = typer.Typer(help="Write, review and order tips.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(tip_files.app)
@@ -47,7 +51,7 @@ def list_tips(
     if state_ is not None and state_ not in set(TipStatus):
         raise InputError(f"{state_!r} is not a state of a tip; use one of {', '.join(TipStatus)}.")
     invocation = state(context)
-    rows = [row for row in _rows(invocation) if state_ is None or row["state"] == state_]
+    rows = _rows(invocation, tuple(TipStatus) if state_ is None else (TipStatus(state_),))
     if json:
         print_json(rows)
         return
@@ -68,7 +72,8 @@ def show(context: typer.Context, tip: TipName, json: Json = False) -> None:
 
     invocation = state(context)
     known = find_tip(invocation.app.unit, tip)
-    row = next(row for row in _rows(invocation) if row["slug"] == known.slug)
+    with invocation.app.unit.read() as tx:
+        row = _row(known, _Dates.read(invocation, tx, [known.id]))
     if json:
         print_json(row | {"body": known.body})
         return
@@ -214,43 +219,51 @@ def delete(context: typer.Context, tip: TipName, yes: Yes = False) -> None:
     say(f"{named(known)}: deleted")
 
 
-def _rows(invocation: State) -> list[dict[str, object]]:
-    """Return every tip as data: the queue in its order, then what was sent, then what was retired."""
-    from newsletter.cli.tip_names import TIP_DATE_WEEKS
-    from newsletter.flows.plan import look_ahead
-    from newsletter.store import edition as editions
+def _rows(invocation: State, statuses: Sequence[TipStatus]) -> list[dict[str, object]]:
+    """Return the tips of these states as data: the queue in its order, then what was sent, then what was retired."""
     from newsletter.store import tip as tips
 
     with invocation.app.unit.read() as tx:
-        every = tips.all_tips(tx)
-        history = editions.history(tx)
+        dates = _Dates.read(invocation, tx)
+        entries = tips.entries(tx, statuses=statuses)
+    return [_row(tip, dates) for tip in sorted(entries, key=lambda tip: _LIST_ORDER.get(tip.status, 0))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dates:
+    """When tips go out and went out, and why some do not, by tip."""
+
+    goes_out: Mapping[TipId, date]
+    sent: Mapping[TipId, list[date]]
+    stranded: Mapping[TipId, str]
+
+    @classmethod
+    def read(cls, invocation: State, tx: Tx, only: Collection[TipId] | None = None) -> _Dates:
+        """Read the forecast, and what went out: of some tips, or of all."""
+        from newsletter.cli.tip_names import TIP_DATE_WEEKS
+        from newsletter.flows.plan import look_ahead
+        from newsletter.store import edition as editions
+
+        history = editions.history(tx) if only is None else editions.history_of(tx, only)
         ahead = look_ahead(tx, invocation.app.plan_rules, weeks=TIP_DATE_WEEKS, now=invocation.app.clock.now())
-    goes_out: dict[TipId, date] = {}
-    for choice in ahead.choices:
-        if choice.tip is not None:
-            goes_out.setdefault(choice.tip.id, choice.slot.date)
-    sent: dict[TipId, list[date]] = {}
-    for sending in history:
-        sent.setdefault(sending.tip, []).append(sending.date)
-    stranded = {item.tip.id: item.why for item in ahead.stranded}
-    return [
-        _row(
-            tip,
-            goes_out=goes_out.get(tip.id),
-            sent=sent.get(tip.id, []),
-            stranded=stranded.get(tip.id, ""),
-        )
-        for tip in sorted(every, key=lambda tip: _LIST_ORDER.get(tip.status, 0))
-    ]
+        goes_out: dict[TipId, date] = {}
+        for choice in ahead.choices:
+            if choice.tip is not None:
+                goes_out.setdefault(choice.tip.id, choice.slot.date)
+        sent: dict[TipId, list[date]] = {}
+        for sending in history:
+            sent.setdefault(sending.tip, []).append(sending.date)
+        return cls(goes_out=goes_out, sent=sent, stranded={item.tip.id: item.why for item in ahead.stranded})
 
 
-def _row(tip: Tip, *, goes_out: date | None, sent: list[date], stranded: str) -> dict[str, object]:
+def _row(tip: Tip | TipEntry, dates: _Dates) -> dict[str, object]:
+    sent = dates.sent.get(tip.id, [])
     return {
         "slug": tip.slug,
         "title": tip.title,
         "subject": tip.subject,
         "state": tip.status.value,
-        "goes_out": goes_out,
+        "goes_out": dates.goes_out.get(tip.id),
         "sent": sent,
         "last_sent": max(sent, default=tip.first_published),
         "pin": tip.pin,
@@ -260,7 +273,7 @@ def _row(tip: Tip, *, goes_out: date | None, sent: list[date], stranded: str) ->
         "part": tip.part,
         "author": tip.author,
         "tags": list(tip.tags),
-        "stranded": stranded,
+        "stranded": dates.stranded.get(tip.id, ""),
     }
 
 

@@ -109,8 +109,8 @@ def export(
     chosen = [find_tip(unit, text) for text in tips or ()]
     if not chosen:
         with unit.read() as tx:
-            queued = {TipStatus.DRAFT, TipStatus.APPROVED}
-            chosen = [tip for tip in stored.all_tips(tx) if everything or tip.status in queued]
+            queued = (TipStatus.DRAFT, TipStatus.APPROVED)
+            chosen = list(stored.all_tips(tx, statuses=tuple(TipStatus) if everything else queued))
     digits = max(2, len(str(len(chosen))))
     files = {
         f"{number:0{digits}}-{tip.slug}.md": render_tip_file(export_draft(tip))

@@ -12,7 +12,7 @@ FAILURE = re.compile(
     r"undeliver|not (be )?delivered|(delivery|deliver|message|mail) (has )?(failed|failure|status|error)|failure notice"
     r"|failed delivery|returned (e-?)?mail|returning message|could not (be )?(deliver|send|sent)|unable to deliver"
     r"|delivery (report|notification)"
-    r"|unzustellbar|nicht\b.{0,60}\bzugestellt|zustell\w*.{0,20}(fehl|nicht)|fehlgeschlagen"
+    r"|unzustellbar|nicht zustellbar|nicht\b.{0,60}\bzugestellt|zustell\w*.{0,20}(fehl|nicht)|fehlgeschlagen"
     r"|non (remis|distribu)|(n'a|n'ont|ne) .{0,20}pas .{0,20}(remis|distribu|livr)|[ée]chec"
     r"|\bno\b.{0,20}\bentreg|no se (pudo|ha podido|puede)\b.{0,20}\bentreg|\bn[ãa]o\b.{0,20}\bentreg"
     r"|\bnon\b.{0,20}\b(recapitat|consegnat)|mancata consegna|impossibile recapitare"
@@ -22,7 +22,9 @@ FAILURE = re.compile(
     re.IGNORECASE,
 )
 _STILL_TRYING = re.compile(
-    r"still (being )?(trying|undelivered|retried|queued)|\bwill (now )?(be )?(re-?tr(y|ied)|keep (on )?trying"
+    r"still (being )?(trying|undelivered|retried|queued)|\bwe (re-?try|try again|keep trying)"
+    r"|\bretr(y|ies|ying) every\b"
+    r"|\bwill (now )?(be )?(re-?tr(y|ied)|keep (on )?trying"
     r"|continue|try again"
     r"|be (attempted|tried) again|make further)|(kept|remains?|is|are|held|stays?) (still )?in (the|our"
     r"|its) (mail )?queue"

@@ -221,12 +221,33 @@ def _delivery_status(part: MailPart, mail: Mail, traces: tuple[Trace, ...]) -> R
         if kind in actions:
             block = people[actions.index(kind)]
             break
+    reply = _status_reply(block, mail)
     return Report(
         kind=kind,
-        reply=_status_reply(block, mail),
+        reply=replace(reply, enhanced=_SENDER_REFUSED) if _names_our_address(reply, block, mail) else reply,
         traces=traces,
         summary=strip_control_characters(first(block, "action"))[:40],
     )
+
+
+_SENDER_REFUSED = "5.1.8"
+"""Bad sender's system address (RFC 3463 §3.2)."""
+_ADDRESS = re.compile(r"[^\s<>;:,()\"']{1,64}@[\w.-]{1,255}")
+
+
+def _names_our_address(reply: Reply, block: Headers, mail: Mail) -> bool:
+    """Tell whether a refusal is about our sender: it names an address of ours, and no recipient."""
+    if reply.code // 100 != 5:  # noqa: PLR2004 - first digit of a permanent reply.
+        return False
+    named = {address.casefold().rstrip(".") for address in _ADDRESS.findall(reply.text)}
+    returned = _returned(mail)
+    own = [*every(mail.headers, *_ARRIVED_AT), *every(returned, "from", "sender", "return-path", "reply-to")]
+    recipients = [*every(block, "final-recipient", "original-recipient"), *every(returned, "to")]
+    return bool(named & _addresses(own)) and not named & _addresses(recipients)
+
+
+def _addresses(values: Iterable[str]) -> set[str]:
+    return {address.casefold().rstrip(".") for value in values for address in _ADDRESS.findall(value)}
 
 
 def _action(block: Headers) -> ReportKind:

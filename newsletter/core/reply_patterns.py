@@ -66,7 +66,7 @@ SENDER_REFUSED = (
     rf"{_SENDER_NOUN}(?:[^.;]|\.(?!\s)){{0,80}}?{_REFUSED}"
     r"|\b(un(authori[sz]ed|verified|known|registered|accepted)|invalid|bad|forbidden|illegal|unacceptable|unroutable"
     r"|unrouteable|rejected|denied|refused|wrong|verify (your |the )?) ?(envelope |mail |e-?mail )?"
-    r"(senders?\b|from address|return[- ]path)"
+    r"(senders?\b|from address|return[- ]path|sending (address|domain|identity))"
     r"|\bsender (verify|verification|callout)|verify (your |the )?sender|\b(fake|forged|spoofed) (mail )?senders?\b"
     r"|\b(no|not|can'?t|cannot|could not|couldn'?t|unable to|invalid)\b.{0,40}\b(for|of|from) (the )?sender\b"
     rf"|{_beside(reply_words.SENDER_WORDS, f'(?:{reply_words.UNKNOWN_WORDS}|{reply_words.REFUSED_WORDS})')}"
@@ -85,8 +85,9 @@ RECIPIENT_RESTRICTS = (
 """A mailbox or a list that takes mail from certain senders only."""
 _NO_MAILBOX = (
     r"((user|mail ?box|recipient|account|addressee|address)\b(?!'s).{0,30}"
-    r"(unknown|not found|(does not|doesn'?t|not) (exist|have an? \S+ account)|no longer|marked as invalid)"
-    r"|(unknown|no such|not a valid|invalid|non.?existent) (user|mail ?box|recipient|account|person)\b"
+    r"(unknown|not (found|listed)|(does not|doesn'?t|not) (exist|have an? \S+ account)|no longer|marked as invalid)"
+    r"|(unknown|no such|not a valid|invalid|non.?existent) (local |virtual )?"
+    r"(user|mail ?box|recipient|account|person)\b"
     r"|\b(unknown|no such|not a valid|invalid (local|final delivery|destination|recipient)) (address|userid"
     r"|mail ?box)\b|\bis (an? )?(invalid|unknown) (e-?mail )?address"
     r"|\b(no( such| one|body)?|not a|none)\b.{0,20}\b(here )?by (this|that|the) name\b"
@@ -120,6 +121,7 @@ GAVE_UP = (
     r"|no route to host|host (is |was )?(unreachable|not reachable|not responding)|did not (accept our requests to"
     r" connect|respond)|(lost|lose) connection|timed? ?out\b|gave up|given up|giving up (?!on \d)|delivery deadline"
     r"|(internal|local|mailer|configuration|remote protocol|temporary|system) (\w+ )?(error|failure|problem)"
+    r"|(host|domain).{0,40}not found,? try again"
     r"|routing loop|mail loop|hop count|too many hops|lock failure|service (is )?(currently )?unavailable"
     r"|(command|parameter) not implemented|(does not|doesn'?t) support tls|transaction failed"
 )

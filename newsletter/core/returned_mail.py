@@ -13,7 +13,7 @@ OPT_OUT = re.compile(r"/u/([A-Za-z0-9_-]{36})(?![A-Za-z0-9_-])")
 MESSAGE_ID = re.compile(r"<?\s*(\d{1,10}\.[0-9a-z]{24}@[\w.-]{1,255})", re.IGNORECASE | re.ASCII)
 """The tokens of ours that a returned mail bears."""
 
-_FIELD = re.compile(r"^[ \t>|]*([A-Za-z][A-Za-z0-9-]{1,40})[ \t]*:(?:[ \t]|$)")
+_FIELD = re.compile(r"^[ \t>|*]*([^\W\d_][\w-]{1,40})[ \t*]*(?::(?:[ \t]|$)|\uff1a)")
 _CONTINUED = re.compile(r"^[>|]?[ \t]+\S")
 _TRANSPORT_FIELDS = frozenset(
     {
@@ -41,7 +41,17 @@ _TRANSPORT_FIELDS = frozenset(
     }
 )
 """Fields that a mail bears and a summary for people does not."""
-_SUMMARY_FIELDS = frozenset({"from", "to", "cc", "subject", "date", "sent", "sender", "reply-to"})
+# fmt: off
+_SUMMARY_FIELDS = frozenset(
+    {
+        "from", "to", "cc", "subject", "date", "sent", "sender", "reply-to", "von", "an", "betreff", "datum",
+        "gesendet", "de", "à", "objet", "envoyé", "para", "asunto", "fecha", "enviado", "da", "oggetto", "inviato",
+        "assunto", "van", "aan", "onderwerp", "verzonden", "от", "кому", "тема", "дата", "отправлено", "差出人", "宛先",
+        "件名", "日時", "发件人", "收件人", "主题", "时间"
+    }
+)
+# fmt: on
+"""In the languages of mail systems; `data` is left out, which is a step of SMTP too."""
 _ANNOUNCED = re.compile(
     r"copy|header|original|returned|unsent|bounced|follow|below|forwarded|message (body|text)|kopie|originalnachricht"
     r"|en-t[eê]te|copia|intestazion|cabe[cç]a|nachricht",
@@ -52,6 +62,19 @@ _ORIGINAL = re.compile(
     r"|-{3,80} ?(message )?(header|body)|original message|return-path:)",
     re.IGNORECASE,
 )
+_RULED = re.compile(
+    r"^[ \t>|]{0,9}[-=*_#~]{2,80} ?(?!.{0,80}(transcript|session|address|error|recipient|reason|diagnos|report|status))"
+    r"(?=.{0,80}(message|mail|nachricht|mensaje|mensagem|messag|письм|сообщен|メール|邮件))"
+    r".{0,80}(follow|text|body|copy|below|header|original|folgt|wortlaut|suit|sigue|segue|copi|kopie|ниже|以下|本文|正文)",
+    re.IGNORECASE,
+)
+"""A line of signs around words that announce our mail; servers rule off their own transcripts as well."""
+_QUOTED_SUBJECT = re.compile(
+    r"\b(subject|betreff|objet|sujet|asunto|oggetto|assunto|onderwerp|тем[аы]|件名|主题)\W{0,3}"
+    r"(\"[^\"\n]{1,300}\"|“[^”\n]{1,300}”|„[^“”\n]{1,300}[“”]|«[^»\n]{1,300}»|「[^」\n]{1,300}」|'[^'\n]{1,300}')",
+    re.IGNORECASE,
+)
+"""Our subject within a sentence of the server."""
 
 
 def part_returned(text: str) -> tuple[str, str]:
@@ -67,8 +90,12 @@ def part_returned(text: str) -> tuple[str, str]:
     while index < len(lines):
         end, names = _header_block(lines, index)
         block = lines[index:end]
-        if _ORIGINAL.match(lines[index]) or (end > index and _is_returned(block, names, words)):
-            return "\n".join(words), "\n".join(lines[index:])
+        if (
+            _ORIGINAL.match(lines[index])
+            or _RULED.match(lines[index])
+            or (end > index and _is_returned(block, names, words))
+        ):
+            return _without_subjects(words), "\n".join(lines[index:])
         if end > index:
             # A field on its own may be a reply or a reason ("Error: 550 …"): what people wrote in it is not.
             words += [line for line in block if (_name(line) or "subject") not in _SUMMARY_FIELDS]
@@ -76,7 +103,11 @@ def part_returned(text: str) -> tuple[str, str]:
         else:
             words.append(lines[index])
             index += 1
-    return "\n".join(words), ""
+    return _without_subjects(words), ""
+
+
+def _without_subjects(words: list[str]) -> str:
+    return _QUOTED_SUBJECT.sub(r"\1", "\n".join(words))
 
 
 def _header_block(lines: list[str], start: int) -> tuple[int, frozenset[str]]:

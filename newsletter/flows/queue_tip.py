@@ -171,9 +171,9 @@ def _parsed(files: Iterable[TipText], faults: _Faults) -> list[tuple[TipText, Ti
 
 
 def _plan(tx: Tx, drafts: Sequence[tuple[TipText, TipDraft]]) -> list[_Step]:
-    known = {tip.slug: tip for tip in tips.all_tips(tx)}
+    known = {tip.slug: tip for tip in tips.by_slugs(tx, (draft.slug for _, draft in drafts))}
     sent_on: dict[TipId, set[date]] = {}
-    for sending in editions.history(tx):
+    for sending in editions.history_of(tx, [tip.id for tip in known.values()]):
         sent_on.setdefault(sending.tip, set()).add(sending.date)
     steps = []
     for file, draft in drafts:
@@ -194,9 +194,7 @@ def _plan(tx: Tx, drafts: Sequence[tuple[TipText, TipDraft]]) -> list[_Step]:
 def _check_pins(tx: Tx, steps: Sequence[_Step], review: TipValidation, faults: _Faults) -> None:
     """Check each new pin: its date must have a mail, and no other tip may be pinned to it."""
     changed = {step.before.id for step in steps if step.before is not None}
-    holders: dict[date, str] = {
-        tip.pin: tip.slug for tip in tips.all_tips(tx) if tip.pin is not None and tip.id not in changed
-    }
+    holders = {pin: slug for tip_id, (pin, slug) in tips.pins(tx).items() if tip_id not in changed}
     for step in steps:
         pin = step.after.pin
         if pin is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
 from newsletter.core.delivery import DeliveryState, Later
 from newsletter.core.edition import Edition, EditionId
@@ -96,36 +96,42 @@ def rows(
     states: Sequence[DeliveryState] = (),
     limit: int | None = None,
 ) -> Iterator[DeliveryRow]:
-    """Give the deliveries that fit, newest edition first, in order of their making; streams."""
+    """Stream the deliveries that fit: of one edition in the order in which the people came, else the newest first.
+
+    Either is the order of the index on (edition, subscriber), so that up to a limit no more is read than comes before.
+    """
     query = (
         select(delivery, edition.c.date, edition.c.number, subscriber.c.email)
         .join(edition, edition.c.id == delivery.c.edition_id)
         .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
-        .order_by(delivery.c.edition_id.desc(), delivery.c.id)
     )
     if edition_id is not None:
-        query = query.where(delivery.c.edition_id == edition_id)
+        query = query.where(delivery.c.edition_id == edition_id).order_by(delivery.c.subscriber_id)
+    else:
+        query = query.order_by(delivery.c.edition_id.desc(), delivery.c.subscriber_id.desc())
     if who is not None:
-        # Named by edition too, so that the index on (edition, subscriber) serves.
+        # Named by edition too, so that the index serves.
         query = query.where(delivery.c.edition_id.in_(select(edition.c.id)), delivery.c.subscriber_id == who)
     if states:
         query = query.where(delivery.c.state.in_([state.value for state in states]))
-    if limit is not None:
-        query = query.limit(limit)
-    for row in tx.execute(query, execution_options={"yield_per": 500}):
-        name = row.date.isoformat() if row.number == 1 else f"{row.date.isoformat()}.{row.number}"
-        code = "" if row.reply_code is None else str(row.reply_code)
-        yield DeliveryRow(
-            edition=name,
-            email=row.email or "",
-            state=DeliveryState(row.state),
-            reason=row.reason,
-            attempts=row.attempts,
-            first_attempt_at=row.first_attempt_at,
-            last_attempt_at=row.last_attempt_at,
-            next_attempt_at=row.next_attempt_at,
-            later=row.later,
-            later_at=row.later_at,
-            later_text=row.later_text,
-            reply=" ".join(part for part in (code, row.reply_enhanced, row.reply_text) if part),
-        )
+    for row in tx.execute(query.limit(limit), execution_options={"yield_per": 500}):
+        yield _delivery_row(row)
+
+
+def _delivery_row(row: Row) -> DeliveryRow:  # type: ignore[type-arg]
+    name = row.date.isoformat() if row.number == 1 else f"{row.date.isoformat()}.{row.number}"
+    code = "" if row.reply_code is None else str(row.reply_code)
+    return DeliveryRow(
+        edition=name,
+        email=row.email or "",
+        state=DeliveryState(row.state),
+        reason=row.reason,
+        attempts=row.attempts,
+        first_attempt_at=row.first_attempt_at,
+        last_attempt_at=row.last_attempt_at,
+        next_attempt_at=row.next_attempt_at,
+        later=row.later,
+        later_at=row.later_at,
+        later_text=row.later_text,
+        reply=" ".join(part for part in (code, row.reply_enhanced, row.reply_text) if part),
+    )

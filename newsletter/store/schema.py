@@ -132,7 +132,8 @@ subscriber = Table(
     metadata,
     Column("id", BigId, primary_key=True, autoincrement=True),
     Column("email", Text, nullable=False),
-    Column("canonical", Text, nullable=False),
+    # By code points on PostgreSQL too, so that its unique index serves the beginning of an address.
+    Column("canonical", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
     Column("name", Text, nullable=False, server_default=""),
     Column("first_name", Text, nullable=False, server_default=""),
     Column("last_name", Text, nullable=False, server_default=""),

@@ -118,7 +118,7 @@ def test_restore_brings_back_who_was_lost_and_not_who_left(home: Home) -> None:
     assert home.run("subscriber", "erase", "cyn@example.com", "--yes").code == 0
     add(home, "dan@example.com")
     let_go(home)
-    done = home.run("db", "restore", str(file), "--yes", "--yes")
+    done = home.run("db", "restore", str(file), "--yes")
     assert (done.code, done.err) == (0, "")
     assert "Since then the ledger knows of 1 opt-out and 1 erasure." in done.out
     assert "1 person who left stays away." in done.out
@@ -236,7 +236,7 @@ def _no_tables(file: Path) -> None:
         (_damaged, 2, "damaged"),
         (_of_another, 1, "another secret key"),
         (_no_tables, 2, "no database of this program"),
-        (lambda file: file.write_text("a letter"), 2, "is no database"),
+        (lambda file: file.write_text("a letter"), 2, "is not a database"),
         (lambda file: file.unlink(), 2, "There is no file"),
     ],
 )

@@ -8,8 +8,11 @@ import json
 import multiprocessing
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -114,16 +117,28 @@ def _as_another_user(folder: str, *words: str) -> None:
     main()
 
 
+@pytest.fixture
+def open_folder(home: Home) -> Iterator[Path]:
+    """Return a copy of a home, with a backup, in a folder that every user may enter.
+
+    pytest closes the folder of all its temporary folders at the start of each session, of one beside this one too.
+    """
+    kept(home)
+    let_go(home)
+    folder = Path(tempfile.mkdtemp(prefix="nl-open-"))
+    for name in ("newsletter.db", "copy.db"):
+        shutil.copy(home.folder / name, folder)
+    (folder / ".env").write_text(f"NEWSLETTER_DATABASE_URL=sqlite:///newsletter.db\n{SETTINGS}")
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
 @pytest.mark.parametrize("what", ["file", "folder"])
 @pytest.mark.parametrize("words", [("subscriber", "add", "ann@example.com"), ("db", "restore", "copy.db", "--yes")])
-def test_what_belongs_to_somebody_else_is_a_sentence(home: Home, what: str, words: tuple[str, ...]) -> None:
+def test_what_belongs_to_somebody_else_is_a_sentence(open_folder: Path, what: str, words: tuple[str, ...]) -> None:
     """A database that root made by mistake, or a folder that cannot be written, is told with what to look at."""
-    kept(home)
-    let_go(home)
-    folder = home.folder
-    for parent in (folder, *folder.parents[:3]):
-        parent.chmod(parent.stat().st_mode | 0o011)
+    folder = open_folder
     (folder / "said").touch()
     (folder / "said").chmod(0o666)
     for file in (folder / ".env", folder / "copy.db"):

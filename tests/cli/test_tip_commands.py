@@ -11,6 +11,7 @@ from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from newsletter.core.cadence import WEEKDAYS, Cadence, cadence_text, next_slots
 from newsletter.core.tip_file import parse_tip_file
@@ -446,3 +447,26 @@ def test_odd_names_in_a_folder(home: Home, tmp_path: Path) -> None:
     assert "pipe.md is not a regular file" in refused.err
     assert "latin.md, line 1: this is not UTF-8 text" in refused.err
     assert home.run("tip", "import", "x" * 300).code == 2
+
+
+@pytest.mark.parametrize("words", ["tip list", "tip list --json", "tip show a", "queue", "status", "tip import FOLDER"])
+def test_no_command_reads_the_text_of_every_tip(home: Home, words: str) -> None:
+    """The text is read of tips that are chosen by an index, never of the whole archive."""
+    add(home, "a", "b", "c")
+    folder = home.folder / "tips"
+    folder.mkdir()
+    (folder / "d.md").write_text(tip_file("d").text)
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        result = home.run(*words.replace("FOLDER", str(folder)).split())
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert (result.err, bool(statements)) == ("", True)
+    bodies = [statement for statement in statements if statement.startswith("SELECT") and "tip.body" in statement]
+    chosen = re.compile(r"WHERE .*(LIMIT|tip\.(id|slug|pin|series|last_sent_on) )", re.DOTALL)
+    assert [statement for statement in bodies if not chosen.search(statement)] == []

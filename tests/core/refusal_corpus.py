@@ -37,6 +37,7 @@ SENDER_OR_ACCOUNT = (
     "rcpt 553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",
     "dot 554 5.6.0 Message refused: malformed MIME structure",
     "dot 550 Messages with multiple From headers are not RFC 5322 compliant",
+    "rcpt 550 5.1.1 example.com: unauthorized sending domain",
 )
 """The reader is not concerned: back to the queue, and the edition is paused."""
 
@@ -84,6 +85,9 @@ MAILBOX_GONE = (
     "rcpt 550 sorry, no mailbox here by that name (#5.1.1)",
     "rcpt 552 5.2.2 The account is over quota and inactive.",
     "rcpt 525 5.7.13 Account disabled",
+    "rcpt 550 Mailbox is not listed here",
+    "rcpt 550 ann@example.org: no such local user; the domain is not listed",
+    "rcpt 550 Recipient not listed in the LDAP directory",
 )
 """The mailbox itself is gone: the subscription ends."""
 

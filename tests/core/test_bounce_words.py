@@ -24,6 +24,7 @@ DELAYS = (
     ("Delivery failure (delayed)", "Message will be retried for 2 more day(s)"),
     (NEUTRAL, "There was a temporary problem delivering your message. The server will retry for 46 more hours."),
     (NEUTRAL, "The delivery was delayed. Eventually the software will give up and return the message to you."),
+    (NEUTRAL, "The address is temporarily unreachable, we retry every hour for five days."),
     ("Zustellung verzögert", "Ihre Nachricht konnte noch nicht zugestellt werden. Weitere Zustellversuche folgen."),
     ("Notification d'état de remise : retard", "Votre message n'a pas encore été remis. Avertissement seulement."),
     ("Notificación de estado de entrega (retraso)", "El mensaje aún no se ha entregado; se volverá a intentar."),

@@ -69,6 +69,8 @@ def test_a_reply_means_the_same_when_it_is_read_back(line: str) -> None:
         ("rcpt 550 User mailbox exceeds allowed size", "mailbox-full"),
         ("rcpt 450 4.0.0 Blocked, see the block list at example.net", "policy"),
         ("rcpt 450 4.0.0 connection timed out", "system"),
+        ("rcpt 550 Host or domain name not found, try again", "system"),
+        ("rcpt 550 Host or domain name not found", "hard-domain"),
     ],
 )
 def test_what_looks_alike_is_told_apart(line: str, kind: str) -> None:

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsletter.core.evidence import read_back, written
 from newsletter.core.mail_report import ReportKind, TraceKind, read_report
 from newsletter.core.reply import ReplyClass, judge
 from newsletter.core.returned_mail import part_returned
-from tests.core.bounce_corpus import MESSAGE_ID, OPT_OUT
+from tests.core.bounce_corpus import MESSAGE_ID, OPT_OUT, report
 
 INTRODUCTIONS = (
     "Below is a copy of the original message:",
@@ -88,6 +89,34 @@ def test_the_returned_part_never_changes_the_verdict(
     assert (plain.kind, plain.reply) == (other.kind, other.reply)
 
 
+@pytest.mark.parametrize(
+    "quotation",
+    [
+        "*** Your original message was ***\n\n550 5.1.1 User unknown, explained",
+        "===== Message text follows =====\n\nWhat 550 No such user means",
+        "--- Wortlaut Ihrer Nachricht ---\n\nWas 550 5.1.1 User unknown bedeutet",
+        "Die ersten Zeilen Ihrer Nachricht:\n\nBetreff: 550 5.1.1 User unknown\nVon: tips@example.com\n",
+        "Objet : 550 5.1.1 User unknown\nDe : tips@example.com\n",
+        "件名\uff1a550 5.1.1 User unknown\n差出人\uff1atips@example.com\n",
+        'The message with the subject "550 5.1.1 no such user" is removed.',
+        "Ihre Nachricht mit dem Betreff „550 5.1.1 User unknown“ wird entfernt.",
+    ],
+)
+def test_a_quotation_in_other_words_is_no_reply(quotation: str) -> None:
+    """A ruled line, fields in the language of the server, or our subject within its own sentence."""
+    head = "From: Mail Delivery System <MAILER-DAEMON@mx.example.net>\nSubject: Mail delivery failed\n"
+    kind = "Content-Type: text/plain; charset=utf-8\n\n"
+    report = read_report(f"{head}{kind}ann@example.org: the connection timed out.\n\n{quotation}\n".encode())
+    assert report.reply is not None
+    assert judge(report.reply).kind is ReplyClass.SYSTEM
+
+
+def test_a_transcript_that_is_ruled_off_is_the_servers_own() -> None:
+    """Sendmail rules off its transcript as it rules off our mail."""
+    text = "----- Transcript of session follows -----\n550 5.1.1 <ann@example.org>... User unknown\n"
+    assert part_returned(text) == (text.rstrip("\n"), "")
+
+
 def test_a_summary_for_people_is_no_returned_mail() -> None:
     """Exchange and Domino name our mail before they give the reason: the reason is read, our subject is not."""
     text = (
@@ -105,3 +134,25 @@ def test_a_forwarded_header_without_our_tokens_is_returned_mail_too() -> None:
     words, returned = part_returned("It failed.\n\nReceived: from x\nSubject: 550 5.1.1\nMIME-Version: 1.0\n\n550\n")
     assert words.strip() == "It failed."
     assert returned.startswith("Received:")
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("550 5.1.1 <b+0123456789abcdefghjkm@bounces.example.com> user unknown", ReplyClass.CONFIGURATION),
+        ("550 5.1.1 <tips@example.com>: invalid address", ReplyClass.CONFIGURATION),
+        ("550 tips@example.com is unknown here", ReplyClass.CONFIGURATION),
+        ("550 5.1.1 <ann@example.org>: user unknown, said to tips@example.com", ReplyClass.HARD),
+        ("550 5.1.1 <forwarded@example.net>: user unknown", ReplyClass.HARD),
+    ],
+)
+def test_a_report_that_names_our_address_refuses_the_sender(words: str, kind: ReplyClass) -> None:
+    """As at our own door: the address in the reply is ours, so no subscription ends (promise 13)."""
+    text = report(
+        status="Final-Recipient: rfc822; ann@example.org\nAction: failed\nStatus: 5.1.1\n"
+        f"Diagnostic-Code: smtp; {words}\n"
+    )
+    raw = text.replace("{verp}", "b+0123456789abcdefghjkm@bounces.example.com").encode()
+    reply = read_report(raw).reply
+    assert reply is not None
+    assert judge(read_back(written(reply))).kind is kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,7 @@ def bodies(count: int) -> list[bytes]:
     return [handed_body(nth, 1) if nth % 2 else answered_body(nth, 1, reply_to(nth), AT) for nth in range(1, count + 1)]
 
 
+@cache
 def file_of(count: int) -> tuple[bytes, list[int]]:
     """Return a file with so many records, and where each ends; the first number is the end of the header."""
     ends = [len(encode(HEADER, bodies(count)[:nth])[0]) for nth in range(count + 1)]

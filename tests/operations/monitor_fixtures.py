@@ -37,6 +37,8 @@ from tests.edition_fixtures import CADENCE, PUBLICATION, make_sender
 
 ADMINS = ("admin@example.org", "second@example.net")
 GRACE = timedelta(hours=36)
+LAST_HOUR = timedelta(hours=1)
+RARELY = timedelta(hours=2)
 
 
 def read(one: Caught) -> EmailMessage:
@@ -127,12 +129,12 @@ class World:
                 heartbeats.record(tx, ServicePart.SENDER, now=self.clock.now(), process="test 1")
 
     def go(self, until: datetime, *, every: timedelta = timedelta(minutes=5)) -> None:
-        """Let time pass with a step now and then: every few minutes in the last hours, and rarely before."""
+        """Let time pass with a step every few minutes in the last hour, and every two hours before it."""
         while self.clock.now() < until:
             self.step()
             left = until - self.clock.now()
-            pause = max(every, timedelta(minutes=30)) if left > timedelta(hours=8) else every
-            self.clock.turn(seconds=min(pause, left).total_seconds())
+            pause = min(max(every, RARELY), left - LAST_HOUR) if left > LAST_HOUR else min(every, left)
+            self.clock.turn(seconds=pause.total_seconds())
         self.step()
         self.step()
 

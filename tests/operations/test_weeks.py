@@ -221,7 +221,7 @@ def test_two_bells_write_everything_once(world: Make, unit: Unit, clock: FixedCl
     while clock.now() < TUESDAY + HOUR:
         here.step()
         other.step()
-        clock.turn(minutes=10)
+        clock.turn(minutes=30)
     assert here.diary() == ["Proof for Tuesday 3 November 2026: First tip", "3 of 3: “First tip”"]
 
 

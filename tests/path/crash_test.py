@@ -24,7 +24,7 @@ SEND = ("edition", "send", "--now", "--yes")
 GO_ON = ("edition", "send", "--yes")
 WORK = ("run", "--only", "sender")
 
-KILLS = int(os.environ.get("TORTURE_KILLS", "20"))
+KILLS = int(os.environ.get("TORTURE_KILLS", "10"))
 """In all tests of `test_sudden_death.py` together."""
 SEED = int(os.environ.get("TORTURE_SEED", "7"))
 
