@@ -60,6 +60,11 @@ _MAILCHIMP_HEADINGS = frozenset({"leid", "euid"})
 _STATES = frozenset(SubscriberState)
 _NULLS = frozenset({"NULL", r"\N"})
 """What databases write for an empty value."""
+_NO_NAMES = _NULLS | {
+    *("null", "None", "none", "N/A", "n/a", "#N/A", "NaN", "nan", "undefined", "(null)", "[null]", "<null>", "(blank)"),
+    *("[blank]", "(none)", "-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", "?", "#REF!", "#VALUE!", "#NAME?", "#NULL!"),
+}
+"""What programs and spreadsheets write for a name that they do not have; `Null` is a name."""
 _BLANK = " \t\r\n\f\v\xa0\ufeff\u200b\x1a"
 """Characters of a row without content; the last one is the end-of-file mark of DOS."""
 _NAMES_OF_LEFT = re.compile(
@@ -278,13 +283,16 @@ def _good_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[st
     cells = fitted(layout, cells)
     columns = layout.columns
     notes: list[str] = []
-    if not layout.ours and not _NULLS.isdisjoint(cells):
+    if not layout.ours and not _NO_NAMES.isdisjoint(cells):
+        placeholders = {
+            index: target for target, index in columns.items() if target in _TEXTS and cells[index] in _NO_NAMES
+        }
         notes += [
-            f"{target} `NULL` was read as empty"
-            for target, index in columns.items()
-            if target in _TEXTS and cells[index] == "NULL"
+            f"{target} `{cells[index]}` was read as empty"
+            for index, target in placeholders.items()
+            if cells[index] != r"\N"
         ]
-        cells = ["" if cell in _NULLS else cell for cell in cells]
+        cells = ["" if cell in _NULLS or index in placeholders else cell for index, cell in enumerate(cells)]
     address = parse_address(cells[columns["email"]])
     if hint := domain_hint(address.canonical):
         notes.append(f"{address.email}: did you mean {hint}?")

@@ -279,6 +279,20 @@ def test_what_databases_write_for_nothing(empty: str) -> None:
     assert good(headings("email", "last_name"), "ada@example.org", "Null").last_name == "Null"
 
 
+@pytest.mark.parametrize("placeholder", ["null", "None", "N/A", "#N/A", "NaN", "undefined", "(null)", "-", "#REF!"])
+def test_a_placeholder_is_no_name(placeholder: str) -> None:
+    """Nobody is greeted with what a program writes for a missing name; another column keeps its own words."""
+    row = good(headings("email", "first_name", "grade"), "ada@example.org", placeholder, "-")
+    assert (row.first_name, row.notes) == ("", (f"first_name `{placeholder}` was read as empty",))
+    assert row.fields == {"grade": "-"}
+
+
+@pytest.mark.parametrize("name", ["Null", "Nil", "Na", "Nan", "No"])
+def test_a_short_name_stays(name: str) -> None:
+    """People have these names."""
+    assert good(headings("email", "first_name"), "ada@example.org", name).first_name == name
+
+
 def test_a_misspelt_domain_is_noted() -> None:
     """A domain one letter away from a common one gets a note, and the address stays as it is."""
     row = good(headings("email"), "ada@gmial.com")
