@@ -58,17 +58,21 @@ with `_FILE`), `default`, or the setting that the value follows from, as the lim
 """
 
 SECTIONS = {
-    "name": ("The newsletter", "What every mail says about itself."),
+    "from": ("The first seven", "Everybody decides these; `newsletter init` asks for them."),
     "secret_key": ("Secrets and database", ""),
+    "reply_to": ("The newsletter", "What every mail says about itself, and its look."),
     "send_day": ("When", "The schedule, and what becomes of a date that the machine slept through."),
-    "smtp_host": ("The mail server", "Everybody's mail goes through one server, yours or a provider's."),
+    "smtp_port": (
+        "The mail server",
+        "Everybody's mail goes through one server, yours or a provider's: `NEWSLETTER_SMTP_HOST`.",
+    ),
     "rate_per_second": ("Pace and doubt", "How fast, and what to do about a mail that may or may not have gone out."),
     "bounce_domain": (
         "Bounces and complaints",
         "What goes into the mails; the mailboxes themselves are yours to read.",
     ),
     "dkim_domain": ("Signing", "Optional; see [DKIM](dkim.md)."),
-    "admin_emails": ("People who run it", "See [notices](notices.md)."),
+    "proof_emails": ("People who run it", "See [notices](notices.md)."),
     "journal_dir": ("What is kept", "Beside the database, and in it."),
     "keep_deliveries_days": ("How long things are kept", "See [privacy](privacy.md)."),
     "archive_url": ("Links and templates", "See [the mail](the-mail.md)."),

@@ -1,7 +1,7 @@
 """The `.env` that `newsletter init` writes: every setting with its sentence, the given ones filled in.
 
 In: values by name, as an operator would write them. Out: the text, and the file. It never overwrites a file, and
-nobody but its owner may read what it writes.
+only its owner may read what it writes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from newsletter.errors import InputError, Stop
-from newsletter.settings.model import FILE_SUFFIX, KEY_COMMAND, Setting, settings_help
+from newsletter.settings.model import FILE_SUFFIX, KEY_COMMAND, Setting, normal_text, settings_help
 
 _HEAD = """\
 # Settings of the newsletter, written by `newsletter init`. A variable of the environment overrides its line here.
 # A line that is commented out shows the default. Keep this file secret, and keep a copy of it with your backups:
 # the links in the mails that went out are signed with the key below.
+# The seven settings that everybody decides come first.
 """
 
 
@@ -62,7 +63,15 @@ def differing(path: Path, values: Mapping[str, str]) -> list[str]:
         # The settings say of the file what is wrong with it.
         return list(values)
     defaults = {setting.name: setting.default for setting in settings_help()}
-    return [name for name, value in values.items() if (current.get(name) or defaults[name]) != value]
+    return [name for name, value in values.items() if not _equal(name, current.get(name) or defaults[name], value)]
+
+
+def _equal(name: str, *texts: str) -> bool:
+    try:
+        return len({normal_text(name, text) for text in texts}) == 1
+    except ValueError:
+        # The settings say of the file what is wrong with it.
+        return False
 
 
 def write_env(path: Path, text: str) -> None:

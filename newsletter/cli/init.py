@@ -68,7 +68,7 @@ def init(
     known = state(context)
     invocation = State(home=folder.absolute() if folder else known.home, environ=known.environ)
     check_home(invocation.home)
-    # What is made here holds addresses and keys: nobody but its owner gets to read it.
+    # The new files hold addresses and keys: only their owner may read them.
     os.umask(0o077)
     _Setup(invocation, {key: value.strip() for key, value in settings.items() if value.strip()}).run()
 
@@ -104,12 +104,13 @@ class _Setup:
 
     def _write_env(self) -> None:
         from newsletter.cli.env_file import env_text, write_env
-        from newsletter.cli.init_questions import at_terminal, first_answers, interview
+        from newsletter.cli.init_questions import at_terminal, first_answers, interview, normal_answers
 
         environ, home = self.invocation.environ, self.invocation.home
         answers = first_answers(self.options, environ, home)
         if at_terminal():
             answers = interview(answers, answered={*self.options, *environ}, home=home)
+        answers = normal_answers(answers)
         own_key = not {SECRET_KEY, f"{SECRET_KEY}_FILE"} & environ.keys()
         if own_key:
             answers[SECRET_KEY] = secrets.token_urlsafe(32)
@@ -151,7 +152,7 @@ class _Setup:
             say(f"The database, {where}, exists; it was not changed.")
 
     def _say_what_next(self) -> None:
-        from newsletter.cli.init_questions import missing_settings
+        from newsletter.cli.init_questions import folded, missing_settings
 
         missing = missing_settings(self.invocation.environ, self.invocation.home)
         program = (
@@ -162,6 +163,9 @@ class _Setup:
         say()
         if missing:
             say(f"Still to be filled in, in {self.env_file}: {', '.join(missing)}")
+        settings = self._settings(self.invocation.environ)
+        when = f"{settings.send_day.capitalize()} at {settings.send_time:%H:%M}, {settings.time_zone}"
+        say(folded(f"It goes out every {when}; NEWSLETTER_SEND_DAY and _SEND_TIME in the .env change that.", margin=""))
         say("What next:")
         say(f"  {program} doctor                looks at everything, and sends nothing")
         say(f"  {program} tip import FOLDER     and `subscriber import FILE.csv`: what to send, and to whom")

@@ -11,7 +11,7 @@ from datetime import time
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -57,6 +57,9 @@ PRIVATE = (*SECRETS, "smtp_token_command", "alert_command", "ping_url")
 
 RelayKind = Literal["none", "postfix", "exim", "ses", "sendgrid", "mailgun", "socketlabs", "gmail", "office365"]
 
+FIRST_SETTINGS = ("from", "name", "postal_address", "base_url", "admin_emails", "time_zone", "smtp_host")
+"""Keys of the seven settings that everybody decides: no default fits them. They come first, in this order."""
+
 KEY_COMMAND = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
@@ -68,14 +71,13 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True, validate_default=False
     )
 
-    name: Line = Field("Tip of the Week", description="The name of the newsletter, as every mail shows it.")
     from_email: Email = Field(
         alias="from",
         description="The address every mail comes from; in 'Tips <tips@example.com>' the name counts unless "
         "NEWSLETTER_NAME is set.",
         examples=["tips@example.com"],
     )
-    reply_to: Email = Field("", description="A mailbox that somebody reads; unset, replies go to NEWSLETTER_FROM.")
+    name: Line = Field("Tip of the Week", description="The name of the newsletter, as every mail shows it.")
     postal_address: Lines = Field(
         description="The sender's postal address, which commercial mail must bear; \\n begins a new line.",
         examples=["Example Society, 1 Example Street, Springfield"],
@@ -84,6 +86,24 @@ class Settings(BaseSettings):
         description="The public https address of the web part, which the unsubscribe links point to.",
         examples=["https://news.example.com"],
     )
+    admin_emails: Emails = Field(
+        (), description="Who gets reports and alerts, separated by commas; unset, alerts stand in the log only."
+    )
+    time_zone: Zone = Field("America/New_York", description="The IANA time zone in which day and time are meant.")
+    smtp_host: Host = Field("localhost", description="The mail server that takes the mails.")
+
+    secret_key: LongSecret = Field(
+        description="Signs the unsubscribe links: at least 32 random characters, kept for as long as mails are kept.",
+    )
+    secret_keys_old: LongSecrets = Field(
+        (), description="Earlier secret keys, separated by commas, so that links in old mails keep working."
+    )
+    database_url: DatabaseUrl = Field(
+        SecretStr("sqlite:///data/newsletter.db"),
+        description="The database: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME with the postgres extra.",
+    )
+
+    reply_to: Email = Field("", description="A mailbox that somebody reads; unset, replies go to NEWSLETTER_FROM.")
     language: Language = Field(
         "en",
         description="The language of the mails, as a tag such as en or pt-BR: it gives the date, the footer and the "
@@ -102,20 +122,8 @@ class Settings(BaseSettings):
         "", description="An https address of a picture that stands at the top of the mails, 40 pixels high."
     )
 
-    secret_key: LongSecret = Field(
-        description="Signs the unsubscribe links: at least 32 random characters, kept for as long as mails are kept.",
-    )
-    secret_keys_old: LongSecrets = Field(
-        (), description="Earlier secret keys, separated by commas, so that links in old mails keep working."
-    )
-    database_url: DatabaseUrl = Field(
-        SecretStr("sqlite:///data/newsletter.db"),
-        description="The database: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME with the postgres extra.",
-    )
-
     send_day: Weekday = Field("tuesday", description="The weekday of the weekly tip, such as tuesday or Tue.")
     send_time: ClockTime = Field(time(9), description="The time of day it goes out, on the clock of the time zone.")
-    time_zone: Zone = Field("America/New_York", description="The IANA time zone in which day and time are meant.")
     send_locally: bool = Field(
         default=False, description="Send at this time of each reader's own zone, and not to everybody at one instant."
     )
@@ -137,7 +145,6 @@ class Settings(BaseSettings):
         72, ge=1, le=167, description="How many hours after the first try a delayed delivery is given up."
     )
 
-    smtp_host: Host = Field("localhost", description="The mail server that takes the mails.")
     smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 for starttls, 465 for tls.")
     smtp_security: SecurityName = Field(
         "starttls", description="How the connection is encrypted: starttls, tls (also written ssl) or none."
@@ -236,9 +243,6 @@ class Settings(BaseSettings):
         None, description="A private Ed25519 key for a second signature, which not every receiver can verify."
     )
 
-    admin_emails: Emails = Field(
-        (), description="Who gets reports and alerts, separated by commas; unset, alerts stand in the log only."
-    )
     proof_emails: Emails = Field(
         (), description="Who gets the proof a day ahead, separated by commas; unset, the admins do."
     )
@@ -352,6 +356,7 @@ def example_env() -> str:
     head = (
         "# Settings of the newsletter. Copy this file to .env and fill in what is required; variables override it.\n"
         "# A line that is commented out shows the default. Put single quotes around a value that has a # or a space.\n"
+        "# The seven settings that everybody decides come first.\n"
     )
     return head + "".join(f"\n{_entry(setting)}\n" for setting in settings_help())
 
@@ -364,6 +369,16 @@ def setting_fields() -> dict[str, FieldInfo]:
 def setting_name(key: str) -> str:
     """Return the name an operator writes: `smtp_port` is `NEWSLETTER_SMTP_PORT`."""
     return SETTING_PREFIX + key.upper()
+
+
+def normal_text(name: str, text: str) -> str:
+    """Return a value as the settings understand it: `Tue` is `tuesday`, `9am` is `09:00`.
+
+    Secrets and paths stay as they are. Raises `ValueError` for a text that is not a value of this setting.
+    """
+    key = name.removeprefix(SETTING_PREFIX).lower()
+    value = TypeAdapter(setting_fields()[key].rebuild_annotation()).validate_python(text.strip())
+    return text if key in SECRETS or isinstance(value, Path) else as_written(value).replace("\n", "\\n")
 
 
 def example_of(field: FieldInfo) -> str:

@@ -87,13 +87,18 @@ def _lines(text: str) -> str:
     return "\n".join(_one_line(line) for line in lines if line)
 
 
+_NAMED_ADDRESS = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
+"""`Tips <tips@example.com>`, as mail programs show a sender (RFC 5322 `name-addr`); the name may be in any script."""
+
+
 def _email(text: str) -> str:
     if PLAIN_ADDRESS.fullmatch(text) and len(text) <= PLAIN_ADDRESS_LENGTH_MAX:
         return text
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - see `PLAIN_ADDRESS`
 
+    named = _NAMED_ADDRESS.fullmatch(_one_line(text))
     try:
-        result = validate_email(text, check_deliverability=False, strict=True, allow_display_name=True)
+        result = validate_email(named["address"] if named else text, check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         message = f"'{text}' is not an e-mail address: {str(error).rstrip('.')}"
         raise ValueError(message) from error
@@ -105,14 +110,8 @@ def _email(text: str) -> str:
 
 def display_name(text: str) -> str:
     """Return the name in front of an address, as in `Tips <tips@example.com>`; empty where there is none."""
-    if "<" not in text:
-        return ""
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - see `PLAIN_ADDRESS`
-
-    try:
-        return validate_email(text, check_deliverability=False, allow_display_name=True).display_name or ""
-    except EmailNotValidError:
-        return ""
+    named = _NAMED_ADDRESS.fullmatch(text)
+    return named["name"].strip().strip('"').strip() if named else ""
 
 
 def _mail_domain(text: str) -> str:

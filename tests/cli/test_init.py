@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
+import signal
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.cli.env_file import env_text, write_env
-from newsletter.cli.init_questions import machine_zone
+from newsletter.cli.init_questions import FIRST_QUESTIONS, schedule_values
+from newsletter.cli.machine_zone import machine_zone
 from newsletter.core.token import key_fingerprint
 from newsletter.errors import InputError, Stop
 from newsletter.settings.loader import load_settings
@@ -222,13 +227,21 @@ def test_the_zone_of_the_machine_is_found() -> None:
     assert machine_zone({"TZ": "EST5EDT,M3.2.0,M11.1.0"}) != "EST5EDT,M3.2.0,M11.1.0"
 
 
-def converse(command: list[str], answers: list[tuple[str, str]], cwd: Path) -> tuple[int, str]:
-    """Run a command on a terminal of its own, wait for each question and type its answer."""
+def converse(
+    command: list[str], answers: list[tuple[str, str]], cwd: Path, *, columns: int = 80, end: str = ""
+) -> tuple[int, str]:
+    """Run a command on a terminal of its own, wait for each question and type its answer; `end` is typed last."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(cwd)
+        os.environ.pop("COLUMNS", None)
+        # A test that runs in the background of a shell has it ignored, and so would the command.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
         os.execv(command[0], command)  # noqa: S606 the command of this project
-    shown, waiting = "", list(answers)
+    shown, waiting = "", [(question, f"{answer}\n") for question, answer in answers]
+    if end:
+        waiting.append((": ", end))
     seen = 0
     while True:
         ready, _, _ = select.select([terminal], [], [], LIMIT)
@@ -241,46 +254,108 @@ def converse(command: list[str], answers: list[tuple[str, str]], cwd: Path) -> t
             break
         shown += data.decode(errors="replace")
         # The blank is the last thing written before an answer is read.
-        if waiting and (at := shown.find(f"{waiting[0][0]} ", seen)) >= 0:
-            seen = at + len(waiting[0][0])
-            os.write(terminal, waiting.pop(0)[1].encode() + b"\n")
+        if waiting and shown.endswith(": ") and waiting[0][0] in " ".join(shown[seen:].split()) + " ":
+            seen = len(shown)
+            os.write(terminal, waiting.pop(0)[1].encode())
     os.close(terminal)
     _, status = os.waitpid(child, 0)
     assert not waiting, f"never asked: {waiting[0][0]}\n{shown}"
     return os.waitstatus_to_exitcode(status), shown
 
 
-def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
-    """It proposes what it knows, asks again after a wrong answer, and hides the password."""
-    code, shown = converse(
-        [*COMMAND, "init", "home"],
-        [
-            ("Name of the newsletter [Tip of the Week]:", "Käse & Co"),
-            ("2 of 13: Address every mail comes from (such as", ""),
-            ("Not accepted: This one is needed.\r\n  2 of 13: Address every mail comes from (such as", "nobody"),
-            ("Address every mail comes from (such as", "tips@example.com"),
-            ("commercial mail (such as", "Example Society, 1 Example Street"),
-            ("unsubscribe links (such as", "https://news.example.com"),
-            ("empty for none:", "admin@example.com"),
-            ("]:", "Europe/Vienna"),
-            ("Day of the week [tuesday]:", "Tue"),
-            ("Time of day [09:00]:", "7:30am"),
-            ("Host [localhost]:", "smtp.example.net"),
-            ("Encryption: starttls, tls (ssl) or none [starttls]:", "SSL"),
-            ("Port [465]:", ""),
-            ("Login, empty for none:", "me"),
-            ("Password (not shown):", "it's \\ # secret"),
-        ],
-        tmp_path,
-    )
+DIALOGUE = [
+    ("1 of 7: Address that every mail comes from (such as", ""),
+    ("An answer is needed here. 1 of 7: Address", "nobody"),
+    ("@-sign. 1 of 7: Address", "Käse & Co <tips@example.com>"),
+    ("2 of 7: Name of the newsletter [Käse & Co]:", ""),
+    ("3 of 7: Postal address", "Example Society, 1 Example Street"),
+    ("4 of 7: Public https address", "news.example.com"),
+    ("Not accepted: 'news.example.com' is not a web address", "https://news.example.com"),
+    ("5 of 7: Addresses that get alerts and reports, empty for none:", "admin@example.com"),
+    ("6 of 7: Day, time and time zone of the mail [tuesday 09:00", "Tueday 9am"),
+    ("did you mean tuesday? 6 of 7: Day", "Tue 7:30 am Europe/Vienna"),
+    ("7 of 7: Host of the mail server", "smtp.example.net"),
+    ("Encryption: starttls, tls (ssl) or none [starttls]:", "SSL"),
+    ("Port [465]:", ""),
+    ("Login, empty for none:", "me"),
+    ("Password (not shown):", "it's \\ # secret"),
+]
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_init_asks_on_a_terminal(tmp_path: Path, columns: int) -> None:
+    """It counts its questions, says why it asks again, hides the password, and breaks lines between words."""
+    code, shown = converse([*COMMAND, "init", "home"], DIALOGUE, tmp_path, columns=columns)
     assert code == 0, shown
-    assert "is not an e-mail address" in shown
     assert "# secret" not in shown
-    found = load_settings({}, tmp_path / "home")
-    assert (found.name, found.from_email) == ("Käse & Co", "tips@example.com")
-    assert (found.time_zone, f"{found.send_time:%H:%M}", found.send_day) == ("Europe/Vienna", "07:30", "tuesday")
-    assert found.admin_emails == ("admin@example.com",)
-    assert (found.smtp_host, found.smtp_port, found.smtp_security) == ("smtp.example.net", 465, "tls")
-    assert found.smtp_password is not None
-    assert found.smtp_password.get_secret_value() == "it's \\ # secret"
+    dialogue, _, _ = shown.partition("Wrote ")
+    lines = [line for line in dialogue.splitlines() if str(tmp_path) not in line]
+    for typed in sorted((typed for _, typed in DIALOGUE), key=len, reverse=True):
+        lines = [line.removesuffix(typed) for line in lines]
+    assert max(map(len, lines)) <= columns
+    settings = load_settings({}, tmp_path / "home")
+    assert (settings.name, settings.from_email) == ("Käse & Co", "tips@example.com")
+    assert settings.admin_emails == ("admin@example.com",)
+    assert (settings.smtp_host, settings.smtp_port, settings.smtp_security) == ("smtp.example.net", 465, "tls")
+    assert settings.smtp_password is not None
+    assert settings.smtp_password.get_secret_value() == "it's \\ # secret"
+    assert "It goes out every Tuesday at 07:30, Europe/Vienna" in " ".join(shown.split())
     assert "doctor" in shown
+
+
+def test_answers_are_written_as_the_settings_understand_them(tmp_path: Path) -> None:
+    """The `.env` has `tuesday`, `07:30` and `tls`, not what was typed; the first seven settings come first."""
+    assert converse([*COMMAND, "init", "home"], DIALOGUE, tmp_path)[0] == 0
+    text = (tmp_path / "home/.env").read_text()
+    written = [line for line in text.splitlines() if line.startswith("NEWSLETTER_")]
+    assert [line.partition("=")[0] for line in written][:7] == [question.setting for question in FIRST_QUESTIONS]
+    assert "NEWSLETTER_FROM='tips@example.com'" in written
+    for line in ("SEND_DAY='tuesday'", "SEND_TIME='07:30'", "TIME_ZONE='Europe/Vienna'", "SMTP_SECURITY='tls'"):
+        assert f"NEWSLETTER_{line}" in written
+
+
+def test_a_server_on_this_machine_needs_no_more_questions(tmp_path: Path) -> None:
+    """Enter at the last of the seven questions ends the dialogue; options leave fewer to ask and to count."""
+    asked = [("1 of 3: Addresses that get alerts", ""), ("2 of 3: Day, time", ""), ("3 of 3: Host", "")]
+    code, shown = converse([*COMMAND, "init", "home", *GIVEN, "--name=Tips"], asked, tmp_path)
+    assert code == 0, shown
+    assert "Encryption" not in shown
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "end of input"])
+def test_an_interrupted_dialogue_writes_nothing(tmp_path: Path, key: str) -> None:
+    """Ctrl-C at any question leaves no folder, no `.env` and no database behind, and says so."""
+    code, shown = converse(
+        [*COMMAND, "init", "home"], [("1 of 7", "tips@example.com"), ("2 of 7", "")], tmp_path, end=key
+    )
+    assert code == 130, shown
+    assert "Nothing was done" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "values"),
+    [
+        ("Tue 9am", {"DAY": "Tue", "TIME": "9am"}),
+        ("9:30 p.m., Europe/Berlin", {"TIME": "9:30p.m.", "ZONE": "Europe/Berlin"}),
+        ("Turkey", {"ZONE": "Turkey"}),
+        ("thurs", {"DAY": "thurs"}),
+        ("at noon", {"ZONE": "at noon"}),
+    ],
+)
+def test_a_schedule_in_words(answer: str, values: dict[str, str]) -> None:
+    """Day, time and zone are told apart in any order; a word that is none of them is not dropped."""
+    names = {"DAY": "NEWSLETTER_SEND_DAY", "TIME": "NEWSLETTER_SEND_TIME", "ZONE": "NEWSLETTER_TIME_ZONE"}
+    assert schedule_values(answer) == {names[part]: text for part, text in values.items()}
+
+
+def test_options_are_written_in_the_usual_form(tmp_path: Path) -> None:
+    """`--send-day Tue --send-time 9am` writes `tuesday` and `09:00`; a second run with either spelling is the same."""
+    options = ("--send-day=Tue", "--send-time=9am", "--smtp-security=SSL", "--smtp-port=465")
+    assert newsletter("init", tmp_path, "--from=Tips <tips@example.com>", *GIVEN[1:], *options).returncode == 0
+    text = (tmp_path / ".env").read_text()
+    for line in ("SEND_DAY='tuesday'", "SEND_TIME='09:00'", "SMTP_SECURITY='tls'", "NAME='Tips'"):
+        assert f"\nNEWSLETTER_{line}\n" in text
+    assert newsletter("init", tmp_path, *options).returncode == 0
+    assert newsletter("init", tmp_path, "--send-day=tuesday", "--send-time=09:00").returncode == 0
+    assert newsletter("init", tmp_path, "--send-day=Wed").returncode == 2

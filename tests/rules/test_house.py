@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from newsletter import __version__
-from newsletter.settings.model import SECRETS, example_env, settings_help
+from newsletter.cli.init_questions import FIRST_QUESTIONS
+from newsletter.settings.model import FIRST_SETTINGS, SECRETS, example_env, setting_name, settings_help
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -97,6 +98,12 @@ def test_example_env_lists_each_setting_once() -> None:
     assert re.findall(r"^(NEWSLETTER_\w+)=", text, re.MULTILINE) == [setting.name for setting in settings_help()]
     read = dotenv_values(stream=io.StringIO(text), interpolate=False)
     assert read == {setting.name: setting.default for setting in settings_help()}
+
+
+def test_the_seven_settings_that_everybody_decides_come_first() -> None:
+    """The example and the page of the settings begin with what `newsletter init` asks for."""
+    first = [setting.name for setting in settings_help()][: len(FIRST_SETTINGS)]
+    assert first == [setting_name(key) for key in FIRST_SETTINGS] == [question.setting for question in FIRST_QUESTIONS]
 
 
 def test_every_setting_has_its_sentence() -> None:
