@@ -24,7 +24,7 @@ from sqlalchemy import Engine
 
 from newsletter.clock import Clock, SystemClock
 from newsletter.core.breaker import BreakerLimits
-from newsletter.core.cadence import WEEKDAYS, Cadence
+from newsletter.core.cadence import Cadence
 from newsletter.core.delivery import UncertainPolicy
 from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication
@@ -42,6 +42,7 @@ from newsletter.store.anchor import Anchor
 from newsletter.store.database import connect, driver_words, open_unit, sender_lock, sqlite_path
 from newsletter.store.ledger import Ledger, machine_id
 from newsletter.store.unit import Unit
+from newsletter.wording import WEEKDAYS
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -11,9 +11,10 @@ import typer
 from newsletter.cli.caught_up import caught_up_json, say_caught_up
 from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import State, state
-from newsletter.cli.output import Json, plural, print_json, say
+from newsletter.cli.output import Json, print_json, say
 from newsletter.cli.paths import is_folder, look_at
 from newsletter.errors import InputError
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,9 @@ import typer
 from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.output import Json, one_line, plural, print_json, say, sentence, table, warn
+from newsletter.cli.output import Json, one_line, print_json, say, sentence, table, warn
 from newsletter.errors import NewsletterError
+from newsletter.wording import people_words, plural
 
 if TYPE_CHECKING:
     from newsletter.cli.context import State
@@ -200,7 +201,7 @@ def _settle(context: typer.Context, date: str, *, stop: bool, yes: bool) -> None
     if not waiting:
         say(f"No bounce of the edition of {edition.name} is held; nothing was changed.")
         return
-    people = plural(waiting, "person", "people")
+    people = people_words(waiting)
     confirm(f"{'Take' if stop else 'Keep'} {people} {'off' if stop else 'on'} the list?", yes=yes)
     count = settle_held(invocation.app.unit, edition, stop=stop, who=invocation.who, now=invocation.app.clock.now())
     outcome = "taken off the list" if stop else "kept on the list"

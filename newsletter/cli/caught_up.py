@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from newsletter.cli.output import plural, say
+from newsletter.cli.output import say
+from newsletter.wording import people_words
 
 if TYPE_CHECKING:
     from newsletter.flows.catch_up import CaughtUp
@@ -26,7 +27,7 @@ def say_caught_up(caught_up: CaughtUp) -> None:
     ]
     for count, first, many in people:
         if count:
-            say(f"{plural(count, 'person', 'people')} {first if count == 1 else many}.")
+            say(f"{people_words(count)} {first if count == 1 else many}.")
     for name in caught_up.paused:
         say(f"The edition of {name} is paused: `newsletter edition show {name}`, then resume or cancel it.")
 

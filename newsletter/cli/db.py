@@ -10,7 +10,8 @@ from newsletter.cli import backup as copies
 from newsletter.cli.caught_up import caught_up_json, say_caught_up
 from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, plural, print_json, say
+from newsletter.cli.output import Json, print_json, say
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from newsletter.wiring import Application

@@ -10,10 +10,11 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.output import Json, plural, print_json, say, table
+from newsletter.cli.output import Json, print_json, say, table
 from newsletter.cli.private_file import private_file
 from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.output import plural, say, table
+from newsletter.cli.output import say, table
 from newsletter.errors import InputError, NewsletterError
+from newsletter.wording import inflected, people_words, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,7 +176,7 @@ class _Play:
         edition = self.application.ticker.tick()
         if edition is None:
             raise NewsletterError("The date has come and nothing was frozen; please report this.")
-        say(f"   “{edition.title}” goes to {plural(edition.audience, 'person', 'people')}: {edition.why}.")
+        say(f"   “{edition.title}” goes to {people_words(edition.audience)}: {edition.why}.")
         say("   From here on neither its text nor the list of its people changes.")
         return edition
 
@@ -184,7 +185,7 @@ class _Play:
         took = self._work(edition.audience)
         receipt = self._receipt(edition)
         tried = receipt.audience - receipt.queued
-        say(f"   {plural(tried, 'person', 'people')} in {took:.1f} s, over SMTP. Two of the mails were not taken:")
+        say(f"   {people_words(tried)} in {took:.1f} s, over SMTP. Two of the mails were not taken:")
         say()
         self._show_troubles()
         for sentence in receipt.sentences(self._when):
@@ -200,7 +201,7 @@ class _Play:
         self._act(4, "The one that was asked to wait is tried again")
         self._work(1)
         accepted = self.server.accepted[self.moods.later]
-        outcome = "this time the server took it" if accepted == 1 else "the server did not take it"
+        outcome = inflected(accepted, "this time the server took it", "the server did not take it")
         say(f"   {self.moods.later}: {outcome}.")
 
     def _work(self, people: int) -> float:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from newsletter.cli.context import State, state
-from newsletter.cli.output import Json, one_line, plural, print_json, say, say_beside
+from newsletter.cli.output import Json, one_line, print_json, say, say_beside
 from newsletter.cli.paths import check_home
 from newsletter.errors import InputError
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from newsletter.cli.finding import Finding

@@ -11,9 +11,10 @@ from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
 from newsletter.cli.layout import GAP_WIDTH
 from newsletter.cli.liveness import service_alive
-from newsletter.cli.output import Json, plural, print_json, say, table, terminal_width, warn
+from newsletter.cli.output import Json, print_json, say, table, terminal_width, warn
 from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError, NewsletterError
+from newsletter.wording import inflected, listed, people_words, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,9 +211,7 @@ def cancel(context: typer.Context, date: Name, because: Because = "", yes: Yes =
     invocation = state(context)
     edition = _find(invocation.app, date)
     waiting = _receipt(invocation.app, edition).open
-    confirm(
-        f"Cancel {edition.name}, “{edition.title}”? {plural(waiting, 'person', 'people')} will not get it.", yes=yes
-    )
+    confirm(f"Cancel {edition.name}, “{edition.title}”? {people_words(waiting)} will not get it.", yes=yes)
     skipped = hold.cancel_edition(
         invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now()
     )
@@ -240,7 +239,7 @@ def retry(
     again = sum(receipt.count(state) for state in states)
     if again:
         # The deferred are tried again anyway; these people are mailed only because of this command.
-        words = " and ".join(f"{receipt.count(state):,} {state.value}" for state in states if receipt.count(state))
+        words = listed([f"{receipt.count(state):,} {state.value}" for state in states if receipt.count(state)])
         confirm(f"Send {edition.name}, “{edition.title}”, again to {words} {_people(again)}?", yes=yes)
     count = resolving.retry(invocation.app.unit, edition, states, who=invocation.who, now=invocation.app.clock.now())
     if not count:
@@ -289,18 +288,18 @@ def resolve(
     if not count:
         say(_nobody_uncertain(edition))
         return
-    say(f"{plural(count, 'person', 'people')} of the edition of {edition.name}: {to.value} now.")
+    say(f"{people_words(count)} of the edition of {edition.name}: {to.value} now.")
 
 
 def _people(count: int) -> str:
-    return "person" if count == 1 else "people"
+    return inflected(count, "person", "people")
 
 
 def _resolve_question(
     application: Application, edition: Edition, subscriber: str, *, resend: bool, accepted: bool
 ) -> str:
     uncertain = _receipt(application, edition).uncertain
-    people = subscriber or f"the {plural(uncertain, 'person', 'people')} who may or may not have it"
+    people = subscriber or f"the {people_words(uncertain)} who may or may not have it"
     if resend:
         return f"Send {edition.name}, “{edition.title}”, again to {people}? They may get it twice."
     outcome = "accepted" if accepted else "rejected"

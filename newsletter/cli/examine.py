@@ -15,9 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from newsletter.cli.finding import Finding, fail, ok, warn
-from newsletter.cli.output import plural
 from newsletter.cli.sample import sample_tips
-from newsletter.core.cadence import SlotState, describe_instant, next_slots
+from newsletter.core.cadence import SlotState, brief_date, describe_instant, next_slots
 from newsletter.core.tip_file import parse_tip_file
 from newsletter.core.token import key_fingerprint
 from newsletter.errors import InputError, NewsletterError
@@ -29,6 +28,7 @@ from newsletter.transport.base import ConnectFailure, Relay, Security
 from newsletter.transport.session import open_session
 from newsletter.transport.smtp import SmtpConnection
 from newsletter.wiring import Application
+from newsletter.wording import plural
 
 SLOTS_SHOWN_MAX = 3
 LOGIN_SECONDS = 15.0
@@ -150,7 +150,7 @@ def dates(application: Application) -> Iterator[Finding]:
     coming = [slot for slot in next_slots(cadence, now, SLOTS_SHOWN_MAX + len(closed)) if slot.date not in closed]
     for slot in coming[:SLOTS_SHOWN_MAX]:
         machine = slot.at_home.astimezone()
-        local_time = f"{machine:%a %d %b %H:%M} {machine.tzname()} on this machine"
+        local_time = f"{brief_date(machine.date())}, {machine:%H:%M} {machine.tzname()} on this machine"
         own = "; readers elsewhere get it at this time of their own zone" if cadence.locally else ""
         yield ok("date", f"{describe_instant(slot.at_home, cadence.zone)}; {local_time}{own}")
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from newsletter.cli.finding import Finding, fail, ok, warn
 from newsletter.cli.foreign_journals import journals
-from newsletter.cli.output import plural
 from newsletter.core.cadence import describe_instant, describe_span, is_zone
 from newsletter.core.monitor import ServicePart
 from newsletter.core.tip import TipStatus
@@ -29,6 +28,7 @@ from newsletter.store.reader_zone import reader_zones
 from newsletter.store.snapshot import part_states, sender_states
 from newsletter.store.unit import Tx
 from newsletter.wiring import Application
+from newsletter.wording import people_words, plural
 
 WITHOUT_ZONE_SHARE = 0.2
 """From a fifth on, sending by each reader's own clock is not what the operator thinks it is."""
@@ -81,7 +81,7 @@ def _clock(application: Application, installation: Installation) -> Iterator[Fin
 def _people(tx: Tx) -> Iterator[Finding]:
     count = subscriber_count.active(tx)
     if count:
-        yield ok("subscribers", f"{plural(count, 'person', 'people')} would get an edition sent now")
+        yield ok("subscribers", f"{people_words(count)} would get an edition sent now")
     else:
         yield warn(
             "subscribers",

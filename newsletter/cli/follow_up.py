@@ -9,9 +9,10 @@ import typer
 from newsletter.cli.confirmation import Yes, YesTwice, confirm
 from newsletter.cli.context import State, state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.output import Json, one_line, plural, say, warn
+from newsletter.cli.output import Json, one_line, say, warn
 from newsletter.cli.sending import work
 from newsletter.errors import Stop
+from newsletter.wording import people_words
 
 if TYPE_CHECKING:
     from newsletter.core.edition import Edition
@@ -46,7 +47,7 @@ def replace(
     with invocation.app.unit.read() as tx:
         outlook = plan_replacement(tx, wrong.id, right, now=now)
     if outlook.known is None:
-        people = plural(outlook.people, "person", "people")
+        people = people_words(outlook.people)
         confirm(f"Stop “{wrong.title}” and send “{right.title}” to the {people} whom it has not reached?", yes=yes)
     result = replace_edition(
         invocation.app.unit,
@@ -121,7 +122,7 @@ def _meant(invocation: State, date: str, tip: str) -> tuple[Edition, Tip]:
 def _correction_question(invocation: State, outlook: FollowUpPlan, tip: Tip) -> str:
     from newsletter.core.cadence import describe_span
 
-    edition, people = outlook.wrong, plural(outlook.people, "person", "people")
+    edition, people = outlook.wrong, people_words(outlook.people)
     age = describe_span(invocation.app.clock.now() - edition.started_at)
     return (
         f"Mail “{tip.title}” to the {people} who got “{edition.title}”, begun {age} ago? "
@@ -136,7 +137,7 @@ def _tell(follow_up: FollowUp, *, quiet: bool) -> None:
     if not follow_up.new:
         say(f"{replacement.name} was opened for that already; nothing is opened again.")
         return
-    people = plural(replacement.audience, "person", "people")
+    people = people_words(replacement.audience)
     say(f"{replacement.name} {replacement.why}: “{replacement.title}” goes to {people}.")
     if follow_up.unpinned is not None:
         say(f"It was pinned to {follow_up.unpinned}; that date takes its tip from the queue now.")

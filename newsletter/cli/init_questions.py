@@ -18,13 +18,16 @@ import typer
 from newsletter.cli.layout import fold_words
 from newsletter.cli.machine_zone import is_zone, machine_zone
 from newsletter.cli.output import TEXT_WIDTH, TEXT_WIDTH_MIN, say, sentence, terminal_width
+from newsletter.core.address import domain_hint
 from newsletter.errors import InputError
 from newsletter.settings.loader import load_settings
 from newsletter.settings.model import FILE_SUFFIX, SECRETS, Setting, normal_text, setting_name, settings_help
-from newsletter.settings.values import WEEKDAY_NAMES, did_you_mean, display_name, security_name
+from newsletter.settings.values import did_you_mean, display_name, security_name
+from newsletter.wording import WEEKDAYS
 
 SENDER_SETTING = "NEWSLETTER_FROM"
 NAME_SETTING = "NEWSLETTER_NAME"
+ADMINS_SETTING = "NEWSLETTER_ADMIN_EMAILS"
 DAY_SETTING = "NEWSLETTER_SEND_DAY"
 TIME_SETTING = "NEWSLETTER_SEND_TIME"
 ZONE_SETTING = "NEWSLETTER_TIME_ZONE"
@@ -54,7 +57,7 @@ FIRST_QUESTIONS = (
     _Question(NAME_SETTING, "Name of the newsletter"),
     _Question("NEWSLETTER_POSTAL_ADDRESS", "Postal address of the sender, as the law asks for in commercial mail"),
     _Question("NEWSLETTER_BASE_URL", "Public https address of the web part, for the unsubscribe links"),
-    _Question("NEWSLETTER_ADMIN_EMAILS", "Addresses that get alerts and reports, empty for none", optional=True),
+    _Question(ADMINS_SETTING, "Addresses that get alerts and reports, empty for none", optional=True),
     _Question(ZONE_SETTING, "Day, time and time zone of the mail"),
     _Question(HOST_SETTING, "Host of the mail server; your provider's page names it"),
 )
@@ -150,11 +153,19 @@ def _ask(question: _Question, answers: Mapping[str, str], home: Path, *, label: 
         values = schedule_values(answer) if question.setting == ZONE_SETTING else {question.setting: answer}
         faults = [fault for name in values for fault in faults_of({**answers, **values}, home, about=name)]
         if not faults:
+            _hint_domains(answer if question.setting in {SENDER_SETTING, ADMINS_SETTING} else "")
             return values
         for fault in faults:
             # The question has the name of the setting, in words, and the example.
             words_of_fault = fault.partition(": ")[2].partition("; for example ")[0]
             say(folded(f"Not accepted: {sentence(words_of_fault)}"))
+
+
+def _hint_domains(addresses: str) -> None:
+    """Ask whether a common domain was meant, such as `gmail.com` for `gmial.com`; the answer stays as it is."""
+    for address in addresses.replace(">", "").split(","):
+        if near := domain_hint(address.strip().lower()):
+            say(folded(f"{address.rpartition('@')[2].strip()}: did you mean {near}? If so, correct it in the .env."))
 
 
 def folded(text: str, *, margin: str = MARGIN) -> str:
@@ -197,7 +208,7 @@ def _part_of_schedule(word: str) -> str:
         return TIME_SETTING
     if is_zone(word):
         return ZONE_SETTING
-    return DAY_SETTING if "/" not in word and (_is_day(word) or did_you_mean(word, WEEKDAY_NAMES)) else ZONE_SETTING
+    return DAY_SETTING if "/" not in word and (_is_day(word) or did_you_mean(word, WEEKDAYS)) else ZONE_SETTING
 
 
 def _is_day(word: str) -> bool:

@@ -9,6 +9,7 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.output import Json, print_json, say, table
+from newsletter.wording import weekday_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +91,7 @@ def _print(app: Application, shown: Sequence[LogEntry], addresses: Mapping[str, 
     zone = app.cadence.zone
     rows = [
         (
-            f"{local(item.at, zone):%a %Y-%m-%d %H:%M:%S}",
+            f"{weekday_name(local(item.at, zone).weekday())[:3]} {local(item.at, zone):%Y-%m-%d %H:%M:%S}",
             item.who,
             item.what,
             f"{addresses[item.about]} ({item.about})" if item.about in addresses else item.about,

@@ -173,7 +173,7 @@ def _run(clock: Clock | None) -> int:
     try:
         code = app(standalone_mode=False, obj=clock)
     except NewsletterError as error:
-        warn(f"newsletter: {sentence(str(error))}")
+        warn(f"newsletter: {sentence(str(error), names=sys.argv[1:])}")
         for line in error.details:
             warn(f"  {line}")
         return error.exit_code

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -130,14 +130,12 @@ def one_line(text: str) -> str:
     return " ".join(_cell(text).split())
 
 
-def sentence(message: str) -> str:
-    """Return the message of an error as a sentence that can stand alone; as it is made it may be part of another."""
+def sentence(message: str, *, names: Collection[str] = ()) -> str:
+    """Return the message of an error as a sentence that can stand alone; as it is made it may be part of another.
+
+    Of `names`, such as the files of the command line, the first letter keeps its case.
+    """
     first_word = message.split(" ", 1)[0]
-    if _WORD.fullmatch(first_word):
+    if _WORD.fullmatch(first_word) and first_word not in names:
         message = message[0].upper() + message[1:]
     return message if message.endswith((".", "!", "?", ":")) else f"{message}."
-
-
-def plural(count: int, singular: str, many: str = "") -> str:
-    """Return `1 tip` or `1,204 tips`."""
-    return f"{count:,} {singular if count == 1 else many or singular + 's'}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, plural, print_json, say, say_beside, table
+from newsletter.cli.output import Json, print_json, say, say_beside, table
+from newsletter.wording import people_words, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def queue(
         condition = "the service runs" if has_tip else "it has a tip and the service runs"
         _say(f"The date of {ahead.due.date} is due: it goes out as soon as {condition}.")
     if ahead.takes is not None:
-        people = plural(ahead.audience, "person", "people")
+        people = people_words(ahead.audience)
         _say(f"An edition for {people} takes about {_span(ahead.takes)} at the present rate.")
     for warning in ahead.warnings:
         _say(f"Warning: {warning}")
@@ -69,7 +70,7 @@ def queue(
     if drafts:
         names = [f"“{draft.title}” ({draft.slug})" for draft in drafts]
         more = f", and {draft_count - len(drafts):,} more" if draft_count > len(drafts) else ""
-        noun = "1 draft is" if draft_count == 1 else f"{draft_count:,} drafts are"
+        noun = plural(draft_count, "draft is", "drafts are")
         _say(f"{noun} not approved and in no date: {', '.join(names)}{more}.")
 
 

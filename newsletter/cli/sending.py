@@ -17,8 +17,9 @@ from newsletter.cli.edition import show_receipt
 from newsletter.cli.edition_names import find_edition, parse_name
 from newsletter.cli.edition_watch import screen, watch_until_quiet, watching
 from newsletter.cli.liveness import service_alive
-from newsletter.cli.output import Json, plural, print_json, say, warn
+from newsletter.cli.output import Json, print_json, say, warn
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
+from newsletter.wording import people_words, plural
 
 if TYPE_CHECKING:
     from newsletter.core.cadence import Cadence, Slot
@@ -168,7 +169,7 @@ def _print_plan(application: Application, planned: Plan, tip: Tip, *, as_json: b
             }
         )
         return
-    people = plural(planned.audience, "person", "people")
+    people = people_words(planned.audience)
     say(f"Would send “{tip.title}” to {people} for {describe_date(slot.date)}.")
     say(f"Why this tip: {choice.why}. Nothing was changed.")
 
@@ -180,7 +181,7 @@ def _confirm_send(application: Application, planned: Plan, tip: Tip, *, yes: int
     moment = application.clock.now()
     today = local(moment, application.cadence.zone).date()
     date = planned.slot.date
-    people = plural(planned.audience, "person", "people")
+    people = people_words(planned.audience)
     question = f"Send “{tip.title}” to {people} now?"
     if today != date:
         question += f" It is {describe_date(today).split()[0]}; this uses up {describe_date(date)}."

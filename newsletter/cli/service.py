@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.context import state
-from newsletter.cli.output import plural
 from newsletter.cli.sending import stopping
 from newsletter.errors import InputError, NewsletterError, NotNow, Stop
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable

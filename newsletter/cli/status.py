@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, one_line, plural, print_json, say, say_beside
+from newsletter.cli.output import Json, one_line, print_json, say, say_beside
+from newsletter.wording import people_words, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def _print_needs(summary: Overview, name: str, zone: str) -> None:
     say()
     if summary.needs:
         count = len(summary.needs)
-        text = "1 thing needs you:" if count == 1 else f"{count:,} things need you:"
+        text = plural(count, "thing needs you:", "things need you:")
         say(typer.style(text, fg=typer.colors.RED, bold=True))
         for need in summary.needs:
             _wrapped("  ! ", one_line(need))
@@ -112,7 +113,7 @@ def _next(summary: Overview, zone: str) -> Iterator[str]:
         yield f"nothing would go out: {coming.why}"
         return
     yield f"“{coming.tip.title}” ({coming.tip.slug}): {coming.why}"
-    people = plural(summary.outlook.audience, "person", "people")
+    people = people_words(summary.outlook.audience)
     takes = f", in about {_span(summary.outlook.takes)}" if summary.outlook.takes else ""
     yield f"to {people}{takes}" if summary.outlook.audience else "to no reader: no subscriber is active"
 
@@ -127,7 +128,7 @@ def _running(summary: Overview, zone: str) -> Iterator[str]:
         share = 100 * worker.reached // receipt.audience if receipt.audience else 100
         left = worker.left(summary.now)
         soon = f"; about {_span(left)} left" if left else ""
-        people = f"{worker.reached:,} of {plural(receipt.audience, 'person', 'people')}"
+        people = f"{worker.reached:,} of {people_words(receipt.audience)}"
         title, status = worker.edition.title, worker.edition.status.value
         yield f"{receipt.name} “{title}” is {status}: {people} done ({share} %){soon}"
         if worker.away is not None and receipt.open:
@@ -145,7 +146,7 @@ def _running(summary: Overview, zone: str) -> Iterator[str]:
         if (wave := worker.next_wave(summary.now)) is not None:
             hour, own = describe_instant(wave.not_before, zone), zone_of(wave.label)
             theirs = "" if own == zone else f", {describe_instant(wave.not_before, own)} there"
-            people = plural(wave.people, "person", "people")
+            people = people_words(wave.people)
             yield f"the next wave, {wave.label}, goes out to {people} on {hour}{theirs}"
 
 

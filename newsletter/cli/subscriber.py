@@ -9,9 +9,10 @@ import typer
 from newsletter.cli import subscriber_file, subscriber_show
 from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, plural, print_json, say, warn
+from newsletter.cli.output import Json, print_json, say, warn
 from newsletter.cli.subscriber_lookup import known, pairs
 from newsletter.errors import InputError
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from newsletter.flows.change_subscriber import SubscriberChange

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Self
 import typer
 
 from newsletter.cli.context import state
-from newsletter.cli.output import Json, plural, print_json, say, warn
+from newsletter.cli.output import Json, print_json, say, warn
 from newsletter.cli.paths import is_folder, opened_file
 from newsletter.cli.private_file import free_name, private_file
 from newsletter.cli.subscriber_lookup import known
 from newsletter.errors import InputError
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from newsletter.core.csv_import import BadRow, ColumnChoices

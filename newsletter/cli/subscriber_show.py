@@ -8,9 +8,10 @@ import typer
 
 from newsletter.cli.context import state
 from newsletter.cli.layout import cells_of, padded
-from newsletter.cli.output import Json, plural, print_json, say, say_beside, table
+from newsletter.cli.output import Json, print_json, say, say_beside, table
 from newsletter.cli.subscriber_file import ExportedState
 from newsletter.cli.subscriber_lookup import known
+from newsletter.wording import inflected, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +176,7 @@ def _print_editions(received: Sequence[Received], zone: str) -> None:
         for item in received
     ]
     headings = ("edition", "tip", "outcome", "last try", "why", "the server's words")
-    table(headings, rows, title="The last edition" if len(rows) == 1 else f"The last {len(rows):,} editions")
+    table(headings, rows, title=inflected(len(rows), "The last edition", f"The last {len(rows):,} editions"))
 
 
 def _server_words(received: Received) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter.cli.context import State, state
-from newsletter.cli.output import one_line, plural, say, warn
+from newsletter.cli.output import one_line, say, warn
 from newsletter.cli.paths import is_folder, opened_file
 from newsletter.errors import InputError, NewsletterError
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from newsletter.cli.editor import EditedDraft
@@ -73,10 +75,7 @@ def add(
 
     A file whose slug is known updates that tip until it has gone out.
     """
-    for path in files:
-        if is_folder(path):
-            raise InputError(f"{path} is a folder; `newsletter tip import {path}` takes every .md file in it")
-    _queue(state(context), _read_all(files))
+    _queue(state(context), *_read_all(files))
 
 
 @app.command("import")
@@ -89,20 +88,27 @@ def import_folder(
     In the order of the file names: all of them, or none when one has a fault.
     """
     paths: list[Path] = []
+    unreadable: list[InputError] = []
     for folder in folders:
         if not is_folder(folder):
             paths.append(folder)
             continue
         try:
-            inside = list(folder.iterdir())
-        except OSError as error:
-            raise InputError(f"{folder} cannot be read ({error.strerror}); nothing was changed") from error
-        files = [path for path in inside if path.suffix.lower() == ".md" and not path.name.startswith(".")]
-        files.sort(key=_by_numbers)
-        if not files:
-            raise InputError(f"{folder} holds no .md file")
-        paths += files
-    _queue(state(context), _read_all(paths))
+            paths += _files_of(folder)
+        except InputError as fault:
+            unreadable.append(fault)
+    _queue(state(context), *_read_all(paths, unreadable))
+
+
+def _files_of(folder: Path) -> list[Path]:
+    try:
+        inside = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror})") from error
+    files = [path for path in inside if path.suffix.lower() == ".md" and not path.name.startswith(".")]
+    if not files:
+        raise InputError(f"{folder} holds no .md file")
+    return sorted(files, key=_by_numbers)
 
 
 @app.command("edit")
@@ -158,13 +164,13 @@ def _kept(error: NewsletterError, draft: EditedDraft) -> NewsletterError:
     return type(error)(str(error), details=(*error.details, where))
 
 
-def _queue(invocation: State, files: list[TipText]) -> None:
+def _queue(invocation: State, files: list[TipText], unreadable: Sequence[str] = ()) -> None:
     from newsletter.cli.tip_names import tell_due
     from newsletter.flows.queue_tip import QueueOutcome, queue_tips
 
     app = invocation.app
     now = app.clock.now()
-    result = queue_tips(app.unit, files, app.review(now), who=invocation.who)
+    result = queue_tips(app.unit, files, app.review(now), who=invocation.who, unreadable=unreadable)
     for queued in result:
         say(_words(queued))
         _warn_of_placeholder(queued.tip)
@@ -203,21 +209,18 @@ def _words(queued: Queued) -> str:
             return f"{named(queued.tip)}: {queued.outcome}, {queued.tip.status}{pinned}"
 
 
-def _read_all(paths: list[Path]) -> list[TipText]:
-    """Read every file; raise the faults of all of them together."""
+def _read_all(paths: list[Path], unreadable: Sequence[InputError] = ()) -> tuple[list[TipText], list[str]]:
+    """Read every file; return also a line about each that cannot be read, so that it hides no fault of the others."""
     files: list[TipText] = []
-    faults: list[InputError] = []
+    faults = list(unreadable)
     for path in paths:
         try:
             files.append(_read(path))
         except InputError as fault:
             faults.append(fault)
-    if len(faults) > 1:
-        message = f"{len(faults):,} of {len(paths):,} files cannot be read; nothing was changed"
-        raise InputError(message, details=tuple(str(fault) for fault in faults))
-    if faults:
-        raise faults[0]
-    return files
+    if len(faults) == 1 and not files:
+        raise InputError(f"{faults[0]}; nothing was changed")
+    return files, [str(fault) for fault in faults]
 
 
 def _is_stream(path: Path) -> bool:
@@ -231,6 +234,8 @@ def _read(path: Path) -> TipText:
 
     # A file name may hold bytes that no terminal and no database takes.
     name = FROM_STDIN if str(path) == "-" else one_line(str(path))
+    if is_folder(path):
+        raise InputError(f"{path} is a folder; `newsletter tip import {path}` takes every .md file in it")
     try:
         if name == FROM_STDIN:
             content = sys.stdin.buffer.read(FILE_LIMIT + 1)
@@ -241,14 +246,14 @@ def _read(path: Path) -> TipText:
             with opened_file(path) as file:
                 content = file.read(FILE_LIMIT + 1)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); nothing was changed") from error
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
     if len(content) > FILE_LIMIT:
-        raise InputError(f"{name} is over {FILE_LIMIT:,} bytes long, which no tip is; nothing was changed")
+        raise InputError(f"{name} is over {FILE_LIMIT:,} bytes long, which no tip is")
     try:
         return TipText(name=name, text=content.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        message = f"{name}, line {line}: this is not UTF-8 text; save the file as UTF-8. Nothing was changed"
+        message = f"{name}, line {line}: this is not UTF-8 text; save the file as UTF-8"
         raise InputError(message) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from newsletter.cli.output import plural, say
+from newsletter.cli.output import say
 from newsletter.core.cadence import describe_instant, describe_slot, describe_span, parse_date
 from newsletter.core.due import last_start
 from newsletter.core.tip import Tip, resolve_slug
@@ -15,6 +15,7 @@ from newsletter.store import edition as editions
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.wiring import Application
+from newsletter.wording import people_words
 
 TIP_DATE_WEEKS = 52
 """How far ahead the date of a tip is searched for."""
@@ -73,7 +74,7 @@ def tell_due(app: Application, now: datetime) -> None:
         say(f"Due since {at}, but no subscriber is active, so nothing goes out.")
         return
     left = describe_span(last_start(due, app.grace) - now)
-    people = plural(ahead.audience, "person", "people")
+    people = people_words(ahead.audience)
     say(
         f"Due since {at}: {choice.tip.slug!r} goes out late, to {people}, as soon as the service "
         f"runs within the next {left}. To prevent it: newsletter slot skip {due.date}"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.context import State, state
-from newsletter.cli.output import plural, say, warn
+from newsletter.cli.output import say, warn
 from newsletter.errors import InputError, NewsletterError
+from newsletter.wording import plural
 
 if TYPE_CHECKING:
     from newsletter.core.tip import Tip

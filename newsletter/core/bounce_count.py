@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.reply_value import ReplyClass
+from newsletter.wording import plural
 
 FORGOTTEN_AFTER = timedelta(days=35)
 """Two failures that lie further apart have nothing to do with each other."""
@@ -111,4 +112,4 @@ def _span(streak: Sequence[Past]) -> timedelta:
 
 def _editions(streak: Sequence[Past]) -> str:
     days = _span(streak).days
-    return f"{len(streak)} editions over {days} {'day' if days == 1 else 'days'}"
+    return f"{plural(len(streak), 'edition')} over {plural(days, 'day')}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from newsletter.core.reply_value import Reply, Verdict
 from newsletter.core.tally import Tally
+from newsletter.wording import people_words
 
 REFUSALS_MIN = 25
 """Refusals below which a share says nothing: one of 40 people would be 2.5 %, and providers judge volumes, too. What a
@@ -111,7 +112,7 @@ def judge_edition(
     """
     if limits.refusals and streak.count >= limits.refusals:
         return Trip(
-            why=f"{streak.count} people in a row were refused in the same words, and none was accepted: "
+            why=f"{people_words(streak.count)} in a row were refused in the same words, and none was accepted: "
             f'the mail server said "{streak.words}".'
         )
     before = resumed_at or Tally()
@@ -126,7 +127,7 @@ def judge_edition(
         share, borne = _percent(count, now.answered), _percent(getattr(before, name), before.answered) * WORSE_FACTOR
         if percent and count >= REFUSALS_MIN and share > max(percent, borne):
             again = " since it was resumed" if resumed_at else ""
-            return Trip(why=f"{count:,} of {now.answered:,} people ({share:.1f} %){again} {noun}")
+            return Trip(why=f"{count:,} of {people_words(now.answered)} ({share:.1f} %){again} {noun}")
     return None
 
 

@@ -16,12 +16,8 @@ from enum import StrEnum
 from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-"""Not from `calendar`: its names change with the locale of the process, and these are stored and parsed."""
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
+from newsletter.wording import MONTHS, WEEKDAYS, plural, weekday_name
+
 _WEEK = timedelta(days=7)
 _LOCALLY = "locally"
 _NOT_A_PLACE = ("localtime", "Factory", "posix/", "right/")
@@ -247,12 +243,12 @@ def brief_slot(slot: Slot, zone: str) -> str:
 
 def brief_date(day: date) -> str:
     """Return `Tue 24 Nov 2026`."""
-    return f"{WEEKDAYS[day.weekday()][:3].capitalize()} {day.day} {_MONTHS[day.month - 1][:3]} {day.year}"
+    return f"{weekday_name(day.weekday())[:3]} {day.day} {MONTHS[day.month - 1][:3]} {day.year}"
 
 
 def describe_date(day: date) -> str:
     """Return `Tuesday 24 November 2026`, in English whatever the locale."""
-    return f"{WEEKDAYS[day.weekday()].capitalize()} {day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return f"{weekday_name(day.weekday())} {day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def describe_span(span: timedelta) -> str:
@@ -262,7 +258,7 @@ def describe_span(span: timedelta) -> str:
     if abs(span) < timedelta(days=2):  # Up to there people count in hours: a grace is "36 hours".
         days, hours = 0, minutes // 60
     parts = [(days, "day"), (hours, "hour"), (0 if days else minutes % 60, "minute")]
-    text = [f"{number} {unit}" if number == 1 else f"{number} {unit}s" for number, unit in parts if number]
+    text = [plural(number, unit) for number, unit in parts if number]
     return " ".join(text) or "less than a minute"
 
 

@@ -29,6 +29,7 @@ from newsletter.core.consent_columns import (
 )
 from newsletter.core.subscriber import SubscriberState, most_restrictive
 from newsletter.errors import InputError
+from newsletter.wording import plural
 
 TARGETS = ("email", "name", "first_name", "last_name", "time_zone", "tags")
 """Values of a person that `--map TARGET=HEADING` may name."""
@@ -436,7 +437,7 @@ def _unknown_values(layout: Layout, unknown: Counter[tuple[int, str]]) -> InputE
     shown = unknown.most_common(UNKNOWN_VALUES_SHOWN_MAX)
     columns = dict.fromkeys(layout.headings[index] for (index, _), _ in shown)
     values = [
-        f"`{layout.headings[index]}`: `{clean(value) or EMPTY}` in {count:,} {'row' if count == 1 else 'rows'}"
+        f"`{layout.headings[index]}`: `{clean(value) or EMPTY}` in {plural(count, 'row')}"
         for (index, value), count in shown
     ]
     if len(unknown) > len(shown):

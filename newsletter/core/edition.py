@@ -22,6 +22,11 @@ class EditionStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+def edition_name(day: date, number: int) -> str:
+    """Return `2026-11-24`, or `2026-11-24.2` for the second edition of that date."""
+    return day.isoformat() if number == 1 else f"{day.isoformat()}.{number}"
+
+
 def standing(status: EditionStatus, why: str) -> str:
     """Say how an edition stands, and why, as part of a sentence: `paused: a typo`, `paused by ann`."""
     why = why.rstrip(". ")
@@ -89,4 +94,4 @@ class Edition:
     @property
     def name(self) -> str:
         """Return `2026-11-24`, or `2026-11-24.2` for a second edition of that date."""
-        return self.date.isoformat() if self.number == 1 else f"{self.date.isoformat()}.{self.number}"
+        return edition_name(self.date, self.number)

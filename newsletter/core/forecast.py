@@ -22,6 +22,7 @@ from newsletter.core.cadence import (
 )
 from newsletter.core.lineup import Choice, LineupRules, Sending, Source, last_sent
 from newsletter.core.tip import Tip, TipStatus
+from newsletter.wording import people_words, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +125,8 @@ class Stock:
 
     def describe(self) -> str:
         """Return `1 fresh tip, then 16 evergreens` and the like."""
-        fresh = "1 fresh tip" if self.fresh == 1 else f"{self.fresh} fresh tips" if self.fresh else "no fresh tip"
-        evergreens = "1 evergreen" if self.evergreen == 1 else f"{self.evergreen} evergreens"
+        fresh = plural(self.fresh, "fresh tip") if self.fresh else "no fresh tip"
+        evergreens = plural(self.evergreen, "evergreen")
         return f"{fresh}, then {evergreens}" if self.evergreen else fresh
 
 
@@ -154,7 +155,7 @@ def pace_warnings(choices: Sequence[Choice], *, audience: int, takes: timedelta 
     if ramp is not None and takes is not None:
         warnings.append(
             f"the list grows slowly (NEWSLETTER_RAMP_START): {ramp:,} mails in 24 hours now, twice as many after "
-            f"a clean edition; one to {audience:,} people takes {_days(takes)}"
+            f"a clean edition; one to {people_words(audience)} takes {_days(takes)}"
         )
     dates = [choice.slot.sends_at for choice in choices if choice.tip is not None][:2]
     if takes is not None and len(dates) > 1 and takes > dates[1] - dates[0]:
@@ -168,7 +169,7 @@ def pace_warnings(choices: Sequence[Choice], *, audience: int, takes: timedelta 
 def _days(span: timedelta) -> str:
     hours = span.total_seconds() / 3600
     if hours < _DAY_AND_HALF_HOURS:
-        return f"about {max(1, round(hours))} {'hour' if round(hours) <= 1 else 'hours'}"
+        return f"about {plural(max(1, round(hours)), 'hour')}"
     return f"about {round(hours / 24)} days"
 
 

@@ -16,6 +16,7 @@ from itertools import takewhile
 
 from newsletter.core.cadence import Slot, SlotState, describe_date, slot_order
 from newsletter.core.tip import Season, Tip, TipId, TipStatus
+from newsletter.wording import plural
 
 _WEEK = timedelta(days=7)
 _DONE = (TipStatus.SENT, TipStatus.RETIRED)
@@ -315,7 +316,7 @@ def _standing(tip: Tip) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
+    return plural(number, noun)
 
 
 def _ordinal(number: int) -> str:

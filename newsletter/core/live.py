@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from newsletter.core.edition import EditionStatus, standing
 from newsletter.core.worker_view import RelayView, WorkerView, clock_words, rate_words, span_words, together
+from newsletter.wording import plural
 
 RATE_SPAN_SECONDS = 10.0
 """Seconds over which the rate is taken: less would dance with each commit, more would hide a throttling."""
@@ -40,7 +41,7 @@ class Waiting:
 
     def words(self, zone: str, now: datetime) -> str:
         """Say it in a sentence; times are of the publication's zone."""
-        who = "1 person waits" if self.people == 1 else f"{self.people:,} people wait"
+        who = plural(self.people, "person waits", "people wait")
         at = f" {clock_words(self.until, zone, now)}" if self.until else ""
         match self.cause:
             case Cause.PAUSED:

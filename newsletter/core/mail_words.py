@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a method has an argument `date`.
 
+from newsletter.wording import MONTHS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailWords:
@@ -37,7 +39,7 @@ class MailWords:
         return self.date.format(day=day, month=self.months.split()[date.month - 1], year=date.year)
 
 
-_ENGLISH_MONTHS = "January February March April May June July August September October November December"
+_ENGLISH_MONTHS = " ".join(MONTHS)
 _ENGLISH = MailWords(
     reason="Sent to {email}, because you subscribed.",
     unsubscribe="Unsubscribe",

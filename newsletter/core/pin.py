@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date, datetime
 
-from newsletter.core.cadence import WEEKDAYS, Cadence, describe_date, local, nearest_slots, slot_on
+from newsletter.core.cadence import Cadence, describe_date, local, nearest_slots, slot_on
+from newsletter.wording import weekday_name
 
 PIN_YEARS_MAX = 50
 
@@ -38,7 +39,7 @@ def check_pin(pin: date, cadence: Cadence, *, now: datetime, extra_dates: Collec
 def _no_slot(pin: date, cadence: Cadence, now: datetime) -> str:
     """Name the dates around the one that was meant, as far as they are still to come."""
     open_dates = [describe_date(slot.date) for slot in nearest_slots(cadence, pin) if slot.sends_at > now]
-    weekday = WEEKDAYS[cadence.weekday].capitalize()
+    weekday = weekday_name(cadence.weekday)
     return (
         f"pin: nothing goes out on {describe_date(pin)}, since the day is {weekday}; "
         f"pin it to {' or '.join(open_dates)}, or add the date: newsletter slot add {pin.isoformat()}"

@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from newsletter.core.delivery import OPEN_STATES, DeliveryState
-from newsletter.core.edition import EditionKind, EditionStatus
+from newsletter.core.edition import EditionKind, EditionStatus, edition_name
 from newsletter.core.lineup import Source
 from newsletter.core.wave import WaveStanding
+from newsletter.wording import MONTHS, inflected, people_words, plural
 
 
 def clock_time_utc(instant: dt.datetime) -> str:
     """Write an instant as `14:15 UTC on 24 Nov 2026`."""
     utc = instant.astimezone(dt.UTC)
-    return f"{utc:%H:%M} UTC on {utc.day} {utc:%b %Y}"
+    return f"{utc:%H:%M} UTC on {utc.day} {MONTHS[utc.month - 1][:3]} {utc.year}"
 
 
 def uncertain_sentence(count: int, edition: str, *, cancelled: bool = False) -> str:
     """Say what `uncertain` means for the edition of this name and what a person can do; it is never shown without."""
-    who = "1 person" if count == 1 else f"{count:,} people"
+    who = people_words(count)
     if cancelled:
         return (
             f"{who} may or may not have it, and nothing of it is sent again. "
@@ -78,7 +79,7 @@ class Receipt:
     @property
     def name(self) -> str:
         """Return `2026-11-24`, or `2026-11-24.2` for a second edition of that date."""
-        return self.date.isoformat() if self.number == 1 else f"{self.date.isoformat()}.{self.number}"
+        return edition_name(self.date, self.number)
 
     def count(self, state: DeliveryState) -> int:
         """Return how many people are in this state."""
@@ -179,14 +180,14 @@ class Receipt:
     def _later_sentences(self) -> list[str]:
         lines = []
         if self.came_back:
-            noun = "1 mail" if self.came_back == 1 else f"{self.came_back:,} mails"
-            it = "it" if self.came_back == 1 else "them"
+            noun = plural(self.came_back, "mail")
+            it = inflected(self.came_back, "it", "them")
             lines.append(
                 f"{noun} came back after the mail server had taken {it}; "
                 f"`newsletter bounce list {self.name}` tells why."
             )
         if self.held:
-            noun = "1 bounce waits" if self.held == 1 else f"{self.held:,} bounces wait"
+            noun = plural(self.held, "bounce waits", "bounces wait")
             lines.append(f"{noun} for you, as very many came at once; see `newsletter bounce list {self.name}`.")
         if self.complained:
             share = 100 * self.complained / self.audience if self.audience else 0.0
@@ -206,7 +207,7 @@ class Receipt:
 
 
 def _people(count: int, singular: str, many: str) -> str:
-    return f"1 person {singular}" if count == 1 else f"{count:,} people {many}"
+    return plural(count, f"person {singular}", f"people {many}")
 
 
 def _iso(instant: dt.datetime) -> str:

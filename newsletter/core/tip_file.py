@@ -24,6 +24,7 @@ from newsletter.core.tip import Tip, TipDraft, TipStatus, draft_of
 from newsletter.core.tip_body import body_faults
 from newsletter.core.tip_keys import Reading
 from newsletter.errors import InputError
+from newsletter.wording import plural
 
 FILE_LIMIT = 1024 * 1024
 """Bytes of UTF-8."""
@@ -140,7 +141,7 @@ def _body(text: str, rest_line: int) -> tuple[str, int]:
 
 def _refusal(file_name: str, faults: list[Fault]) -> InputError:
     unique = sorted(set(faults))
-    count = "1 fault" if len(unique) == 1 else f"{len(unique):,} faults"
+    count = plural(len(unique), "fault")
     name = NOT_IN_A_LINE.sub("?", file_name)
     details = [str(fault) for fault in unique[:FAULTS_SHOWN_MAX]]
     if len(unique) > FAULTS_SHOWN_MAX:

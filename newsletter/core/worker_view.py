@@ -13,6 +13,7 @@ from typing import Any
 
 from newsletter.core.cadence import brief_date, local
 from newsletter.core.liveness import Liveness, judge_heartbeat
+from newsletter.wording import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class WorkerView:
         if self.silent(now):
             return f"silent for {span_words((now - self.seen_at).total_seconds())}"
         rate = "" if self.per_second is None else f", {rate_words(self.per_second)}"
-        return f"{self.connections} connection{'' if self.connections == 1 else 's'}{rate}"
+        return f"{plural(self.connections, 'connection')}{rate}"
 
 
 def together(relays: Iterable[RelayView]) -> tuple[RelayView, ...]:

@@ -28,6 +28,7 @@ from newsletter.store.anchor import OriginalInstallation
 from newsletter.store.installation import Installation
 from newsletter.store.ledger import Ledger, LedgerEntry, LedgerKind, Seen
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import listed, plural
 
 if TYPE_CHECKING:
     from newsletter.flows.catch_up import CaughtUp
@@ -279,5 +280,5 @@ def counted(entries: Sequence[LedgerEntry]) -> str:
     for kind, (singular, many) in names.items():
         count = sum(entry.kind is kind for entry in entries)
         if count:
-            parts.append(f"{count:,} {singular if count == 1 else many}")
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+            parts.append(plural(count, singular, many))
+    return listed(parts)

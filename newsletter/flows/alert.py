@@ -10,6 +10,7 @@ from newsletter.core.edition import Edition
 from newsletter.store import alert as alerts
 from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.unit import Tx
+from newsletter.wording import people_words, plural
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +37,9 @@ EXPIRED_ALERT_PERCENT = 2
 def report_expired(tx: Tx, edition: Edition, count: int, *, now: datetime) -> None:
     """Raise an alert when many people of an edition were given up; a few are in its report."""
     if count < EXPIRED_ALERT_PEOPLE_MIN or count * 100 < edition.audience * EXPIRED_ALERT_PERCENT:
-        logger.info("the edition of %s: %s given up", edition.name, "1 person" if count == 1 else f"{count} people")
+        logger.info("the edition of %s: %s given up", edition.name, people_words(count))
         return
-    who = "1 person was" if count == 1 else f"{count:,} people were"
+    who = plural(count, "person was", "people were")
     message = (
         f"{who} given up in the edition of {edition.name}; "
         f"`newsletter delivery list --edition {edition.name} --state expired` names them."
@@ -49,8 +50,8 @@ def report_expired(tx: Tx, edition: Edition, count: int, *, now: datetime) -> No
 def report_refused(tx: Tx, edition: Edition, count: int, audience: int, *, now: datetime) -> None:
     """Tell that most people of an edition were refused, which says more about us than about them."""
     message = (
-        f"{count:,} of {audience:,} people were refused in the edition of {edition.name}: the mail server may refuse "
-        f"us, not them; `newsletter delivery list --edition {edition.name} --state rejected` shows its words, "
+        f"{count:,} of {people_words(audience)} were refused in the edition of {edition.name}: the mail server may "
+        f"refuse us, not them; `newsletter delivery list --edition {edition.name} --state rejected` shows its words, "
         f"`newsletter edition retry {edition.name} --rejected` tries them again."
     )
     report(tx, Alert(kind=AlertKind.REFUSED_PEOPLE, about=edition.name, message=message, raised_at=now))

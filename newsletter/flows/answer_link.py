@@ -26,6 +26,7 @@ from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import plural
 
 LINK_ACTOR = "a link in a notice"
 """How the log names a person who pressed a button: whoever has the mail has the link."""
@@ -122,7 +123,7 @@ def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipVa
             title="Paused", text=f"No further reader gets it until `newsletter edition resume {edition.name}`."
         )
     skipped = hold.cancel_edition(unit, edition, who=LINK_ACTOR, why="by the link in a notice", now=now)
-    people = "1 person does" if skipped == 1 else f"{skipped:,} people do"
+    people = plural(skipped, "person does", "people do")
     return LinkWords(title="Cancelled", text=f"{people} not get the edition of {edition.name}.")
 
 

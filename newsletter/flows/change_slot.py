@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 
 from newsletter.core.cadence import (
-    WEEKDAYS,
     Cadence,
     Slot,
     SlotState,
@@ -35,6 +34,7 @@ from newsletter.store import tip as tips
 from newsletter.store.alert import AlertKind
 from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import weekday_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def add_slot(unit: Unit, day: date, at: time | None, review: TipValidation, *, t
         if tip is not None:
             current = tips.by_id(tx, tip.id)
             if current is None or current != tip:
-                raise NotNow(f"{tip.slug} changed at this moment; nothing was done. Try again.")
+                raise NotNow(f"{tip.slug!r} changed at this moment; nothing was done. Try again.")
             if tip.pin != day:
                 pin_in(tx, tip, day, review)
             holder = tips.by_id(tx, tip.id)
@@ -137,7 +137,7 @@ def remove_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
         if slot.state not in {SlotState.OPEN, SlotState.SKIPPED}:
             raise InputError(f"{name} is {slot.state} and stays in the records")
         if (tip := tips.pinned_to(tx, day)) is not None:
-            raise InputError(f"{tip.slug} is pinned to {name}; `newsletter tip unpin {tip.slug}` comes first")
+            raise InputError(f"{tip.slug!r} is pinned to {name}; `newsletter tip unpin {tip.slug}` comes first")
         if editions.by_date(tx, day) is not None:
             raise InputError(f"the edition of {name} was cancelled, and the date stays in the records")
         slots.move(tx, day, was=SlotState.SKIPPED, to=SlotState.OPEN, reason="", now=now)
@@ -156,7 +156,7 @@ def _slot_of(tx: Tx, day: date, cadence: Cadence, now: datetime) -> Slot:
         return slot
     ahead = [describe_date(item.date) for item in nearest_slots(cadence, day) if item.sends_at > now]
     near = f"; near it: {', '.join(ahead)}" if ahead else ""
-    weekday = WEEKDAYS[cadence.weekday].capitalize()
+    weekday = weekday_name(cadence.weekday)
     raise InputError(f"nothing goes out on {describe_date(day)}, since the day is {weekday}{near}")
 
 

@@ -77,7 +77,7 @@ def move_tip(unit: Unit, tip: Tip, *, before: Tip | None, first: bool = False, w
     _refuse_unqueued(tip)
     if before is not None:
         if before.id == tip.id:
-            raise InputError(f"{tip.slug} cannot go before itself; name another tip")
+            raise InputError(f"{tip.slug!r} cannot go before itself; name another tip")
         _refuse_unqueued(before)
     with unit.write() as tx:
         installations.lock(tx)
@@ -93,9 +93,9 @@ def move_tip(unit: Unit, tip: Tip, *, before: Tip | None, first: bool = False, w
 def pin_tip(unit: Unit, tip: Tip, day: date, review: TipValidation, *, who: str) -> Tip:
     """Pin a tip to a date; pinning it to its own date changes nothing."""
     if tip.status is TipStatus.SENT and not tip.evergreen:
-        raise InputError(f"{tip.slug} was sent already and will not be sent again; copy it to a new tip")
+        raise InputError(f"{tip.slug!r} was sent already and will not be sent again; copy it to a new tip")
     if tip.status is TipStatus.RETIRED:
-        raise InputError(f"{tip.slug} is retired; `newsletter tip approve {tip.slug}` brings it back first")
+        raise InputError(f"{tip.slug!r} is retired; `newsletter tip approve {tip.slug}` brings it back first")
     with unit.write() as tx:
         installations.lock(tx)
         _refuse_changed(tx, tip)
@@ -162,4 +162,4 @@ def _refuse_changed(tx: Tx, tip: Tip) -> None:
 
 def _refuse_unqueued(tip: Tip) -> None:
     if tip.status in {TipStatus.SENT, TipStatus.RETIRED}:
-        raise InputError(f"{tip.slug} is not in the queue: it was {tip.status}")
+        raise InputError(f"{tip.slug!r} is not in the queue: it was {tip.status}")

@@ -26,6 +26,7 @@ from newsletter.store import audience as audiences
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import people_words, plural
 
 CORRECTION_KIND = EditionKind.CORRECTION
 
@@ -51,7 +52,9 @@ def correct_edition(
     def act(tx: Tx, draft: FollowUpDraft) -> FollowUp:
         # It has no slot's instant of its own: it goes out when it is asked for.
         opened = write(tx, draft, sends_at=now, now=now)
-        text = f"{tip.slug}, {opened.edition.audience} people as {opened.edition.name}{': ' + why if why else ''}"
+        text = (
+            f"{tip.slug}, {people_words(opened.edition.audience)} as {opened.edition.name}{': ' + why if why else ''}"
+        )
         logs.add(tx, logs.LogEntry(at=now, who=who, what="edition correct", about=draft.wrong.name, why=text))
         return opened
 
@@ -64,8 +67,9 @@ def _refuse_under_way(tx: Tx, edition: Edition) -> None:
     """Refuse while the wrong tip still goes out: each of those people would get it first, and then a correction."""
     waiting = audiences.untried(tx, edition.id)
     if edition.status is not EditionStatus.CANCELLED and waiting:
+        people = plural(waiting, "person is", "people are")
         raise InputError(
-            f"the edition of {edition.name} is {edition.status} and {waiting:,} people are to get it yet; "
+            f"the edition of {edition.name} is {edition.status} and {people} to get it yet; "
             f"stop it first: `newsletter edition replace {edition.name} --tip TIP`, "
             f"or `newsletter edition cancel {edition.name}`"
         )

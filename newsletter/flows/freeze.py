@@ -36,6 +36,7 @@ from newsletter.store import wave as wave_rows
 from newsletter.store.ledger import LedgerKind
 from newsletter.store.reader_zone import reader_zones
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import people_words
 
 FREEZE_TRIES_MAX = 5
 """How often a freeze starts again because somebody changed the lineup while it rendered."""
@@ -215,7 +216,7 @@ def _write(
         ledger.note(tx, LedgerKind.EDITION, edition.name, now=now, detail={"tip": tip.slug})
         if who:
             early = ", before its time" if now < slot.sends_at else ""
-            why = f"{tip.slug}, {edition.audience} people{early}"
+            why = f"{tip.slug}, {people_words(edition.audience)}{early}"
             logs.add(tx, logs.LogEntry(at=now, who=who, what="edition send", about=edition.name, why=why))
         return FreezeResult(edition=edition, new=True)
 

@@ -31,6 +31,7 @@ from newsletter.store import subscriber_batch as batches
 from newsletter.store.ledger import LedgerKind
 from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import plural
 
 BATCH_ROWS = 1000
 """Rows of one transaction: a sender beside it waits for at most some 50 ms."""
@@ -201,7 +202,7 @@ def _refuse_bad_rows(file: ImportFile, reject: Callable[[RowReader, BadRow], Non
     if count > len(details):
         details.append(f"and {count - len(details):,} more")
     if count:
-        rows = "1 row of" if count == 1 else f"{count:,} rows of"
+        rows = plural(count, "row of", "rows of")
         raise InputError(
             f"{rows} {file.name} cannot be used, and --strict was given: nothing was changed.",
             details=tuple(details),

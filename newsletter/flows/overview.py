@@ -23,6 +23,7 @@ from newsletter.flows.plan import Outlook, PlanRules, look_ahead
 from newsletter.store import tip as tips
 from newsletter.store.snapshot import EditionSnapshot, Snapshot, read_snapshot
 from newsletter.store.unit import Tx
+from newsletter.wording import plural
 
 FORECAST_WEEKS_MIN = 12
 """Weeks to look beyond the ones that the operator wants stock for."""
@@ -98,7 +99,7 @@ def _about_edition(summary: EditionSnapshot, alerted: set[tuple[AlertKind, str]]
     if not receipt.balances:
         yield f"The report of {name} does not add up: the gap is {receipt.gap:,}. Run `newsletter db check`."
     if summary.edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, name) not in alerted:
-        who = "1 person waits" if receipt.open == 1 else f"{receipt.open:,} people wait"
+        who = plural(receipt.open, "person waits", "people wait")
         state = summary.edition.standing
         advice = resume_advice(name, rejected=receipt.count(DeliveryState.REJECTED) > 0)
         yield f"The edition of {name} is {state}, and {who}. {advice}"

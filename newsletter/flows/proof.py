@@ -31,6 +31,7 @@ from newsletter.render.mime import CompiledMessage
 from newsletter.render.notice import Action, Command, Fact, NoticeBody, Original, Stamp, Words, compose
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
+from newsletter.wording import people_words
 
 NO_SUBSCRIBER = SubscriberId(0)
 """Whose opt-out link a proof bears: trying it out unsubscribes no one."""
@@ -108,7 +109,7 @@ def frozen_proof(notice_context: NoticeContext, edition: Edition, content: str) 
         heading=f"“{edition.title}” began to go out on {began}",
         lead=[Words("What you see was frozen then; nothing can change it any more.")],
         facts=[
-            Fact(label="To", value=Words(f"{edition.audience:,} people")),
+            Fact(label="To", value=Words(people_words(edition.audience))),
             Fact(label="Why this tip", value=Words(edition.why)),
             Fact(label="It is", value=Words(edition.status.value)),
         ],
@@ -188,9 +189,8 @@ def _from_now(slot: Slot, now: datetime) -> str:
 
 
 def _audience(outlook: Outlook) -> str:
-    people = "1 person" if outlook.audience == 1 else f"{outlook.audience:,} people"
     takes = f"; it takes about {describe_span(outlook.takes)}" if outlook.takes else ""
-    return f"{people}, as of now{takes}"
+    return f"{people_words(outlook.audience)}, as of now{takes}"
 
 
 def _waves(outlook: Outlook, choice: Choice, zone: str) -> list[Fact]:

@@ -26,6 +26,7 @@ from newsletter.store import installation as installations
 from newsletter.store import log as logs
 from newsletter.store import tip as tips
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import plural
 
 CHANGED_MEANWHILE = "The same tips were changed by another command at this moment; this one changed nothing. Try again."
 
@@ -87,6 +88,8 @@ class _Faults:
     """Faults by file, so that one error reports all of them."""
 
     files: int
+    unreadable: Sequence[str] = ()
+    """A line about each file that could not be read."""
     by_file: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, file: str, *faults: str) -> None:
@@ -94,20 +97,26 @@ class _Faults:
 
     def check(self) -> None:
         """Raise `InputError` if there are faults."""
-        if not self.by_file:
+        if not self.by_file and not self.unreadable:
             return
-        if self.files == 1:
+        if self.files == 1 and not self.unreadable:
             ((name, faults),) = self.by_file.items()
-            count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+            count = plural(len(faults), "fault")
             raise InputError(f"{name} has {count}; correct it and try again", details=tuple(faults))
         lines = [f"{name}: {fault}" for name, faults in self.by_file.items() for fault in faults]
-        message = f"{len(self.by_file)} of {self.files} files must be corrected first; nothing was changed"
-        raise InputError(message, details=tuple(lines))
+        wrong = len(self.by_file) + len(self.unreadable)
+        message = f"{wrong} of {self.files + len(self.unreadable)} files must be corrected first; nothing was changed"
+        raise InputError(message, details=(*self.unreadable, *lines))
 
 
-def queue_tips(unit: Unit, files: Sequence[TipText], review: TipValidation, *, who: str) -> list[Queued]:
-    """Add the tips of these files, and update those that are known by their slug; all of them or none."""
-    faults = _Faults(len(files))
+def queue_tips(
+    unit: Unit, files: Sequence[TipText], review: TipValidation, *, who: str, unreadable: Sequence[str] = ()
+) -> list[Queued]:
+    """Add the tips of these files, and update those that are known by their slug; all of them or none.
+
+    `unreadable` has a line about each file that could not be read: it is told together with the faults of the others.
+    """
+    faults = _Faults(len(files), unreadable)
     drafts = _parsed(files, faults)
     with unit.read() as tx:
         steps = _plan(tx, drafts)

@@ -44,6 +44,7 @@ from newsletter.store.alert import Alert, AlertKind
 from newsletter.store.evidence import BouncedDelivery
 from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import people_words
 
 logger = logging.getLogger(__name__)
 
@@ -259,5 +260,5 @@ def settle_held(unit: Unit, edition: Edition, *, stop: bool, who: str, now: date
         settle_alert(tx, AlertKind.BOUNCES_HELD, edition.name, now=now)
         if count:
             noun = "bounce release" if stop else "bounce dismiss"
-            logs.add(tx, logs.LogEntry(at=now, who=who, what=noun, about=edition.name, why=f"{count} people"))
+            logs.add(tx, logs.LogEntry(at=now, who=who, what=noun, about=edition.name, why=people_words(count)))
     return count

@@ -31,6 +31,7 @@ from newsletter.store import log as logs
 from newsletter.store import slot as slots
 from newsletter.store import tip as tips
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import people_words
 
 REPLACEMENT_KIND = EditionKind.REPLACEMENT
 
@@ -64,7 +65,7 @@ def replace_edition(
         opened = write(tx, draft, sends_at=edition.sends_at, waves=waves, now=now)
         replacement = opened.edition
         slots.move(tx, replacement.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=replacement.why, now=now)
-        text = f"{tip.slug} instead of {edition.tip_slug}, {replacement.audience} people as {replacement.name}"
+        text = f"{tip.slug} instead of {edition.tip_slug}, {people_words(replacement.audience)} as {replacement.name}"
         text += f": {why}" if why else ""
         logs.add(tx, logs.LogEntry(at=now, who=who, what="edition replace", about=edition.name, why=text))
         return replace(opened, drafted=drafted)

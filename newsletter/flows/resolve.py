@@ -13,6 +13,7 @@ from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store import retention
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import people_words
 
 
 def retry(unit: Unit, edition: Edition, states: tuple[DeliveryState, ...], *, who: str, now: datetime) -> int:
@@ -25,7 +26,7 @@ def retry(unit: Unit, edition: Edition, states: tuple[DeliveryState, ...], *, wh
             count += _requeue(tx, edition, states, only=None)
         if count:
             logs.add(
-                tx, logs.LogEntry(at=now, who=who, what="edition retry", about=edition.name, why=f"{count} people")
+                tx, logs.LogEntry(at=now, who=who, what="edition retry", about=edition.name, why=people_words(count))
             )
         return count
 

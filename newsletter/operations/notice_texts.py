@@ -21,6 +21,7 @@ from newsletter.core.wave import next_wave
 from newsletter.flows.proof import NoticeContext
 from newsletter.render.notice import Action, Command, Fact, NoticeBody, Words
 from newsletter.store.alert import Alert
+from newsletter.wording import people_words, plural
 
 LINKS_LAST = timedelta(days=7)
 
@@ -106,7 +107,7 @@ def alert_letter(
     since = describe_instant(alert.raised_at, notice_context.plan.cadence.zone)
     facts = [Fact(label="Since", value=Words(since))]
     if others:
-        also = "1 more thing needs" if others == 1 else f"{others} more things need"
+        also = plural(others, "more thing needs", "more things need")
         facts.append(Fact(label="Also", value=Words(f"{also} a person: `newsletter status`")))
     return NoticeBody(
         kind=NoticeKind.ALERT,
@@ -163,7 +164,7 @@ def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Rec
         heading=f"“{edition.title}” is going out",
         lead=[Words("If all is well, there is nothing to do: the delivery report follows when it is through.")],
         facts=[
-            Fact(label="So far", value=Words(f"{tried:,} of {receipt.audience:,} people")),
+            Fact(label="So far", value=Words(f"{tried:,} of {people_words(receipt.audience)}")),
             Fact(label="Began", value=Words(describe_instant(edition.started_at, notice_context.plan.cadence.zone))),
             *_next_wave(receipt, notice_context.plan.cadence.zone, now),
             Fact(label="Why this tip", value=Words(edition.why)),
@@ -192,8 +193,7 @@ def _next_wave(receipt: Receipt, zone: str, now: datetime) -> list[Fact]:
     wave = next_wave(receipt.waves, now)
     if wave is None:
         return []
-    people = "1 person" if wave.people == 1 else f"{wave.people:,} people"
-    text = f"{wave.label}: {people}, {describe_instant(wave.not_before, zone)}"
+    text = f"{wave.label}: {people_words(wave.people)}, {describe_instant(wave.not_before, zone)}"
     return [Fact(label="Next wave", value=Words(text))]
 
 

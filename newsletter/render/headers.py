@@ -16,6 +16,7 @@ from urllib.parse import quote
 from newsletter.core.message import Publication
 from newsletter.errors import InputError
 from newsletter.render.encoding import header_text, mailbox
+from newsletter.wording import MONTHS, WEEKDAYS, weekday_name
 
 TO, SUBJECT, DATE, MESSAGE_ID, UNSUBSCRIBE, FEEDBACK = (
     "\x00to\x00",
@@ -30,8 +31,8 @@ OF_PERSON = (TO, DATE, MESSAGE_ID, UNSUBSCRIBE)
 """Those that each message fills with one value; `FEEDBACK` has that of `MESSAGE_ID`."""
 HEADER_PLACEHOLDERS = re.compile(r"\x00[a-z-]+\x00")
 _SAFE_URI = re.compile(r"[!#-+\--;=?-Z\[\]_a-z~%@]+")
-_DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
-_MONTHS = tuple(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+_DAYS = tuple(weekday_name(number)[:3].encode() for number in range(len(WEEKDAYS)))
+_MONTHS = tuple(name[:3].encode() for name in MONTHS)
 
 _SENDER_ID = range(5, 16)
 

@@ -30,6 +30,7 @@ from newsletter.settings.model import (
     setting_name,
 )
 from newsletter.settings.values import SECRET_LENGTH_MIN, did_you_mean, display_name, is_aligned, is_loopback
+from newsletter.wording import plural
 
 __all__ = ["Settings", "load_settings", "setting_sources"]
 
@@ -92,8 +93,8 @@ def _count(mistakes: Sequence[str]) -> str:
     missing = sum(": is missing" in line for line in mistakes)
     counts = {"missing": missing, "wrong": len(mistakes) - missing}
     first, *rest = ((count, kind) for kind, count in counts.items() if count)
-    words = f"1 setting is {first[1]}" if first[0] == 1 else f"{first[0]} settings are {first[1]}"
-    return "".join([words, *(f" and {count} {'is' if count == 1 else 'are'} {kind}" for count, kind in rest)])
+    words = plural(first[0], f"setting is {first[1]}", f"settings are {first[1]}")
+    return "".join([words, *(f" and {plural(count, 'is', 'are')} {kind}" for count, kind in rest)])
 
 
 def _printable(line: str) -> str:

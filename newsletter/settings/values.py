@@ -19,9 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from newsletter.color import MAIL_BACKGROUND, TEXT_CONTRAST_MIN, contrast
-
-WEEKDAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-"""In the order of `date.weekday()`: the place of a name is its number."""
+from newsletter.wording import WEEKDAYS
 
 SECRET_LENGTH_MIN = 32
 SELECTOR_LENGTH_MAX = 63
@@ -215,11 +213,9 @@ def _weekday(text: str) -> str:
     day = text.lower().rstrip(".")
     if len(day) >= _WEEKDAY_LETTERS_MIN:
         # Three letters name one weekday: `tue`, `tues`, `thurs`.
-        day = next((name for name in WEEKDAY_NAMES if name.startswith(day)), day)
-    if day not in WEEKDAY_NAMES:
-        message = (
-            f"'{text}' is not a weekday; write one of {', '.join(WEEKDAY_NAMES)}{did_you_mean(text, WEEKDAY_NAMES)}"
-        )
+        day = next((name for name in WEEKDAYS if name.startswith(day)), day)
+    if day not in WEEKDAYS:
+        message = f"'{text}' is not a weekday; write one of {', '.join(WEEKDAYS)}{did_you_mean(text, WEEKDAYS)}"
         raise ValueError(message)
     return day
 

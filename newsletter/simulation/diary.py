@@ -16,6 +16,7 @@ from textwrap import wrap
 
 from newsletter.core.cadence import local
 from newsletter.simulation.script import DeliveredMail
+from newsletter.wording import MONTHS, people_words, plural, weekday_name
 
 
 class EntryKind(StrEnum):
@@ -126,20 +127,16 @@ OUTCOMES = {
 
 
 def _many(count: int, singular: str) -> str:
-    return f"{count:,} {singular}" if count == 1 else f"{count:,} {singular}s"
+    return plural(count, singular)
 
 
 def _named(outcomes: Counter[str]) -> str:
     return ", ".join(f"{outcomes[one]} {words}" for one, words in OUTCOMES.items() if outcomes[one])
 
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
 def _day(there: datetime) -> str:
     """Return `Tue  5 Jan 2027`, in English whatever the locale."""
-    return f"{_DAYS[there.weekday()]} {there.day:>2} {_MONTHS[there.month - 1]} {there.year}"
+    return f"{weekday_name(there.weekday())[:3]} {there.day:>2} {MONTHS[there.month - 1][:3]} {there.year}"
 
 
 def diary_entries(diary: Diary, mails: Sequence[DeliveredMail], *, prefix: str) -> None:
@@ -148,7 +145,7 @@ def diary_entries(diary: Diary, mails: Sequence[DeliveredMail], *, prefix: str) 
     for mail in mails:
         people.setdefault((mail.at, mail.subject.removeprefix(prefix), _gist(mail.text)), set()).add(mail.to)
     for (at, subject, text), to in people.items():
-        many = f" (to {len(to)} people)" if len(to) > 1 else ""
+        many = f" (to {people_words(len(to))})" if len(to) > 1 else ""
         quiet = subject.startswith(_PLAIN) or _REACHED_ALL.match(subject)
         diary.add(at, EntryKind.MAIL, subject + many, *(() if quiet else text))
 

@@ -41,6 +41,7 @@ from newsletter.store.unit import Tx
 from newsletter.testing.clocks import JumpingClock
 from newsletter.transport.pool import Pool
 from newsletter.wiring import Application
+from newsletter.wording import people_words, plural
 
 RARELY = timedelta(days=2)
 RUN_NOW_WORDS = timedelta(seconds=5)
@@ -188,7 +189,7 @@ class SimulationRun:
             self._seen.add(f"edition {edition.name}")
             self._empty_in_a_row = 0
             self.diary.folding = False
-            people = "1 person" if edition.audience == 1 else f"{edition.audience:,} people"
+            people = people_words(edition.audience)
             lateness = edition.started_at - edition.sends_at
             late = f", {describe_span(lateness)} late" if lateness > LATE_SLOT_AFTER else ""
             self.diary.add(now, EntryKind.EDITION, f"“{edition.title}” to {people}{late}: {edition.why}")
@@ -321,7 +322,8 @@ class SimulationRun:
             if max(people.values()) > 1:
                 monday = date.fromisocalendar(year, week, 1)
                 twice = sum(count > 1 for count in people.values())
-                yield f"{twice:,} people get more than one mail in the week of {describe_date(monday)}"
+                who = plural(twice, "person gets", "people get")
+                yield f"{who} more than one mail in the week of {describe_date(monday)}"
 
     def _day(self, tx: Tx, slot: Slot) -> DiaryDay:
         # A date whose edition was cancelled before anybody had it is as open, or as skipped, as it says.

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from newsletter.core.delivery import OPEN_STATES, DeliveryState
-from newsletter.core.edition import EditionId
+from newsletter.core.edition import EditionId, edition_name
 from newsletter.store.schema import delivery, edition
 from newsletter.store.unit import Tx
+from newsletter.wording import people_words
 
 _FAULTS_MAX = 20
 
@@ -64,7 +65,7 @@ def all_books(tx: Tx) -> Sequence[Books]:
     columns = (edition.c.id, edition.c.date, edition.c.number, edition.c.audience, edition.c.totals)
     return [
         _books(
-            name=row.date.isoformat() if row.number == 1 else f"{row.date.isoformat()}.{row.number}",
+            name=edition_name(row.date, row.number),
             audience=row.audience,
             totals=row.totals,
             rows=counts.get(EditionId(row.id), {}),
@@ -79,7 +80,7 @@ def _books(*, name: str, audience: int, totals: Mapping[str, int] | None, rows: 
     faults = []
     if accounted != audience:
         source = "its rows" if totals is None else "its stored totals"
-        faults.append(f"{source} account for {accounted:,} of {audience:,} people")
+        faults.append(f"{source} account for {accounted:,} of {people_words(audience)}")
     if totals is not None:
         waiting = sum(rows.get(state.value, 0) for state in OPEN_STATES)
         if waiting:

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Row, func, select
 
 from newsletter.core.delivery import DeliveryState, Later
-from newsletter.core.edition import Edition, EditionId
+from newsletter.core.edition import Edition, EditionId, edition_name
 from newsletter.core.receipt import Receipt
 from newsletter.core.subscriber import SubscriberId
 from newsletter.store import audience
@@ -119,7 +119,7 @@ def rows(
 
 
 def _delivery_row(row: Row) -> DeliveryRow:  # type: ignore[type-arg]
-    name = row.date.isoformat() if row.number == 1 else f"{row.date.isoformat()}.{row.number}"
+    name = edition_name(row.date, row.number)
     code = "" if row.reply_code is None else str(row.reply_code)
     return DeliveryRow(
         edition=name,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 
 from newsletter.core.alert import AlertKind
-from newsletter.core.edition import EditionStatus
+from newsletter.core.edition import EditionStatus, edition_name
 from newsletter.core.ramp import Sent
 from newsletter.store.schema import alert, edition, tally
 from newsletter.store.unit import Tx
@@ -22,7 +22,7 @@ def finished(tx: Tx) -> Sequence[Sent]:
     query = select(edition.c.id, edition.c.date, edition.c.number, edition.c.totals)
     rows = []
     for row in tx.execute(query.where(edition.c.status == EditionStatus.FINISHED.value).order_by(edition.c.id)):
-        name = f"{row.date}" if row.number == 1 else f"{row.date}.{row.number}"
+        name = edition_name(row.date, row.number)
         totals = row.totals or {}
         rows.append(
             Sent(

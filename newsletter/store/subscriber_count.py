@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, insert, select, text
 from newsletter.core.subscriber import SubscriberState
 from newsletter.store.schema import subscriber, subscriber_count
 from newsletter.store.unit import Tx
+from newsletter.wording import plural
 
 _PEOPLE = func.coalesce(func.sum(subscriber_count.c.people), 0)
 _BY_GROUP = (
@@ -39,7 +40,8 @@ def faults(tx: Tx) -> Sequence[str]:
     """Return which counts differ from the number of people, in words."""
     kept, counted = _kept(tx), {(row.state, row.time_zone): row.people for row in tx.execute(_BY_GROUP)}
     return [
-        f"{kept.get(group, 0):,} people are counted as {_name(*group)}, and there are {counted.get(group, 0):,}"
+        plural(kept.get(group, 0), "person is", "people are")
+        + f" counted as {_name(*group)}, not {counted.get(group, 0):,}"
         for group in sorted(kept.keys() | counted.keys())
         if kept.get(group, 0) != counted.get(group, 0)
     ]

@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from newsletter.core.delivery import Delivery
+from newsletter.core.edition import edition_name
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState
 from newsletter.store import subscriber_count
 from newsletter.store.delivery import from_row as delivery_from_row
@@ -104,7 +105,7 @@ def last_editions(tx: Tx, who: SubscriberId, *, limit: int) -> Sequence[Received
     )
     return [
         Received(
-            edition=f"{row.date}" if row.number == 1 else f"{row.date}.{row.number}",
+            edition=edition_name(row.date, row.number),
             title=row.title,
             delivery=delivery_from_row(row),
             later=row.later,

@@ -253,7 +253,7 @@ def test_check_finds_and_corrects_wrong_counts(run: Callable[..., Ran], sqlite_u
         tx.execute(subscriber_count.update().values(people=5))
     result = run("db", "check")
     assert result.code == 1
-    assert "counts: 5 people are counted as active without a time zone, and there are 2" in result.out
+    assert "counts: 5 people are counted as active without a time zone, not 2" in result.out
     assert "newsletter db check --recount" in result.out
     assert json.loads(run("db", "check", "--recount", "--json").out)["recounted"] is True
     assert run("db", "check").code == 0

@@ -106,8 +106,8 @@ def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server
     assert found.code == 0, found.said
     assert "logged in as me" in found.of("mail server", "ok")[0]
     assert "no PIPELINING" in found.of("mail server", "ok")[0]
-    assert len(found.of("slot", "ok")) == 3
-    assert all("Tuesday" in slot and "on this machine" in slot for slot in found.of("slot"))
+    assert len(found.of("date", "ok")) == 3
+    assert all("Tuesday" in slot and "on this machine" in slot for slot in found.of("date"))
     assert found.of("templates", "ok")
     assert found.of("database", "ok")
     assert server.caught == []
@@ -121,7 +121,7 @@ def test_a_date_that_was_sent_early_or_skipped_is_not_coming(
     with sqlite_unit.write() as tx:
         for slot, state in zip(days, (SlotState.FROZEN, SlotState.SKIPPED), strict=False):
             slots.add(tx, replace(slot, state=state), now=SHIFTED.now())
-    coming = doctor().of("slot", "ok")
+    coming = doctor().of("date", "ok")
     assert [text.partition(",")[0] for text in coming] == [describe_date(slot.date) for slot in days[2:]]
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from newsletter.core.cadence import WEEKDAYS, Cadence, cadence_text, next_slots
+from newsletter.core.cadence import Cadence, cadence_text, next_slots
 from newsletter.core.tip_file import parse_tip_file
 from newsletter.store import installation as installations
+from newsletter.wording import WEEKDAYS
 from tests.cli.conftest import Home
 from tests.conftest import SHIFTED
 from tests.flows.tip_fixtures import CADENCE, TUESDAYS, freeze_on, subscribe, tip_file
@@ -133,6 +134,27 @@ def test_bytes_that_are_no_text_are_refused_with_their_line(home: Home) -> None:
     done = home.run("tip", "add", str(path))
     assert done.code == 2
     assert "latin.md, line 2: this is not UTF-8 text" in done.err
+
+
+def test_an_unreadable_file_hides_no_fault_of_the_others(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tip add` names the missing file, the folder, and each fault of the files that can be read; none goes in."""
+    monkeypatch.chdir(home.folder)
+    (home.folder / "wrong.md").write_text("---\ntitle: A\ncolor: red\n---\nText\n")
+    (home.folder / "good.md").write_text("# Good\n\nAnswer with a date.\n")
+    done = home.run("tip", "add", "missing.md", "wrong.md", ".", "good.md")
+    assert done.code == 2
+    assert "3 of 4 files must be corrected first; nothing was changed" in done.err
+    assert "missing.md cannot be read" in done.err
+    assert ". is a folder" in done.err
+    assert "wrong.md: line 3: “color” is not a key of a tip" in done.err
+    assert listed(home) == {}
+
+
+def test_a_file_name_keeps_its_case(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that begins with the name of a file writes it as it was typed."""
+    monkeypatch.chdir(home.folder)
+    (home.folder / "notes").write_text("---\ntitle: A\ncolor: red\n---\nText\n")
+    assert home.run("tip", "add", "notes").err.startswith("newsletter: notes has 1 fault; correct it")
 
 
 def test_show_prints_the_file(home: Home) -> None:

@@ -101,6 +101,49 @@ def test_a_sentence_names_its_subject() -> None:
     assert hits(PRONOUN_SUBJECTS, developers=True) == []
 
 
+def handmade_counts(source: str) -> Iterator[int]:
+    """Yield the lines on which a module chooses between singular and plural, or names a day, by itself."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.IfExp) and isinstance(node.test, ast.Compare):
+            with_one = any(isinstance(value, ast.Constant) and value.value == 1 for value in node.test.comparators)
+            equal = isinstance(node.test.ops[0], ast.Eq | ast.NotEq)
+            words = any(
+                isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and isinstance(part.value, str))
+                for part in (node.body, node.orelse)
+            )
+            if with_one and equal and words:
+                yield node.lineno
+        elif isinstance(node, ast.JoinedStr):
+            text = ast.unparse(node)
+            if re.search(r"\} people\b|:[^}]*%[aAbB]", text):
+                yield node.lineno
+
+
+OWNERS_OF_WORDING = ("newsletter/wording.py", "newsletter/core/edition.py")
+"""`edition_name` leaves out the number of the first edition of a date: no plural."""
+
+
+def test_counts_and_days_have_one_wording() -> None:
+    """`1 person`, `2 people`, weekdays and months come from `newsletter/wording.py`, never from the locale."""
+    handmade = [
+        f"{name}:{line}"
+        for name, text in texts()
+        if name.startswith("newsletter/") and name.endswith(".py") and "/migrations/" not in name
+        if name not in OWNERS_OF_WORDING
+        for line in handmade_counts(text)
+    ]
+    assert handmade == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['"1 tip" if n == 1 else f"{n} tips"', 'f"{n:,} people"', 'f"{day:%a %d}"', 'x = "is" if n == 1 else "are"'],
+)
+def test_the_search_finds_handmade_counts(source: str) -> None:
+    """Each way of writing them by hand is found."""
+    assert list(handmade_counts(source)) == [1]
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

@@ -203,7 +203,7 @@ def test_wrong_counts_are_corrected(unit: Unit) -> None:
     with unit.write() as tx:
         tx.execute(update(count_table).values(people=7))
     with unit.read() as tx:
-        assert subscriber_count.faults(tx) == ["7 people are counted as active in Europe/Paris, and there are 1"]
+        assert subscriber_count.faults(tx) == ["7 people are counted as active in Europe/Paris, not 1"]
     assert len(recount_people(unit, who="pat", now=START)) == 1
     assert recount_people(unit, who="pat", now=START) == []
     with unit.read() as tx:
