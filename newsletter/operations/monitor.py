@@ -1,6 +1,8 @@
-"""The watch: looks at everything once a tick, raises alerts for what is new and clears what is gone.
+"""The monitor: compares the state of the service with the open alerts once a tick, raises new ones and clears old ones.
 
-In: the database, the disk beside it, and the time. Out: rows of alerts; the notice writer makes mails of them.
+In: the database, the disk beside it, and the time. Out: rows of alerts; the notice writer makes mails of them. The
+heartbeats and the disk are read at every tick; the coming weeks after a change by a person, after a freeze, and once a
+minute.
 It never sends, and it must not end the tick: trouble with the database itself is remembered here and told later.
 """
 
@@ -20,6 +22,7 @@ from newsletter.operations.notice_writer import NoticeWriter
 from newsletter.store import alert as alerts
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
+from newsletter.store import log as logs
 from newsletter.store.alert import Alert
 from newsletter.store.unit import Tx
 
@@ -30,6 +33,9 @@ SENDING_COST_FACTOR = 20
 """A look takes a twentieth of the time at most: among a million people, counting them takes a good part of a second."""
 BREAK = timedelta(minutes=5)
 """Between two looks lie seconds; after so long a break this part itself was away."""
+FORECAST_REFRESH = timedelta(minutes=1)
+"""The coming weeks are worked out again after this time, since time passes and not every change is in the log: a tick
+without it costs a fifth of the CPU time."""
 WATCHED_PARTS = {
     AlertKind.SENDER_SILENT: ServicePart.SENDER,
     AlertKind.SCHEDULER_SILENT: ServicePart.SCHEDULER,
@@ -48,6 +54,7 @@ class Monitor:
     _rest_until: float = 0.0
     _since: datetime | None = None
     _looked: datetime | None = None
+    _forecast: _Forecast | None = None
     _trouble: _Lasting | None = field(default=None)
 
     def look(self, now: datetime) -> None:
@@ -64,9 +71,11 @@ class Monitor:
         rules = self.notice_writer.notice_context.plan
         with self.notice_writer.unit.read() as tx:
             begun = installations.get(tx).first_tick_at
-            outlook = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + 2, now=now)
+            forecast = self._fresh_forecast(tx, now)
             known = [alert for alert in alerts.open_alerts(tx) if alert.kind in WATCHED]
             sender = _heard(tx, AlertKind.SENDER_SILENT)
+        renewed, self._forecast = forecast is not self._forecast, forecast
+        outlook = forecast.outlook
         view = View(
             now=now,
             zone=rules.cadence.zone,
@@ -82,7 +91,19 @@ class Monitor:
         )
         self._compare(known, troubles(view), outlook, now)
         self.notice_writer.tell(now)
-        self.notice_writer.prove(outlook, now)
+        self.notice_writer.lay_aside(outlook, now)
+        if renewed:
+            self.notice_writer.prove(outlook, now)
+
+    def _fresh_forecast(self, tx: Tx, now: datetime) -> _Forecast:
+        """Return the known forecast while it holds, else a new one."""
+        mark = logs.change_mark(tx)
+        known = self._forecast
+        if known is not None and known.mark == mark and timedelta() <= now - known.at < FORECAST_REFRESH:
+            return known
+        rules = self.notice_writer.notice_context.plan
+        outlook = look_ahead(tx, rules, weeks=rules.lineup.low_stock_weeks + 2, now=now)
+        return _Forecast(at=now, mark=mark, outlook=outlook)
 
     def listen(self, now: datetime) -> None:
         """Check the heartbeat of the scheduler from the sender: a dead scheduler raises no alert itself."""
@@ -158,6 +179,16 @@ class Monitor:
                 # Once its time has come, another alert speaks of an empty date.
                 quietly = old.kind is AlertKind.EMPTY_AHEAD and old.about not in ahead
                 settle_alert(tx, old.kind, old.about, now=now, quietly=quietly)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Forecast:
+    """The coming weeks as they were worked out last."""
+
+    at: datetime
+    mark: tuple[int, int]
+    """`change_mark` at that time."""
+    outlook: Outlook
 
 
 @dataclass(slots=True)

@@ -159,7 +159,6 @@ class NoticeWriter:
 
     def prove(self, outlook: Outlook, now: datetime) -> None:
         """Write the proof of each date that is near, when there is none that stands for what will go out."""
-        self._lay_aside(outlook, now)
         if not self.notice_context.editors:
             return
         for choice in outlook.choices:
@@ -218,7 +217,7 @@ class NoticeWriter:
             settle_alert(tx, AlertKind.PROOF, about, now=now)
         logger.info("the proof of %s is written; editors: %s", about, len(messages))
 
-    def _lay_aside(self, outlook: Outlook, now: datetime) -> None:
+    def lay_aside(self, outlook: Outlook, now: datetime) -> None:
         """Alert about a proof that no server takes; forget proofs and their alerts once their date has come."""
         ahead = {choice.slot.date.isoformat() for choice in outlook.choices if choice.slot.sends_at > now}
         states = (NoticeState.QUEUED, NoticeState.DEFERRED, NoticeState.REJECTED, NoticeState.EXPIRED)

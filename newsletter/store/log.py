@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import func, insert, or_, select
 
-from newsletter.store.schema import log
+from newsletter.store.schema import edition, log
 from newsletter.store.unit import Tx
 
 
@@ -30,6 +30,16 @@ def add(tx: Tx, entry: LogEntry) -> None:
     tx.execute(
         insert(log).values(at=entry.at, who=entry.who, what=entry.what, about=entry.about, why=entry.why),
     )
+
+
+def change_mark(tx: Tx) -> tuple[int, int]:
+    """Return a value that changes with each change by a person and each freeze: the last ids of log and editions.
+
+    On PostgreSQL a transaction may commit after one that has a higher id; its change does not show in the mark.
+    """
+    ids = [select(func.coalesce(func.max(table.c.id), 0)).scalar_subquery() for table in (log, edition)]
+    change, freeze = tx.execute(select(*ids)).one()
+    return change, freeze
 
 
 def latest(tx: Tx, *, count: int = 50, containing: str = "", about: str = "") -> Sequence[LogEntry]:

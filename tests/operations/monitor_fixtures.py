@@ -28,7 +28,9 @@ from newsletter.sending.notice_sender import NoticeSender
 from newsletter.sending.sender import Sender
 from newsletter.store import alert as alerts
 from newsletter.store import heartbeat as heartbeats
+from newsletter.store import log as logs
 from newsletter.store import tip as tips
+from newsletter.store.log import LogEntry
 from newsletter.store.unit import Unit
 from newsletter.testing.catcher import Catcher, Caught
 from newsletter.testing.clocks import FixedClock
@@ -178,4 +180,6 @@ def edit(world: World, slug: str, **changes: object) -> None:
     with world.unit.write() as tx:
         known = tips.by_slug(tx, slug)
         assert known is not None
-        tips.save(tx, known, replace(known, **changes), now=world.clock.now())  # type: ignore[arg-type]
+        now = world.clock.now()
+        tips.save(tx, known, replace(known, **changes), now=now)  # type: ignore[arg-type]
+        logs.add(tx, LogEntry(at=now, who="ann", what="tip update", about=slug))

@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Engine, event
 
 from newsletter.flows.change_slot import skip_slot
 from newsletter.flows.change_tip import move_tip, pin_tip
@@ -240,3 +241,23 @@ def test_a_long_look_is_followed_by_a_rest(world: Make) -> None:
         monitor.look(here.clock.now())
         here.clock.turn(seconds=5)
     assert [round(second) for second in looks] == [0, 21, 42]
+
+
+def test_the_coming_weeks_are_worked_out_after_a_change(world: Make) -> None:
+    """A tick reads the queue after a change by a person, and once a minute; between these it leaves the tips alone."""
+    here = world("first-tip", "second-tip")
+    here.go(MONDAY)
+    engine: Engine = here.unit._engine
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+
+    def reads_tips() -> bool:
+        statements.clear()
+        here.monitor.look(here.clock.now())
+        here.clock.turn(seconds=5)
+        return any("FROM tip" in statement for statement in statements)
+
+    assert not reads_tips()
+    edit(here, "first-tip", body="Other words.\n")
+    assert reads_tips()
+    assert [reads_tips() for _ in range(13)] == [False] * 11 + [True, False]
