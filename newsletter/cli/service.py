@@ -193,8 +193,10 @@ def _start_scheduler(
         trouble = ""
         try:
             tick()
-            supervisor.status(_status(application))
-            trouble = _silent_sender(application)
+            if supervisor.reads_status:
+                supervisor.status(_status(application))
+            if supervisor.expects_pings:
+                trouble = _silent_sender(application)
         finally:
             supervisor.ticked(trouble=trouble)
 

@@ -37,6 +37,16 @@ class Supervisor:
         self._silent = False
         self._failed = False
 
+    @property
+    def reads_status(self) -> bool:
+        """Whether a supervisor shows what the service is at."""
+        return bool(self._address)
+
+    @property
+    def expects_pings(self) -> bool:
+        """Whether a supervisor restarts a service that gives no ping."""
+        return self._patience is not None
+
     def ready(self) -> None:
         """Tell that every part runs; from here on ticks are expected."""
         self._send("READY=1")

@@ -20,6 +20,7 @@ from newsletter.sending.sender import Sender
 from newsletter.sending.wakeups import Wakeups
 from newsletter.store import block as blocks
 from newsletter.store import delivery as deliveries
+from newsletter.store import edition as editions
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,10 @@ RELAY_BACK_OFF_SECONDS = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds before a relay in trouble is tried again."""
 
 IDLE_POLL_SECONDS = 1.0
-"""Between two checks of an empty queue, where no job wakes the sender."""
+"""Between two checks for an open edition, where no job wakes the sender."""
+
+IDLE_PASS_SECONDS = 5.0
+"""Between two passes while no edition is open: a pass costs ten times as much as a check."""
 
 FOREGROUND_PAUSE_MAX_SECONDS = 60.0
 """How long a foreground run waits for a relay that had enough."""
@@ -189,12 +193,22 @@ class SenderLoop:
         """Wait for something to do, unless something was done just now."""
         if self.wakeups is None:
             if idle:
-                self._wait(IDLE_POLL_SECONDS)
+                self._wait_for_edition()
             return
         self.wakeups.look_around()
         if idle:
             self.sender.beat()
             self.wakeups.idle(self.stop)
+
+    def _wait_for_edition(self) -> None:
+        """Wait until an edition is open, or the next pass is due; while one is open, for a moment."""
+        clock = self.sender.clock
+        until = clock.monotonic() + IDLE_PASS_SECONDS
+        while not self.stop.is_set() and clock.monotonic() < until:
+            self._wait(IDLE_POLL_SECONDS)
+            with self.sender.unit.read() as tx:
+                if editions.has_unfinished(tx):
+                    return
 
     def _rest(self, seconds: float) -> None:
         """Wait, whatever is called for: jobs come again afterwards, or go to another process."""

@@ -194,6 +194,11 @@ def unfinished(tx: Tx) -> Sequence[Edition]:
     return [_from_row(row) for row in tx.execute(query.order_by(edition.c.sends_at, edition.c.id))]
 
 
+def has_unfinished(tx: Tx) -> bool:
+    """Tell whether an edition is not finished yet; its index is empty between two editions."""
+    return tx.execute(select(edition.c.id).where(edition.c.finished_at.is_(None)).limit(1)).first() is not None
+
+
 def unclosed(tx: Tx) -> Sequence[Edition]:
     """Return every edition whose totals are not stored yet, cancelled ones too."""
     query = select(*_COLUMNS).where(edition.c.finished_at.is_(None)).order_by(edition.c.id)

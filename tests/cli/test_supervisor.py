@@ -69,6 +69,14 @@ def test_what_is_told_in_the_course_of_a_life(clock: FixedClock, place: str, hea
     ]
 
 
+def test_the_status_is_for_a_supervisor(clock: FixedClock, place: str) -> None:
+    """The service asks the database for its status, and for a hung sender, where a supervisor wants to know."""
+    alone = Supervisor({}, clock=clock, least_patience=15)
+    assert (alone.reads_status, alone.expects_pings) == (False, False)
+    watched = made(clock, place)
+    assert (watched.reads_status, watched.expects_pings) == (True, True)
+
+
 def test_a_hung_tick_stops_the_pings(
     clock: FixedClock, place: str, heard: Heard, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -51,3 +51,22 @@ def test_who_stands_by_says_so_once(
     assert server.taken.total() == PEOPLE
     assert len([one for one in lines if "another process sends" in one and "stands by" in one]) == said
     assert len([one for one in lines if "takes over" in one and "no more" in one]) == said
+
+
+@pytest.mark.parametrize(("opened", "seconds"), [(False, 5), (True, 1)])
+def test_an_idle_sender_waits_for_an_edition(
+    sqlite_unit: Unit,
+    render_context: RenderContext,
+    *,
+    opened: bool,
+    seconds: int,
+) -> None:
+    """While no edition is open a pass comes every five seconds, and an edition that opens ends the wait in one."""
+    add_people(sqlite_unit, PEOPLE)
+    add_tip(sqlite_unit)
+    if opened:
+        assert freeze(sqlite_unit, render_context, first_slot(), now=TUESDAY).edition is not None
+    clock = FixedClock(TUESDAY)
+    sender = make_sender(sqlite_unit, clock, Server().connect)
+    SenderLoop(sender=sender, lock=nullcontext, stop=threading.Event())._wait_for_edition()  # type: ignore[arg-type]
+    assert clock.monotonic() == seconds
