@@ -6,9 +6,12 @@ no signals, which are the service's, and logs no paths, which hold tokens.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from types import TracebackType
 from typing import Self
@@ -25,6 +28,8 @@ CONNECTIONS_MAX = 500
 """The service needs its file descriptors for sending too."""
 INCOMPLETE_REQUESTS_MAX = 400
 """Connections without a complete request; beyond it the oldest is closed, so that the others have places left."""
+WEB_STOP_POLL_SECONDS = 0.5
+"""Between two checks for the stop of the service."""
 REQUEST_SECONDS_MAX = 10.0
 """From the connection to the end of its request."""
 
@@ -64,7 +69,7 @@ class WebServer:
 
     def close(self) -> None:
         """Finish what is under way, and return when all is closed."""
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join()
         self._bound.close()
 
@@ -80,15 +85,29 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which looks at our event ten times a second and takes no signals: it does not run in the main thread."""
+    """uvicorn without its ten ticks a second, and without signals: it does not run in the main thread."""
 
     def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
         super().__init__(config)
         self._stop = stop
+        self._wake: Callable[[], object] = lambda: None
 
-    async def on_tick(self, counter: int) -> bool:
-        """Tell whether to stop."""
-        return await super().on_tick(counter) or self._stop.is_set()
+    async def main_loop(self) -> None:
+        """Serve until the stop; a tick renews the `Date` of the answers."""
+        woken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._wake = lambda: loop.call_soon_threadsafe(woken.set)
+        # uvicorn renews the date at every tenth of its ticks.
+        while not (await self.on_tick(0) or self._stop.is_set()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), WEB_STOP_POLL_SECONDS)
+
+    def end(self) -> None:
+        """Leave the main loop at once; called from another thread."""
+        self.should_exit = True
+        # A loop that is closed has left already.
+        with suppress(RuntimeError):
+            self._wake()
 
 
 def serve(
