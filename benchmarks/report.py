@@ -107,8 +107,17 @@ def _small(figures: Figures) -> Iterator[tuple[str, str, str]]:
     for small, large in pairwise(_found(figures, "archive")):
         if small["database"] == large["database"]:
             yield from _archive(small, large)
+    yield from _service(figures)
+
+
+def _service(figures: Figures) -> Iterator[tuple[str, str, str]]:
     for item in _found(figures, "startup"):
         yield from _startup(item)
+    for item in _found(figures, "idle"):
+        ready = f"ready in {item['ready_seconds']:.2f} s ({item['ready_cpu_seconds']:.2f} s of CPU)"
+        backends = f", {item['backends']} connections to the database" if item["backends"] else ""
+        cost = f"{item['cpu_seconds_a_minute']:.2f} s of CPU a minute, {item['rss_mb']:.0f} MB{backends}"
+        yield f"{item['database']}: an idle service", "≤ 1 s, ≤ 0.5 s of CPU a minute, ≤ 80 MB", f"{ready}; {cost}"
 
 
 def _startup(item: Figures) -> Iterator[tuple[str, str, str]]:

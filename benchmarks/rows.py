@@ -235,6 +235,14 @@ def startup(database: Database) -> Figures:
     return {"database": database.name, "cpu_seconds": figures}
 
 
+def idle(database: Database) -> Figures:
+    """Measure a service that has nothing to do."""
+    with database.world(service.PEOPLE) as world:
+        figures = service.idle(world)
+    say(f"{database.name}, idle: " + ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
+    return {"database": database.name, **figures}
+
+
 def _accepted(app: Application) -> int:
     return _count(app, text("SELECT count(*) FROM delivery WHERE state = 'accepted'"))
 

@@ -67,6 +67,7 @@ def _rows(
     first = found[0]
     return {
         "startup": lambda: [rows.startup(item) for item in found],
+        "idle": lambda: [rows.idle(item) for item in found],
         "editions": lambda: [
             rows.compare(item, port, asked.people, connections, rounds=asked.rounds, size=size)
             for item in found
@@ -87,7 +88,7 @@ def _rows(
     }
 
 
-ROWS = "startup,editions,loop,far,lockstep,notice,restart,shares,growth,archive,freezing,importing"
+ROWS = "startup,idle,editions,loop,far,lockstep,notice,restart,shares,growth,archive,freezing,importing"
 
 
 def _arguments() -> argparse.Namespace:

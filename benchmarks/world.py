@@ -43,6 +43,7 @@ class World:
     """Of the database; empty: a SQLite file in the home."""
     port: int = 25
     connections: int = 10
+    web_port: int = 8080
 
     def settings(self) -> dict[str, str]:
         """Return what an operator would write into `.env`."""
@@ -60,6 +61,7 @@ class World:
             "NEWSLETTER_SMTP_SECURITY": "none",
             "NEWSLETTER_SMTP_CONNECTIONS": str(self.connections),
             "NEWSLETTER_SMTP_PRESET": "postfix",
+            "NEWSLETTER_WEB_PORT": str(self.web_port),
         }
 
     def application(self) -> Application:
