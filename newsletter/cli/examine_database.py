@@ -14,6 +14,7 @@ from newsletter.core.cadence import describe_instant, describe_span, is_zone
 from newsletter.core.monitor import ServicePart
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError, NewsletterError
+from newsletter.flows.adopt import ledger_gap
 from newsletter.flows.check_key import KeyStanding, key_standing, unknown_key
 from newsletter.flows.plan import look_ahead
 from newsletter.flows.preview import compile_tip
@@ -42,12 +43,21 @@ def database(application: Application) -> Iterator[Finding]:
     where = sqlite_path(application.engine) or f"PostgreSQL at {application.engine.url.host or 'this machine'}"
     try:
         # Not `application.unit`, which takes over a changed key: whoever looks changes nothing.
-        with open_unit(application.engine).read() as tx:
+        unit = open_unit(application.engine)
+        with unit.read() as tx:
             installation = installations.find(tx)
-            if installation is None:
-                yield fail("database", f"{where} was never finished", "newsletter init")
-                return
+        if installation is None:
+            yield fail("database", f"{where} was never finished", "newsletter init")
+            return
+        gap = ledger_gap(unit, application.home)
+        if gap is not None and gap.beside:
+            # Heartbeats, alerts and dates came along with the copy: they are the original's.
+            yield fail("database", gap.words(application.cadence.zone))
+            return
+        with unit.read() as tx:
             yield ok("database", f"{where} answers; version {HEAD}")
+            if gap is not None:
+                yield fail("database", gap.matter(application.cadence.zone), "newsletter db adopt")
             yield from _key(application, installation)
             yield from _clock(application, installation)
             yield from journals(application, installation)

@@ -143,6 +143,8 @@ def test_a_copy_beside_the_running_original(folders: Folders) -> None:
                 words.split()
             )
         assert "heartbeat" not in other.run("status")[1]
+        code, words = other.run("doctor")
+        assert (code, BESIDE in " ".join(words.split())) == (1, True), words
         code, words = other.run("db", "adopt", "--yes")
         assert (code, "Stop and disable its service first" in words) == (1, True), words
         with other.unit.read() as tx:
@@ -185,6 +187,7 @@ def test_a_copy_whose_original_is_stopped(folders: Folders) -> None:
         assert (code, catcher.accepted) == (1, {})
         assert f"It is a copy of the installation at {home.folder.resolve()}/newsletter.db" in words
         assert HELD in words
+        assert "newsletter db adopt" in other.run("doctor")[1]
         code, words = other.run("db", "adopt", "--yes")
         assert code == 0, words
         assert f"The installation at {home.folder.resolve()}/newsletter.db is held from now on." in " ".join(
