@@ -36,6 +36,8 @@ PICTURES = {
     "page-trouble": ("trouble", 820, 680, "light"),
     "page-left": ("left", 820, 860, "light"),
     "page-left-phone-dark": ("left", 360, 900, "dark"),
+    "page-settings": ("settings", 820, 900, "light"),
+    "page-settings-phone-dark": ("settings", 360, 900, "dark"),
     "page-subscribe": ("subscribe", 820, 780, "light"),
     "page-subscribe-dark": ("subscribe", 820, 780, "dark"),
     "page-subscribe-phone": ("subscribe", 360, 800, "light"),
@@ -95,6 +97,24 @@ def every_page() -> dict[str, str]:
         "mistake": form_page(SignupForm(email="ada.example.org", first_name="Ada", mistakes=wrong)),
         "left": FRAME.page(
             "left", words=FRAME.section("left", subscriber=MASKED), address=MASKED, token=MASKED, reason_length="500"
+        ),
+        "settings": FRAME.page(
+            "me",
+            words=FRAME.section("me", subscriber=MASKED, day="Tuesday 3 March 2026"),
+            standing=FRAME.words("me", "active"),
+            can_pause=True,
+            can_resume=False,
+            first_name="Ada",
+            zones=(),
+            zone="",
+            history=[
+                ("Tuesday 1 December 2026", FRAME.words("history", "accepted")),
+                ("Tuesday 24 November 2026", FRAME.words("history", "accepted")),
+                ("Tuesday 17 November 2026", FRAME.words("history", "rejected")),
+            ],
+            path="",
+            saved=True,
+            mistake="",
         ),
         "sent": FRAME.page("sent", words=FRAME.section("sent"), mistake=""),
         "confirm": FRAME.page("confirm", words=FRAME.section("confirm", address=MASKED), same_browser=False),

@@ -36,10 +36,12 @@ class NoticeKind(StrEnum):
     """Tells a person who signed up that the address is on the list."""
     WELCOME = "welcome"
     """Tells a person who confirmed what comes when."""
+    PRIVATE_LINK = "private-link"
+    """Brings a person the link to their own settings, which they asked for."""
 
 
-SIGNUP_KINDS = (NoticeKind.CONFIRM, NoticeKind.ALREADY)
-"""Mails to people who may not be on the list: they are forgotten with the request."""
+READER_KINDS = (NoticeKind.CONFIRM, NoticeKind.ALREADY, NoticeKind.WELCOME, NoticeKind.PRIVATE_LINK)
+"""Mails that a request on a page causes, with links that work for days at most: forgotten with the request."""
 
 
 class NoticeState(StrEnum):

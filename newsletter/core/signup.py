@@ -45,6 +45,8 @@ class SignupLimit(StrEnum):
     """Mails to a person who is on the list already."""
     DOMAIN = "domain"
     """Mails to the addresses of one domain."""
+    LINK = "link"
+    """Mails with the private link of one person."""
     ALL = "all"
     """All mails that requests cause."""
 
@@ -55,6 +57,7 @@ SIGNUP_RULES: Mapping[SignupLimit, tuple[RateRule, ...]] = {
     SignupLimit.NETWORK: (RateRule(count=5, span=HOUR),),
     SignupLimit.VICTIM: (RateRule(count=1, span=DAY), RateRule(count=3, span=MONTH)),
     SignupLimit.REMINDER: (RateRule(count=1, span=MONTH),),
+    SignupLimit.LINK: (RateRule(count=1, span=timedelta(minutes=10)), RateRule(count=3, span=DAY)),
     SignupLimit.DOMAIN: (RateRule(count=60, span=HOUR),),
     SignupLimit.ALL: (RateRule(count=300, span=HOUR),),
 }

@@ -268,6 +268,8 @@ class LinkPurpose(Enum):
     """Confirms a sign-up; the id is that of the request."""
     UNDO = 2
     """Takes a leaving back for half an hour; the id is that of the subscriber, the detail the state before."""
+    PRIVATE = 3
+    """Opens a person's own settings for a day; the id is that of the subscriber."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

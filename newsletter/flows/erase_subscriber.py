@@ -15,6 +15,7 @@ from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.store import delivery as deliveries
 from newsletter.store import erasure, ledger
+from newsletter.store import link_request as link_requests
 from newsletter.store import log as logs
 from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
@@ -66,6 +67,7 @@ def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Er
     blanked = deliveries.blank_person(tx, person.id)
     erasure.drop_notices(tx, spellings)
     signups.drop_addresses(tx, spellings)
+    link_requests.drop_person(tx, person.id)
     subscribers.erase(tx, person.id)
     ledger.note(tx, LedgerKind.ERASED, str(person.id), now=now, canonical=person.canonical)
     return Erased(id=person.id, skipped=skipped, blanked=blanked, addresses=suppressed, spellings=spellings)

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from newsletter.core.signup import KEEP_SIGNUPS
 from newsletter.store import evidence, rate_limit, retention
 from newsletter.store import job_run as job_runs
+from newsletter.store import link_request as link_requests
 from newsletter.store import signup as signups
 from newsletter.store import worker as workers
 from newsletter.store.job_run import JobName
@@ -103,7 +104,8 @@ class RetentionJob:
         with self.unit.write() as tx:
             gone["bounces"] += evidence.forget_recent(tx, now=now)
             gone["sign-ups"] += signups.drop_before(tx, now - KEEP_SIGNUPS)
-            gone["mails about sign-ups"] += retention.drop_signup_mails(tx, written_before=now - KEEP_SIGNUPS)
+            gone["mails to readers"] += retention.drop_reader_mails(tx, written_before=now - KEEP_SIGNUPS)
+            gone["requests for a link"] += link_requests.drop_before(tx, now - KEEP_SIGNUPS)
             gone["limits"] += rate_limit.drop_expired(tx, now=now)
             gone["senders"] += workers.forget(tx, before=now - KEEP_REPLIES)
             job_runs.record_end(tx, JobName.RETENTION, now=now, process=self.process)

@@ -15,8 +15,9 @@ from jinja2 import Environment
 from newsletter.core.address import parse_address
 from newsletter.core.alert import AlertKind
 from newsletter.core.notice import NoticeKey, notice_message_id
+from newsletter.core.rate_limit import take
 from newsletter.core.signup import SIGNUP_RULES, Signup, SignupDecision, SignupLimit, SignupMail, decide_signup
-from newsletter.core.subscriber import Subscriber
+from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.token import limit_hash
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
@@ -25,11 +26,13 @@ from newsletter.flows.next_issue import next_issue_at
 from newsletter.operations.signup_texts import SignupLetters
 from newsletter.render.notice import NoticeBody, Stamp, compose, compose_plainly
 from newsletter.store import alert as alerts
+from newsletter.store import link_request as link_requests
 from newsletter.store import notice as notices
 from newsletter.store import rate_limit
 from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import Alert
+from newsletter.store.link_request import LinkRequest
 from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
@@ -55,6 +58,7 @@ class SignupProcessor:
         with self.unit.read() as tx:
             waiting = signups.undecided(tx, now=now, limit=SIGNUPS_PER_PASS_MAX)
             confirmed = signups.unwelcomed(tx, limit=SIGNUPS_PER_PASS_MAX)
+            asked_links = link_requests.undecided(tx, limit=SIGNUPS_PER_PASS_MAX)
             flooded = is_flooded(tx, self.letters.keyring, now=now)
             alerted = any(alert.kind is AlertKind.SIGNUP_FLOOD for alert in alerts.open_alerts(tx))
         if flooded != alerted:
@@ -66,6 +70,9 @@ class SignupProcessor:
         for request in confirmed:
             with self.unit.write() as tx:
                 changed += self._welcome(tx, request, now)
+        for asked in asked_links:
+            with self.unit.write() as tx:
+                changed += self._send_link(tx, asked, now)
         return changed
 
     def _alert(self, *, flooded: bool, now: datetime) -> None:
@@ -96,24 +103,40 @@ class SignupProcessor:
         self, tx: Tx, request: Signup, person: Subscriber | None, decision: SignupDecision, now: datetime
     ) -> None:
         if decision.mail is SignupMail.CONFIRM:
-            self._write(tx, request, self.letters.confirm(request, now=now), now)
+            self._write(tx, self.letters.confirm(request, now=now), about=request.id, email=request.email, now=now)
         elif decision.mail is SignupMail.ALREADY and person is not None:
             next_at = next_issue_at(tx, self.letters.cadence, person.time_zone, now=now)
-            self._write(tx, request, self.letters.already(request, person, next_at), now)
+            letter = self.letters.already(request, person, next_at)
+            self._write(tx, letter, about=request.id, email=person.email, now=now)
 
     def _welcome(self, tx: Tx, request: Signup, now: datetime) -> bool:
         person = subscribers.by_canonical(tx, request.canonical)
         if not signups.welcome(tx, request.id, now=now) or person is None:
             return False
         next_at = next_issue_at(tx, self.letters.cadence, person.time_zone, now=now)
-        self._write(tx, request, self.letters.welcome(request, person, next_at), now)
+        letter = self.letters.welcome(request, person, next_at)
+        self._write(tx, letter, about=request.id, email=person.email, now=now)
         return True
 
-    def _write(self, tx: Tx, request: Signup, letter: NoticeBody, now: datetime) -> None:
+    def _send_link(self, tx: Tx, asked: LinkRequest, now: datetime) -> bool:
+        hashed = limit_hash(self.letters.keyring, SignupLimit.LINK.value, str(asked.subscriber_id))
+        window = rate_limit.lock(tx, (hashed,), now=now)[hashed]
+        person = subscribers.by_id(tx, asked.subscriber_id)
+        if not link_requests.decide(tx, asked.id, now=now) or person is None:
+            return False
+        result = take(window, SIGNUP_RULES[SignupLimit.LINK], now=now)
+        if not result.allowed or person.state is SubscriberState.COMPLAINED:
+            return False
+        rate_limit.save(tx, {hashed: result.window}, span=_span(SignupLimit.LINK), now=now)
+        letter = self.letters.private_link(person, asked_at=asked.asked_at, now=now)
+        self._write(tx, letter, about=asked.id, email=person.email, now=now)
+        return True
+
+    def _write(self, tx: Tx, letter: NoticeBody, *, about: int, email: str, now: datetime) -> None:
         publication = self.letters.publication
-        key = NoticeKey(kind=letter.kind, about=str(request.id))
+        key = NoticeKey(kind=letter.kind, about=str(about))
         domain = publication.from_email.rpartition("@")[2]
-        recipient = parse_address(request.email).smtp
+        recipient = parse_address(email).smtp
         stamp = Stamp(to=recipient, message_id=notice_message_id(key, recipient, now, domain), date=now)
         try:
             message = compose(letter, publication, self.templates, stamp)

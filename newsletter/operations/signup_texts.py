@@ -22,6 +22,7 @@ from newsletter.core.token import (
     make_link_token,
     make_unsubscribe_token,
 )
+from newsletter.flows.own_settings import PRIVATE_LINK_LASTS
 from newsletter.render.notice import Action, NoticeBody, Words
 from newsletter.render.texts import Texts
 
@@ -46,7 +47,7 @@ class SignupLetters:
             note=words["note"].format(code=code),
         )
         lead = [words["text"].format(name=self.publication.name), words["ignore"]]
-        return self._letter(NoticeKind.CONFIRM, request, lead, [action])
+        return self._letter(NoticeKind.CONFIRM, request.asked_at, request.time_zone, lead, [action])
 
     def already(self, request: Signup, person: Subscriber, next_at: datetime) -> NoticeBody:
         """Return the mail to a person who is on the list."""
@@ -57,7 +58,7 @@ class SignupLetters:
         else:
             lead.append(words["next"].format(day=self._day(next_at, person.time_zone)))
         lead.append(words["spam"].format(sender=self.publication.from_email))
-        return self._letter(NoticeKind.ALREADY, request, lead, [])
+        return self._letter(NoticeKind.ALREADY, request.asked_at, person.time_zone, lead, [self._settings(person)])
 
     def welcome(self, request: Signup, person: Subscriber, next_at: datetime) -> NoticeBody:
         """Return the mail to a person who has just confirmed."""
@@ -69,11 +70,24 @@ class SignupLetters:
         ]
         token = make_unsubscribe_token(self.keyring, person.id)
         leave = Action(label=words["leave"], url=f"{self.publication.base_url}/u/{token}", note=words["leave_note"])
-        return self._letter(NoticeKind.WELCOME, request, lead, [leave])
+        return self._letter(
+            NoticeKind.WELCOME, request.asked_at, person.time_zone, lead, [leave, self._settings(person)]
+        )
 
-    def _letter(self, kind: NoticeKind, request: Signup, lead: Sequence[str], actions: Sequence[Action]) -> NoticeBody:
-        words = self.texts[f"{kind.value}_mail"]
-        asked_on = describe_date(local(request.asked_at, self._zone(request.time_zone)).date())
+    def private_link(self, person: Subscriber, *, asked_at: datetime, now: datetime) -> NoticeBody:
+        """Return the mail with the link to a person's own settings."""
+        words = self.texts["private_link_mail"]
+        link = LinkToken(purpose=LinkPurpose.PRIVATE, id=person.id, expires_at=now + PRIVATE_LINK_LASTS)
+        url = f"{self.publication.base_url}/me/{make_link_token(self.keyring, link)}"
+        action = Action(label=words["button"], url=url, note=words["note"])
+        lead = [words["text"].format(name=self.publication.name)]
+        return self._letter(NoticeKind.PRIVATE_LINK, asked_at, person.time_zone, lead, [action])
+
+    def _letter(
+        self, kind: NoticeKind, asked_at: datetime, time_zone: str, lead: Sequence[str], actions: Sequence[Action]
+    ) -> NoticeBody:
+        words = self.texts[f"{kind.value.replace('-', '_')}_mail"]
+        asked_on = describe_date(local(asked_at, self._zone(time_zone)).date())
         return NoticeBody(
             kind=kind,
             subject=words["subject"].format(name=self.publication.name),
@@ -83,6 +97,13 @@ class SignupLetters:
             label=words["label"],
             footer=self.texts["reader_mail"]["footer"].format(day=asked_on),
         )
+
+    def _settings(self, person: Subscriber) -> Action:
+        """Return the way to the settings: a page that mails the private link, since mails are forwarded."""
+        words = self.texts["reader_mail"]
+        token = make_unsubscribe_token(self.keyring, person.id)
+        url = f"{self.publication.base_url}/p/{token}"
+        return Action(label=words["settings"], url=url, note=words["settings_note"])
 
     def _day(self, moment: datetime, time_zone: str) -> str:
         return describe_instant(moment, self._zone(time_zone))

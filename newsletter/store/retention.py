@@ -15,7 +15,7 @@ from sqlalchemy import String, and_, cast, delete, func, or_, select, update
 
 from newsletter.core.delivery import OPEN_STATES
 from newsletter.core.edition import EditionId
-from newsletter.core.notice import SIGNUP_KINDS, NoticeKind, NoticeState
+from newsletter.core.notice import READER_KINDS, NoticeKind, NoticeState
 from newsletter.store.schema import alert, delivery, edition, notice
 from newsletter.store.unit import Tx
 
@@ -117,9 +117,9 @@ def drop_notices(tx: Tx, *, written_before: datetime, limit: int) -> int:
     return len(ids)
 
 
-def drop_signup_mails(tx: Tx, *, written_before: datetime) -> int:
-    """Delete old mails about sign-ups, whatever became of them: the request is forgotten too."""
-    kinds = [kind.value for kind in SIGNUP_KINDS]
+def drop_reader_mails(tx: Tx, *, written_before: datetime) -> int:
+    """Delete old mails that requests on pages caused, whatever became of them: the request is forgotten too."""
+    kinds = [kind.value for kind in READER_KINDS]
     return tx.execute(delete(notice).where(notice.c.kind.in_(kinds), notice.c.created_at < written_before)).rowcount
 
 

@@ -450,6 +450,17 @@ signup = Table(
     sqlite_autoincrement=True,  # Links of confirmations bear the id.
 )
 
+link_request = Table(
+    "link_request",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("subscriber_id", BigId, nullable=False, index=True),
+    Column("asked_at", Utc, nullable=False, index=True),
+    Column("decided_at", Utc),
+    _partial_index("ix_link_request_undecided", "id", where="decided_at IS NULL"),
+    sqlite_autoincrement=True,  # The notice about it bears the id.
+)
+
 wording = Table(
     "wording",
     metadata,

@@ -119,6 +119,12 @@ def set_pause_end(tx: Tx, who: SubscriberId, until: datetime) -> None:
     tx.execute(update(subscriber).where(subscriber.c.id == who).values(paused_until=until))
 
 
+def pause_end(tx: Tx, who: SubscriberId) -> datetime | None:
+    """Return when the pause of a person ends by itself; None when it does not."""
+    value: datetime | None = tx.execute(select(subscriber.c.paused_until).where(subscriber.c.id == who)).scalar()
+    return value
+
+
 def pause_over(tx: Tx, *, now: datetime, limit: int) -> Sequence[SubscriberId]:
     """Return the people whose pause is over."""
     query = select(subscriber.c.id).where(subscriber.c.paused_until <= now)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.message import Publication
-from newsletter.core.notice import NoticeKind
+from newsletter.core.notice import READER_KINDS, NoticeKind
 from newsletter.render.environment import make_environment
 from newsletter.render.notice import Action, Command, Fact, NoticeBody, Original, Stamp, Words, compose, compose_plainly
 
@@ -23,7 +23,6 @@ PUBLICATION = Publication(
     base_url="https://news.example.com",
 )
 TEMPLATES = make_environment(None)
-READER_KINDS = {NoticeKind.CONFIRM, NoticeKind.ALREADY, NoticeKind.WELCOME}
 STAMP = Stamp(
     to="admin@example.org", message_id="notice.abc@news.example.com", date=datetime(2026, 11, 23, 14, tzinfo=UTC)
 )

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from newsletter.core.address import mask_address
 from newsletter.core.cadence import describe_date, local
 from newsletter.core.subscriber import SubscriberId
-from newsletter.core.token import LinkPurpose, LinkToken, read_link_token
+from newsletter.core.token import LinkPurpose, LinkToken, make_unsubscribe_token, read_link_token
 from newsletter.flows.opt_out import OptOut, masked_address
 from newsletter.flows.undo_leaving import (
     REASON_LENGTH_MAX,
@@ -45,7 +45,7 @@ class LeavingPages:
         self._unknown = frame.message("unknown")
         self._trouble = frame.message("trouble")
         self._expired = frame.message("undo_expired", button_path="/subscribe")
-        self._page("leave", "ann@example.com")
+        self._button("ann@example.com", "token")
         self._left("ann@example.com", "token")
 
     async def ask(self, subscriber_id: SubscriberId) -> Page:
@@ -54,7 +54,7 @@ class LeavingPages:
         address = await site.ask(
             lambda: masked_address(site.unit, subscriber_id), about="opt-out page", area=Area.OPT_OUT
         )
-        return self._page("leave", address)
+        return self._button(address, make_unsubscribe_token(site.keyring, subscriber_id))
 
     def left(self, result: OptOut) -> Page:
         """Return the page after leaving; only a press that changed something can be taken back."""
@@ -103,8 +103,9 @@ class LeavingPages:
         day = describe_date(local(result.paused_until, site.plan_rules.cadence.zone).date())
         return self._frame.message("paused", day=day).response(200)
 
-    def _page(self, name: str, address: str) -> Page:
-        return self._frame.page(name, words=self._frame.section("leave", subscriber=address), address=address)
+    def _button(self, address: str, token: str) -> Page:
+        words = self._frame.section("leave", subscriber=address)
+        return self._frame.page("leave", words=words, address=address, token=token)
 
     def _left(self, address: str, token: str) -> Page:
         return self._frame.page(

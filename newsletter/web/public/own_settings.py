@@ -1,0 +1,197 @@
+"""A person's own settings: `/p/{token}` mails the private link, `/me/{token}` is where it leads.
+
+In: the opt-out token of a mail, which opens nothing by itself since mails are forwarded, or the token of the private
+link. Out: pages. Each form saves alone, and what cannot be undone asks on a page of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from zoneinfo import available_timezones
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from newsletter.core.address import mask_address
+from newsletter.core.cadence import describe_date, is_zone, local
+from newsletter.core.delivery import DeliveryState
+from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.core.token import LinkPurpose, read_link_token, read_unsubscribe_token
+from newsletter.errors import InputError
+from newsletter.flows.opt_out import masked_address
+from newsletter.flows.own_settings import (
+    OwnChange,
+    OwnSettings,
+    SentIssue,
+    ask_for_link,
+    change_own_settings,
+    own_data,
+    own_settings,
+)
+from newsletter.web.forms import read_fields
+from newsletter.web.pages import Page
+from newsletter.web.public.frame import PublicFrame
+from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
+from newsletter.web.site import Area, Busy, Site
+
+logger = logging.getLogger(__name__)
+
+_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
+_CHANGES = {change.value: change for change in OwnChange}
+
+
+class OwnSettingsPages:
+    """The answers of `/p/{token}`, `/me/{token}` and what lies below it."""
+
+    def __init__(self, site: Site, frame: PublicFrame) -> None:
+        self._site = site
+        self._frame = frame
+        self._zones = tuple(sorted(available_timezones())) if site.plan_rules.cadence.locally else ()
+        self._unknown = frame.message("unknown")
+        self._trouble = frame.message("trouble")
+        self._gone = frame.message("me_gone")
+        self._link_sent = frame.message("link_sent")
+        self._erased = frame.message("erased")
+        self._link("")
+        self._erase("/me/x")
+        sample = OwnSettings(
+            email="ann@example.com",
+            first_name="",
+            time_zone="",
+            state=SubscriberState.ACTIVE,
+            state_why="",
+            since=site.clock.now(),
+            paused_until=None,
+            history=(),
+        )
+        self._settings("/me/x", sample)
+
+    async def ask(self, request: Request) -> Response:
+        """Answer `/p/{token}`: one button, and a mail to the person's own address."""
+        match = _TOKEN.fullmatch(request.path_params["token"])
+        link = read_unsubscribe_token(self._site.keyring, match[1]) if match else None
+        if link is None:
+            return self._unknown.response(404)
+        site, who = self._site, link.subscriber_id
+        try:
+            if request.method != "POST":
+                address = await site.ask(lambda: masked_address(site.unit, who), about="private link", area=Area.PUBLIC)
+                return self._link(address).response(200)
+            await site.ask(
+                lambda: ask_for_link(site.unit, who, now=site.clock.now()), about="private link", area=Area.PUBLIC
+            )
+        except Busy:
+            return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
+        return self._link_sent.response(200)
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer `/me/{token}` and `/me/{token}/{act}`."""
+        token, act = request.path_params["token"], request.path_params.get("act", "")
+        link = read_link_token(self._site.keyring, token, LinkPurpose.PRIVATE)
+        if link is None or self._site.clock.now() >= link.expires_at:
+            return self._gone.response(404 if link is None else 410)
+        path, who = f"{self._frame.base_path}/me/{token}", SubscriberId(link.id)
+        try:
+            if request.method == "POST":
+                return await self._change(request, path, who, act)
+            return await self._show(request, path, who, act)
+        except Busy:
+            return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
+
+    async def _show(self, request: Request, path: str, who: SubscriberId, act: str) -> Response:
+        site = self._site
+        if act == "data.json":
+            known = await site.ask(
+                lambda: own_data(site.unit, site.keyring, who, now=site.clock.now()),
+                about=f"data of subscriber {who}",
+                area=Area.PUBLIC,
+            )
+            if known is None:
+                return self._gone.response(410)
+            headers = {"Content-Disposition": 'attachment; filename="my-data.json"', "Content-Type": "application/json"}
+            text = json.dumps(known, ensure_ascii=False, indent=2)
+            return Response(text, headers={**KIND_HEADERS[ResponseKind.SECRET], **headers})
+        if act == "erase":
+            return self._erase(path).response(200)
+        if act:
+            return self._unknown.response(404)
+        known_settings = await self._read(who)
+        if known_settings is None:
+            return self._gone.response(410)
+        saved = "saved" in request.query_params
+        return self._settings(path, known_settings, saved=saved).response(200)
+
+    async def _change(self, request: Request, path: str, who: SubscriberId, act: str) -> Response:
+        change = _CHANGES.get(act)
+        if change is None:
+            return self._unknown.response(404)
+        value = (await read_fields(request)).get("value", "")
+        site = self._site
+
+        def question() -> str:
+            try:
+                change_own_settings(site.unit, site.keyring, who, change, value, now=site.clock.now())
+            except InputError as error:
+                return str(error)
+            return ""
+
+        mistake = await site.ask(question, about=f"own settings, {act}, subscriber {who}", area=Area.PUBLIC)
+        if mistake:
+            known = await self._read(who)
+            page = self._gone if known is None else self._settings(path, known, mistake=mistake)
+            return page.response(422)
+        logger.info("own settings, %s: subscriber %s", act, who)
+        if change is OwnChange.ERASE:
+            return self._erased.response(200)
+        headers = dict(KIND_HEADERS[ResponseKind.SECRET])
+        return RedirectResponse(f"{path}?saved", status_code=303, headers=headers)
+
+    async def _read(self, who: SubscriberId) -> OwnSettings | None:
+        site = self._site
+        return await site.ask(
+            lambda: own_settings(site.unit, who), about=f"settings of subscriber {who}", area=Area.PUBLIC
+        )
+
+    def _link(self, address: str) -> Page:
+        return self._frame.page("link", words=self._frame.section("link", subscriber=address), address=address)
+
+    def _erase(self, path: str) -> Page:
+        return self._frame.page("erase", words=self._frame.section("erase"), path=path)
+
+    def _settings(self, path: str, known: OwnSettings, *, saved: bool = False, mistake: str = "") -> Page:
+        zone = known.time_zone if is_zone(known.time_zone) else self._site.plan_rules.cadence.zone
+        since = describe_date(local(known.since, zone).date())
+        return self._frame.page(
+            "me",
+            words=self._frame.section("me", subscriber=mask_address(known.email), day=since),
+            standing=self._standing(known, zone),
+            can_pause=known.state is SubscriberState.ACTIVE,
+            can_resume=known.state is SubscriberState.PAUSED,
+            first_name=known.first_name,
+            zones=self._zones,
+            zone=zone,
+            history=[(describe_date(issue.date), self._outcome(issue)) for issue in known.history],
+            path=path,
+            saved=saved,
+            mistake=mistake,
+        )
+
+    def _standing(self, known: OwnSettings, zone: str) -> str:
+        words = self._frame.words
+        if known.paused_until is not None:
+            return words("me", "paused_until", day=describe_date(local(known.paused_until, zone).date()))
+        names = {
+            SubscriberState.ACTIVE: "active",
+            SubscriberState.PAUSED: "paused",
+            SubscriberState.PENDING: "pending",
+            SubscriberState.BOUNCED: "bounced",
+        }
+        return words("me", names.get(known.state, "left"))
+
+    def _outcome(self, issue: SentIssue) -> str:
+        if issue.bounced:
+            return self._frame.words("history", "bounced")
+        waiting = {DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED}
+        return self._frame.words("history", "waiting" if issue.state in waiting else issue.state.value)

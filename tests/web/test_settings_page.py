@@ -1,0 +1,102 @@
+"""A person's own settings by the private link, on a real server and in a real browser."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email import message_from_string, policy
+
+import pytest
+
+from newsletter.core.subscriber import SubscriberState
+from newsletter.core.token import LinkPurpose, LinkToken, make_link_token
+from newsletter.store import notice as notices
+from newsletter.testing.clocks import FixedClock
+from tests.web.conftest import KEYRING, LOWEST_CONTRAST, Ask, Reader, Visit, WebParts
+from tests.web.signup_fixtures import processor_of
+
+
+@pytest.fixture
+def private(reader: Reader, clock: FixedClock) -> str:
+    """Return the path of a private link."""
+    link = LinkToken(purpose=LinkPurpose.PRIVATE, id=reader.id, expires_at=clock.now() + timedelta(days=1))
+    return f"/me/{make_link_token(KEYRING, link)}"
+
+
+def test_the_link_of_a_mail_opens_nothing_by_itself(
+    ask: Ask, parts: WebParts, reader: Reader, clock: FixedClock
+) -> None:
+    """A forwarded mail leads to a button that mails the private link to the person alone."""
+    page = ask("GET", f"/p/{reader.token}")
+    assert "a***@example.com" in page.text
+    assert ask("GET", f"/me/{reader.token}").status_code == 404
+    assert "Look into your mailbox" in ask("POST", f"/p/{reader.token}").text
+    processor_of(parts).work(clock.now())
+    with parts.unit.read() as tx:
+        [notice] = notices.to_addresses(tx, ["ann@example.com"])
+    message = message_from_string(notice.message, policy=policy.SMTP)
+    text = str(message.get_body(("plain",)).get_content())  # type: ignore[attr-defined]
+    path = text.partition("https://news.example.com")[2].split()[0]
+    assert "Your settings" in ask("GET", path).text
+    assert ask("POST", "/p/forged").status_code == 404
+
+
+def test_each_form_saves_alone(ask: Ask, reader: Reader, private: str) -> None:
+    """The answer is a redirect to the page, which says so."""
+    answer = ask("POST", f"{private}/name", data={"value": "Ann <b>"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{private}?saved")
+    page = ask("GET", f"{private}?saved")
+    assert "Saved." in page.text
+    assert 'value="Ann &lt;b&gt;"' in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+    ask("POST", f"{private}/pause")
+    assert reader.state is SubscriberState.PAUSED
+    assert "Paused until Sunday 29 November 2026" in ask("GET", private).text
+    ask("POST", f"{private}/resume")
+    assert reader.state is SubscriberState.ACTIVE
+    ask("POST", f"{private}/leave")
+    assert reader.state is SubscriberState.UNSUBSCRIBED
+    assert "Subscribe again" in ask("GET", private).text
+    refused = ask("POST", f"{private}/pause")
+    assert (refused.status_code, 'role="alert"' in refused.text) == (422, True)
+
+
+def test_the_data_is_a_file(ask: Ask, private: str) -> None:
+    """Everything that is known, as an attachment that no page can render."""
+    answer = ask("GET", f"{private}/data.json")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="my-data.json"'
+    assert answer.json()["email"] == "ann@example.com"
+
+
+def test_erasing_asks_first(ask: Ask, reader: Reader, private: str) -> None:
+    """The link leads to a page of its own; afterwards the private link shows nothing."""
+    assert "Delete everything about you?" in ask("GET", f"{private}/erase").text
+    assert reader.state is SubscriberState.ACTIVE
+    assert "Everything is deleted" in ask("POST", f"{private}/erase").text
+    assert reader.state is None
+    assert ask("GET", private).status_code == 410
+    assert ask("GET", f"{private}/data.json").status_code == 410
+    assert ask("POST", f"{private}/leave").status_code == 422
+
+
+def test_a_private_link_ends_after_a_day(ask: Ask, reader: Reader, private: str, clock: FixedClock) -> None:
+    """Nothing is shown or changed by it afterwards, nor by one that was made up."""
+    assert ask("GET", f"{private}/other").status_code == 404
+    assert ask("POST", f"{private}/other").status_code == 404
+    clock.turn(days=1)
+    for method, path in (("GET", private), ("POST", f"{private}/leave"), ("GET", f"{private}/data.json")):
+        assert ask(method, path).status_code == 410
+    assert ask("POST", "/me/forged/leave").status_code == 404
+    assert reader.state is SubscriberState.ACTIVE
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_settings_can_be_read_and_pressed(visit: Visit, reader: Reader, private: str, scheme: str) -> None:
+    """On a narrow screen, in both colour schemes, a pause is one press."""
+    page = visit(private, width=320, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    lowest = page.evaluate(LOWEST_CONTRAST)
+    assert lowest["ratio"] >= 4.5, lowest["text"]
+    page.get_by_role("button", name="Pause for four weeks").click()
+    page.get_by_text("Saved.").wait_for()
+    assert reader.state is SubscriberState.PAUSED
