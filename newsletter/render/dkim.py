@@ -27,8 +27,8 @@ OVERSIGNED = (
     "list-unsubscribe",
     "list-unsubscribe-post",
 )
-"""Headers that are listed once more than they occur, so that nobody can add one without breaking the signature
-(RFC 6376 §5.4 and §8.15). Where one is missing, none can be added either."""
+"""Headers that are listed once more than they occur, so that an added one breaks the signature
+(RFC 6376 §5.4 and §8.15), also where the message has none."""
 
 SIGNED = (
     "mime-version",

@@ -136,7 +136,7 @@ class ClaimBuffer:
         )
 
     def sent(self, claim: Claim) -> None:
-        """Note that the server may have got something of this message: it has one result, and goes to nobody else."""
+        """Note that the server may have part of this message: the claim ends with a result and is not put back."""
         self._taken.discard(claim)
         if not self._taken:
             self._changed.set()

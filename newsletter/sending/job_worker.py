@@ -64,7 +64,7 @@ class JobWorker:
     @contextmanager
     def listening(self, stop: threading.Event) -> Iterator[None]:
         """Take jobs while this is entered; after a stop no new ones."""
-        # What it says of jobs, the sender says of people; what ends it is told below, in a line.
+        # Procrastinate logs each job, where the sender logs outcomes; `_run` logs what ends it, in one line.
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
         self._over.clear()

@@ -139,7 +139,7 @@ class SenderLoop:
                     if self._take(held):
                         self._hold()
             except NewsletterError as error:
-                logger.error("%s", error)  # noqa: TRY400 - it is told in its own words
+                logger.error("%s", error)  # noqa: TRY400 - its own sentence says all
                 self.sender.clock.wait(self.stop, RELAY_BACK_OFF_SECONDS[1])
             except Exception:
                 logger.exception("the sender failed; it starts again")

@@ -1,7 +1,7 @@
-"""The port to the mail server: what the engine hands over and what it gets back.
+"""The port to the mail server: what the sender hands over and what it gets back.
 
 In: an `Envelope`, one person's finished message. Out: a `Reply` for every outcome, also for a lost connection.
-Whoever implements `Connection` never raises for what a server or a wire does, and never decides what a reply means.
+An implementation of `Connection` never raises for what a server or a wire does, and never judges a reply.
 """
 
 from __future__ import annotations

@@ -334,7 +334,7 @@ def _authenticate(smtp: _Dialogue, relay: Relay, token: str) -> None:
     `smtplib.SMTP.login` tries the others too after a refusal. A wrong password is wrong in each of them, and relays
     answer the repetition by hanging up or locking the account; so only "not this mechanism" leads to the next one. But
     a server that checks passwords elsewhere (saslauthd, LDAP) offers CRAM-MD5 and cannot check it: PLAIN follows once,
-    where nobody can listen.
+    where the connection is private.
     """
     offered = smtp.esmtp_features.get("auth", "").upper().split()
     mechanisms: dict[str, Any] = {"CRAM-MD5": smtp.auth_cram_md5, "PLAIN": smtp.auth_plain, "LOGIN": smtp.auth_login}
@@ -378,7 +378,7 @@ def _has_md5() -> bool:
 
 
 def is_private(sock: socket.socket | None) -> bool:
-    """Tell whether nobody can listen: TLS, or a server on this machine."""
+    """Tell whether the connection is private: TLS, or a server on this machine."""
     if isinstance(sock, ssl.SSLSocket):
         return True
     try:

@@ -299,7 +299,7 @@ class SmtpConnection:
         return words if words.code // 100 in (4, 5) else Reply(phase=Phase.DATA, text=str(lost))
 
     def _farewell(self, *, always: bool = False) -> Reply | None:
-        """Notice that the server ended the session on its own: that answers nothing that we said, and defers nobody.
+        """Notice that the server ended the session on its own: that answers no command of ours, and defers no person.
 
         In the midst of the work nothing is looked for that was not read already.
         """

@@ -17,7 +17,7 @@ from newsletter.errors import words_of
 
 COMMAND_SECONDS = 30.0
 KEEP_SECONDS = 60.0
-"""How long a token is used again: connections are opened many times a minute, and whoever issues tokens counts."""
+"""How long a token is used again: connections are opened many times a minute, and the issuer of tokens counts."""
 _OUTPUT_LENGTH = 200
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 """RFC 6750 §2.1 allows less; what matters is that nothing in it ends the line or the field."""
