@@ -159,7 +159,7 @@ class Journal:
             if not keep and not self._lacking and still_named(self.path, self._handle):
                 with suppress(OSError):
                     self.path.unlink()
-            # Closing frees the lock, so it comes after the deletion: no other process adopts a file that is about to go.
+            # Closing frees the lock, so it comes after the deletion: a file that is about to go is not adopted.
             os.close(self._handle)
             self._handle = -1
 
