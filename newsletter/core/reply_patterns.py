@@ -38,7 +38,8 @@ OUR_QUOTA = (
     rf"|.*\b(your|you'?ve|you have)\b.{{0,60}}\b(quota|limit))"
     r"|submission.?quota|\bsent too many (messages|e?-?mails|recipients)"
     r"|\btenant\b.{0,40}exceeded.{0,20}(threshold|limit)"
-    r"|unusual sending (activity|rate|amount|volume)"
+    r"|unusual sending (activity|rate|amount|volume)|\bslow(er)? down\b"
+    rf"|^(?!.*{_SPACE_OR_BOX}).*{reply_words.TOO_MANY_WORDS}"
     r"|too many (unknown|invalid|bad|non-?existent) (users|recipients|addresses)"
     rf"|{_beside(reply_words.LIMIT_WORDS, reply_words.EXCEEDED_WORDS, unless=_SPACE_OR_BOX)}"
 )
@@ -95,7 +96,10 @@ _NO_MAILBOX = (
     r"|\bno mail ?box (here )?with that name|\bnot listed in\b.{0,60}\b(directory|address book)\b"
     r"|address (not|could ?n[o']t be) found|account (is |has been |was )?(closed|deleted|cancell?ed|removed)\b)"
 )
-_ELSEWHERE = rf"(?:\b(?:senders?|your (?:\w+ )?account)\b|{reply_words.SENDER_WORDS}|{reply_words.OTHER_SUBJECT_WORDS})"
+_ELSEWHERE = (
+    r"(?:\b(?:senders?|your (?:\w+ )?account|virus|malware)\b"
+    rf"|{reply_words.SENDER_WORDS}|{reply_words.YOUR_ACCOUNT_WORDS}|{reply_words.OTHER_SUBJECT_WORDS})"
+)
 _MAILBOX_WORDS = rf"(?:{reply_words.PERSON_WORDS}|{reply_words.BOX_WORDS})"
 USER_UNKNOWN = (
     rf"^(?=.*{_NO_MAILBOX})(?!.*{_ELSEWHERE})"
@@ -119,7 +123,8 @@ GAVE_UP = (
     r"|too long in (the )?queue"
     r"|connection (was )?(timed ?out|refused|reset|failed|dropped)|connect to \S{1,200}|network (error|is unreachable)"
     r"|no route to host|host (is |was )?(unreachable|not reachable|not responding)|did not (accept our requests to"
-    r" connect|respond)|(lost|lose) connection|timed? ?out\b|gave up|given up|giving up (?!on \d)|delivery deadline"
+    r" connect|respond|answer)|(lost|lose) connection|timed? ?out\b|gave up|given up|giving up (?!on \d)"
+    r"|delivery deadline"
     r"|(internal|local|mailer|configuration|remote protocol|temporary|system) (\w+ )?(error|failure|problem)"
     r"|(host|domain).{0,40}not found,? try again"
     r"|routing loop|mail loop|hop count|too many hops|lock failure|service (is )?(currently )?unavailable"
@@ -141,7 +146,7 @@ ACCOUNT_REFUSED = (
     r"|subscription|privileges?)\b.{0,30}"
     r"\b(disabled|suspended|paused|locked|blocked|deactivated|restricted|terminated|expired|not (yet )?"
     r"(active|activated|enabled|approved|authori[sz]ed|verified))"
-    rf"|{_beside(reply_words.YOUR_ACCOUNT_WORDS, reply_words.SUSPENDED_WORDS)}"
+    rf"|{_beside(reply_words.YOUR_ACCOUNT_WORDS, f'(?:{reply_words.SUSPENDED_WORDS}|{reply_words.UNKNOWN_WORDS})')}"
     r"|sending (is|has been|was) (paused|disabled|suspended|blocked)|\b(insufficient|not enough|no|out of) (\w+ )?"
     r"credits?\b|payment required|\bunpaid\b|\bbilling\b"
 )

@@ -264,7 +264,7 @@ RULES: tuple[Rule, ...] = (
     Rule(name="5.1.2", codes="5..", enhanced="5.1.2 5.4.4",
          kind=ReplyClass.HARD_DOMAIN, plain="The domain does not exist or takes no mail."),
     Rule(name="text:domain-unknown", codes="55[0134]", enhanced="none 5.0.0 5.1.0 5.5.0",
-         text=r"^(?!.*\b(helo|ehlo|try again)\b).*"
+         text=r"^(?!.*\b(helo|ehlo|try again|your (host|domain|server))\b).*"
               r"(\b(host|domain)\b.{0,30}\b(unknown|not found|(does not|doesn'?t) exist)"
               r"|\bno such (host|domain)\b|\bunknown (host|domain)\b"
               r"|unroute?able (mail |e-?mail )?(address|domain)|NXDOMAIN|dns lookup failure)",

@@ -14,8 +14,9 @@ def _pattern(latin: str, other: str) -> str:
 
 SENDER_WORDS = _pattern(
     r"remitente|remetente|mittente|exp[ée]diteur|absender\w*|afzender|nadawc\w+|odes[ií]latel\w*|avs[aä]ndar\w*|afsender\w*"
-    r"|avsender\w*|felad[oó]\w*|g.nderen|отправител\w+",
-    "发件人|發件人|寄件人|发送人|送信者|送信元|差出人|발신자|보낸 ?사람",
+    r"|avsender\w*|felad[oó]\w*|g.nderen|отправител\w+|обратн\w+ адрес\w*|r[üu]ckadresse|adresse de retour"
+    r"|direcci[oó]n de retorno|indirizzo di ritorno|endere[cç]o de retorno",
+    "返信先|发件人|發件人|寄件人|发送人|送信者|送信元|差出人|발신자|보낸 ?사람",
 )
 BOX_WORDS = _pattern(
     r"buz[oó]n|bandeja de entrada|caixa (?:postal|de entrada)|bo[iî]te\w*|casella|postfach\w*|posteingang|postvak|inbox"
@@ -30,7 +31,8 @@ PERSON_WORDS = _pattern(
     "用户|用戶|收件人|收件者|邮件地址|账号|帐号|帳號|宛先|アドレス|ユーザー?|사용자|수신자|계정|주소",
 )
 UNKNOWN_WORDS = _pattern(
-    r"desconhecid[oa]|desconocid[oa]|inconnue?|sconosciut[oa]|unbekannt\w*|nicht bekannt|onbekende?|nieznan\w+"
+    r"kein\w* solche\w*|такого"
+    r"|desconhecid[oa]|desconocid[oa]|inconnue?|sconosciut[oa]|unbekannt\w*|nicht bekannt|onbekende?|nieznan\w+"
     r"|nezn[aá]m\w+|ok[aä]nd|ukendt|ukjent|tuntematon|неизвест\w+|ismeretlen|inexistente|inexistante?|inesistente"
     r"|no existe|n[aã]o existe"
     r"|n'existe (?:pas|plus)|non esiste|existiert nicht|nicht vorhanden|gibt es nicht|bestaat niet|nie istnieje|nie ma"
@@ -38,7 +40,8 @@ UNKNOWN_WORDS = _pattern(
     r"|bulunamad.|mevcut de[gğ]il|introuvable"
     r"|no (?:se )?(?:ha |fue )?encontr\w+|n[aã]o (?:foi )?encontrad\w+|non(?: è| e')?(?: stat[oa])? trovat\w+"
     r"|nicht gefunden|niet gevonden|nie znalezion\w+",
-    "不存在|未找到|找不到|未注册|存在しま?せん|存在しない|見つかりません|見つからない|不明|존재하지|찾을 수 없",
+    "无此|無此|没有此|不存在|未找到|找不到|未注册|存在しま?せん|存在しない|見つかりません|見つからない|不明"
+    "|존재하지|찾을 수 없",
 )
 FULL_WORDS = _pattern(
     r"llen[oa]|satur[ée]\w*|pleine?|chei[oa]|pien[oa]|voll|vol|pe[lł]n\w+|pln[aáyý]|переполнен\w*|full|fuld|megtelt|dolu",
@@ -61,6 +64,10 @@ REFUSED_WORDS = _pattern(
     r"|refus[ée]\w*|rejet[ée]\w*"
     r"|rifiutat\w+|respint\w+|abgelehnt|abgewiesen|verweigert|geweigerd|odrzucon\w+|отклон[её]н\w*",
     "被拒|拒绝|拒絕|拒收|拒否|許可されていません|거부",
+)
+TOO_MANY_WORDS = _pattern(
+    r"demasiad[oa]s|zu viele|trop de|tropp[ie]|muit[oa]s|te veel|zbyt wiele|слишком много",
+    "过多|太多|多すぎ|너무 많",
 )
 BLOCKED_WORDS = _pattern(
     r"bloquead\w+|bloqu[ée]\w*|bloccat\w+|gesperrt|geblockt|blockiert|geblokkeerd|zablokowan\w+|заблокирован\w*",
