@@ -50,6 +50,11 @@ class Unit:
         self._open: set[object] = set()
         """Greenlets and threads with a transaction under way."""
 
+    @property
+    def dialect(self) -> str:
+        """Return the kind of database: `sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """Give a transaction that only reads, and sees one state from its first statement to its last."""

@@ -10,15 +10,15 @@ from itertools import permutations
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from newsletter.core.import_row import RowResult
 from newsletter.core.subscriber import Subscriber, SubscriberState, unsubscribe
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.errors import InputError
-from newsletter.flows import import_subscribers as module
 from newsletter.flows.add_subscriber import newcomer
 from newsletter.flows.change_subscriber import Changes, edit_subscriber
-from newsletter.flows.import_subscribers import ImportFile, ImportReport, import_subscribers
+from newsletter.flows.import_subscribers import BATCH_ROWS, ImportFile, ImportReport, import_subscribers
 from newsletter.store import log as logs
 from newsletter.store import subscriber as subscribers
 from newsletter.store import subscriber_batch as batches
@@ -186,25 +186,26 @@ class _Killed(Exception):  # noqa: N818 it stands for a signal
     pass
 
 
-@pytest.mark.parametrize(("strict", "kept"), [(False, 2000), (True, 0)])
-def test_an_import_that_is_killed(unit: Unit, strict: bool, kept: int) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_import_that_is_killed(unit: Unit, strict: bool) -> None:  # noqa: FBT001
     """What was killed half way is simply run again; a strict import leaves nothing behind."""
-    content = "email\n" + "".join(f"p{number}@example.org\n" for number in range(2500))
-    assert module.BATCH_ROWS == 1000
+    batch = BATCH_ROWS[unit.dialect]
+    kept, everybody = 0 if strict else 2 * batch, 2 * batch + 500
+    content = "email\n" + "".join(f"p{number}@example.org\n" for number in range(everybody))
     file = ImportFile(stream=io.BytesIO(content.encode()), name="people.csv")
 
     def die(rows: int) -> None:
-        if rows == 2000:
+        if rows == 2 * batch:
             raise _Killed
 
     with pytest.raises(_Killed):
         import_subscribers(unit, KEYRING, file, who="pat", now=START, strict=strict, progress=die)
     with unit.read() as tx:
         assert lists.count(tx, Wanted()) == kept
-    expected = {"added": 2500 - kept, "unchanged": kept}
+    expected = {"added": everybody - kept, "unchanged": kept}
     assert told(bring(unit, content)) == {name: count for name, count in expected.items() if count}
     with unit.read() as tx:
-        assert tx.execute(select(func.count()).select_from(consent)).scalar_one() == 2500
+        assert tx.execute(select(func.count()).select_from(consent)).scalar_one() == everybody
 
 
 def test_one_address_over_and_over(unit: Unit) -> None:
@@ -287,3 +288,37 @@ def test_a_question_about_consent_changes_nothing(unit: Unit) -> None:
     report = bring(unit, "email,status\nada@example.org,subscribed\nben@example.org,blocklisted\n")
     assert (report.consent, report.states) == ("`status`", {"active": 1, "unsubscribed": 1})
     assert person(unit, "ben@example.org").state is SubscriberState.UNSUBSCRIBED
+
+
+def test_the_next_rows_are_read_while_these_are_written(unit: Unit) -> None:
+    """A bad row of the second transaction is found before the first one is reported as written."""
+    batch = BATCH_ROWS[unit.dialect]
+    content = "email\n" + "".join(f"p{number}@example.com\n" for number in range(batch + 500)) + "nobody\n"
+    events: list[str] = []
+    file = ImportFile(stream=io.BytesIO(content.encode()), name="people.csv")
+    import_subscribers(
+        unit,
+        KEYRING,
+        file,
+        who="pat",
+        now=START,
+        reject=lambda _reader, row: events.append(f"line {row.line} rejected"),
+        progress=lambda rows: events.append(f"{rows} rows written"),
+    )
+    assert events == [f"line {batch + 502} rejected", f"{batch} rows written", f"{batch + 501} rows written"]
+
+
+def test_an_error_of_the_database_ends_the_import(sqlite_unit: Unit) -> None:
+    """What the database refuses is raised, though the next rows were read meanwhile, and its rows are not written."""
+    with sqlite_unit.write() as tx:
+        tx.exec_driver_sql(
+            "CREATE TRIGGER refuse BEFORE INSERT ON consent WHEN NEW.subscriber_id > 1500"
+            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    written: list[int] = []
+    content = "email\n" + "".join(f"p{number}@example.com\n" for number in range(3_500))
+    file = ImportFile(stream=io.BytesIO(content.encode()), name="people.csv")
+    with pytest.raises(IntegrityError, match="refused"):
+        import_subscribers(sqlite_unit, KEYRING, file, who="pat", now=START, progress=written.append)
+    with sqlite_unit.read() as tx:
+        assert (written, lists.count(tx, Wanted())) == ([1000], 1000)
