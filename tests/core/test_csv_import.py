@@ -281,7 +281,7 @@ def test_what_databases_write_for_nothing(empty: str) -> None:
 
 @pytest.mark.parametrize("placeholder", ["null", "None", "N/A", "#N/A", "NaN", "undefined", "(null)", "-", "#REF!"])
 def test_a_placeholder_is_no_name(placeholder: str) -> None:
-    """Nobody is greeted with what a program writes for a missing name; another column keeps its own words."""
+    """A greeting has no word that a program writes for a missing name; another column keeps its own words."""
     row = good(headings("email", "first_name", "grade"), "ada@example.org", placeholder, "-")
     assert (row.first_name, row.notes) == ("", (f"first_name `{placeholder}` was read as empty",))
     assert row.fields == {"grade": "-"}

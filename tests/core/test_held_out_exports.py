@@ -1,4 +1,4 @@
-"""Exports of other services, against a corpus that was written before the rules: whoever left is never active."""
+"""Exports of other services, against a corpus that was written before the rules: people who left are never active."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def states(file_name: str, text: str) -> str:
 
 
 @pytest.mark.parametrize(("head", "_", "text"), SAMPLES, ids=[head.partition(" | ")[0] for head, _, _ in SAMPLES])
-def test_nobody_who_left_elsewhere_comes_in_as_active(head: str, _: str, text: str) -> None:
+def test_people_who_left_elsewhere_are_never_active(head: str, _: str, text: str) -> None:
     """Each row has the state that the export means, or the import stops with a question."""
     _, file_name, right = head.split(" | ")
     assert states(file_name, text) in right.split(" or ")

@@ -112,7 +112,7 @@ def test_it_writes_nothing_and_says_what_it_is(machine: Machine, original: Newsl
 
 
 def test_what_people_do_in_it_is_no_line_of_the_shared_ledger(machine: Machine, original: Newsletter) -> None:
-    """Who is taken out of a copy for a trial must not hold the original."""
+    """A person taken out of a copy for a trial must not hold the original."""
     copy = machine.open(copy_database(original.url), "copy")
     copy.leaves("p1@example.com")
     assert lines(copy.home.ledger.path) == [(LedgerKind.LEFT, 1)]
