@@ -30,8 +30,8 @@ RELAY_BACK_OFF_SECONDS = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 IDLE_POLL_SECONDS = 1.0
 """Between two checks for an open edition, where no job wakes the sender."""
 
-IDLE_PASS_SECONDS = 5.0
-"""Between two passes while no edition is open: a pass costs ten times as much as a check."""
+IDLE_PASS_SECONDS = 15.0
+"""Between two passes, and two heartbeats, while no edition is open; a quarter of the age at which one is late."""
 
 FOREGROUND_PAUSE_MAX_SECONDS = 60.0
 """How long a foreground run waits for a relay that had enough."""
@@ -203,9 +203,10 @@ class SenderLoop:
     def _wait_for_edition(self) -> None:
         """Wait until an edition is open, or the next pass is due; while one is open, for a moment."""
         clock = self.sender.clock
+        self.sender.beat()
         until = clock.monotonic() + IDLE_PASS_SECONDS
         while not self.stop.is_set() and clock.monotonic() < until:
-            self._wait(IDLE_POLL_SECONDS)
+            clock.wait(self.stop, IDLE_POLL_SECONDS)
             with self.sender.unit.read() as tx:
                 if editions.has_unfinished(tx):
                     return

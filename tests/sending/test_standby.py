@@ -53,7 +53,7 @@ def test_who_stands_by_says_so_once(
     assert len([one for one in lines if "takes over" in one and "no more" in one]) == said
 
 
-@pytest.mark.parametrize(("opened", "seconds"), [(False, 5), (True, 1)])
+@pytest.mark.parametrize(("opened", "seconds"), [(False, 15), (True, 1)])
 def test_an_idle_sender_waits_for_an_edition(
     sqlite_unit: Unit,
     render_context: RenderContext,
@@ -61,7 +61,7 @@ def test_an_idle_sender_waits_for_an_edition(
     opened: bool,
     seconds: int,
 ) -> None:
-    """While no edition is open a pass comes every five seconds, and an edition that opens ends the wait in one."""
+    """While no edition is open a pass comes every 15 seconds, and an edition that opens ends the wait in one."""
     add_people(sqlite_unit, PEOPLE)
     add_tip(sqlite_unit)
     if opened:
