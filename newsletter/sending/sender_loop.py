@@ -191,14 +191,10 @@ class SenderLoop:
 
     def _be_called(self, *, idle: bool) -> None:
         """Wait for something to do, unless something was done just now."""
-        if self.wakeups is None:
-            if idle:
-                self._wait_for_edition()
-            return
-        self.wakeups.look_around()
+        if self.wakeups is not None:
+            self.wakeups.look_around()
         if idle:
-            self.sender.beat()
-            self.wakeups.idle(self.stop)
+            self._wait_for_edition()
 
     def _wait_for_edition(self) -> None:
         """Wait until an edition is open, or the next pass is due; while one is open, for a moment."""
@@ -206,7 +202,10 @@ class SenderLoop:
         self.sender.beat()
         until = clock.monotonic() + IDLE_PASS_SECONDS
         while not self.stop.is_set() and clock.monotonic() < until:
-            clock.wait(self.stop, IDLE_POLL_SECONDS)
+            if self.wakeups is None:
+                clock.wait(self.stop, IDLE_POLL_SECONDS)
+            else:
+                self.wakeups.idle(self.stop)
             with self.sender.unit.read() as tx:
                 if editions.has_unfinished(tx):
                     return
