@@ -33,7 +33,26 @@ PATIENCE = 60.0
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(
-    ["newsletter.cli.main", "newsletter.wiring", "newsletter.sending.sender_loop", "newsletter.store.report"]
+    [
+        "premailer",
+        "newsletter.cli.edition_group",
+        "newsletter.cli.liveness",
+        "newsletter.cli.logs",
+        "newsletter.cli.main",
+        "newsletter.cli.service",
+        "newsletter.cli.status",
+        "newsletter.cli.supervisor",
+        "newsletter.flows.overview",
+        "newsletter.operations.ticker",
+        "newsletter.schedule.scheduler",
+        "newsletter.sending.job_worker",
+        "newsletter.sending.sender_loop",
+        "newsletter.settings.loader",
+        "newsletter.store.report",
+        "newsletter.web.app",
+        "newsletter.web.serve",
+        "newsletter.wiring",
+    ]
 )
 
 

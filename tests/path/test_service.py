@@ -16,7 +16,7 @@ def test_the_service_sends_what_a_command_froze(make_home: MakeHome) -> None:
     """A killed command leaves its edition to the service, which finishes it, and ends with exit code 0 when told to."""
     watch = Watch()
     with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
-        home = make_home(catcher.port, 120, RATE_PER_SECOND=60)
+        home = make_home(catcher.port, 120, RATE_PER_SECOND=15)
         command = home.start(*SEND)
         watch.wait_for(10)
         command.kill()
