@@ -36,6 +36,14 @@ def private_file(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
             part.unlink()
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, in the place of an earlier one of any mode."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as out:
+        os.fchmod(out.fileno(), 0o600)
+        out.write(content)
+
+
 def free_name(path: Path) -> Path:
     """Return the path, or the next one with a number that does not exist: `people.rejected-2.csv`."""
     if not os.path.lexists(path):

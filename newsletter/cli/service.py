@@ -59,6 +59,8 @@ def run(
         alive: dict[str, Callable[[], bool]] = {}
         # The database and the port first: what cannot work is told before the service claims to run.
         _refuse_beside_original(application)
+        if not only:
+            _refuse_beside_service(application)
         _try_to_write(application)
         if "web" in parts:
             alive["web"] = _start_web(application, stop, stack)
@@ -101,6 +103,31 @@ def _refuse_beside_original(application: Application) -> None:
     gap = ledger_gap(application.unit, application.home)
     if gap is not None and gap.beside:
         raise Stop(gap.words(application.cadence.zone))
+
+
+def _refuse_beside_service(application: Application) -> None:
+    """Refuse a second service on SQLite, where one process sends; a sender alone may wait for the end of the first.
+
+    The lock is free as soon as a process is killed, whatever its last heartbeat says; `edition send`, which may hold it
+    too, gives none.
+    """
+    from newsletter.core.monitor import ServicePart
+    from newsletter.store.database import sender_lock, sqlite_path
+    from newsletter.store.snapshot import part_states
+
+    if sqlite_path(application.engine) is None:
+        return
+    try:
+        with sender_lock(application.engine):
+            return
+    except NotNow:
+        with application.unit.read() as tx:
+            sender = part_states(tx, application.clock.now())[ServicePart.SENDER]
+    if sender.alive and sender.process != application.process:
+        raise Stop(
+            f"The service runs already, as process {sender.process}; `newsletter status` shows what it does. "
+            "Stop that process before you start another service; `newsletter run --only sender` waits for its end."
+        )
 
 
 def _try_to_write(application: Application) -> None:

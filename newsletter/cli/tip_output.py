@@ -10,6 +10,7 @@ import typer
 
 from newsletter.cli.context import State, state
 from newsletter.cli.output import say, warn
+from newsletter.cli.private_file import write_private
 from newsletter.errors import InputError, NewsletterError
 from newsletter.wording import plural
 
@@ -71,7 +72,7 @@ def preview(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in preview_files(compiled, recipient).items():
-            (folder / name).write_bytes(content)
+            write_private(folder / name, content)
             say(str(folder / name))
     except OSError as error:
         message = f"{folder} cannot be written ({error.strerror}); choose another folder with --folder"

@@ -65,6 +65,9 @@ HEADLINES = {
 EVENTS = frozenset({AlertKind.MISSED_SLOT, AlertKind.EXPIRED_PEOPLE, AlertKind.REFUSED_PEOPLE, AlertKind.COMPLAINTS})
 """What happened and cannot un-happen: it never passes, it is only told, and after a week laid aside."""
 
+FOR_INFORMATION = frozenset({AlertKind.LOW_STOCK, AlertKind.EXPIRED_PEOPLE, AlertKind.COMPLAINTS})
+"""What a person should know and need not act on today: a warning in the log, where the other kinds are errors."""
+
 EVENT_STANDS = timedelta(days=7)
 PASSED_AFTER = timedelta(minutes=10)
 """Trouble that comes back within this time has not passed: a relay that is there and gone would fill the mailbox."""

@@ -32,7 +32,13 @@ REPORT_AFTER = timedelta(hours=6)
 """A full mailbox may hold an edition open for three days; the report of a Tuesday comes on that Tuesday."""
 
 OLD_NEWS = timedelta(days=8)
-"""An edition that began earlier is reported no more: whoever first names an admin gets no mail about the past."""
+"""An edition that ended earlier is reported no more, so that the first admin gets no mails about the past."""
+
+LATE_REPORT = timedelta(days=80)
+"""The last edition that ended is reported within this time, since the service may have been down from then on.
+
+Less than the 90 days for which every notice is kept: a report that was mailed is still known as mailed.
+"""
 
 
 class ServicePart(StrEnum):
@@ -177,6 +183,15 @@ def says_sending(edition: Edition, *, waiting: bool, now: datetime) -> bool:
     `waiting` is whether anybody still waits for a first try.
     """
     return edition.status is EditionStatus.SENDING and waiting and now - edition.started_at >= SENDING_AFTER
+
+
+def is_old_news(edition: Edition, *, last_ended: bool, now: datetime) -> bool:
+    """Tell whether an edition ended too long ago for a mail about it; `last_ended` is whether none ended after it.
+
+    Counted from its end: an edition that outlived a long stop of the service is reported when it closes.
+    """
+    age = now - (edition.finished_at or edition.started_at)
+    return age >= (LATE_REPORT if last_ended and edition.finished_at is not None else OLD_NEWS)
 
 
 def says_report(edition: Edition, *, waiting: bool, now: datetime) -> bool:

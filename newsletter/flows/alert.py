@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from newsletter.core.alert import HEADLINES
+from newsletter.core.alert import FOR_INFORMATION, HEADLINES
 from newsletter.core.edition import Edition
 from newsletter.store import alert as alerts
 from newsletter.store.alert import Alert, AlertKind
@@ -15,11 +15,14 @@ from newsletter.wording import people_words, plural
 logger = logging.getLogger(__name__)
 
 
-def report(tx: Tx, alert: Alert) -> bool:
-    """Tell the people who run this, once for each trouble; return whether it is new."""
+def report(tx: Tx, alert: Alert, *, over: bool = False) -> bool:
+    """Raise an alert, once for each trouble; return whether it is new.
+
+    The log has it as an error only when a person is needed; `over` is trouble that passed before it could be stored.
+    """
     new = alerts.raise_alert(tx, alert)
     if new:
-        logger.error("%s", alert.message)
+        logger.log(logging.WARNING if over or alert.kind in FOR_INFORMATION else logging.ERROR, "%s", alert.message)
     return new
 
 

@@ -152,7 +152,8 @@ class Monitor:
         if lasting is not None and now - lasting.since >= COMMAND_AFTER:
             with self.notice_writer.unit.write() as tx:
                 message = self._words(lasting)
-                report(tx, Alert(kind=AlertKind.DATABASE, about=DATABASE, message=message, raised_at=lasting.since))
+                past = Alert(kind=AlertKind.DATABASE, about=DATABASE, message=message, raised_at=lasting.since)
+                report(tx, past, over=True)
                 if lasting.reported:
                     stands = [alert for alert in alerts.open_alerts(tx) if alert.kind is AlertKind.DATABASE]
                     for alert in stands:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from newsletter.core.alert import AlertState, AlertStep, next_steps
 from newsletter.core.edition import Edition
 from newsletter.core.lineup import Choice
-from newsletter.core.monitor import OLD_NEWS, says_report, says_sending
+from newsletter.core.monitor import OLD_NEWS, is_old_news, says_report, says_sending
 from newsletter.core.notice import NoticeKey, NoticeKind, NoticeState, notice_message_id
 from newsletter.core.proof import Change, ProofKey, change_since, needs_proof, proof_key
 from newsletter.core.series import SeriesPlace
@@ -123,9 +123,12 @@ class NoticeWriter:
         with self.unit.read() as tx:
             # While the relay is in trouble nothing goes out, whatever an edition says.
             quiet = any(alert.kind is AlertKind.RELAY for alert in alerts.open_alerts(tx))
+            newest_first = editions.latest(tx, count=EDITIONS_READ_MAX)
+            last = next((item for item in newest_first if item.finished_at is not None), None)
             mailed = [
                 (item, kind)
-                for item in editions.latest(tx, count=EDITIONS_READ_MAX)
+                for item in newest_first
+                if not is_old_news(item, last_ended=item is last, now=now)
                 for kind in self._due(tx, item, now)
                 if not (quiet and kind is NoticeKind.SENDING)
             ]
@@ -134,9 +137,6 @@ class NoticeWriter:
                 self._about_edition(tx, edition, kind, now)
 
     def _due(self, tx: Tx, edition: Edition, now: datetime) -> list[NoticeKind]:
-        # By its end: an edition that outlived a long stop of the service is reported when it closes.
-        if now - (edition.finished_at or edition.started_at) >= OLD_NEWS:
-            return []
         # Blocks tell whether anybody waits for a first try; counting the people would read a million rows a tick.
         waiting = blocks.any_open(tx, edition.id)
         asked = ((NoticeKind.SENDING, says_sending), (NoticeKind.REPORT, says_report))

@@ -128,7 +128,7 @@ _STOP = {
     "no space left on device": _FULL,
     "readonly database": _OWNER,
     "unable to open database file": _OWNER,
-    "disk i/o error": "The disk that holds the database reports an error; look at the system's log first.",
+    "disk i/o error": "The disk that holds the database is full or fails: free some space, or read the system's log.",
     "database disk image is malformed": "The database file is damaged; stop the service and restore a backup.",
     "file is not a database": "The file is not a database of this program; check NEWSLETTER_DATABASE_URL.",
     "password authentication failed": "The database refuses the login; check NEWSLETTER_DATABASE_URL.",

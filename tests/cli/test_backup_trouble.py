@@ -53,6 +53,34 @@ def test_a_backup_for_which_there_is_no_room(home: Home) -> None:
     assert list((home.folder / "backups").iterdir()) == []
 
 
+def _status_on_a_full_disk(folder: str) -> None:
+    import resource  # noqa: PLC0415
+
+    # No file may grow: as on a full disk, SQLite cannot write its index of the log, not even to read.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    sys.argv = ["newsletter", "-C", folder, "status"]
+    read, write = os.pipe()
+    sys.stderr = os.fdopen(write, "w")
+    try:
+        main()
+    finally:
+        sys.stderr.flush()
+        words = os.read(read, 10_000).decode()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        Path(folder, "said").write_text(words)
+
+
+def test_status_on_a_full_disk_is_a_sentence(home: Home) -> None:
+    """Exit code 1, and one line that says what to do."""
+    home.unit._engine.dispose()
+    child = multiprocessing.get_context("spawn").Process(target=_status_on_a_full_disk, args=(str(home.folder),))
+    child.start()
+    child.join()
+    assert child.exitcode == 1
+    (line,) = (home.folder / "said").read_text().splitlines()
+    assert line.startswith("newsletter: The disk that holds the database is full or fails: free some space")
+
+
 def test_a_full_disk_says_so(home: Home) -> None:
     """A database for which there is no room any more answers with a sentence."""
     engine = home.unit._engine

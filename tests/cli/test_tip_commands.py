@@ -214,6 +214,10 @@ def test_a_preview_is_three_files(home: Home) -> None:
     assert str(folder / "preview.html") in done.out
     assert "One idea." in (folder / "preview.txt").read_text()
     assert (folder / "preview.eml").read_bytes().startswith(b"From: ")
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    assert home.run("tip", "preview", "a", "--folder", str(folder)).code == 0
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert home.run("tip", "preview", "a").code == 0
     assert (home.folder / "data" / "previews" / "a" / "preview.html").is_file()
 

@@ -215,6 +215,43 @@ def test_a_straggler_does_not_hold_back_the_report(unit: Unit, clock: FixedClock
         assert here.diary() == []
 
 
+@pytest.mark.parametrize("down", [timedelta(days=9), timedelta(days=30)])
+def test_an_edition_that_ended_before_a_long_stop_is_reported_once(
+    unit: Unit, clock: FixedClock, catcher: Catcher, down: timedelta
+) -> None:
+    """The service stopped as the last mail was accepted: its report comes as the service is back, once."""
+    add_people(unit, 3)
+    add_tip(unit, "first-tip")
+    here = World(unit=unit, clock=clock, catcher=catcher)
+    here.go(TUESDAY - timedelta(minutes=1))
+    here.diary()
+    clock.set(TUESDAY)
+    here.ticker.tick()
+    here.sender.work(threading.Event())
+    clock.turn(seconds=down.total_seconds())
+    here.step()
+    here.step()
+    clock.turn(days=1)
+    here.step()
+    here.step()
+    assert [subject for subject in here.diary() if "First tip" in subject] == ["3 of 3: “First tip”"]
+
+
+def test_a_newly_named_admin_gets_one_report(unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
+    """Of the past only the last edition is reported, not each of the weeks before."""
+    add_people(unit, 3)
+    for slug in ("first-tip", "second-tip", "third-tip"):
+        add_tip(unit, slug)
+    silent = World(unit=unit, clock=clock, catcher=catcher, admins=(), editors=())
+    silent.go(TUESDAY + timedelta(days=15), every=HOUR)
+    clock.turn(days=5)
+    here = World(unit=unit, clock=clock, catcher=catcher)
+    here.step()
+    here.step()
+    reports = [subject for subject in here.diary() if subject.startswith("3 of 3")]
+    assert reports == ["3 of 3: “Third tip”"]
+
+
 def test_two_bells_write_everything_once(world: Make, unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
     """Two services on one database send one proof and one report, whichever comes first."""
     here = world("first-tip", "second-tip")

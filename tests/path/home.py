@@ -131,6 +131,15 @@ class Running:
         return self.out.read_text() if self.out.exists() else ""
 
 
+def until(condition: Callable[[], bool], running: Running, missing: str) -> None:
+    """Wait for a condition as long as a process lives; `missing` says what did not come."""
+    for _ in range(int(PATIENCE * 20)):
+        if condition():
+            return
+        running.process.join(0.05)
+    raise AssertionError(f"{missing}: {running.words}")
+
+
 @dataclass(kw_only=True)
 class Home:
     """A folder with its `.env`, and the database it names."""

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from newsletter.store.schema import tally
 from newsletter.store.worker import Worker
 from tests.path.conftest import MakeHome
 from tests.path.crash_test import freeze_next
-from tests.path.home import PATIENCE, Home, Running
+from tests.path.home import Home, Running, until
 from tests.path.recorder import Recorder
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -42,15 +42,6 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
     """Return a server that takes a moment for each message, so that there is time to do something meanwhile."""
     with Recorder(tmp_path, slowness=0.03) as server:
         yield server
-
-
-def until(condition: Callable[[], bool], running: Running, what: str) -> None:
-    """Wait for something, as long as a process lives."""
-    for _ in range(int(PATIENCE * 20)):
-        if condition():
-            return
-        running.process.join(0.05)
-    raise AssertionError(f"{what}: {running.words}")
 
 
 def living(home: Home) -> list[Worker]:
