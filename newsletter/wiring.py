@@ -399,7 +399,7 @@ class Application:
         return RetentionJob(unit=self.unit, keep_deliveries=timedelta(days=days), process=self.process)
 
     def sender(self) -> Sender:
-        """Return a sender; whoever lets it work holds `right_to_send` meanwhile."""
+        """Return a sender; its caller holds `right_to_send` while it works."""
         from newsletter.sending.options import SendOptions, WorkerHost
         from newsletter.sending.sender import Sender
 

@@ -84,7 +84,7 @@ def read(
             say(_sentence(handled))
         sys.stdout.flush()
     except OSError:
-        # The mail is dealt with. Nobody reads what is said of it, which must not make the mail server send it back.
+        # The mail is dealt with. That the reader of the output is gone must not make the mail server send it back.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

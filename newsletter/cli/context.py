@@ -40,7 +40,7 @@ class State:
             names = {name for name in self.environ if name.startswith("NEWSLETTER_")} - {"NEWSLETTER_HOME"}
             if names or (self.home / ".env").exists():
                 raise
-            # Whoever stands in the wrong folder has nothing to fill in; a list of settings would mislead.
+            # In the wrong folder there is nothing to fill in; a list of settings would mislead.
             message = f"There is no .env in {self.home}: go to the folder of the newsletter, or run `newsletter init`."
             raise InputError(message) from error
 

@@ -278,7 +278,7 @@ class _Play:
 
     def say_where_to_look(self) -> None:
         """Name the files, and what else can be tried on them."""
-        # After `make demo` the command lies in an environment that is on nobody's path yet.
+        # After `make demo` the command lies in an environment that is not on the PATH yet.
         command = "newsletter" if shutil.which("newsletter") else sys.argv[0]
         there = f"{shlex.quote(command)} -C {shlex.quote(str(self.home))}"
         say()

@@ -1,6 +1,6 @@
 """What `newsletter demo` plays on: a clock that can be turned, settings that no file holds, a mail server's moods.
 
-In: a folder. Out: an application in it that can reach nobody but the mail server beside it, and mails as files.
+In: a folder. Out: an application in it that can reach only the mail server beside it, and mails as files.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def list_editions(
     if not receipts:
         say("No edition has been sent yet. `newsletter queue` shows what is planned.")
         return
-    # Most editions have nobody in most of these: a column of zeros tells nothing and takes the room of the title.
+    # Most editions have no people in most of these: a column of zeros tells nothing and takes the room of the title.
     count_names = [count for count in _COUNTS if any(getattr(receipt, count) for _, receipt in receipts)]
     kinds = ["kind"] if any(receipt.about for _, receipt in receipts) else []
     counts = ("audience", "accepted", *count_names)

@@ -1,6 +1,6 @@
 """The live view of an edition: looks at the database, drawn on a terminal, as lines elsewhere, or as JSON.
 
-In: an edition, whoever sends it. Out: what people and programs see of it. It reads only, twice a second; so that it
+In: an edition, of any sender. Out: what people and programs see of it. It reads only, twice a second; so that it
 shows the same whether this process sends, the service does, or ten workers on other machines.
 """
 
@@ -164,7 +164,7 @@ def watching(application: Application, edition: Edition, show: Show) -> Iterator
                     return
                 application.clock.wait(over, REFRESH_SECONDS)
         except NewsletterError:
-            # The sender meets the same trouble, and says so; a view that is gone costs nobody a mail.
+            # The sender meets the same trouble, and says so; a view that is gone costs no mail.
             return
 
     thread = threading.Thread(target=look_on, name="live view", daemon=True)

@@ -39,7 +39,7 @@ NO_SPACE_BYTES = 100_000_000
 """Bytes; a full disk stops the sending in the middle."""
 
 RESERVED = ("example.com", "example.net", "example.org", "example", "invalid", "test")
-"""Names that belong to nobody (RFC 2606)."""
+"""Names that are reserved for examples (RFC 2606)."""
 
 
 def settings_file(home: Path, *, required: bool = False) -> Iterator[Finding]:

@@ -42,7 +42,7 @@ def database(application: Application) -> Iterator[Finding]:
     """Look at the database and everything in it."""
     where = sqlite_path(application.engine) or f"PostgreSQL at {application.engine.url.host or 'this machine'}"
     try:
-        # Not `application.unit`, which takes over a changed key: whoever looks changes nothing.
+        # Not `application.unit`, which takes over a changed key: a look changes nothing.
         unit = open_unit(application.engine)
         with unit.read() as tx:
             installation = installations.find(tx)

@@ -149,7 +149,7 @@ def _hint_correction(invocation: State, outlook: FollowUpPlan) -> None:
     with invocation.app.unit.read() as tx:
         receipt = report.receipt(tx, outlook.wrong)
     if not (receipt.accepted or receipt.uncertain or receipt.open):
-        # Tried, and taken from nobody.
+        # Tried, and accepted for no reader.
         return
     warn(
         f"Those who got “{outlook.wrong.title}” hear nothing more of it; "

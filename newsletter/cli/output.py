@@ -74,7 +74,7 @@ def _print(line: str, *, err: bool) -> None:
     try:
         typer.echo(line, err=err)
     except BrokenPipeError:
-        # Nobody reads on. What the command does is done to its end all the same, and its exit code stays true.
+        # The reader is gone. The command does its work to the end all the same, and its exit code stays true.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
         os.close(nowhere)

@@ -87,7 +87,7 @@ def run(
 
 
 def _note_end(application: Application) -> None:
-    """Leave word that this process ended in order, so that nobody is told for a minute that it lives."""
+    """Leave word that this process ended in order, so that no view shows it alive for another minute."""
     from newsletter.store import heartbeat as heartbeats
 
     try:

@@ -101,7 +101,7 @@ class Supervisor:
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as wire:
-                # A supervisor that does not read must not hold up whoever tells it something.
+                # A supervisor that does not read must not hold up the process that notifies it.
                 wire.setblocking(False)
                 wire.sendto(message.encode(), address)
         except OSError as error:

@@ -128,7 +128,7 @@ def next_steps(alert: AlertState, *, now: datetime, can_mail: bool, can_command:
 
 
 def _after(alert: AlertState, cleared_at: datetime, now: datetime) -> tuple[AlertStep, ...]:
-    """Say that it has passed to whoever heard of it, and to nobody else."""
+    """Return the mail that it has passed, for those alone who had a mail about it."""
     if now - cleared_at < PASSED_AFTER or NoticeState.SENDING in alert.mails:
         return ()
     steps = []

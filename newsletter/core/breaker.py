@@ -42,7 +42,7 @@ class BreakerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streak:
-    """The last refusals, as long as they are alike and nobody was accepted in between."""
+    """The last refusals, as long as they are alike and no recipient was accepted in between."""
 
     count: int = 0
     alike: str = ""
@@ -107,8 +107,8 @@ def judge_edition(
 ) -> Trip | None:
     """Tell whether to pause an edition, from all that was counted of it by all workers together.
 
-    `resumed_at` is the tally as it stood when a person last resumed it, None when nobody did. Only what came after it
-    counts, and the share that was borne then is borne again; whoever resumes also begins a new `streak`.
+    `resumed_at` is the tally as it stood when a person last resumed it, None when it never was. Only what came after it
+    counts, and the share that was borne then is borne again; resuming also begins a new `streak`.
     """
     if limits.refusals and streak.count >= limits.refusals:
         return Trip(

@@ -47,7 +47,7 @@ class Cadence:
     locally: bool = False
     """Whether each reader gets it at this time of their own zone."""
     readers: tuple[ReaderZone, ...] = ()
-    """The zones of the readers, as far as they are known where this is used; without `locally` nobody asks."""
+    """The zones of the readers, as far as they are known where this is used; unused without `locally`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +90,8 @@ def instant(day: date, at: time, zone: str) -> datetime:
     Of a time that occurs twice it is the first; a time inside a gap moves forward by the length of the gap (PEP 495,
     fold 0), which at 23:30 may be past midnight (America/Nuuk in spring). A date that the zone left out altogether
     (Pacific/Apia 2011-12-30) is a gap of 24 hours and follows the same rule: the same time on the next day. It is not
-    "no slot", as the promise is that no week passes in silence, and not the first instant that exists, as nobody asked
-    for mail at midnight. So the answer is never None, and a weekly cadence never yields one instant twice.
+    "no slot", as the promise is that no week passes in silence, and not the first instant that exists, as no reader
+    asked for mail at midnight. So the answer is never None, and a weekly cadence never yields one instant twice.
     """
     return datetime.combine(day, at.replace(tzinfo=None, fold=0), tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
@@ -118,8 +118,8 @@ def _slot(cadence: Cadence, day: date, at: time) -> Slot:
 def _first(cadence: Cadence, day: date, at: time, home: datetime) -> datetime:
     """Return when a date begins for the first reader, at the latest at the publication's own time.
 
-    Whoever came to a zone in which the time of the date was past does not move it into the past: such a person gets
-    the edition later (`core/wave.py`), and nobody else gets it earlier because of them.
+    A person who came to a zone in which the time of the date was past does not move it into the past: that person gets
+    the edition later (`core/wave.py`), and no other reader gets it earlier for that.
     """
     known = [(instant(day, at, reader.zone), reader.since) for reader in cadence.readers if is_zone(reader.zone)]
     return min([home, *(begins for begins, since in known if begins > since)])

@@ -1,7 +1,7 @@
 """What is due: which slot goes out now, and which are too late.
 
 In: the slots of the calendar and the store in any state, `now`, and when this schedule began. Out: one judgement, with
-at most one slot to send. It changes nothing: whoever asks moves the rows, and must alert for every slot that is missed.
+at most one slot to send. It changes nothing: the caller moves the rows, and must alert for every slot that is missed.
 """
 
 from __future__ import annotations

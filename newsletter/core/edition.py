@@ -37,7 +37,7 @@ def standing(status: EditionStatus, why: str) -> str:
 
 
 _BY = "by "
-"""How the reason begins when nobody gave one: it names the person, or the way."""
+"""How the reason begins when none was given: it names the person, or the way."""
 
 
 class EditionKind(StrEnum):

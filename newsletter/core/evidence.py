@@ -33,7 +33,7 @@ def stands_after(now: Standing, kind: ReportKind) -> Standing:
         case ReportKind.FAILED:
             return _moved(now, Later.BOUNCED, DeliveryState.REJECTED)
         case ReportKind.COMPLAINT:
-            # Whoever complains of it has it.
+            # A person who complains of a mail has it.
             return _moved(now, Later.COMPLAINED, DeliveryState.ACCEPTED)
         case ReportKind.DELAYED:
             return _moved(now, Later.DELAYED, now.state)
@@ -62,9 +62,9 @@ def read_back(text: str) -> Reply:
 HOLD_WINDOW = timedelta(minutes=10)
 HOLD_PERCENT = 5
 HOLD_BOUNCES_MIN = 20
-"""Bounces of an edition within the window from which on nobody is suppressed before a person has looked: more than 5 %
-of its people, but at least 20, as one of ten people proves nothing. A provider's mistake, or forged reports, must not
-end a whole list."""
+"""Bounces of an edition within the window from which on no person is suppressed before an admin has looked: more than
+5 % of its people, but at least 20, as one of ten people proves nothing. A provider's mistake, or forged reports, must
+not end a whole list."""
 
 
 def may_suppress(recent: Mapping[int, int], *, now: datetime, audience: int) -> tuple[Mapping[int, int], bool]:

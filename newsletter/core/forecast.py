@@ -1,7 +1,7 @@
 """The forecast: what is wrong, or soon will be, with a lineup as a whole.
 
 In: the choices of a lineup, or tips with the stored slots and what was sent. Out: warnings in words, the stock in
-weeks, and the tips that cannot go out without a person. It never alerts: whoever asks decides what to do with them.
+weeks, and the tips that cannot go out without a person. It raises no alert: the caller decides what to do with them.
 """
 
 from __future__ import annotations

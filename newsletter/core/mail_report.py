@@ -279,7 +279,7 @@ def _status_reply(block: Headers, mail: Mail) -> Reply:
             return Reply(phase=Phase.RCPT, code=250, enhanced=enhanced, text=text[:500])
         enhanced = ""
     inner = _ENHANCED.search(diagnostic)
-    # Where the server itself said 4, whoever reports it gave up by itself: that is no proof against the address.
+    # Where the server itself said 4, the reporting server gave up by itself: that is no proof against the address.
     gave_up = inner is not None and inner[1][0] == "4" and enhanced[:1] == "5"
     if inner and inner[1][0] != "2" and (gave_up or not enhanced or _VAGUE.fullmatch(enhanced)):
         enhanced = inner[1]
@@ -301,7 +301,7 @@ def _reply_in(text: str, *, status: str = "", unknown: int = 550) -> Reply:
     parsed = parse_reply(number, [words.lstrip(" -")], phase=Phase.RCPT)
     reply = Reply(phase=Phase.RCPT, code=number, enhanced=enhanced or parsed.enhanced, text=parsed.text[:500])
     if not code and (not reply.enhanced or _VAGUE.fullmatch(reply.enhanced)) and judge(reply).rule == FALLBACK:
-        # Nobody refused the address: a server on the way gave up, or does not say why.
+        # No server refused the address: one on the way gave up, or does not say why.
         return replace(reply, code=450, enhanced=_NO_REASON)
     return reply
 

@@ -1,4 +1,4 @@
-"""The watch: what is wrong, or soon will be, that nobody would notice by themselves.
+"""The watch: what is wrong, or soon will be, and would go unnoticed without an alert.
 
 In: one look at everything, as values. Out: the troubles of this moment. Who compares them with the open alerts raises
 what is new and clears what is gone (`operations/monitor.py`); nothing here reads a clock, a disk or a database.
@@ -20,7 +20,7 @@ from newsletter.core.liveness import ALERT_AFTER
 
 EMPTY_AHEAD = timedelta(days=2)
 SETTLING_IN = timedelta(hours=1)
-"""After the first tick nobody is told that the queue is short: it is about to be filled."""
+"""After the first tick a short queue raises no alert: it is about to be filled."""
 
 LEAST_FREE_BYTES = 500 * 1024 * 1024
 LEAST_FREE_SHARE = 0.05
@@ -79,7 +79,7 @@ class View:
     zone: str
     first_tick_at: datetime
     watching_since: datetime
-    """When this process began to look: how long a part was dead before that, nobody need be told."""
+    """When this process began to look; how long a part was dead before that is not reported."""
     choices: Sequence[Choice] = ()
     """The lineup of the coming slots, a week further than the stock is judged."""
     stock: Stock = field(default_factory=Stock)

@@ -1,8 +1,8 @@
 """The ramp: how many mails a day a fresh list may get, until its sender is known.
 
 In: the first day's number, what became of the editions so far. Out: the cap for any 24 hours, or None once there is
-none to keep. Providers distrust whoever sends a lot out of nothing: begin small, and double while nobody objects
-(Google's advice to senders). The engine takes the smaller of this and NEWSLETTER_RATE_PER_DAY.
+none to keep. Providers distrust a sender that suddenly sends a lot: begin small, and double while no provider objects
+(Google's advice to senders). The sender takes the smaller of this and NEWSLETTER_RATE_PER_DAY.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ RULES: tuple[Rule, ...] = (
          text=r"^(?!.*(unknown (user|address)|user unknown)).*(unverified address|address verification)",
          kind=ReplyClass.SYSTEM, effect=Effect.DEFER, plain="The server could not check the address."),
 
-    # Full mailboxes defer until they expire; one that nobody empties is given up.
+    # Full mailboxes defer until they expire; one that stays full is given up.
     Rule(name="text:full-and-inactive", codes="5..", suppress=True,
          text=r"(full|quota|out of storage).{0,60}inactive|inactive.{0,60}(full|quota|out of storage)",
          kind=ReplyClass.HARD, plain="The mailbox is full and no longer used."),
@@ -206,7 +206,7 @@ RULES: tuple[Rule, ...] = (
     Rule(name="phase:any-4yz", codes="4..", phases=MESSAGE,
          kind=ReplyClass.SYSTEM, plain="The server cannot take the message at the moment."),
 
-    # Blocks, before anything that ends a subscription: nobody loses it because we, or our relay, are on a list.
+    # Blocks, before anything that ends a subscription: no reader loses it because we, or our relay, are on a list.
     Rule(name="5.7.26", codes="5..",
          enhanced="5.7.9 5.7.15 5.7.20 5.7.21 5.7.22 5.7.23 5.7.24 5.7.25 5.7.26 5.7.29 5.7.30 5.7.31 5.7.32 5.7.40"
                   " 5.7.515",

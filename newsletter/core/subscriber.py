@@ -85,7 +85,7 @@ _RESTRICTIONS = (
 
 
 def most_restrictive(states: Iterable[SubscriberState]) -> SubscriberState:
-    """Return the state to take when one source names several: nobody unconfirmed becomes active by another column."""
+    """Return the state to take when one source names several: no other column makes an unconfirmed person active."""
     return max(states, key=_RESTRICTIONS.index)
 
 

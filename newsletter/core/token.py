@@ -207,7 +207,7 @@ class ActionKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionToken:
-    """What a genuine link to an action says. Whoever holds it may do this one thing until it expires."""
+    """What a genuine link to an action says. Its holder may do this one thing until it expires."""
 
     kind: ActionKind
     target: int

@@ -19,7 +19,7 @@ WORLD = timedelta(hours=26)
 """From the first clock that shows an hour of a date, at UTC+14, to the last, at UTC-12."""
 
 MORNING, EVENING = time(7), time(21)
-"""What is late waits for these hours of the reader's day: nobody's telephone rings at night for a tip."""
+"""What is late waits for these hours of the reader's day: no telephone rings at night for a tip."""
 
 
 class PassedZones(StrEnum):

@@ -29,7 +29,7 @@ from newsletter.store.unit import Tx, Unit
 from newsletter.wording import plural
 
 LINK_ACTOR = "a link in a notice"
-"""How the log names a person who pressed a button: whoever has the mail has the link."""
+"""How the log names a person who pressed a button: everybody who has the mail has the link."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

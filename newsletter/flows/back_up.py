@@ -1,6 +1,6 @@
 """Backing up: a copy of the whole database that is consistent even while an edition is sent.
 
-In: the database, and where to. Out: the file that was made. Nothing is changed, and nobody has to wait.
+In: the database, and where to. Out: the file that was made. Nothing is changed, and no other process has to wait.
 """
 
 from __future__ import annotations

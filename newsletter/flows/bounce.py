@@ -69,7 +69,7 @@ def reason_to_stop(tx: Tx, who: SubscriberId, *, now: datetime) -> str:
 def count_expired(unit: Unit, edition_id: EditionId, *, now: datetime) -> int:
     """Weigh those who were given up in an edition; call it once, when it is closed. Return how many were one too many.
 
-    Small transactions, so that nobody waits for the write lock; a second call does no harm.
+    Small transactions, so that no other process waits for the write lock; a second call does no harm.
     """
     last, stopped = 0, 0
     while True:

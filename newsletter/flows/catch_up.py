@@ -63,8 +63,8 @@ class _Tally:
 
 
 def catch_up(tx: Tx, keyring: Keyring, entries: Sequence[LedgerEntry], *, now: datetime) -> CaughtUp:
-    """Do it; whoever calls this looks for the spellings once all words are written."""
-    # First, so that nobody is asked to resume what was found to be wrong.
+    """Do it; the caller looks for the spellings once all words are written."""
+    # First, so that no command asks to resume what was found to be wrong.
     _stop_replaced(tx, entries, now=now)
     paused = pause_unfinished(tx, why=_COPY, now=now)
     tally = _Tally()
@@ -169,7 +169,7 @@ def _person(tx: Tx, entry: LedgerEntry, subscriber_id: SubscriberId | None) -> S
     """Return whom an entry is about, if they are in this copy."""
     if subscriber_id is not None:
         return subscribers.locked(tx, subscriber_id)
-    # Whoever changed their address before they left is known by the id, unless it was given again since: then it is
+    # A person who changed the address before leaving is known by the id, unless it was given again since: then it is
     # somebody's who came after that.
     person = subscribers.locked(tx, entry.person)
     return person if person is not None and person.created_at <= entry.at else None

@@ -1,6 +1,6 @@
 """Changing one person: names and address, pause, resume, unsubscribe, reactivate.
 
-What a state may become is decided in `core/subscriber.py`. With whoever stops getting mail, their waiting deliveries
+What a state may become is decided in `core/subscriber.py`. When a person stops getting mail, the waiting deliveries
 are taken out of every open edition in the same transaction. Asking twice changes nothing the second time.
 """
 

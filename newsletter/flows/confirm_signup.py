@@ -88,7 +88,7 @@ def confirm_by_code(
         request = stored.request
         signups.count_code_try(tx, request.id)
         right = is_confirmation_code(keyring, request.id, typed)
-        # A request about which no mail was written has a code too, which nobody was told.
+        # A request about which no mail was written has a code too, which is in no mail.
         if stored.code_tries >= CODE_TRIES_MAX or stored.mail is not SignupMail.CONFIRM or not right:
             return Confirmation(outcome=Confirmed.WRONG_CODE, signup=request)
         return _confirm(tx, keyring, request, by=ConfirmedBy.CODE, network=network, now=now)

@@ -1,7 +1,7 @@
 """Copying the newsletter to another database with its whole history, such as from SQLite to PostgreSQL.
 
-In: the database, nobody sending, and an empty one. Out: what was copied, compared on both sides: the rows of every
-table and the report of every edition. The copy is held until somebody adopts it, and from then on the original is, so
+In: the database, without a sender, and an empty one. Out: what was copied, compared on both sides: the rows of every
+table and the report of every edition. The copy is held until it is adopted, and from then on the original is, so
 that the two never send side by side.
 """
 

@@ -1,7 +1,7 @@
-"""Correcting: a further tip for those who got an edition, and for nobody else.
+"""Correcting: a further tip for those alone who got an edition.
 
-In: the edition, long finished or not, and the tip. Out: `DATE.2`, opened in one transaction. Whoever left since is not
-in it. Who waits for another try of the edition has a row that goes out if that try succeeds.
+In: the edition, long finished or not, and the tip. Out: `DATE.2`, opened in one transaction. A person who left since is
+not in it. Who waits for another try of the edition has a row that goes out if that try succeeds.
 """
 
 from __future__ import annotations

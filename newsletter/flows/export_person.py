@@ -1,4 +1,4 @@
-"""Exporting one person: everything the database knows of them, for whoever asks what is known (GDPR, article 15).
+"""Exporting one person: everything the database knows of them, for their right of access (GDPR, article 15).
 
 In: an address. Out: one document of plain values, times in ISO 8601 and UTC. Nothing is
 changed; the keyed hash by which an erased address is known is not part of it. What people wrote in words is handed out

@@ -154,7 +154,7 @@ def refuse_changed(tx: Tx, draft: FollowUpDraft) -> None:
 
 
 def write(tx: Tx, draft: FollowUpDraft, *, sends_at: datetime, now: datetime, waves: Sequence[Wave] = ()) -> FollowUp:
-    """Open it: its rows, its tip used up, its line in the ledger. Raises `InputError` when it is for nobody."""
+    """Open it: its rows, its tip used up, its line in the ledger. Raises `InputError` when it has no audience."""
     tip, wrong = draft.tip, draft.wrong
     edition = editions.create(
         tx,

@@ -128,7 +128,7 @@ def render(
 def waves_of(tx: Tx, render_context: RenderContext, slot: Slot, *, now: datetime) -> Sequence[Wave]:
     """Return the waves in which an edition goes out that is frozen now; none when all of it goes out at once.
 
-    Whoever sends a date before its time means everybody.
+    A date that is sent before its time is for everybody.
     """
     if render_context.waves is None or now < slot.sends_at:
         return ()

@@ -90,7 +90,7 @@ class StoppedEdition:
     skipped: int
     """People who were waiting and do not get it."""
     untouched: bool
-    """True when nothing of it was handed to a server: nobody has it, nor may have it."""
+    """True when nothing of it was handed to a server: no reader has it, nor may have it."""
 
 
 def left_out(tx: Tx, edition: Edition) -> str:

@@ -1,7 +1,7 @@
-"""Opting out by the link of a mail: a genuine token ends it for good, whoever clicks, as often as they like.
+"""Opting out by the link of a mail: a genuine token ends it for good, at any number of clicks by any person.
 
 In: the token of a link. Out: an `OptOut`; a token that is not ours is a value too, never an exception. What still waits
-for this person is taken back in the same transaction. It logs no address and asks nobody who they are.
+for this person is taken back in the same transaction. It logs no address and asks for no login.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
     cap = day_limit(tx, rules.ramp)
     rules = replace(rules, limits=replace(rules.limits, per_day=smaller(rules.limits.per_day, cap)))
     takes = expected_time(audience, rules, _speed(tx))
-    nobody = [] if audience else ["no subscriber is active, so nothing would go out"]
+    no_audience = [] if audience else ["no subscriber is active, so nothing would go out"]
     return Outlook(
         choices=[choice for choice in choices if choice.slot.sends_at <= last],
         due=due,
@@ -119,7 +119,7 @@ def look_ahead(tx: Tx, rules: PlanRules, *, weeks: int, now: datetime) -> Outloo
         stock=stock_of(choices),
         stranded=find_stranded(tx, due, rules.cadence, now=now),
         warnings=[
-            *nobody,
+            *no_audience,
             *pace_warnings(choices, audience=audience, takes=takes, ramp=cap),
             *forecast_warnings(choices, rules.lineup),
         ],

@@ -1,7 +1,7 @@
 """A proof: the mail of a date as its readers will get it, with everything an editor needs on top.
 
 In: what will go out, and whom to show it to. Out: a whole message. It is counted nowhere, its opt-out link belongs to
-nobody, and what it shows has passed every gate that the freeze has.
+no subscriber, and what it shows has passed every gate that the freeze has.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def proof_for(
     if address.canonical not in {
         parse_address(editor).canonical for editor in (*notice_context.editors, *notice_context.admins)
     }:
-        # Whoever is asked for an opinion gets the mail, and not the means to skip it.
+        # A person asked for an opinion gets the mail, and no links that skip it.
         letter = replace(letter, actions=())
     domain = publication.from_email.rpartition("@")[2]
     stamp = Stamp(to=address.smtp, message_id=notice_message_id(key, address.smtp, now, domain), date=now)
@@ -145,7 +145,7 @@ def _recipient(notice_context: NoticeContext, reader: Subscriber | None, email: 
     token = make_unsubscribe_token(notice_context.keyring, NO_SUBSCRIBER)
     url = f"{notice_context.render_context.publication.base_url}/u/{token}"
     if reader is None:
-        # Whoever is no subscriber sees what stands there for people without a name.
+        # An editor who is no subscriber sees the mail of a person without a name.
         return Recipient(email=email, fields={"email": email}, unsubscribe_url=url, message_id="proof", date=now)
     return replace(recipient_of(notice_context.render_context, reader, now=now), unsubscribe_url=url)
 

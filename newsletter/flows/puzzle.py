@@ -1,7 +1,7 @@
 """The proof of work that a sign-up needs while too many requests come in.
 
 In: a request for a puzzle, or a solved one. Out: the puzzle as plain values, or its identity once it is solved. A
-browser solves it in about a second; whoever sends thousands of requests pays for each. A solution counts once:
+browser solves it in about a second; a sender of thousands of requests pays for each. A solution counts once:
 `flows/ask_to_subscribe.py` stores which were used.
 """
 

@@ -172,7 +172,7 @@ def _stop(
     tx: Tx, bounced: BouncedDelivery, after: Standing, edition: Edition, *, why: str, text: str, now: datetime
 ) -> BounceAction:
     """End the subscription, unless so many would end at once that a person must look first."""
-    assert bounced.subscriber_id is not None  # noqa: S101 - whoever was erased has no subscription
+    assert bounced.subscriber_id is not None  # noqa: S101 - an erased person has no subscription
     person = subscribers.by_id(tx, bounced.subscriber_id)
     if person is None or stronger(person.state, SubscriberState.BOUNCED) is person.state:
         return BounceAction.NOTED

@@ -1,7 +1,7 @@
 """Restoring: a backup takes the place of the database, and knows at once who left since it was made.
 
-In: a backup. Out: what was done. The database as it was is copied first; nobody sends meanwhile; what was under way in
-the backup is paused. Until the ledger was read, the restored database is a copy that is held.
+In: a backup. Out: what was done. The database as it was is copied first; no sender runs meanwhile; what was under way
+in the backup is paused. Until the ledger was read, the restored database is a copy that is held.
 """
 
 from __future__ import annotations

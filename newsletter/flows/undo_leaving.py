@@ -1,7 +1,7 @@
 """After leaving: taking it back within half an hour, pausing instead, and saying why.
 
 In: a token that is made only in the answer of a press that changed something, so that an old or forwarded mail brings
-nobody back. Out: what came of it. The state before is part of the token, and a person who did something else since
+no person back. Out: what came of it. The state before is part of the token, and a person who did something else since
 stays as they are.
 """
 

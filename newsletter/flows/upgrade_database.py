@@ -1,4 +1,4 @@
-"""Upgrading a database: a copy first, nobody sending meanwhile, and all of it or nothing.
+"""Upgrading a database: a copy first, no sender meanwhile, and all of it or nothing.
 
 In: a database of any age. Out: the version before and after, and where the copy lies.
 """

@@ -1,4 +1,4 @@
-"""The purge: once a day, what is kept for a time only is forgotten, in steps so small that nobody waits for them.
+"""Retention: once a day, what is kept for a time only is deleted, in steps so small that no other process waits.
 
 In: the database and the time. Out: fewer rows. A tick does a few steps and the next one goes on, so neither the
 scheduler nor the sender is held up; a run that was cut short begins again, and finds less to do. Nothing that a person
@@ -30,7 +30,7 @@ LEAP = timedelta(days=14)
 
 EVERY = timedelta(days=1)
 KEEP_REPLIES = timedelta(days=90)
-"""What a server said is for finding out why somebody got no mail; after a season nobody asks."""
+"""What a server said is for finding out why a person got no mail, which is asked for a season at most."""
 
 STEP_ROWS = 5_000
 """Rows in one transaction: well under a tenth of a second of the write lock."""

@@ -65,7 +65,7 @@ class Ticker:
     """Forgets what was kept long enough."""
 
     monitor: Monitor | None = None
-    """Tells people what they should hear; None where nobody watches, as in a command."""
+    """Raises alerts; None where nothing watches, as in a command."""
 
     def tick(self) -> Edition | None:
         """Do what is due; return the edition that this tick froze, if it did."""
@@ -138,7 +138,7 @@ class Ticker:
             self._miss(tx, slot, now)
         self._retime(tx, now)
         installations.change_cadence(tx, now=now, cadence=current)
-        # Whoever changed the settings is not known here; when the service noticed it is.
+        # It is unknown here who changed the settings; it is known when the service noticed.
         why = f"{current}; it was {installation.cadence}"
         logs.add(tx, logs.LogEntry(at=now, who=self.process, what="schedule change", about="settings", why=why))
         logger.warning("the schedule is now %s (it was %s)", current, installation.cadence)

@@ -259,7 +259,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[set[str], str]]:
 
 
 def _of_signing(settings: Settings) -> Iterator[tuple[set[str], str]]:
-    """Yield what would make signatures that nobody can verify, or that vouch for nobody the reader sees."""
+    """Yield what would make signatures that cannot be verified, or that are for a domain no reader sees."""
     for kind in ("dkim", "dkim_ed25519"):
         selector, key = f"{kind}_selector", f"{kind}_key_file"
         if bool(getattr(settings, selector)) != bool(getattr(settings, key)):

@@ -195,7 +195,7 @@ def _base_url(text: str) -> str:
     if parts.query or parts.fragment:
         message = "must end with a host or a path: paths are appended to it"
         raise ValueError(message)
-    # RFC 8058 section 3.1 wants https for the one-click link; on loopback there is nobody to listen.
+    # RFC 8058 section 3.1 wants https for the one-click link; on loopback no one else can listen.
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         message = f"'{text}' must begin with https://, or mail programs will not offer the unsubscribe button"
         raise ValueError(message)

@@ -1,7 +1,7 @@
 """Whom an edition is for: everybody, or some of those of an earlier one.
 
 In: the kind of the edition and the one it is about. Out: conditions and columns for the one statement that writes its
-rows; nobody passes through this process. What an earlier edition does at that moment is never waited for.
+rows; no person passes through this process. What an earlier edition does at that moment is never waited for.
 
 A replacement goes to those whom the edition before did not reach, a correction to those whom it did. Who may or may
 not have it (`uncertain`) counts as reached in both, so that replacing and then correcting reaches everybody once. Of

@@ -24,7 +24,7 @@ def copy_sqlite(database: Database, to: Path) -> None:
     try:
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
-        # It holds addresses: nobody but its owner may read it.
+        # It holds addresses: only its owner may read it.
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         with closing(sqlite3.connect(part)) as copy, database.connect() as connection:
             connection.connection.driver_connection.backup(copy)  # type: ignore[union-attr]

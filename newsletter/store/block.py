@@ -1,7 +1,7 @@
 """Blocks: a few hundred deliveries that a worker reserves for a while and works off.
 
 In: a worker and the time. Out: a block that is its own until the lease ends. A lease only reserves: what may go out is
-decided by each delivery's own state, so that two who believe in the same block harm nobody. The statements of the
+decided by each delivery's own state, so that two that believe in the same block do no harm. The statements of the
 sending path are made once: to build one costs more than to run it.
 """
 

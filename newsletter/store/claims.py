@@ -236,9 +236,9 @@ _TEXT = {
 
 _RECORD = (
     update(delivery)
-    # What another worker has by now is its business; only that a server took it is news whoever has it.
+    # A row that another worker has by now stays with it; an acceptance is recorded whichever worker has the row.
     .where(delivery.c.id == bindparam("row"), _IS_OPEN, or_(_WHO.is_(None), delivery.c.worker == _WHO))
-    # The block of what was given up may be closed by now: put back there, nobody would ever find it.
+    # The block of what was given up may be closed by now: put back there, it would never be found.
     .where(
         or_(
             delivery.c.state == DeliveryState.SENDING.value,
@@ -310,7 +310,7 @@ _BLOCKS_MAX = 100
 
 
 def marked_by(tx: Tx, who: WorkerId) -> Sequence[Delivery]:
-    """Return what a worker had marked and nobody settled."""
+    """Return what a worker had marked and what was not settled."""
     return _in_begun(tx, _MARKED.where(delivery.c.worker == who))
 
 

@@ -207,7 +207,7 @@ def sqlite_path(engine: Engine) -> Path | None:
 
 @contextmanager
 def sender_lock(engine: Engine, *, shared: bool = False) -> Iterator[Callable[[], bool]]:
-    """Hold the right to send, or the right that nobody else does; it is free again when the process dies.
+    """Hold the right to send, or the right that no other process does; it is free again when the process dies.
 
     On SQLite one process at a time has it. On PostgreSQL senders share it, and without `shared` it is only to be had
     while none is alive. What it gives tells whether it is still held: a server that restarts forgets its locks.

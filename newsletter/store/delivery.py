@@ -139,7 +139,7 @@ def expire(tx: Tx, *, first_before: datetime, reason: str) -> Sequence[tuple[Edi
 def expire_untried(tx: Tx, *, edition_id: EditionId, reason: str, now: datetime) -> int:
     """Give up on deliveries that were never tried, when the next edition's time has come.
 
-    Whoever waits for the hour of their own zone is not late: the next edition reaches them later, too.
+    A person who waits for the hour of the own zone is not late: the next edition reaches them later, too.
     """
     expired = _expire_where(
         tx,

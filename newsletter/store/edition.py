@@ -264,7 +264,7 @@ def set_tried(tx: Tx, edition_id: EditionId, *, now: datetime) -> bool:
 def close(tx: Tx, edition_id: EditionId, *, totals: Mapping[str, int], now: datetime) -> None:
     """Store the totals and the end; a cancelled edition stays cancelled, another becomes finished."""
     tx.execute(update(edition).where(edition.c.id == edition_id).values(totals=dict(totals), finished_at=now))
-    # Nobody is on the way any more, whatever became of the blocks: of a cancelled edition nobody closes them.
+    # No delivery is on the way any more, whatever became of the blocks: those of a cancelled edition stay open.
     tx.execute(update(block).where(block.c.edition_id == edition_id, block.c.begun).values(begun=False))
     move(tx, edition_id, was=[EditionStatus.SENDING], to=EditionStatus.FINISHED)
 

@@ -137,7 +137,7 @@ def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
 
 
 def add_to_tally(tx: Tx, bounce: BouncedDelivery, kind: ReplyClass, *, now: datetime) -> None:
-    """Count a mail that came back, so that whoever adds up the tally of an edition hears of it too.
+    """Count a mail that came back, so that the sum of the tally of an edition has it too.
 
     A person counts once: who was accepted is so no more, and who was refused at our own door is counted there.
     """

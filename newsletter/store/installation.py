@@ -82,7 +82,7 @@ def get(tx: Tx) -> Installation:
 
 
 def lock(tx: Tx) -> Installation:
-    """Return the one row and let nobody else freeze or tick until this transaction ends.
+    """Return the one row, locked: no other process freezes or ticks until this transaction ends.
 
     SQLite has one writer at a time anyway; PostgreSQL locks the row.
     """

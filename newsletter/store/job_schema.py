@@ -36,7 +36,7 @@ def apply(connection: Connection) -> Sequence[str]:
     before = connection.scalar(text("SELECT current_setting('search_path')"))
     new = not exists(connection)
     if connection.scalar(text("SELECT to_regnamespace(:name)"), {"name": SCHEMA}) is None:
-        # Whoever may not make schemas may have been given this one.
+        # A user who may not make schemas may have been given this one.
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
     # The library names its tables without a schema, also within its functions. Should a script fail, the roll-back
     # takes this back with the rest.

@@ -23,7 +23,7 @@ class LinkRequest:
 
 
 def add(tx: Tx, subscriber_id: SubscriberId, *, now: datetime) -> None:
-    """Write a request, whoever the person is."""
+    """Write a request, of any person."""
     tx.execute(insert(link_request).values(subscriber_id=subscriber_id, asked_at=now))
 
 

@@ -1,4 +1,4 @@
-"""Notices: mails that are no edition, written whole, so that whoever sends them renders nothing."""
+"""Notices: mails that are no edition, written whole, so that the sender renders nothing."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def record(tx: Tx, notice_id: NoticeId, outcome: Outcome) -> None:
 def requeue_orphans(tx: Tx, *, marked_before: datetime | None = None) -> int:
     """Queue again what a dead sender had marked: with the same Message-ID, better twice than not at all.
 
-    Where others may be sending, only what was marked so long ago that nobody waits for its answer any more.
+    Where others may be sending, only what was marked so long ago that no process waits for its answer any more.
     """
     query = update(notice).where(notice.c.state == NoticeState.SENDING.value)
     if marked_before is not None:

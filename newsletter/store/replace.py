@@ -1,4 +1,4 @@
-"""Putting one SQLite file in the place of another, while nobody has it open.
+"""Putting one SQLite file in the place of another, while no process has it open.
 
 In: a backup, and the path of the database. Out: a copy of the backup that can be looked at and brought up, and then the
 exchange in one step. The backup itself is never written to.
@@ -90,7 +90,7 @@ def remove(path: Path) -> None:
 
 
 def _close_log(path: Path) -> None:
-    """Empty and close the log of changes, which only works while nobody else has the database open."""
+    """Empty and close the log of changes, which only works while no other process has the database open."""
     try:
         with closing(sqlite3.connect(path, timeout=1)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")

@@ -1,7 +1,7 @@
 """What is kept for a time only: delivery rows, the servers' words, the text of notices.
 
 In: a transaction and an instant. Out: how many rows were forgotten. Totals, consent, the suppression list and the log
-are kept for ever. Every statement touches a stretch of ids, so that nobody waits long for the write lock; what is
+are kept for ever. Every statement touches a stretch of ids, so that no process waits long for the write lock; what is
 still open is never touched, and ids are never used again.
 """
 
@@ -62,7 +62,7 @@ def drop_deliveries(tx: Tx, edition_id: EditionId, *, first: int, last: int, clo
     still = select(edition.c.id).where(
         edition.c.id == edition_id, edition.c.totals.is_not(None), edition.c.finished_at < closed_before
     )
-    # Locked, so that nobody sends again to half an edition.
+    # Locked, so that no command sends again to half an edition.
     if tx.execute(still.with_for_update()).first() is None:
         return 0
     result = tx.execute(delete(delivery).where(delivery.c.id.between(first, last), delivery.c.edition_id == edition_id))

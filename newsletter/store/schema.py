@@ -50,7 +50,7 @@ NAMING = {
 metadata = MetaData(naming_convention=NAMING)
 
 TALLIED = ("accepted", "deferred", "hard", "policy", "content", "refused", "uncertain")
-"""What is counted of an edition as it goes, so that nobody need count a million rows each second."""
+"""What is counted of an edition as it goes, so that no view counts a million rows each second."""
 
 
 class Utc(TypeDecorator[datetime]):
@@ -113,7 +113,7 @@ installation = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("created_at", Utc, nullable=False),
-    Column("first_tick_at", Utc),  # No slot before it is ever due: a first start mails nobody by surprise.
+    Column("first_tick_at", Utc),  # No slot before it is ever due: a first start sends no mail by surprise.
     Column("cadence", Text),  # As text, so that a changed day, time or zone is noticed.
     Column("cadence_since", Utc),
     Column("key_fingerprint", Text, nullable=False),

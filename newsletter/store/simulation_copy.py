@@ -1,4 +1,4 @@
-"""An excerpt: what a rehearsal needs of a database, in which nobody is named.
+"""An excerpt: what a simulation needs of a database, without names of people.
 
 In: a database of either kind. Out: its tips, dates, past editions and schedule as values, and how many people would get
 an edition. No address leaves it: neither people nor what was sent to them are read.
@@ -79,7 +79,7 @@ def plant(tx: Tx, known: SimulationCopy, *, fresh: bool) -> None:
 
 
 def _closed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an edition with its totals: nobody is there who could get the rest of one that was under way."""
+    """Return an edition with its totals: the copy has no people who could get the rest of one that was under way."""
     if row["finished_at"] is not None:
         return dict(row)
     # As its people are not known either, it is taken to end well, so that its books balance.

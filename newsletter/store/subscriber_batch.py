@@ -103,7 +103,7 @@ def add_with_evidence(tx: Tx, people: Sequence[tuple[Subscriber, dict[str, str]]
 
 
 def _add_on_sqlite(tx: Tx, rows: _Rows, same: tuple[Any, ...], evidence: Consent) -> set[str]:
-    # Nobody else writes as long as this transaction does, so whoever was not found is not there.
+    # No other transaction writes as long as this one does, so a person who was not found is not there.
     tx.execute(insert(subscriber).from_select(_NEW, _select(*_new_person(rows, same))))
     evidence_rows = _select(subscriber.c.id, rows[_EVIDENCE], *_alike(evidence)).where(
         subscriber.c.canonical == rows[_CANONICAL]

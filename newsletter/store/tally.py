@@ -79,6 +79,6 @@ def bear(tx: Tx, edition_id: EditionId, *, now: datetime) -> None:
 
 
 def borne(tx: Tx, edition_id: EditionId) -> Tally | None:
-    """Return what was counted when a person last resumed an edition; None when nobody did."""
+    """Return what was counted when a person last resumed an edition; None when it was never resumed."""
     stored = tx.execute(select(edition.c.borne).where(edition.c.id == edition_id)).scalar_one()
     return None if stored is None else Tally(**{name: stored[name] for name in TALLIED})

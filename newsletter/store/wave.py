@@ -20,7 +20,7 @@ from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
 WAVE_STRIDE_NUMBER = 100_000
-"""Numbers of blocks from one wave to the next: enough for fifty million people in each, whoever joins meanwhile."""
+"""Numbers of blocks from one wave to the next: enough for fifty million people in each, with those who join later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +188,7 @@ def overdue(tx: Tx, *, before: datetime) -> Sequence[Overdue]:
 
 
 def _begun(tx: Tx, edition_id: EditionId, label: str) -> bool:
-    # Blocks are taken in order, so that of a large wave the first one tells, and nobody reads a million rows for it.
+    # Blocks are taken in order, so that of a large wave the first one tells, without reading a million rows.
     first = select(block.c.number, block.c.state).where(block.c.edition_id == edition_id, block.c.wave == label)
     value = tx.execute(first.order_by(block.c.number).limit(1)).one()
     if value.state != "open":

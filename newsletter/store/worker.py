@@ -65,7 +65,7 @@ def end(tx: Tx, who: WorkerId, *, now: datetime) -> None:
 
 
 def end_all(tx: Tx, *, now: datetime) -> None:
-    """Record that no worker lives: whoever holds the right to be the only one knows it."""
+    """Record that no worker lives: the holder of the exclusive right to send knows it."""
     tx.execute(update(worker).where(worker.c.ended_at.is_(None)).values(ended_at=moment(tx, now)))
 
 
@@ -84,7 +84,7 @@ def silent(tx: Tx, *, now: datetime, within: timedelta = LATE_AFTER) -> Sequence
 
 
 def end_silent(tx: Tx, *, now: datetime, after: timedelta) -> int:
-    """Record as ended who has been silent for so long; whoever wakes after all lives again with its next sign."""
+    """Record workers as ended that have been silent for so long; the next heartbeat of one brings it back."""
     at = moment(tx, now)
     query = update(worker).where(worker.c.ended_at.is_(None), worker.c.seen_at < at - after)
     return tx.execute(query.values(ended_at=worker.c.seen_at)).rowcount

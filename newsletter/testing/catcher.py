@@ -250,8 +250,8 @@ class _Handler:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002
         act = self._act(Step.DOT, envelope.rcpt_tos[0])
-        # Written down before the reply goes out and without giving way to another task: whoever has read the reply
-        # finds the message in the log.
+        # Written down before the reply goes out and without giving way to another task: a client that has read the
+        # reply finds the message in the log.
         number = self._log.add(envelope, accepted=act in {None, DROP, HANG})
         if act is None:
             return f"250 2.0.0 Ok: queued as {number:06d}"

@@ -101,6 +101,26 @@ def test_a_sentence_names_its_subject() -> None:
     assert hits(PRONOUN_SUBJECTS, developers=True) == []
 
 
+COMMENT_SUBJECTS = re.compile(r"\b(?:nobody|whoever)\b", re.IGNORECASE)
+"""Pronouns that no comment and no docstring of the package uses as a subject."""
+
+OTHER_COMMENTS = ("newsletter/sending/", "newsletter/journal/", "newsletter/web/", "newsletter/event_loop.py")
+"""Packages whose comments are not held to it yet."""
+
+
+def test_comments_name_their_subject() -> None:
+    """A comment says which process, person or server it is about."""
+    lines = [
+        f"{name}:{number}"
+        for name, text in texts()
+        if name.startswith("newsletter/") and name.endswith(".py") and "/migrations/" not in name
+        if not name.startswith((*OTHER_COMMENTS, *OTHER_TEXTS))
+        for number, line in enumerate(text.splitlines(), start=1)
+        if COMMENT_SUBJECTS.search(line)
+    ]
+    assert lines == []
+
+
 def handmade_counts(source: str) -> Iterator[int]:
     """Yield the lines on which a module chooses between singular and plural, or names a day, by itself."""
     for node in ast.walk(ast.parse(source)):
