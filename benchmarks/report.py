@@ -16,6 +16,8 @@ from chart import Bar, Line, draw, draw_growth
 Figures = dict[str, Any]
 
 MILLION = 1_000_000
+ARCHIVE_GOALS = ("status", "queue", "a tick", "tip move")
+"""What may not grow with the archive."""
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -134,8 +136,11 @@ def _archive(small: Figures, large: Figures) -> Iterator[tuple[str, str, str]]:
         before = small["milliseconds"][name]
         yield (
             f"{large['database']}: work for `{name}` with {size}",
-            "≤ 60 ms, ≤ 2 x a small one",
-            f"{milliseconds:.1f} ms; {milliseconds / before:.1f} x",
+            "≤ 60 ms of the database, ≤ 2 x a small one" if name in ARCHIVE_GOALS else "",
+            ", ".join(
+                f"{kind} {before[kind]:.1f} → {milliseconds[kind]:.1f} ms ({milliseconds[kind] / before[kind]:.1f} x)"
+                for kind in ("database", "cpu")
+            ),
         )
 
 
