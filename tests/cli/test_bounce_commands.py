@@ -97,7 +97,7 @@ def test_the_address_it_came_to(home: Home, monkeypatch: pytest.MonkeyPatch) -> 
     """The mail server names it in an option or in the environment, when the mail itself does not."""
     _, _, verp = sent(home)
     lost = mail("somebody@example.com")
-    assert "no genuine token" in home.run("bounce", "read", stdin=lost).out
+    assert "no valid token" in home.run("bounce", "read", stdin=lost).out
     monkeypatch.setenv("ORIGINAL_RECIPIENT", verp)
     assert "the subscription is ended" in home.run("bounce", "read", stdin=lost).out
     monkeypatch.delenv("ORIGINAL_RECIPIENT")

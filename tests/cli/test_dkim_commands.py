@@ -59,7 +59,7 @@ def test_a_key_is_private_and_never_overwritten(home: Home) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     again = home.run("dkim", "keygen", "--selector", "s1")
     assert again.code == 2
-    assert "stands already" in again.err
+    assert "exists already" in again.err
     assert path.read_bytes() == before
 
 

@@ -35,7 +35,7 @@ def test_nothing_is_written_over_by_surprise(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, reason in (
         ("link", "symbolic link"),
-        ("pipe", "no ordinary file"),
+        ("pipe", "not a regular file"),
         (".", "a folder"),
         ("x" * 300, "cannot be written"),
     ):

@@ -172,7 +172,7 @@ def test_list(home: Home) -> None:
     assert ran.out.index("a@example.org") < ran.out.index("b@example.org")
     assert "c@example.org" not in ran.out
     assert [one["email"] for one in read(home, "list", "--tag", "TC")] == ["c@example.org"]  # type: ignore[attr-defined]
-    assert home.run("subscriber", "list", "--search", "zz").out == "Nobody.\n"
+    assert home.run("subscriber", "list", "--search", "zz").out == "No subscriber matches.\n"
 
 
 def test_a_file_whose_name_is_no_text(home: Home) -> None:
@@ -299,7 +299,7 @@ def test_a_dry_run_shows_rejected_rows(home: Home) -> None:
 def test_a_pipe_is_no_file_of_people(home: Home) -> None:
     """A named pipe and a path that is too long are refused at once."""
     os.mkfifo(home.folder / "pipe.csv")
-    assert "no ordinary file" in home.run("subscriber", "import", str(home.folder / "pipe.csv")).err
+    assert "not a regular file" in home.run("subscriber", "import", str(home.folder / "pipe.csv")).err
     assert home.run("subscriber", "import", "x" * 300).code == 2
 
 
