@@ -1,9 +1,9 @@
 """The event loop of a sending process: greenlets of one thread, scheduled by gevent without monkey-patching.
 
-In: functions that run as greenlets. Out: waits that let the other greenlets go on. Outside a loop the same calls block
-the thread. `clock`, `transport/wire`, `transport/pool` and `store/unit` wait through this module, so that code above
-them reads as if it blocked. gevent is imported by the first loop: it takes 80 ms, which a command that sends nothing
-does not have to pay.
+In: functions that run as greenlets. Out: waits that let the other greenlets go on. Outside a loop the same calls
+block the thread. `clock`, `transport/wire`, `transport/pool`, `store/unit` and, on PostgreSQL, each statement
+(`store/driver_glue`) wait through this module, so that code above them reads as if it blocked. gevent is imported by
+the first loop: it takes 80 ms, which a command that sends nothing does not have to pay.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from gevent.event import Event
 
 CLAIMS_MAX = 200
-"""Claims of one process, those of its connections included: so many people a power loss can leave uncertain."""
+"""Claims of one process of which nothing was sent. With the messages in flight, one for each connection, these are the
+people whom a power loss can leave uncertain."""
 
 FIRST_CLAIMS_COUNT = 4
 """Claims for each connection before any message was answered."""
@@ -127,6 +128,11 @@ class ClaimBuffer:
         """Tell whether further claims should be made now."""
         return len(self._claims) <= self._size * LOW_WATER_SHARE
 
+    @property
+    def is_dry(self) -> bool:
+        """Tell whether there is no claim, and the last commit found none either."""
+        return not self._claims and self._queue_empty
+
     def may_send(self, claim: Claim) -> bool:
         """Tell whether a claim may be sent now."""
         return (
@@ -153,7 +159,7 @@ class ClaimBuffer:
         self.answered += 1
 
     def add_accepted(self, person: ClaimedDelivery, reply: Reply) -> None:
-        """Keep for the next commit that a server took a message; a million of these make no object each."""
+        """Keep for the next commit that a server took a message, without an object for each of a million."""
         self._accepted[AcceptedReply(person.edition, reply.code, reply.enhanced)][person.id] = reply.text
         self.answered += 1
 
@@ -167,7 +173,9 @@ class ClaimBuffer:
             return False
         if seconds > 0:
             self.clock.wait(self.pass_state.stop, seconds)
-        elif self._queue_empty and not self._taken:
+            self.work.set()
+            return True
+        if self._queue_empty and not self._taken:
             self.pass_state.queue_empty.set()
             return False
         self._changed.clear()
@@ -194,15 +202,15 @@ class ClaimBuffer:
     def room(self) -> int:
         """Return how many further claims the buffer should hold: more where messages are answered faster."""
         now = self.clock.monotonic()
-        least = FIRST_CLAIMS_COUNT * max(1, self.pass_state.connected)
+        size = FIRST_CLAIMS_COUNT * max(1, self.pass_state.connected)
         if self.answered:
             seconds = now - self._sized_at
-            fast = int(self.answered / seconds * BUFFER_SECONDS) if seconds > 0 else CLAIMS_MAX
-            least = max(min(least, 2 * self.pass_state.connected), min(fast, 2 * max(self._size, least)))
+            by_rate = int(self.answered / seconds * BUFFER_SECONDS) if seconds > 0 else CLAIMS_MAX
+            size = max(min(size, 2 * self.pass_state.connected), min(by_rate, 2 * max(self._size, size)))
             self._sized_at, self.answered = now, 0
         elif not self._size:
             self._sized_at = now
-        self._size = min(CLAIMS_MAX, least)
+        self._size = min(CLAIMS_MAX, size)
         return max(0, self._size - len(self._claims) - len(self._taken))
 
     def drain(self) -> CommitBatch:
@@ -235,10 +243,9 @@ class ClaimBuffer:
             claim.revoked = True
 
     def close(self) -> None:
-        """Give back every claim that is left; the connections have ended."""
-        self._unused += [claim.person.id for claim in (*self._claims, *self._taken)]
+        """Give back every claim that is left. A connection that has not ended keeps its own: it may be sending them."""
+        self._unused += [claim.person.id for claim in self._claims]
         self._claims.clear()
-        self._taken.clear()
 
     @property
     def unrecorded(self) -> CommitBatch:

@@ -17,6 +17,9 @@ from newsletter.store import claims
 from newsletter.store import quota as quotas
 from newsletter.store.unit import Tx
 
+SHORTEST_WAIT = timedelta(milliseconds=1)
+"""A limit was reached, however little is left of its wait: none at all would mean that the queue is empty."""
+
 AHEAD_SECONDS = 1.0
 """How far ahead of its time under a rate per second a message is claimed."""
 
@@ -49,7 +52,7 @@ class Claimer:
             interval = 1 / self.rate if self.rate else 0.0
             claimed += [Claim(person, first + place * interval) for place, person in enumerate(marked)]
             if granted < len(ids):
-                return claimed, max(wait, pause).total_seconds()
+                return claimed, max(wait, pause, SHORTEST_WAIT).total_seconds()
         return claimed, 0.0
 
     def _pace(self, tx: Tx, count: int) -> tuple[int, float, timedelta]:

@@ -74,10 +74,12 @@ class GroupCommitter:
                 self.claim_buffer.work.clear()
                 last = self._closing
                 try:
-                    self._commit_patiently()
+                    committed = self._commit_with_retries()
                 except NewsletterError as error:
+                    committed = False
                     self.pass_state.end(str(error))
-                self.claim_buffer.wake()
+                if committed:
+                    self.claim_buffer.wake()
                 if not self._closing and not self.claim_buffer.is_low:
                     # Calls that came during the commit: it has brought what they asked for.
                     self.claim_buffer.work.clear()
@@ -93,10 +95,10 @@ class GroupCommitter:
         self.claim_buffer.close()
         self.claim_buffer.work.set()
 
-    def _commit_patiently(self) -> None:
-        """Commit; while the database fails and there are results, retry for a minute.
+    def _commit_with_retries(self) -> bool:
+        """Commit; while the database fails and there are results, retry for a minute; False leaves it for later.
 
-        What could not be recorded by then is tried once more by the last commit of the pass.
+        The last commit of the pass tries once more what could not be recorded by then.
         """
         began = self.clock.monotonic()
         again = self._gave_up
@@ -106,16 +108,16 @@ class GroupCommitter:
                 self._commit(batch, again=again)
             except NewsletterError as error:
                 if not self._retries(batch, error, seconds=self.clock.monotonic() - began):
-                    return
+                    return False
                 again = True
             else:
-                return
+                return True
 
     def _retries(self, batch: CommitBatch, error: NewsletterError, *, seconds: float) -> bool:
         """Wait before a commit is tried again; False leaves it to a later one, and an exception ends the pass."""
-        patience = COMMIT_RETRY_STOPPING_SECONDS if self.pass_state.stop.is_set() else COMMIT_RETRY_SECONDS
+        retry_seconds = COMMIT_RETRY_STOPPING_SECONDS if self.pass_state.stop.is_set() else COMMIT_RETRY_SECONDS
         outcomes = len(batch.recorded())
-        if outcomes and seconds < patience and not self._gave_up:
+        if outcomes and seconds < retry_seconds and not self._gave_up:
             logger.error("%s (%s outcomes wait to be recorded)", error, outcomes)
             self.clock.wait(threading.Event(), COMMIT_RETRY_WAIT_SECONDS)
             return True
@@ -129,7 +131,8 @@ class GroupCommitter:
     def _commit(self, batch: CommitBatch, *, again: bool) -> None:
         began, now = self.clock.monotonic(), self.clock.now()
         who, block_queue = self.claimer.block_queue.who, self.claimer.block_queue
-        count = 0 if self.pass_state.ended else self.claim_buffer.room()
+        # The claims of a commit whose answer got lost are given back at the end of the pass: no more of them.
+        count = 0 if again or self._closing or self.pass_state.ended else self.claim_buffer.room()
         beats = began - self._beat_at >= BEAT_SECONDS
         expired = began >= self.claim_buffer.lease_until
         with self.unit.write() as tx:
@@ -145,8 +148,7 @@ class GroupCommitter:
             if beats:
                 self.beat(tx)
                 block_queue.extend(tx)
-            claimed: list[Claim] = []
-            claimed, wait = self.claimer.claim(tx, count) if count else ([], 0.0)
+            claimed, wait = self.claimer.claim(tx, count) if count else (list[Claim](), 0.0)
         if beats or expired:
             self._beat_at = began
             self.claim_buffer.lease_until = began + block_queue.lease.total_seconds()

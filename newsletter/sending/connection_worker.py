@@ -86,13 +86,18 @@ class ConnectionWorker:
     def run(self) -> None:
         """Work until there is nothing to do, the relay is in trouble, or a stop is asked for."""
         try:
-            while not self.pass_state.ended and self._is_connected():
-                if self._announces() and not self.claim_buffer.may_send(self._ready[0].claim):
+            while not self.pass_state.ended:
+                if not self._ready and self.claim_buffer.is_dry:
+                    if not self._wait_for_claims():
+                        break
+                elif not self._is_connected():
+                    break
+                elif self._announces() and not self._may_send_announced():
                     # What the server waits for must not go out any more: out of DATA the only way is to hang up.
                     self._hang_up()
                 elif (current := self._next()) is not None:
                     self._deliver(current)
-                elif not self.claim_buffer.wait():
+                elif not self._wait_for_claims():
                     break
             self._deliver_announced()
         except NewsletterError as error:
@@ -105,17 +110,18 @@ class ConnectionWorker:
     def abort(self) -> None:
         """Hang up from another thread."""
         self._aborted = True
-        if self._connection is not None:
-            self._connection.abort()
+        connection = self._connection
+        if connection is not None:
+            connection.abort()
 
     @property
     def unanswered(self) -> int:
         """Return how many messages may or may not have arrived because of an abort."""
         return self._cut_off + int(self._in_flight)
 
-    def release_unsent(self, *, but: int = 0) -> None:
-        """Leave the messages that are ready, but the first so many, to the other connections."""
-        while len(self._ready) > but:
+    def release_unsent(self, *, keep: int = 0) -> None:
+        """Leave the messages that are ready, except the first `keep`, to the other connections."""
+        while len(self._ready) > keep:
             self.claim_buffer.put_back(self._ready.pop().claim)
 
     def _finish(self) -> None:
@@ -128,6 +134,16 @@ class ConnectionWorker:
         """Tell whether the server has the envelope of the first message that is ready."""
         return self._connection is not None and self._connection.announces
 
+    def _may_send_announced(self) -> bool:
+        return bool(self._ready) and self.claim_buffer.may_send(self._ready[0].claim)
+
+    def _wait_for_claims(self) -> bool:
+        """Wait until there may be claims, without a session that grows old; False when this pass has no more."""
+        self._settle_answered()
+        if self._connection is not None and self._connection.needs_recycling:
+            self._hang_up()
+        return self.claim_buffer.wait()
+
     def _next(self) -> Ready | None:
         """Return the next message that may go out; None when there is none at this moment."""
         while self._build_ahead(1):
@@ -135,8 +151,6 @@ class ConnectionWorker:
             if self.claim_buffer.may_send(ready.claim):
                 return self._ready.popleft()
             self.claim_buffer.put_back(self._ready.popleft().claim)
-        # Its result must not wait until there is another message.
-        self._settle_answered()
         return None
 
     def _following(self) -> Ready | None:
@@ -151,7 +165,7 @@ class ConnectionWorker:
 
     def _deliver_announced(self) -> None:
         """Send the message whose envelope the server has: without it the connection would have to be cut off."""
-        if self._announces() and not self._aborted and self.claim_buffer.may_send(self._ready[0].claim):
+        if self._announces() and not self._aborted and self._may_send_announced():
             self._deliver(self._ready.popleft())
 
     def _deliver(self, current: Ready) -> None:
@@ -159,7 +173,9 @@ class ConnectionWorker:
         assert connection is not None  # noqa: S101 `_is_connected` was asked before
         claim = current.claim
         person = claim.person
-        self._keep_pace(claim)
+        if not self._keep_pace(claim):
+            self.claim_buffer.put_back(claim)
+            return
         following = self._following()
         self.waiting_since = self.clock.monotonic()
         trouble: Exception | None = None
@@ -167,7 +183,7 @@ class ConnectionWorker:
             reply = connection.hand_over(
                 current.envelope,
                 following=following.envelope if following else None,
-                before_data=lambda: self.journal.handed(person.id, person.attempts),
+                before_data=lambda: self._begin(claim),
             )
         except JournalError as error:
             # No byte of content was written: the claim is returned with all others.
@@ -192,6 +208,11 @@ class ConnectionWorker:
         if trouble is not None:
             raise trouble
         self._react(connection, claim, reply, verdict)
+
+    def _begin(self, claim: Claim) -> None:
+        """Note that the first byte of content is about to be written: from here on the message may arrive."""
+        self.journal.handed(claim.person.id, claim.person.attempts)
+        self.claim_buffer.sent(claim)
 
     def _use_the_time(self) -> Exception | None:
         """Use the time in which the server works; an error meanwhile must not cost us its reply."""
@@ -235,12 +256,14 @@ class ConnectionWorker:
             else:
                 self.claim_buffer.add_result(self.message_builder.result(claim.person, reply, verdict))
 
-    def _keep_pace(self, claim: Claim) -> None:
-        """Wait until the rate per second allows this message."""
-        if self.pass_state.pacer is not None:
-            start = self.pass_state.pacer.next_send_time(claim.not_before, self.clock.monotonic())
-            if start > self.clock.monotonic():
-                self.clock.wait(self.pass_state.stop, start - self.clock.monotonic())
+    def _keep_pace(self, claim: Claim) -> bool:
+        """Wait until the rate per second allows this message; False when it must not go out any more by then."""
+        if self.pass_state.pacer is None:
+            return True
+        start = self.pass_state.pacer.next_send_time(claim.not_before, self.clock.monotonic())
+        if start > self.clock.monotonic():
+            self.clock.wait(self.pass_state.stop, start - self.clock.monotonic())
+        return not self.pass_state.ended and self.claim_buffer.may_send(claim)
 
     def _react(self, connection: Connection, claim: Claim, reply: Reply, verdict: Verdict) -> None:
         self._lost = 0 if reply.code else self._lost + 1

@@ -53,13 +53,13 @@ class RevocationWatcher:
         held = self.claim_buffer.held()
         if held:
             with self.unit.read() as tx:
-                good = claims.still_good(tx, [claim.person.id for claim in held], who=self.who)
+                sendable = claims.still_good(tx, [claim.person.id for claim in held], who=self.who)
             for claim in held:
-                claim.revoked = claim.revoked or claim.person.id not in good
+                claim.revoked = claim.revoked or claim.person.id not in sendable
         self.claim_buffer.drop_revoked()
         for connection_worker in self._stuck():
             # The envelope of the first may be with the server, or on its way there.
-            connection_worker.release_unsent(but=1)
+            connection_worker.release_unsent(keep=1)
         self.claim_buffer.work.set()
 
     def _stuck(self) -> list[ConnectionWorker]:

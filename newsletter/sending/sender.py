@@ -173,20 +173,24 @@ class Sender:
             limits=self.rules.breaker,
             pacer=Pacer(rate=rate) if rate else None,
         )
-        committer = self._committer(worker, pass_state, progress)
-        unanswered = self._run(worker, committer) if self._any_claimable() else 0
+        counts: Counter[DeliveryState] = Counter()
+        busy_seconds, unanswered = 0.0, 0
+        if self._any_claimable():
+            committer = self._committer(worker, pass_state, progress)
+            unanswered = self._run(worker, committer)
+            counts, busy_seconds = committer.counts, committer.busy_seconds
         finished = close_finished(self.unit, now=self.clock.now())
         if finished:
             self._settler.forget()
-        self._alert(pass_state.trouble, well=committer.counts[DeliveryState.ACCEPTED] > 0)
+        self._alert(pass_state.trouble, well=counts[DeliveryState.ACCEPTED] > 0)
         return PassResult(
-            counts=committer.counts,
+            counts=counts,
             trouble=pass_state.trouble,
             needs_person=pass_state.needs_person,
             wait=pass_state.wait,
             unanswered=unanswered,
             finished=tuple(finished),
-            book_seconds=committer.busy_seconds,
+            book_seconds=busy_seconds,
         )
 
     def _recovery(self) -> Recovery:
@@ -282,9 +286,13 @@ class Sender:
             claim_buffer=committer.claim_buffer,
             connection_workers=connections.workers,
         )
-        unanswered = connections.run(
-            watcher, meanwhile=self._housekeep, drain_seconds=self.rules.drain_seconds, clock=self.clock
-        )
+        try:
+            unanswered = connections.run(
+                watcher, meanwhile=self._housekeep, drain_seconds=self.rules.drain_seconds, clock=self.clock
+            )
+        except BaseException:
+            self._abandon(worker)
+            raise
         if pass_state.bugs or committer.claim_buffer.unrecorded.recorded() or not connections.all_finished:
             # An outcome may be in the journal only, and its delivery still claimed.
             self._abandon(worker)
@@ -346,6 +354,9 @@ class Sender:
         except NewsletterError as error:
             # The next pass does it, if not the next look.
             logger.warning("%s", error)
+        except Exception:
+            # The messages in flight need this thread to wait for them.
+            logger.exception("the housekeeping beside a pass failed")
 
     def _due(self, work: str, every_seconds: float) -> bool:
         """Tell whether this work was last done so long ago, and note that it is done now."""
@@ -362,7 +373,7 @@ class _Connections:
 
     committer: GroupCommitter
     workers: Sequence[ConnectionWorker]
-    _left: int = 0
+    _unfinished_count: int = 0
     """How many connection workers have not finished."""
     _finished: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -374,12 +385,17 @@ class _Connections:
 
         Once a stop is asked for, messages in flight have `drain_seconds`. `meanwhile` is called now and then.
         """
-        self._left = len(self.workers)
+        self._unfinished_count = len(self.workers)
         # Lines of the log bear what this thread bound: the part of the service.
         loop = threading.Thread(target=copy_context().run, args=(self._serve, watcher), name="connections", daemon=True)
         loop.start()
         try:
             return self._wait(loop, meanwhile=meanwhile, drain_seconds=drain_seconds, clock=clock)
+        except BaseException:
+            # The connections finish their messages before the committer ends.
+            self.committer.pass_state.end("a fault in this program")
+            loop.join(JOIN_SECONDS)
+            raise
         finally:
             self._finished.set()
             # A commit under way is finished, also when a connection is abandoned.
@@ -388,7 +404,7 @@ class _Connections:
     @property
     def all_finished(self) -> bool:
         """Tell whether every connection worker has finished, and the committer after them."""
-        return self._ended.is_set() and not self._left
+        return self._ended.is_set() and not self._unfinished_count
 
     def _wait(
         self, loop: threading.Thread, *, meanwhile: Callable[[], None], drain_seconds: float, clock: Clock
@@ -432,8 +448,8 @@ class _Connections:
             worker.run()
         except Exception as fault:  # noqa: BLE001 as above; the others finish what they hold
             self.committer.pass_state.fail(fault)
-        self._left -= 1
-        if not self._left:
+        self._unfinished_count -= 1
+        if not self._unfinished_count:
             self._finished.set()
 
     def _watch(self, watcher: RevocationWatcher) -> None:

@@ -80,7 +80,7 @@ class Worker:
 
     def commit(self) -> None:
         """Make one commit."""
-        self.committer._commit_patiently()
+        self.committer._commit_with_retries()
 
     def take(self, *, connections: int = 1) -> list[Claim]:
         """Commit, and take all claims as so many connections would before their first message."""
