@@ -1,0 +1,51 @@
+"""Rules of classes: a value with many fields is several values under one name."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.rules.test_names import modules
+
+FIELDS_MAX = 15
+
+SETTINGS = "newsletter/settings/model.py: Settings"
+"""One field for each thing that an operator decides; its groups are headings of the documentation."""
+
+LARGER = {
+    "newsletter/core/edition.py: Edition": 19,
+    "newsletter/core/live.py: Look": 16,
+    "newsletter/core/message.py: Publication": 16,
+    "newsletter/core/receipt.py: Receipt": 24,
+    "newsletter/core/tip.py: Tip": 16,
+    "newsletter/simulation/run.py: SimulationRun": 16,
+}
+"""Classes that still have more, with their number of fields: it may shrink, and no other class joins them."""
+
+
+def fields_of(node: ast.ClassDef) -> int:
+    """Count the fields that a class declares: annotated names of its body that are no class variables."""
+    return sum(
+        isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and "ClassVar" not in ast.unparse(item)
+        for item in node.body
+    )
+
+
+def test_no_class_has_many_fields() -> None:
+    """Up to fifteen fields can be read at a glance; more are grouped by noun into values of their own."""
+    larger = {
+        f"{name}: {node.name}": count
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and (count := fields_of(node)) > FIELDS_MAX
+    }
+    del larger[SETTINGS]
+    grown = {name: count for name, count in larger.items() if count > LARGER.get(name, FIELDS_MAX)}
+    assert grown == {}
+
+
+def test_the_list_of_larger_classes_is_true() -> None:
+    """A class that was divided leaves the list."""
+    present = {
+        f"{name}: {node.name}" for name, tree in modules() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+    }
+    assert sorted(LARGER.keys() - present) == []
