@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from newsletter.core.edition import EditionStatus
+from newsletter.core.monitor import ServicePart
+from newsletter.store import heartbeat as heartbeats
 from newsletter.testing.catcher import Catcher, Keep
 from tests.path.conftest import MakeHome
-from tests.path.home import Watch
+from tests.path.home import Home, Watch, free_port, until
 
 SEND = ("edition", "send", "--now", "--yes")
 GO_ON = ("edition", "send", "--yes")
@@ -16,7 +18,7 @@ def test_the_service_sends_what_a_command_froze(make_home: MakeHome) -> None:
     """A killed command leaves its edition to the service, which finishes it, and ends with exit code 0 when told to."""
     watch = Watch()
     with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
-        home = make_home(catcher.port, 120, RATE_PER_SECOND=40)
+        home = make_home(catcher.port, 120, RATE_PER_SECOND=30)
         command = home.start(*SEND)
         watch.wait_for(10)
         command.kill()
@@ -33,6 +35,28 @@ def test_the_service_sends_what_a_command_froze(make_home: MakeHome) -> None:
     assert receipt.balances
     assert receipt.uncertain <= 4
     assert receipt.accepted == 120 - receipt.uncertain
+
+
+def process_of_sender(home: Home) -> str:
+    """Return the name of the process that sends, or nothing before its first heartbeat."""
+    with home.unit.read() as tx:
+        beat = heartbeats.heartbeats(tx).get(ServicePart.SENDER)
+    return beat.process if beat is not None else ""
+
+
+def test_a_second_service_says_which_one_runs(make_sqlite_home: MakeHome) -> None:
+    """On SQLite it ends at once with exit code 1 and names the process; after a kill the next one starts at once."""
+    with Catcher(keep=Keep.COUNTS) as catcher:
+        home = make_sqlite_home(catcher.port, 3, WEB_PORT=free_port())
+        first = home.start("run")
+        until(lambda: bool(process_of_sender(home)), first, "the sender gives no heartbeat")
+        code, words = home.run("run")
+        assert code == 1
+        assert f"The service runs already, as process {process_of_sender(home)};" in words
+        first.kill()
+        again = home.start("run")
+        until(lambda: "running: scheduler, sender, web" in again.words, again, "the next service does not start")
+        again.stop()
 
 
 def test_a_service_that_is_stopped_and_killed(make_sqlite_home: MakeHome) -> None:
