@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 CONCURRENT_JOBS_MAX = 2
 """Jobs at a time: the next block is there while the last messages of one are answered."""
 
-STOP_POLL_SECONDS = 0.2
+STOP_POLL_SECONDS = 0.5
 """How soon a stop or a rest of the sender is seen."""
 AGAIN_SECONDS = 5.0
 """Until a queue that failed is asked again."""

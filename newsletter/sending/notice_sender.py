@@ -35,7 +35,7 @@ from newsletter.transport.base import ConnectFailure, Connection, Envelope
 
 logger = logging.getLogger(__name__)
 
-NOTICE_POLL_SECONDS = 0.5
+NOTICE_POLL_SECONDS = 1.0
 """Between two looks for a notice: a confirmation is handed over within two seconds."""
 NOTICE_BACK_OFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before a relay that cannot be reached is tried again."""
