@@ -71,13 +71,14 @@ class ConnectionWorker:
     clock: Clock
     waiting_since: float | None = None
     """Since when a reply or a connection is waited for, on the monotonic clock."""
+    unanswered: int = 0
+    """Messages that may or may not have arrived: the one in flight, and one that an abort cut off."""
     _aborted: bool = False
-    _cut_off: int = 0
-    """Messages that may or may not have arrived because of an abort."""
-    _in_flight: bool = False
     _connection: Connection | None = None
     _ready: deque[Ready] = field(default_factory=deque)
     """Built: at most the next message, whose envelope may be with the server already, and the one after it."""
+    _offered: Ready | None = None
+    """The first that is ready, once it was given to the connection to be announced."""
     _answered: tuple[Claim, Reply, Verdict] | None = None
     """The last message; its result is made while the server works on the next one."""
     _lost: int = 0
@@ -114,14 +115,9 @@ class ConnectionWorker:
         if connection is not None:
             connection.abort()
 
-    @property
-    def unanswered(self) -> int:
-        """Return how many messages may or may not have arrived because of an abort."""
-        return self._cut_off + int(self._in_flight)
-
-    def release_unsent(self, *, keep: int = 0) -> None:
-        """Leave the messages that are ready, except the first `keep`, to the other connections."""
-        while len(self._ready) > keep:
+    def release_unsent(self) -> None:
+        """Leave the messages that are ready to the other connections, but for one that may be announced already."""
+        while self._ready and self._ready[-1] is not self._offered:
             self.claim_buffer.put_back(self._ready.pop().claim)
 
     def _finish(self) -> None:
@@ -153,12 +149,14 @@ class ConnectionWorker:
             self.claim_buffer.put_back(self._ready.popleft().claim)
         return None
 
-    def _following(self) -> Ready | None:
+    def _following(self, connection: Connection) -> Ready | None:
         """Return the message whose envelope may be sent with the content before it; None once a stop is asked for.
 
         Under a rate per second there is none: each is decided on at its own time.
         """
-        if self.pass_state.pacer is not None or self.pass_state.ended or not self._build_ahead(1):
+        if not connection.pipelines or self.pass_state.pacer is not None or self.pass_state.ended:
+            return None
+        if not self._build_ahead(1):
             return None
         ready = self._ready[0]
         return ready if self.claim_buffer.may_send(ready.claim) else None
@@ -176,7 +174,7 @@ class ConnectionWorker:
         if not self._keep_pace(claim):
             self.claim_buffer.put_back(claim)
             return
-        following = self._following()
+        following = self._offered = self._following(connection)
         self.waiting_since = self.clock.monotonic()
         trouble: Exception | None = None
         try:
@@ -192,15 +190,16 @@ class ConnectionWorker:
             self.pass_state.end(str(error), needs_person=True)
             return
         self.claim_buffer.sent(claim)
+        if not connection.announces:
+            self._offered = None
         if reply is None:
-            self._in_flight = True
+            self.unanswered += 1
             trouble = self._use_the_time()
             reply = connection.answer()
-            self._in_flight = False
+            if not (self._aborted and reply.may_be_delivered):
+                self.unanswered -= 1
         self.waiting_since = None
         self.journal.answered(person.id, person.attempts, reply, self.clock.now())
-        # Only what was cut off behind the dot is in doubt; before it the message goes back to the queue.
-        self._cut_off += int(self._aborted and reply.may_be_delivered)
         verdict = judge_delivery(reply, sender=current.envelope.mail_from, recipient=current.envelope.rcpt_to)
         # A refusal before the content left no time to make the result of the message before it.
         self._settle_answered()
@@ -323,6 +322,7 @@ class ConnectionWorker:
 
     def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
+        self._offered = None
         if connection is not None:
             connection.close()
             self.pool.release(connection)

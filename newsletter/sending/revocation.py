@@ -58,8 +58,7 @@ class RevocationWatcher:
                 claim.revoked = claim.revoked or claim.person.id not in sendable
         self.claim_buffer.drop_revoked()
         for connection_worker in self._stuck():
-            # The envelope of the first may be with the server, or on its way there.
-            connection_worker.release_unsent(keep=1)
+            connection_worker.release_unsent()
         self.claim_buffer.work.set()
 
     def _stuck(self) -> list[ConnectionWorker]:

@@ -106,6 +106,7 @@ class _Session:
 
     relay = "the simulated mail server"
     needs_recycling = False
+    pipelines = False
     announces = False
 
     def __init__(self, relay: MemoryRelay) -> None:

@@ -106,6 +106,11 @@ class Connection(Protocol):
         ...
 
     @property
+    def pipelines(self) -> bool:
+        """True when a message can be announced behind another one (RFC 2920)."""
+        ...
+
+    @property
     def announces(self) -> bool:
         """True while the server has the envelope of a message that was not handed over."""
         ...

@@ -41,6 +41,11 @@ class PooledConnection:
         return (self._recalled and not self._connection.announces) or self._connection.needs_recycling
 
     @property
+    def pipelines(self) -> bool:
+        """True when a message can be announced behind another one."""
+        return self._connection.pipelines
+
+    @property
     def announces(self) -> bool:
         """True while the server has the envelope of a message that was not handed over."""
         return self._connection.announces

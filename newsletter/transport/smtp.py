@@ -69,6 +69,11 @@ class SmtpConnection:
         return not self._has_room() or self._monotonic() - self._active_at >= self._terms.idle_seconds
 
     @property
+    def pipelines(self) -> bool:
+        """True when a message can be announced behind another one (RFC 2920)."""
+        return self._features.pipelining
+
+    @property
     def announces(self) -> bool:
         """True while the server has the envelope of a message that was not handed over."""
         return self._announced is not None and not self._closed

@@ -242,10 +242,16 @@ def converse(
     shown, waiting = "", [(question, f"{answer}\n") for question, answer in answers]
     if end:
         waiting.append((": ", end))
-    seen = 0
+    seen = silent = 0
     while True:
-        ready, _, _ = select.select([terminal], [], [], LIMIT)
-        assert ready, f"no answer after: {shown}"
+        ready, _, _ = select.select([terminal], [], [], 1)
+        silent = 0 if ready else silent + 1
+        assert silent < LIMIT, f"no answer after: {shown}"
+        if not ready:
+            if end and not waiting:
+                # Python misses a signal that comes right before it begins to read; a person presses the key again.
+                os.write(terminal, end.encode())
+            continue
         try:
             data = os.read(terminal, 4096)
         except OSError:

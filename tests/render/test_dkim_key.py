@@ -61,7 +61,7 @@ def test_a_key_is_written_for_its_owner_and_read_back(tmp_path: Path) -> None:
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     """Where a file stands it stays: it may be the key that signs today."""
     path = pem_file(tmp_path, b"precious")
-    with pytest.raises(InputError, match="stands already"):
+    with pytest.raises(InputError, match="exists already"):
         write_key(make_ed25519(), path)
     assert path.read_bytes() == b"precious"
 

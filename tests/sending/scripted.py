@@ -98,6 +98,7 @@ class ScriptedConnection:
         self._closed = False
         self._reply: Reply | None = None
 
+    pipelines = False
     announces = False
 
     @property

@@ -36,6 +36,8 @@ class Wire:
         """True once closed."""
         return self.closed
 
+    pipelines = True
+
     @property
     def announces(self) -> bool:
         """True while something was announced and not handed over."""
