@@ -1,13 +1,12 @@
 """The links of notices: `/a/{token}` skips or swaps a date, pauses or cancels an edition, once a button is pressed.
 
-In: a request by whoever has the mail. Out: a page. GET and HEAD change nothing, since scanners open every link of a
+In: a request from a reader of the mail. Out: a page. GET and HEAD change nothing, since scanners open every link of a
 mail; POST does the one thing the token names, through the same flow as the command. The token is never logged in full.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 
 from jinja2 import Environment
@@ -18,13 +17,12 @@ from newsletter.core.message import Publication
 from newsletter.core.token import ActionToken, read_action_token
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.answer_link import LinkWords, ask_link, follow_link
+from newsletter.web.forms import path_token
 from newsletter.web.pages import METHODS, Page, render_page
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Busy, Site
 
 logger = logging.getLogger(__name__)
-
-_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 
 UNKNOWN_LINK = LinkWords(
     title="This link does not work",
@@ -56,8 +54,7 @@ class ActionEndpoint:
         """Answer one request."""
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**KIND_HEADERS[ResponseKind.ADMIN], "Allow": ", ".join(METHODS)})
-        match = _TOKEN.fullmatch(request.path_params.get("token", ""))
-        action = read_action_token(self._site.keyring, match[1]) if match else None
+        action = read_action_token(self._site.keyring, path_token(request))
         if action is None:
             return self._page(UNKNOWN_LINK).response(404)
         if self._site.clock.now() >= action.expires_at:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
@@ -17,6 +18,16 @@ FORM_BYTES_MAX = 16 * 1024
 FORM_SECONDS_MAX = 5.0
 FORM_FIELDS_MAX = 20
 JSON_TYPE = "application/json"
+
+
+# Some programs take the full stop or the bracket behind a link for a part of it, and some proxies add a slash.
+_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
+
+
+def path_token(request: Request) -> str:
+    """Return the token in the path of a request; empty when there is none, which is no genuine one."""
+    match = _TOKEN.fullmatch(request.path_params.get("token", ""))
+    return match[1] if match else ""
 
 
 def is_json(request: Request) -> bool:

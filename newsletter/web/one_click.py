@@ -8,7 +8,6 @@ promises that it carries nothing but the token. The token is never logged.
 from __future__ import annotations
 
 import logging
-import re
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from starlette.responses import Response
 from newsletter.core.subscriber import SubscriberId
 from newsletter.core.token import read_unsubscribe_token
 from newsletter.flows.opt_out import opt_out
-from newsletter.web.forms import read_beginning
+from newsletter.web.forms import path_token, read_beginning
 from newsletter.web.pages import METHODS, Page, Pages
 from newsletter.web.public.leaving import LeavingPages
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
@@ -29,9 +28,6 @@ BODY_BYTES = 64 * 1024
 """Bytes of a body that are looked at; RFC 8058's own body has 26."""
 BODY_SECONDS = 5.0
 """How long a body may take to come; what counts is the token, which is here already."""
-
-# Some programs take the full stop or the bracket behind a link for a part of it, and some proxies add a slash.
-_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 
 
 class OneClickEndpoint:
@@ -46,8 +42,7 @@ class OneClickEndpoint:
         """Answer one request."""
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**KIND_HEADERS[ResponseKind.SECRET], "Allow": ", ".join(METHODS)})
-        match = _TOKEN.fullmatch(request.path_params.get("token", ""))
-        token = match[1] if match else ""
+        token = path_token(request)
         # Checked before the database is asked: a page for a forged link costs no query.
         link = read_unsubscribe_token(self._site.keyring, token)
         if link is None:

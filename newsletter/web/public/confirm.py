@@ -1,6 +1,6 @@
 """Confirming a sign-up: `/c/{token}`.
 
-In: a request by whoever has the mail, which may be a scanner. Out: a page. GET changes nothing. In the browser that
+In: a request from a reader of the mail, which may be a scanner. Out: a page. GET changes nothing. In the browser that
 asked, known by its cookie, the page presses its button by itself; in another one a person presses it; a scanner has no
 cookie, so nothing presses it there.
 """
@@ -8,7 +8,6 @@ cookie, so nothing presses it there.
 from __future__ import annotations
 
 import logging
-import re
 from datetime import datetime
 
 from starlette.requests import Request
@@ -27,14 +26,13 @@ from newsletter.flows.confirm_signup import (
 )
 from newsletter.flows.next_issue import next_issue_at
 from newsletter.web.client_address import client_network
+from newsletter.web.forms import path_token
 from newsletter.web.public.asking_browser import browser_hash
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Area, Busy, Site
 
 logger = logging.getLogger(__name__)
-
-_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 
 
 class ConfirmationPages:
@@ -53,8 +51,7 @@ class ConfirmationPages:
         """Answer one request."""
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={**KIND_HEADERS[ResponseKind.SECRET], "Allow": "GET, HEAD, POST"})
-        match = _TOKEN.fullmatch(request.path_params["token"])
-        link = read_link_token(self._site.keyring, match[1], LinkPurpose.CONFIRM) if match else None
+        link = read_link_token(self._site.keyring, path_token(request), LinkPurpose.CONFIRM)
         if link is None:
             return self._unknown.response(404)
         if self._site.clock.now() >= link.expires_at:

@@ -7,7 +7,6 @@ In: a genuine opt-out link, or the token of the page after it. Out: pages. Leavi
 from __future__ import annotations
 
 import logging
-import re
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +23,7 @@ from newsletter.flows.undo_leaving import (
     change_after_leaving,
     make_undo_token,
 )
-from newsletter.web.forms import read_fields
+from newsletter.web.forms import path_token, read_fields
 from newsletter.web.pages import Page
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.responses import RETRY_SECONDS
@@ -32,7 +31,6 @@ from newsletter.web.site import Area, Busy, Site
 
 logger = logging.getLogger(__name__)
 
-_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 _ACTS = {act.value: act for act in AfterLeaving}
 
 
@@ -67,18 +65,17 @@ class LeavingPages:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request for `/undo/{token}`."""
-        match = _TOKEN.fullmatch(request.path_params["token"])
-        link = read_link_token(self._site.keyring, match[1], LinkPurpose.UNDO) if match else None
+        link = read_link_token(self._site.keyring, path_token(request), LinkPurpose.UNDO)
         if link is None:
             return self._unknown.response(404)
         if self._site.clock.now() >= link.expires_at:
             return self._expired.response(410)
         if request.method != "POST":
-            return self._left("", match[1] if match else "").response(200)
+            return self._left("", path_token(request)).response(200)
         fields = await read_fields(request)
         act = _ACTS.get(fields.get("act", ""))
         if act is None:
-            return self._left("", match[1] if match else "").response(422)
+            return self._left("", path_token(request)).response(422)
         try:
             return await self._change(link, act, fields.get("reason", ""))
         except Busy:

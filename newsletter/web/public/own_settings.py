@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from zoneinfo import available_timezones
 
 from starlette.requests import Request
@@ -30,7 +29,7 @@ from newsletter.flows.own_settings import (
     own_data,
     own_settings,
 )
-from newsletter.web.forms import read_fields
+from newsletter.web.forms import path_token, read_fields
 from newsletter.web.pages import Page
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
@@ -38,7 +37,6 @@ from newsletter.web.site import Area, Busy, Site
 
 logger = logging.getLogger(__name__)
 
-_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\W{0,3}")
 _CHANGES = {change.value: change for change in OwnChange}
 
 
@@ -70,8 +68,7 @@ class OwnSettingsPages:
 
     async def ask(self, request: Request) -> Response:
         """Answer `/p/{token}`: one button, and a mail to the person's own address."""
-        match = _TOKEN.fullmatch(request.path_params["token"])
-        link = read_unsubscribe_token(self._site.keyring, match[1]) if match else None
+        link = read_unsubscribe_token(self._site.keyring, path_token(request))
         if link is None:
             return self._unknown.response(404)
         site, who = self._site, link.subscriber_id
