@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, exists, func, insert, literal_column, select, update
 from sqlalchemy import delete as sql_delete
@@ -55,41 +56,34 @@ def _season(text: str | None) -> Season | None:
 
 def _from_row(row: Row) -> Tip:  # type: ignore[type-arg]
     return Tip(
-        id=TipId(row.id),
-        slug=row.slug,
-        title=row.title,
-        subject=row.subject,
+        **_shared(row),
         preheader=row.preheader,
-        author=row.author,
-        tags=tuple(row.tags),
-        evergreen=row.evergreen,
-        season=_season(row.season),
-        pin=row.pin,
-        series=row.series,
-        part=row.part,
-        first_published=row.first_published,
-        status=TipStatus(row.status),
         body=row.body,
         position=row.position,
     )
 
 
 def _entry(row: Row) -> TipEntry:  # type: ignore[type-arg]
-    return TipEntry(
-        id=TipId(row.id),
-        slug=row.slug,
-        title=row.title,
-        subject=row.subject,
-        author=row.author,
-        tags=tuple(row.tags),
-        evergreen=row.evergreen,
-        season=_season(row.season),
-        pin=row.pin,
-        series=row.series,
-        part=row.part,
-        first_published=row.first_published,
-        status=TipStatus(row.status),
-    )
+    return TipEntry(**_shared(row))
+
+
+def _shared(row: Row) -> dict[str, Any]:  # type: ignore[type-arg]
+    """Return the fields of a tip and of its entry in a list."""
+    return {
+        "id": TipId(row.id),
+        "slug": row.slug,
+        "title": row.title,
+        "subject": row.subject,
+        "author": row.author,
+        "tags": tuple(row.tags),
+        "evergreen": row.evergreen,
+        "season": _season(row.season),
+        "pin": row.pin,
+        "series": row.series,
+        "part": row.part,
+        "first_published": row.first_published,
+        "status": TipStatus(row.status),
+    }
 
 
 def _to_row(draft: TipDraft | Tip) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 import httpx
 import pytest
 from jinja2 import Environment
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from newsletter.clock import Clock
@@ -32,7 +31,10 @@ from newsletter.store.unit import Unit
 from newsletter.testing.clocks import FixedClock
 from newsletter.web.app import create_app
 from newsletter.web.serve import serve
+from tests.browser import browser
 from tests.conftest import SECRET
+
+__all__ = ["browser"]
 
 KEYRING = Keyring(current=SECRET)
 PUBLICATION = Publication(
@@ -172,8 +174,6 @@ def ask_after_rotation(stage: tuple[Stage, str], parts: WebParts) -> Iterator[As
     yield from asking(stage, rotated)
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
 LOWEST_CONTRAST = """
 () => {
   const share = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -196,17 +196,6 @@ LOWEST_CONTRAST = """
   return lowest;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start Chromium once, or skip."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine; apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 Visit = Callable[..., Page]
