@@ -281,8 +281,10 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
     from newsletter.core.wave import next_wave, zone_of
 
     if edition.status is EditionStatus.PAUSED:
-        who = plural(receipt.open, "person waits", "people wait")
-        say(f"The edition of {edition.name} is paused and {who}: `newsletter edition resume {edition.name}` goes on.")
+        people = plural(receipt.open, "person waits", "people wait")
+        say(
+            f"The edition of {edition.name} is paused and {people}: `newsletter edition resume {edition.name}` goes on."
+        )
     elif receipt.open:
         zone = application.cadence.zone
         now = application.clock.now()

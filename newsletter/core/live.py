@@ -41,19 +41,19 @@ class Waiting:
 
     def words(self, zone: str, now: datetime) -> str:
         """Say it in a sentence; times are of the publication's zone."""
-        who = plural(self.people, "person waits", "people wait")
+        people = plural(self.people, "person waits", "people wait")
         at = f" {clock_words(self.until, zone, now)}" if self.until else ""
         match self.cause:
             case Cause.PAUSED:
-                return f"{who} until it is resumed."
+                return f"{people} until it is resumed."
             case Cause.RETRY:
-                return f"{who} for another try" + (f", the next at{at}." if at else ".")
+                return f"{people} for another try" + (f", the next at{at}." if at else ".")
             case Cause.OUTCOME:
-                return f"{who} for the outcome of the edition before."
+                return f"{people} for the outcome of the edition before."
             case Cause.WAVE:
                 label = f" ({self.label})" if self.label else ""
-                return f"{who} for the hour of their own zone" + (f", the next at{at}{label}." if at else ".")
-        return f"{who} for a quota" + (f" until{at}." if at else ".")
+                return f"{people} for the hour of their own zone" + (f", the next at{at}{label}." if at else ".")
+        return f"{people} for a quota" + (f" until{at}." if at else ".")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,14 +26,14 @@ def clock_time_utc(instant: dt.datetime) -> str:
 
 def uncertain_sentence(count: int, edition: str, *, cancelled: bool = False) -> str:
     """Say what `uncertain` means for the edition of this name and what a person can do; it is never shown without."""
-    who = people_words(count)
+    people = people_words(count)
     if cancelled:
         return (
-            f"{who} may or may not have it, and nothing of it is sent again. "
+            f"{people} may or may not have it, and nothing of it is sent again. "
             f"When you find out, record it with `edition resolve {edition}` and --accepted or --rejected."
         )
     return (
-        f"{who} may or may not have it. Do nothing: they may miss one. "
+        f"{people} may or may not have it. Do nothing: they may miss one. "
         f"`edition resolve {edition} --resend`: they may get two."
     )
 

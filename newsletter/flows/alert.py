@@ -42,9 +42,9 @@ def report_expired(tx: Tx, edition: Edition, count: int, *, now: datetime) -> No
     if count < EXPIRED_ALERT_PEOPLE_MIN or count * 100 < edition.audience * EXPIRED_ALERT_PERCENT:
         logger.info("the edition of %s: %s given up", edition.name, people_words(count))
         return
-    who = plural(count, "person was", "people were")
+    people = plural(count, "person was", "people were")
     message = (
-        f"{who} given up in the edition of {edition.name}; "
+        f"{people} given up in the edition of {edition.name}; "
         f"`newsletter delivery list --edition {edition.name} --state expired` names them."
     )
     report(tx, Alert(kind=AlertKind.EXPIRED_PEOPLE, about=edition.name, message=message, raised_at=now))

@@ -99,10 +99,10 @@ def _about_edition(summary: EditionSnapshot, alerted: set[tuple[AlertKind, str]]
     if not receipt.balances:
         yield f"The report of {name} does not add up: the gap is {receipt.gap:,}. Run `newsletter db check`."
     if summary.edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, name) not in alerted:
-        who = plural(receipt.open, "person waits", "people wait")
+        people = plural(receipt.open, "person waits", "people wait")
         state = summary.edition.standing
         advice = resume_advice(name, rejected=receipt.count(DeliveryState.REJECTED) > 0)
-        yield f"The edition of {name} is {state}, and {who}. {advice}"
+        yield f"The edition of {name} is {state}, and {people}. {advice}"
     if receipt.uncertain and now - summary.edition.started_at < UNCERTAIN_STANDS:
         cancelled = summary.edition.status is EditionStatus.CANCELLED
         yield f"In the edition of {name}: {uncertain_sentence(receipt.uncertain, name, cancelled=cancelled)}"

@@ -5,6 +5,7 @@ In: how many claims the process has room for. Out: that many or fewer, marked in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from newsletter.sending.claim_buffer import Claim
 from newsletter.sending.quota import reserve_quota
 from newsletter.store import claims
 from newsletter.store import quota as quotas
+from newsletter.store.claims import ClaimedDelivery
 from newsletter.store.unit import Tx
 
 SHORTEST_WAIT = timedelta(milliseconds=1)
@@ -45,8 +47,9 @@ class Claimer:
             paced, first, pause = self._pace(tx, len(ids))
             granted, wait = reserve_quota(tx, paced, limits=self.limits, now=self.clock.now())
             self.block_queue.put_back(ids[granted:])
-            who = self.block_queue.who
-            marked = claims.claim(tx, ids[:granted], who=who, now=self.clock.now()) if granted else []
+            marked: Sequence[ClaimedDelivery] = ()
+            if granted:
+                marked = claims.claim(tx, ids[:granted], who=self.block_queue.who, now=self.clock.now())
             if len(marked) < granted:
                 self.block_queue.look_again(tx)
             interval = 1 / self.rate if self.rate else 0.0

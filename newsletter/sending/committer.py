@@ -130,16 +130,17 @@ class GroupCommitter:
 
     def _commit(self, batch: CommitBatch, *, again: bool) -> None:
         began, now = self.clock.monotonic(), self.clock.now()
-        who, block_queue = self.claimer.block_queue.who, self.claimer.block_queue
+        block_queue = self.claimer.block_queue
+        worker_id = block_queue.who
         # The claims of a commit whose answer got lost are given back at the end of the pass: no more of them.
         count = 0 if again or self._closing or self.pass_state.ended else self.claim_buffer.room()
         beats = began - self._beat_at >= BEAT_SECONDS
         expired = began >= self.claim_buffer.lease_until
         with self.unit.write() as tx:
-            claims.give_back(tx, batch.unused, who=who)
+            claims.give_back(tx, batch.unused, who=worker_id)
             unwritten = self._unwritten(tx, batch) if again else batch
-            record_accepted(tx, unwritten.accepted, who=who, now=now)
-            record(tx, unwritten.results, who=who, now=now)
+            record_accepted(tx, unwritten.accepted, who=worker_id, now=now)
+            record(tx, unwritten.results, who=worker_id, now=now)
             yield_now()
             if expired:
                 # After such a sleep another worker may have the blocks; free ones are reserved anew.

@@ -211,9 +211,9 @@ class Sender:
             self.recover()
         if self._worker is None:
             with self.unit.write() as tx:
-                who = workers.start(tx, name=self.host.process, machine=self.host.machine, now=self.clock.now())
+                worker_id = workers.start(tx, name=self.host.process, machine=self.host.machine, now=self.clock.now())
                 identity = installations.get(tx).identity
-            self._worker = Registration(who, self._journal(who, identity))
+            self._worker = Registration(worker_id, self._journal(worker_id, identity))
         return self._worker
 
     def _journal(self, who: WorkerId, identity: str) -> Journal:

@@ -322,8 +322,8 @@ class SimulationRun:
             if max(people.values()) > 1:
                 monday = date.fromisocalendar(year, week, 1)
                 twice = sum(count > 1 for count in people.values())
-                who = plural(twice, "person gets", "people get")
-                yield f"{who} more than one mail in the week of {describe_date(monday)}"
+                readers = plural(twice, "person gets", "people get")
+                yield f"{readers} more than one mail in the week of {describe_date(monday)}"
 
     def _day(self, tx: Tx, slot: Slot) -> DiaryDay:
         # A date whose edition was cancelled before anybody had it is as open, or as skipped, as it says.

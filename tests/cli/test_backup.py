@@ -105,9 +105,9 @@ def test_a_backup_writes_over_nothing(home: Home) -> None:
     """A file that is there stays as it is."""
     file = home.folder / "copy.db"
     file.write_text("something")
-    done = home.run("db", "backup", str(file))
-    assert (done.code, file.read_text()) == (2, "something")
-    assert "is there already" in done.err
+    result = home.run("db", "backup", str(file))
+    assert (result.code, file.read_text()) == (2, "something")
+    assert "is there already" in result.err
 
 
 def test_restore_brings_back_who_was_lost_and_not_who_left(home: Home) -> None:
@@ -118,17 +118,17 @@ def test_restore_brings_back_who_was_lost_and_not_who_left(home: Home) -> None:
     assert home.run("subscriber", "erase", "cyn@example.com", "--yes").code == 0
     add(home, "dan@example.com")
     let_go(home)
-    done = home.run("db", "restore", str(file), "--yes")
-    assert (done.code, done.err) == (0, "")
-    assert "Since then the ledger knows of 1 opt-out and 1 erasure." in done.out
-    assert "1 person who left stays away." in done.out
-    assert "older program" not in done.out
-    assert "1 person was erased again." in done.out
+    result = home.run("db", "restore", str(file), "--yes")
+    assert (result.code, result.err) == (0, "")
+    assert "Since then the ledger knows of 1 opt-out and 1 erasure." in result.out
+    assert "1 person who left stays away." in result.out
+    assert "older program" not in result.out
+    assert "1 person was erased again." in result.out
     assert active(home) == ["ann@example.com"]
     assert home.run("db", "check").code == 0
     assert "Nothing holds" in home.run("db", "adopt", "--yes").out
     (before,) = (home.folder / "backups").iterdir()
-    assert str(before) in done.out
+    assert str(before) in result.out
     with closing(sqlite3.connect(before)) as copy:
         assert copy.execute("SELECT count(*) FROM subscriber").fetchone() == (3,)
     assert [path.name for path in home.folder.iterdir() if "restoring" in path.name] == []
@@ -164,8 +164,8 @@ def test_restore_without_a_database(home: Home) -> None:
     add(home, "ann@example.com")
     file = kept(home)
     (home.folder / "newsletter.db").unlink()
-    done = home.run("db", "restore", str(file), "--yes")
-    assert (done.code, "as it was" in done.out) == (0, False)
+    result = home.run("db", "restore", str(file), "--yes")
+    assert (result.code, "as it was" in result.out) == (0, False)
     assert active(home) == ["ann@example.com"]
 
 
@@ -176,8 +176,8 @@ def test_restore_over_a_damaged_database(home: Home) -> None:
     path = home.folder / "newsletter.db"
     path.write_bytes(b"not a database at all" * 1_000)
     Path(f"{path}-wal").write_bytes(b"rubbish")
-    done = home.run("db", "restore", str(file), "--yes")
-    assert (done.code, done.err) == (0, "")
+    result = home.run("db", "restore", str(file), "--yes")
+    assert (result.code, result.err) == (0, "")
     assert active(home) == ["ann@example.com"]
     kept_ones = [one for one in (home.folder / "backups").iterdir() if one.suffix == ".db"]
     assert [one.read_bytes()[:5] for one in kept_ones] == [b"not a"]
@@ -195,9 +195,9 @@ def test_restore_upgrades_an_older_backup(home: Home) -> None:
         )
     engine.dispose()
     let_go(home)
-    done = home.run("db", "restore", str(file), "--yes", "--json")
-    assert (done.code, done.err) == (0, "")
-    assert (json.loads(done.out)["version"], json.loads(done.out)["after"]) == ("0002", HEAD)
+    result = home.run("db", "restore", str(file), "--yes", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert (json.loads(result.out)["version"], json.loads(result.out)["after"]) == ("0002", HEAD)
     let_go(home)
     told = home.run("db", "restore", str(file), "--yes").out
     assert f"The backup is of an older program: it was upgraded from version 0002 to {HEAD}.\n" in told
@@ -245,10 +245,10 @@ def test_restore_refuses_what_is_no_backup_of_ours(home: Home, spoil, code: int,
     file = kept(home)
     add(home, "ann@example.com")
     spoil(file)
-    done = home.run("db", "restore", str(file), "--yes")
-    assert done.code == code
-    assert words in done.err
-    assert "Traceback" not in done.err
+    result = home.run("db", "restore", str(file), "--yes")
+    assert result.code == code
+    assert words in result.err
+    assert "Traceback" not in result.err
     assert active(home) == ["ann@example.com"]
     assert not (home.folder / "newsletter.db.restoring").exists()
 
@@ -257,9 +257,9 @@ def test_restore_refuses_while_a_sender_is_alive(home: Home) -> None:
     """The service must be stopped first."""
     file = kept(home)
     with sender_lock(home.unit._engine):
-        done = home.run("db", "restore", str(file), "--yes")
-    assert done.code == 1
-    assert "Stop the service" in done.err
+        result = home.run("db", "restore", str(file), "--yes")
+    assert result.code == 1
+    assert "Stop the service" in result.err
 
 
 def test_restore_refuses_while_somebody_has_the_database_open(home: Home) -> None:
@@ -267,9 +267,9 @@ def test_restore_refuses_while_somebody_has_the_database_open(home: Home) -> Non
     file = kept(home)
     add(home, "ann@example.com")
     with home.unit.read():
-        done = home.run("db", "restore", str(file), "--yes")
-    assert done.code == 1
-    assert "Stop the service" in done.err
+        result = home.run("db", "restore", str(file), "--yes")
+    assert result.code == 1
+    assert "Stop the service" in result.err
     assert active(home) == ["ann@example.com"]
 
 
@@ -277,9 +277,9 @@ def test_a_restore_that_is_cut_short_is_held(home: Home) -> None:
     """What was put in place without the ledger having been read sends nothing."""
     with home.unit.write() as tx:
         installations.mark_copied(tx)
-    done = home.run("edition", "send", "--yes")
-    assert done.code == 1
-    assert "newsletter db adopt" in done.err
+    result = home.run("edition", "send", "--yes")
+    assert result.code == 1
+    assert "newsletter db adopt" in result.err
 
 
 def test_edition_send_does_nothing_in_a_held_copy(home: Home) -> None:
@@ -291,21 +291,23 @@ def test_edition_send_does_nothing_in_a_held_copy(home: Home) -> None:
     shutil.copy(file, home.folder / "newsletter.db")
     for name in ("newsletter.db-wal", "newsletter.db-shm"):
         (home.folder / name).unlink(missing_ok=True)
-    done = home.run("edition", "send", "--now", "--yes")
-    assert done.code == 1
-    assert "Since then the ledger knows of 1 opt-out. Nothing is sent until you say: `newsletter db adopt`." in done.err
-    done = home.run("db", "adopt", "--yes")
-    assert "1 person who left stays away." in done.out
+    result = home.run("edition", "send", "--now", "--yes")
+    assert result.code == 1
+    assert (
+        "Since then the ledger knows of 1 opt-out. Nothing is sent until you say: `newsletter db adopt`." in result.err
+    )
+    result = home.run("db", "adopt", "--yes")
+    assert "1 person who left stays away." in result.out
     assert active(home) == []
 
 
 def test_copy_says_what_to_do_next(home: Home) -> None:
     """The way to move is told in words, and a relative path is one of the folder of the settings."""
     add(home, "ann@example.com")
-    done = home.run("db", "copy", "--to", "sqlite:///moved.db")
-    assert (done.code, done.err) == (0, "")
-    assert "the reports of 0 editions are the same on both sides" in done.out
-    assert "newsletter db adopt" in done.out
+    result = home.run("db", "copy", "--to", "sqlite:///moved.db")
+    assert (result.code, result.err) == (0, "")
+    assert "the reports of 0 editions are the same on both sides" in result.out
+    assert "newsletter db adopt" in result.out
     assert (home.folder / "moved.db").exists()
     assert json.loads(home.run("db", "copy", "--to", "sqlite:///other.db", "--json").out)["differences"] == []
     assert home.run("db", "copy", "--to", "sqlite:///moved.db").code == 2

@@ -44,16 +44,16 @@ TOO_LONG = "a" * 300
 )
 def test_every_wrong_word_is_told_in_one_way(home: Home, words: tuple[str, ...], said: str) -> None:
     """Whoever finds the mistake, the library or we, it is a sentence behind the name of the program, and code 2."""
-    done = home.run(*words)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"newsletter: {said}")
+    result = home.run(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"newsletter: {said}")
 
 
 def test_a_group_without_a_verb_shows_its_verbs(home: Home) -> None:
     """That is a question, not a mistake."""
-    done = home.run("slot")
-    assert "Usage: newsletter slot" in done.err
-    assert "unskip" in done.err
+    result = home.run("slot")
+    assert "Usage: newsletter slot" in result.err
+    assert "unskip" in result.err
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_a_folder_without_settings_is_named(
 ) -> None:
     """Whoever stands in the wrong folder hears that, and not what settings are missing there."""
     monkeypatch.setattr(sys, "argv", ["newsletter", "-C", str(tmp_path), "queue"])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as result:
         main()
-    assert ended.value.code == 2
+    assert result.value.code == 2
     assert f"There is no .env in {tmp_path}" in capsys.readouterr().err
 
 
@@ -108,10 +108,10 @@ def test_what_cannot_be_a_folder_is_no_home(
     wrong = str(tmp_path / name)
     option = [] if "{}" in words else ["-C", wrong]
     monkeypatch.setattr(sys, "argv", ["newsletter", *option, *(one.format(wrong) for one in words)])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as result:
         main()
     heard = capsys.readouterr()
-    assert (ended.value.code, heard.out, heard.err.count("\n")) == (2, "", 1)
+    assert (result.value.code, heard.out, heard.err.count("\n")) == (2, "", 1)
     assert said in heard.err
     assert list(tmp_path.iterdir()) == [tmp_path / "people.csv"]
 
@@ -137,10 +137,10 @@ def test_a_path_at_which_nothing_can_stand_is_a_mistake(home: Home, words: tuple
     (home.folder / "people.csv").write_text("email\n")
     assert home.run("tip", "add", "-", stdin="---\ntitle: One idea\n---\n\nOne idea.\n").code == 0
     before = sorted(home.folder.iterdir())
-    done = home.run(*(one.format(home.folder / name) for one in words))
-    assert (done.code, done.out, done.err.count("\n")) == (1 if "keygen" in words else 2, "", 1)
-    assert "Not a directory" in done.err or "File name too long" in done.err
-    assert "[Errno" not in done.err
+    result = home.run(*(one.format(home.folder / name) for one in words))
+    assert (result.code, result.out, result.err.count("\n")) == (1 if "keygen" in words else 2, "", 1)
+    assert "Not a directory" in result.err or "File name too long" in result.err
+    assert "[Errno" not in result.err
     assert sorted(home.folder.iterdir()) == before
 
 
@@ -149,12 +149,12 @@ def test_a_reader_who_goes_away_gets_no_trace(home: Home, words: tuple[str, ...]
     """`| head -1` is no mistake of anybody: no words, and the exit code of the command."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
+    result = subprocess.run(
         [*PROGRAM, "-C", str(home.folder), *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
-    assert done.stderr == ""
-    assert done.returncode in {0, 1} if words == ("--help",) else done.returncode == 0
+    assert result.stderr == ""
+    assert result.returncode in {0, 1} if words == ("--help",) else result.returncode == 0
 
 
 def test_a_terminal_without_our_letters_gets_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ def test_a_terminal_without_our_letters_gets_others(monkeypatch: pytest.MonkeyPa
 def test_ctrl_c_ends_a_command_in_one_line(home: Home) -> None:
     """What is stopped leaves no trace on the screen or in the database, and the exit code that a shell gives it."""
     editor = 'sh -c "kill -INT $PPID; sleep 0.1"'
-    done = subprocess.run(
+    result = subprocess.run(
         [*PROGRAM, "-C", str(home.folder), "tip", "new", "Listen"],
         env={**os.environ, "EDITOR": editor, "VISUAL": ""},
         capture_output=True,
@@ -181,8 +181,8 @@ def test_ctrl_c_ends_a_command_in_one_line(home: Home) -> None:
         # A test run in the background ignores Ctrl-C, and so would its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == "newsletter: Stopped. What was not finished was taken back.\n"
+    assert (result.returncode, result.stdout) == (130, "")
+    assert result.stderr == "newsletter: Stopped. What was not finished was taken back.\n"
     assert json.loads(home.run("tip", "list", "--json").out) == []
 
 

@@ -53,10 +53,10 @@ def editor(home: Home, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 
 def test_the_sample_tips_go_in_and_are_listed(home: Home) -> None:
     """A folder goes in as it stands, in the order of the names, and once."""
-    done = home.run("tip", "import", str(SAMPLES))
-    assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("“Answer with a date” (answer-with-a-date): added, approved\n“Begin with")
-    assert done.out.endswith("18 files: 18 added.\n")
+    result = home.run("tip", "import", str(SAMPLES))
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("“Answer with a date” (answer-with-a-date): added, approved\n“Begin with")
+    assert result.out.endswith("18 files: 18 added.\n")
     assert home.run("tip", "import", str(SAMPLES)).out.endswith("18 files: 18 unchanged.\n")
     assert len(listed(home)) == 18
     assert "answer-with-a-date" in home.run("tip", "list", "--state", "approved").out
@@ -82,10 +82,10 @@ def test_faults_of_all_files_are_told_with_their_lines(home: Home) -> None:
     (folder / "a.md").write_text(tip_file("a").text)
     (folder / "b.md").write_text(tip_file("b", "pin: soon").text)
     (folder / "c.md").write_text(tip_file("c", body="Hello {{ frist_name|x }}").text)
-    done = home.run("tip", "import", str(folder))
-    assert (done.code, done.out) == (2, "")
-    assert f"{folder}/b.md: line 5: pin:" in done.err
-    assert f'{folder}/c.md: line 7: unknown merge field "frist_name"' in done.err
+    result = home.run("tip", "import", str(folder))
+    assert (result.code, result.out) == (2, "")
+    assert f"{folder}/b.md: line 5: pin:" in result.err
+    assert f'{folder}/c.md: line 7: unknown merge field "frist_name"' in result.err
     assert listed(home) == {}
 
 
@@ -120,10 +120,10 @@ def test_wrong_input_is_one_line_and_changes_nothing(
     (home.folder / "empty").mkdir()
     add(home, "a", "anna", "anne", status="draft")
     before = listed(home)
-    done = home.run(*words)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("newsletter: ")
-    assert message in done.err.splitlines()[0]
+    result = home.run(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("newsletter: ")
+    assert message in result.err.splitlines()[0]
     assert listed(home) == before
 
 
@@ -131,9 +131,9 @@ def test_bytes_that_are_no_text_are_refused_with_their_line(home: Home) -> None:
     """A file in another encoding is named with the line on which it shows."""
     path = home.folder / "latin.md"
     path.write_bytes("---\ntitle: Café\n---\nText\n".encode("latin-1"))
-    done = home.run("tip", "add", str(path))
-    assert done.code == 2
-    assert "latin.md, line 2: this is not UTF-8 text" in done.err
+    result = home.run("tip", "add", str(path))
+    assert result.code == 2
+    assert "latin.md, line 2: this is not UTF-8 text" in result.err
 
 
 def test_an_unreadable_file_hides_no_fault_of_the_others(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,12 +141,12 @@ def test_an_unreadable_file_hides_no_fault_of_the_others(home: Home, monkeypatch
     monkeypatch.chdir(home.folder)
     (home.folder / "wrong.md").write_text("---\ntitle: A\ncolor: red\n---\nText\n")
     (home.folder / "good.md").write_text("# Good\n\nAnswer with a date.\n")
-    done = home.run("tip", "add", "missing.md", "wrong.md", ".", "good.md")
-    assert done.code == 2
-    assert "3 of 4 files must be corrected first; nothing was changed" in done.err
-    assert "missing.md cannot be read" in done.err
-    assert ". is a folder" in done.err
-    assert "wrong.md: line 3: “color” is not a key of a tip" in done.err
+    result = home.run("tip", "add", "missing.md", "wrong.md", ".", "good.md")
+    assert result.code == 2
+    assert "3 of 4 files must be corrected first; nothing was changed" in result.err
+    assert "missing.md cannot be read" in result.err
+    assert ". is a folder" in result.err
+    assert "wrong.md: line 3: “color” is not a key of a tip" in result.err
     assert listed(home) == {}
 
 
@@ -160,18 +160,18 @@ def test_a_file_name_keeps_its_case(home: Home, monkeypatch: pytest.MonkeyPatch)
 def test_show_prints_the_file(home: Home) -> None:
     """What is shown could be saved and imported again; JSON has the words too."""
     add(home, "a")
-    done = home.run("tip", "show", "a")
-    assert "“Title of a” (a): approved" in done.out
-    assert "title: Title of a\nslug: a\nstatus: approved\n---\n\nOne idea." in done.out
+    result = home.run("tip", "show", "a")
+    assert "“Title of a” (a): approved" in result.out
+    assert "title: Title of a\nslug: a\nstatus: approved\n---\n\nOne idea." in result.out
     assert json.loads(home.run("tip", "show", "a", "--json").out)["body"] == "One idea."
 
 
 def test_approving_says_when_it_goes_out(home: Home) -> None:
     """One line for each tip; approving it again says so and is no error."""
     add(home, "a", "b", status="draft")
-    done = home.run("tip", "approve", "a", "b")
-    assert done.code == 0
-    assert [line.partition(" out ")[0] for line in done.out.splitlines()] == [
+    result = home.run("tip", "approve", "a", "b")
+    assert result.code == 0
+    assert [line.partition(" out ")[0] for line in result.out.splitlines()] == [
         "“Title of a” (a): approved; goes",
         "“Title of b” (b): approved; goes",
     ]
@@ -199,19 +199,19 @@ def test_pins_places_and_retirement(home: Home) -> None:
 def test_a_pinned_draft_is_warned_of(home: Home) -> None:
     """A pin alone sends nothing."""
     add(home, "a", status="draft")
-    done = home.run("tip", "pin", "a", coming(home)[2])
-    assert done.code == 0
-    assert "It is a draft and goes out only once approved" in done.err
+    result = home.run("tip", "pin", "a", coming(home)[2])
+    assert result.code == 0
+    assert "It is a draft and goes out only once approved" in result.err
 
 
 def test_a_preview_is_three_files(home: Home) -> None:
     """HTML, text and a message for a mail program, in a folder that is told; a draft will do."""
     add(home, "a", status="draft")
     folder = home.folder / "look"
-    done = home.run("tip", "preview", "a", "--folder", str(folder))
-    assert done.code == 0
+    result = home.run("tip", "preview", "a", "--folder", str(folder))
+    assert result.code == 0
     assert sorted(path.name for path in folder.iterdir()) == ["preview.eml", "preview.html", "preview.txt"]
-    assert str(folder / "preview.html") in done.out
+    assert str(folder / "preview.html") in result.out
     assert "One idea." in (folder / "preview.txt").read_text()
     assert (folder / "preview.eml").read_bytes().startswith(b"From: ")
     for path in folder.iterdir():
@@ -231,8 +231,8 @@ def test_a_preview_opens_in_the_browser(home: Home, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(webbrowser, "_tryorder", [])
     webbrowser.register("of-the-test", None, webbrowser.GenericBrowser([str(program), "%s"]), preferred=True)
     add(home, "a", status="draft")
-    done = home.run("tip", "preview", "a", "--open")
-    assert done.code == 0
+    result = home.run("tip", "preview", "a", "--open")
+    assert result.code == 0
     assert seen.read_text().strip() == (home.folder / "data/previews/a/preview.html").as_uri()
 
 
@@ -246,8 +246,8 @@ def test_a_tip_that_never_went_out_can_be_deleted(home: Home) -> None:
     assert "“Title of a” (a) went out, and the report of its edition names it, so it is kept" in refused.err
     assert home.run("tip", "delete", "b").code == 2
     assert list(listed(home)) == ["b", "a"]
-    done = home.run("tip", "delete", "b", "--yes")
-    assert (done.code, done.out) == (0, "“Title of b” (b): deleted\n")
+    result = home.run("tip", "delete", "b", "--yes")
+    assert (result.code, result.out) == (0, "“Title of b” (b): deleted\n")
     assert list(listed(home)) == ["a"]
     assert "tip delete" in home.run("log").out
 
@@ -278,11 +278,11 @@ def test_exported_files_import_again_unchanged(home: Home) -> None:
     before = home.run("tip", "list", "--json").out
     for words in ((), ("--all",)):
         folder = home.folder / f"exported{len(words)}"
-        done = home.run("tip", "export", str(folder), *words)
-        assert done.code == 0, done.err
+        result = home.run("tip", "export", str(folder), *words)
+        assert result.code == 0, result.err
         files = len(list(folder.iterdir()))
         assert files == (19 if words else 17)
-        assert f"{files} tips written to {folder}" in done.out
+        assert f"{files} tips written to {folder}" in result.out
         again = home.run("tip", "import", str(folder))
         assert again.out.endswith(f"{files} files: {files} unchanged.\n"), again.out + again.err
         assert home.run("tip", "list", "--json").out == before
@@ -299,8 +299,11 @@ def test_exported_files_import_again_unchanged(home: Home) -> None:
 def test_a_new_tip_comes_from_the_editor(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was saved is added; signs that YAML knows may stand in the title."""
     editor(home, monkeypatch, 'printf "More words.\\n" >> "$1"')
-    done = home.run("tip", "new", 'Part 1: "listen" # first \\ last')
-    assert (done.code, done.out) == (0, '“Part 1: "listen" # first \\ last” (part-1-listen-first-last): added, draft\n')
+    result = home.run("tip", "new", 'Part 1: "listen" # first \\ last')
+    assert (result.code, result.out) == (
+        0,
+        '“Part 1: "listen" # first \\ last” (part-1-listen-first-last): added, draft\n',
+    )
     row = listed(home)["part-1-listen-first-last"]
     assert row["title"] == 'Part 1: "listen" # first \\ last'
 
@@ -308,45 +311,45 @@ def test_a_new_tip_comes_from_the_editor(home: Home, monkeypatch: pytest.MonkeyP
 def test_a_placeholder_goes_to_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A draft may still hold the text of a new tip, and says so; it is neither approved nor added as approved."""
     editor(home, monkeypatch, """sed -i "/^Write one idea/s/.*/Say the next step./" "$1\"""")
-    done = home.run("tip", "new", "Listen")
-    assert (done.code, done.out) == (0, "“Listen” (listen): added, draft\n")
+    result = home.run("tip", "new", "Listen")
+    assert (result.code, result.out) == (0, "“Listen” (listen): added, draft\n")
     left = (
         "“**Try this week:** one small thing to do.” is still the placeholder of a new tip; write your own text there"
     )
-    assert done.err == f"“Listen” (listen): {left} before you approve it: newsletter tip edit listen\n"
-    done = home.run("tip", "approve", "listen")
-    assert (done.code, done.out) == (2, "")
-    assert f"ot approved: listen: {left}: `newsletter tip edit listen`" in done.err
+    assert result.err == f"“Listen” (listen): {left} before you approve it: newsletter tip edit listen\n"
+    result = home.run("tip", "approve", "listen")
+    assert (result.code, result.out) == (2, "")
+    assert f"ot approved: listen: {left}: `newsletter tip edit listen`" in result.err
     assert listed(home)["listen"]["state"] == "draft"
     editor(home, monkeypatch, 'sed -i "s/^status: draft/status: approved/" "$1"')
     for words in (("edit", "listen"), ("new", "Listen twice")):
-        done = home.run("tip", *words)
-        assert done.code == 2
-        assert re.search(rf"line \d+: {re.escape(left)}", done.err)
-        assert "your text is kept" in done.err
+        result = home.run("tip", *words)
+        assert result.code == 2
+        assert re.search(rf"line \d+: {re.escape(left)}", result.err)
+        assert "your text is kept" in result.err
     editor(
         home, monkeypatch, """sed -i "s/one small thing to do/ask twice/; s/^status: draft/status: approved/" "$1\""""
     )
-    done = home.run("tip", "edit", "listen")
-    assert (done.code, done.out, done.err) == (0, "“Listen” (listen): updated, approved.\n", "")
+    result = home.run("tip", "edit", "listen")
+    assert (result.code, result.out, result.err) == (0, "“Listen” (listen): updated, approved.\n", "")
 
 
 def test_a_new_tip_saved_unchanged_adds_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing the editor is how a person says no."""
     editor(home, monkeypatch, "true")
-    done = home.run("tip", "new", "Listen")
-    assert (done.code, done.out) == (0, "Saved unchanged, so nothing was added.\n")
+    result = home.run("tip", "new", "Listen")
+    assert (result.code, result.out) == (0, "Saved unchanged, so nothing was added.\n")
     assert listed(home) == {}
 
 
 def test_a_faulty_new_tip_is_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The faults are told with their lines, and where the text lies."""
     editor(home, monkeypatch, 'sed -i "s/^title/titel/" "$1"')
-    done = home.run("tip", "new", "Listen")
-    assert done.code == 2
-    assert "listen.md has 2 faults" in done.err
-    assert "line 2: “titel” is not a key of a tip" in done.err
-    kept = Path(done.err.rsplit("`newsletter tip add ", 1)[1].split("`")[0])
+    result = home.run("tip", "new", "Listen")
+    assert result.code == 2
+    assert "listen.md has 2 faults" in result.err
+    assert "line 2: “titel” is not a key of a tip" in result.err
+    kept = Path(result.err.rsplit("`newsletter tip add ", 1)[1].split("`")[0])
     assert kept.read_text().startswith("---\ntitel: ")
 
 
@@ -359,9 +362,9 @@ def test_an_editor_that_fails_changes_nothing(
 ) -> None:
     """What was written before is not lost."""
     editor(home, monkeypatch, script)
-    done = home.run("tip", "new", "Listen")
-    assert done.code == 2
-    assert message in done.err
+    result = home.run("tip", "new", "Listen")
+    assert result.code == 2
+    assert message in result.err
     assert listed(home) == {}
 
 
@@ -371,8 +374,8 @@ def test_without_an_editor_the_other_way_is_told(home: Home, monkeypatch: pytest
     monkeypatch.delenv("EDITOR", raising=False)
     assert "set EDITOR, such as EDITOR=nano" in home.run("tip", "new", "Listen").err
     monkeypatch.setenv("EDITOR", "no-such-editor")
-    done = home.run("tip", "new", "Listen")
-    assert (done.code, "cannot be started" in done.err) == (2, True)
+    result = home.run("tip", "new", "Listen")
+    assert (result.code, "cannot be started" in result.err) == (2, True)
 
 
 def test_editing_changes_the_words_and_the_status(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,10 +387,10 @@ def test_editing_changes_the_words_and_the_status(home: Home, monkeypatch: pytes
     assert home.run("tip", "edit", "a").out == "“Title of a” (a): updated, draft.\n"
     assert json.loads(home.run("tip", "show", "a", "--json").out)["body"] == "Two ideas."
     editor(home, monkeypatch, 'sed -i "s/^slug.*/slug: A B/" "$1"')
-    done = home.run("tip", "edit", "a")
-    assert done.code == 2
-    assert "line 3: slug:" in done.err
-    assert "your text is kept" in done.err
+    result = home.run("tip", "edit", "a")
+    assert result.code == 2
+    assert "line 3: slug:" in result.err
+    assert "your text is kept" in result.err
 
 
 def test_editing_a_tip_that_went_out_warns(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,8 +399,8 @@ def test_editing_a_tip_that_went_out_warns(home: Home, monkeypatch: pytest.Monke
     subscribe(home.unit, "ada")
     freeze_on(home.unit, TUESDAYS[0])
     editor(home, monkeypatch, "true")
-    done = home.run("tip", "edit", "a")
-    assert "a was frozen for 2026-11-03: what you change here does not change that mail." in done.err
+    result = home.run("tip", "edit", "a")
+    assert "a was frozen for 2026-11-03: what you change here does not change that mail." in result.err
     assert (
         "not changed, since it went out already"
         in home.run("tip", "add", "-", stdin=tip_file("a", body="Better.").text).out
@@ -417,10 +420,10 @@ def test_a_tip_for_a_date_that_is_due_says_what_happens(home: Home) -> None:
     subscribe(home.unit, "ada")
     add(home, "a", status="draft")
     assert "is due: it goes out as soon as it has a tip" in home.run("queue").out
-    done = home.run("tip", "approve", "a")
-    assert "Due since " in done.out
-    assert "'a' goes out late, to 1 person, as soon as the service runs within the next 3" in done.out
-    assert done.out.endswith(f"newsletter slot skip {due.date()}\n")
+    result = home.run("tip", "approve", "a")
+    assert "Due since " in result.out
+    assert "'a' goes out late, to 1 person, as soon as the service runs within the next 3" in result.out
+    assert result.out.endswith(f"newsletter slot skip {due.date()}\n")
     assert "is due: it goes out as soon as the service runs" in home.run("queue").out
     assert home.run("slot", "skip", due.date().isoformat()).code == 0
     assert "is due" not in home.run("queue").out
@@ -430,9 +433,9 @@ def test_names_and_reasons_are_one_printable_line(home: Home) -> None:
     """Neither a file name nor a reason can steer the terminal or break the database."""
     path = home.folder / "bad\udcff\x1bname.md"
     path.write_text("no tip")
-    done = home.run("tip", "add", str(path))
-    assert done.code == 2
-    assert "bad name.md has" in done.err
+    result = home.run("tip", "add", str(path))
+    assert result.code == 2
+    assert "bad name.md has" in result.err
     add(home, "a")
     assert home.run("tip", "retire", "a", "--because", "line\nline\x1b[1m\udcff").code == 0
 
@@ -449,9 +452,9 @@ def test_a_pin_that_breaks_a_series_is_warned_of(home: Home) -> None:
     for slug, part in (("one", 1), ("two", 2)):
         home.run("tip", "add", "-", stdin=tip_file(slug, "series: talks", f"part: {part}").text)
     home.run("tip", "pin", "one", coming(home)[3])
-    done = home.run("tip", "pin", "two", coming(home)[2])
-    assert done.code == 0
-    assert "Warning: out of order: part 1 of its series has not gone out" in done.err
+    result = home.run("tip", "pin", "two", coming(home)[2])
+    assert result.code == 0
+    assert "Warning: out of order: part 1 of its series has not gone out" in result.err
 
 
 def test_approving_what_cannot_go_says_why(home: Home) -> None:

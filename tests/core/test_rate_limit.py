@@ -27,7 +27,7 @@ def test_every_rule_counts() -> None:
 
 
 def test_a_refused_event_is_not_counted() -> None:
-    """Whoever asks again and again waits no longer than one who asked once."""
+    """A person who asks many times waits no longer than one who asked once."""
     window = take((), (DAY,), now=START).window
     for minute in range(1, 100):
         result = take(window, (DAY,), now=START + timedelta(minutes=minute))

@@ -67,7 +67,7 @@ def test_name_and_zone(unit: Unit) -> None:
 
 
 def test_pausing_going_on_and_leaving(unit: Unit) -> None:
-    """A pause has an end, every change has evidence, and nobody comes back by this way."""
+    """A pause has an end, every change has evidence, and a settings link subscribes no one again."""
     ada = put(unit, ADA)
     change(unit, ada.id, OwnChange.PAUSE)
     known = own_settings(unit, ada.id)

@@ -128,7 +128,7 @@ def test_open_alerts_are_counted_by_kind_without_a_word_of_them(read: Read, meas
 
 
 def test_a_look_is_kept_for_a_while(read: Read, unit: Unit, clock: FixedClock) -> None:
-    """Whoever asks again at once costs nothing; ages go on all the same."""
+    """A request repeated at once costs nothing; ages go on all the same."""
     with unit.write() as tx:
         heartbeats.record(tx, ServicePart.SCHEDULER, now=clock.now(), process="somewhere 1")
     assert read()[("active_subscribers",)] == 0
