@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-from zoneinfo import available_timezones
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -32,6 +31,7 @@ from newsletter.flows.own_settings import (
 from newsletter.web.forms import path_token, read_fields
 from newsletter.web.pages import Page
 from newsletter.web.public.frame import PublicFrame
+from newsletter.web.public.zone_options import ZoneOptions
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Area, Busy, Site
 
@@ -46,7 +46,7 @@ class OwnSettingsPages:
     def __init__(self, site: Site, frame: PublicFrame) -> None:
         self._site = site
         self._frame = frame
-        self._zones = tuple(sorted(available_timezones())) if site.plan_rules.cadence.locally else ()
+        self._zones = ZoneOptions() if site.plan_rules.cadence.locally else None
         self._unknown = frame.message("unknown")
         self._trouble = frame.message("trouble")
         self._gone = frame.message("me_gone")
@@ -167,8 +167,7 @@ class OwnSettingsPages:
             can_pause=known.state is SubscriberState.ACTIVE,
             can_resume=known.state is SubscriberState.PAUSED,
             first_name=known.first_name,
-            zones=self._zones,
-            zone=zone,
+            zone_options=self._zones.chosen(zone) if self._zones else "",
             history=[(describe_date(issue.date), self._outcome(issue)) for issue in known.history],
             path=path,
             saved=saved,

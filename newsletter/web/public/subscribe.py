@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
-from zoneinfo import available_timezones
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from newsletter.core.cadence import describe_date, describe_instant, is_zone, local
+from newsletter.core.cadence import describe_date, describe_instant, local
 from newsletter.core.signup import Signup, SignupId
 from newsletter.core.token import make_form_stamp
 from newsletter.flows.ask_to_subscribe import Consented, SignupReply, ask_to_subscribe, is_flooded
@@ -28,10 +28,16 @@ from newsletter.web.public.asking_browser import browser_hash, hash_of_browser, 
 from newsletter.web.public.confirm import ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.public.signup_form import SIGNUP_FIELDS, SignupForm, read_signup_form
+from newsletter.web.public.zone_options import ZoneOptions
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind, cacheable
 from newsletter.web.site import Area, Busy, Site
 
 PUBLIC_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+FACTS_AGE_MAX = timedelta(seconds=5)
+"""How long the next date and the last title are shown as they were read."""
+
+_STAMP = "stamp-of-the-form"
+"""Stands in the kept page where the signed time of a request goes."""
 
 
 class SubscribePages:
@@ -42,8 +48,9 @@ class SubscribePages:
         self._frame = frame
         self._confirmations = confirmations
         self._consented = Consented(text=frame.words("subscribe", "consent"), language=frame.publication.language)
-        self._zones = tuple(sorted(available_timezones())) if site.plan_rules.cadence.locally else ()
-        self._form_page(SignupForm(), {"next": "", "latest": ""})
+        self._zones = ZoneOptions() if site.plan_rules.cadence.locally else None
+        self._empty = self._form_page(SignupForm(), {"next": "", "latest": ""})
+        self._empty_until: datetime | None = None
         self._sent = self._sent_page("")
         self._trouble = frame.message("trouble")
 
@@ -55,10 +62,26 @@ class SubscribePages:
         if request.method == "POST":
             return await self._take(request)
         try:
-            page = await self._site.ask(lambda: self._shown(SignupForm()), about="sign-up form", area=Area.PUBLIC)
+            page = await self._empty_form()
         except Busy:
             return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
         return cacheable(request, page.response(200))
+
+    async def _empty_form(self) -> Page:
+        """Return the form with nothing filled in: rendered again when it is some seconds old."""
+        now = self._site.clock.now()
+        if self._empty_until is None or not self._empty_until - FACTS_AGE_MAX <= now < self._empty_until:
+            self._empty = await self._site.ask(
+                lambda: self._shown(SignupForm()), about="sign-up form", area=Area.PUBLIC
+            )
+            self._empty_until = now + FACTS_AGE_MAX
+        return self._stamped(self._empty)
+
+    def _stamped(self, page: Page) -> Page:
+        """Put the signed time of this moment into a form."""
+        return replace(
+            page, html=page.html.replace(_STAMP, make_form_stamp(self._site.keyring, self._site.clock.now()))
+        )
 
     async def sent(self, request: Request) -> Response:
         """Answer `/subscribe/sent`: the same page for everybody, whose form takes the code."""
@@ -163,7 +186,7 @@ class SubscribePages:
             page = await self._site.ask(lambda: self._shown(form), about="sign-up form", area=Area.PUBLIC)
         except Busy:
             return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
-        return page.response(status, headers)
+        return self._stamped(page).response(status, headers)
 
     def _limited(self, request: Request, again_at: datetime) -> Response:
         zone = self._site.plan_rules.cadence.zone
@@ -210,9 +233,8 @@ class SubscribePages:
             form=form,
             mistakes=dict.fromkeys(SIGNUP_FIELDS, "") | dict(form.mistakes),
             facts=facts,
-            stamp=make_form_stamp(self._site.keyring, self._site.clock.now()),
-            zones=self._zones,
-            zone=form.time_zone if is_zone(form.time_zone) else cadence.zone,
+            stamp=_STAMP,
+            zone_options=self._zones.chosen(form.time_zone or cadence.zone) if self._zones else "",
         )
 
     def _sent_page(self, mistake: str) -> Page:
