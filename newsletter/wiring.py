@@ -173,6 +173,7 @@ class Application:
     @cached_property
     def signup_processor(self) -> SignupProcessor:
         """What decides about sign-ups and writes the mails that follow."""
+        from newsletter.operations.reader_mail import ReaderMailRenderer
         from newsletter.operations.signup_processor import SignupProcessor
         from newsletter.operations.signup_texts import SignupLetters
         from newsletter.render.texts import load_texts
@@ -183,7 +184,8 @@ class Application:
             cadence=self.cadence,
             texts=load_texts(self.templates, self.publication.language),
         )
-        return SignupProcessor(unit=self.unit, letters=letters, templates=self.templates)
+        renderer = ReaderMailRenderer(publication=self.publication, templates=self.templates)
+        return SignupProcessor(unit=self.unit, letters=letters, renderer=renderer)
 
     @cached_property
     def keyring(self) -> Keyring:

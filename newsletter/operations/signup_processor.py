@@ -2,32 +2,28 @@
 
 In: requests as pages took them, and confirmations. Out: a decision for each, rows of notices, and an alert while too
 many requests come in. It runs once a second beside the web pages; any number of processors decide each request once.
+A mail is rendered before the transaction that decides: see `operations/reader_mail.py`.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jinja2 import Environment
-
-from newsletter.core.address import parse_address
 from newsletter.core.alert import AlertKind
-from newsletter.core.notice import NoticeKey, notice_message_id
-from newsletter.core.rate_limit import take
+from newsletter.core.rate_limit import Window, take
 from newsletter.core.signup import SIGNUP_RULES, Signup, SignupDecision, SignupLimit, SignupMail, decide_signup
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.token import limit_hash
-from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.ask_to_subscribe import is_flooded
 from newsletter.flows.next_issue import next_issue_at
+from newsletter.operations.reader_mail import ReaderMail, ReaderMailRenderer
 from newsletter.operations.signup_texts import SignupLetters
-from newsletter.render.notice import NoticeBody, Stamp, compose, compose_plainly
 from newsletter.store import alert as alerts
 from newsletter.store import link_request as link_requests
-from newsletter.store import notice as notices
 from newsletter.store import rate_limit
 from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
@@ -52,7 +48,7 @@ class SignupProcessor:
 
     unit: Unit
     letters: SignupLetters
-    templates: Environment
+    renderer: ReaderMailRenderer
     _passes: int = 0
 
     def work(self, now: datetime) -> int:
@@ -65,17 +61,11 @@ class SignupProcessor:
         if waiting or self._passes % PASSES_PER_FLOOD_CHECK == 0:
             self._check_flood(now)
         self._passes += 1
-        changed = 0
-        for request in waiting:
-            with self.unit.write() as tx:
-                changed += self._decide(tx, request, now)
-        for request in confirmed:
-            with self.unit.write() as tx:
-                changed += self._welcome(tx, request, now)
-        for asked in asked_links:
-            with self.unit.write() as tx:
-                changed += self._send_link(tx, asked, now)
-        return changed
+        return (
+            sum(self._decide(request, now) for request in waiting)
+            + sum(self._welcome(request, now) for request in confirmed)
+            + sum(self._send_link(asked, now) for asked in asked_links)
+        )
 
     def _check_flood(self, now: datetime) -> None:
         with self.unit.read() as tx:
@@ -90,67 +80,77 @@ class SignupProcessor:
             else:
                 settle_alert(tx, AlertKind.SIGNUP_FLOOD, FLOOD_ABOUT, now=now)
 
-    def _decide(self, tx: Tx, request: Signup, now: datetime) -> bool:
+    def _decide(self, request: Signup, now: datetime) -> bool:
         keys = self._keys(request)
-        locked = rate_limit.lock(tx, list(keys.values()), now=now)
-        windows = {limit: locked[hashed] for limit, hashed in keys.items()}
-        person = subscribers.by_canonical(tx, request.canonical)
-        decision = decide_signup(request, person.state if person else None, windows, now=now)
-        if decision.wait_until is not None:
-            signups.postpone(tx, request.id, until=decision.wait_until, why=decision.why)
-            return False
-        if not signups.decide(tx, request.id, decision.mail, why=decision.why, now=now):
-            return False
-        for limit, window in decision.windows.items():
-            rate_limit.save(tx, {keys[limit]: window}, span=_span(limit), now=now)
-        self._write_decision(tx, request, person, decision, now)
+        with self.unit.read() as tx:
+            windows = rate_limit.load(tx, list(keys.values()))
+            expected, person = self._judge(tx, request, {limit: windows[key] for limit, key in keys.items()}, now)
+            next_at = next_issue_at(tx, self.letters.cadence, person.time_zone if person else "", now=now)
+        mail = self._mail(request, expected, person, next_at, now)
+        with self.unit.write() as tx:
+            windows = rate_limit.lock(tx, list(keys.values()), now=now)
+            decision, person = self._judge(tx, request, {limit: windows[key] for limit, key in keys.items()}, now)
+            if decision.wait_until is not None:
+                signups.postpone(tx, request.id, until=decision.wait_until, why=decision.why)
+                return False
+            # Something changed since the mail was rendered: the next pass renders another one.
+            if decision.mail is not expected.mail:
+                return False
+            if not signups.decide(tx, request.id, decision.mail, why=decision.why, now=now):
+                return False
+            for limit, window in decision.windows.items():
+                rate_limit.save(tx, {keys[limit]: window}, span=_span(limit), now=now)
+            if mail is not None:
+                mail.queue(tx)
         return True
 
-    def _write_decision(
-        self, tx: Tx, request: Signup, person: Subscriber | None, decision: SignupDecision, now: datetime
-    ) -> None:
+    def _judge(
+        self, tx: Tx, request: Signup, windows: Mapping[SignupLimit, Window], now: datetime
+    ) -> tuple[SignupDecision, Subscriber | None]:
+        person = subscribers.by_canonical(tx, request.canonical)
+        return decide_signup(request, person.state if person else None, windows, now=now), person
+
+    def _mail(
+        self, request: Signup, decision: SignupDecision, person: Subscriber | None, next_at: datetime, now: datetime
+    ) -> ReaderMail | None:
         if decision.mail is SignupMail.CONFIRM:
-            self._write(tx, self.letters.confirm(request, now=now), about=request.id, email=request.email, now=now)
-        elif decision.mail is SignupMail.ALREADY and person is not None:
-            next_at = next_issue_at(tx, self.letters.cadence, person.time_zone, now=now)
+            letter = self.letters.confirm(request, now=now)
+            return self.renderer.render(letter, about=request.id, email=request.email, now=now)
+        if decision.mail is SignupMail.ALREADY and person is not None:
             letter = self.letters.already(request, person, next_at)
-            self._write(tx, letter, about=request.id, email=person.email, now=now)
+            return self.renderer.render(letter, about=request.id, email=person.email, now=now)
+        return None
 
-    def _welcome(self, tx: Tx, request: Signup, now: datetime) -> bool:
-        person = subscribers.by_canonical(tx, request.canonical)
-        if not signups.welcome(tx, request.id, now=now) or person is None:
-            return False
-        next_at = next_issue_at(tx, self.letters.cadence, person.time_zone, now=now)
-        letter = self.letters.welcome(request, person, next_at)
-        self._write(tx, letter, about=request.id, email=person.email, now=now)
-        return True
+    def _welcome(self, request: Signup, now: datetime) -> bool:
+        with self.unit.read() as tx:
+            person = subscribers.by_canonical(tx, request.canonical)
+            next_at = next_issue_at(tx, self.letters.cadence, person.time_zone if person else "", now=now)
+        mail = None
+        if person is not None:
+            letter = self.letters.welcome(request, person, next_at)
+            mail = self.renderer.render(letter, about=request.id, email=person.email, now=now)
+        with self.unit.write() as tx:
+            if not signups.welcome(tx, request.id, now=now) or mail is None:
+                return False
+            return mail.queue(tx)
 
-    def _send_link(self, tx: Tx, asked: LinkRequest, now: datetime) -> bool:
+    def _send_link(self, asked: LinkRequest, now: datetime) -> bool:
+        with self.unit.read() as tx:
+            person = subscribers.by_id(tx, asked.subscriber_id)
+        mail = None
+        if person is not None and person.state is not SubscriberState.COMPLAINED:
+            letter = self.letters.private_link(person, asked_at=asked.asked_at, now=now)
+            mail = self.renderer.render(letter, about=asked.id, email=person.email, now=now)
         hashed = limit_hash(self.letters.keyring, SignupLimit.LINK.value, str(asked.subscriber_id))
-        window = rate_limit.lock(tx, (hashed,), now=now)[hashed]
-        person = subscribers.by_id(tx, asked.subscriber_id)
-        if not link_requests.decide(tx, asked.id, now=now) or person is None:
-            return False
-        result = take(window, SIGNUP_RULES[SignupLimit.LINK], now=now)
-        if not result.allowed or person.state is SubscriberState.COMPLAINED:
-            return False
-        rate_limit.save(tx, {hashed: result.window}, span=_span(SignupLimit.LINK), now=now)
-        letter = self.letters.private_link(person, asked_at=asked.asked_at, now=now)
-        self._write(tx, letter, about=asked.id, email=person.email, now=now)
-        return True
-
-    def _write(self, tx: Tx, letter: NoticeBody, *, about: int, email: str, now: datetime) -> None:
-        publication = self.letters.publication
-        key = NoticeKey(kind=letter.kind, about=str(about))
-        domain = publication.from_email.rpartition("@")[2]
-        recipient = parse_address(email).smtp
-        stamp = Stamp(to=recipient, message_id=notice_message_id(key, recipient, now, domain), date=now)
-        try:
-            message = compose(letter, publication, self.templates, stamp)
-        except InputError as error:
-            logger.error("a mail to a reader goes out as plain text: %s", error)  # noqa: TRY400 - told in its own words
-            message = compose_plainly(letter, publication, stamp)
-        notices.add(tx, key, recipient=recipient, message=message, now=now)
+        with self.unit.write() as tx:
+            window = rate_limit.lock(tx, (hashed,), now=now)[hashed]
+            if not link_requests.decide(tx, asked.id, now=now) or mail is None:
+                return False
+            result = take(window, SIGNUP_RULES[SignupLimit.LINK], now=now)
+            if not result.allowed:
+                return False
+            rate_limit.save(tx, {hashed: result.window}, span=_span(SignupLimit.LINK), now=now)
+            return mail.queue(tx)
 
     def _keys(self, request: Signup) -> dict[SignupLimit, str]:
         """Return where each limit of a request counts."""

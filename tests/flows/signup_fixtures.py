@@ -9,6 +9,7 @@ from newsletter.core.cadence import Cadence
 from newsletter.core.message import Publication
 from newsletter.core.signup import Signup, SignupId
 from newsletter.flows.ask_to_subscribe import Consented, SignupReply, ask_to_subscribe
+from newsletter.operations.reader_mail import ReaderMailRenderer
 from newsletter.operations.signup_processor import SignupProcessor
 from newsletter.operations.signup_texts import SignupLetters
 from newsletter.render.environment import make_environment
@@ -64,4 +65,5 @@ def make_processor(unit: Unit) -> SignupProcessor:
     letters = SignupLetters(
         publication=PUBLICATION, keyring=KEYRING, cadence=CADENCE, texts=load_texts(TEMPLATES, "en")
     )
-    return SignupProcessor(unit=unit, letters=letters, templates=TEMPLATES)
+    renderer = ReaderMailRenderer(publication=PUBLICATION, templates=TEMPLATES)
+    return SignupProcessor(unit=unit, letters=letters, renderer=renderer)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from email import message_from_string, policy
 from email.message import EmailMessage
 
@@ -13,10 +14,13 @@ from newsletter.core.signup import SignupMail
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.token import LinkPurpose, confirmation_code, read_link_token
 from newsletter.flows.confirm_signup import ConfirmedBy, confirm_signup
+from newsletter.operations.reader_mail import ReaderMail, ReaderMailRenderer
 from newsletter.operations.retention import RetentionJob
 from newsletter.operations.signup_processor import PASSES_PER_FLOOD_CHECK
+from newsletter.render.notice import NoticeBody
 from newsletter.store import alert as alerts
 from newsletter.store import notice as notices
+from newsletter.store import rate_limit
 from newsletter.store import signup as signups
 from newsletter.store.notice import Notice
 from newsletter.store.signup import StoredSignup
@@ -145,3 +149,32 @@ def test_an_unconfirmed_request_is_forgotten(unit: Unit) -> None:
     for _ in range(5):
         retention.work(START + timedelta(days=15))
     assert requests(unit) == mails(unit) == []
+
+
+@dataclass
+class WritingRenderer:
+    """Renders as always, after a transaction of its own: SQLite has one writer at a time."""
+
+    unit: Unit
+    renderer: ReaderMailRenderer
+    count: int = 0
+
+    def render(self, letter: NoticeBody, *, about: int, email: str, now: datetime, variant: str = "") -> ReaderMail:
+        """Write a row, and render."""
+        with self.unit.write() as tx:
+            rate_limit.save(tx, {f"mail {self.count}": ()}, span=HOUR, now=now)
+        self.count += 1
+        return self.renderer.render(letter, about=about, email=email, now=now, variant=variant)
+
+
+def test_no_mail_is_rendered_inside_a_transaction(unit: Unit) -> None:
+    """Rendering takes tens of milliseconds, in which nobody else could write on SQLite."""
+    put(unit, "ann@example.org")
+    for number, email in enumerate((ADA, "ann@example.org")):
+        ask_for(unit, email, network=f"2001:db8:{number:x}::/56")
+    processor = make_processor(unit)
+    renderer = WritingRenderer(unit, processor.renderer)
+    assert replace(processor, renderer=renderer).work(START) == 2  # type: ignore[arg-type]
+    confirm_signup(unit, KEYRING, requests(unit)[0].request.id, by=ConfirmedBy.CODE, network="", now=START)
+    assert replace(processor, renderer=renderer).work(START) == 1  # type: ignore[arg-type]
+    assert renderer.count == 3

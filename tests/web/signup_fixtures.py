@@ -7,6 +7,7 @@ from email import message_from_string, policy
 
 import httpx
 
+from newsletter.operations.reader_mail import ReaderMailRenderer
 from newsletter.operations.signup_processor import SignupProcessor
 from newsletter.operations.signup_texts import SignupLetters
 from newsletter.render.texts import load_texts
@@ -22,7 +23,8 @@ def processor_of(parts: WebParts) -> SignupProcessor:
     """Return the processor that stands beside the pages."""
     texts = load_texts(parts.templates, "en")
     letters = SignupLetters(publication=PUBLICATION, keyring=KEYRING, cadence=CADENCE, texts=texts)
-    return SignupProcessor(unit=parts.unit, letters=letters, templates=parts.templates)
+    renderer = ReaderMailRenderer(publication=PUBLICATION, templates=parts.templates)
+    return SignupProcessor(unit=parts.unit, letters=letters, renderer=renderer)
 
 
 def stamp_of(html: str) -> str:
