@@ -33,10 +33,12 @@ from sqlalchemy import (
     column,
     event,
     false,
+    not_,
     text,
+    true,
 )
 
-from newsletter.store import count_triggers
+from newsletter.store import count_triggers, page_index
 
 # Unnamed constraints cannot be dropped in a later SQLite migration, so each has a name from the first revision on.
 NAMING = {
@@ -125,6 +127,8 @@ installation = Table(
     Column("copied", Boolean, nullable=False, server_default=false()),
     Column("held_last_used_at", Utc),  # When a database that is held was last in use before it woke.
     Column("claim_count", Integer, nullable=False, server_default="0"),  # Transactions that claimed mail, on SQLite.
+    # Raised by each change of a public page: a list that bears the same number is the same list.
+    Column("archive_version", Integer, nullable=False, server_default="0"),
 )
 
 subscriber = Table(
@@ -171,7 +175,8 @@ subscriber_count = Table(
 @event.listens_for(metadata, "after_create")
 def _create_triggers(_metadata: MetaData, connection: Connection, **_options: object) -> None:
     sqlite = connection.dialect.name == "sqlite"
-    for statement in count_triggers.SQLITE if sqlite else count_triggers.POSTGRESQL:
+    count_statements = count_triggers.SQLITE if sqlite else count_triggers.POSTGRESQL
+    for statement in (*count_statements, *(page_index.SQLITE_INDEX if sqlite else page_index.POSTGRESQL_INDEX)):
         connection.exec_driver_sql(statement)
 
 
@@ -218,6 +223,7 @@ tip = Table(
     Column("changed_at", Utc, nullable=False),
     # Derived from first_published and the editions, by which evergreens are ordered: `store/tip.py` keeps it true.
     Column("last_sent_on", Date),
+    Column("listed", Boolean, nullable=False, server_default=true()),  # False: its page is found by its address alone.
     UniqueConstraint("slug"),
     UniqueConstraint("pin"),  # One pin per date.
     Index("ix_tip_position", "position"),
@@ -271,10 +277,12 @@ edition = Table(
     Column("borne", JSON),  # What was counted when a person last resumed it: only what comes after pauses it again.
     Column("local", Boolean, nullable=False, server_default=false()),  # Sent in waves, by each reader's own clock.
     Column("tried_at", Utc),  # When everybody had had a first try; `finished_at` may be days later.
+    Column("archived", Boolean, nullable=False, server_default=false()),  # The archive shows what is to be shown of it.
     UniqueConstraint("date", "number"),  # One edition per slot: the database decides, not the scheduler.
     # The content of an edition is tens of kilobytes: neither of these questions may read past it in a thousand rows.
     _partial_index("ix_edition_sent", "tip_id", "date", where=and_(column("tip_used", Boolean))),
     _partial_index("ix_edition_open", "id", where="finished_at IS NULL"),
+    _partial_index("ix_edition_unarchived", "id", where=not_(column("archived", Boolean))),
     _one_of("status", "sending", "paused", "finished", "cancelled"),
     sqlite_autoincrement=True,
 )
@@ -507,4 +515,53 @@ job_run = Table(
     Column("clock_doubted_at", Utc),  # When the job first put off a run because the clock may be wrong.
     Column("process", Text, nullable=False),
     _one_of("name", "retention"),
+)
+
+page = Table(
+    "page",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("tip_id", Integer, ForeignKey("tip.id", ondelete="SET NULL")),  # NULL for a page of an import.
+    Column("edition_id", Integer, ForeignKey("edition.id")),  # The newest edition whose text it shows.
+    Column("slug", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("excerpt", Text, nullable=False),
+    Column("reading_minutes", Integer, nullable=False),
+    Column("author", Text, nullable=False, server_default=""),
+    Column("language", Text, nullable=False),
+    _json("topics", "[]"),  # As a page shows them; `page_topic` has those of listed pages for the lists.
+    Column("series", Text),
+    Column("part", Integer),
+    Column("published_on", Date, nullable=False),
+    Column("sent_on", Date, nullable=False),  # When it went out last: an evergreen goes out more than once.
+    Column("corrected_on", Date),
+    Column("listed", Boolean, nullable=False),  # In lists, feeds and search; else found by its address alone.
+    Column("changed_at", Utc, nullable=False),
+    UniqueConstraint("tip_id"),
+    UniqueConstraint("slug"),
+    _partial_index("ix_page_published_on", "published_on", "id", where=and_(column("listed", Boolean))),
+    _partial_index("ix_page_sent_on", "sent_on", "published_on", "id", where=and_(column("listed", Boolean))),
+    _partial_index("ix_page_series", "series", "part", where="series IS NOT NULL"),
+)
+
+page_topic = Table(
+    "page_topic",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("published_on", Date, primary_key=True),
+    Column("page_id", Integer, ForeignKey("page.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("kind", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    _one_of("kind", "tag", "category"),
+)
+
+redirect = Table(
+    "redirect",
+    metadata,
+    Column(
+        "path", Text, primary_key=True
+    ),  # An address of an archive before this one, as `core/old_path.py` writes it.
+    Column("page_id", Integer, ForeignKey("page.id", ondelete="CASCADE"), nullable=False, index=True),
 )
