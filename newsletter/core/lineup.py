@@ -157,13 +157,13 @@ class _Selection:
         self.evergreens: list[Tip] = []
         spent = {(sending.tip, sending.date) for sending in past}
         for tip in tips:
-            if tip.series is not None and tip.part is not None:
-                self.series.setdefault(tip.series, []).append(tip)
+            if tip.part is not None:
+                self.series.setdefault(tip.part.series, []).append(tip)
             # The pin of an evergreen that went out on its date has done its work: it is an evergreen like any other.
             pinned = tip.pin is not None and (tip.id, tip.pin) not in spent
             self._put(tip, pinned=pinned)
         for parts in self.series.values():
-            parts.sort(key=_part)
+            parts.sort(key=_part_number)
         self.undone = {name: list(parts) for name, parts in self.series.items()}
         self.evergreens.sort(key=self._least_recent)
         self.places = {tip.id: place for place, tip in enumerate(self.queue.values(), start=1)}
@@ -215,7 +215,7 @@ class _Selection:
             waiting += 1
             if lower.id not in self.told:
                 self.told.add(lower.id)
-                warnings.append(f"'{tip.slug}' waits for part {lower.part} of its series, {_standing(lower)}")
+                warnings.append(f"'{tip.slug}' waits for part {_part_number(lower)} of its series, {_standing(lower)}")
         if self.omitted.queue_limit is not None:
             raise MoreCandidatesNeeded
         return self._evergreen(slot, waiting), warnings
@@ -263,19 +263,19 @@ class _Selection:
 
     def _lower_part(self, tip: Tip) -> Tip | None:
         """Return the first part of the series that should have gone before this one and has not."""
-        if tip.series is None or tip.part is None:
+        if tip.part is None:
             return None
-        parts = self.undone[tip.series]
+        parts = self.undone[tip.part.series]
         # What is done stays done, so each part is looked at once in a lineup and not once for each slot.
         while parts and (parts[0].status in _DONE or parts[0].id in self.last):
             parts.pop(0)
-        return parts[0] if parts and _part(parts[0]) < tip.part else None
+        return parts[0] if parts and _part_number(parts[0]) < tip.part.number else None
 
     def _against_pin(self, tip: Tip, day: date) -> list[str]:
         parts = []
         lower = self._lower_part(tip)
         if lower is not None:
-            parts.append(f"out of order: part {lower.part} of its series has not gone out, {_standing(lower)}")
+            parts.append(f"out of order: part {_part_number(lower)} of its series has not gone out, {_standing(lower)}")
         if tip.evergreen and not self._rested(tip, day):
             parts.append(f"an evergreen that has not rested, {self._sent_before(tip)}")
         return parts
@@ -290,19 +290,20 @@ class _Selection:
         return parts + self._about_series(tip)
 
     def _about_series(self, tip: Tip) -> list[str]:
-        if tip.series is None or tip.part is None or tip.id in self.last:
+        if tip.part is None or tip.id in self.last:
             return []
-        lower = [part for part in self.series[tip.series] if _part(part) < tip.part]
-        if not lower or _part(lower[-1]) < tip.part - 1:
-            return [f"part {tip.part - 1} of its series is not among the tips"] if tip.part > 1 else []
+        before = tip.part.number - 1
+        lower = [part for part in self.series[tip.part.series] if _part_number(part) <= before]
+        if not lower or _part_number(lower[-1]) < before:
+            return [f"part {before} of its series is not among the tips"] if before else []
         if lower[-1].id not in self.order:
             return []
         between = self.order[::-1].index(lower[-1].id)
-        return [f"{_count(between, 'other tip')} between it and part {lower[-1].part} of its series"] if between else []
+        return [f"{_count(between, 'other tip')} between it and part {before} of its series"] if between else []
 
 
-def _part(tip: Tip) -> int:
-    return tip.part or 0
+def _part_number(tip: Tip) -> int:
+    return tip.part.number if tip.part is not None else 0
 
 
 def _standing(tip: Tip) -> str:

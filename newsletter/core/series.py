@@ -32,23 +32,27 @@ class SeriesPlace:
 
 def series_place(tip: Tip, tips: Iterable[Tip]) -> SeriesPlace | None:
     """Return the place of a tip among all tips; None for a tip of no series and for a single part."""
-    if tip.series is None or tip.part is None:
+    part = tip.part
+    if part is None:
         return None
     others = [
-        other
+        (other.part.number, other)
         for other in tips
-        if other.series == tip.series and other.id != tip.id and other.status is not TipStatus.RETIRED
+        if other.part is not None
+        and other.part.series == part.series
+        and other.id != tip.id
+        and other.status is not TipStatus.RETIRED
     ]
-    parts = max([tip.part, *(other.part or 0 for other in others)])
+    parts = max([part.number, *(number for number, _ in others)])
     if parts == 1:
         return None
     earlier = sorted(
-        (other.part, other.title)
-        for other in others
-        if other.part is not None and other.part < tip.part and other.status is not TipStatus.DRAFT
+        (number, other.title)
+        for number, other in others
+        if number < part.number and other.status is not TipStatus.DRAFT
     )
     return SeriesPlace(
-        part=tip.part,
+        part=part.number,
         parts=parts,
-        earlier=tuple(SeriesPart(part=part, title=title) for part, title in earlier),
+        earlier=tuple(SeriesPart(part=number, title=title) for number, title in earlier),
     )

@@ -46,6 +46,14 @@ class Season:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TipPart:
+    """The place of a tip in a series: part 2 waits for part 1."""
+
+    series: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TipDraft:
     """What a tip file says, checked; not yet in the store."""
 
@@ -59,8 +67,7 @@ class TipDraft:
     evergreen: bool = False
     season: Season | None = None
     pin: date | None = None
-    series: str | None = None
-    part: int | None = None
+    part: TipPart | None = None
     first_published: date | None = None
     """When the tip was sent before this software; it counts as sent."""
     status: TipStatus = TipStatus.DRAFT
@@ -84,8 +91,7 @@ class Tip:
     evergreen: bool = False
     season: Season | None = None
     pin: date | None = None
-    series: str | None = None
-    part: int | None = None
+    part: TipPart | None = None
     first_published: date | None = None
     status: TipStatus
     body: str
@@ -135,7 +141,6 @@ def draft_of(tip: Tip) -> TipDraft:
         evergreen=tip.evergreen,
         season=tip.season,
         pin=tip.pin,
-        series=tip.series,
         part=tip.part,
         first_published=tip.first_published,
         status=TipStatus.APPROVED if approved else TipStatus.DRAFT,

@@ -92,8 +92,8 @@ def render_tip_file(draft: TipDraft) -> str:
         keys["evergreen"] = True
     if draft.season:
         keys["season"] = str(draft.season)
-    if draft.series is not None and draft.part is not None:
-        keys |= {"series": draft.series, "part": draft.part}
+    if draft.part is not None:
+        keys |= {"series": draft.part.series, "part": draft.part.number}
     dates = {"pin": draft.pin, "first_published": draft.first_published}
     lines = [_yaml_line(key, value) for key, value in keys.items()]
     lines += [f"{key}: {value.isoformat()}" for key, value in dates.items() if value]

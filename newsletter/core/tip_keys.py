@@ -13,7 +13,7 @@ from datetime import date
 from difflib import get_close_matches
 
 from newsletter.core.front_matter import NOT_IN_A_LINE, Entry, Fault, FrontMatter, quoted
-from newsletter.core.tip import SLUG_LIMIT, Season, TipDraft, TipStatus, slug_from
+from newsletter.core.tip import SLUG_LIMIT, Season, TipDraft, TipPart, TipStatus, slug_from
 from newsletter.core.tip_body import merge_field_faults
 
 TITLE_LIMIT = 200
@@ -86,7 +86,6 @@ class Reading:
             evergreen=self._evergreen(),
             season=self._season(),
             pin=self._date("pin", self._text("pin")),
-            series=self._series(),
             part=self._part(),
             first_published=self._first_published(),
             status=self._status(),
@@ -239,20 +238,14 @@ class Reading:
             self._fault(key, f"there is no day {value} (year, month, day)")
         return day
 
-    def _series(self) -> str | None:
-        series = self._text("series")
+    def _part(self) -> TipPart | None:
+        series, number = self._text("series"), self._text("part")
         if series:
             self._as_name("series", series, NAME_LIMIT)
-        return series or None
-
-    def _part(self) -> int | None:
-        value = self._text("part")
-        if not value:
-            return None
-        if not re.fullmatch(r"[0-9]{1,4}", value) or not 1 <= int(value) <= PART_LIMIT:
-            self._fault("part", f"{quoted(value)} is not a number from 1 to {PART_LIMIT}")
-            return None
-        return int(value)
+        valid = re.fullmatch(r"[0-9]{1,4}", number) is not None and 1 <= int(number) <= PART_LIMIT
+        if number and not valid:
+            self._fault("part", f"{quoted(number)} is not a number from 1 to {PART_LIMIT}")
+        return TipPart(series=series, number=int(number)) if series and valid else None
 
     def _status(self) -> TipStatus:
         value = self._text("status").lower()

@@ -60,7 +60,6 @@ def _reworded(tip: Tip, draft: TipDraft) -> Tip:
         tags=draft.tags,
         evergreen=draft.evergreen,
         season=draft.season,
-        series=draft.series,
         part=draft.part,
         first_published=draft.first_published,
         body=draft.body,

@@ -97,7 +97,7 @@ def choose(tx: Tx, slot: Slot, rules: LineupRules) -> Choice:
 
 def series_of(tx: Tx, tip: Tip | None) -> SeriesPlace | None:
     """Return the place of a tip in its series, among the tips as they are stored."""
-    return None if tip is None or tip.series is None else series_place(tip, tips.of_series(tx, tip.series))
+    return None if tip is None or tip.part is None else series_place(tip, tips.of_series(tx, tip.part.series))
 
 
 def render(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import pairwise
+from operator import itemgetter
 
 from sqlalchemy import ColumnElement, func, literal_column, null, select
 
@@ -70,7 +71,7 @@ def sent_before(tx: Tx) -> Sequence[Tip]:
 
 
 def _series(tx: Tx, known: Iterable[Tip]) -> Sequence[Tip]:
-    names = sorted({candidate.series for candidate in known if candidate.series is not None})
+    names = sorted({candidate.part.series for candidate in known if candidate.part is not None})
     return tips.by_condition(tx, tip.c.series.is_not(None), tip.c.series.in_(names)) if names else []
 
 
@@ -78,15 +79,14 @@ def _series_since(known: Iterable[Tip], history: Sequence[Sending], since: date)
     """Return the day from which the order of editions matters, since a series under way counts what lies between."""
     last: dict[TipId, date] = {sending.tip: sending.date for sending in history}
     days = [since]
-    series: dict[str, list[Tip]] = {}
+    series: dict[str, list[tuple[int, Tip]]] = {}
     for candidate in known:
-        if candidate.series is not None and candidate.part is not None:
-            series.setdefault(candidate.series, []).append(candidate)
+        if candidate.part is not None:
+            series.setdefault(candidate.part.series, []).append((candidate.part.number, candidate))
     for parts in series.values():
-        parts.sort(key=lambda candidate: candidate.part or 0)
         days += [
             last[before.id]
-            for before, part in pairwise(parts)
+            for (_, before), (_, part) in pairwise(sorted(parts, key=itemgetter(0)))
             if before.id in last and part.id not in last and part.status in _OPEN
         ]
     return min(days)

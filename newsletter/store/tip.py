@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, exists, func, insert, literal_column, select, update
 from sqlalchemy import delete as sql_delete
 
-from newsletter.core.tip import Season, Tip, TipDraft, TipId, TipStatus
+from newsletter.core.tip import Season, Tip, TipDraft, TipId, TipPart, TipStatus
 from newsletter.store.in_ids import in_ids
 from newsletter.store.schema import edition, tip
 from newsletter.store.unit import Tx
@@ -32,13 +32,12 @@ class TipEntry:
     evergreen: bool
     season: Season | None
     pin: date | None
-    series: str | None
-    part: int | None
+    part: TipPart | None
     first_published: date | None
     status: TipStatus
 
 
-_ENTRY_COLUMNS = [tip.c[field.name] for field in fields(TipEntry)]
+_ENTRY_COLUMNS = [*(tip.c[field.name] for field in fields(TipEntry)), tip.c.series]
 
 
 def _season_text(season: Season | None) -> str | None:
@@ -52,6 +51,10 @@ def _season(text: str | None) -> Season | None:
         return None
     first, last = (tuple(int(part) for part in day.split("-")) for day in text.split(".."))
     return Season(first=(first[0], first[1]), last=(last[0], last[1]))
+
+
+def _part(row: Row) -> TipPart | None:  # type: ignore[type-arg]
+    return None if row.series is None else TipPart(series=row.series, number=row.part)
 
 
 def _from_row(row: Row) -> Tip:  # type: ignore[type-arg]
@@ -79,8 +82,7 @@ def _shared(row: Row) -> dict[str, Any]:  # type: ignore[type-arg]
         "evergreen": row.evergreen,
         "season": _season(row.season),
         "pin": row.pin,
-        "series": row.series,
-        "part": row.part,
+        "part": _part(row),
         "first_published": row.first_published,
         "status": TipStatus(row.status),
     }
@@ -97,8 +99,8 @@ def _to_row(draft: TipDraft | Tip) -> dict[str, object]:
         "evergreen": draft.evergreen,
         "season": _season_text(draft.season),
         "pin": draft.pin,
-        "series": draft.series,
-        "part": draft.part,
+        "series": draft.part and draft.part.series,
+        "part": draft.part and draft.part.number,
         "first_published": draft.first_published,
         "status": draft.status.value,
         "body": draft.body,

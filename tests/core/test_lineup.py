@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.lineup import Choice, LineupRules, Sending, Source, in_season, last_sent, lineup
-from newsletter.core.tip import Season, Tip, TipId, TipStatus
+from newsletter.core.tip import Season, Tip, TipId, TipPart, TipStatus
 
 FIRST = date(2026, 11, 24)
 WEEK = timedelta(days=7)
@@ -239,8 +239,7 @@ some_tips = st.lists(
         status=st.sampled_from([TipStatus.APPROVED] * 4 + list(TipStatus)),
         evergreen=st.booleans(),
         pin=st.sampled_from([None] * 4 + [FIRST + n * WEEK for n in range(-1, 5)]),
-        series=st.sampled_from([None, None, "git", "mail"]),
-        part=st.integers(1, 4),
+        part=st.none() | st.builds(TipPart, series=st.sampled_from(["git", "mail"]), number=st.integers(1, 4)),
         first_published=st.sampled_from([None, None, None, date(2026, 3, 3)]),
         season=st.sampled_from([None, None, Season(first=(12, 1), last=(1, 6))]),
     ),
@@ -280,10 +279,10 @@ def test_no_tip_comes_twice_unless_it_is_evergreen_and_rested(
 def test_the_queue_keeps_its_order(slots: list[Slot], tips: list[Tip], history: list[Sending]) -> None:
     """Tips outside a series leave the queue by position, and those of one series by part."""
     queued = [choice.tip for choice in plan(slots, tips, history) if choice.source is Source.QUEUE and choice.tip]
-    plain = [one.position for one in queued if one.series is None]
+    plain = [one.position for one in queued if one.part is None]
     assert plain == sorted(plain)
     for name in ("git", "mail"):
-        parts = [one.part or 0 for one in queued if one.series == name]
+        parts = [one.part.number for one in queued if one.part and one.part.series == name]
         assert parts == sorted(parts)
 
 
@@ -293,7 +292,7 @@ def test_an_evergreen_never_takes_a_queue_place(
 ) -> None:
     """One more evergreen, wherever it stands, changes nothing about which queued or pinned tip goes where."""
     # An evergreen that a series waits for is a turn of that series, and may well move it.
-    tips = [one for one in tips if not (one.evergreen and one.series)]
+    tips = [one for one in tips if not (one.evergreen and one.part)]
     more = tip(100, evergreen=True, position=place)
 
     def fixed(choices: list[Choice]) -> list[tuple[date, Tip]]:
@@ -319,8 +318,9 @@ def test_a_lineup_depends_on_nothing_but_its_input(
 
 def test_a_long_lineup_is_quick() -> None:
     """A thousand tips, a twenty years' history and a year of slots take no time that a person would notice."""
-    kinds = [{}, {"evergreen": True}, {"series": "git"}, {"evergreen": True, "series": "old"}]
-    tips = [tip(n, part=n, **kinds[n % 4]) for n in range(1, 1001)]
+    series = [None, None, "git", "old"]
+    parts = [TipPart(series=name, number=n) if (name := series[n % 4]) else None for n in range(1, 1001)]
+    tips = [tip(n, part=part, evergreen=n % 4 in (1, 3)) for n, part in enumerate(parts, start=1)]
     history = [Sending(tip=TipId(4 * n % 1000), date=FIRST - n * WEEK) for n in range(1, 1041)]
     start = time.perf_counter()
     choices = plan(weeks(52), tips, history)

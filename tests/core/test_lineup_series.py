@@ -9,7 +9,7 @@ import pytest
 
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.lineup import Choice, LineupRules, Sending, lineup
-from newsletter.core.tip import Tip, TipId, TipStatus
+from newsletter.core.tip import Tip, TipId, TipPart, TipStatus
 
 FIRST = date(2026, 11, 24)
 WEEK = timedelta(days=7)
@@ -26,7 +26,7 @@ def tip(number: int, **changes: object) -> Tip:
 
 def part(number: int, of: int, **changes: object) -> Tip:
     """Return part `of` of the series, at a place in the queue."""
-    return tip(number, series="git", part=of, **changes)
+    return tip(number, part=TipPart(series="git", number=of), **changes)
 
 
 def plan(weeks: int, tips: list[Tip], *sent: tuple[int, date]) -> list[Choice]:
@@ -148,7 +148,7 @@ def test_a_queued_part_waits_for_an_evergreen_one() -> None:
 
 def test_two_series_do_not_wait_for_each_other() -> None:
     """A held-up series leaves another one alone."""
-    other = [tip(3, series="mail", part=1), tip(4, series="mail", part=2)]
+    other = [tip(number, part=TipPart(series="mail", number=number - 2)) for number in (3, 4)]
     assert slugs(plan(2, [part(1, of=1, status=TipStatus.DRAFT), part(2, of=2), *other])) == ["tip-3", "tip-4"]
 
 

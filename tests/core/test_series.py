@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from newsletter.core.series import SeriesPart, SeriesPlace, series_place
-from newsletter.core.tip import Tip, TipId, TipStatus
+from newsletter.core.tip import Tip, TipId, TipPart, TipStatus
 
 
 def part(number: int, *, status: TipStatus = TipStatus.SENT, series: str = "talks") -> Tip:
@@ -15,8 +15,7 @@ def part(number: int, *, status: TipStatus = TipStatus.SENT, series: str = "talk
         slug=f"{series}-{number}",
         title=f"Part {number}",
         subject="s",
-        series=series,
-        part=number,
+        part=TipPart(series=series, number=number),
         status=status,
         body="b",
         position=number,
@@ -39,6 +38,6 @@ def test_retired_parts_and_drafts_are_not_shown_as_earlier() -> None:
 
 def test_a_single_tip_has_no_place() -> None:
     """Neither a tip of no series nor the only part of one is part of something."""
-    alone = replace(part(1), series=None, part=None)
+    alone = replace(part(1), part=None)
     assert series_place(alone, [alone, part(2)]) is None
     assert series_place(part(1), [part(1)]) is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.tip import Season, TipDraft, TipStatus, slug_from
+from newsletter.core.tip import Season, TipDraft, TipPart, TipStatus, slug_from
 from newsletter.core.tip_file import FILE_LIMIT, parse_tip_file, render_tip_file
 from newsletter.core.tip_markdown import TIP_BODY_BYTES_MAX
 from newsletter.errors import InputError
@@ -64,8 +64,7 @@ def test_a_file_may_say_all_of_this() -> None:
         evergreen=True,
         season=Season(first=(11, 15), last=(1, 6)),
         pin=date(2026, 12, 22),
-        series="promises",
-        part=2,
+        part=TipPart(series="promises", number=2),
         first_published=date(2019, 3, 5),
         status=TipStatus.APPROVED,
         body="Say **when**.\n\n    indented code stays",
@@ -400,8 +399,7 @@ def drafts(draw: st.DrawFn) -> TipDraft:
         evergreen=evergreen,
         season=draw(st.none() | A_SEASON) if evergreen else None,
         pin=draw(st.none() | A_DAY),
-        series=draw(A_SLUG) if in_series else None,
-        part=draw(st.integers(1, 999)) if in_series else None,
+        part=TipPart(series=draw(A_SLUG), number=draw(st.integers(1, 999))) if in_series else None,
         first_published=draw(st.none() | A_DAY),
         status=draw(st.sampled_from([TipStatus.DRAFT, TipStatus.APPROVED])),
         body="x" + draw(TEXT).rstrip(),

@@ -14,7 +14,7 @@ from sqlalchemy import event, insert, text, update
 from newsletter.core.cadence import Cadence, Slot, next_slots
 from newsletter.core.forecast import stranded
 from newsletter.core.lineup import LineupRules, lineup
-from newsletter.core.tip import Season, TipDraft, TipId, TipStatus
+from newsletter.core.tip import Season, TipDraft, TipId, TipPart, TipStatus
 from newsletter.flows.line_up import find_stranded, line_up
 from newsletter.flows.plan import PlanRules, look_ahead
 from newsletter.store import edition as editions
@@ -39,7 +39,7 @@ def ahead(weeks: int) -> list[Slot]:
 def draft(number: int, **changes: object) -> TipDraft:
     """Return an approved tip."""
     name = f"tip-{number}"
-    plain: dict[str, Any] = {"slug": name, "title": name, "subject": name, "body": "Text.", "part": None}
+    plain: dict[str, Any] = {"slug": name, "title": name, "subject": name, "body": "Text."}
     return TipDraft(**plain | {"status": TipStatus.APPROVED} | changes)
 
 
@@ -68,8 +68,7 @@ def fill(tx: Tx, chance: random.Random) -> None:
                 evergreen=chance.random() < 0.3,
                 season=chance.choice([None, None, SUMMER]),
                 pin=next(pins, None) if chance.random() < 0.1 else None,
-                series=series,
-                part=number if series else None,
+                part=TipPart(series=series, number=number) if series else None,
                 first_published=date(2019, 1, 1) + number * WEEK if chance.random() < 0.05 else None,
                 status=chance.choice([TipStatus.APPROVED] * 4 + [TipStatus.DRAFT, TipStatus.RETIRED]),
             ),
@@ -99,9 +98,9 @@ def test_the_lineup_of_the_candidates_is_that_of_all_tips(unit: Unit, seed: int)
 def test_a_long_queue_that_waits_is_read_to_its_end(unit: Unit) -> None:
     """Where a hundred parts wait for a draft, the tip behind all of them goes out."""
     with unit.write() as tx:
-        tips.add(tx, draft(1, series="a", part=1, status=TipStatus.DRAFT), now=START)
+        tips.add(tx, draft(1, part=TipPart(series="a", number=1), status=TipStatus.DRAFT), now=START)
         for number in range(2, 120):
-            tips.add(tx, draft(number, series="a", part=number), now=START)
+            tips.add(tx, draft(number, part=TipPart(series="a", number=number)), now=START)
         tips.add(tx, draft(200), now=START)
     with unit.read() as tx:
         [choice] = line_up(tx, ahead(1), RULES)

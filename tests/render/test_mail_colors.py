@@ -16,7 +16,7 @@ from newsletter.color import MAIL_BACKGROUND, TEXT_CONTRAST_MIN, contrast
 from newsletter.core.mail_words import LANGUAGES, mail_words
 from newsletter.core.message import Publication, Recipient
 from newsletter.core.series import SeriesPart, SeriesPlace
-from newsletter.core.tip import TipDraft
+from newsletter.core.tip import TipDraft, TipPart
 from newsletter.render.edition import render_edition
 from newsletter.render.environment import make_environment, packaged_templates
 from newsletter.render.mail_colors import DARK_CARD, DARK_CONTRAST_MIN, MailColors
@@ -97,7 +97,7 @@ def test_the_frame_speaks_the_language(
 
 def test_a_part_of_a_series_says_so(publication: Publication, recipient: Recipient) -> None:
     """Its number stands above the title and the earlier parts below the text, in both parts."""
-    draft = TipDraft(slug="a", title="Two", subject="Two", body="Hello.", series="talks", part=2)
+    draft = TipDraft(slug="a", title="Two", subject="Two", body="Hello.", part=TipPart(series="talks", number=2))
     place = SeriesPlace(part=2, parts=3, earlier=(SeriesPart(part=1, title="<One> & 'all'"),))
     rendered = render_edition(
         draft, publication, make_environment(), nonce="n0nce", date=date(2026, 11, 24), series=place

@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from newsletter.core.tip import Season, TipDraft, TipId, TipStatus
+from newsletter.core.tip import Season, TipDraft, TipId, TipPart, TipStatus
 from newsletter.store import tip as tips
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import START
@@ -24,8 +24,7 @@ FULL = TipDraft(
     evergreen=True,
     season=Season(first=(11, 15), last=(1, 6)),
     pin=date(2026, 12, 22),
-    series="talks",
-    part=2,
+    part=TipPart(series="talks", number=2),
     first_published=date(2020, 2, 29),
     status=TipStatus.APPROVED,
     body="# Heading\n\nText with “signs” 🎉",

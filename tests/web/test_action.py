@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from newsletter.core.cadence import Slot, SlotState, slot_on
 from newsletter.core.edition import EditionStatus
 from newsletter.core.lineup import LineupRules, lineup
-from newsletter.core.tip import Tip, TipDraft, TipStatus
+from newsletter.core.tip import Tip, TipDraft, TipPart, TipStatus
 from newsletter.core.token import ActionKind, ActionToken, Keyring, make_action_token
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.store import edition as editions
@@ -131,8 +131,8 @@ def test_a_pinned_tip_is_swapped_too(ask: Ask, unit: Unit) -> None:
 
 def test_a_swap_keeps_the_order_of_a_series(ask: Ask, unit: Unit) -> None:
     """Part two does not go in place of part one."""
-    part = add_tip(unit, "part-one", series="s", part=1)
-    add_tip(unit, "part-two", series="s", part=2)
+    part = add_tip(unit, "part-one", part=TipPart(series="s", number=1))
+    add_tip(unit, "part-two", part=TipPart(series="s", number=2))
     assert ask("GET", swap(part)).status_code == 409
     add_tip(unit, "other-tip")
     ask("POST", swap(part))
