@@ -54,8 +54,8 @@ class TipPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TipDraft:
-    """What a tip file says, checked; not yet in the store."""
+class TipContent:
+    """What a tip says, and how it may be sent: the part that its file has."""
 
     slug: str
     title: str
@@ -70,31 +70,27 @@ class TipDraft:
     part: TipPart | None = None
     first_published: date | None = None
     """When the tip was sent before this software; it counts as sent."""
-    status: TipStatus = TipStatus.DRAFT
+    listed: bool = True
+    """False: its page in the public archive is found by its address alone."""
     body: str
     """Markdown, without the front matter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TipDraft(TipContent):
+    """What a tip file says, checked; not yet in the store."""
+
+    status: TipStatus = TipStatus.DRAFT
     body_line: int = field(default=1, compare=False)
     """The line of the file on which the body begins, so that later faults can name theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tip:
+class Tip(TipContent):
     """A tip of the store."""
 
     id: TipId
-    slug: str
-    title: str
-    subject: str
-    preheader: str = ""
-    author: str = ""
-    tags: tuple[str, ...] = ()
-    evergreen: bool = False
-    season: Season | None = None
-    pin: date | None = None
-    part: TipPart | None = None
-    first_published: date | None = None
     status: TipStatus
-    body: str
     position: int
     """Place in the queue: lower goes first; unique."""
 
@@ -143,6 +139,7 @@ def draft_of(tip: Tip) -> TipDraft:
         pin=tip.pin,
         part=tip.part,
         first_published=tip.first_published,
+        listed=tip.listed,
         status=TipStatus.APPROVED if approved else TipStatus.DRAFT,
         body=tip.body,
     )

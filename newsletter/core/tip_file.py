@@ -94,6 +94,8 @@ def render_tip_file(draft: TipDraft) -> str:
         keys["season"] = str(draft.season)
     if draft.part is not None:
         keys |= {"series": draft.part.series, "part": draft.part.number}
+    if not draft.listed:
+        keys["listed"] = False
     dates = {"pin": draft.pin, "first_published": draft.first_published}
     lines = [_yaml_line(key, value) for key, value in keys.items()]
     lines += [f"{key}: {value.isoformat()}" for key, value in dates.items() if value]

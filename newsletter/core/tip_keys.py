@@ -46,6 +46,7 @@ _KEYS = (
     "series",
     "part",
     "first_published",
+    "listed",
     "status",
 )
 _OTHER_WORDS = {
@@ -83,11 +84,12 @@ class Reading:
             preheader=self._line("preheader", PREHEADER_LIMIT, merge=True),
             author=self._line("author", NAME_LIMIT),
             tags=self._tags(),
-            evergreen=self._evergreen(),
+            evergreen=self._truth("evergreen", default=False),
             season=self._season(),
             pin=self._date("pin", self._text("pin")),
             part=self._part(),
             first_published=self._first_published(),
+            listed=self._truth("listed", default=True),
             status=self._status(),
             body="",
         )
@@ -184,11 +186,11 @@ class Reading:
             self._fault("tags", f"{len(tags)} of them; {TAGS_LIMIT} are the limit")
         return tuple(tags.values())
 
-    def _evergreen(self) -> bool:
-        value = self._text("evergreen")
+    def _truth(self, key: str, *, default: bool) -> bool:
+        value = self._text(key)
         if value and value.lower() not in _TRUTHS:
-            self._fault("evergreen", f"{quoted(value)} is neither true nor false")
-        return _TRUTHS.get(value.lower(), False)
+            self._fault(key, f"{quoted(value)} is neither true nor false")
+        return _TRUTHS.get(value.lower(), default)
 
     def _season(self) -> Season | None:
         value = self._text("season")

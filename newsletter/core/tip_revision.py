@@ -62,5 +62,6 @@ def _reworded(tip: Tip, draft: TipDraft) -> Tip:
         season=draft.season,
         part=draft.part,
         first_published=draft.first_published,
+        listed=draft.listed,
         body=draft.body,
     )

@@ -62,6 +62,7 @@ def _from_row(row: Row) -> Tip:  # type: ignore[type-arg]
         **_shared(row),
         preheader=row.preheader,
         body=row.body,
+        listed=row.listed,
         position=row.position,
     )
 
@@ -102,6 +103,7 @@ def _to_row(draft: TipDraft | Tip) -> dict[str, object]:
         "series": draft.part and draft.part.series,
         "part": draft.part and draft.part.number,
         "first_published": draft.first_published,
+        "listed": draft.listed,
         "status": draft.status.value,
         "body": draft.body,
     }

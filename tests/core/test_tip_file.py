@@ -26,6 +26,7 @@ pin: 2026-12-22
 series: promises
 part: 2
 first_published: 2019-03-05
+listed: false
 status: approved
 ---
 
@@ -66,10 +67,11 @@ def test_a_file_may_say_all_of_this() -> None:
         pin=date(2026, 12, 22),
         part=TipPart(series="promises", number=2),
         first_published=date(2019, 3, 5),
+        listed=False,
         status=TipStatus.APPROVED,
         body="Say **when**.\n\n    indented code stays",
     )
-    assert parse_tip_file(FULL, file_name="tip.md").body_line == 17
+    assert parse_tip_file(FULL, file_name="tip.md").body_line == 18
 
 
 def test_a_title_and_a_text_are_enough() -> None:
@@ -401,6 +403,7 @@ def drafts(draw: st.DrawFn) -> TipDraft:
         pin=draw(st.none() | A_DAY),
         part=TipPart(series=draw(A_SLUG), number=draw(st.integers(1, 999))) if in_series else None,
         first_published=draw(st.none() | A_DAY),
+        listed=draw(st.booleans()),
         status=draw(st.sampled_from([TipStatus.DRAFT, TipStatus.APPROVED])),
         body="x" + draw(TEXT).rstrip(),
     )
