@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from newsletter.core.message import Publication, Recipient
+from newsletter.core.message import Publication, PublicationLinks, Recipient
 from newsletter.core.tip import TipDraft
 from newsletter.render.edition import render_edition
 from newsletter.render.environment import make_environment
@@ -38,10 +38,12 @@ def sample_html() -> str:
         reply_to="hello@example.com",
         postal_address="12 Harbour Lane\nSpringfield, ZZ 00000",
         base_url="https://news.example.com",
-        archive_url="https://news.example.com/archive",
-        signup_url="https://news.example.com/join",
-        contact_url="https://news.example.com/contact",
-        resources_url="https://news.example.com/resources",
+        links=PublicationLinks(
+            archive_url="https://news.example.com/archive",
+            signup_url="https://news.example.com/join",
+            contact_url="https://news.example.com/contact",
+            resources_url="https://news.example.com/resources",
+        ),
     )
     tip = TipDraft(
         slug="branch-names",

@@ -20,7 +20,7 @@ from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import Cadence, Slot
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.lineup import Choice, LineupRules, Source
-from newsletter.core.message import Publication, Recipient
+from newsletter.core.message import Publication, PublicationLinks, Recipient
 from newsletter.core.proof import Change
 from newsletter.core.receipt import Receipt
 from newsletter.core.tip import Tip, TipId, TipStatus
@@ -43,7 +43,7 @@ PUBLICATION = Publication(
     reply_to="hello@example.com",
     postal_address="12 Harbour Lane\nSpringfield, ZZ 00000",
     base_url="https://news.example.com",
-    archive_url="https://news.example.com/archive",
+    links=PublicationLinks(archive_url="https://news.example.com/archive"),
 )
 STAMP = Stamp(to="editor@example.org", message_id="notice.sample@news.example.com", date=MONDAY)
 SIZES = {"": (760, "light"), "-phone-dark": (360, "dark")}

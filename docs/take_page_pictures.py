@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Route, sync_playwright
 
 from newsletter.core.cadence import describe_instant
-from newsletter.core.message import Publication
+from newsletter.core.message import Publication, PublicationLinks
 from newsletter.core.web_options import WebOptions
 from newsletter.render.environment import make_environment
 from newsletter.web.pages import Page, render_pages
@@ -57,8 +57,7 @@ PUBLICATION = Publication(
     reply_to="hello@example.com",
     postal_address="12 Harbour Lane\nSpringfield, ZZ 00000",
     base_url=SITE,
-    signup_url=f"{SITE}/subscribe",
-    home_url="https://www.example.com",
+    links=PublicationLinks(signup_url=f"{SITE}/subscribe", home_url="https://www.example.com"),
 )
 NEXT_DAY = describe_instant(datetime(2026, 12, 8, 14, tzinfo=UTC), "America/New_York")
 MASKED = "a***@example.org"

@@ -27,7 +27,7 @@ from newsletter.core.breaker import BreakerLimits
 from newsletter.core.cadence import Cadence
 from newsletter.core.delivery import UncertainPolicy
 from newsletter.core.lineup import LineupRules
-from newsletter.core.message import Publication
+from newsletter.core.message import Publication, PublicationLinks
 from newsletter.core.pace import Limits
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.core.wave import PassedZones, WaveRules
@@ -149,11 +149,13 @@ class Application:
             typography=settings.typography,
             accent_color=settings.accent_color,
             logo_url=settings.logo_url,
-            archive_url=settings.archive_url,
-            signup_url=settings.signup_url or (f"{settings.base_url}/subscribe" if self.web_options.public else ""),
-            contact_url=settings.contact_url,
-            resources_url=settings.resources_url,
-            home_url=settings.home_url,
+            links=PublicationLinks(
+                archive_url=settings.archive_url,
+                signup_url=settings.signup_url or (f"{settings.base_url}/subscribe" if self.web_options.public else ""),
+                contact_url=settings.contact_url,
+                resources_url=settings.resources_url,
+                home_url=settings.home_url,
+            ),
             bounce_domain=settings.bounce_domain,
             cfbl_address=settings.cfbl_address,
         )

@@ -33,6 +33,17 @@ _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationLinks:
+    """The pages that mails and pages of the newsletter link to; empty ones are left out."""
+
+    archive_url: str = ""
+    signup_url: str = ""
+    contact_url: str = ""
+    resources_url: str = ""
+    home_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """The newsletter itself, as every mail shows it."""
 
@@ -49,11 +60,7 @@ class Publication:
     """Whether straight quotes, `--` and `...` become the typographic signs of the language."""
     accent_color: str = "#17604f"
     logo_url: str = ""
-    archive_url: str = ""
-    signup_url: str = ""
-    contact_url: str = ""
-    resources_url: str = ""
-    home_url: str = ""
+    links: PublicationLinks = PublicationLinks()
     bounce_domain: str = ""
     """Where bounces go; with it every envelope sender is `b+TOKEN@bounce_domain` (VERP)."""
     cfbl_address: str = ""

@@ -183,11 +183,7 @@ def _publication_values(publication: Publication) -> Mapping[str, object]:
         "reply_to": publication.reply_to,
         "postal_address": ", ".join(line.rstrip(",") for line in lines),
         "postal_lines": lines,
-        "archive_url": publication.archive_url,
-        "signup_url": publication.signup_url,
-        "contact_url": publication.contact_url,
-        "resources_url": publication.resources_url,
-        "home_url": publication.home_url,
+        **asdict(publication.links),
     }
 
 

@@ -45,6 +45,7 @@ def header_block(publication: Publication, *, edition_name: str, subject: str | 
     """
     _check_address(publication.from_email, "NEWSLETTER_FROM")
     _check_address(publication.reply_to, "NEWSLETTER_REPLY_TO")
+    links = publication.links
     headers = [
         ("From", mailbox(publication.name, publication.from_email, header="From")),
         ("To", TO),
@@ -56,8 +57,8 @@ def header_block(publication: Publication, *, edition_name: str, subject: str | 
         ("List-Id", list_id(publication)),
         ("List-Unsubscribe", f"<{UNSUBSCRIBE}>"),
         *_one_click(publication),
-        ("List-Help", f"<{_uri(publication.contact_url) or 'mailto:' + publication.reply_to}>"),
-        *([("List-Archive", f"<{_uri(publication.archive_url)}>")] if publication.archive_url else []),
+        ("List-Help", f"<{_uri(links.contact_url) or 'mailto:' + publication.reply_to}>"),
+        *([("List-Archive", f"<{_uri(links.archive_url)}>")] if links.archive_url else []),
         ("List-Post", "NO"),
         ("Precedence", "bulk"),
         ("X-Auto-Response-Suppress", "OOF, DR, RN, NRN, AutoReply"),

@@ -7,7 +7,7 @@ is wrong is told at the start, never to a reader, and a page needs neither the d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from jinja2 import Environment
 from starlette.responses import HTMLResponse
@@ -75,5 +75,7 @@ def render_page(
     **values: object,
 ) -> Page:
     """Render a page, with values of its own where it differs from request to request; `policy` is what it adds."""
-    html = render_template(templates, f"web/{name}.html", {"publication": publication, **values})
+    # A template writes `publication.signup_url`, as in a mail.
+    publication_values = asdict(publication) | asdict(publication.links)
+    html = render_template(templates, f"web/{name}.html", {"publication": publication_values, **values})
     return Page(html=html, policy=merge_policies(PAGE_POLICY, style_policy(html), policy or {}), kind=kind)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.core.message import Publication, Recipient
+from newsletter.core.message import Publication, PublicationLinks, Recipient
 from newsletter.core.tip import TipDraft
 from newsletter.render.edition import render_edition
 from newsletter.render.environment import make_environment
@@ -26,11 +26,13 @@ def publication() -> Publication:
         reply_to="hello@example.com",
         postal_address="12 Harbour Lane\nSpringfield, ZZ 00000",
         base_url="https://news.example.com",
-        archive_url="https://news.example.com/archive",
-        signup_url="https://news.example.com/join",
-        contact_url="https://news.example.com/contact",
-        resources_url="https://news.example.com/resources",
-        home_url="https://news.example.com/",
+        links=PublicationLinks(
+            archive_url="https://news.example.com/archive",
+            signup_url="https://news.example.com/join",
+            contact_url="https://news.example.com/contact",
+            resources_url="https://news.example.com/resources",
+            home_url="https://news.example.com/",
+        ),
         cfbl_address="fbl@news.example.com",
     )
 

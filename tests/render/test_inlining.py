@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from newsletter.core.message import Publication, Recipient
+from newsletter.core.message import Publication, PublicationLinks, Recipient
 from newsletter.render.inline import inline_css
 from newsletter.render.mime import CompiledMessage
 
@@ -64,7 +64,7 @@ def test_an_edition_keeps_what_mail_programs_need(edit: Edit, recipient: Recipie
 
 def test_links_that_are_not_set_are_left_out(edit: Edit, publication: Publication, recipient: Recipient) -> None:
     """A footer has no link to nowhere, in neither part."""
-    bare = replace(publication, archive_url="", signup_url="", contact_url="", resources_url="", home_url="")
+    bare = replace(publication, links=PublicationLinks())
     compiled = edit("Hello.", about=bare)
     assert re.findall(r'href="([^"]*)"', compiled.html(recipient)) == [recipient.unsubscribe_url]
     assert re.findall(r"https?://\S+", compiled.text(recipient)) == [recipient.unsubscribe_url]
@@ -102,7 +102,7 @@ def test_a_template_can_put_a_value_into_a_link(edit: Edit, override: Override, 
 
 def test_the_text_part_has_no_gaps(edit: Edit, publication: Publication, recipient: Recipient) -> None:
     """Links left out leave no run of empty lines behind."""
-    bare = replace(publication, archive_url="", signup_url="", contact_url="", resources_url="", home_url="")
+    bare = replace(publication, links=PublicationLinks())
     text = edit("Hello.", about=bare).text(recipient)
     assert "\n\n\n" not in text
     assert text.endswith("ZZ 00000\n")

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.core.message import Publication, Recipient, full_name, merge_fields, plain_value
+from newsletter.core.message import Publication, PublicationLinks, Recipient, full_name, merge_fields, plain_value
 from newsletter.errors import InputError, Stop
 from newsletter.render.mime import CompiledMessage
 from newsletter.render.preview import preview_files
@@ -132,7 +132,7 @@ def test_a_mail_is_addressed_to_the_whole_name(edit: Edit, recipient: Recipient)
 
 def test_headers_without_a_value_are_left_out(edit: Edit, publication: Publication, recipient: Recipient) -> None:
     """No archive, no complaint mailbox, no contact page: no header that points nowhere, and help by mail."""
-    bare = replace(publication, archive_url="", contact_url="", cfbl_address="", base_url="http://127.0.0.1:8080")
+    bare = replace(publication, links=PublicationLinks(), cfbl_address="", base_url="http://127.0.0.1:8080")
     message = parsed(edit(about=bare).splice(recipient))
     assert not {"List-Archive", "CFBL-Address", "CFBL-Feedback-ID", "List-Unsubscribe-Post"} & set(message.keys())
     assert message["List-Help"] == "<mailto:hello@example.com>"

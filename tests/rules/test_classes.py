@@ -14,7 +14,6 @@ SETTINGS = "newsletter/settings/model.py: Settings"
 LARGER = {
     "newsletter/core/edition.py: Edition": 19,
     "newsletter/core/live.py: Look": 16,
-    "newsletter/core/message.py: Publication": 16,
     "newsletter/core/receipt.py: Receipt": 24,
     "newsletter/simulation/run.py: SimulationRun": 16,
 }

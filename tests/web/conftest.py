@@ -17,7 +17,7 @@ from newsletter.clock import Clock
 from newsletter.core.cadence import Cadence
 from newsletter.core.edition import EditionId
 from newsletter.core.lineup import LineupRules
-from newsletter.core.message import Publication
+from newsletter.core.message import Publication, PublicationLinks
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token
 from newsletter.core.web_options import WebOptions
@@ -43,7 +43,7 @@ PUBLICATION = Publication(
     reply_to="hello@news.example.com",
     postal_address="Example Society\n1 Example Street\nSpringfield",
     base_url="https://news.example.com",
-    signup_url="https://www.example.com/join",
+    links=PublicationLinks(signup_url="https://www.example.com/join"),
 )
 PUBLIC = WebOptions(public=True, form_origins=("https://www.example.com",))
 CADENCE = Cadence(weekday=1, at=time(9), zone="America/New_York")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment
 
+from newsletter.core.message import Publication, PublicationLinks
 from newsletter.errors import InputError
 from newsletter.render.environment import make_environment
 from newsletter.web.pages import Page, Pages, render_pages
@@ -19,10 +20,10 @@ from tests.web.conftest import PUBLICATION
 NAMES = [field.name for field in fields(Pages)]
 
 
-def page(templates: Environment, which: str, /, **publication: str) -> Page:
+def page(templates: Environment, name: str, publication: Publication = PUBLICATION) -> Page:
     """Render one page."""
-    found: Page = getattr(render_pages(templates, replace(PUBLICATION, **publication)), which)
-    return found
+    rendered: Page = getattr(render_pages(templates, publication), name)
+    return rendered
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,7 +42,7 @@ def test_pages_load_nothing_and_run_nothing(templates: Environment, name: str) -
 @pytest.mark.parametrize("name", NAMES)
 def test_pages_can_be_read_aloud(templates: Environment, name: str) -> None:
     """Language, title, one main heading, one main part: what a screen reader looks for."""
-    html = page(templates, name, language="pt-BR").html
+    html = page(templates, name, replace(PUBLICATION, language="pt-BR")).html
     assert '<html lang="pt-BR">' in html
     assert re.search(r"<title>\S[^<]+ \S Tip of the Week</title>", html)
     assert [html.count(tag) for tag in ("<h1>", "<main", "<header>")] == [1, 1, 1]
@@ -59,7 +60,7 @@ def test_only_the_style_of_the_page_is_allowed(templates: Environment, name: str
 
 def test_names_are_escaped(templates: Environment) -> None:
     """A publication may bear any name."""
-    html = page(templates, "unsubscribed", name="Tips & <b>Tricks</b>").html
+    html = page(templates, "unsubscribed", replace(PUBLICATION, name="Tips & <b>Tricks</b>")).html
     assert "Tips &amp; &lt;b&gt;Tricks&lt;/b&gt;" in html
     assert "<b>" not in html
 
@@ -67,7 +68,7 @@ def test_names_are_escaped(templates: Environment) -> None:
 def test_without_a_sign_up_page_one_can_write(templates: Environment) -> None:
     """The way back is the sign-up page, and a mail where there is none."""
     assert "https://www.example.com/join" in page(templates, "unsubscribed").html
-    without = page(templates, "unsubscribed", signup_url="").html
+    without = page(templates, "unsubscribed", replace(PUBLICATION, links=PublicationLinks())).html
     assert "Subscribe again</a>" not in without
     assert "Write to <a" in without
 
