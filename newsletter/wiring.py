@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from newsletter.flows.queue_tip import TipValidation
     from newsletter.operations.monitor import Monitor
     from newsletter.operations.notice_writer import NoticeWriter
+    from newsletter.operations.own_request_processor import OwnRequestProcessor
     from newsletter.operations.retention import RetentionJob
     from newsletter.operations.signup_processor import SignupProcessor
     from newsletter.operations.ticker import Ticker
@@ -173,8 +174,9 @@ class Application:
         )
 
     @cached_property
-    def signup_processor(self) -> SignupProcessor:
-        """What decides about sign-ups and writes the mails that follow."""
+    def reader_processors(self) -> tuple[SignupProcessor, OwnRequestProcessor]:
+        """What decides about the requests of readers and writes the mails that follow."""
+        from newsletter.operations.own_request_processor import OwnRequestProcessor
         from newsletter.operations.reader_mail import ReaderMailRenderer
         from newsletter.operations.signup_processor import SignupProcessor
         from newsletter.operations.signup_texts import SignupLetters
@@ -187,7 +189,10 @@ class Application:
             texts=load_texts(self.templates, self.publication.language),
         )
         renderer = ReaderMailRenderer(publication=self.publication, templates=self.templates)
-        return SignupProcessor(unit=self.unit, letters=letters, renderer=renderer)
+        return (
+            SignupProcessor(unit=self.unit, letters=letters, renderer=renderer),
+            OwnRequestProcessor(unit=self.unit, letters=letters, renderer=renderer),
+        )
 
     @cached_property
     def keyring(self) -> Keyring:

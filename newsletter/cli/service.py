@@ -177,17 +177,18 @@ def _start_web(application: Application, stop: threading.Event, stack: ExitStack
 
 
 def _start_signups(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
-    """Decide about sign-ups once a second, beside the pages that take them."""
-    processor = application.signup_processor
+    """Decide about sign-ups and other requests of readers once a second, beside the pages that take them."""
+    processors = application.reader_processors
 
     def decide() -> None:
         while not stop.wait(SIGNUP_CHECK_SECONDS):
             try:
-                processor.work(application.clock.now())
+                for processor in processors:
+                    processor.work(application.clock.now())
             except NewsletterError as error:
-                logger.error("sign-ups: %s", error)  # noqa: TRY400 - our own errors say all in one line
+                logger.error("requests of readers: %s", error)  # noqa: TRY400 - our own errors say all in one line
             except Exception:
-                logger.exception("sign-ups: a bug")
+                logger.exception("requests of readers: a bug")
 
     thread = threading.Thread(target=_as_part("web", decide), name="sign-ups", daemon=True)
     thread.start()

@@ -38,9 +38,20 @@ class NoticeKind(StrEnum):
     """Tells a person who confirmed what comes when."""
     PRIVATE_LINK = "private-link"
     """Brings a person the link to their own settings, which they asked for."""
+    NEW_ADDRESS = "new-address"
+    """Asks at a new address whether it takes the place of the old one."""
+    ADDRESS_CHANGED = "address-changed"
+    """Tells the old address that another one took its place."""
 
 
-READER_KINDS = (NoticeKind.CONFIRM, NoticeKind.ALREADY, NoticeKind.WELCOME, NoticeKind.PRIVATE_LINK)
+READER_KINDS = (
+    NoticeKind.CONFIRM,
+    NoticeKind.ALREADY,
+    NoticeKind.WELCOME,
+    NoticeKind.PRIVATE_LINK,
+    NoticeKind.NEW_ADDRESS,
+    NoticeKind.ADDRESS_CHANGED,
+)
 """Mails that a request on a page causes, with links that work for days at most: forgotten with the request."""
 
 

@@ -112,10 +112,18 @@ def decide_signup(
     lets it wait: the people behind these requests are different ones.
     """
     mail, why = _wish(signup, state)
+    own = SignupLimit.REMINDER if mail is SignupMail.ALREADY else SignupLimit.VICTIM
+    return limit_mail(mail, why, own, windows, now=now)
+
+
+def limit_mail(
+    mail: SignupMail, why: str, own: SignupLimit, windows: Mapping[SignupLimit, Window], *, now: datetime
+) -> SignupDecision:
+    """Hold a mail to its limits: `own` counts what goes to one address, the others are shared by everybody."""
     if mail is SignupMail.NONE:
         return SignupDecision(mail=mail, why=why, windows={})
     changed: dict[SignupLimit, Window] = {}
-    for limit in (SignupLimit.REMINDER if mail is SignupMail.ALREADY else SignupLimit.VICTIM, *_SHARED):
+    for limit in (own, *_SHARED):
         result = take(windows.get(limit, ()), SIGNUP_RULES[limit], now=now)
         if not result.allowed and limit in _SHARED:
             words = f"too many sign-ups at once ({limit.value})"
@@ -129,14 +137,17 @@ def decide_signup(
 _SHARED = (SignupLimit.DOMAIN, SignupLimit.ALL)
 
 
+def refusal_of(canonical: str, state: SubscriberState | None) -> str:
+    """Return why an address gets no mail at all that a page causes; empty where it may."""
+    if canonical.partition("@")[0] in ROLE_NAMES:
+        return "the address is that of a function, not of a person"
+    return "the person called a mail of ours spam" if state is SubscriberState.COMPLAINED else ""
+
+
 def _wish(signup: Signup, state: SubscriberState | None) -> tuple[SignupMail, str]:
-    if signup.suspect:
-        return SignupMail.NONE, signup.suspect
-    if signup.canonical.partition("@")[0] in ROLE_NAMES:
-        return SignupMail.NONE, "the address is that of a function, not of a person"
+    if refusal := signup.suspect or refusal_of(signup.canonical, state):
+        return SignupMail.NONE, refusal
     match state:
-        case SubscriberState.COMPLAINED:
-            return SignupMail.NONE, "the person called a mail of ours spam"
         case SubscriberState.ACTIVE | SubscriberState.PAUSED:
             return SignupMail.ALREADY, f"on the list already ({state.value})"
         case None:

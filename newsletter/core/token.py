@@ -270,6 +270,8 @@ class LinkPurpose(Enum):
     """Takes a leaving back for half an hour; the id is that of the subscriber, the detail the state before."""
     PRIVATE = 3
     """Opens a person's own settings for a day; the id is that of the subscriber."""
+    ADDRESS = 4
+    """Confirms a change of address at the new one; the id is that of the change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

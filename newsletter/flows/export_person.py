@@ -15,6 +15,7 @@ from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.core.token import Keyring, suppression_hashes
 from newsletter.flows.erase_subscriber import spellings_of
 from newsletter.flows.export_subscribers import as_json
+from newsletter.store import address_change as address_changes
 from newsletter.store import erasure, report
 from newsletter.store import log as logs
 from newsletter.store import notice as notices
@@ -41,6 +42,7 @@ def export_person(unit: Unit, keyring: Keyring, email: str, *, now: datetime) ->
             "consent": [] if person is None else _consents(tx, person.id),
             "editions": [] if person is None else _editions(tx, person.id),
             "sign_ups": _signups(tx, addresses),
+            "address_changes": [] if person is None else _address_changes(tx, person.id),
             "notices": _notices(tx, addresses),
             "suppression": None if since is None else {"since": since.isoformat(), "reason": "erased"},
             "log": [] if person is None else _log(tx, person.id),
@@ -103,6 +105,20 @@ def _signups(tx: Tx, addresses: set[str]) -> list[dict[str, Any]]:
             "confirmed_at": _iso(stored.confirmed_at),
         }
         for stored in signups.of_addresses(tx, addresses)
+    ]
+
+
+def _address_changes(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
+    return [
+        {
+            "asked_at": stored.change.asked_at.isoformat(),
+            "asked_from": stored.change.network,
+            "from": stored.change.old_email,
+            "to": stored.change.email,
+            "why": stored.why,
+            "confirmed_at": _iso(stored.confirmed_at),
+        }
+        for stored in address_changes.of_person(tx, who)
     ]
 
 

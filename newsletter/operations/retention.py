@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from newsletter.core.signup import KEEP_SIGNUPS
+from newsletter.store import address_change as address_changes
 from newsletter.store import evidence, rate_limit, retention
 from newsletter.store import job_run as job_runs
 from newsletter.store import link_request as link_requests
@@ -106,6 +107,7 @@ class RetentionJob:
             gone["sign-ups"] += signups.drop_before(tx, now - KEEP_SIGNUPS)
             gone["mails to readers"] += retention.drop_reader_mails(tx, written_before=now - KEEP_SIGNUPS)
             gone["requests for a link"] += link_requests.drop_before(tx, now - KEEP_SIGNUPS)
+            gone["changes of address"] += address_changes.drop_before(tx, now - KEEP_SIGNUPS)
             gone["limits"] += rate_limit.drop_expired(tx, now=now)
             gone["senders"] += workers.forget(tx, before=now - KEEP_REPLIES)
             job_runs.record_end(tx, JobName.RETENTION, now=now, process=self.process)

@@ -10,25 +10,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from newsletter.core.alert import AlertKind
-from newsletter.core.rate_limit import Window, take
-from newsletter.core.signup import SIGNUP_RULES, Signup, SignupDecision, SignupLimit, SignupMail, decide_signup
-from newsletter.core.subscriber import Subscriber, SubscriberState
-from newsletter.core.token import limit_hash
+from newsletter.core.rate_limit import Window
+from newsletter.core.signup import Signup, SignupDecision, SignupLimit, SignupMail, decide_signup
+from newsletter.core.subscriber import Subscriber
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.ask_to_subscribe import is_flooded
 from newsletter.flows.next_issue import next_issue_at
+from newsletter.operations.mail_limits import MailLimits
 from newsletter.operations.reader_mail import ReaderMail, ReaderMailRenderer
 from newsletter.operations.signup_texts import SignupLetters
 from newsletter.store import alert as alerts
-from newsletter.store import link_request as link_requests
-from newsletter.store import rate_limit
 from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import Alert
-from newsletter.store.link_request import LinkRequest
 from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
@@ -56,15 +53,12 @@ class SignupProcessor:
         with self.unit.read() as tx:
             waiting = signups.undecided(tx, now=now, limit=SIGNUPS_PER_PASS_MAX)
             confirmed = signups.unwelcomed(tx, limit=SIGNUPS_PER_PASS_MAX)
-            asked_links = link_requests.undecided(tx, limit=SIGNUPS_PER_PASS_MAX)
         # Nearly every pass finds nothing to do; the other questions would double what it costs.
         if waiting or self._passes % PASSES_PER_FLOOD_CHECK == 0:
             self._check_flood(now)
         self._passes += 1
-        return (
-            sum(self._decide(request, now) for request in waiting)
-            + sum(self._welcome(request, now) for request in confirmed)
-            + sum(self._send_link(asked, now) for asked in asked_links)
+        return sum(self._decide(request, now) for request in waiting) + sum(
+            self._welcome(request, now) for request in confirmed
         )
 
     def _check_flood(self, now: datetime) -> None:
@@ -81,15 +75,13 @@ class SignupProcessor:
                 settle_alert(tx, AlertKind.SIGNUP_FLOOD, FLOOD_ABOUT, now=now)
 
     def _decide(self, request: Signup, now: datetime) -> bool:
-        keys = self._keys(request)
+        limits = MailLimits.of_address(self.letters.keyring, request.canonical)
         with self.unit.read() as tx:
-            windows = rate_limit.load(tx, list(keys.values()))
-            expected, person = self._judge(tx, request, {limit: windows[key] for limit, key in keys.items()}, now)
+            expected, person = self._judge(tx, request, limits.load(tx), now)
             next_at = next_issue_at(tx, self.letters.cadence, person.time_zone if person else "", now=now)
         mail = self._mail(request, expected, person, next_at, now)
         with self.unit.write() as tx:
-            windows = rate_limit.lock(tx, list(keys.values()), now=now)
-            decision, person = self._judge(tx, request, {limit: windows[key] for limit, key in keys.items()}, now)
+            decision, person = self._judge(tx, request, limits.lock(tx, now=now), now)
             if decision.wait_until is not None:
                 signups.postpone(tx, request.id, until=decision.wait_until, why=decision.why)
                 return False
@@ -98,8 +90,7 @@ class SignupProcessor:
                 return False
             if not signups.decide(tx, request.id, decision.mail, why=decision.why, now=now):
                 return False
-            for limit, window in decision.windows.items():
-                rate_limit.save(tx, {keys[limit]: window}, span=_span(limit), now=now)
+            limits.save(tx, decision.windows, now=now)
             if mail is not None:
                 mail.queue(tx)
         return True
@@ -133,35 +124,3 @@ class SignupProcessor:
             if not signups.welcome(tx, request.id, now=now) or mail is None:
                 return False
             return mail.queue(tx)
-
-    def _send_link(self, asked: LinkRequest, now: datetime) -> bool:
-        with self.unit.read() as tx:
-            person = subscribers.by_id(tx, asked.subscriber_id)
-        mail = None
-        if person is not None and person.state is not SubscriberState.COMPLAINED:
-            letter = self.letters.private_link(person, asked_at=asked.asked_at, now=now)
-            mail = self.renderer.render(letter, about=asked.id, email=person.email, now=now)
-        hashed = limit_hash(self.letters.keyring, SignupLimit.LINK.value, str(asked.subscriber_id))
-        with self.unit.write() as tx:
-            window = rate_limit.lock(tx, (hashed,), now=now)[hashed]
-            if not link_requests.decide(tx, asked.id, now=now) or mail is None:
-                return False
-            result = take(window, SIGNUP_RULES[SignupLimit.LINK], now=now)
-            if not result.allowed:
-                return False
-            rate_limit.save(tx, {hashed: result.window}, span=_span(SignupLimit.LINK), now=now)
-            return mail.queue(tx)
-
-    def _keys(self, request: Signup) -> dict[SignupLimit, str]:
-        """Return where each limit of a request counts."""
-        values = {
-            SignupLimit.VICTIM: request.canonical,
-            SignupLimit.REMINDER: request.canonical,
-            SignupLimit.DOMAIN: request.canonical.rpartition("@")[2],
-            SignupLimit.ALL: "",
-        }
-        return {limit: limit_hash(self.letters.keyring, limit.value, value) for limit, value in values.items()}
-
-
-def _span(limit: SignupLimit) -> timedelta:
-    return max(rule.span for rule in SIGNUP_RULES[limit])

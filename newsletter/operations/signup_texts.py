@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from newsletter.core.address import mask_address
+from newsletter.core.address_change import CHANGE_WITHIN, AddressChange
 from newsletter.core.cadence import Cadence, describe_date, describe_instant, is_zone, local
 from newsletter.core.message import Publication
 from newsletter.core.notice import NoticeKind
@@ -47,7 +49,7 @@ class SignupLetters:
             note=words["note"].format(code=code),
         )
         lead = [words["text"].format(name=self.publication.name), words["ignore"]]
-        return self._letter(NoticeKind.CONFIRM, request.asked_at, request.time_zone, lead, [action])
+        return self._letter(NoticeKind.CONFIRM, lead, [action], asked_at=request.asked_at, time_zone=request.time_zone)
 
     def already(self, request: Signup, person: Subscriber, next_at: datetime) -> NoticeBody:
         """Return the mail to a person who is on the list."""
@@ -58,7 +60,9 @@ class SignupLetters:
         else:
             lead.append(words["next"].format(day=self._day(next_at, person.time_zone)))
         lead.append(words["spam"].format(sender=self.publication.from_email))
-        return self._letter(NoticeKind.ALREADY, request.asked_at, person.time_zone, lead, [self._settings(person)])
+        return self._letter(
+            NoticeKind.ALREADY, lead, [self._settings(person)], asked_at=request.asked_at, time_zone=person.time_zone
+        )
 
     def welcome(self, request: Signup, person: Subscriber, next_at: datetime) -> NoticeBody:
         """Return the mail to a person who has just confirmed."""
@@ -71,7 +75,11 @@ class SignupLetters:
         token = make_unsubscribe_token(self.keyring, person.id)
         leave = Action(label=words["leave"], url=f"{self.publication.base_url}/u/{token}", note=words["leave_note"])
         return self._letter(
-            NoticeKind.WELCOME, request.asked_at, person.time_zone, lead, [leave, self._settings(person)]
+            NoticeKind.WELCOME,
+            lead,
+            [leave, self._settings(person)],
+            asked_at=request.asked_at,
+            time_zone=person.time_zone,
         )
 
     def private_link(self, person: Subscriber, *, asked_at: datetime, now: datetime) -> NoticeBody:
@@ -81,10 +89,46 @@ class SignupLetters:
         url = f"{self.publication.base_url}/me/{make_link_token(self.keyring, link)}"
         action = Action(label=words["button"], url=url, note=words["note"])
         lead = [words["text"].format(name=self.publication.name)]
-        return self._letter(NoticeKind.PRIVATE_LINK, asked_at, person.time_zone, lead, [action])
+        return self._letter(NoticeKind.PRIVATE_LINK, lead, [action], asked_at=asked_at, time_zone=person.time_zone)
+
+    def new_address(self, change: AddressChange, person: Subscriber, *, now: datetime) -> NoticeBody:
+        """Return the mail that asks at a new address; it names the old one in part only, as it may be a stranger's."""
+        words = self.texts["new_address_mail"]
+        link = LinkToken(purpose=LinkPurpose.ADDRESS, id=change.id, expires_at=now + CHANGE_WITHIN)
+        url = f"{self.publication.base_url}/address/{make_link_token(self.keyring, link)}"
+        old = mask_address(person.email)
+        lead = [words["text"].format(name=self.publication.name, old=old), words["ignore"]]
+        action = Action(label=words["button"], url=url, note=words["note"])
+        return self._letter(
+            NoticeKind.NEW_ADDRESS, lead, [action], asked_at=change.asked_at, time_zone=person.time_zone
+        )
+
+    def address_changed(self, change: AddressChange, person: Subscriber) -> NoticeBody:
+        """Return the mail that tells the old address; it names the new one in part only."""
+        words = self.texts["address_changed_mail"]
+        new = mask_address(change.email)
+        lead = [
+            words["text"].format(name=self.publication.name, new=new),
+            words["not_you"].format(address=self.publication.reply_to),
+        ]
+        return self._letter(
+            NoticeKind.ADDRESS_CHANGED,
+            lead,
+            [],
+            asked_at=change.asked_at,
+            time_zone=person.time_zone,
+            footer="footer_old",
+        )
 
     def _letter(
-        self, kind: NoticeKind, asked_at: datetime, time_zone: str, lead: Sequence[str], actions: Sequence[Action]
+        self,
+        kind: NoticeKind,
+        lead: Sequence[str],
+        actions: Sequence[Action],
+        *,
+        asked_at: datetime,
+        time_zone: str,
+        footer: str = "footer",
     ) -> NoticeBody:
         words = self.texts[f"{kind.value.replace('-', '_')}_mail"]
         asked_on = describe_date(local(asked_at, self._zone(time_zone)).date())
@@ -95,7 +139,7 @@ class SignupLetters:
             lead=[Words(sentence) for sentence in lead],
             actions=actions,
             label=words["label"],
-            footer=self.texts["reader_mail"]["footer"].format(day=asked_on),
+            footer=self.texts["reader_mail"][footer].format(day=asked_on),
         )
 
     def _settings(self, person: Subscriber) -> Action:

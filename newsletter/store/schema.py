@@ -469,6 +469,27 @@ link_request = Table(
     sqlite_autoincrement=True,  # The notice about it bears the id.
 )
 
+address_change = Table(
+    "address_change",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("subscriber_id", BigId, nullable=False, index=True),
+    Column("old_email", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("canonical", Text, nullable=False, index=True),
+    Column("network", Text, nullable=False),
+    Column("browser_hash", Text, nullable=False),  # Of the cookie that the asking browser got.
+    Column("asked_at", Utc, nullable=False, index=True),
+    Column("due_at", Utc, nullable=False),  # Later than `asked_at` while too many mails go out.
+    Column("decided_at", Utc),
+    Column("why", Text, nullable=False, server_default=""),
+    Column("confirmed_at", Utc),
+    Column("told_at", Utc),  # When the mail to the old address was written.
+    _partial_index("ix_address_change_undecided", "due_at", where="decided_at IS NULL"),
+    _partial_index("ix_address_change_untold", "id", where="confirmed_at IS NOT NULL AND told_at IS NULL"),
+    sqlite_autoincrement=True,  # Links of confirmations bear the id.
+)
+
 wording = Table(
     "wording",
     metadata,

@@ -22,6 +22,7 @@ from newsletter.web.pages import METHODS, render_pages
 from newsletter.web.public.confirm import ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.public.leaving import LeavingPages
+from newsletter.web.public.new_address import NewAddressPages
 from newsletter.web.public.own_settings import OwnSettingsPages
 from newsletter.web.public.subscribe import SubscribePages
 from newsletter.web.request_checks import RequestChecks
@@ -91,12 +92,16 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> LeavingPages:
     subscribing = SubscribePages(site, frame, confirmations)
     leaving = LeavingPages(site, frame)
     own = OwnSettingsPages(site, frame)
+    new_address = NewAddressPages(site, frame)
 
     async def confirm(request: Request) -> Response:
         return await confirmations(request)
 
     async def show_own(request: Request) -> Response:
         return await own(request)
+
+    async def change_address(request: Request) -> Response:
+        return await new_address(request)
 
     async def undo(request: Request) -> Response:
         return await leaving(request)
@@ -112,6 +117,7 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> LeavingPages:
     app.add_route("/p/{token:path}", own.ask, methods=["GET", "HEAD", "POST"])
     app.add_route("/me/{token}", show_own, methods=["GET", "HEAD"])
     app.add_route("/me/{token}/{act}", show_own, methods=["GET", "HEAD", "POST"])
+    app.add_route("/address/{token:path}", change_address, methods=["GET", "HEAD", "POST"])
     app.add_route("/undo/{token:path}", undo, methods=["GET", "HEAD", "POST"])
     app.add_route("/static/{name}", serve_asset, methods=["GET", "HEAD"])
     return leaving

@@ -9,6 +9,7 @@ from newsletter.core.cadence import Cadence
 from newsletter.core.message import Publication
 from newsletter.core.signup import Signup, SignupId
 from newsletter.flows.ask_to_subscribe import Consented, SignupReply, ask_to_subscribe
+from newsletter.operations.own_request_processor import OwnRequestProcessor
 from newsletter.operations.reader_mail import ReaderMailRenderer
 from newsletter.operations.signup_processor import SignupProcessor
 from newsletter.operations.signup_texts import SignupLetters
@@ -67,3 +68,9 @@ def make_processor(unit: Unit) -> SignupProcessor:
     )
     renderer = ReaderMailRenderer(publication=PUBLICATION, templates=TEMPLATES)
     return SignupProcessor(unit=unit, letters=letters, renderer=renderer)
+
+
+def make_own_request_processor(unit: Unit) -> OwnRequestProcessor:
+    """Return the processor of private links and changes of address."""
+    processor = make_processor(unit)
+    return OwnRequestProcessor(unit=unit, letters=processor.letters, renderer=processor.renderer)

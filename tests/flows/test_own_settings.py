@@ -23,7 +23,7 @@ from newsletter.store.notice import Notice
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import START
 from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_delivery
-from tests.flows.signup_fixtures import make_processor
+from tests.flows.signup_fixtures import make_own_request_processor
 
 ADA = "ada@example.org"
 
@@ -105,7 +105,7 @@ def test_the_link_goes_to_the_persons_own_address(unit: Unit) -> None:
     for minute in range(0, 100, 5):
         now = START + timedelta(minutes=minute)
         ask_for_link(unit, ada.id, now=now)
-        make_processor(unit).work(now)
+        make_own_request_processor(unit).work(now)
     assert [notice.key.kind for notice in mails(unit)] == [NoticeKind.PRIVATE_LINK] * 3
     message = message_from_string(mails(unit)[0].message, policy=policy.SMTP)
     text = message.get_body(("plain",)).get_content()  # type: ignore[attr-defined]
@@ -119,8 +119,8 @@ def test_no_link_for_a_person_who_is_gone(unit: Unit) -> None:
     """A complaint stays one, and an erased person has no address."""
     ada = put(unit, ADA, state=SubscriberState.COMPLAINED)
     ask_for_link(unit, ada.id, now=START)
-    make_processor(unit).work(START)
+    make_own_request_processor(unit).work(START)
     erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
     ask_for_link(unit, ada.id, now=START)
-    make_processor(unit).work(START)
+    make_own_request_processor(unit).work(START)
     assert mails(unit) == []

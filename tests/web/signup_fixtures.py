@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from datetime import datetime
 from email import message_from_string, policy
 
 import httpx
 
+from newsletter.operations.own_request_processor import OwnRequestProcessor
 from newsletter.operations.reader_mail import ReaderMailRenderer
 from newsletter.operations.signup_processor import SignupProcessor
 from newsletter.operations.signup_texts import SignupLetters
@@ -19,12 +22,27 @@ from tests.web.conftest import CADENCE, KEYRING, PUBLICATION, Ask, WebParts
 ADA = "ada@example.org"
 
 
-def processor_of(parts: WebParts) -> SignupProcessor:
-    """Return the processor that stands beside the pages."""
+@dataclass(frozen=True)
+class Processors:
+    """What stands beside the pages."""
+
+    signups: SignupProcessor
+    own_requests: OwnRequestProcessor
+
+    def work(self, now: datetime) -> int:
+        """Let each do what waits."""
+        return self.signups.work(now) + self.own_requests.work(now)
+
+
+def processor_of(parts: WebParts) -> Processors:
+    """Return the processors that stand beside the pages."""
     texts = load_texts(parts.templates, "en")
     letters = SignupLetters(publication=PUBLICATION, keyring=KEYRING, cadence=CADENCE, texts=texts)
     renderer = ReaderMailRenderer(publication=PUBLICATION, templates=parts.templates)
-    return SignupProcessor(unit=parts.unit, letters=letters, renderer=renderer)
+    return Processors(
+        signups=SignupProcessor(unit=parts.unit, letters=letters, renderer=renderer),
+        own_requests=OwnRequestProcessor(unit=parts.unit, letters=letters, renderer=renderer),
+    )
 
 
 def stamp_of(html: str) -> str:

@@ -9,7 +9,10 @@ import html5lib
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from newsletter.core.address import parse_address
 from newsletter.core.token import LinkPurpose, LinkToken, make_link_token
+from newsletter.flows.change_address import ask_to_change_address
+from newsletter.store import address_change as address_changes
 from newsletter.store import signup as signups
 from newsletter.testing.clocks import FixedClock
 from tests.flows.signup_fixtures import ask_for
@@ -25,6 +28,8 @@ PAGES = (
         "/me/{private}?saved",
         "/me/{private}/erase",
         "/me/forged",
+        "/me/{private}?asked",
+        "/address/{address}",
         "/elsewhere",
     ),
 )
@@ -34,8 +39,11 @@ PAGES = (
 def tokens(reader: Reader, clock: FixedClock) -> dict[str, str]:
     """Return a token of each kind."""
     ask_for(reader.unit, ADA, now=clock.now())
+    new = parse_address("ann@work.example")
+    ask_to_change_address(reader.unit, reader.id, new, network="", browser_hash="browser", now=clock.now())
     with reader.unit.read() as tx:
         [stored] = signups.of_addresses(tx, [ADA])
+        [change] = address_changes.of_person(tx, reader.id)
     ends = clock.now() + timedelta(minutes=20)
     confirm = LinkToken(purpose=LinkPurpose.CONFIRM, id=stored.request.id, expires_at=ends)
     links = {
@@ -43,6 +51,7 @@ def tokens(reader: Reader, clock: FixedClock) -> dict[str, str]:
         "expired": replace(confirm, expires_at=clock.now()),
         "undo": replace(confirm, purpose=LinkPurpose.UNDO, id=reader.id),
         "private": replace(confirm, purpose=LinkPurpose.PRIVATE, id=reader.id),
+        "address": replace(confirm, purpose=LinkPurpose.ADDRESS, id=change.change.id),
     }
     return {name: make_link_token(KEYRING, link) for name, link in links.items()} | {"leave": reader.token}
 

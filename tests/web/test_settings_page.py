@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from email import message_from_string, policy
 
 import pytest
+from playwright.sync_api import Browser
 
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.token import LinkPurpose, LinkToken, make_link_token
 from newsletter.store import notice as notices
 from newsletter.testing.clocks import FixedClock
 from tests.web.conftest import KEYRING, LOWEST_CONTRAST, Ask, Reader, Visit, WebParts
-from tests.web.signup_fixtures import processor_of
+from tests.web.signup_fixtures import cookie_of, mail_to, processor_of
 
 
 @pytest.fixture
@@ -100,3 +102,49 @@ def test_the_settings_can_be_read_and_pressed(visit: Visit, reader: Reader, priv
     page.get_by_role("button", name="Pause for four weeks").click()
     page.get_by_text("Saved.").wait_for()
     assert reader.state is SubscriberState.PAUSED
+
+
+def address_link(parts: WebParts, email: str) -> str:
+    """Return the path of the link in the newest mail to an address."""
+    return re.findall(r"https://news\.example\.com(/address/\S+)", mail_to(parts, email))[0]
+
+
+def test_a_new_address_is_confirmed_where_it_is(
+    ask: Ask, parts: WebParts, reader: Reader, private: str, clock: FixedClock
+) -> None:
+    """GET changes nothing; the browser that asked presses by itself, another one has a button."""
+    wrong = ask("POST", f"{private}/address", data={"value": "ann"})
+    assert (wrong.status_code, "there is no @ sign" in wrong.text) == (422, True)
+    same = ask("POST", f"{private}/address", data={"value": "ann@example.com"})
+    assert (same.status_code, "the address that you have" in same.text) == (422, True)
+    answer = ask("POST", f"{private}/address", data={"value": "ann@work.example"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{private}?asked")
+    assert "We wrote to the new address" in ask("GET", f"{private}?asked").text
+    processor_of(parts).work(clock.now())
+    link = address_link(parts, "ann@work.example")
+    assert "data-press" not in ask("GET", link).text
+    assert "data-press" in ask("GET", link, headers=cookie_of(answer)).text
+    assert "Your address is changed" in ask("POST", link).text
+    assert "This link was used before" in ask("POST", link).text
+    processor_of(parts).work(clock.now())
+    assert "no longer to this address" in " ".join(mail_to(parts, "ann@example.com").split())
+    assert "a***@work.example" in ask("GET", private).text
+    assert ask("GET", "/address/forged").status_code == 404
+    clock.turn(days=1)
+    assert ask("GET", link).status_code == 410
+
+
+@pytest.mark.browser
+def test_the_browser_that_asked_changes_the_address_by_itself(
+    browser: Browser, visit: Visit, parts: WebParts, private: str, clock: FixedClock
+) -> None:
+    """Typing the address and opening the link in its mail is all that is needed."""
+    context = browser.new_context()
+    page = visit(private, context=context)
+    page.get_by_label("New e-mail address").fill("ann@work.example")
+    page.get_by_role("button", name="Change the address").click()
+    page.get_by_text("We wrote to the new address").wait_for()
+    processor_of(parts).work(clock.now())
+    changed = visit(address_link(parts, "ann@work.example"), context=context)
+    changed.get_by_role("heading", name="Your address is changed").wait_for()
+    context.close()

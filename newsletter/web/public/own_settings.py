@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +19,7 @@ from newsletter.core.delivery import DeliveryState
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import LinkPurpose, read_link_token, read_unsubscribe_token
 from newsletter.errors import InputError
+from newsletter.flows.change_address import ask_to_change_address
 from newsletter.flows.opt_out import masked_address
 from newsletter.flows.own_settings import (
     OwnChange,
@@ -28,14 +30,20 @@ from newsletter.flows.own_settings import (
     own_data,
     own_settings,
 )
+from newsletter.web.client_address import client_network
 from newsletter.web.forms import path_token, read_fields
 from newsletter.web.pages import Page
+from newsletter.web.public.asking_browser import hash_of_browser, remember_browser
 from newsletter.web.public.frame import PublicFrame
+from newsletter.web.public.signup_form import read_address
 from newsletter.web.public.zone_options import ZoneOptions
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Area, Busy, Site
 
 logger = logging.getLogger(__name__)
+
+ADDRESS_ACT = "address"
+"""Only asked for here: the new address confirms it on a page of its own."""
 
 _CHANGES = {change.value: change for change in OwnChange}
 
@@ -117,14 +125,16 @@ class OwnSettingsPages:
         known_settings = await self._read(who)
         if known_settings is None:
             return self._gone.response(410)
-        saved = "saved" in request.query_params
-        return self._settings(path, known_settings, saved=saved).response(200)
+        note = next((name for name in ("saved", "asked") if name in request.query_params), "")
+        return self._settings(path, known_settings, note=note).response(200)
 
     async def _change(self, request: Request, path: str, who: SubscriberId, act: str) -> Response:
         change = _CHANGES.get(act)
-        if change is None:
+        if change is None and act != ADDRESS_ACT:
             return self._unknown.response(404)
         value = (await read_fields(request)).get("value", "")
+        if change is None:
+            return await self._ask_new_address(request, path, who, value)
         site = self._site
 
         def question() -> str:
@@ -136,14 +146,40 @@ class OwnSettingsPages:
 
         mistake = await site.ask(question, about=f"own settings, {act}, subscriber {who}", area=Area.PUBLIC)
         if mistake:
-            known = await self._read(who)
-            page = self._gone if known is None else self._settings(path, known, mistake=mistake)
-            return page.response(422)
+            return await self._refuse(path, who, mistake)
         logger.info("own settings, %s: subscriber %s", act, who)
         if change is OwnChange.ERASE:
             return self._erased.response(200)
         headers = dict(KIND_HEADERS[ResponseKind.SECRET])
         return RedirectResponse(f"{path}?saved", status_code=303, headers=headers)
+
+    async def _ask_new_address(self, request: Request, path: str, who: SubscriberId, value: str) -> Response:
+        mistakes: dict[str, str] = {}
+        address = read_address(self._frame, value.strip(), mistakes)
+        if address is None:
+            return await self._refuse(path, who, mistakes["email"])
+        site, browser = self._site, secrets.token_urlsafe(18)
+        network = client_network(request, self._frame.options.trusted_proxies)
+
+        def question() -> str:
+            now, hashed = site.clock.now(), hash_of_browser(browser)
+            try:
+                ask_to_change_address(site.unit, who, address, network=network, browser_hash=hashed, now=now)
+            except InputError as error:
+                return str(error)
+            return ""
+
+        mistake = await site.ask(question, about=f"change of address, subscriber {who}", area=Area.PUBLIC)
+        if mistake:
+            return await self._refuse(path, who, mistake)
+        response = RedirectResponse(f"{path}?asked", status_code=303, headers=dict(KIND_HEADERS[ResponseKind.SECRET]))
+        remember_browser(response, browser)
+        return response
+
+    async def _refuse(self, path: str, who: SubscriberId, mistake: str) -> Response:
+        known = await self._read(who)
+        page = self._gone if known is None else self._settings(path, known, mistake=mistake)
+        return page.response(422)
 
     async def _read(self, who: SubscriberId) -> OwnSettings | None:
         site = self._site
@@ -157,7 +193,7 @@ class OwnSettingsPages:
     def _erase(self, path: str) -> Page:
         return self._frame.page("erase", words=self._frame.section("erase"), path=path)
 
-    def _settings(self, path: str, known: OwnSettings, *, saved: bool = False, mistake: str = "") -> Page:
+    def _settings(self, path: str, known: OwnSettings, *, note: str = "", mistake: str = "") -> Page:
         zone = known.time_zone if is_zone(known.time_zone) else self._site.plan_rules.cadence.zone
         since = describe_date(local(known.since, zone).date())
         return self._frame.page(
@@ -170,7 +206,7 @@ class OwnSettingsPages:
             zone_options=self._zones.chosen(zone) if self._zones else "",
             history=[(describe_date(issue.date), self._outcome(issue)) for issue in known.history],
             path=path,
-            saved=saved,
+            note=self._frame.words("me", note) if note else "",
             mistake=mistake,
         )
 

@@ -46,7 +46,7 @@ def read_signup_form(
     """Read a form; one of the operator's other sites (not `own_form`) bears no stamp."""
     mistakes: dict[str, str] = {}
     email = fields.get("email", "").strip()
-    address = _address(frame, email, mistakes)
+    address = read_address(frame, email, mistakes)
     first_name = clean(fields.get("first_name", ""))
     if len(first_name) > FIRST_NAME_LENGTH_MAX:
         mistakes["first_name"] = frame.words("mistakes", "too_long", count=str(FIRST_NAME_LENGTH_MAX))
@@ -65,7 +65,8 @@ def read_signup_form(
     )
 
 
-def _address(frame: PublicFrame, email: str, mistakes: dict[str, str]) -> Address | None:
+def read_address(frame: PublicFrame, email: str, mistakes: dict[str, str]) -> Address | None:
+    """Read an address that somebody typed; what is wrong with it becomes the sentence of `email`."""
     if not email:
         mistakes["email"] = frame.words("mistakes", "email_missing")
         return None
