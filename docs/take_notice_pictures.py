@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import Cadence, Slot
-from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.edition import Edition, EditionId, EditionStatus, EditionTip
 from newsletter.core.lineup import Choice, LineupRules, Source
 from newsletter.core.message import Publication, PublicationLinks, Recipient
 from newsletter.core.proof import Change
@@ -119,11 +119,13 @@ def report() -> str:
     edition = Edition(
         id=EditionId(7),
         date=date(2026, 11, 24),
-        tip_id=TipId(1),
-        tip_slug="branch-names",
-        title="Name your branches after the work",
-        source=Source.QUEUE,
-        why="next in the queue (1st of 3)",
+        tip=EditionTip(
+            id=TipId(1),
+            slug="branch-names",
+            title="Name your branches after the work",
+            source=Source.QUEUE,
+            why="next in the queue (1st of 3)",
+        ),
         status=EditionStatus.FINISHED,
         audience=1204,
         nonce="sample",
@@ -133,8 +135,8 @@ def report() -> str:
     )
     receipt = Receipt(
         date=edition.date,
-        tip=edition.tip_slug,
-        source=edition.source,
+        tip=edition.tip.slug,
+        source=edition.tip.source,
         status=edition.status,
         audience=1204,
         accepted=1201,

@@ -176,7 +176,7 @@ class _Play:
         edition = self.application.ticker.tick()
         if edition is None:
             raise NewsletterError("The date has come and nothing was frozen; please report this.")
-        say(f"   “{edition.title}” goes to {people_words(edition.audience)}: {edition.why}.")
+        say(f"   “{edition.title}” goes to {people_words(edition.audience)}: {edition.tip.why}.")
         say("   From here on neither its text nor the list of its people changes.")
         return edition
 

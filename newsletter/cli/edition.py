@@ -126,11 +126,11 @@ def show_receipt(application: Application, edition: Edition, receipt: Receipt) -
     if edition.status_why:
         # It may be several sentences, behind which nothing else could be found.
         say(f"  {edition.standing}")
-        say(f"  tip: {edition.why}")
+        say(f"  tip: {edition.tip.why}")
     else:
-        say(f"  {receipt.status.value}; tip: {edition.why}")
+        say(f"  {receipt.status.value}; tip: {edition.tip.why}")
     for further in _further(application, edition):
-        say(f"  {further.kind.value}: {further.name}, “{further.title}” ({further.tip_slug})")
+        say(f"  {further.kind.value}: {further.name}, “{further.title}” ({further.tip.slug})")
     say(f"  began {when(receipt.started_at)}")
     if receipt.finished_at is not None:
         say(f"  ended {when(receipt.finished_at)}")

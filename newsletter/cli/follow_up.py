@@ -62,7 +62,7 @@ def replace(
     if result.drafted and not as_json:
         say(
             f"“{wrong.title}” reached no reader. It is a draft again: "
-            f"`newsletter tip approve {wrong.tip_slug}` queues it."
+            f"`newsletter tip approve {wrong.tip.slug}` queues it."
         )
     elif result.new and not as_json:
         _hint_correction(invocation, outlook)
@@ -138,7 +138,7 @@ def _tell(follow_up: FollowUp, *, quiet: bool) -> None:
         say(f"{replacement.name} was opened for that already; nothing is opened again.")
         return
     people = people_words(replacement.audience)
-    say(f"{replacement.name} {replacement.why}: “{replacement.title}” goes to {people}.")
+    say(f"{replacement.name} {replacement.tip.why}: “{replacement.title}” goes to {people}.")
     if follow_up.unpinned is not None:
         say(f"It was pinned to {follow_up.unpinned}; that date takes its tip from the queue now.")
 

@@ -86,7 +86,7 @@ def _gone(tx: Tx, ahead: Outlook) -> Iterator[str]:
     for slot in ahead.gone:
         edition = editions.by_date(tx, slot.date)
         # One without an edition is known from the ledger alone, after a restore.
-        became = f" ({edition.tip_slug}, {edition.status.value})" if edition is not None else ""
+        became = f" ({edition.tip.slug}, {edition.status.value})" if edition is not None else ""
         yield brief_date(slot.date) + became
 
 

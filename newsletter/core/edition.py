@@ -51,17 +51,24 @@ class EditionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EditionTip:
+    """The tip of an edition, as it was when it was frozen, and why the lineup chose it."""
+
+    id: TipId
+    slug: str
+    title: str
+    source: Source
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
     """One mailing, named by its date; a second one on that date is `DATE.2`."""
 
     id: EditionId
     date: date
     number: int = 1
-    tip_id: TipId | None
-    tip_slug: str
-    title: str
-    source: Source
-    why: str
+    tip: EditionTip
     status: EditionStatus
     status_why: str = ""
     """Why it is paused or was cancelled, in words."""
@@ -80,6 +87,11 @@ class Edition:
     """The edition that it replaces or corrects."""
     local: bool = False
     """Whether it goes out in waves, by each reader's own clock."""
+
+    @property
+    def title(self) -> str:
+        """Return the title of its tip, which readers see as the title of the mail."""
+        return self.tip.title
 
     @property
     def standing(self) -> str:

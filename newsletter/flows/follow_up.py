@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from newsletter.core.edition import Edition, EditionKind
+from newsletter.core.edition import Edition, EditionKind, EditionTip
 from newsletter.core.lineup import Source
 from newsletter.core.series import SeriesPlace
 from newsletter.core.tip import Tip, TipStatus
@@ -120,13 +120,13 @@ def prepare(
 
 def opened_before(tx: Tx, kind: EditionKind, edition: Edition, tip: Tip) -> Edition | None:
     """Return the edition that did this already: the same command given twice, or again after it was killed."""
-    matching = [item for item in editions.about(tx, edition.id) if item.kind is kind and item.tip_id == tip.id]
+    matching = [item for item in editions.about(tx, edition.id) if item.kind is kind and item.tip.id == tip.id]
     return matching[-1] if matching else None
 
 
 def refuse_unfit(tx: Tx, edition: Edition, tip: Tip) -> None:
     """Refuse a tip that cannot go out, and an edition of which it is not known any more who got it."""
-    if tip.id == edition.tip_id:
+    if tip.id == edition.tip.id:
         raise InputError(f"{tip.slug!r} is the very tip of the edition of {edition.name}; name another one")
     if tip.status is TipStatus.DRAFT:
         raise InputError(f"{tip.slug!r} is a draft; `newsletter tip approve {tip.slug}` first")
@@ -160,11 +160,13 @@ def write(tx: Tx, draft: FollowUpDraft, *, sends_at: datetime, now: datetime, wa
         tx,
         editions.NewEdition(
             date=wrong.date,
-            tip_id=tip.id,
-            tip_slug=tip.slug,
-            title=tip.title,
-            source=Source.CHOSEN,
-            why=f"{WORDS[draft.kind]} the edition of {wrong.name}",
+            tip=EditionTip(
+                id=tip.id,
+                slug=tip.slug,
+                title=tip.title,
+                source=Source.CHOSEN,
+                why=f"{WORDS[draft.kind]} the edition of {wrong.name}",
+            ),
             content=draft.content,
             nonce=draft.nonce,
             sends_at=sends_at,

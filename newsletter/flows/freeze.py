@@ -14,7 +14,7 @@ from datetime import date, datetime, time
 from jinja2 import Environment
 
 from newsletter.core.cadence import Slot, SlotState, instant, local, wall_time
-from newsletter.core.edition import Edition
+from newsletter.core.edition import Edition, EditionTip
 from newsletter.core.lineup import Choice, LineupRules
 from newsletter.core.message import Publication
 from newsletter.core.series import SeriesPlace, series_place
@@ -195,11 +195,7 @@ def _write(
             tx,
             editions.NewEdition(
                 date=slot.date,
-                tip_id=tip.id,
-                tip_slug=tip.slug,
-                title=tip.title,
-                source=choice.source,
-                why=choice.why,
+                tip=EditionTip(id=tip.id, slug=tip.slug, title=tip.title, source=choice.source, why=choice.why),
                 content=content,
                 nonce=nonce,
                 sends_at=slot.sends_at,

@@ -117,7 +117,7 @@ def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = CAN
 
 
 def _give_tip_back(tx: Tx, edition: Edition, *, now: datetime) -> None:
-    tip = tips.by_id(tx, edition.tip_id) if edition.tip_id is not None else None
+    tip = tips.by_id(tx, edition.tip.id)
     if tip is not None and tip.status is TipStatus.SENT:
         tips.set_status(tx, tip, TipStatus.APPROVED, now=now)
     editions.give_tip_back(tx, edition.id)

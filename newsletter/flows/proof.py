@@ -110,7 +110,7 @@ def frozen_proof(notice_context: NoticeContext, edition: Edition, content: str) 
         lead=[Words("What you see was frozen then; nothing can change it any more.")],
         facts=[
             Fact(label="To", value=Words(people_words(edition.audience))),
-            Fact(label="Why this tip", value=Words(edition.why)),
+            Fact(label="Why this tip", value=Words(edition.tip.why)),
             Fact(label="It is", value=Words(edition.status.value)),
         ],
         commands=[Command(purpose="Its report", line=f"newsletter edition show {edition.name}")],

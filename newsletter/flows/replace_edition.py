@@ -64,8 +64,8 @@ def replace_edition(
         waves = waves_again(tx, render_context, edition, now=now)
         opened = write(tx, draft, sends_at=edition.sends_at, waves=waves, now=now)
         replacement = opened.edition
-        slots.move(tx, replacement.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=replacement.why, now=now)
-        text = f"{tip.slug} instead of {edition.tip_slug}, {people_words(replacement.audience)} as {replacement.name}"
+        slots.move(tx, replacement.date, was=SlotState.FROZEN, to=SlotState.FROZEN, reason=replacement.tip.why, now=now)
+        text = f"{tip.slug} instead of {edition.tip.slug}, {people_words(replacement.audience)} as {replacement.name}"
         text += f": {why}" if why else ""
         logs.add(tx, logs.LogEntry(at=now, who=who, what="edition replace", about=edition.name, why=text))
         return replace(opened, drafted=drafted)
@@ -90,7 +90,7 @@ def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:
         return False
     because = f"replaced by {by}{': ' + why if why else ''}"
     stopped = stop(tx, wrong, why=because, reason=REPLACED.format(by), now=now)
-    tip = tips.by_id(tx, wrong.tip_id) if wrong.tip_id is not None else None
+    tip = tips.by_id(tx, wrong.tip.id)
     if not stopped.untouched or tip is None:
         return False
     editions.give_tip_back(tx, wrong.id)

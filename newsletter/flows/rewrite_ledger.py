@@ -25,7 +25,7 @@ def rewrite_ledger(tx: Tx, *, now: datetime) -> int:
     every = editions.latest(tx, count=_EDITIONS_MAX)
     names = {edition.id: edition.name for edition in every}
     for edition in reversed(every):
-        detail = {"tip": edition.tip_slug}
+        detail = {"tip": edition.tip.slug}
         if edition.of_edition is not None:
             detail[WORDS[edition.kind]] = names.get(edition.of_edition, "")
         ledger.note(tx, LedgerKind.EDITION, edition.name, now=edition.started_at, detail=detail)

@@ -167,7 +167,7 @@ def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Rec
             Fact(label="So far", value=Words(f"{tried:,} of {people_words(receipt.audience)}")),
             Fact(label="Began", value=Words(describe_instant(edition.started_at, notice_context.plan.cadence.zone))),
             *_next_wave(receipt, notice_context.plan.cadence.zone, now),
-            Fact(label="Why this tip", value=Words(edition.why)),
+            Fact(label="Why this tip", value=Words(edition.tip.why)),
         ],
         actions=[
             Action(
@@ -202,7 +202,7 @@ def report_letter(notice_context: NoticeContext, edition: Edition, receipt: Rece
     zone = notice_context.plan.cadence.zone
     reached = f"{receipt.accepted:,} of {receipt.audience:,}"
     facts = [
-        Fact(label="Tip", value=Words(f"“{edition.title}”, {edition.why}")),
+        Fact(label="Tip", value=Words(f"“{edition.title}”, {edition.tip.why}")),
         Fact(label="Began", value=Words(describe_instant(edition.started_at, zone))),
     ]
     if edition.finished_at is not None:

@@ -192,7 +192,7 @@ class SimulationRun:
             people = people_words(edition.audience)
             lateness = edition.started_at - edition.sends_at
             late = f", {describe_span(lateness)} late" if lateness > LATE_SLOT_AFTER else ""
-            self.diary.add(now, EntryKind.EDITION, f"“{edition.title}” to {people}{late}: {edition.why}")
+            self.diary.add(now, EntryKind.EDITION, f"“{edition.title}” to {people}{late}: {edition.tip.why}")
         for slot in known:
             if slot.state in _NOTHING and f"date {slot.date}" not in self._seen:
                 self._seen.add(f"date {slot.date}")
@@ -347,7 +347,7 @@ class SimulationRun:
             tip=edition.title,
             audience=edition.audience,
             counts={state.value: receipt.count(state) for state in DeliveryState if receipt.count(state)},
-            why=edition.why,
+            why=edition.tip.why,
         )
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, FromClause, Row, func, insert, literal, select, update
 
-from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus
+from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus, EditionTip
 from newsletter.core.lineup import Sending, Source
 from newsletter.core.tip import TipId
 from newsletter.core.wave import Wave
@@ -31,11 +31,7 @@ class NewEdition:
     """What the freeze decided."""
 
     date: date
-    tip_id: TipId
-    tip_slug: str
-    title: str
-    source: Source
-    why: str
+    tip: EditionTip
     content: str
     """The compiled message with its format version, as `render` writes it."""
     nonce: str
@@ -50,11 +46,9 @@ def _from_row(row: Row) -> Edition:  # type: ignore[type-arg]
         id=EditionId(row.id),
         date=row.date,
         number=row.number,
-        tip_id=TipId(row.tip_id),
-        tip_slug=row.tip_slug,
-        title=row.title,
-        source=Source(row.source),
-        why=row.why,
+        tip=EditionTip(
+            id=TipId(row.tip_id), slug=row.tip_slug, title=row.title, source=Source(row.source), why=row.why
+        ),
         status=EditionStatus(row.status),
         status_why=row.status_why,
         audience=row.audience,
@@ -80,11 +74,11 @@ def create(tx: Tx, new: NewEdition, *, waves: Sequence[Wave] = (), now: datetime
         .values(
             date=new.date,
             number=next_number(tx, new.date),
-            tip_id=new.tip_id,
-            tip_slug=new.tip_slug,
-            title=new.title,
-            source=new.source.value,
-            why=new.why,
+            tip_id=new.tip.id,
+            tip_slug=new.tip.slug,
+            title=new.tip.title,
+            source=new.tip.source.value,
+            why=new.tip.why,
             status=EditionStatus.SENDING.value,
             audience=0,
             content=new.content,
@@ -98,7 +92,7 @@ def create(tx: Tx, new: NewEdition, *, waves: Sequence[Wave] = (), now: datetime
         )
         .returning(edition.c.id),
     ).scalar_one()
-    tips.update_last_sent(tx, new.tip_id)
+    tips.update_last_sent(tx, new.tip.id)
     people = _fill(tx, EditionId(result), new, waves, now=now)
     tx.execute(update(edition).where(edition.c.id == result).values(audience=people))
     return by_id(tx, EditionId(result))

@@ -56,8 +56,8 @@ def receipt(tx: Tx, edition: Edition) -> Receipt:
     return Receipt(
         date=edition.date,
         number=edition.number,
-        tip=edition.tip_slug,
-        source=edition.source,
+        tip=edition.tip.slug,
+        source=edition.tip.source,
         status=edition.status,
         audience=edition.audience,
         started_at=edition.started_at,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.core.cadence import Slot, SlotState
+from newsletter.core.edition import EditionTip
 from newsletter.core.lineup import Source
 from newsletter.core.monitor import ServicePart
 from newsletter.core.tip import TipDraft, TipStatus
@@ -39,11 +40,9 @@ def begin_edition(home: Home) -> None:
             tx,
             edition.NewEdition(
                 date=date(2026, 11, 24),
-                tip_id=chosen.id,
-                tip_slug=chosen.slug,
-                title=chosen.title,
-                source=Source.QUEUE,
-                why="next in the queue",
+                tip=EditionTip(
+                    id=chosen.id, slug=chosen.slug, title=chosen.title, source=Source.QUEUE, why="next in the queue"
+                ),
                 content="{}",
                 nonce="0" * 20,
                 sends_at=NOW,

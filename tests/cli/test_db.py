@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.core.cadence import Slot, SlotState
+from newsletter.core.edition import EditionTip
 from newsletter.core.lineup import Source
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.tip import TipDraft, TipStatus
@@ -57,11 +58,9 @@ def make_edition(unit: Unit, people: int) -> edition.EditionId:
             tx,
             edition.NewEdition(
                 date=date(2026, 11, 24),
-                tip_id=chosen.id,
-                tip_slug=chosen.slug,
-                title=chosen.title,
-                source=Source.QUEUE,
-                why="next in the queue",
+                tip=EditionTip(
+                    id=chosen.id, slug=chosen.slug, title=chosen.title, source=Source.QUEUE, why="next in the queue"
+                ),
                 content="{}",
                 nonce="0" * 20,
                 sends_at=NOW,

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from newsletter.core.cadence import Slot, SlotState, brief_date, describe_date
-from newsletter.core.edition import Edition
+from newsletter.core.edition import Edition, EditionTip
 from newsletter.core.lineup import Source
 from newsletter.core.wave import Wave
 from newsletter.store import edition as editions
@@ -61,11 +61,7 @@ def freeze_now(home: Home, now: datetime) -> Edition:
             tx,
             editions.NewEdition(
                 date=now.date(),
-                tip_id=tip.id,
-                tip_slug=tip.slug,
-                title=tip.title,
-                source=Source.QUEUE,
-                why="next in the queue",
+                tip=EditionTip(id=tip.id, slug=tip.slug, title=tip.title, source=Source.QUEUE, why="next in the queue"),
                 content="",
                 nonce="n",
                 sends_at=began,

@@ -9,7 +9,7 @@ import pytest
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import Slot, SlotState
-from newsletter.core.edition import Edition, EditionId, EditionStatus
+from newsletter.core.edition import Edition, EditionId, EditionStatus, EditionTip
 from newsletter.core.forecast import Stock
 from newsletter.core.lineup import Choice, Source
 from newsletter.core.monitor import Space, View, says_report, says_sending, troubles
@@ -109,11 +109,7 @@ def test_a_disk_is_nearly_full_in_bytes_or_in_share(free: int, total: int, short
 EDITION = Edition(
     id=EditionId(1),
     date=date(2026, 11, 24),
-    tip_id=TipId(1),
-    tip_slug="a-tip",
-    title="A tip",
-    source=Source.QUEUE,
-    why="next",
+    tip=EditionTip(id=TipId(1), slug="a-tip", title="A tip", source=Source.QUEUE, why="next"),
     status=EditionStatus.SENDING,
     audience=3,
     nonce="n",

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from newsletter.core.cadence import Slot
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.edition import Edition
+from newsletter.core.edition import Edition, EditionTip
 from newsletter.core.lineup import Source
 from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.core.tip import TipDraft
@@ -54,11 +54,7 @@ def begin_edition(unit: Unit, on: date = date(2026, 11, 3)) -> Edition:
         slots.add(tx, Slot(date=on, sends_at=at), now=START)
         new = editions.NewEdition(
             date=on,
-            tip_id=tip.id,
-            tip_slug=slug,
-            title="T",
-            source=Source.QUEUE,
-            why="next",
+            tip=EditionTip(id=tip.id, slug=slug, title="T", source=Source.QUEUE, why="next"),
             content="{}",
             nonce="n",
             sends_at=at,

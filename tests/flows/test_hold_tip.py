@@ -27,7 +27,7 @@ def under_way(unit: Unit) -> tuple[Edition, Subscriber]:
     person, _ = put(unit, "ann@example.org"), put(unit, "bob@example.org")
     of = begin_edition(unit)
     with unit.write() as tx:
-        tip = tips.by_slug(tx, of.tip_slug)
+        tip = tips.by_slug(tx, of.tip.slug)
         assert tip is not None
         tips.set_status(tx, tip, TipStatus.SENT, now=START)
         slots.move(tx, of.date, was=SlotState.OPEN, to=SlotState.FROZEN, reason="next", now=START)
@@ -38,7 +38,7 @@ def after_cancel(unit: Unit, of: Edition) -> tuple[TipStatus, SlotState]:
     """Cancel an edition; return what became of its tip and of its date."""
     cancel_edition(unit, of, who="ann", why="", now=START)
     with unit.read() as tx:
-        tip, slot = tips.by_slug(tx, of.tip_slug), slots.get(tx, of.date)
+        tip, slot = tips.by_slug(tx, of.tip.slug), slots.get(tx, of.date)
     assert tip is not None
     assert slot is not None
     return tip.status, slot.state

@@ -67,7 +67,7 @@ def test_the_slot_is_frozen_at_its_time_and_once(unit: Unit, clock: FixedClock, 
     clock.set(TUESDAY)
     made = ticker.tick()
     assert made is not None
-    assert (made.date, made.tip_slug, made.audience) == (date(2026, 11, 3), "tip-0", 3)
+    assert (made.date, made.tip.slug, made.audience) == (date(2026, 11, 3), "tip-0", 3)
     assert [ticker.tick() for _ in range(3)] == [None] * 3
     assert [one.id for one in sent(unit)] == [made.id]
     assert alerted(unit) == {}
@@ -85,7 +85,7 @@ def test_down_from_monday_to_wednesday(unit: Unit, clock: FixedClock, ticker: Ti
     clock.set(TUESDAY + WEEK)
     again = ticker.tick()
     assert again is not None
-    assert (again.date, again.tip_slug) == (date(2026, 11, 10), "tip-1")
+    assert (again.date, again.tip.slug) == (date(2026, 11, 10), "tip-1")
 
 
 def test_down_for_three_weeks(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
@@ -101,7 +101,7 @@ def test_down_for_three_weeks(unit: Unit, clock: FixedClock, ticker: Ticker) -> 
     clock.set(TUESDAY + 3 * WEEK)
     made = ticker.tick()
     assert made is not None
-    assert (made.date, made.tip_slug) == (date(2026, 11, 24), "tip-0")
+    assert (made.date, made.tip.slug) == (date(2026, 11, 24), "tip-0")
 
 
 def test_of_several_missed_slots_one_is_sent(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
@@ -179,7 +179,7 @@ def test_an_empty_queue_waits_through_the_grace(unit: Unit, clock: FixedClock, t
     add_tip(unit, "just-in-time")
     made = ticker.tick()
     assert made is not None
-    assert (made.date, made.tip_slug) == (date(2026, 11, 3), "just-in-time")
+    assert (made.date, made.tip.slug) == (date(2026, 11, 3), "just-in-time")
     assert alerted(unit) == {}
 
 
@@ -207,7 +207,7 @@ def test_a_pinned_tip_goes_out_without_an_alarm(unit: Unit, clock: FixedClock, t
         clock.set(moment)
         made = ticker.tick()
         assert made is not None
-        assert made.tip_slug == slug
+        assert made.tip.slug == slug
         with unit.read() as tx:
             assert [one for one in alerts.unclosed(tx) if one.kind is AlertKind.STRANDED_PIN] == []
 
@@ -242,7 +242,7 @@ def test_a_skipped_slot_stays_silent(unit: Unit, clock: FixedClock, ticker: Tick
     clock.set(TUESDAY + WEEK)
     made = ticker.tick()
     assert made is not None
-    assert made.tip_slug == "tip-0"
+    assert made.tip.slug == "tip-0"
 
 
 def test_a_slot_that_is_skipped_as_it_comes_due(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
@@ -324,7 +324,7 @@ def test_a_tip_that_cannot_be_rendered(unit: Unit, clock: FixedClock, ticker: Ti
     add_tip(unit, "whole")
     made = ticker.tick()
     assert made is not None
-    assert made.tip_slug == "whole"
+    assert made.tip.slug == "whole"
     assert alerted(unit).keys() == {(AlertKind.MISSED_SLOT, "2026-11-03")}
 
 

@@ -12,7 +12,6 @@ SETTINGS = "newsletter/settings/model.py: Settings"
 """One field for each thing that an operator decides; its groups are headings of the documentation."""
 
 LARGER = {
-    "newsletter/core/edition.py: Edition": 19,
     "newsletter/core/live.py: Look": 16,
     "newsletter/core/receipt.py: Receipt": 24,
     "newsletter/simulation/run.py: SimulationRun": 16,

@@ -143,7 +143,7 @@ def test_who_left_since_stays_away_and_nothing_goes_out_twice(original: Newslett
     copy.clock.set(TUESDAY + timedelta(weeks=1))
     edition = copy.ticker.tick()
     assert edition is not None
-    assert edition.tip_slug == "tip-1"
+    assert edition.tip.slug == "tip-1"
     copy.sender(catcher.port).work(threading.Event())
     got = sorted((catcher.accepted - before).elements())
     assert got == ["p0@example.com", "p3@example.com", "p4@example.com"]

@@ -167,7 +167,7 @@ def test_cancel_in_the_middle(unit: Unit, elsewhere: Unit, clock: FixedClock, fr
     assert counts(unit, edition) == {"accepted": 7, "skipped": 13}
     with unit.read() as tx:
         closed = editions.by_id(tx, edition.id)
-        assert tips.by_id(tx, edition.tip_id).status is TipStatus.SENT
+        assert tips.by_id(tx, edition.tip.id).status is TipStatus.SENT
     assert closed.status is EditionStatus.CANCELLED
     assert closed.finished_at is not None
     with pytest.raises(InputError):
@@ -203,7 +203,7 @@ def test_cancel_before_anything_was_handed(unit: Unit, clock: FixedClock, frozen
     assert server.asked.total() == 0
     assert counts(unit, edition) == {"skipped": 3}
     with unit.read() as tx:
-        assert tips.by_id(tx, edition.tip_id).status is TipStatus.APPROVED
+        assert tips.by_id(tx, edition.tip.id).status is TipStatus.APPROVED
         assert editions.history(tx) == []
 
 

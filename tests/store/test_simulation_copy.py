@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from newsletter.core.cadence import Slot, SlotState
-from newsletter.core.edition import EditionStatus
+from newsletter.core.edition import EditionStatus, EditionTip
 from newsletter.core.lineup import Source
 from newsletter.core.notice import NoticeKey, NoticeKind, NoticeState
 from newsletter.core.tip import TipDraft, TipStatus
@@ -45,11 +45,14 @@ def fill(unit: Unit) -> None:
         editions.create(
             tx,
             editions.NewEdition(
-                date=date, tip_id=sent.id, tip_slug="a", title="A", source=Source.QUEUE, why="next", content="secret",
-                nonce="n", sends_at=START,
+                date=date,
+                tip=EditionTip(id=sent.id, slug="a", title="A", source=Source.QUEUE, why="next"),
+                content="secret",
+                nonce="n",
+                sends_at=START,
             ),
             now=START,
-        )  # fmt: skip
+        )
         key = NoticeKey(kind=NoticeKind.REPORT, about=date.isoformat())
         notices.add(tx, key, recipient="admin@example.org", message="whole", now=START)
         installation.begin(tx, now=START, cadence="tuesday 09:00 America/New_York")
