@@ -151,6 +151,7 @@ class Application:
             accent_color=settings.accent_color,
             logo_url=settings.logo_url,
             links=PublicationLinks(
+                own_settings=self.web_options.public,
                 archive_url=settings.archive_url,
                 signup_url=settings.signup_url or (f"{settings.base_url}/subscribe" if self.web_options.public else ""),
                 contact_url=settings.contact_url,

@@ -19,6 +19,7 @@ class MailWords:
     reason: str
     """Why the reader gets the mail; `{email}` is the address."""
     unsubscribe: str
+    settings: str
     earlier_tips: str
     resources: str
     contact: str
@@ -43,6 +44,7 @@ _ENGLISH_MONTHS = " ".join(MONTHS)
 _ENGLISH = MailWords(
     reason="Sent to {email}, because you subscribed.",
     unsubscribe="Unsubscribe",
+    settings="Your settings",
     earlier_tips="Earlier tips",
     resources="Resources",
     contact="Contact",
@@ -58,6 +60,7 @@ _BY_LANGUAGE = {
     "de": MailWords(
         reason="Gesendet an {email}, weil Sie sich angemeldet haben.",
         unsubscribe="Abmelden",
+        settings="Ihre Einstellungen",
         earlier_tips="Frühere Tipps",
         resources="Weiterführendes",
         contact="Kontakt",
@@ -72,6 +75,7 @@ _BY_LANGUAGE = {
     "fr": MailWords(
         reason="Envoyé à {email} à la suite de votre inscription.",
         unsubscribe="Se désabonner",
+        settings="Vos réglages",
         earlier_tips="Conseils précédents",
         resources="Ressources",
         contact="Contact",
@@ -86,6 +90,7 @@ _BY_LANGUAGE = {
     "es": MailWords(
         reason="Enviado a {email} porque se suscribió.",
         unsubscribe="Darse de baja",
+        settings="Sus ajustes",
         earlier_tips="Consejos anteriores",
         resources="Recursos",
         contact="Contacto",
@@ -100,6 +105,7 @@ _BY_LANGUAGE = {
     "nl": MailWords(
         reason="Verzonden aan {email}, omdat u zich hebt aangemeld.",
         unsubscribe="Afmelden",
+        settings="Uw instellingen",
         earlier_tips="Eerdere tips",
         resources="Meer lezen",
         contact="Contact",
@@ -113,6 +119,7 @@ _BY_LANGUAGE = {
     "it": MailWords(
         reason="Inviato a {email} in seguito alla sua iscrizione.",
         unsubscribe="Annulla l\N{RIGHT SINGLE QUOTATION MARK}iscrizione",
+        settings="Le sue impostazioni",
         earlier_tips="Consigli precedenti",
         resources="Risorse",
         contact="Contatti",
@@ -127,6 +134,7 @@ _BY_LANGUAGE = {
     "pt": MailWords(
         reason="Enviado para {email} porque se inscreveu.",
         unsubscribe="Cancelar a inscrição",
+        settings="As suas definições",
         earlier_tips="Dicas anteriores",
         resources="Recursos",
         contact="Contato",

@@ -41,6 +41,8 @@ class PublicationLinks:
     contact_url: str = ""
     resources_url: str = ""
     home_url: str = ""
+    own_settings: bool = False
+    """Whether each mail links to its reader's own settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,12 @@ class Person(Protocol):
         """Return the fields of the subscriber's own, by their bare heading."""
 
 
+def settings_url(unsubscribe_url: str) -> str:
+    """Return the link to a reader's own settings; it has the token of the opt-out link, and opens nothing by itself."""
+    base, path, token = unsubscribe_url.rpartition("/u/")
+    return f"{base}/p/{token}" if path else unsubscribe_url
+
+
 def full_name(person: Person) -> str:
     """Return the display name, or else the first and the last name; may be empty."""
     return person.name or f"{person.first_name} {person.last_name}".strip()
@@ -145,6 +153,8 @@ class MergeField:
             raw = address
         elif name == "unsubscribe_url":
             raw = unsubscribe_url
+        elif name == "settings_url":
+            raw = settings_url(unsubscribe_url)
         elif name == "name":
             raw = full_name(person)
         elif name.startswith(_OWN_FIELD):
@@ -196,6 +206,8 @@ def _raw_value(name: str, recipient: Recipient) -> str:
         return recipient.email
     if name == "unsubscribe_url":  # Of templates alone: no author may write it.
         return recipient.unsubscribe_url
+    if name == "settings_url":
+        return settings_url(recipient.unsubscribe_url)
     if name == "name":
         return recipient.fields.get("name") or recipient.name
     if not name.startswith(_OWN_FIELD):

@@ -13,7 +13,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Self
 
-from newsletter.core.message import Person
+from newsletter.core.message import Person, settings_url
 from newsletter.render import headers
 from newsletter.render.encoding import QP_LINE_WIDTH, common_value
 from newsletter.render.splice import URL, Placeholder
@@ -26,7 +26,7 @@ _MAILBOX_LENGTH_MAX = QP_LINE_WIDTH - len("To: ") - len(" <>") - 2
 """Of name and address together: the header `To` is one line then, and each of the two is one of a body."""
 _VALUE_LENGTH_MAX = 60
 
-_VALUES = ("name", "first_name", "last_name", "email", "unsubscribe_url")
+_VALUES = ("name", "first_name", "last_name", "email", "unsubscribe_url", "settings_url")
 _MARKS = (headers.TO, headers.DATE, headers.MESSAGE_ID, headers.UNSUBSCRIBE)
 
 
@@ -100,6 +100,7 @@ class OrdinaryLayout:
                     person.last_name.encode() or last_name,
                     address.encode(),
                     link,
+                    settings_url(unsubscribe_url).encode(),
                 ]
             )
         )

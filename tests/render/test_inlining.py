@@ -70,6 +70,14 @@ def test_links_that_are_not_set_are_left_out(edit: Edit, publication: Publicatio
     assert re.findall(r"https?://\S+", compiled.text(recipient)) == [recipient.unsubscribe_url]
 
 
+def test_a_reader_finds_the_way_to_her_settings(edit: Edit, publication: Publication, recipient: Recipient) -> None:
+    """Both parts link to the page that mails the private link, with the token of the opt-out link."""
+    compiled = edit("Hello.", about=replace(publication, links=PublicationLinks(own_settings=True)))
+    links = [recipient.unsubscribe_url, recipient.unsubscribe_url.replace("/u/", "/p/")]
+    assert re.findall(r'href="([^"]*)"', compiled.html(recipient)) == links
+    assert re.findall(r"https?://\S+", compiled.text(recipient)) == links
+
+
 def test_a_reader_learns_why_she_gets_this(edit: Edit, recipient: Recipient) -> None:
     """Both parts name the address, the reason, the way out and the sender's place."""
     compiled = edit()

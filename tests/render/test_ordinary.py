@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.message import Recipient, full_name, merge_fields, plain_value
+from newsletter.core.message import Publication, PublicationLinks, Recipient, full_name, merge_fields, plain_value
 from newsletter.render.mime import CompiledMessage
 from newsletter.render.ordinary import is_ordinary
 
@@ -60,6 +61,16 @@ def test_both_ways_give_the_same_bytes(edit: Edit, person: Row, link: str, fallb
     """Whatever the regular expression lets pass makes the message that the general way makes."""
     short, general = both_ways(edit(BODY.replace("friend", fallback), subject="A tip"), person, link)
     assert short == general
+
+
+def test_the_link_to_the_settings_goes_the_short_way(edit: Edit, publication: Publication) -> None:
+    """A message with it is made of the same bytes both ways, and names the token of the opt-out link."""
+    compiled = edit(about=replace(publication, links=PublicationLinks(own_settings=True)))
+    short, general = both_ways(compiled, Row(name="Ann Example"))
+    assert short == general
+    text = message_from_bytes(short, policy=policy.SMTP).get_body(("plain",))
+    assert text is not None
+    assert LINK.replace("/u/", "/p/") in text.get_content()
 
 
 @pytest.mark.parametrize("subject", ["A tip", "{{ first_name|friend }}, a tip"])
