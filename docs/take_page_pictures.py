@@ -21,6 +21,7 @@ from newsletter.core.web_options import WebOptions
 from newsletter.render.environment import make_environment
 from newsletter.web.pages import Page, render_pages
 from newsletter.web.public.frame import PublicFrame
+from newsletter.web.public.legal import LegalPages
 from newsletter.web.public.signup_form import SIGNUP_FIELDS, SignupForm
 from newsletter.web.responses import ResponseKind
 
@@ -42,6 +43,9 @@ PICTURES = {
     "page-subscribe-dark": ("subscribe", 820, 780, "dark"),
     "page-subscribe-phone": ("subscribe", 360, 800, "light"),
     "page-subscribe-mistake-phone-dark": ("mistake", 360, 800, "dark"),
+    "page-imprint": ("imprint", 820, 480, "light"),
+    "page-privacy": ("privacy", 820, 900, "light"),
+    "page-privacy-phone-dark": ("privacy", 360, 900, "dark"),
     "page-sent": ("sent", 820, 620, "light"),
     "page-sent-phone-dark": ("sent", 360, 720, "dark"),
     "page-confirm": ("confirm", 820, 560, "light"),
@@ -81,8 +85,7 @@ def form_page(form: SignupForm) -> Page:
         mistakes=dict.fromkeys(SIGNUP_FIELDS, "") | dict(form.mistakes),
         facts=facts,
         stamp="",
-        zones=(),
-        zone="",
+        zone_options="",
     )
 
 
@@ -104,15 +107,14 @@ def every_page() -> dict[str, str]:
             can_pause=True,
             can_resume=False,
             first_name="Ada",
-            zones=(),
-            zone="",
+            zone_options="",
             history=[
                 ("Tuesday 1 December 2026", FRAME.words("history", "accepted")),
                 ("Tuesday 24 November 2026", FRAME.words("history", "accepted")),
                 ("Tuesday 17 November 2026", FRAME.words("history", "rejected")),
             ],
             path="",
-            saved=True,
+            note=FRAME.words("me", "saved"),
             mistake="",
         ),
         "sent": FRAME.page("sent", words=FRAME.section("sent"), mistake=""),
@@ -121,6 +123,8 @@ def every_page() -> dict[str, str]:
             "confirmed", words=FRAME.section("confirmed", sender="tips@news.example.com"), first=first
         ),
     }
+    for path, page in LegalPages(FRAME).pages.items():
+        public[path.strip("/")] = page
     names = ("unsubscribe", "unsubscribed", "unknown", "trouble")
     return {name: getattr(pages, name).html for name in names} | {name: page.html for name, page in public.items()}
 

@@ -172,6 +172,8 @@ class Application:
             trusted_proxies=tuple(ip_network(network) for network in settings.web_trusted_proxies),
             form_origins=tuple(dict.fromkeys(_origin(url) for url in sites if url)),
             privacy_url=settings.privacy_url,
+            imprint=settings.imprint,
+            keep_deliveries_days=settings.keep_deliveries_days,
         )
 
     @cached_property

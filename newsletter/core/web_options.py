@@ -22,3 +22,7 @@ class WebOptions:
     form_origins: tuple[str, ...] = ()
     """Sites of the operator whose forms are taken, as `https://www.example.com`."""
     privacy_url: str = ""
+    """A privacy policy elsewhere; empty where the page of the newsletter is the one."""
+    imprint: str = ""
+    """Lines of the imprint beside name and postal address."""
+    keep_deliveries_days: int = 730

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import string
 import tomllib
+from collections import defaultdict
 from collections.abc import Mapping
 
 from jinja2 import Environment
 from jinja2.exceptions import TemplateNotFound
 
 from newsletter.errors import InputError
+from newsletter.render.environment import packaged_templates
 
 Texts = Mapping[str, Mapping[str, str]]
 """Sentences by section and name."""
 
+WORDS_FOLDER = "web/words"
 _ENGLISH = "en"
+"""The language whose file is whole; an operator's own file of this name replaces sentences as any other."""
 
 
 def load_texts(templates: Environment, language: str) -> Texts:
@@ -27,7 +31,8 @@ def load_texts(templates: Environment, language: str) -> Texts:
     `pt-BR` looks into `pt.toml` and then into `pt-BR.toml`. Raises `InputError` for a file that is no TOML, a sentence
     that no page has, and a name in braces that is not filled in.
     """
-    texts = {section: dict(sentences) for section, sentences in _read(templates, _ENGLISH).items()}
+    shipped = tomllib.loads((packaged_templates() / f"{WORDS_FOLDER}/{_ENGLISH}.toml").read_text(encoding="utf-8"))
+    texts = {section: dict(sentences) for section, sentences in shipped.items()}
     primary = language.partition("-")[0]
     for name in dict.fromkeys((_ENGLISH, primary, language)):
         for section, sentences in _read(templates, name).items():
@@ -37,8 +42,20 @@ def load_texts(templates: Environment, language: str) -> Texts:
     return texts
 
 
+def words_language(templates: Environment, language: str) -> str:
+    """Return the language that the sentences are in: English for a language without a file of its own."""
+    names = (language, language.partition("-")[0])
+    return language if any(_read(templates, name) for name in names) else _ENGLISH
+
+
+def fill_section(texts: Texts, section: str, values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the sentences of a section with their names filled in; a name that `values` does not have is left out."""
+    known = defaultdict(str, values)
+    return {key: sentence.format_map(known) for key, sentence in texts[section].items()}
+
+
 def _read(templates: Environment, language: str) -> Texts:
-    name = f"web/words/{language}.toml"
+    name = f"{WORDS_FOLDER}/{language}.toml"
     if templates.loader is None:
         return {}
     try:

@@ -297,7 +297,12 @@ class Settings(BaseSettings):
         description="The reverse proxies whose X-Forwarded-For tells where a request comes from, separated by commas.",
     )
     privacy_url: Link = Field(
-        "", description="Your privacy policy, which the sign-up form links to; left out when unset."
+        "", description="Your privacy policy, which the public pages link to; unset, the page /privacy."
+    )
+    imprint: Lines = Field(
+        "",
+        description="What the law asks of your imprint beside the postal address: the person responsible, a register, "
+        "a telephone number. \\n begins a new line.",
     )
     metrics_token: LongSecret | None = Field(
         None, description="The bearer token for /metrics, at least 32 characters; unset, there is no /metrics."

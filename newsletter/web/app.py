@@ -22,6 +22,7 @@ from newsletter.web.pages import METHODS, render_pages
 from newsletter.web.public.confirm import ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.public.leaving import LeavingPages
+from newsletter.web.public.legal import LEGAL_PATHS, LegalPages
 from newsletter.web.public.new_address import NewAddressPages
 from newsletter.web.public.own_settings import OwnSettingsPages
 from newsletter.web.public.subscribe import SubscribePages
@@ -109,6 +110,13 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> LeavingPages:
     async def serve_asset(request: Request) -> Response:
         return await frame.assets(request)
 
+    legal = LegalPages(frame)
+
+    async def show_legal(request: Request) -> Response:
+        return await legal(request)
+
+    for path in LEGAL_PATHS:
+        app.add_route(path, show_legal, methods=["GET", "HEAD"])
     for path in ("/", "/subscribe"):
         app.add_route(path, subscribing.form, methods=list(METHODS))
     app.add_route("/subscribe/sent", subscribing.sent, methods=["GET", "HEAD", "POST"])

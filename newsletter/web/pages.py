@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 from newsletter.core.message import Publication
 from newsletter.render.environment import render_template
+from newsletter.render.texts import fill_section, load_texts, words_language
 from newsletter.web.csp import PAGE_POLICY, Policy, merge_policies, policy_header, style_policy
 from newsletter.web.responses import KIND_HEADERS, ResponseKind
 
@@ -55,13 +56,21 @@ class Pages:
 
 def render_pages(templates: Environment, publication: Publication) -> Pages:
     """Render every page; an `InputError` names the file and the line of a template that is wrong."""
+    texts = load_texts(templates, publication.language)
+    names = {"name": publication.name, "address": publication.reply_to}
+    language = words_language(templates, publication.language)
+
+    def page(template: str, section: str) -> Page:
+        words = fill_section(texts, section, names)
+        return render_page(templates, template, publication, words=words, words_language=language)
+
     return Pages(
-        unsubscribe=render_page(templates, "unsubscribe", publication),
-        unsubscribed=render_page(templates, "done", publication),
-        unknown=render_page(templates, "unknown", publication),
-        trouble=render_page(templates, "trouble", publication),
-        not_found=render_page(templates, "not_found", publication),
-        foreign_form=render_page(templates, "foreign_form", publication),
+        unsubscribe=page("unsubscribe", "leave"),
+        unsubscribed=page("done", "left"),
+        unknown=page("unknown", "leave_unknown"),
+        trouble=page("trouble", "leave_trouble"),
+        not_found=page("not_found", "not_found"),
+        foreign_form=page("foreign_form", "foreign_form"),
     )
 
 

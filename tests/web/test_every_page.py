@@ -30,6 +30,8 @@ PAGES = (
         "/me/forged",
         "/me/{private}?asked",
         "/address/{address}",
+        "/imprint",
+        "/privacy",
         "/elsewhere",
     ),
 )

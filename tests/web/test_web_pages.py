@@ -70,7 +70,7 @@ def test_without_a_sign_up_page_one_can_write(templates: Environment) -> None:
     assert "https://www.example.com/join" in page(templates, "unsubscribed").html
     without = page(templates, "unsubscribed", replace(PUBLICATION, links=PublicationLinks())).html
     assert "Subscribe again</a>" not in without
-    assert "Write to <a" in without
+    assert "write to us: <a" in without
 
 
 def test_an_operator_overrides_file_by_file(tmp_path: Path) -> None:
@@ -85,6 +85,19 @@ def test_an_operator_overrides_file_by_file(tmp_path: Path) -> None:
     assert "--brand" in pages.unsubscribed.html
     assert len(pages.unsubscribed.policy["style-src"]) == 2
     assert "Unsubscribe from Tip of the Week?" in pages.unsubscribe.html
+
+
+def test_an_operator_translates_the_sentences(tmp_path: Path) -> None:
+    """The words file of the language is that of these pages too; what it leaves out is English, and so is the tag."""
+    (tmp_path / "web" / "words").mkdir(parents=True)
+    (tmp_path / "web" / "words" / "de.toml").write_text('[leave]\nheading = "{name} abbestellen?"\n')
+    for language, heading, tag in (
+        ("de-AT", "Tip of the Week abbestellen?", "de-AT"),
+        ("fr", "Unsubscribe from", "en"),
+    ):
+        html = page(make_environment(tmp_path), "unsubscribe", replace(PUBLICATION, language=language)).html
+        assert heading in html
+        assert f'<main lang="{tag}">' in html
 
 
 @pytest.mark.parametrize("wrong", ["{% if %}", "{{ publication.nmae }}", "{{ subscriber.email }}"])

@@ -6,7 +6,6 @@ that is wrong is told then, with its file and line.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from jinja2 import Environment
 
 from newsletter.core.message import Publication
 from newsletter.core.web_options import WebOptions
-from newsletter.render.texts import Texts, load_texts
+from newsletter.render.texts import Texts, fill_section, load_texts, words_language
 from newsletter.web.assets import Assets
 from newsletter.web.csp import OWN_SITE, Policy
 from newsletter.web.pages import Page, render_page
@@ -34,6 +33,7 @@ class PublicFrame:
         self.base_path = urlsplit(publication.base_url).path.rstrip("/")
         self.assets = Assets(templates, self.base_path)
         self._templates = templates
+        self._language = words_language(templates, publication.language)
 
     def words(self, section: str, key: str, **values: str) -> str:
         """Return a sentence with its names filled in."""
@@ -42,8 +42,8 @@ class PublicFrame:
 
     def section(self, name: str, **values: str) -> Mapping[str, str]:
         """Return the sentences of a section; a name that `values` does not have is left out."""
-        known = defaultdict(str, {"name": self.publication.name, "address": self.publication.reply_to} | values)
-        return {key: sentence.format_map(known) for key, sentence in self.texts[name].items()}
+        known = {"name": self.publication.name, "address": self.publication.reply_to} | values
+        return fill_section(self.texts, name, known)
 
     def page(
         self,
@@ -57,8 +57,10 @@ class PublicFrame:
         common = {
             "site": self.section("site"),
             "base_path": self.base_path,
+            "words_language": self._language,
             "assets": self.assets.urls,
-            "privacy_url": self.options.privacy_url,
+            "imprint_url": f"{self.base_path}/imprint",
+            "privacy_url": self.options.privacy_url or f"{self.base_path}/privacy",
         }
         policy = {**STYLED, **(SCRIPTED if scripted else {})}
         return render_page(
