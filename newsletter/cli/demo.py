@@ -1,16 +1,19 @@
-"""`newsletter demo`: one edition from the first import to its report, on throwaway data, told step by step.
+"""`newsletter demo`: one edition from the first import to its report, on throwaway data, step by step.
 
-Everything is the real thing (database, templates, SMTP, retries) but the people, the mail server and the date. No mail
-leaves this machine.
+Everything is the real thing (database, templates, SMTP, retries) but the people, the mail server and the date. On a
+terminal a year of editions lies before it, and the pages of that installation are served until Ctrl-C. No mail leaves
+this machine.
 """
 
 from __future__ import annotations
 
+import logging
 import shlex
 import shutil
 import sys
 import tempfile
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.demo_stage import DEMO_ADMIN
 from newsletter.cli.output import say, table
 from newsletter.errors import InputError, NewsletterError
 from newsletter.wording import inflected, people_words, plural
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from newsletter.cli.demo_stage import FakeReplies
+    from newsletter.core.cadence import Slot
     from newsletter.core.edition import Edition
     from newsletter.core.receipt import Receipt
     from newsletter.core.tip import Tip
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from newsletter.wiring import Application
 
 DEMO_ACTOR = "demo"
+PAST_WEEKS = 52
 FORECAST_WEEKS_SHOWN_MAX = 4
 
 
@@ -44,6 +50,14 @@ def demo(
     keep: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Put everything into this new folder instead of a temporary one."),
+    ] = None,
+    serve: Annotated[
+        bool | None,
+        typer.Option(
+            "--serve/--no-serve",
+            help="Send a year of editions before, and serve the pages until Ctrl-C; the default on a terminal.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Run one edition on throwaway data, from import to report.
@@ -57,14 +71,50 @@ def demo(
     from newsletter.wiring import build
 
     home = _folder(keep)
+    serves = sys.stdout.isatty() if serve is None else serve
     clock, moods = TurnedClock(), FakeReplies()
     with Catcher(folder=home / "mails", script=moods) as server:
-        settings = stage_settings(server)
+        settings = stage_settings(server, web_port=_free_port() if serves else None)
         application = build(load_settings(settings, home), clock=clock)
-        play = _Play(home=home, application=application, clock=clock, server=server, moods=moods)
-        play.run()
-    _keep_settings(home, settings)
-    play.say_where_to_look()
+        play = _Play(home=home, settings=settings, application=application, clock=clock, server=server, moods=moods)
+        play.run(past_weeks=PAST_WEEKS if serves else 0)
+        _keep_settings(home, settings)
+        play.say_where_to_look()
+        if serves:
+            _serve(application, clock)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _serve(application: Application, clock: TurnedClock) -> None:
+    """Run the service of this installation until Ctrl-C."""
+    from newsletter.cli.sending import stopping
+    from newsletter.cli.service import SERVICE_PARTS, TICK_SECONDS, run_parts
+    from newsletter.cli.supervisor import Supervisor
+
+    clock.turn_to(max(clock.now(), clock.machine_now()))
+    # The log of the service would run through the addresses that are to be read here.
+    logging.getLogger("newsletter").setLevel(logging.ERROR)
+    stop = threading.Event()
+    base_url = application.publication.base_url
+
+    def announce() -> None:
+        say()
+        typer.secho("The pages", bold=True)
+        say(f"   The archive and the sign-up form:  {base_url}/")
+        say("   Mails that the pages send, such as confirmations, land in the folder of the mails above.")
+        say("   Ctrl-C ends it.")
+
+    with stopping(stop):
+        supervisor = Supervisor({}, clock=clock, least_patience=3 * TICK_SECONDS)
+        run_parts(application, SERVICE_PARTS, stop=stop, supervisor=supervisor, on_ready=announce)
 
 
 def _folder(keep: Path | None) -> Path:
@@ -105,22 +155,27 @@ class _Play:
     """One performance."""
 
     home: Path
+    settings: Mapping[str, str]
     application: Application
     clock: TurnedClock
     server: Catcher
     moods: FakeReplies
     pages: list[Path] = field(default_factory=list)
 
-    def run(self) -> None:
-        """Play all acts."""
-        from newsletter.core.cadence import next_slots
+    def run(self, *, past_weeks: int = 0) -> None:
+        """Play all acts, after as many weekly editions as given."""
+        from newsletter.core.cadence import slots_between
 
         say("One edition of a newsletter, from the import to its report, on throwaway data.")
         say("The mail server is a small one inside this command: no mail leaves this machine.")
-        slot = next_slots(self.application.cadence, self.clock.now(), 1)[0]
+        now = self.clock.now()
+        # The last date that is past: the commands and pages that follow it go by the clock of the machine.
+        *past, slot = slots_between(self.application.cadence, now - timedelta(weeks=past_weeks + 2), now)[
+            -past_weeks - 1 :
+        ]
         # Slots count from an installation's first day on, so that one is set up the day before.
-        self.clock.turn_to(slot.sends_at - timedelta(days=1))
-        self._set_up()
+        self.clock.turn_to((past[0] if past else slot).sends_at - timedelta(days=1))
+        self._set_up(past)
         edition = self._freeze(slot.sends_at)
         self._send(edition)
         self._retry(edition)
@@ -136,7 +191,8 @@ class _Play:
         typer.secho(f"{number}. {title}", bold=True)
         say(f"   The clock of this demo says {self._when(self.clock.now())}.")
 
-    def _set_up(self) -> None:
+    def _set_up(self, past: Sequence[Slot]) -> None:
+        from newsletter.cli.demo_archive import past_tips
         from newsletter.cli.sample import sample_subscribers, sample_tips
         from newsletter.flows.import_subscribers import ImportFile, import_subscribers
         from newsletter.flows.queue_tip import queue_tips
@@ -144,20 +200,45 @@ class _Play:
         from newsletter.store import subscriber_list
 
         application, now = self.application, self.clock.now()
-        self._act(1, "A new installation, with people and tips")
         set_up(application.engine, application.keyring, who=DEMO_ACTOR, now=now)
         application.ticker.tick()
         people = sample_subscribers()
         with people.open("rb") as stream:
             file = ImportFile(stream=stream, name=people.name, source="sample data")
             result = import_subscribers(application.unit, application.keyring, file, who=DEMO_ACTOR, now=now)
-        tips = queue_tips(application.unit, sample_tips(), application.review(now), who=DEMO_ACTOR)
+        review = application.review(now)
+        if past:
+            queue_tips(application.unit, past_tips()[-len(past) :], review, who=DEMO_ACTOR)
+        tips = queue_tips(application.unit, sample_tips(), review, who=DEMO_ACTOR)
+        if past:
+            self._send_past(past)
+            self.clock.turn_to(past[-1].sends_at + timedelta(days=6))
+        self._act(
+            1, "A queue of tips, after a year of editions" if past else "A new installation, with people and tips"
+        )
         with application.unit.read() as tx:
             self.moods.choose(subscriber_list.find(tx, subscriber_list.Wanted()))
         kinds = _kinds([tip.tip for tip in tips])
         say(f"   Imported {plural(result.rows, 'subscriber')} and {plural(len(tips), 'tip')}: {kinds}.")
         say("   What comes next:")
         self._show_queue()
+
+    def _send_past(self, slots: Sequence[Slot]) -> None:
+        """Send the editions of these past dates to a mail server that only counts."""
+        from newsletter.cli.demo_archive import send_past_editions
+        from newsletter.cli.edition_watch import bar
+        from newsletter.settings.loader import load_settings
+        from newsletter.testing.catcher import Catcher, Keep
+        from newsletter.wiring import build
+
+        with Catcher(keep=Keep.COUNTS) as counting, bar(len(slots), title="the year before") as show:
+            settings = {**self.settings, "NEWSLETTER_SMTP_PORT": str(counting.port)}
+            past = build(load_settings(settings, self.home), clock=self.clock)
+            try:
+                mails = send_past_editions(past, self.clock, slots, progress=show)
+            finally:
+                past.engine.dispose()
+        say(f"A year lies behind it: {plural(len(slots), 'edition')}, {plural(mails, 'mail')}.")
 
     def _show_queue(self) -> None:
         from newsletter.flows.plan import outlook
@@ -260,8 +341,9 @@ class _Play:
         receipt = self._receipt(edition)
         show_receipt(self.application, edition, receipt)
         self._expect(receipt, open_=0)
-        say(f"The mail server's own count agrees: {plural(self.server.accepted.total(), 'mail')}, none twice.")
-        self.pages = write_parts([mail for mail in self.server.caught if mail.accepted])
+        say(f"The mail server's own count agrees: {plural(self._taken().total(), 'mail')}, none twice.")
+        mails = [mail for mail in self.server.caught if mail.accepted and mail.rcpt_to != DEMO_ADMIN]
+        self.pages = write_parts(mails)
 
     def _receipt(self, edition: Edition) -> Receipt:
         from newsletter.store import edition as editions
@@ -272,9 +354,13 @@ class _Play:
 
     def _expect(self, receipt: Receipt, *, open_: int) -> None:
         """Compare the report with what the mail server really took: a demo that only looks right is worth nothing."""
-        got = self.server.accepted
+        got = self._taken()
         if (receipt.open, receipt.accepted, receipt.gap) != (open_, got.total(), 0) or set(got.values()) != {1}:
             raise NewsletterError(f"The report and the mail server disagree ({got.total()} mails); please report this.")
+
+    def _taken(self) -> Counter[str]:
+        """Count the mails that the server took, by reader; the admin's reports are no part of the edition."""
+        return Counter({reader: count for reader, count in self.server.accepted.items() if reader != DEMO_ADMIN})
 
     def say_where_to_look(self) -> None:
         """Name the files, and what else can be tried on them."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from newsletter.core.subscriber import Subscriber
 from newsletter.testing.catcher import Catcher, Caught, Step
 
+DEMO_ADMIN = "admin@example.com"
+
 
 @dataclass(slots=True)
 class FakeReplies:
@@ -39,8 +41,17 @@ class FakeReplies:
         return None
 
 
-def stage_settings(server: Catcher) -> Mapping[str, str]:
-    """Return the settings of the demo, as its environment; nothing of the person who runs it is looked at."""
+def stage_settings(server: Catcher, *, web_port: int | None = None) -> Mapping[str, str]:
+    """Return the settings of the demo, as its environment; nothing of the person who runs it is looked at.
+
+    With a port the links of the mails point to pages that this machine serves there.
+    """
+    pages = {
+        "NEWSLETTER_BASE_URL": f"http://127.0.0.1:{web_port}",
+        "NEWSLETTER_WEB_PORT": str(web_port),
+        "NEWSLETTER_WEB_PAGES": "all",
+        "NEWSLETTER_ADMIN_EMAILS": DEMO_ADMIN,
+    }
     return {
         "NEWSLETTER_NAME": "Tip of the Week",
         "NEWSLETTER_FROM": "tips@news.example.com",
@@ -51,6 +62,7 @@ def stage_settings(server: Catcher) -> Mapping[str, str]:
         "NEWSLETTER_SMTP_HOST": server.host,
         "NEWSLETTER_SMTP_PORT": str(server.port),
         "NEWSLETTER_SMTP_SECURITY": "none",
+        **(pages if web_port is not None else {}),
     }
 
 

@@ -268,7 +268,7 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
 
 
 @contextmanager
-def bar(total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+def bar(total: int, *, quiet: bool = False, title: str = "sending") -> Iterator[Callable[[int], None]]:
     """Show on a terminal how far something is."""
     if quiet or not sys.stdout.isatty():
         yield lambda _: None
@@ -277,5 +277,5 @@ def bar(total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as shown:
-        task = shown.add_task("sending", total=total)
+        task = shown.add_task(title, total=total)
         yield lambda settled: shown.update(task, completed=settled)

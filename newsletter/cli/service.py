@@ -15,7 +15,7 @@ from newsletter.errors import InputError, NewsletterError, NotNow, Stop
 from newsletter.wording import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from newsletter.cli.supervisor import Supervisor
     from newsletter.sending.sender_loop import SenderLoop
@@ -53,15 +53,34 @@ def run(
     configure(application.settings.log_format, addresses=application.settings.log_addresses)
     supervisor = Supervisor(state(context).environ, clock=application.clock, least_patience=3 * TICK_SECONDS)
     stop = threading.Event()
-    unanswered = 0
-    with stopping(stop), ExitStack() as stack:
-        parts = SERVICE_PARTS if not only else (only,)
-        alive: dict[str, Callable[[], bool]] = {}
+    with stopping(stop):
         # The database and the port first: what cannot work is told before the service claims to run.
         _refuse_beside_original(application)
         if not only:
             _refuse_beside_service(application)
         _try_to_write(application)
+        unanswered = run_parts(application, (only,) if only else SERVICE_PARTS, stop=stop, supervisor=supervisor)
+    if unanswered:
+        raise NewsletterError(
+            f"{plural(unanswered, 'message')} got no answer before the time to stop was over, and may have arrived: "
+            "`newsletter edition resolve last` decides."
+        )
+    _note_end(application)
+    logger.info("stopped")
+
+
+def run_parts(
+    application: Application,
+    parts: Sequence[str],
+    *,
+    stop: threading.Event,
+    supervisor: Supervisor,
+    on_ready: Callable[[], None] = lambda: None,
+) -> int:
+    """Run these parts of the service until the stop; return how many messages got no answer before the end."""
+    unanswered = 0
+    with ExitStack() as stack:
+        alive: dict[str, Callable[[], bool]] = {}
         if "web" in parts:
             alive["web"] = _start_web(application, stop, stack)
             if application.web_options.public:
@@ -71,19 +90,14 @@ def run(
             alive["scheduler"] = _start_scheduler(application, stop, stack, supervisor)
         _announce(application, parts)
         supervisor.ready()
+        on_ready()
         _look_after(alive, stop, supervisor)
         supervisor.stopping()
         logger.info("stopping: messages in flight are finished first")
         if loop is not None:
             loop.join()
             unanswered = loop.work.unanswered
-    if unanswered:
-        raise NewsletterError(
-            f"{plural(unanswered, 'message')} got no answer before the time to stop was over, and may have arrived: "
-            "`newsletter edition resolve last` decides."
-        )
-    _note_end(application)
-    logger.info("stopped")
+    return unanswered
 
 
 def _note_end(application: Application) -> None:
@@ -276,7 +290,7 @@ def _status(application: Application) -> str:
     return f"{now}next date {describe_slot(following, application.cadence.zone)}"
 
 
-def _announce(application: Application, parts: tuple[str, ...]) -> None:
+def _announce(application: Application, parts: Sequence[str]) -> None:
     from newsletter.core.cadence import describe_slot
     from newsletter.flows.send_now import early_slot
 

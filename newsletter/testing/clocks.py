@@ -120,6 +120,10 @@ class TurnedClock:
         """Return the present instant of the demo."""
         return self._machine.now() + self._ahead
 
+    def machine_now(self) -> datetime:
+        """Return the present instant of the machine."""
+        return self._machine.now()
+
     def turn_to(self, moment: datetime) -> None:
         """Let it be another time at once."""
         self._ahead += moment - self.now()

@@ -7,15 +7,19 @@ import email.policy
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 
+from newsletter.cli.demo_archive import past_tips
 from newsletter.cli.demo_stage import FakeReplies
 from newsletter.cli.sample import sample_subscribers, sample_tips
+from newsletter.core.tip_file import parse_tip_file
 from newsletter.testing.catcher import Step
 from newsletter.testing.clocks import START, TurnedClock
 
@@ -83,6 +87,38 @@ def test_what_it_leaves_behind_can_be_explored(demo: tuple[Path, str]) -> None:
     assert "delivery list" in said
     assert newsletter("-C", home, "delivery", "list", cwd=home).returncode == 0
     assert newsletter("-C", home, "db", "check", cwd=home).returncode == 0
+
+
+def test_the_pages_of_a_year_are_served_until_ctrl_c(tmp_path: Path) -> None:
+    """With --serve a year of editions lies before the one that is shown, and its pages are there until Ctrl-C."""
+    command = [sys.executable, "-m", "newsletter", "demo", "--serve", "--keep", "kept"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            shown = ""
+            for line in process.stdout:
+                shown += line
+                if "Ctrl-C ends it" in line:
+                    break
+            address = re.search(r"http://127\.0\.0\.1:\d+/", shown)
+            assert address is not None, shown
+            assert "52 editions, 1,300 mails" in shown
+            assert httpx.get(f"{address[0]}subscribe", timeout=20).status_code == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    check = newsletter("-C", tmp_path / "kept", "db", "check", cwd=tmp_path)
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_the_tips_of_the_year_differ() -> None:
+    """Each of the 52 past tips has a title of its own, topics and a text."""
+    drafts = [parse_tip_file(tip.text, file_name=tip.name) for tip in past_tips()]
+    assert len({draft.title for draft in drafts}) == 52
+    assert all(draft.tags and len(draft.body) > 100 for draft in drafts)
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
