@@ -272,6 +272,8 @@ class LinkPurpose(Enum):
     """Opens a person's own settings for a day; the id is that of the subscriber."""
     ADDRESS = 4
     """Confirms a change of address at the new one; the id is that of the change."""
+    SIGN_IN = 5
+    """Signs a person in to the admin area, for ten minutes; the id is that of the request to sign in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,16 +331,33 @@ def read_link_token(keyring: Keyring, text: str, purpose: LinkPurpose) -> LinkTo
 
 def confirmation_code(keyring: Keyring, signup_id: int) -> str:
     """Make the code that a person may type instead of opening the link: eight letters, 40 bits, as `7KQM-4TXN`."""
-    digest = hmac.digest(keyring.derived[0].code, str(signup_id).encode(), "sha256")
-    letters = base64.b32encode(digest[:5]).translate(_TO_CROCKFORD).decode("ascii").upper()
-    return f"{letters[:4]}-{letters[4:]}"
+    return _code(keyring, str(signup_id))
 
 
 def is_confirmation_code(keyring: Keyring, signup_id: int, typed: str) -> bool:
     """Tell whether a person typed the code of a request; blanks, hyphens and capitals do not matter."""
+    return _is_code(confirmation_code(keyring, signup_id), typed)
+
+
+def sign_in_code(keyring: Keyring, sign_in_id: int, browser_hash: str) -> str:
+    """Make the code of a request to sign in, as `7KQM-4TXN`; another browser that asks gets another code."""
+    return _code(keyring, f"sign-in\n{sign_in_id}\n{browser_hash}")
+
+
+def is_sign_in_code(keyring: Keyring, sign_in_id: int, browser_hash: str, typed: str) -> bool:
+    """Tell whether a person typed the code of a request to sign in."""
+    return _is_code(sign_in_code(keyring, sign_in_id, browser_hash), typed)
+
+
+def _code(keyring: Keyring, subject: str) -> str:
+    digest = hmac.digest(keyring.derived[0].code, subject.encode(), "sha256")
+    letters = base64.b32encode(digest[:5]).translate(_TO_CROCKFORD).decode("ascii").upper()
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def _is_code(code: str, typed: str) -> bool:
     read = re.sub(r"[^0-9a-z]", "", typed.lower()).translate(str.maketrans("oil", "011"))
-    known = confirmation_code(keyring, signup_id).replace("-", "").lower()
-    return hmac.compare_digest(read.encode(), known.encode())
+    return hmac.compare_digest(read.encode(), code.replace("-", "").lower().encode())
 
 
 def limit_hash(keyring: Keyring, name: str, value: str) -> str:

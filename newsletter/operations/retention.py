@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from newsletter.core.access import KEEP_SESSIONS, KEEP_SIGN_INS
 from newsletter.core.signup import KEEP_SIGNUPS
 from newsletter.store import address_change as address_changes
 from newsletter.store import evidence, rate_limit, retention
 from newsletter.store import job_run as job_runs
 from newsletter.store import link_request as link_requests
+from newsletter.store import session as sessions
+from newsletter.store import sign_in as sign_ins
 from newsletter.store import signup as signups
 from newsletter.store import worker as workers
 from newsletter.store.job_run import JobName
@@ -108,6 +111,8 @@ class RetentionJob:
             gone["mails to readers"] += retention.drop_reader_mails(tx, written_before=now - KEEP_SIGNUPS)
             gone["requests for a link"] += link_requests.drop_before(tx, now - KEEP_SIGNUPS)
             gone["changes of address"] += address_changes.drop_before(tx, now - KEEP_SIGNUPS)
+            gone["requests to sign in"] += sign_ins.drop_before(tx, now - KEEP_SIGN_INS)
+            gone["sessions"] += sessions.drop_before(tx, now - KEEP_SESSIONS)
             gone["limits"] += rate_limit.drop_expired(tx, now=now)
             gone["senders"] += workers.forget(tx, before=now - KEEP_REPLIES)
             job_runs.record_end(tx, JobName.RETENTION, now=now, process=self.process)

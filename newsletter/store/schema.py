@@ -507,6 +507,47 @@ rate_limit = Table(
     Column("expires_at", Utc, nullable=False, index=True),
 )
 
+sign_in = Table(
+    "sign_in",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("email", Text, nullable=False),  # Canonical, of anybody: whether it may sign in is decided later.
+    Column("origin", Text, nullable=False),
+    Column("browser_hash", Text, nullable=False, index=True),  # Of the cookie of the asking browser; empty: terminal.
+    Column("browser", Text, nullable=False),
+    Column("network", Text, nullable=False),
+    Column("back", Text, nullable=False, server_default=""),
+    Column("asked_at", Utc, nullable=False, index=True),
+    Column("decided_at", Utc),
+    Column("mailed", Boolean, nullable=False, server_default=false()),
+    Column("code_tries", Integer, nullable=False, server_default="0"),
+    Column("used_at", Utc),
+    _partial_index("ix_sign_in_undecided", "id", where="decided_at IS NULL"),
+    _one_of("origin", "page", "terminal"),
+    sqlite_autoincrement=True,  # Links of sign-ins bear the id.
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the cookie, which stands nowhere.
+    Column("email", Text, nullable=False, index=True),
+    Column("method", Text, nullable=False),
+    Column("browser", Text, nullable=False),
+    Column("browser_hash", Text, nullable=False),  # Of a cookie that outlives the session: the browser is known.
+    Column("network", Text, nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("seen_at", Utc, nullable=False, index=True),
+    Column("confirmed_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+    Column("announced_at", Utc),  # When a mail told of a new browser, or there was none to tell of.
+    _json("flash", "{}"),
+    _partial_index("ix_session_unannounced", "id", where="announced_at IS NULL"),
+    _one_of("method", "link", "code", "terminal"),
+    sqlite_autoincrement=True,
+)
+
 log = Table(
     "log",
     metadata,
