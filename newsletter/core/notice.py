@@ -42,6 +42,10 @@ class NoticeKind(StrEnum):
     """Asks at a new address whether it takes the place of the old one."""
     ADDRESS_CHANGED = "address-changed"
     """Tells the old address that another one took its place."""
+    SIGN_IN = "sign-in"
+    """Brings an admin or an editor the link and the code that sign in to the admin area."""
+    NEW_BROWSER = "new-browser"
+    """Tells an admin or an editor that they signed in from a browser that is not known."""
 
 
 READER_KINDS = (
@@ -51,6 +55,8 @@ READER_KINDS = (
     NoticeKind.PRIVATE_LINK,
     NoticeKind.NEW_ADDRESS,
     NoticeKind.ADDRESS_CHANGED,
+    NoticeKind.SIGN_IN,
+    NoticeKind.NEW_BROWSER,
 )
 """Mails that a request on a page causes, with links that work for days at most: forgotten with the request."""
 

@@ -1,0 +1,98 @@
+"""The sign-in processor: decides about requests to sign in, and tells people of new browsers.
+
+In: requests as the page took them, and sessions. Out: a decision for each, and rows of notices. It runs once a second
+beside the web pages, so that the page does the same work for an address that may sign in and for any other.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from jinja2 import Environment
+
+from newsletter.core.access import SIGN_IN_RULES, Roster, Session, SignIn, SignInLimit, is_open
+from newsletter.core.notice import NoticeKey, notice_message_id
+from newsletter.core.rate_limit import take
+from newsletter.core.token import limit_hash
+from newsletter.errors import InputError
+from newsletter.operations.sign_in_texts import SignInLetters
+from newsletter.render.notice import NoticeBody, Stamp, compose, compose_plainly
+from newsletter.store import notice as notices
+from newsletter.store import rate_limit
+from newsletter.store import session as sessions
+from newsletter.store import sign_in as sign_ins
+from newsletter.store.unit import Tx, Unit
+
+logger = logging.getLogger(__name__)
+
+SIGN_INS_PER_PASS_MAX = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInProcessor:
+    """One per process that serves the pages."""
+
+    unit: Unit
+    letters: SignInLetters
+    templates: Environment
+    roster: Roster
+
+    def work(self, now: datetime) -> int:
+        """Decide about what waits; return how many mails were written."""
+        with self.unit.read() as tx:
+            waiting = sign_ins.undecided(tx, limit=SIGN_INS_PER_PASS_MAX)
+            unannounced = sessions.unannounced(tx, limit=SIGN_INS_PER_PASS_MAX)
+        written = 0
+        for request in waiting:
+            with self.unit.write() as tx:
+                written += self._decide(tx, request, now)
+        for session in unannounced:
+            with self.unit.write() as tx:
+                written += self._announce(tx, session, now)
+        return written
+
+    def _decide(self, tx: Tx, request: SignIn, now: datetime) -> bool:
+        allowed = self.roster.role(request.email) is not None and is_open(request, now=now)
+        mailed = allowed and self._within_limits(tx, request, now)
+        if not sign_ins.decide(tx, request.id, mailed=mailed, now=now) or not mailed:
+            return False
+        self._write(tx, self.letters.sign_in(request), about=request.id, email=request.email, now=now)
+        return True
+
+    def _within_limits(self, tx: Tx, request: SignIn, now: datetime) -> bool:
+        values = {
+            SignInLimit.ADDRESS: f"{request.email} {request.network}",
+            SignInLimit.EVERYWHERE: request.email,
+        }
+        hashes = {limit: limit_hash(self.letters.keyring, limit.value, value) for limit, value in values.items()}
+        windows = rate_limit.lock(tx, list(hashes.values()), now=now)
+        results = {limit: take(windows[hashed], (SIGN_IN_RULES[limit],), now=now) for limit, hashed in hashes.items()}
+        if not all(result.allowed for result in results.values()):
+            logger.warning("sign-in %s: refused, too many mails to this address within an hour", request.id)
+            return False
+        for limit, result in results.items():
+            rate_limit.save(tx, {hashes[limit]: result.window}, span=SIGN_IN_RULES[limit].span, now=now)
+        return True
+
+    def _announce(self, tx: Tx, session: Session, now: datetime) -> bool:
+        if not sessions.announce(tx, session.id, now=now) or self.roster.role(session.email) is None:
+            return False
+        self._write(tx, self.letters.new_browser(session), about=session.id, email=session.email, now=now)
+        return True
+
+    def _write(self, tx: Tx, letter: NoticeBody, *, about: int, email: str, now: datetime) -> None:
+        publication = self.letters.publication
+        key = NoticeKey(kind=letter.kind, about=str(about))
+        stamp = Stamp(
+            to=email,
+            message_id=notice_message_id(key, email, now, publication.from_email.rpartition("@")[2]),
+            date=now,
+        )
+        try:
+            message = compose(letter, publication, self.templates, stamp)
+        except InputError as error:
+            logger.error("a mail about a sign-in goes out as plain text: %s", error)  # noqa: TRY400 - told in its own words
+            message = compose_plainly(letter, publication, stamp)
+        notices.add(tx, key, recipient=email, message=message, now=now)
