@@ -19,6 +19,7 @@ from newsletter.core.cadence import describe_instant
 from newsletter.core.message import Publication, PublicationLinks
 from newsletter.core.web_options import WebOptions
 from newsletter.render.environment import make_environment
+from newsletter.web.assets import Assets
 from newsletter.web.pages import Page, render_pages
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.public.legal import LegalPages
@@ -66,7 +67,8 @@ PUBLICATION = Publication(
 NEXT_DAY = describe_instant(datetime(2026, 12, 8, 14, tzinfo=UTC), "America/New_York")
 MASKED = "a***@example.org"
 TEMPLATES = make_environment(None)
-FRAME = PublicFrame(TEMPLATES, PUBLICATION, WebOptions(public=True, privacy_url="https://www.example.com/privacy"))
+OPTIONS = WebOptions(public=True, privacy_url="https://www.example.com/privacy")
+FRAME = PublicFrame(TEMPLATES, PUBLICATION, OPTIONS, Assets(TEMPLATES, ""))
 
 
 def form_page(form: SignupForm) -> Page:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine
 
 from newsletter.clock import Clock, SystemClock
+from newsletter.core.access import Roster
 from newsletter.core.breaker import BreakerLimits
 from newsletter.core.cadence import Cadence
 from newsletter.core.delivery import UncertainPolicy
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from newsletter.operations.notice_writer import NoticeWriter
     from newsletter.operations.own_request_processor import OwnRequestProcessor
     from newsletter.operations.retention import RetentionJob
+    from newsletter.operations.sign_in_processor import SignInProcessor
     from newsletter.operations.signup_processor import SignupProcessor
     from newsletter.operations.ticker import Ticker
     from newsletter.render.dkim import Signer
@@ -168,13 +170,43 @@ class Application:
         settings = self.settings
         sites = (settings.home_url, settings.signup_url, settings.archive_url, settings.contact_url)
         return WebOptions(
-            public=settings.web_pages != "opt-out",
+            public=settings.web_pages in {"public", "all"},
+            admin=settings.web_pages in {"admin", "all"},
+            roster=self.roster,
             trusted_proxies=tuple(ip_network(network) for network in settings.web_trusted_proxies),
             form_origins=tuple(dict.fromkeys(_origin(url) for url in sites if url)),
             privacy_url=settings.privacy_url,
             imprint=settings.imprint,
             keep_deliveries_days=settings.keep_deliveries_days,
         )
+
+    @cached_property
+    def roster(self) -> Roster:
+        """Who may sign in to the admin area."""
+        from newsletter.core.address import parse_address
+
+        admins, editors = (
+            tuple(parse_address(email).canonical for email in emails)
+            for emails in (self.settings.admin_emails, self.settings.editor_emails)
+        )
+        return Roster(admins=admins, editors=editors)
+
+    @cached_property
+    def sign_in_processor(self) -> SignInProcessor:
+        """What writes the mails that sign people in to the admin area."""
+        from newsletter.operations.reader_mail import ReaderMailRenderer
+        from newsletter.operations.sign_in_processor import SignInProcessor
+        from newsletter.operations.sign_in_texts import SignInLetters
+        from newsletter.render.texts import load_texts
+
+        letters = SignInLetters(
+            publication=self.publication,
+            keyring=self.keyring,
+            zone=self.cadence.zone,
+            texts=load_texts(self.templates, self.publication.language),
+        )
+        renderer = ReaderMailRenderer(publication=self.publication, templates=self.templates)
+        return SignInProcessor(unit=self.unit, letters=letters, renderer=renderer, roster=self.roster)
 
     @cached_property
     def reader_processors(self) -> tuple[SignupProcessor, OwnRequestProcessor]:

@@ -45,6 +45,7 @@ COMMANDS = {
     "log": "log:log",
     "run": "service:run",
     "config": "config:app",
+    "admin": "admin:app",
     "tip": "tip:app",
     "slot": "slot:app",
     "subscriber": "subscriber:app",

@@ -32,8 +32,8 @@ STOP_CHECK_SECONDS = 1.0
 """Between two looks at whether every part is alive."""
 
 
-SIGNUP_CHECK_SECONDS = 1.0
-"""Between two looks at sign-ups: a confirmation goes out within two seconds."""
+REQUEST_CHECK_SECONDS = 1.0
+"""Between two looks at sign-ups and sign-ins: a mail that a person waits for goes out within two seconds."""
 
 
 def run(
@@ -83,8 +83,8 @@ def run_parts(
         alive: dict[str, Callable[[], bool]] = {}
         if "web" in parts:
             alive["web"] = _start_web(application, stop, stack)
-            if application.web_options.public:
-                alive["processor of sign-ups"] = _start_signups(application, stop, stack)
+            if application.web_options.public or application.web_options.admin:
+                alive["processor of requests"] = _start_requests(application, stop, stack)
         loop = _start_sender(application, stop, stack, alive) if "sender" in parts else None
         if "scheduler" in parts:
             alive["scheduler"] = _start_scheduler(application, stop, stack, supervisor)
@@ -190,21 +190,25 @@ def _start_web(application: Application, stop: threading.Event, stack: ExitStack
     return lambda: server.alive
 
 
-def _start_signups(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
-    """Decide about sign-ups and other requests of readers once a second, beside the pages that take them."""
-    processors = application.reader_processors
+def _start_requests(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
+    """Decide about requests of readers, and requests to sign in, once a second, beside the pages that take them."""
+    options = application.web_options
+    processors = [
+        *(application.reader_processors if options.public else ()),
+        *((application.sign_in_processor,) if options.admin else ()),
+    ]
 
     def decide() -> None:
-        while not stop.wait(SIGNUP_CHECK_SECONDS):
-            try:
-                for processor in processors:
+        while not stop.wait(REQUEST_CHECK_SECONDS):
+            for processor in processors:
+                try:
                     processor.work(application.clock.now())
-            except NewsletterError as error:
-                logger.error("requests of readers: %s", error)  # noqa: TRY400 - our own errors say all in one line
-            except Exception:
-                logger.exception("requests of readers: a bug")
+                except NewsletterError as error:
+                    logger.error("requests on pages: %s", error)  # noqa: TRY400 - our own errors say all in one line
+                except Exception:
+                    logger.exception("requests on pages: a bug")
 
-    thread = threading.Thread(target=_as_part("web", decide), name="sign-ups", daemon=True)
+    thread = threading.Thread(target=_as_part("web", decide), name="requests", daemon=True)
     thread.start()
     stack.callback(thread.join)
     return thread.is_alive

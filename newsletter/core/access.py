@@ -44,7 +44,7 @@ class SignInLimit(Enum):
     ADDRESS = "sign-in address"
     """Mails to one address from one network."""
     EVERYWHERE = "sign-in everywhere"
-    """Mails to one address, whoever asks for them."""
+    """Mails to one address, from all networks together."""
 
 
 _HOUR = timedelta(hours=1)

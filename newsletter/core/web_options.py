@@ -5,8 +5,10 @@ In: settings, through the wiring. Out: a frozen value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
+
+from newsletter.core.access import Roster
 
 Network = IPv4Network | IPv6Network
 
@@ -17,6 +19,10 @@ class WebOptions:
 
     public: bool = False
     """Whether the pages for signing up are there."""
+    admin: bool = False
+    """Whether the admin area is there."""
+    roster: Roster = field(default_factory=Roster)
+    """Who may sign in to it."""
     trusted_proxies: tuple[Network, ...] = ()
     """Whose `X-Forwarded-For` counts."""
     form_origins: tuple[str, ...] = ()

@@ -10,16 +10,11 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from jinja2 import Environment
-
 from newsletter.core.access import SIGN_IN_RULES, Roster, Session, SignIn, SignInLimit, is_open
-from newsletter.core.notice import NoticeKey, notice_message_id
 from newsletter.core.rate_limit import take
 from newsletter.core.token import limit_hash
-from newsletter.errors import InputError
+from newsletter.operations.reader_mail import ReaderMailRenderer
 from newsletter.operations.sign_in_texts import SignInLetters
-from newsletter.render.notice import NoticeBody, Stamp, compose, compose_plainly
-from newsletter.store import notice as notices
 from newsletter.store import rate_limit
 from newsletter.store import session as sessions
 from newsletter.store import sign_in as sign_ins
@@ -36,7 +31,7 @@ class SignInProcessor:
 
     unit: Unit
     letters: SignInLetters
-    templates: Environment
+    renderer: ReaderMailRenderer
     roster: Roster
 
     def work(self, now: datetime) -> int:
@@ -44,22 +39,18 @@ class SignInProcessor:
         with self.unit.read() as tx:
             waiting = sign_ins.undecided(tx, limit=SIGN_INS_PER_PASS_MAX)
             unannounced = sessions.unannounced(tx, limit=SIGN_INS_PER_PASS_MAX)
-        written = 0
-        for request in waiting:
-            with self.unit.write() as tx:
-                written += self._decide(tx, request, now)
-        for session in unannounced:
-            with self.unit.write() as tx:
-                written += self._announce(tx, session, now)
-        return written
+        decided = sum(self._decide(request, now) for request in waiting)
+        return decided + sum(self._announce(session, now) for session in unannounced)
 
-    def _decide(self, tx: Tx, request: SignIn, now: datetime) -> bool:
-        allowed = self.roster.role(request.email) is not None and is_open(request, now=now)
-        mailed = allowed and self._within_limits(tx, request, now)
-        if not sign_ins.decide(tx, request.id, mailed=mailed, now=now) or not mailed:
-            return False
-        self._write(tx, self.letters.sign_in(request), about=request.id, email=request.email, now=now)
-        return True
+    def _decide(self, request: SignIn, now: datetime) -> bool:
+        mail = None
+        if self.roster.role(request.email) is not None and is_open(request, now=now):
+            mail = self.renderer.render(self.letters.sign_in(request), about=request.id, email=request.email, now=now)
+        with self.unit.write() as tx:
+            mailed = mail is not None and self._within_limits(tx, request, now)
+            if not sign_ins.decide(tx, request.id, mailed=mailed, now=now) or mail is None or not mailed:
+                return False
+            return mail.queue(tx)
 
     def _within_limits(self, tx: Tx, request: SignIn, now: datetime) -> bool:
         values = {
@@ -76,23 +67,10 @@ class SignInProcessor:
             rate_limit.save(tx, {hashes[limit]: result.window}, span=SIGN_IN_RULES[limit].span, now=now)
         return True
 
-    def _announce(self, tx: Tx, session: Session, now: datetime) -> bool:
-        if not sessions.announce(tx, session.id, now=now) or self.roster.role(session.email) is None:
-            return False
-        self._write(tx, self.letters.new_browser(session), about=session.id, email=session.email, now=now)
-        return True
-
-    def _write(self, tx: Tx, letter: NoticeBody, *, about: int, email: str, now: datetime) -> None:
-        publication = self.letters.publication
-        key = NoticeKey(kind=letter.kind, about=str(about))
-        stamp = Stamp(
-            to=email,
-            message_id=notice_message_id(key, email, now, publication.from_email.rpartition("@")[2]),
-            date=now,
-        )
-        try:
-            message = compose(letter, publication, self.templates, stamp)
-        except InputError as error:
-            logger.error("a mail about a sign-in goes out as plain text: %s", error)  # noqa: TRY400 - told in its own words
-            message = compose_plainly(letter, publication, stamp)
-        notices.add(tx, key, recipient=email, message=message, now=now)
+    def _announce(self, session: Session, now: datetime) -> bool:
+        letter = self.letters.new_browser(session)
+        mail = self.renderer.render(letter, about=session.id, email=session.email, now=now)
+        with self.unit.write() as tx:
+            if not sessions.announce(tx, session.id, now=now) or self.roster.role(session.email) is None:
+                return False
+            return mail.queue(tx)

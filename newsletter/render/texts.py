@@ -25,19 +25,19 @@ _ENGLISH = "en"
 """The language whose file is whole; an operator's own file of this name replaces sentences as any other."""
 
 
-def load_texts(templates: Environment, language: str) -> Texts:
-    """Return the sentences of a language; what its files leave out is English.
+def load_texts(templates: Environment, language: str, *, folder: str = WORDS_FOLDER) -> Texts:
+    """Return the sentences of a language, from the files of a folder; what its files leave out is English.
 
     `pt-BR` looks into `pt.toml` and then into `pt-BR.toml`. Raises `InputError` for a file that is no TOML, a sentence
     that no page has, and a name in braces that is not filled in.
     """
-    shipped = tomllib.loads((packaged_templates() / f"{WORDS_FOLDER}/{_ENGLISH}.toml").read_text(encoding="utf-8"))
+    shipped = tomllib.loads((packaged_templates() / f"{folder}/{_ENGLISH}.toml").read_text(encoding="utf-8"))
     texts = {section: dict(sentences) for section, sentences in shipped.items()}
     primary = language.partition("-")[0]
     for name in dict.fromkeys((_ENGLISH, primary, language)):
-        for section, sentences in _read(templates, name).items():
+        for section, sentences in _read(templates, folder, name).items():
             for key, sentence in sentences.items():
-                _check(texts, section, key, sentence, name)
+                _check(texts, section, key, sentence, f"{folder}/{name}.toml")
                 texts[section][key] = sentence
     return texts
 
@@ -45,7 +45,7 @@ def load_texts(templates: Environment, language: str) -> Texts:
 def words_language(templates: Environment, language: str) -> str:
     """Return the language that the sentences are in: English for a language without a file of its own."""
     names = (language, language.partition("-")[0])
-    return language if any(_read(templates, name) for name in names) else _ENGLISH
+    return language if any(_read(templates, WORDS_FOLDER, name) for name in names) else _ENGLISH
 
 
 def fill_section(texts: Texts, section: str, values: Mapping[str, str]) -> Mapping[str, str]:
@@ -54,8 +54,8 @@ def fill_section(texts: Texts, section: str, values: Mapping[str, str]) -> Mappi
     return {key: sentence.format_map(known) for key, sentence in texts[section].items()}
 
 
-def _read(templates: Environment, language: str) -> Texts:
-    name = f"{WORDS_FOLDER}/{language}.toml"
+def _read(templates: Environment, folder: str, language: str) -> Texts:
+    name = f"{folder}/{language}.toml"
     if templates.loader is None:
         return {}
     try:
@@ -68,8 +68,8 @@ def _read(templates: Environment, language: str) -> Texts:
         raise InputError(f"template {name}: {error}") from error
 
 
-def _check(texts: Texts, section: str, key: str, sentence: object, language: str) -> None:
-    where = f"template web/words/{language}.toml, {section}.{key}"
+def _check(texts: Texts, section: str, key: str, sentence: object, file: str) -> None:
+    where = f"template {file}, {section}.{key}"
     if not isinstance(sentence, str):
         raise InputError(f"{where}: a sentence in quotation marks is needed")
     known = texts.get(section, {}).get(key)

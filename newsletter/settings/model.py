@@ -87,7 +87,9 @@ class Settings(BaseSettings):
         examples=["https://news.example.com"],
     )
     admin_emails: Emails = Field(
-        (), description="Who gets reports and alerts, separated by commas; unset, alerts stand in the log only."
+        (),
+        description="Who gets reports and alerts, and may sign in to the admin area, separated by commas; unset, "
+        "alerts stand in the log only.",
     )
     time_zone: Zone = Field("America/New_York", description="The IANA time zone in which day and time are meant.")
     smtp_host: Host = Field("localhost", description="The mail server that takes the mails.")
@@ -243,6 +245,10 @@ class Settings(BaseSettings):
         None, description="A private Ed25519 key for a second signature, which not every receiver can verify."
     )
 
+    editor_emails: Emails = Field(
+        (),
+        description="Who may sign in to write, order and approve tips, separated by commas; they see no subscribers.",
+    )
     proof_emails: Emails = Field(
         (), description="Who gets the proof a day ahead, separated by commas; unset, the admins do."
     )
@@ -287,10 +293,10 @@ class Settings(BaseSettings):
 
     web_host: Host = Field("127.0.0.1", description="The address the web part listens on.")
     web_port: int = Field(8080, ge=1, le=65535, description="The port the web part listens on.")
-    web_pages: Literal["opt-out", "public", "all"] = Field(
+    web_pages: Literal["opt-out", "public", "admin", "all"] = Field(
         "opt-out",
         description="Which pages are there: opt-out has the links of the mails alone, public the pages for signing up "
-        "too, all everything there is.",
+        "too, admin the admin area too, all everything there is.",
     )
     web_trusted_proxies: Networks = Field(
         ("127.0.0.0/8", "::1/128"),

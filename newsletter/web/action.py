@@ -53,7 +53,7 @@ class ActionEndpoint:
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={**KIND_HEADERS[ResponseKind.ADMIN], "Allow": ", ".join(METHODS)})
+            return Response(status_code=204, headers={**KIND_HEADERS[ResponseKind.SECRET], "Allow": ", ".join(METHODS)})
         action = read_action_token(self._site.keyring, path_token(request))
         if action is None:
             return self._page(UNKNOWN_LINK).response(404)
@@ -83,7 +83,7 @@ class ActionEndpoint:
     def _page(self, words: LinkWords) -> Page:
         parts = [(part, at % 2 == 1) for at, part in enumerate(words.text.split("`"))]
         return render_page(
-            self._templates, "action", self._publication, kind=ResponseKind.ADMIN, words=words, parts=parts
+            self._templates, "action", self._publication, kind=ResponseKind.SECRET, words=words, parts=parts
         )
 
 

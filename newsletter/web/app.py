@@ -1,7 +1,7 @@
 """The web part: puts its areas together, and nothing else.
 
 In: the parts of the application. Out: an ASGI application with the opt-out, the links of notices, health and metrics,
-and the public pages where they are allowed. It loads nothing from elsewhere.
+and the public pages and the admin area where they are allowed. It loads nothing from elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from newsletter.web.action import ActionEndpoint
+from newsletter.web.admin.area import AdminArea
+from newsletter.web.assets import Assets
 from newsletter.web.base_path import BasePath
 from newsletter.web.health import Health
 from newsletter.web.metrics import Metrics
@@ -40,7 +42,12 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
     # A slash added by a redirect would lose a one-click POST (RFC 8058 §3.1); the schema pages load foreign scripts.
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     options = parts.web_options
-    leaving = _add_public_pages(app, site, parts) if options.public else None
+    assets = Assets(parts.templates, urlsplit(parts.publication.base_url).path.rstrip("/"))
+    leaving = _add_public_pages(app, site, parts, assets) if options.public else None
+    if options.admin:
+        _add_admin_area(app, site, parts, assets)
+    if options.public or options.admin:
+        app.add_route("/static/{name}", assets.__call__, methods=["GET", "HEAD"])
     one_click, health = OneClickEndpoint(site, pages, leaving), Health(site)
     action = ActionEndpoint(site, parts.templates, parts.publication)
 
@@ -80,15 +87,21 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
         any_origin=("/u",),
         form_path="/subscribe",
         form_origins=options.form_origins,
+        cookie_path="/admin",
         refused=pages.foreign_form.response(403),
     )
     app.add_middleware(BasePath, base_path=urlsplit(parts.publication.base_url).path)
     return app
 
 
-def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> LeavingPages:
+def _add_admin_area(app: FastAPI, site: Site, parts: Parts, assets: Assets) -> None:
+    for route, endpoint in AdminArea(site, parts, assets).endpoints():
+        app.add_route(route.path, endpoint, methods=list(route.methods))
+
+
+def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) -> LeavingPages:
     """Add the routes of the public pages; return the pages that the opt-out shows."""
-    frame = PublicFrame(parts.templates, parts.publication, parts.web_options)
+    frame = PublicFrame(parts.templates, parts.publication, parts.web_options, assets)
     confirmations = ConfirmationPages(site, frame)
     subscribing = SubscribePages(site, frame, confirmations)
     leaving = LeavingPages(site, frame)
@@ -107,9 +120,6 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> LeavingPages:
     async def undo(request: Request) -> Response:
         return await leaving(request)
 
-    async def serve_asset(request: Request) -> Response:
-        return await frame.assets(request)
-
     legal = LegalPages(frame)
 
     async def show_legal(request: Request) -> Response:
@@ -127,5 +137,4 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts) -> LeavingPages:
     app.add_route("/me/{token}/{act}", show_own, methods=["GET", "HEAD", "POST"])
     app.add_route("/address/{token:path}", change_address, methods=["GET", "HEAD", "POST"])
     app.add_route("/undo/{token:path}", undo, methods=["GET", "HEAD", "POST"])
-    app.add_route("/static/{name}", serve_asset, methods=["GET", "HEAD"])
     return leaving

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from newsletter.errors import InputError
 
-ASSET_NAMES = ("site.css", "subscribe.js", "confirm.js")
+ASSET_NAMES = ("site.css", "admin.css", "subscribe.js", "confirm.js")
 ASSET_SECONDS = 31_536_000
 
 _KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
@@ -41,7 +41,7 @@ class Assets:
             self._files[hashed] = _Asset(content, _KINDS[extension])
             urls[stem if extension == "css" else name.replace(".", "_")] = f"{base_path}/static/{hashed}"
         self.urls: Mapping[str, str] = urls
-        """Addresses by name: `site`, `subscribe_js`, `confirm_js`."""
+        """Addresses by name: `site`, `admin`, `subscribe_js`, `confirm_js`."""
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""

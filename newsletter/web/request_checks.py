@@ -22,12 +22,13 @@ HSTS = "max-age=31536000"
 _OWN = frozenset(("same-origin", "none"))
 
 
-def same_origin(headers: Headers, *, own_origin: str, listed: Collection[str] = ()) -> bool:
+def same_origin(headers: Headers, *, own_origin: str, listed: Collection[str] = (), null_allowed: bool = True) -> bool:
     """Tell whether a form was sent by a page of this site, or by no page at all.
 
     Every browser since 2023 sends `Sec-Fetch-Site` to an https address, and older ones `Origin`. A request with
     neither comes from a program, which has nobody's cookies. `Origin: null` is what a page with `no-referrer` sends:
-    our own pages with a token in their address, whose token is the proof. Sites in `listed` are the operator's own.
+    our own pages with a token in their address, whose token is the proof; where a cookie is the proof (not
+    `null_allowed`), it is refused, since a page of another site can send it too. Sites in `listed` are the operator's.
     """
     if headers.get("Origin") in listed:
         return True
@@ -35,8 +36,10 @@ def same_origin(headers: Headers, *, own_origin: str, listed: Collection[str] = 
     if site is not None:
         return site in _OWN
     origin = headers.get("Origin")
-    if origin is None or origin == "null":
+    if origin is None:
         return True
+    if origin == "null":
+        return null_allowed
     return origin == own_origin or urlsplit(origin).netloc == headers.get("Host")
 
 
@@ -44,6 +47,7 @@ class RequestChecks:
     """The checks, in front of an application.
 
     Below the paths of `any_origin` forms come from anywhere; at `form_path`, from the sites of `form_origins` too.
+    Below `cookie_path` a cookie is the proof of who sends a form.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class RequestChecks:
         any_origin: Collection[str],
         form_path: str,
         form_origins: Collection[str],
+        cookie_path: str,
         refused: Response,
     ) -> None:
         parts = urlsplit(base_url)
@@ -63,6 +68,7 @@ class RequestChecks:
         self._any_origin = re.compile("|".join(rf"{re.escape(path)}(/.*)?" for path in any_origin), re.DOTALL)
         self._form_path = form_path
         self._form_origins = form_origins
+        self._cookie_path = cookie_path
         self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,4 +89,5 @@ class RequestChecks:
         if request.method in SAFE_METHODS or self._any_origin.fullmatch(request.scope["path"]):
             return True
         listed = self._form_origins if request.scope["path"] == self._form_path else ()
-        return same_origin(request.headers, own_origin=self._own_origin, listed=listed)
+        null_allowed = not f"{request.scope['path']}/".startswith(f"{self._cookie_path}/")
+        return same_origin(request.headers, own_origin=self._own_origin, listed=listed, null_allowed=null_allowed)

@@ -1,7 +1,7 @@
 """The three kinds of responses: who may keep a copy, and what other sites learn of the address.
 
-In: a kind. Out: its headers. `SECRET` is a page whose address is a secret of the reader, `ADMIN` is what concerns the
-people who run the newsletter, and `PUBLIC` is the same for everybody and may be cached.
+In: a kind. Out: its headers. `SECRET` is a page whose address is a secret of the reader, `ADMIN` is a page for
+the people who run the newsletter, and `PUBLIC` is the same for everybody and may be cached.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ KIND_HEADERS: Mapping[ResponseKind, Mapping[str, str]] = {
         "X-Robots-Tag": "noindex",
         **_EVERY,
     },
+    # With `no-referrer` forms would bear `Origin: null`, which the admin area refuses: see `request_checks.py`.
     ResponseKind.ADMIN: {
         "Cache-Control": "no-store, private",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",
         "X-Robots-Tag": "noindex",
         **_EVERY,
     },

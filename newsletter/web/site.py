@@ -38,6 +38,8 @@ class Area(Enum):
     """Links that people and mail providers follow to leave."""
     PUBLIC = "public"
     """Pages that everybody may open: sign-up, confirmation, preferences."""
+    ADMIN = "admin"
+    """The pages of the people who run the newsletter."""
     SERVICE = "service"
     """Health, metrics, and the links of notices."""
 
@@ -54,9 +56,10 @@ class Places:
 AREA_PLACES: Mapping[Area, Places] = {
     Area.OPT_OUT: Places(transactions=2, waiting=None),
     Area.PUBLIC: Places(transactions=4, waiting=40),
+    Area.ADMIN: Places(transactions=2, waiting=20),
     Area.SERVICE: Places(transactions=2, waiting=20),
 }
-"""Eight transactions in all; the pool of the database has 15 connections, some for the sender of the same process."""
+"""Ten transactions in all; the pool of the database has 15 connections, some for the sender of the same process."""
 
 DATABASE_WAIT_SECONDS = 25.0
 """Seconds after which a question counts as not answered, before whoever asked goes away."""
@@ -118,6 +121,7 @@ class Site:
         self.keyring = parts.keyring
         self.plan_rules = parts.plan_rules
         self.review = parts.review
+        self.web_options = parts.web_options
         self._patience = patience
         self._bulkheads = {area: _Bulkhead(places) for area, places in AREA_PLACES.items()}
 

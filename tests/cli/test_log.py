@@ -82,6 +82,7 @@ WRITES = (
     ("edition resolve", "2026-11-03 --accepted --yes --because seen", "2026-11-03"),
     ("edition cancel", "2026-11-03 --yes", "2026-11-03"),
     ("edition send", f"{DATES[0]} --now --yes", DATES[0]),
+    ("admin sign-in", "ada@example.com", "ada"),
 )
 """Every command that changes something, with words that make it do so, in an order in which they can."""
 
@@ -114,6 +115,7 @@ def furnish(home: Home, port: int) -> None:
     """Write the files that the commands read, and let an edition be under way with somebody uncertain."""
     with (home.folder / ".env").open("a") as settings:
         settings.write(f"NEWSLETTER_SMTP_HOST=127.0.0.1\nNEWSLETTER_SMTP_PORT={port}\nNEWSLETTER_SMTP_SECURITY=none\n")
+        settings.write("NEWSLETTER_WEB_PAGES=admin\nNEWSLETTER_ADMIN_EMAILS=ada@example.com\n")
     for slug in ("one", "two"):
         text = f"---\ntitle: Tip {slug}\nslug: {slug}\nsubject: Tip {slug}\n---\nIt is short.\n"
         (home.folder / f"{slug}.md").write_text(text)

@@ -11,6 +11,7 @@ from newsletter.core.access import Roster, SignIn, SignInId, SignInOrigin
 from newsletter.core.token import LinkPurpose, read_link_token
 from newsletter.flows.ask_to_sign_in import SignInReply, ask_to_sign_in
 from newsletter.flows.sign_in import Visitor
+from newsletter.operations.reader_mail import ReaderMailRenderer
 from newsletter.operations.sign_in_processor import SignInProcessor
 from newsletter.operations.sign_in_texts import SignInLetters
 from newsletter.render.texts import load_texts
@@ -56,7 +57,8 @@ def make_sign_in_processor(unit: Unit, roster: Roster = ROSTER) -> SignInProcess
     letters = SignInLetters(
         publication=PUBLICATION, keyring=KEYRING, zone="America/New_York", texts=load_texts(TEMPLATES, "en")
     )
-    return SignInProcessor(unit=unit, letters=letters, templates=TEMPLATES, roster=roster)
+    renderer = ReaderMailRenderer(publication=PUBLICATION, templates=TEMPLATES)
+    return SignInProcessor(unit=unit, letters=letters, renderer=renderer, roster=roster)
 
 
 def mails_to(unit: Unit, email: str) -> list[str]:

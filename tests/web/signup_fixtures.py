@@ -16,7 +16,7 @@ from newsletter.operations.signup_texts import SignupLetters
 from newsletter.render.texts import load_texts
 from newsletter.store import notice as notices
 from newsletter.testing.clocks import FixedClock
-from newsletter.web.public.asking_browser import ASKED_COOKIE
+from newsletter.web.asking_browser import ASKED_COOKIE
 from tests.web.conftest import CADENCE, KEYRING, PUBLICATION, Ask, WebParts
 
 ADA = "ada@example.org"

@@ -25,9 +25,9 @@ from newsletter.flows.confirm_signup import (
     look_at_signup,
 )
 from newsletter.flows.next_issue import next_issue_at
+from newsletter.web.asking_browser import browser_hash
 from newsletter.web.client_address import client_network
 from newsletter.web.forms import path_token
-from newsletter.web.public.asking_browser import browser_hash
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Area, Busy, Site

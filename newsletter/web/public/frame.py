@@ -26,12 +26,12 @@ SCRIPTED: Policy = {"script-src": (OWN_SITE,), "connect-src": (OWN_SITE,)}
 class PublicFrame:
     """Renders pages with the sentences of the newsletter's language."""
 
-    def __init__(self, templates: Environment, publication: Publication, options: WebOptions) -> None:
+    def __init__(self, templates: Environment, publication: Publication, options: WebOptions, assets: Assets) -> None:
         self.publication = publication
         self.options = options
         self.texts: Texts = load_texts(templates, publication.language)
         self.base_path = urlsplit(publication.base_url).path.rstrip("/")
-        self.assets = Assets(templates, self.base_path)
+        self.assets = assets
         self._templates = templates
         self._language = words_language(templates, publication.language)
 

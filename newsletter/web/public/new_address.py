@@ -16,10 +16,10 @@ from newsletter.core.address_change import AddressChangeId
 from newsletter.core.token import LinkPurpose, LinkToken, read_link_token
 from newsletter.flows.change_address import AddressConfirmation, ChangedAddress, confirm_address, look_at_change
 from newsletter.flows.confirm_signup import ConfirmedBy
+from newsletter.web.asking_browser import browser_hash
 from newsletter.web.client_address import client_network
 from newsletter.web.forms import path_token
 from newsletter.web.pages import Page
-from newsletter.web.public.asking_browser import browser_hash
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.responses import RETRY_SECONDS
 from newsletter.web.site import Area, Busy, Site

@@ -30,10 +30,10 @@ from newsletter.flows.own_settings import (
     own_data,
     own_settings,
 )
+from newsletter.web.asking_browser import hash_of_browser, remember_browser
 from newsletter.web.client_address import client_network
 from newsletter.web.forms import path_token, read_fields
 from newsletter.web.pages import Page
-from newsletter.web.public.asking_browser import hash_of_browser, remember_browser
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.public.signup_form import read_address
 from newsletter.web.public.zone_options import ZoneOptions

@@ -21,10 +21,10 @@ from newsletter.flows.ask_to_subscribe import Consented, SignupReply, ask_to_sub
 from newsletter.flows.confirm_signup import Confirmation, Confirmed, confirm_by_code
 from newsletter.flows.next_issue import last_issue, next_issue_at
 from newsletter.flows.puzzle import make_puzzle, solved_puzzle
+from newsletter.web.asking_browser import browser_hash, hash_of_browser, remember_browser
 from newsletter.web.client_address import client_network
 from newsletter.web.forms import is_json, read_fields
 from newsletter.web.pages import Page
-from newsletter.web.public.asking_browser import browser_hash, hash_of_browser, remember_browser
 from newsletter.web.public.confirm import ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.public.signup_form import SIGNUP_FIELDS, SignupForm, read_signup_form

@@ -1,0 +1,48 @@
+"""The admin area put together: its pages, their routes, and the guard in front of each.
+
+In: the parts of the application. Out: the table of its routes, and endpoints for the web part. To add a page, write one
+module with a class that has `routes`, and add it to the pages here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from newsletter.core.access import Needed
+from newsletter.web.admin.frame import AdminFrame
+from newsletter.web.admin.guard import Guard
+from newsletter.web.admin.home import HomePage
+from newsletter.web.admin.route import AdminRequest, AdminRoute
+from newsletter.web.admin.sessions import SessionPages
+from newsletter.web.admin.sign_in import SignInPages
+from newsletter.web.assets import Assets
+from newsletter.web.site import Parts, Site
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class AdminArea:
+    """Every page of the admin area."""
+
+    def __init__(self, site: Site, parts: Parts, assets: Assets) -> None:
+        self._frame = AdminFrame(site, parts.templates, parts.publication, assets)
+        self._guard = Guard(site, self._frame, parts.web_options.roster)
+        pages = (
+            SignInPages(site, self._frame, parts.keyring),
+            HomePage(site, self._frame),
+            SessionPages(site, self._frame),
+        )
+        elsewhere = AdminRoute(path="/admin/{rest:path}", handler=self._miss, needed=Needed.EDITOR)
+        self.routes: Sequence[AdminRoute] = (*(route for page in pages for route in page.routes), elsewhere)
+        """Every address, with what it needs; the last one is that of what is not there."""
+
+    def endpoints(self) -> Iterator[tuple[AdminRoute, Endpoint]]:
+        """Yield each route with its guarded endpoint."""
+        for route in self.routes:
+            yield route, self._guard.guarded(route)
+
+    async def _miss(self, asked: AdminRequest) -> Response:
+        return self._frame.message("not_found", asked=asked).response(404)
