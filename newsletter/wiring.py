@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from newsletter.operations.monitor import Monitor
     from newsletter.operations.notice_writer import NoticeWriter
     from newsletter.operations.own_request_processor import OwnRequestProcessor
+    from newsletter.operations.publisher import Publisher
     from newsletter.operations.retention import RetentionJob
     from newsletter.operations.sign_in_processor import SignInProcessor
     from newsletter.operations.signup_processor import SignupProcessor
@@ -380,8 +381,17 @@ class Application:
             process=self.process,
             hold=self.hold,
             retention=self.retention,
+            publisher=self.publisher,
             monitor=self.monitor(),
         )
+
+    @property
+    def publisher(self) -> Publisher:
+        """What enters tips into the public archive."""
+        from newsletter.operations.publisher import Publisher
+
+        delay = timedelta(hours=self.settings.archive_delay_hours)
+        return Publisher(unit=self.unit, publication=self.publication, delay=delay)
 
     @cached_property
     def notice_context(self) -> NoticeContext:

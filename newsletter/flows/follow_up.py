@@ -17,6 +17,8 @@ from newsletter.core.tip import Tip, TipStatus
 from newsletter.core.wave import Wave
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.freeze import RenderContext, new_nonce, render, series_of
+from newsletter.flows.publish_page import replace_page, write_page
+from newsletter.render.article import Article, render_article
 from newsletter.store import audience as audiences
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
@@ -51,6 +53,7 @@ class FollowUpDraft:
     tip: Tip
     number: int
     content: str
+    article: Article
     nonce: str
 
     @property
@@ -115,7 +118,10 @@ def prepare(
     nonce = new_nonce()
     name = f"{edition.date.isoformat()}.{number}"
     content = render(render_context, tip, edition.date, nonce=nonce, name=name, series=series)
-    return FollowUpDraft(kind=kind, wrong=edition, tip=tip, number=number, content=content, nonce=nonce)
+    article = render_article(tip, render_context.publication)
+    return FollowUpDraft(
+        kind=kind, wrong=edition, tip=tip, number=number, content=content, article=article, nonce=nonce
+    )
 
 
 def opened_before(tx: Tx, kind: EditionKind, edition: Edition, tip: Tip) -> Edition | None:
@@ -179,6 +185,9 @@ def write(tx: Tx, draft: FollowUpDraft, *, sends_at: datetime, now: datetime, wa
     if not edition.audience:
         # Leaving the transaction like this undoes all of it.
         raise InputError("no reader is left to whom it could go; nothing was changed")
+    page_id = write_page(tx, tip, draft.article, edition, now=now)
+    if draft.kind is EditionKind.REPLACEMENT and page_id is not None:
+        replace_page(tx, wrong, page_id)
     if tip.pin is not None:
         # It has gone out: a pin that stayed would only wait for a date on which it does not go.
         tips.set_pin(tx, tip, None, now=now)

@@ -23,6 +23,8 @@ from newsletter.core.wave import Wave, WaveRules, waves, zone_of
 from newsletter.errors import NotNow
 from newsletter.flows.alert import report_expired
 from newsletter.flows.line_up import line_up
+from newsletter.flows.publish_page import write_page
+from newsletter.render.article import Article, render_article
 from newsletter.render.edition import render_edition
 from newsletter.render.mime import compile_message
 from newsletter.store import delivery as deliveries
@@ -83,7 +85,10 @@ def freeze(unit: Unit, render_context: RenderContext, slot: Slot, *, who: str = 
         nonce = new_nonce()
         # Rendering takes a while, so no transaction is open meanwhile; what it rendered is compared below.
         content = render(render_context, choice.tip, slot.date, nonce=nonce, series=series)
-        frozen = _write(unit, render_context, slot, choice, content=content, nonce=nonce, who=who, now=now)
+        article = render_article(choice.tip, render_context.publication)
+        frozen = _write(
+            unit, render_context, slot, choice, content=content, article=article, nonce=nonce, who=who, now=now
+        )
         if frozen is not None:
             return frozen
     message = f"The lineup of {slot.date} keeps changing while it is being frozen. Try again."
@@ -170,6 +175,7 @@ def _write(
     choice: Choice,
     *,
     content: str,
+    article: Article,
     nonce: str,
     who: str,
     now: datetime,
@@ -203,6 +209,8 @@ def _write(
             waves=waves_of(tx, render_context, slot, now=now),
             now=now,
         )
+        # Now, so that the link to it in the mail works for the first reader.
+        write_page(tx, tip, article, edition, now=now)
         if not tip.evergreen:
             tips.set_status(tx, tip, TipStatus.SENT, now=now)
         elif tip.pin is not None:

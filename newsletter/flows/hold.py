@@ -11,6 +11,7 @@ from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStat
 from newsletter.core.tip import TipStatus
 from newsletter.errors import InputError
 from newsletter.flows.alert import report, settle_alert
+from newsletter.flows.publish_page import withdraw_page
 from newsletter.store import alert as alerts
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
@@ -121,6 +122,7 @@ def _give_tip_back(tx: Tx, edition: Edition, *, now: datetime) -> None:
     if tip is not None and tip.status is TipStatus.SENT:
         tips.set_status(tx, tip, TipStatus.APPROVED, now=now)
     editions.give_tip_back(tx, edition.id)
+    withdraw_page(tx, edition)
     if editions.reached_anybody(tx, edition.date):
         # Another edition of that date did go out: what is given up is a replacement or a correction of it.
         return

@@ -26,6 +26,7 @@ from newsletter.flows.follow_up import (
 )
 from newsletter.flows.freeze import RenderContext, waves_again
 from newsletter.flows.hold import REPLACED, stop
+from newsletter.flows.publish_page import withdraw_page
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store import slot as slots
@@ -94,6 +95,7 @@ def _stop(tx: Tx, wrong: Edition, *, by: str, why: str, now: datetime) -> bool:
     if not stopped.untouched or tip is None:
         return False
     editions.give_tip_back(tx, wrong.id)
+    withdraw_page(tx, wrong)
     if tip.pin is not None:
         tip = tips.set_pin(tx, tip, None, now=now)
     tips.set_status(tx, tip, TipStatus.DRAFT, now=now)

@@ -36,6 +36,7 @@ from newsletter.flows.change_subscriber import end_pauses
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.flows.line_up import find_stranded
 from newsletter.operations.monitor import Monitor
+from newsletter.operations.publisher import Publisher
 from newsletter.operations.retention import RetentionJob
 from newsletter.store import alert as alerts
 from newsletter.store import heartbeat as heartbeats
@@ -63,6 +64,9 @@ class Ticker:
     """What holds this database; None when all is well."""
     retention: RetentionJob | None = None
     """Forgets what was kept long enough."""
+
+    publisher: Publisher | None = None
+    """Enters tips into the public archive; None where nothing is published, as in a simulation."""
 
     monitor: Monitor | None = None
     """Raises alerts; None where nothing watches, as in a command."""
@@ -95,6 +99,8 @@ class Ticker:
         if self.monitor is not None:
             self.monitor.look(now)
             self.monitor.succeeded(now)
+        if self.publisher is not None:
+            self.publisher.work(now)
         if due is None and self.retention is not None:
             # Only when there is nothing better to do.
             self.retention.work(now)

@@ -283,6 +283,13 @@ class Settings(BaseSettings):
     )
 
     archive_url: Link = Field("", description="Footer link to past tips; left out of the mail when unset.")
+    archive_delay_hours: int = Field(
+        0,
+        ge=0,
+        le=8760,
+        description="How many hours after the last readers have begun to get a tip it enters the lists of the public "
+        "archive; the link in its mail works at once.",
+    )
     signup_url: Link = Field("", description="Footer link to the sign-up page; left out of the mail when unset.")
     contact_url: Link = Field("", description="Footer link to a contact page; left out of the mail when unset.")
     resources_url: Link = Field("", description="Footer link to further resources; left out of the mail when unset.")

@@ -22,7 +22,7 @@ from newsletter.store.schema import block, delivery, edition, subscriber
 from newsletter.store.unit import Tx
 
 # The content is tens of kilobytes and read once per run, so the other queries leave it out.
-_COLUMNS = [column for column in edition.c if column.name not in {"content", "totals", "tip_used"}]
+_COLUMNS = [column for column in edition.c if column.name not in {"content", "totals", "tip_used", "archived"}]
 _SENDINGS = select(edition.c.tip_id, edition.c.date).where(edition.c.tip_used)
 
 
@@ -219,6 +219,24 @@ def history_of(
         rows += tx.execute(_SENDINGS.where(condition))
     sendings = {Sending(tip=TipId(row.tip_id), date=row.date) for row in rows}
     return sorted(sendings, key=lambda sending: (sending.date, sending.tip))
+
+
+def was_sent(tx: Tx, tip_id: TipId) -> bool:
+    """Tell whether an edition of a tip went out, or is on its way."""
+    query = select(edition.c.id).where(edition.c.tip_id == tip_id, edition.c.tip_used).limit(1)
+    return tx.execute(query).first() is not None
+
+
+def unarchived(tx: Tx, *, limit: int) -> Sequence[tuple[Edition, bool]]:
+    """Return the oldest editions that the archive has not decided about, each with whether its tip counts as used."""
+    query = select(*_COLUMNS, edition.c.tip_used).where(~edition.c.archived).order_by(edition.c.id).limit(limit)
+    return [(_from_row(row), row.tip_used) for row in tx.execute(query)]
+
+
+def mark_archived(tx: Tx, edition_id: EditionId) -> bool:
+    """Record that the archive shows what is to be shown of an edition; tell whether this transaction was the first."""
+    query = update(edition).where(edition.c.id == edition_id, ~edition.c.archived).values(archived=True)
+    return tx.execute(query).rowcount == 1
 
 
 def content(tx: Tx, edition_id: EditionId) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
 from newsletter.core.archive_page import ArchivePage, NewPage, PageEntry, PageId, Topic, TopicKind
-from newsletter.core.edition import EditionId
 from newsletter.core.excerpt import excerpt, reading_minutes
 from newsletter.core.tip import TipId
 from newsletter.store import redirect as redirects
@@ -34,6 +33,16 @@ _OTHER_COLUMNS = [
     page.c[name]
     for name in ("html", "text", "author", "language", "series", "part", "corrected_on", "listed", "changed_at")
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageOfTip:
+    """What publishing needs of the page that a tip has."""
+
+    id: PageId
+    slug: str
+    published_on: date
+    listed: bool
 
 
 def add_page(tx: Tx, new: NewPage, *, now: datetime, old_paths: Iterable[str] = ()) -> PageId | None:
@@ -59,9 +68,17 @@ def add_page(tx: Tx, new: NewPage, *, now: datetime, old_paths: Iterable[str] = 
 
 
 def rewrite_page(tx: Tx, page_id: PageId, new: NewPage, *, corrected_on: date | None = None, now: datetime) -> None:
-    """Give a page another text, title and topics; its dates, its place in the lists and its name stay."""
+    """Give a page another text, title and topics; its dates and its place in the lists stay.
+
+    Where its name changes, the old address leads to the new one. A name that another page has is not taken.
+    """
     values = _values(new) | {"changed_at": now}
-    del values["slug"]
+    old = tx.execute(select(page.c.slug).where(page.c.id == page_id)).scalar_one()
+    namesake = tx.execute(select(page.c.id).where(page.c.slug == new.slug, page.c.id != page_id)).first()
+    if namesake is not None:
+        values["slug"] = old
+    elif old != new.slug:
+        redirects.add(tx, [f"/tips/{old}"], page_id)
     if corrected_on is not None:
         values["corrected_on"] = corrected_on
     row = tx.execute(
@@ -114,10 +131,13 @@ def find_pages(tx: Tx, page_ids: Sequence[PageId]) -> Sequence[ArchivePage]:
     return [pages[page_id] for page_id in page_ids if page_id in pages]
 
 
-def of_tip(tx: Tx, tip_id: TipId) -> tuple[PageId, EditionId | None] | None:
-    """Return the page of a tip, and the edition whose text it shows."""
-    row = tx.execute(select(page.c.id, page.c.edition_id).where(page.c.tip_id == tip_id)).first()
-    return None if row is None else (PageId(row.id), None if row.edition_id is None else EditionId(row.edition_id))
+def of_tip(tx: Tx, tip_id: TipId) -> PageOfTip | None:
+    """Return the page of a tip."""
+    columns = (page.c.id, page.c.slug, page.c.published_on, page.c.listed)
+    row = tx.execute(select(*columns).where(page.c.tip_id == tip_id)).first()
+    if row is None:
+        return None
+    return PageOfTip(id=PageId(row.id), slug=row.slug, published_on=row.published_on, listed=row.listed)
 
 
 def without_tip(tx: Tx, slug: str) -> PageId | None:

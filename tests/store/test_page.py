@@ -142,16 +142,29 @@ def test_what_went_out_last_may_be_an_old_page(unit: Unit) -> None:
 
 
 def test_another_text_keeps_the_place_of_a_page(unit: Unit) -> None:
-    """A corrected page has its new text and topics, its old name and dates, and the day of the correction."""
+    """A corrected page has its new text and topics, its old dates, and the day of the correction."""
     [page_id] = add_pages(unit, new_page("a", tags=("upset",)))
     with unit.write() as tx:
-        changed = new_page("other", date(2026, 1, 1), text="Right.", tags=("calm",))
+        changed = new_page("a", date(2026, 1, 1), text="Right.", tags=("calm",))
         pages.rewrite_page(tx, page_id, changed, corrected_on=date(2026, 11, 3), now=START)
         page = pages.find_page(tx, "a")
         assert page is not None
         assert (page.text, page.entry.published_on, page.corrected_on) == ("Right.", FIRST_DAY, date(2026, 11, 3))
         assert page_list.of_topic(tx, "upset", count=10) == []
         assert [entry.slug for entry in page_list.of_topic(tx, "calm", count=10)] == ["a"]
+
+
+def test_a_page_that_is_renamed_is_found_by_both_names(unit: Unit) -> None:
+    """The old address leads to the new one; a name that another page has is not taken."""
+    first, _ = add_pages(unit, new_page("a"), new_page("b"))
+    with unit.write() as tx:
+        pages.rewrite_page(tx, first, new_page("c"), now=START)
+        assert pages.find_page(tx, "a") is None
+        assert redirect.find(tx, "/tips/a") == "c"
+        pages.rewrite_page(tx, first, new_page("b", text="Mine."), now=START)
+        page = pages.find_page(tx, "c")
+        assert page is not None
+        assert page.text == "Mine."
 
 
 def test_every_change_raises_the_version(unit: Unit) -> None:
