@@ -24,7 +24,8 @@ from newsletter.errors import InputError
 from newsletter.wording import plural
 
 if TYPE_CHECKING:
-    from newsletter.core.csv_import import BadRow, ColumnChoices
+    from newsletter.core.csv_import import ColumnChoices
+    from newsletter.core.csv_row import BadRow
     from newsletter.flows.import_subscribers import ImportReport
     from newsletter.flows.read_csv import RowReader
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -278,9 +279,6 @@ class ConsentSurvey:
     unknown: Counter[tuple[int, str]] = field(default_factory=Counter)
     filled: set[int] = field(default_factory=set)
     """Consent columns that hold any value at all; one that is empty in all rows says nothing."""
-    states: Counter[SubscriberState | None] = field(default_factory=Counter)
-    """Rows by the state that their headed columns name."""
-
     empty_optin: int = 0
     """Rows whose OPTIN_TIME is empty."""
 
@@ -288,20 +286,48 @@ class ConsentSurvey:
         """Take one row into account."""
         if self.optin_index is not None and not cells[self.optin_index].strip():
             self.empty_optin += 1
-        row = self.reader.read(cells)
-        self.states[row.state] += 1
-        for index in self.reader.topics.keys() - self.filled:
-            if cells[index].strip():
-                self.filled.add(index)
-        for index, value in row.unknown:
-            if len(self.unknown) < _UNKNOWN_KEPT_MAX or (index, value) in self.unknown:
-                self.unknown[index, value[:CELL_CHARACTERS_MAX]] += 1
+        self._add_consent(cells, 1)
         for index, values in self.candidates.items():
             cell = cells[index][:CELL_CHARACTERS_MAX]
             if cell in values or len(values) <= CATEGORY_VALUES_MAX:
                 values[cell] += 1
             elif index not in self.reader.free_text and _tag_states(cell):
                 self.reader.free_text.add(index)
+
+    def add_rows(self, rows: Sequence[Sequence[str]]) -> None:
+        """Take rows into account as `add` does one by one; values that are alike are looked at once."""
+        counted = {index: Counter(map(itemgetter(index), rows)) for index in self.candidates}
+        may_be_free_text = counted.keys() - self.reader.free_text
+        if any(_tag_states(cell[:CELL_CHARACTERS_MAX]) for index in may_be_free_text for cell in counted[index]):
+            # A column that turns out to be free text counts from the next row on.
+            for cells in rows:
+                self.add(cells)
+            return
+        if self.optin_index is not None:
+            self.empty_optin += sum(not cells[self.optin_index].strip() for cells in rows)
+        if self.reader.topics:
+            consent_cells = itemgetter(*self.reader.topics, *self.reader.free_text)
+            examples = dict(zip(map(consent_cells, rows), rows, strict=True))
+            for cells, count in Counter(map(consent_cells, rows)).items():
+                self._add_consent(examples[cells], count)
+        for index, counts in counted.items():
+            values = self.candidates[index]
+            for cell, count in counts.items():
+                value = cell[:CELL_CHARACTERS_MAX]
+                if value in values or len(values) <= CATEGORY_VALUES_MAX:
+                    values[value] += count
+
+    def _add_consent(self, cells: Sequence[str], count: int) -> None:
+        """Take the consent columns of so many rows into account, in which they are the same."""
+        if not self.reader.topics:
+            return
+        for index in self.reader.topics.keys() - self.filled:
+            if cells[index].strip():
+                self.filled.add(index)
+        for index, cell in self.reader.read(cells).unknown:
+            value = cell[:CELL_CHARACTERS_MAX]
+            if len(self.unknown) < _UNKNOWN_KEPT_MAX or (index, value) in self.unknown:
+                self.unknown[index, value] += count
 
     def finish(self) -> None:
         """Decide about the columns whose values alone speak of consent."""

@@ -8,16 +8,14 @@ A cell that could run as a formula in a spreadsheet is made harmless on the way 
 
 from __future__ import annotations
 
-import csv
 import re
 import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
-from newsletter.core.address import Address, domain_hint, parse_address
+from newsletter.core.address import parse_address
 from newsletter.core.consent_columns import (
     EMPTY,
     UNKNOWN_VALUES_SHOWN_MAX,
@@ -27,7 +25,7 @@ from newsletter.core.consent_columns import (
     find_consent_columns,
     start_survey,
 )
-from newsletter.core.subscriber import SubscriberState, most_restrictive
+from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import InputError
 from newsletter.wording import plural
 
@@ -58,16 +56,6 @@ _MAILCHIMP_EVIDENCE = frozenset(
 _OUR_EVIDENCE = frozenset({"state_since", "state_why", "created_at"})
 _MAILCHIMP_HEADINGS = frozenset({"leid", "euid"})
 """Columns of every file of Mailchimp's export; its non-subscribed contacts have no column that tells them apart."""
-_STATES = frozenset(SubscriberState)
-_NULLS = frozenset({"NULL", r"\N"})
-"""What databases write for an empty value."""
-_NO_NAMES = _NULLS | {
-    *("null", "None", "none", "N/A", "n/a", "#N/A", "NaN", "nan", "undefined", "(null)", "[null]", "<null>", "(blank)"),
-    *("[blank]", "(none)", "-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", "?", "#REF!", "#VALUE!", "#NAME?", "#NULL!"),
-}
-"""What programs and spreadsheets write for a name that they do not have; `Null` is a name."""
-_BLANK = " \t\r\n\f\v\xa0\ufeff\u200b\x1a"
-"""Characters of a row without content; the last one is the end-of-file mark of DOS."""
 _NAMES_OF_LEFT = re.compile(
     r"non.?subscri|not.?subscri|unsub|opt.?out|clean(ed)?[_. -]|bounce|complain|suppress|block.?list|black.?list|"
     r"abgemeldet|abmeldung|austragung|d.sabonn|d.sinscri|de.baja|uitgeschreven|disiscritt|descadastrad",
@@ -75,9 +63,7 @@ _NAMES_OF_LEFT = re.compile(
 )
 """File names of lists of people who left."""
 _NAMES_OF_SUBSCRIBED = re.compile(r"(?<![a-z])subscribed", re.IGNORECASE)
-_TEXTS = frozenset({"name", "first_name", "last_name", "time_zone"})
 _MOST_COLUMNS = 200
-_LONGEST_TEXT, _LONGEST_FIELD, _LONGEST_TAG, _MOST_TAGS = 200, 2000, 100, 100
 
 _FORMULA = re.compile("'*[=+@\t\r\n\0\uff1d\uff0b\uff0d\uff20-]")
 _DISGUISES = re.compile("[\ufeff\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069]")
@@ -125,34 +111,6 @@ class Layout:
         if self.ours:
             return self.as_state or SubscriberState.ACTIVE
         return self.as_state or self.kind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoodRow:
-    """One person."""
-
-    line: int
-    address: Address
-    state: SubscriberState
-    name: str = ""
-    first_name: str = ""
-    last_name: str = ""
-    time_zone: str = ""
-    tags: tuple[str, ...] = ()
-    fields: Mapping[str, str] = field(default_factory=dict)
-    evidence: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    """Parts of the row that were left out or look wrong, in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BadRow:
-    """A row that is rejected."""
-
-    line: int
-    cells: tuple[str, ...]
-    """As they stand in the file."""
-    reason: str
 
 
 def neutralise(cell: str) -> str:
@@ -253,126 +211,12 @@ def describe_consent(layout: Layout) -> str:
     return _listed(layout.headings[index] for index in indexes) if indexes else ""
 
 
-def read_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[str, str]) -> GoodRow | BadRow | None:
-    """Read one row; None for one without content. `zones` are the known time zones by their case-folded names.
-
-    An unknown time zone is left out with a note: the person then gets mail at the publication's hour, which is better
-    than none. All else that is wrong refuses the row.
-    """
-    if is_blank(cells):
-        return None
-    try:
-        return _good_row(layout, line, cells, zones)
-    except InputError as fault:
-        return BadRow(line=line, cells=tuple(cells), reason=str(fault))
-
-
-def is_blank(cells: Sequence[str]) -> bool:
-    """Return whether a row holds blanks only, or the end-of-file mark of DOS."""
-    return not any(cell.strip(_BLANK) for cell in cells)
-
-
 def clean(text: str) -> str:
     """Return text fit for a header: NFC, trimmed, controls as blanks, without what turns or hides letters."""
     if text.isascii() and text.isprintable():
         return text.strip()
     text = _CONTROLS.sub(" ", _DISGUISES.sub("", unicodedata.normalize("NFC", text)))
     return text.strip()
-
-
-def _good_row(layout: Layout, line: int, cells: Sequence[str], zones: Mapping[str, str]) -> GoodRow:
-    cells = fitted(layout, cells)
-    columns = layout.columns
-    notes: list[str] = []
-    if not layout.ours and not _NO_NAMES.isdisjoint(cells):
-        placeholders = {
-            index: target for target, index in columns.items() if target in _TEXTS and cells[index] in _NO_NAMES
-        }
-        notes += [
-            f"{target} `{cells[index]}` was read as empty"
-            for index, target in placeholders.items()
-            if cells[index] != r"\N"
-        ]
-        cells = ["" if cell in _NULLS or index in placeholders else cell for index, cell in enumerate(cells)]
-    address = parse_address(cells[columns["email"]])
-    if hint := domain_hint(address.canonical):
-        notes.append(f"{address.email}: did you mean {hint}?")
-    texts = {
-        target: _bounded(cells[index], target, _LONGEST_TEXT) for target, index in columns.items() if target in _TEXTS
-    }
-    if zone := texts.get("time_zone"):
-        texts["time_zone"] = zones.get(zone.casefold(), "")
-        if not texts["time_zone"]:
-            notes.append(f"the time zone {zone!r} is not known and was left out")
-    return GoodRow(
-        line=line,
-        address=address,
-        state=_row_state(layout, cells),
-        tags=_tags(cells[columns["tags"]]) if "tags" in columns else (),
-        fields=_values(layout.fields, cells),
-        evidence=_values(layout.evidence, cells),
-        notes=tuple(notes),
-        **texts,
-    )
-
-
-def fitted(layout: Layout, cells: Sequence[str]) -> Sequence[str]:
-    """Return as many cells as there are headings; raise `InputError` where the columns have shifted."""
-    width = len(layout.headings)
-    if len(cells) == width and not layout.ours:
-        return cells
-    if len(cells) < width:
-        raise InputError(f"{len(cells)} cells instead of {width}; is a delimiter missing, or a quotation mark?")
-    # Spreadsheets add empty cells at the end; anything else there means that the columns have shifted.
-    if any(cells[width:]):
-        raise InputError(
-            f"{len(cells)} cells instead of {width}; a cell with the delimiter in it needs quotation marks"
-        )
-    return [restore(cell) for cell in cells[:width]] if layout.ours else cells[:width]
-
-
-def _row_state(layout: Layout, cells: Sequence[str]) -> SubscriberState:
-    if layout.ours:
-        word = clean(cells[EXPORT_HEADINGS.index("state")]).casefold()
-        if word not in _STATES:
-            raise InputError(f"the state {word!r} is not one of {', '.join(SubscriberState)}")
-        return most_restrictive((SubscriberState(word), layout.least))
-    if not layout.consent.topics and not layout.consent.free_text:
-        return layout.least
-    row = layout.consent.read(cells)
-    if row.unknown and layout.as_state is None:
-        index, value = row.unknown[0]
-        raise InputError(f"{layout.headings[index]} {value or EMPTY!r} is not understood as a state")
-    return layout.least if row.state is None else most_restrictive((row.state, layout.least))
-
-
-def _values(columns: Sequence[tuple[int, str]], cells: Sequence[str]) -> dict[str, str]:
-    if not columns:
-        return {}
-    return {name: _bounded(cells[index], name, _LONGEST_FIELD) for index, name in columns if cells[index].strip()}
-
-
-@lru_cache(maxsize=1_024)
-def _tags(cell: str) -> tuple[str, ...]:
-    """Split `a, b; c`, or Mailchimp's `"a","b, too"`, in which each tag has quotation marks of its own.
-
-    A list of a million people has few sets of tags.
-    """
-    if not cell:
-        return ()
-    quoted = '"' in cell
-    parts = next(csv.reader([cell], skipinitialspace=True), []) if quoted else re.split("[,;]", cell)
-    tags = tuple(dict.fromkeys(filter(None, (_bounded(part, "tags", _LONGEST_TAG) for part in parts))))
-    if len(tags) > _MOST_TAGS:
-        raise InputError(f"more than {_MOST_TAGS} tags")
-    return tags
-
-
-def _bounded(cell: str, name: str, longest: int) -> str:
-    text = cell.strip() if cell.isascii() and cell.isprintable() else clean(cell)
-    if len(text) > longest:
-        raise InputError(f"{name} is longer than {longest} characters")
-    return text
 
 
 def _key(heading: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from newsletter.core.csv_import import GoodRow
+from newsletter.core.csv_row import GoodRow
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, stronger
 
 NOT_STORED = SubscriberId(0)

@@ -18,7 +18,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import BinaryIO
 
-from newsletter.core.csv_import import BadRow, ColumnChoices, GoodRow, describe_consent
+from newsletter.core.csv_import import ColumnChoices, describe_consent
+from newsletter.core.csv_row import BadRow, GoodRow
 from newsletter.core.import_row import ImportDecision, RowResult, enter
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, eligible
 from newsletter.core.token import Keyring, suppression_hashes

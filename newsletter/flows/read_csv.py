@@ -8,42 +8,27 @@ file that cannot be used changes nothing; the last one yields. None holds more t
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from newsletter.core.csv_import import (
-    BadRow,
-    ColumnChoices,
-    GoodRow,
-    Layout,
-    clean,
-    fitted,
-    is_blank,
-    read_headings,
-    read_row,
-    settle_layout,
-    survey,
-)
+from newsletter.core.csv_import import ColumnChoices, Layout, clean, read_headings, settle_layout, survey
+from newsletter.core.csv_row import BadRow, GoodRow, RowParser, is_blank, survey_records
 from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import InputError
+from newsletter.flows.csv_records import (
+    CHUNK_BYTES,
+    DELIMITERS,
+    SAMPLE_BYTES_MAX,
+    Lines,
+    Records,
+    find_delimiter,
+)
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer as Buffer  # There is no such name at run time before Python 3.12.
-
-_CHUNK_BYTES = 65_536
 _LINE_LENGTH = 1_000_000
 """Bytes. Lines are bounded before the csv module sees one, which would read it whole whatever its length."""
-_RECORD_LENGTH = 100_000
-"""Characters. A quotation mark that is never closed would make one cell of the rest of the file."""
-_SHOWN_LENGTH = 1000
-"""Characters of a row without cells that are kept for the file of rejected rows."""
-_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _NO_TEXT = {
     b"PK\x03\x04": "is a spreadsheet or a zip file; open it and export it as CSV (UTF-8)",
     b"\xd0\xcf\x11\xe0": "is an old Excel file; open it and export it as CSV (UTF-8)",
@@ -71,9 +56,6 @@ _ALTERNATIVES = ("cp1250", "mac_roman", "cp1251", "shift_jis", "gb18030")
 """Encodings in which samples are shown beside the guess."""
 _NO_TEXT_CODECS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
 _SAMPLES_MAX = 3
-_SAMPLE_BYTES_MAX = 120
-_DAMAGE = re.compile("[\udc80-\udcff]")
-"""Bytes that the encoding does not have, as the error handler `surrogateescape` leaves them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,17 +71,20 @@ class RowReader:
     delimiter: str
     """`comma`, `semicolon` or `tab`, for people."""
     layout: Layout
-    _records: _Records
+    _records: Records
     _zones: Mapping[str, str]
 
     def __iter__(self) -> Iterator[GoodRow | BadRow]:
         """Yield the rows in order; those without content are passed over."""
-        for record in self._records:
-            row = (
-                record if isinstance(record, BadRow) else read_row(self.layout, record.line, record.cells, self._zones)
-            )
-            if row is not None:
-                yield row
+        read = RowParser(self.layout, self._zones).read
+        for block in self._records:
+            if isinstance(block, BadRow):
+                yield block
+                continue
+            for line, cells in zip(block.lines, block.records, strict=True):
+                row = read(line, cells)
+                if row is not None:
+                    yield row
 
 
 def read_rows(
@@ -123,11 +108,9 @@ def read_rows(
     layout = read_headings(header.cells, file_name=file_name, choices=choices, as_state=as_state)
     seen = survey(layout)
     if seen is not None:
-        for record in header.records:
-            if isinstance(record, BadRow) or is_blank(record.cells):
-                continue
-            with suppress(InputError):
-                seen.add(fitted(layout, record.cells))
+        for block in header.records:
+            if not isinstance(block, BadRow):
+                survey_records(layout, seen, block.records)
         header = _open(stream, used, file_name)
     layout = settle_layout(layout, seen)
     known = zoneinfo.available_timezones() if time_zones is None else time_zones
@@ -135,7 +118,7 @@ def read_rows(
         encoding=used.label,
         guessed=used.guessed,
         samples=_read_samples(samples, used),
-        delimiter=_DELIMITERS[header.delimiter],
+        delimiter=DELIMITERS[header.delimiter],
         layout=layout,
         _records=header.records,
         _zones={zone.casefold(): zone for zone in known},
@@ -145,21 +128,21 @@ def read_rows(
 class _Header(NamedTuple):
     cells: list[str]
     delimiter: str
-    records: _Records
+    records: Records
     """The rows after the header."""
 
 
 def _open(stream: BinaryIO, encoding: _Encoding, file_name: str) -> _Header:
-    stream.seek(0)
-    lines = _Lines(stream, encoding.codec)
-    delimiter = _find_delimiter(lines)
-    records = _Records(lines, delimiter, encoding.label)
-    header = next((record for record in records if isinstance(record, BadRow) or not is_blank(record.cells)), None)
-    if header is None:
-        raise InputError(f"the file {file_name} is empty; its first line must hold the headings, one of them `email`")
-    if isinstance(header, BadRow):
-        raise InputError(f"the file {file_name} has no readable line of headings: {header.reason}")
-    return _Header(header.cells, delimiter, records)
+    lines = Lines(stream, encoding.codec)
+    delimiter = find_delimiter(lines)
+    records = Records(lines, delimiter, encoding.label)
+    for block in records.first():
+        if isinstance(block, BadRow):
+            raise InputError(f"the file {file_name} has no readable line of headings: {block.reason}")
+        [cells] = block.records
+        if not is_blank(cells):
+            return _Header(cells, delimiter, records)
+    raise InputError(f"the file {file_name} is empty; its first line must hold the headings, one of them `email`")
 
 
 def _named_encoding(name: str) -> _Encoding:
@@ -180,7 +163,7 @@ def _named_encoding(name: str) -> _Encoding:
 def _find_encoding(stream: BinaryIO, file_name: str, named: _Encoding | None) -> tuple[_Encoding, list[bytes]]:
     """Read the whole stream once, in chunks; raise for what is no text or has a line without end."""
     stream.seek(0)
-    head = stream.read(_CHUNK_BYTES)
+    head = stream.read(CHUNK_BYTES)
     if not head.strip():
         raise InputError(f"the file {file_name} is empty; its first line must hold the headings, one of them `email`")
     for magic, fault in _NO_TEXT.items():
@@ -229,7 +212,7 @@ def _count_lines(stream: BinaryIO, file_name: str) -> _Census:
     intact = broken = 0
     samples: list[bytes] = []
     left = b""
-    while chunk := stream.read(_CHUNK_BYTES):
+    while chunk := stream.read(CHUNK_BYTES):
         bounds.check(chunk)
         if chunk.isascii() and left.isascii():
             left = b""
@@ -259,8 +242,8 @@ def _judge_line(line: bytes, intact: int, broken: int, samples: list[bytes]) -> 
 def _cell_beyond_ascii(line: bytes) -> bytes:
     """Return the cell around the first byte beyond ASCII."""
     first = next(place for place, byte in enumerate(line) if byte > _ASCII_MAX)
-    before = re.split(_CELL_END, line[max(0, first - _SAMPLE_BYTES_MAX) : first])[-1]
-    after = re.split(_CELL_END, line[first : first + _SAMPLE_BYTES_MAX])[0]
+    before = re.split(_CELL_END, line[max(0, first - SAMPLE_BYTES_MAX) : first])[-1]
+    after = re.split(_CELL_END, line[first : first + SAMPLE_BYTES_MAX])[0]
     return (before + after).strip()
 
 
@@ -296,7 +279,7 @@ def _check_wide(stream: BinaryIO, encoding: _Encoding, file_name: str) -> None:
     decoder = codecs.getincrementaldecoder(encoding.codec)()
     bounds = _Bounds(file_name)
     while True:
-        chunk = stream.read(_CHUNK_BYTES)
+        chunk = stream.read(CHUNK_BYTES)
         try:
             bounds.check(decoder.decode(chunk, final=not chunk).encode())
         except UnicodeError as error:
@@ -339,123 +322,3 @@ class _Bounds:
                 f"the file {self._file_name} has more than {_LINE_LENGTH:,} bytes in line {self._line}; "
                 "is it a CSV file?"
             )
-
-
-class _Kept(io.RawIOBase):
-    """Stands between the caller's stream and our text wrapper, which would close it when it goes."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
-        data = self._stream.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-
-class _Lines:
-    """The lines of a text without byte order marks and the end-of-file mark of DOS; lines can be put back."""
-
-    def __init__(self, stream: BinaryIO, codec: str) -> None:
-        errors = "strict" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
-        buffer = io.BufferedReader(_Kept(stream), _CHUNK_BYTES)
-        self._text = io.TextIOWrapper(buffer, encoding=codec, errors=errors, newline="")
-        self._again: list[str] = []
-        self.number = 0
-        """Of the line read last."""
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._again.pop() if self._again else next(self._text)
-        self.number += 1
-        if line[0] == "\ufeff":
-            # A second mark, or that of a file which was appended to another.
-            line = line.lstrip("\ufeff")
-        return line.rstrip("\x1a") if line[-1:] == "\x1a" else line
-
-    def put_back(self, lines: list[str]) -> None:
-        self._again.extend(reversed(lines))
-        self.number -= len(lines)
-
-
-def _find_delimiter(lines: _Lines) -> str:
-    """Take the candidate that the header has most of outside quotation marks; Excel's `sep=;` line decides."""
-    for line in lines:
-        bare = line.strip("\r\n\ufeff ")
-        if bare.lower().startswith("sep=") and bare[4:] in _DELIMITERS:
-            return bare[4:]
-        if bare:
-            lines.put_back([line])
-            unquoted = "".join(line.split('"')[::2])
-            return max(_DELIMITERS, key=unquoted.count)
-    return ","
-
-
-class _Record(NamedTuple):
-    line: int
-    cells: list[str]
-
-
-class _Records:
-    """Records of the file: cells with the line they begin on, or a `BadRow` for odd quotation marks or odd bytes.
-
-    After such a fault reading goes on with the line after the one where the record began: one stray quotation mark
-    must not cost everybody after it their mail.
-    """
-
-    def __init__(self, lines: _Lines, delimiter: str, encoding: str) -> None:
-        self._lines = lines
-        self._delimiter = delimiter
-        self._encoding = encoding
-        self._record_lines: list[str] = []
-        """Of the present record."""
-
-    def __iter__(self) -> Iterator[_Record | BadRow]:
-        reader = self._reader()
-        while True:
-            self._record_lines.clear()
-            start = self._lines.number + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as fault:
-                first, *after = self._record_lines
-                self._lines.put_back(after)
-                reader = self._reader()
-                yield BadRow(line=start, cells=(first.rstrip("\r\n")[:_SHOWN_LENGTH],), reason=_plain(fault))
-            else:
-                damaged = next((cell for cell in cells if not cell.isascii() and _DAMAGE.search(cell)), None)
-                yield _Record(start, cells) if damaged is None else self._damaged(start, cells, damaged)
-
-    def _damaged(self, line: int, cells: list[str], damaged: str) -> BadRow:
-        shown = _DAMAGE.sub("\N{REPLACEMENT CHARACTER}", clean(damaged))[:_SAMPLE_BYTES_MAX]
-        whole = tuple(_DAMAGE.sub("\N{REPLACEMENT CHARACTER}", cell) for cell in cells)
-        return BadRow(line=line, cells=whole, reason=f"a byte in `{shown}` is not {self._encoding}; correct the letter")
-
-    def _reader(self) -> Iterator[list[str]]:
-        return csv.reader(self._feed(), delimiter=self._delimiter, strict=True)
-
-    def _feed(self) -> Iterator[str]:
-        length = 0
-        for line in self._lines:
-            # The list is emptied when a record is complete, so a first line begins a count anew.
-            length = len(line) + (length if self._record_lines else 0)
-            self._record_lines.append(line)
-            if length > _RECORD_LENGTH:
-                raise csv.Error("unexpected end of data" if len(self._record_lines) > 1 else "too long")
-            yield line
-
-
-def _plain(fault: csv.Error) -> str:
-    if "unexpected end" in str(fault):
-        return "a quotation mark is opened and never closed"
-    if "expected after" in str(fault):
-        return "text follows a closing quotation mark; a quotation mark inside a cell must be doubled"
-    return f"the row is longer than {_RECORD_LENGTH:,} characters"

@@ -114,6 +114,18 @@ def test_the_verdict_is_that_of_email_validator(local: str, domain: str) -> None
         assert good
 
 
+@given(st.builds("{}@{}".format, local_parts, domains) | st.builds("{}@{}".format, local_parts, local_parts))
+def test_the_short_way_reads_the_same(text: str) -> None:
+    """An ordinary address reads the same as one with an invisible mark before it, which goes the general way."""
+    readings: list[object] = []
+    for spelling in (text, f"\ufeff{text}"):
+        try:
+            readings.append(parse_address(spelling))
+        except InputError as fault:
+            readings.append(str(fault))
+    assert readings[0] == readings[1]
+
+
 @given(st.text(max_size=40) | st.builds("{}@{}".format, local_parts, domains))
 def test_the_canonical_form_is_stable(text: str) -> None:
     """Whatever is typed is refused with `InputError` or has a canonical form that is its own canonical form."""

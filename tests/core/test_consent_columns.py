@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from newsletter.core.csv_import import ColumnChoices, GoodRow, read_headings, read_row, settle_layout, survey
+from newsletter.core.csv_import import ColumnChoices, read_headings, settle_layout, survey
+from newsletter.core.csv_row import GoodRow, read_row
 from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import InputError
 

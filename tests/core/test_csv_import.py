@@ -8,18 +8,16 @@ from hypothesis import strategies as st
 
 from newsletter.core.csv_import import (
     EXPORT_HEADINGS,
-    BadRow,
     ColumnChoices,
-    GoodRow,
     Layout,
     clean,
     neutralise,
     read_headings,
-    read_row,
     restore,
     settle_layout,
     survey,
 )
+from newsletter.core.csv_row import BadRow, GoodRow, read_row
 from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import InputError
 

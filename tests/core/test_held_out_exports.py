@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.core.csv_import import GoodRow, read_headings, read_row, settle_layout, survey
+from newsletter.core.csv_import import read_headings, settle_layout, survey
+from newsletter.core.csv_row import GoodRow, read_row
 from newsletter.core.subscriber import SubscriberState
 from newsletter.errors import InputError
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.core.address import parse_address
-from newsletter.core.csv_import import GoodRow
+from newsletter.core.csv_row import GoodRow
 from newsletter.core.import_row import LEFT_STATES, RowResult, enter
 from newsletter.core.subscriber import Subscriber, SubscriberState, stronger
 
@@ -78,7 +78,7 @@ def test_nothing_known_is_overwritten(rows: list[GoodRow], last: GoodRow) -> Non
 @given(STATES, ROWS)
 def test_nobody_who_left_is_brought_back(state: SubscriberState, row: GoodRow) -> None:
     """One who left is in one of the states of leaving for ever, and a row of one who stays touches nothing."""
-    known = replace(person([replace(row, name="", state=SubscriberState.ACTIVE)]), state=state)
+    known = replace(person([row._replace(name="", state=SubscriberState.ACTIVE)]), state=state)
     entry = enter(known, row, suppressed=False, now=NOW, why="again")
     assert entry.person is not None
     if state in LEFT_STATES:
@@ -127,11 +127,11 @@ def test_a_corrected_file_corrects_names_that_an_import_wrote() -> None:
     """A name of an import is replaced by a later one, but not by an empty one nor after an edit."""
     row = GoodRow(line=2, address=parse_address("ada@example.org"), state=SubscriberState.ACTIVE, first_name="Zo\u2018")
     known = enter(None, row, suppressed=False, now=NOW, why="imported").person
-    entry = enter(known, replace(row, first_name="Zoë"), suppressed=False, now=NOW, why="again")
+    entry = enter(known, row._replace(first_name="Zoë"), suppressed=False, now=NOW, why="again")
     assert entry.person is not None
     assert (entry.fate, entry.person.first_name) == (RowResult.CORRECTED, "Zoë")
     assert (
-        enter(entry.person, replace(row, first_name=""), suppressed=False, now=NOW, why="").fate is RowResult.UNCHANGED
+        enter(entry.person, row._replace(first_name=""), suppressed=False, now=NOW, why="").fate is RowResult.UNCHANGED
     )
     edited = replace(entry.person, names_imported=False)
     assert enter(edited, row, suppressed=False, now=NOW, why="").fate is RowResult.UNCHANGED

@@ -10,7 +10,8 @@ from random import Random
 import pytest
 from sqlalchemy import select
 
-from newsletter.core.csv_import import BadRow, ColumnChoices
+from newsletter.core.csv_import import ColumnChoices
+from newsletter.core.csv_row import BadRow
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.flows.erase_subscriber import erase_subscriber
 from newsletter.flows.import_subscribers import ImportFile, ImportReport, import_subscribers

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.csv_import import BadRow, GoodRow
+from newsletter.core.csv_row import BadRow, GoodRow
 from newsletter.errors import InputError
 from newsletter.flows.read_csv import RowReader, read_rows
 
