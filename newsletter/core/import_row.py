@@ -7,9 +7,11 @@ overwritten, with one exception: a name that an import wrote, and no person sinc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from newsletter.core.csv_row import GoodRow
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, stronger
@@ -47,23 +49,35 @@ class ImportDecision:
 
     fate: RowResult
     person: Subscriber | None
-    """As stored from now on; None for one who was erased."""
+    """As stored from now on; None for a person who is new, and for one who was erased."""
 
 
-def enter(
-    known: Subscriber | None, row: GoodRow, *, suppressed: bool, now: datetime, why: str, correct: bool = True
-) -> ImportDecision:
-    """Decide the effect of a row.
+ADDED = ImportDecision(RowResult.ADDED, None)
+SUPPRESSED = ImportDecision(RowResult.SUPPRESSED, None)
+"""The decision about an address that is not on the list, and about one that was erased."""
 
-    `suppressed`: the address was erased; `why` is stored with the state; `correct`: the row may replace a name that an
-    import wrote, which only the first row of an address in a file may.
+
+class ImportedPerson(NamedTuple):
+    """A person who is new on the list, and the evidence of their consent, as an import writes them by the thousand."""
+
+    email: str
+    canonical: str
+    name: str
+    first_name: str
+    last_name: str
+    time_zone: str
+    state: SubscriberState
+    tags: tuple[str, ...]
+    fields: Mapping[str, str]
+    evidence: Mapping[str, str]
+
+
+def enter(known: Subscriber, row: GoodRow, *, now: datetime, why: str, correct: bool = True) -> ImportDecision:
+    """Decide the effect of a row about a person of the list.
+
+    `why` is stored with the state; `correct`: the row may replace a name that an import wrote, which only the first row
+    of an address in a file may.
     """
-    if known is None:
-        return (
-            ImportDecision(RowResult.SUPPRESSED, None)
-            if suppressed
-            else ImportDecision(RowResult.ADDED, _newcomer(row, now, why))
-        )
     state = stronger(known.state, row.state)
     if known.state in LEFT_STATES and row.state not in LEFT_STATES:
         return ImportDecision(RowResult.LEFT, known)
@@ -76,22 +90,20 @@ def enter(
     return ImportDecision(RowResult.UNCHANGED if person is known else RowResult.FILLED, person)
 
 
-def _newcomer(row: GoodRow, now: datetime, why: str) -> Subscriber:
-    return Subscriber(
-        id=NOT_STORED,
-        email=row.address.email,
-        canonical=row.address.canonical,
-        name=row.name,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        time_zone=row.time_zone,
-        tags=row.tags,
-        fields=row.fields,
-        state=row.state,
-        state_since=now,
-        state_why=why,
-        created_at=now,
-        names_imported=True,
+def imported_person(row: GoodRow, evidence: Mapping[str, str]) -> ImportedPerson:
+    """Return the person whom a row describes."""
+    email, canonical, *_ = row.address
+    return ImportedPerson(
+        email,
+        canonical,
+        row.name,
+        row.first_name,
+        row.last_name,
+        row.time_zone,
+        row.state,
+        row.tags,
+        row.fields,
+        evidence,
     )
 
 

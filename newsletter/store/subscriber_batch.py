@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from newsletter.core.import_row import ImportedPerson
 from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.store.in_ids import in_ids
 from newsletter.store.schema import consent, subscriber, suppression
@@ -52,7 +53,7 @@ _TEXTS = ("email", "canonical", "name", "first_name", "last_name", "time_zone", 
 _SAME = ("state_since", "state_why", "created_at", "names_imported")
 """What people who are added together have in common."""
 _NEW = (*_TEXTS, "tags", "fields", *_SAME)
-_CANONICAL, _EVIDENCE = _TEXTS.index("canonical"), len(_TEXTS) + 2
+_CANONICAL, _EVIDENCE = ImportedPerson._fields.index("canonical"), ImportedPerson._fields.index("evidence")
 """Where they stand in a row that is handed over; the evidence comes last."""
 _ALIKE = ("at", "action", "channel", "source", "edition_id")
 """What pieces of evidence that are added together have in common."""
@@ -88,34 +89,33 @@ def add_new(tx: Tx, people: Sequence[Subscriber]) -> dict[str, SubscriberId]:
     return ids
 
 
-def add_with_evidence(tx: Tx, people: Sequence[tuple[Subscriber, dict[str, str]]], consent: Consent) -> set[str]:
-    """Write people whom `by_canonicals` did not find just now, each with their own evidence, and alike else as `said`.
+def add_with_evidence(tx: Tx, people: Sequence[ImportedPerson], consent: Consent, *, why: str) -> set[str]:
+    """Write people whom `by_canonicals` did not find just now, each with their own evidence; `consent` has the rest.
 
     Returns the canonical addresses that another process added in the meantime: nothing was written for them. The ids
     never leave the database: *measured*, to fetch them and to send them back costs a fifth of our own time.
     """
     add = _add_on_sqlite if tx.dialect.name == "sqlite" else _add_on_postgresql
-    added: set[str] = set()
-    for same, some in _grouped(people, key=lambda item: _same_of(item[0])).items():
-        rows = _unfold(tx, [[*_cells(item), evidence] for item, evidence in some], texts=len(_TEXTS))
-        added |= add(tx, rows, same, consent)
-    return added
+    return add(tx, people, (consent.at, why, consent.at, True), consent)
 
 
-def _add_on_sqlite(tx: Tx, rows: _Rows, same: tuple[Any, ...], evidence: Consent) -> set[str]:
-    # No other transaction writes as long as this one does, so a person who was not found is not there.
+def _add_on_sqlite(tx: Tx, people: Sequence[ImportedPerson], same: tuple[Any, ...], evidence: Consent) -> set[str]:
+    # No other transaction writes as long as this one does, so a person who was not found is not there, and the ids of
+    # one statement follow each other in the order of its rows.
+    rows = _unfold(tx, [person[:_EVIDENCE] for person in people], texts=len(_TEXTS))
     tx.execute(insert(subscriber).from_select(_NEW, _select(*_new_person(rows, same))))
-    evidence_rows = _select(subscriber.c.id, rows[_EVIDENCE], *_alike(evidence)).where(
-        subscriber.c.canonical == rows[_CANONICAL]
-    )
+    first_id = tx.execute(select(func.max(subscriber.c.id))).scalar_one() - len(people) + 1
+    evidence_list = func.json_each(_dumped([person.evidence for person in people])).table_valued("key", "value")
+    evidence_rows = _select(literal(first_id) + evidence_list.c.key, evidence_list.c.value, *_alike(evidence))
     tx.execute(insert(consent).from_select(["subscriber_id", "evidence", *_ALIKE], evidence_rows))
     return set()
 
 
-def _add_on_postgresql(tx: Tx, rows: _Rows, same: tuple[Any, ...], evidence: Consent) -> set[str]:
+def _add_on_postgresql(tx: Tx, people: Sequence[ImportedPerson], same: tuple[Any, ...], evidence: Consent) -> set[str]:
+    rows = _unfold(tx, people, texts=len(_TEXTS))
     canonical = rows[_CANONICAL]
-    people = upsert(subscriber, tx.dialect.name).from_select(_NEW, _select(*_new_person(rows, same)))
-    inserted = people.on_conflict_do_nothing().returning(subscriber.c.id, subscriber.c.canonical).cte("made")
+    new = upsert(subscriber, tx.dialect.name).from_select(_NEW, _select(*_new_person(rows, same)))
+    inserted = new.on_conflict_do_nothing().returning(subscriber.c.id, subscriber.c.canonical).cte("made")
     evidence_rows = _select(inserted.c.id, rows[_EVIDENCE], *_alike(evidence)).where(inserted.c.canonical == canonical)
     noted = insert(consent).from_select(["subscriber_id", "evidence", *_ALIKE], evidence_rows).cte("noted")
     return set(
@@ -124,7 +124,7 @@ def _add_on_postgresql(tx: Tx, rows: _Rows, same: tuple[Any, ...], evidence: Con
 
 
 def _cells(person: Subscriber) -> list[object]:
-    return [*_texts_of(person), person.tags, dict(person.fields)]
+    return [*_texts_of(person), person.tags, person.fields]
 
 
 def _new_person(rows: _Rows, same: tuple[Any, ...]) -> Sequence[ColumnElement[Any]]:
@@ -187,7 +187,7 @@ def _unfold(tx: Tx, rows: Sequence[Sequence[object]], *, texts: int) -> _Rows:
 
 
 def _dumped(values: Sequence[object]) -> ColumnElement[str]:
-    return literal(json.dumps(values, ensure_ascii=False), Text)
+    return literal(json.dumps(values, ensure_ascii=False, default=dict), Text)
 
 
 def _select(*columns: ColumnElement[Any]) -> Select[Any]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from newsletter.core.address import parse_address
 from newsletter.core.csv_row import GoodRow
-from newsletter.core.import_row import LEFT_STATES, RowResult, enter
-from newsletter.core.subscriber import Subscriber, SubscriberState, stronger
+from newsletter.core.import_row import LEFT_STATES, RowResult, enter, imported_person
+from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, stronger
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 STATES = st.sampled_from(SubscriberState)
@@ -31,12 +31,20 @@ ROWS = st.builds(
 )
 
 
-def play(rows: list[GoodRow], known: Subscriber | None = None, *, suppressed: bool = False) -> Subscriber | None:
+def added(row: GoodRow, now: datetime, why: str) -> Subscriber:
+    """Return the person whom an import adds for a row, as stored."""
+    values = imported_person(row, {})._asdict()
+    del values["evidence"]
+    kept = {"state_since": now, "state_why": why, "created_at": now, "names_imported": True}
+    return Subscriber(id=SubscriberId(1), **values, **kept)
+
+
+def play(rows: list[GoodRow], known: Subscriber | None = None) -> Subscriber | None:
     """Let rows come one after the other, a day apart."""
     for day, row in enumerate(rows):
-        now = NOW + timedelta(days=day)
+        now, why = NOW + timedelta(days=day), f"day {day}"
         # Rows of one file: only the first one of an address may correct a name.
-        known = enter(known, row, suppressed=suppressed, now=now, why=f"day {day}", correct=day == 0).person
+        known = enter(known, row, now=now, why=why, correct=day == 0).person if known else added(row, now, why)
     return known
 
 
@@ -79,7 +87,7 @@ def test_nothing_known_is_overwritten(rows: list[GoodRow], last: GoodRow) -> Non
 def test_nobody_who_left_is_brought_back(state: SubscriberState, row: GoodRow) -> None:
     """One who left is in one of the states of leaving for ever, and a row of one who stays touches nothing."""
     known = replace(person([row._replace(name="", state=SubscriberState.ACTIVE)]), state=state)
-    entry = enter(known, row, suppressed=False, now=NOW, why="again")
+    entry = enter(known, row, now=NOW, why="again")
     assert entry.person is not None
     if state in LEFT_STATES:
         assert entry.person.state in LEFT_STATES
@@ -87,18 +95,11 @@ def test_nobody_who_left_is_brought_back(state: SubscriberState, row: GoodRow) -
         assert (entry.fate, entry.person) == (RowResult.LEFT, known)
 
 
-@given(ROWS)
-def test_nobody_erased_comes_back(row: GoodRow) -> None:
-    """An address on the suppression list makes no person."""
-    entry = enter(None, row, suppressed=True, now=NOW, why="again")
-    assert (entry.fate, entry.person) == (RowResult.SUPPRESSED, None)
-
-
 @given(ROWS, ROWS)
 def test_the_fate_tells_what_changed(first: GoodRow, second: GoodRow) -> None:
     """`stronger` means another state, `filled` the same with more known, and anything else the very same person."""
     before = person([first])
-    entry = enter(before, second, suppressed=False, now=NOW + timedelta(days=1), why="second")
+    entry = enter(before, second, now=NOW + timedelta(days=1), why="second")
     after = entry.person
     assert after is not None
     if entry.fate is RowResult.STRONGER:
@@ -113,25 +114,20 @@ def test_the_fate_tells_what_changed(first: GoodRow, second: GoodRow) -> None:
 
 @pytest.mark.parametrize("state", SubscriberState)
 def test_a_newcomer(state: SubscriberState) -> None:
-    """One who was not known comes with everything the row says, and with its state."""
+    """A person who was not known comes with everything the row says, its state and its evidence."""
     row = GoodRow(line=2, address=parse_address("Ada@example.org"), state=state, name="Ada", fields={"a": "1"})
-    entry = enter(None, row, suppressed=False, now=NOW, why="imported")
-    made = entry.person
-    assert made is not None
-    assert (entry.fate, made.email, made.canonical) == (RowResult.ADDED, "Ada@example.org", "ada@example.org")
-    assert (made.name, made.fields, made.state) == ("Ada", {"a": "1"}, state)
-    assert (made.state_since, made.created_at, made.state_why) == (NOW, NOW, "imported")
+    new = imported_person(row, {"line": "2"})
+    assert (new.email, new.canonical) == ("Ada@example.org", "ada@example.org")
+    assert (new.name, new.fields, new.state, new.evidence) == ("Ada", {"a": "1"}, state, {"line": "2"})
 
 
 def test_a_corrected_file_corrects_names_that_an_import_wrote() -> None:
     """A name of an import is replaced by a later one, but not by an empty one nor after an edit."""
     row = GoodRow(line=2, address=parse_address("ada@example.org"), state=SubscriberState.ACTIVE, first_name="Zo\u2018")
-    known = enter(None, row, suppressed=False, now=NOW, why="imported").person
-    entry = enter(known, row._replace(first_name="Zoë"), suppressed=False, now=NOW, why="again")
+    known = added(row, NOW, "imported")
+    entry = enter(known, row._replace(first_name="Zoë"), now=NOW, why="again")
     assert entry.person is not None
     assert (entry.fate, entry.person.first_name) == (RowResult.CORRECTED, "Zoë")
-    assert (
-        enter(entry.person, row._replace(first_name=""), suppressed=False, now=NOW, why="").fate is RowResult.UNCHANGED
-    )
+    assert enter(entry.person, row._replace(first_name=""), now=NOW, why="").fate is RowResult.UNCHANGED
     edited = replace(entry.person, names_imported=False)
-    assert enter(edited, row, suppressed=False, now=NOW, why="").fate is RowResult.UNCHANGED
+    assert enter(edited, row, now=NOW, why="").fate is RowResult.UNCHANGED

@@ -310,15 +310,16 @@ def test_the_next_rows_are_read_while_these_are_written(unit: Unit) -> None:
 
 def test_an_error_of_the_database_ends_the_import(sqlite_unit: Unit) -> None:
     """What the database refuses is raised, though the next rows were read meanwhile, and its rows are not written."""
+    batch = BATCH_ROWS["sqlite"]
     with sqlite_unit.write() as tx:
         tx.exec_driver_sql(
-            "CREATE TRIGGER refuse BEFORE INSERT ON consent WHEN NEW.subscriber_id > 1500"
+            f"CREATE TRIGGER refuse BEFORE INSERT ON consent WHEN NEW.subscriber_id > {batch + 500}"
             " BEGIN SELECT RAISE(ABORT, 'refused'); END"
         )
     written: list[int] = []
-    content = "email\n" + "".join(f"p{number}@example.com\n" for number in range(3_500))
+    content = "email\n" + "".join(f"p{number}@example.com\n" for number in range(3 * batch + 500))
     file = ImportFile(stream=io.BytesIO(content.encode()), name="people.csv")
     with pytest.raises(IntegrityError, match="refused"):
         import_subscribers(sqlite_unit, KEYRING, file, who="pat", now=START, progress=written.append)
     with sqlite_unit.read() as tx:
-        assert (written, lists.count(tx, Wanted())) == ([1000], 1000)
+        assert (written, lists.count(tx, Wanted())) == ([batch], batch)
