@@ -119,7 +119,7 @@ def every_page() -> dict[str, str]:
             note=FRAME.words("me", "saved"),
             mistake="",
         ),
-        "sent": FRAME.page("sent", words=FRAME.section("sent"), mistake=""),
+        "sent": FRAME.page("sent", words=FRAME.section("sent"), note="", mistake=""),
         "confirm": FRAME.page("confirm", words=FRAME.section("confirm", address=MASKED), same_browser=False),
         "confirmed": FRAME.page(
             "confirmed", words=FRAME.section("confirmed", sender="tips@news.example.com"), first=first

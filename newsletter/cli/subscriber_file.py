@@ -212,7 +212,7 @@ _WORDS = {
     "unchanged": "known already",
     "stronger": "known already, now in the stronger state of the file",
     "left": "left out: they left earlier (`newsletter subscriber reactivate` brings one back)",
-    "suppressed": "left out: they were erased",
+    "suppressed": "left out: they were erased, or blocked the address",
 }
 
 

@@ -1,6 +1,6 @@
 """A change of address: asked for by the private link, confirmed at the new address.
 
-In: the request, the state of the person who has the new address, and the limits. Out: whether a mail asks there. The
+In: the request, what is known of the new address, and the limits. Out: whether a mail asks there. The
 page that takes the request answers the same whatever the new address is.
 """
 
@@ -12,8 +12,16 @@ from datetime import datetime, timedelta
 from typing import NewType
 
 from newsletter.core.rate_limit import Window
-from newsletter.core.signup import SignupDecision, SignupLimit, SignupMail, limit_mail, refusal_of
-from newsletter.core.subscriber import SubscriberId, SubscriberState
+from newsletter.core.signup import (
+    SIGNUP_RULES,
+    AddressStanding,
+    SignupDecision,
+    SignupLimit,
+    SignupMail,
+    limit_mail,
+    refusal_of,
+)
+from newsletter.core.subscriber import SubscriberId
 
 AddressChangeId = NewType("AddressChangeId", int)
 
@@ -36,12 +44,13 @@ class AddressChange:
 
 
 def decide_address_change(
-    change: AddressChange, state: SubscriberState | None, windows: Mapping[SignupLimit, Window], *, now: datetime
+    change: AddressChange, standing: AddressStanding, windows: Mapping[SignupLimit, Window], *, now: datetime
 ) -> SignupDecision:
-    """Decide about a request; `state` is that of a person who has the new address already, None where no person has.
+    """Decide about a request by what is known of the new address.
 
     The limits are those of sign-ups: the new address may be that of a stranger.
     """
-    refusal = refusal_of(change.canonical, state)
+    own = {SignupLimit.VICTIM: SIGNUP_RULES[SignupLimit.VICTIM]}
+    refusal = refusal_of(change.canonical, standing)
     mail = SignupMail.NONE if refusal else SignupMail.CONFIRM
-    return limit_mail(mail, refusal or "a new address of a person", SignupLimit.VICTIM, windows, now=now)
+    return limit_mail(mail, refusal or "a new address of a person", own, windows, now=now)

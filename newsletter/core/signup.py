@@ -6,7 +6,7 @@ page that takes a request knows none of this, so that it answers the same whatev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,6 +22,8 @@ CONFIRM_WITHIN = timedelta(days=7)
 KEEP_SIGNUPS = timedelta(days=14)
 """After this the request is deleted: a person who did not confirm asked for nothing (GDPR, article 5)."""
 CODE_TRIES_MAX = 5
+REPEAT_AFTER = timedelta(seconds=60)
+"""How long a reader looks into the mailbox before the mail can be sent once more."""
 
 
 class SignupMail(StrEnum):
@@ -45,6 +47,8 @@ class SignupLimit(StrEnum):
     """Mails to a person who is on the list already."""
     DOMAIN = "domain"
     """Mails to the addresses of one domain."""
+    REPEAT = "repeat"
+    """The mail to confirm sent once more, at a press in the browser that asked."""
     LINK = "link"
     """Mails with the private link of one person."""
     ALL = "all"
@@ -57,6 +61,7 @@ SIGNUP_RULES: Mapping[SignupLimit, tuple[RateRule, ...]] = {
     SignupLimit.NETWORK: (RateRule(count=5, span=HOUR),),
     SignupLimit.VICTIM: (RateRule(count=1, span=DAY), RateRule(count=3, span=MONTH)),
     SignupLimit.REMINDER: (RateRule(count=1, span=MONTH),),
+    SignupLimit.REPEAT: (RateRule(count=1, span=DAY),),
     SignupLimit.LINK: (RateRule(count=1, span=timedelta(minutes=10)), RateRule(count=3, span=DAY)),
     SignupLimit.DOMAIN: (RateRule(count=60, span=HOUR),),
     SignupLimit.ALL: (RateRule(count=300, span=HOUR),),
@@ -103,28 +108,55 @@ class SignupDecision:
     """The request stays undecided until then: the mail is owed, but too many go out now."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressStanding:
+    """What is known of an address when a page is about to cause a mail to it."""
+
+    state: SubscriberState | None = None
+    """None for an address that is not on the list, or was erased."""
+    blocked: bool = False
+    """Its owner wants no such mail."""
+
+
 def decide_signup(
-    signup: Signup, state: SubscriberState | None, windows: Mapping[SignupLimit, Window], *, now: datetime
+    signup: Signup, standing: AddressStanding, windows: Mapping[SignupLimit, Window], *, now: datetime
 ) -> SignupDecision:
-    """Decide about a request; `state` is None for an address that is not on the list, or was erased.
+    """Decide about a request.
 
     A limit on one person drops the request, since the mail is there already. A limit on a domain or on all of them
     lets it wait: the people behind these requests are different ones.
     """
-    mail, why = _wish(signup, state)
+    mail, why = _wish(signup, standing)
     own = SignupLimit.REMINDER if mail is SignupMail.ALREADY else SignupLimit.VICTIM
+    return limit_mail(mail, why, {own: SIGNUP_RULES[own]}, windows, now=now)
+
+
+def decide_repeat(
+    signup: Signup, standing: AddressStanding, windows: Mapping[SignupLimit, Window], *, now: datetime
+) -> SignupDecision:
+    """Decide about sending the mail to confirm once more: once a day, and within the three a month."""
+    mail, why = _wish(signup, standing)
+    if mail is not SignupMail.CONFIRM:
+        return SignupDecision(mail=SignupMail.NONE, why=why, windows={})
+    _, a_month = SIGNUP_RULES[SignupLimit.VICTIM]
+    own = {SignupLimit.REPEAT: SIGNUP_RULES[SignupLimit.REPEAT], SignupLimit.VICTIM: (a_month,)}
     return limit_mail(mail, why, own, windows, now=now)
 
 
 def limit_mail(
-    mail: SignupMail, why: str, own: SignupLimit, windows: Mapping[SignupLimit, Window], *, now: datetime
+    mail: SignupMail,
+    why: str,
+    own: Mapping[SignupLimit, Sequence[RateRule]],
+    windows: Mapping[SignupLimit, Window],
+    *,
+    now: datetime,
 ) -> SignupDecision:
     """Hold a mail to its limits: `own` counts what goes to one address, the others are shared by everybody."""
     if mail is SignupMail.NONE:
         return SignupDecision(mail=mail, why=why, windows={})
     changed: dict[SignupLimit, Window] = {}
-    for limit in (own, *_SHARED):
-        result = take(windows.get(limit, ()), SIGNUP_RULES[limit], now=now)
+    for limit, rules in ({**own, **{shared: SIGNUP_RULES[shared] for shared in _SHARED}}).items():
+        result = take(windows.get(limit, ()), rules, now=now)
         if not result.allowed and limit in _SHARED:
             words = f"too many sign-ups at once ({limit.value})"
             return SignupDecision(mail=SignupMail.NONE, why=words, windows={}, wait_until=result.again_at)
@@ -137,20 +169,22 @@ def limit_mail(
 _SHARED = (SignupLimit.DOMAIN, SignupLimit.ALL)
 
 
-def refusal_of(canonical: str, state: SubscriberState | None) -> str:
+def refusal_of(canonical: str, standing: AddressStanding) -> str:
     """Return why an address gets no mail at all that a page causes; empty where it may."""
+    if standing.blocked:
+        return "the owner of the address blocked it"
     if canonical.partition("@")[0] in ROLE_NAMES:
         return "the address is that of a function, not of a person"
-    return "the person called a mail of ours spam" if state is SubscriberState.COMPLAINED else ""
+    return "the person called a mail of ours spam" if standing.state is SubscriberState.COMPLAINED else ""
 
 
-def _wish(signup: Signup, state: SubscriberState | None) -> tuple[SignupMail, str]:
-    if refusal := signup.suspect or refusal_of(signup.canonical, state):
+def _wish(signup: Signup, standing: AddressStanding) -> tuple[SignupMail, str]:
+    if refusal := signup.suspect or refusal_of(signup.canonical, standing):
         return SignupMail.NONE, refusal
-    match state:
-        case SubscriberState.ACTIVE | SubscriberState.PAUSED:
+    match standing.state:
+        case SubscriberState.ACTIVE | SubscriberState.PAUSED as state:
             return SignupMail.ALREADY, f"on the list already ({state.value})"
         case None:
             return SignupMail.CONFIRM, "a new address"
-        case _:
-            return SignupMail.CONFIRM, f"on the list as {state.value}"
+        case other:
+            return SignupMail.CONFIRM, f"on the list as {other.value}"

@@ -274,6 +274,8 @@ class LinkPurpose(Enum):
     """Confirms a change of address at the new one; the id is that of the change."""
     SIGN_IN = 5
     """Signs a person in to the admin area, for ten minutes; the id is that of the request to sign in."""
+    BLOCK = 6
+    """Blocks the address of a sign-up that its owner never asked for; the id is that of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,10 +81,13 @@ def add_subscriber(
 
 def refuse_erased(tx: Tx, keyring: Keyring, *, email: str, canonical: str) -> None:
     """Raise `InputError` for an address whose owner was erased, whatever the secret was at that time."""
-    since = subscribers.suppressed_since(tx, suppression_hashes(keyring, canonical))
+    hashes = suppression_hashes(keyring, canonical)
+    since = subscribers.suppressed_since(tx, hashes)
     if since is not None:
+        is_blocked = subscribers.suppression_reason(tx, hashes) == subscribers.BLOCKED_BY_OWNER
+        verb = "was blocked by its owner" if is_blocked else "was erased"
         raise InputError(
-            f"{email} was erased on {since:%Y-%m-%d} and is on the suppression list: it must not be added again, "
+            f"{email} {verb} on {since:%Y-%m-%d} and is on the suppression list: it must not be added again, "
             f'unless the person asks for it: newsletter subscriber add {email} --because "asked by mail on 3 March"'
         )
 

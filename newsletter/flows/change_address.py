@@ -122,10 +122,11 @@ def _change(
         "confirmed by": by.value,
     }
     hashes = suppression_hashes(keyring, change.canonical)
-    erased = subscribers.suppressed_since(tx, hashes)
-    if erased is not None:
+    suppressed_at = subscribers.suppressed_since(tx, hashes)
+    if suppressed_at is not None:
+        reason = subscribers.suppression_reason(tx, hashes)
         subscribers.lift_suppression(tx, hashes)
-        evidence["suppression lifted"] = f"erased on {erased:%Y-%m-%d}"
+        evidence["suppression lifted"] = f"{reason} on {suppressed_at:%Y-%m-%d}"
     moved = replace(person, email=change.email, canonical=change.canonical)
     subscribers.save(tx, moved)
     subscribers.add_consent(

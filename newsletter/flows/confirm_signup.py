@@ -117,10 +117,11 @@ def _confirm(
         "wording text": signups.wording_text(tx, request.wording),
     }
     hashes = suppression_hashes(keyring, request.canonical)
-    erased = subscribers.suppressed_since(tx, hashes)
-    if erased is not None:
+    suppressed_at = subscribers.suppressed_since(tx, hashes)
+    if suppressed_at is not None:
+        reason = subscribers.suppression_reason(tx, hashes)
         subscribers.lift_suppression(tx, hashes)
-        evidence["suppression lifted"] = f"erased on {erased:%Y-%m-%d}"
+        evidence["suppression lifted"] = f"{reason} on {suppressed_at:%Y-%m-%d}"
     known = subscribers.by_canonical(tx, request.canonical, lock=True)
     if known is None:
         batches.add_new(tx, [_person(request, now)])

@@ -31,7 +31,9 @@ def export_person(unit: Unit, keyring: Keyring, email: str, *, now: datetime) ->
     address = parse_address(email)
     with unit.read() as tx:
         person = subscribers.by_canonical(tx, address.canonical)
-        since = subscribers.suppressed_since(tx, suppression_hashes(keyring, address.canonical))
+        hashes = suppression_hashes(keyring, address.canonical)
+        since = subscribers.suppressed_since(tx, hashes)
+        reason = subscribers.suppression_reason(tx, hashes)
         if person is None and since is None:
             return None
         addresses = spellings_of({address.email} if person is None else _addresses(tx, person))
@@ -44,7 +46,7 @@ def export_person(unit: Unit, keyring: Keyring, email: str, *, now: datetime) ->
             "sign_ups": _signups(tx, addresses),
             "address_changes": [] if person is None else _address_changes(tx, person.id),
             "notices": _notices(tx, addresses),
-            "suppression": None if since is None else {"since": since.isoformat(), "reason": "erased"},
+            "suppression": None if since is None else {"since": since.isoformat(), "reason": reason},
             "log": [] if person is None else _log(tx, person.id),
             "mentions": [
                 {"where": where, "words": words}

@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from newsletter.core.rate_limit import Window
-from newsletter.core.signup import SIGNUP_RULES, SignupLimit
-from newsletter.core.token import Keyring, limit_hash
+from newsletter.core.signup import SIGNUP_RULES, AddressStanding, SignupLimit
+from newsletter.core.token import Keyring, limit_hash, suppression_hashes
 from newsletter.store import rate_limit
+from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Tx
+
+
+def address_standing(tx: Tx, keyring: Keyring, canonical: str) -> AddressStanding:
+    """Return what is known of an address to which a page is about to cause a mail."""
+    person = subscribers.by_canonical(tx, canonical)
+    reason = subscribers.suppression_reason(tx, suppression_hashes(keyring, canonical))
+    return AddressStanding(state=person.state if person else None, blocked=reason == subscribers.BLOCKED_BY_OWNER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class MailLimits:
         values = {
             SignupLimit.VICTIM: canonical,
             SignupLimit.REMINDER: canonical,
+            SignupLimit.REPEAT: canonical,
             SignupLimit.DOMAIN: canonical.rpartition("@")[2],
             SignupLimit.ALL: "",
         }

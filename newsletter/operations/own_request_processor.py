@@ -13,7 +13,7 @@ from newsletter.core.address_change import AddressChange, decide_address_change
 from newsletter.core.rate_limit import take
 from newsletter.core.signup import SIGNUP_RULES, SignupLimit, SignupMail
 from newsletter.core.subscriber import SubscriberState
-from newsletter.operations.mail_limits import MailLimits
+from newsletter.operations.mail_limits import MailLimits, address_standing
 from newsletter.operations.reader_mail import ReaderMailRenderer
 from newsletter.operations.signup_texts import SignupLetters
 from newsletter.store import address_change as address_changes
@@ -66,7 +66,6 @@ class OwnRequestProcessor:
     def _ask_at_new_address(self, change: AddressChange, now: datetime) -> bool:
         with self.unit.read() as tx:
             person = subscribers.by_id(tx, change.subscriber_id)
-            owner = subscribers.by_canonical(tx, change.canonical)
         mail = None
         if person is not None:
             letter = self.letters.new_address(change, person, now=now)
@@ -74,7 +73,8 @@ class OwnRequestProcessor:
         limits = MailLimits.of_address(self.letters.keyring, change.canonical)
         with self.unit.write() as tx:
             windows = limits.lock(tx, now=now)
-            decision = decide_address_change(change, owner.state if owner else None, windows, now=now)
+            standing = address_standing(tx, self.letters.keyring, change.canonical)
+            decision = decide_address_change(change, standing, windows, now=now)
             if decision.wait_until is not None:
                 address_changes.postpone(tx, change.id, until=decision.wait_until, why=decision.why)
                 return False

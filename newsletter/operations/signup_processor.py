@@ -14,12 +14,19 @@ from datetime import datetime
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.rate_limit import Window
-from newsletter.core.signup import Signup, SignupDecision, SignupLimit, SignupMail, decide_signup
+from newsletter.core.signup import (
+    Signup,
+    SignupDecision,
+    SignupLimit,
+    SignupMail,
+    decide_repeat,
+    decide_signup,
+)
 from newsletter.core.subscriber import Subscriber
 from newsletter.flows.alert import report, settle_alert
 from newsletter.flows.ask_to_subscribe import is_flooded
 from newsletter.flows.next_issue import next_issue_at
-from newsletter.operations.mail_limits import MailLimits
+from newsletter.operations.mail_limits import MailLimits, address_standing
 from newsletter.operations.reader_mail import ReaderMail, ReaderMailRenderer
 from newsletter.operations.signup_texts import SignupLetters
 from newsletter.store import alert as alerts
@@ -53,12 +60,15 @@ class SignupProcessor:
         with self.unit.read() as tx:
             waiting = signups.undecided(tx, now=now, limit=SIGNUPS_PER_PASS_MAX)
             confirmed = signups.unwelcomed(tx, limit=SIGNUPS_PER_PASS_MAX)
+            repeats = signups.repeats(tx, now=now, limit=SIGNUPS_PER_PASS_MAX)
         # Nearly every pass finds nothing to do; the other questions would double what it costs.
         if waiting or self._passes % PASSES_PER_FLOOD_CHECK == 0:
             self._check_flood(now)
         self._passes += 1
-        return sum(self._decide(request, now) for request in waiting) + sum(
-            self._welcome(request, now) for request in confirmed
+        return (
+            sum(self._decide(request, now) for request in waiting)
+            + sum(self._welcome(request, now) for request in confirmed)
+            + sum(self._repeat(request, now) for request in repeats)
         )
 
     def _check_flood(self, now: datetime) -> None:
@@ -99,7 +109,8 @@ class SignupProcessor:
         self, tx: Tx, request: Signup, windows: Mapping[SignupLimit, Window], now: datetime
     ) -> tuple[SignupDecision, Subscriber | None]:
         person = subscribers.by_canonical(tx, request.canonical)
-        return decide_signup(request, person.state if person else None, windows, now=now), person
+        standing = address_standing(tx, self.letters.keyring, request.canonical)
+        return decide_signup(request, standing, windows, now=now), person
 
     def _mail(
         self, request: Signup, decision: SignupDecision, person: Subscriber | None, next_at: datetime, now: datetime
@@ -111,6 +122,25 @@ class SignupProcessor:
             letter = self.letters.already(request, person, next_at)
             return self.renderer.render(letter, about=request.id, email=person.email, now=now)
         return None
+
+    def _repeat(self, request: Signup, now: datetime) -> bool:
+        mail = self.renderer.render(
+            self.letters.confirm(request, now=now), about=request.id, email=request.email, now=now, variant="again"
+        )
+        keyring = self.letters.keyring
+        limits = MailLimits.of_address(keyring, request.canonical)
+        with self.unit.write() as tx:
+            windows, standing = limits.lock(tx, now=now), address_standing(tx, keyring, request.canonical)
+            decision = decide_repeat(request, standing, windows, now=now)
+            if decision.wait_until is not None:
+                signups.postpone_again(tx, request.id, until=decision.wait_until)
+                return False
+            if not signups.decide_again(tx, request.id, now=now):
+                return False
+            limits.save(tx, decision.windows, now=now)
+            if decision.mail is SignupMail.CONFIRM:
+                mail.queue(tx)
+        return True
 
     def _welcome(self, request: Signup, now: datetime) -> bool:
         with self.unit.read() as tx:

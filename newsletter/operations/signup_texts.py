@@ -14,7 +14,7 @@ from newsletter.core.address_change import CHANGE_WITHIN, AddressChange
 from newsletter.core.cadence import Cadence, describe_date, describe_instant, is_zone, local
 from newsletter.core.message import Publication
 from newsletter.core.notice import NoticeKind
-from newsletter.core.signup import CONFIRM_WITHIN, Signup
+from newsletter.core.signup import CONFIRM_WITHIN, KEEP_SIGNUPS, Signup
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.token import (
     Keyring,
@@ -48,8 +48,16 @@ class SignupLetters:
             url=f"{self.publication.base_url}/c/{make_link_token(self.keyring, link)}",
             note=words["note"].format(code=code),
         )
+        block = LinkToken(purpose=LinkPurpose.BLOCK, id=request.id, expires_at=request.asked_at + KEEP_SIGNUPS)
+        stop = Action(
+            label=words["block"],
+            url=f"{self.publication.base_url}/block/{make_link_token(self.keyring, block)}",
+            note=words["block_note"],
+        )
         lead = [words["text"].format(name=self.publication.name), words["ignore"]]
-        return self._letter(NoticeKind.CONFIRM, lead, [action], asked_at=request.asked_at, time_zone=request.time_zone)
+        return self._letter(
+            NoticeKind.CONFIRM, lead, [action, stop], asked_at=request.asked_at, time_zone=request.time_zone
+        )
 
     def already(self, request: Signup, person: Subscriber, next_at: datetime) -> NoticeBody:
         """Return the mail to a person who is on the list."""

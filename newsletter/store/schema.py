@@ -452,7 +452,10 @@ signup = Table(
     Column("code_tries", Integer, nullable=False, server_default="0"),
     Column("confirmed_at", Utc),
     Column("welcomed_at", Utc),
+    Column("again_at", Utc),  # When the browser that asked wanted the mail once more; later while too many go out.
+    Column("again_decided_at", Utc),
     _partial_index("ix_signup_undecided", "due_at", where="decided_at IS NULL"),
+    _partial_index("ix_signup_again", "again_at", where="again_at IS NOT NULL AND again_decided_at IS NULL"),
     _partial_index("ix_signup_unwelcomed", "id", where="confirmed_at IS NOT NULL AND welcomed_at IS NULL"),
     _one_of("mail", "", "confirm", "already", "none"),
     sqlite_autoincrement=True,  # Links of confirmations bear the id.

@@ -29,6 +29,8 @@ class StoredSignup:
     why: str
     code_tries: int
     confirmed_at: datetime | None
+    again_at: datetime | None = None
+    """When the browser that asked wanted the mail once more."""
 
 
 def _from_row(row: Row) -> StoredSignup:  # type: ignore[type-arg]
@@ -52,6 +54,7 @@ def _from_row(row: Row) -> StoredSignup:  # type: ignore[type-arg]
         why=row.why,
         code_tries=row.code_tries,
         confirmed_at=row.confirmed_at,
+        again_at=row.again_at,
     )
 
 
@@ -124,6 +127,29 @@ def postpone(tx: Tx, signup_id: SignupId, *, until: datetime, why: str) -> None:
     tx.execute(
         update(signup).where(signup.c.id == signup_id, signup.c.decided_at.is_(None)).values(due_at=until, why=why)
     )
+
+
+def ask_again(tx: Tx, signup_id: SignupId, *, now: datetime) -> None:
+    """Write that the mail is wanted once more, unless that was written before."""
+    tx.execute(update(signup).where(signup.c.id == signup_id, signup.c.again_at.is_(None)).values(again_at=now))
+
+
+def repeats(tx: Tx, *, now: datetime, limit: int) -> Sequence[Signup]:
+    """Return the requests whose mail is wanted once more, oldest first; the first mail was decided before."""
+    open_row = (signup.c.again_at <= now, signup.c.again_decided_at.is_(None), signup.c.decided_at.is_not(None))
+    rows = tx.execute(select(signup).where(*open_row).order_by(signup.c.again_at, signup.c.id).limit(limit))
+    return [_from_row(row).request for row in rows]
+
+
+def decide_again(tx: Tx, signup_id: SignupId, *, now: datetime) -> bool:
+    """Write that the wish for a further mail is decided; tell whether this transaction was the first."""
+    open_row = (signup.c.id == signup_id, signup.c.again_decided_at.is_(None))
+    return tx.execute(update(signup).where(*open_row).values(again_decided_at=now)).rowcount == 1
+
+
+def postpone_again(tx: Tx, signup_id: SignupId, *, until: datetime) -> None:
+    """Leave the wish for a further mail undecided for a while."""
+    tx.execute(update(signup).where(signup.c.id == signup_id).values(again_at=until))
 
 
 def count_code_try(tx: Tx, signup_id: SignupId) -> None:

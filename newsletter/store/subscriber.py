@@ -12,6 +12,11 @@ from newsletter.core.edition import EditionId
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState
 from newsletter.store.schema import consent, subscriber, suppression
 from newsletter.store.unit import Tx
+from newsletter.store.upsert import upsert
+
+BLOCKED_BY_OWNER = "blocked"
+"""The owner of an address pressed a button: no sign-up of that address causes a mail."""
+UNBLOCKED_BY_OWNER = "unblocked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +188,29 @@ def suppressed_since(tx: Tx, hashes: Sequence[str]) -> datetime | None:
     """Return when an address, given as all its keyed hashes, was suppressed; None when it was not."""
     value: datetime | None = tx.execute(select(suppression.c.at).where(suppression.c.hash.in_(hashes))).scalar()
     return value
+
+
+def suppression_reason(tx: Tx, hashes: Sequence[str]) -> str:
+    """Return why an address is on the suppression list: erased, blocked or unblocked; empty when it is not on it."""
+    query = select(suppression.c.reason).where(suppression.c.hash.in_(hashes))
+    reasons = set(tx.execute(query).scalars())
+    return BLOCKED_BY_OWNER if BLOCKED_BY_OWNER in reasons else min(reasons, default="")
+
+
+def block(tx: Tx, hashed: str, *, now: datetime) -> None:
+    """Remember that the owner of an address wants no mail that a page causes; it may be on the list already."""
+    values = {"reason": BLOCKED_BY_OWNER, "at": now}
+    tx.execute(
+        upsert(suppression, tx.dialect.name)
+        .values(hash=hashed, **values)
+        .on_conflict_do_update(index_elements=["hash"], set_=values)
+    )
+
+
+def unblock(tx: Tx, hashes: Sequence[str]) -> None:
+    """Let an address sign up again; imports are still kept away, since the person did not ask for those."""
+    blocked_row = (suppression.c.hash.in_(hashes), suppression.c.reason == BLOCKED_BY_OWNER)
+    tx.execute(update(suppression).where(*blocked_row).values(reason=UNBLOCKED_BY_OWNER))
 
 
 def suppressed(tx: Tx, hashes: Sequence[str]) -> set[str]:

@@ -21,6 +21,7 @@ from newsletter.web.health import Health
 from newsletter.web.metrics import Metrics
 from newsletter.web.one_click import OneClickEndpoint
 from newsletter.web.pages import METHODS, render_pages
+from newsletter.web.public.block import BlockPages
 from newsletter.web.public.confirm import ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.public.leaving import LeavingPages
@@ -107,6 +108,7 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) ->
     leaving = LeavingPages(site, frame)
     own = OwnSettingsPages(site, frame)
     new_address = NewAddressPages(site, frame)
+    blocking = BlockPages(site, frame)
 
     async def confirm(request: Request) -> Response:
         return await confirmations(request)
@@ -116,6 +118,9 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) ->
 
     async def change_address(request: Request) -> Response:
         return await new_address(request)
+
+    async def block(request: Request) -> Response:
+        return await blocking(request)
 
     async def undo(request: Request) -> Response:
         return await leaving(request)
@@ -130,6 +135,8 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) ->
     for path in ("/", "/subscribe"):
         app.add_route(path, subscribing.form, methods=list(METHODS))
     app.add_route("/subscribe/sent", subscribing.sent, methods=["GET", "HEAD", "POST"])
+    app.add_route("/subscribe/again", subscribing.again, methods=["POST"])
+    app.add_route("/block/{token:path}", block, methods=["GET", "HEAD", "POST"])
     app.add_route("/puzzle", subscribing.puzzle, methods=["GET"])
     app.add_route("/c/{token:path}", confirm, methods=list(METHODS))
     app.add_route("/p/{token:path}", own.ask, methods=["GET", "HEAD", "POST"])

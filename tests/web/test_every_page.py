@@ -30,6 +30,8 @@ PAGES = (
         "/me/forged",
         "/me/{private}?asked",
         "/address/{address}",
+        "/block/{block}",
+        "/subscribe/sent?again",
         "/imprint",
         "/privacy",
         "/elsewhere",
@@ -51,6 +53,7 @@ def tokens(reader: Reader, clock: FixedClock) -> dict[str, str]:
     links = {
         "confirm": confirm,
         "expired": replace(confirm, expires_at=clock.now()),
+        "block": replace(confirm, purpose=LinkPurpose.BLOCK),
         "undo": replace(confirm, purpose=LinkPurpose.UNDO, id=reader.id),
         "private": replace(confirm, purpose=LinkPurpose.PRIVATE, id=reader.id),
         "address": replace(confirm, purpose=LinkPurpose.ADDRESS, id=change.change.id),

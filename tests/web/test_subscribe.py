@@ -10,6 +10,7 @@ import pytest
 from newsletter.core.address import parse_address
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.flows.erase_subscriber import erase_subscriber
+from newsletter.store import notice as notices
 from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
@@ -255,3 +256,43 @@ def test_the_pages_live_below_the_path_of_the_address(parts: WebParts, stage: tu
         assert ask("POST", "/news/subscribe", data={"email": ADA}, headers=OPERATORS_SITE).headers["Location"] == (
             "/news/subscribe/sent"
         )
+
+
+def test_the_mail_is_sent_once_more(ask: Ask, parts: WebParts, clock: FixedClock) -> None:
+    """After a minute, in the browser that asked, and the page says the same for every address."""
+    cookie = cookie_of(post_form(ask, clock))
+    processor_of(parts).work(clock.now())
+    early = ask("POST", "/subscribe/again", headers=cookie)
+    assert (early.status_code, "may take a minute" in early.text) == (429, True)
+    clock.turn(seconds=60)
+    answer = ask("POST", "/subscribe/again", headers=cookie)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/subscribe/sent?again")
+    assert "another message is on its way" in ask("GET", "/subscribe/sent?again").text
+    processor_of(parts).work(clock.now())
+    with parts.unit.read() as tx:
+        assert len(notices.to_addresses(tx, [ADA])) == 2
+    right = ask("POST", "/subscribe/sent", data={"code": code_of(mail_to(parts))}, headers=cookie)
+    assert "You are subscribed" in right.text
+    stranger = ask("POST", "/subscribe/again")
+    assert (stranger.status_code, "cannot match" in stranger.text) == (422, True)
+
+
+def test_the_owner_blocks_the_address(ask: Ask, parts: WebParts, clock: FixedClock) -> None:
+    """Opening the link changes nothing; one press blocks, another takes it back."""
+    post_form(ask, clock)
+    processor_of(parts).work(clock.now())
+    link = re.findall(r"https://news\.example\.com(/block/\S+)", mail_to(parts))[0]
+    page = ask("GET", link)
+    assert ("a***@example.org" in page.text, page.headers["Cache-Control"]) == (True, "no-store")
+    clock.turn(days=2)
+    assert "The address is blocked" in ask("POST", link, data={"act": "block"}).text
+    post_form(ask, clock)
+    assert processor_of(parts).work(clock.now()) == 1
+    assert "The address is free again" in ask("POST", link, data={"act": "unblock"}).text
+    post_form(ask, clock)
+    processor_of(parts).work(clock.now())
+    with parts.unit.read() as tx:
+        assert len(notices.to_addresses(tx, [ADA])) == 2
+    assert ask("GET", "/block/forged").status_code == 404
+    clock.turn(days=12)
+    assert ask("POST", link).status_code == 410

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from newsletter.core.cadence import describe_date, describe_instant, local
 from newsletter.core.signup import Signup, SignupId
 from newsletter.core.token import make_form_stamp
+from newsletter.flows.ask_again import AskedAgain, ask_again
 from newsletter.flows.ask_to_subscribe import Consented, SignupReply, ask_to_subscribe, is_flooded
 from newsletter.flows.confirm_signup import Confirmation, Confirmed, confirm_by_code
 from newsletter.flows.next_issue import last_issue, next_issue_at
@@ -41,7 +42,7 @@ _STAMP = "stamp-of-the-form"
 
 
 class SubscribePages:
-    """The answers of `/`, `/subscribe`, `/subscribe/sent` and `/puzzle`."""
+    """The answers of `/`, `/subscribe`, `/subscribe/sent`, `/subscribe/again` and `/puzzle`."""
 
     def __init__(self, site: Site, frame: PublicFrame, confirmations: ConfirmationPages) -> None:
         self._site = site
@@ -51,7 +52,8 @@ class SubscribePages:
         self._zones = ZoneOptions() if site.plan_rules.cadence.locally else None
         self._empty = self._form_page(SignupForm(), {"next": "", "latest": ""})
         self._empty_until: datetime | None = None
-        self._sent = self._sent_page("")
+        self._sent = self._sent_page()
+        self._sent_again = self._sent_page(note=AskedAgain.DONE.value)
         self._trouble = frame.message("trouble")
 
     async def form(self, request: Request) -> Response:
@@ -86,7 +88,7 @@ class SubscribePages:
     async def sent(self, request: Request) -> Response:
         """Answer `/subscribe/sent`: the same page for everybody, whose form takes the code."""
         if request.method != "POST":
-            return self._sent.response(200)
+            return (self._sent_again if "again" in request.query_params else self._sent).response(200)
         code = (await read_fields(request)).get("code", "")
         browser = browser_hash(request)
         network = client_network(request, self._frame.options.trusted_proxies)
@@ -103,8 +105,27 @@ class SubscribePages:
             return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
         if result.outcome in {Confirmed.WRONG_CODE, Confirmed.UNKNOWN}:
             mistake = "wrong_code" if result.outcome is Confirmed.WRONG_CODE else "no_code"
-            return self._sent_page(self._frame.words("sent", mistake)).response(422)
+            return self._sent_page(mistake=mistake).response(422)
         return self._confirmations.result(result, first)
+
+    async def again(self, request: Request) -> Response:
+        """Answer `/subscribe/again`: the mail once more, at a press in the browser that asked."""
+        browser, site = browser_hash(request), self._site
+        network = client_network(request, self._frame.options.trusted_proxies)
+
+        def question() -> AskedAgain:
+            return ask_again(site.unit, site.keyring, browser, network=network, now=site.clock.now())
+
+        try:
+            asked = await site.ask(question, about="sign-up, once more", area=Area.PUBLIC)
+        except Busy:
+            return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
+        headers = dict(KIND_HEADERS[ResponseKind.SECRET])
+        if asked is AskedAgain.DONE:
+            return RedirectResponse(f"{self._frame.base_path}/subscribe/sent?again", status_code=303, headers=headers)
+        if asked is AskedAgain.EARLY:
+            return self._sent_page(note=asked.value).response(429, {"Retry-After": str(RETRY_SECONDS)})
+        return self._sent_page(mistake=asked.value).response(422)
 
     async def puzzle(self, _request: Request) -> Response:
         """Answer `/puzzle`: a puzzle while too many requests come, else nothing."""
@@ -237,5 +258,6 @@ class SubscribePages:
             zone_options=self._zones.chosen(form.time_zone or cadence.zone) if self._zones else "",
         )
 
-    def _sent_page(self, mistake: str) -> Page:
-        return self._frame.page("sent", words=self._frame.section("sent"), mistake=mistake)
+    def _sent_page(self, *, note: str = "", mistake: str = "") -> Page:
+        words = self._frame.section("sent")
+        return self._frame.page("sent", words=words, note=words.get(note, ""), mistake=words.get(mistake, ""))
