@@ -51,9 +51,9 @@ def whole_edition(database: Database, port: int, people: int, connections: int) 
         app = world.application()
         with app.unit.read() as tx:
             closed = editions.latest(tx, count=1)[0]
-            totals = editions.totals(tx, closed.id) or {}
+            totals = editions.totals(tx, closed.id)
         app.engine.dispose()
-        if process.returncode or closed.finished_at is None or totals.get("accepted") != people:
+        if process.returncode or closed.finished_at is None or totals is None or totals.accepted != people:
             raise SystemExit(f"the edition did not go out: {totals}\n{(world.home / 'said.txt').read_text()[-2000:]}")
     seconds = (closed.finished_at - closed.started_at).total_seconds()
     cpu = usage.ru_utime + usage.ru_stime

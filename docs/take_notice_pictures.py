@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import Cadence, Slot
+from newsletter.core.delivery import DeliveryCounts
 from newsletter.core.edition import Edition, EditionId, EditionStatus, EditionTip
 from newsletter.core.lineup import Choice, LineupRules, Source
 from newsletter.core.message import Publication, PublicationLinks, Recipient
@@ -134,16 +135,8 @@ def report() -> str:
         finished_at=TUESDAY + timedelta(minutes=17),
     )
     receipt = Receipt(
-        date=edition.date,
-        tip=edition.tip.slug,
-        source=edition.tip.source,
-        status=edition.status,
-        audience=1204,
-        accepted=1201,
-        rejected=2,
-        skipped=1,
-        started_at=edition.started_at,
-        finished_at=edition.finished_at,
+        edition=edition,
+        counts=DeliveryCounts(accepted=1201, rejected=2, skipped=1),
     )
     return _html(report_letter(notice_context(), edition, receipt))
 

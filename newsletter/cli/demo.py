@@ -265,7 +265,7 @@ class _Play:
         self._act(3, "It is sent")
         took = self._work(edition.audience)
         receipt = self._receipt(edition)
-        tried = receipt.audience - receipt.queued
+        tried = receipt.edition.audience - receipt.counts.queued
         say(f"   {people_words(tried)} in {took:.1f} s, over SMTP. Two of the mails were not taken:")
         say()
         self._show_troubles()
@@ -354,8 +354,8 @@ class _Play:
 
     def _expect(self, receipt: Receipt, *, open_: int) -> None:
         """Compare the report with what the mail server really took: a demo that only looks right is worth nothing."""
-        got = self._taken()
-        if (receipt.open, receipt.accepted, receipt.gap) != (open_, got.total(), 0) or set(got.values()) != {1}:
+        got, counts = self._taken(), receipt.counts
+        if (counts.open, counts.accepted, receipt.gap) != (open_, got.total(), 0) or set(got.values()) != {1}:
             raise NewsletterError(f"The report and the mail server disagree ({got.total()} mails); please report this.")
 
     def _taken(self) -> Counter[str]:

@@ -62,37 +62,42 @@ def list_editions(
 
     application = state(context).app
     with application.unit.read() as tx:
-        receipts = [(item, report.receipt(tx, item)) for item in editions.latest(tx, count=limit)]
+        receipts = [report.receipt(tx, item) for item in editions.latest(tx, count=limit)]
     if as_json:
-        print_json([receipt.to_dict() for _, receipt in receipts])
+        print_json([receipt.to_dict() for receipt in receipts])
         return
     if not receipts:
         say("No edition has been sent yet. `newsletter queue` shows what is planned.")
         return
     # Most editions have no people in most of these: a column of zeros tells nothing and takes the room of the title.
-    count_names = [count for count in _COUNTS if any(getattr(receipt, count) for _, receipt in receipts)]
-    kinds = ["kind"] if any(receipt.about for _, receipt in receipts) else []
+    count_names = [count for count in _COUNTS if any(getattr(receipt.counts, count) for receipt in receipts)]
+    kinds = ["kind"] if any(receipt.about for receipt in receipts) else []
     counts = ("audience", "accepted", *count_names)
     names_width = sum(
         len(item) + GAP_WIDTH for item in ("2026-11-24.2", *(["replacement"] if kinds else []), "cancelled", *counts)
     )
     width = terminal_width()
-    if width is not None and width - names_width < TITLE_WIDTH_MIN:
-        # So many columns have no room: what became of people is told in words, which can be folded.
-        counts = ("people",)
+    # So many columns have no room: what became of people is told in words, which can be folded.
+    in_words = width is not None and width - names_width < TITLE_WIDTH_MIN
     table(
-        ["date", *kinds, "tip", "state", *counts],
+        ["date", *kinds, "tip", "state", *(["people"] if in_words else counts)],
         [
-            [receipt.name, *([receipt.kind.value] if kinds else []), edition.title, receipt.status.value]
-            + ([_in_words(receipt)] if counts == ("people",) else [f"{getattr(receipt, count):,}" for count in counts])
-            for edition, receipt in receipts
+            [edition.name, *([edition.kind.value] if kinds else []), edition.title, edition.status.value]
+            + ([_in_words(receipt)] if in_words else [f"{count:,}" for count in _numbers(receipt, count_names)])
+            for receipt in receipts
+            for edition in [receipt.edition]
         ],
     )
 
 
+def _numbers(receipt: Receipt, names: Sequence[str]) -> Sequence[int]:
+    counts = receipt.counts
+    return [receipt.edition.audience, counts.accepted, *(getattr(counts, name) for name in names)]
+
+
 def _in_words(receipt: Receipt) -> str:
-    counted = [f"{count:,} {item}" for item in _COUNTS if (count := getattr(receipt, item))]
-    return ", ".join([f"{receipt.accepted:,} of {receipt.audience:,} accepted", *counted])
+    counted = [f"{count:,} {item}" for item in _COUNTS if (count := getattr(receipt.counts, item))]
+    return ", ".join([f"{receipt.counts.accepted:,} of {receipt.edition.audience:,} accepted", *counted])
 
 
 @app.command()
@@ -109,34 +114,33 @@ def show(context: typer.Context, date: Name = "last", as_json: Json = False) -> 
     else:
         show_receipt(application, edition, receipt)
     if not receipt.balances:
-        raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
+        raise NewsletterError(f"The report of {receipt.edition.name} does not add up: the gap is {receipt.gap}.")
 
 
 def show_receipt(application: Application, edition: Edition, receipt: Receipt) -> None:
     """Print a delivery report for a person."""
     from newsletter.core.cadence import describe_instant
-    from newsletter.core.delivery import DeliveryState
 
     zone = application.cadence.zone
 
     def when(at: object) -> str:
         return describe_instant(at, zone)  # type: ignore[arg-type]
 
-    say(f"Delivery report: edition of {receipt.name}, “{edition.title}” ({receipt.tip})")
+    say(f"Delivery report: edition of {receipt.edition.name}, “{edition.title}” ({receipt.edition.tip.slug})")
     if edition.status_why:
         # It may be several sentences, behind which nothing else could be found.
         say(f"  {edition.standing}")
         say(f"  tip: {edition.tip.why}")
     else:
-        say(f"  {receipt.status.value}; tip: {edition.tip.why}")
+        say(f"  {receipt.edition.status.value}; tip: {edition.tip.why}")
     for further in _further(application, edition):
         say(f"  {further.kind.value}: {further.name}, “{further.title}” ({further.tip.slug})")
-    say(f"  began {when(receipt.started_at)}")
-    if receipt.finished_at is not None:
-        say(f"  ended {when(receipt.finished_at)}")
+    say(f"  began {when(receipt.edition.started_at)}")
+    if receipt.edition.finished_at is not None:
+        say(f"  ended {when(receipt.edition.finished_at)}")
     say()
-    rows = [[item.value, f"{receipt.count(item):,}"] for item in DeliveryState if receipt.count(item)]
-    table(["state", "people"], [*rows, ["audience", f"{receipt.audience:,}"]])
+    rows = [[item.value, f"{count:,}"] for item, count in receipt.counts.items() if count]
+    table(["state", "people"], [*rows, ["audience", f"{receipt.edition.audience:,}"]])
     say()
     if receipt.waves:
         show_waves(receipt, zone, now=application.clock.now())
@@ -152,9 +156,9 @@ def show_waves(receipt: Receipt, zone: str, *, now: datetime) -> None:
     def stands(wave: WaveStanding) -> str:
         if not wave.waiting:
             return "done"
-        if receipt.status.value == "sending":
+        if receipt.edition.status.value == "sending":
             return f"{wave.waiting:,} wait for their hour" if wave.not_before > now else f"{wave.waiting:,} to go"
-        return f"{wave.waiting:,} wait; it is {receipt.status.value}"
+        return f"{wave.waiting:,} wait; it is {receipt.edition.status.value}"
 
     rows = [
         [
@@ -210,7 +214,7 @@ def cancel(context: typer.Context, date: Name, because: Because = "", yes: Yes =
 
     invocation = state(context)
     edition = _find(invocation.app, date)
-    waiting = _receipt(invocation.app, edition).open
+    waiting = _receipt(invocation.app, edition).counts.open
     confirm(f"Cancel {edition.name}, “{edition.title}”? {people_words(waiting)} will not get it.", yes=yes)
     skipped = hold.cancel_edition(
         invocation.app.unit, edition, who=invocation.who, why=because, now=invocation.app.clock.now()
@@ -236,10 +240,10 @@ def retry(
         state for state, asked in ((DeliveryState.EXPIRED, expired), (DeliveryState.REJECTED, rejected)) if asked
     )
     receipt = _receipt(invocation.app, edition)
-    again = sum(receipt.count(state) for state in states)
+    again = sum(receipt.counts[state] for state in states)
     if again:
         # The deferred are tried again anyway; these people are mailed only because of this command.
-        words = listed([f"{receipt.count(state):,} {state.value}" for state in states if receipt.count(state)])
+        words = listed([f"{receipt.counts[state]:,} {state.value}" for state in states if receipt.counts[state]])
         confirm(f"Send {edition.name}, “{edition.title}”, again to {words} {_people(again)}?", yes=yes)
     count = resolving.retry(invocation.app.unit, edition, states, who=invocation.who, now=invocation.app.clock.now())
     if not count:
@@ -271,7 +275,7 @@ def resolve(
     edition = _find(invocation.app, date)
     only = known(invocation.app.unit, subscriber).id if subscriber else None
     now = invocation.app.clock.now()
-    if subscriber or _receipt(invocation.app, edition).uncertain:
+    if subscriber or _receipt(invocation.app, edition).counts.uncertain:
         confirm(_resolve_question(invocation.app, edition, subscriber, resend=resend, accepted=accepted), yes=yes)
     if resend:
         count = resolving.resend(invocation.app.unit, edition, only=only, who=invocation.who, now=now)
@@ -298,7 +302,7 @@ def _people(count: int) -> str:
 def _resolve_question(
     application: Application, edition: Edition, subscriber: str, *, resend: bool, accepted: bool
 ) -> str:
-    uncertain = _receipt(application, edition).uncertain
+    uncertain = _receipt(application, edition).counts.uncertain
     people = subscriber or f"the {people_words(uncertain)} who may or may not have it"
     if resend:
         return f"Send {edition.name}, “{edition.title}”, again to {people}? They may get it twice."

@@ -85,7 +85,7 @@ class EditionWatcher:
                 look = live.look(tx, self._edition.id, self._counted, now=now)
             self._ended = look.ended
             look = self._under_quota(tx, look)
-        self.speed.note(began, look.settled)
+        self.speed.note(began, look.receipt.settled)
         return look
 
     def _limits_now(self, tx: Tx) -> Limits:
@@ -105,7 +105,7 @@ class EditionWatcher:
         from newsletter.store import live
 
         stored = live.used(tx, QUOTA)
-        if stored is None or look.status is not EditionStatus.SENDING or not look.going:
+        if stored is None or look.receipt.edition.status is not EditionStatus.SENDING or not look.going:
             return look
         wait = reserve(Window.from_json(stored), 1, look.at, limits=self._limits).wait
         if not wait:
@@ -128,11 +128,11 @@ def watch_until_quiet(
         show(look, eyes.speed)
         if look.ended:
             return True
-        quiet = quiet + 1 if look.settled == last else 0
-        last = look.settled
+        quiet = quiet + 1 if look.receipt.settled == last else 0
+        last = look.receipt.settled
         if quiet >= QUIET_LOOKS_MAX:
             if not service_alive(application):
-                return not look.left
+                return not look.receipt.counts.left
             if not look.going and not (patiently and _something_soon(look)):
                 return True
         application.clock.wait(stop, REFRESH_SECONDS)
@@ -242,18 +242,23 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
 
     from newsletter.core.live import counts_words, progress_words, waits
 
-    head = Text.assemble((look.name, "bold"), f"  “{one_line(look.title)}”")
+    edition = look.receipt.edition
+    head = Text.assemble((edition.name, "bold"), f"  “{one_line(edition.title)}”")
     bar = Table.grid(padding=(0, 2))
     bar.add_row(
         ProgressBar(
-            total=max(1, look.audience), completed=look.reached, width=30, complete_style="cyan", finished_style="green"
+            total=max(1, edition.audience),
+            completed=look.receipt.reached,
+            width=30,
+            complete_style="cyan",
+            finished_style="green",
         ),
         progress_words(look, speed),
     )
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
-    facts.add_row("people", counts_words(look))
+    facts.add_row("people", counts_words(look.receipt.counts))
     for relay in look.relays:
         style = "yellow" if relay.trouble or relay.again_at else ""
         facts.add_row("mail server", Text(one_line(f"{relay.name}: {relay.words(zone, look.at)}"), style=style))
@@ -262,8 +267,8 @@ def draw(look: Look, speed: Speed, zone: str) -> RenderableType:
         facts.add_row("worker", Text(one_line(f"{worker.name}: {worker.words(look.at)}"), style=style))
     for line in waits(look, zone):
         facts.add_row("waiting", Text(line))
-    if look.status_why:
-        facts.add_row("why", Text(one_line(look.status_why), style="yellow"))
+    if edition.status_why:
+        facts.add_row("why", Text(one_line(edition.status_why), style="yellow"))
     return Group(head, bar, facts)
 
 

@@ -148,7 +148,7 @@ def _hint_correction(invocation: State, outlook: FollowUpPlan) -> None:
 
     with invocation.app.unit.read() as tx:
         receipt = report.receipt(tx, outlook.wrong)
-    if not (receipt.accepted or receipt.uncertain or receipt.open):
+    if not (receipt.counts.accepted or receipt.counts.uncertain or receipt.counts.open):
         # Tried, and accepted for no reader.
         return
     warn(

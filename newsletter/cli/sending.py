@@ -78,7 +78,8 @@ def _tell_begun(application: Application, edition: Edition, *, as_json: bool) ->
     if as_json:
         print_json(receipt.to_dict())
     else:
-        waiting = f"; {plural(receipt.open, 'person still waits', 'people still wait')}" if receipt.open else ""
+        waits = receipt.counts.open
+        waiting = f"; {plural(waits, 'person still waits', 'people still wait')}" if waits else ""
         say(f"The edition of {edition.name} is {edition.status.value} already{waiting}. Nothing was changed.")
 
 
@@ -252,7 +253,7 @@ def _send_or_watch(application: Application, edition: Edition, *, quiet: bool) -
                 if not quiet:
                     held.enter_context(watching(application, edition, show))
                 result = send_until_idle(application.sender(), stop, tell=application.tell)
-            if not result.trouble and not stop.is_set() and _look(application, edition)[1].sending:
+            if not result.trouble and not stop.is_set() and _look(application, edition)[1].counts.sending:
                 # Another worker has the rest in hand.
                 watch_until_quiet(application, edition, stop, show)
             return result
@@ -281,11 +282,11 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
     from newsletter.core.wave import next_wave, zone_of
 
     if edition.status is EditionStatus.PAUSED:
-        people = plural(receipt.open, "person waits", "people wait")
+        people = plural(receipt.counts.open, "person waits", "people wait")
         say(
             f"The edition of {edition.name} is paused and {people}: `newsletter edition resume {edition.name}` goes on."
         )
-    elif receipt.open:
+    elif receipt.counts.open:
         zone = application.cadence.zone
         now = application.clock.now()
         wave = next_wave(receipt.waves, now)
@@ -295,11 +296,11 @@ def _what_waits(application: Application, edition: Edition, receipt: Receipt, *,
             until += f"{', and' if until else ''} for their own hour (next {hour}, {wave.label}: {wave.people:,})"
         if receipt.awaiting:
             until += f"{', and' if until else ''} for the outcome of the edition before ({receipt.awaiting:,})"
-        if quota and receipt.queued:
+        if quota and receipt.counts.queued:
             until = f" until {describe_instant(now + timedelta(seconds=quota), zone)}: a quota"
         alive = service_alive(application)
         service = "the service goes on with them" if alive else "the service is not running: `newsletter run`"
-        say(f"{receipt.open:,} still waiting{until}; {service}.")
+        say(f"{receipt.counts.open:,} still waiting{until}; {service}.")
 
 
 def _complain(edition: Edition, receipt: Receipt, result: PassResult | None, *, stuck: bool) -> None:
@@ -307,22 +308,22 @@ def _complain(edition: Edition, receipt: Receipt, result: PassResult | None, *, 
     from newsletter.core.delivery import DeliveryState
 
     if not receipt.balances:
-        raise NewsletterError(f"The report of {receipt.name} does not add up: the gap is {receipt.gap}.")
+        raise NewsletterError(f"The report of {receipt.edition.name} does not add up: the gap is {receipt.gap}.")
     if stuck:
-        waits = plural(receipt.open, "person waits", "people wait")
+        waits = plural(receipt.counts.open, "person waits", "people wait")
         why = edition.status_why.rstrip(".")
         # What the program has to say is long: it stands last.
         how = f"{edition.standing}, and {waits}" if not why or edition.by_somebody else f"paused and {waits}: {why}"
-        advice = resume_advice(receipt.name, rejected=receipt.count(DeliveryState.REJECTED) > 0)
-        raise NewsletterError(f"The edition of {receipt.name} is {how}. {advice}")
+        advice = resume_advice(receipt.edition.name, rejected=receipt.counts[DeliveryState.REJECTED] > 0)
+        raise NewsletterError(f"The edition of {receipt.edition.name} is {how}. {advice}")
     if result is None:
         return
     if result.trouble:
-        raise NewsletterError(f"{result.trouble} {plural(receipt.open, 'delivery waits', 'deliveries wait')}.")
+        raise NewsletterError(f"{result.trouble} {plural(receipt.counts.open, 'delivery waits', 'deliveries wait')}.")
     if result.unanswered:
         raise NewsletterError(
             f"{plural(result.unanswered, 'message')} got no answer before the time to stop was over, "
-            f"and may have arrived: `newsletter edition resolve {receipt.name}` decides."
+            f"and may have arrived: `newsletter edition resolve {receipt.edition.name}` decides."
         )
 
 

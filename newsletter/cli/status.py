@@ -125,13 +125,13 @@ def _running(summary: Overview, zone: str) -> Iterator[str]:
 
     for worker in summary.snapshot.running:
         receipt = worker.receipt
-        share = 100 * worker.reached // receipt.audience if receipt.audience else 100
+        share = 100 * worker.receipt.reached // receipt.edition.audience if receipt.edition.audience else 100
         left = worker.left(summary.now)
         soon = f"; about {_span(left)} left" if left else ""
-        people = f"{worker.reached:,} of {people_words(receipt.audience)}"
+        people = f"{worker.receipt.reached:,} of {people_words(receipt.edition.audience)}"
         title, status = worker.edition.title, worker.edition.status.value
-        yield f"{receipt.name} “{title}” is {status}: {people} done ({share} %){soon}"
-        if worker.away is not None and receipt.open:
+        yield f"{receipt.edition.name} “{title}” is {status}: {people} done ({share} %){soon}"
+        if worker.away is not None and receipt.counts.open:
             again = (
                 f"; tried again at {clock_words(worker.away.again_at, zone, summary.now)}"
                 if worker.away.again_at
@@ -158,20 +158,20 @@ def _last(summary: Overview) -> Iterator[str]:
             yield "no edition has been sent yet"
         return
     edition, receipt = summary.snapshot.last.edition, summary.snapshot.last.receipt
-    second = f" ({receipt.name})" if edition.number > 1 else ""
+    second = f" ({receipt.edition.name})" if edition.number > 1 else ""
     cancelled = ", cancelled" if edition.status.value == "cancelled" else ""
     yield f"{describe_date(edition.date)}{second}: “{edition.title}”{cancelled}"
     rest = [
-        (receipt.rejected, "refused"),
-        (receipt.uncertain, "uncertain"),
-        (receipt.expired, "given up"),
-        (receipt.skipped, "left out"),
+        (receipt.counts.rejected, "refused"),
+        (receipt.counts.uncertain, "uncertain"),
+        (receipt.counts.expired, "given up"),
+        (receipt.counts.skipped, "left out"),
     ]
     others = ", ".join(f"{count:,} {word}" for count, word in rest if count)
     yield (
-        f"{receipt.accepted:,} of {receipt.audience:,} handed to your mail provider"
+        f"{receipt.counts.accepted:,} of {receipt.edition.audience:,} handed to your mail provider"
         + (f"; {others}" if others else "")
-        + f" (`newsletter edition show {receipt.name}`)"
+        + f" (`newsletter edition show {receipt.edition.name}`)"
     )
 
 
@@ -308,7 +308,7 @@ def _story_data(summary: EditionSnapshot, now: datetime) -> dict[str, object]:
     left = summary.left(now)
     return {
         **summary.receipt.to_dict(),
-        "settled": summary.settled,
+        "settled": summary.receipt.settled,
         "seconds_left": round(left.total_seconds()) if left else None,
         "waits_for_server": summary.away.name if summary.away else None,
         "next_wave": wave.to_dict() if (wave := summary.next_wave(now)) else None,

@@ -6,6 +6,7 @@ It never reads the clock or rolls dice: `now` and `jitter` are arguments.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -35,6 +36,52 @@ class DeliveryState(StrEnum):
 
 OPEN_STATES = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED)
 """While any delivery is in one of these, its edition is not finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeliveryCounts(Mapping[DeliveryState, int]):
+    """How many people of an edition are in each of the eight states; a mapping that has every state."""
+
+    queued: int = 0
+    sending: int = 0
+    deferred: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    uncertain: int = 0
+    expired: int = 0
+    skipped: int = 0
+
+    def __getitem__(self, state: DeliveryState) -> int:
+        """Return how many people are in this state."""
+        count: int = getattr(self, DeliveryState(state).value)
+        return count
+
+    def __iter__(self) -> Iterator[DeliveryState]:
+        """Yield the states in their order."""
+        return iter(DeliveryState)
+
+    def __len__(self) -> int:
+        """Return the number of states."""
+        return len(DeliveryState)
+
+    @property
+    def total(self) -> int:
+        """Return how many people have a state."""
+        return sum(self.values())
+
+    @property
+    def left(self) -> int:
+        """Return how many people are queued or under way: they wait for no other try."""
+        return self.queued + self.sending
+
+    @property
+    def open(self) -> int:
+        """Return for how many people the outcome is still to come."""
+        return sum(self[state] for state in OPEN_STATES)
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by the name of the state, as JSON has them."""
+        return {state.value: count for state, count in self.items()}
 
 
 class Later(StrEnum):

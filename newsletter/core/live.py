@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from newsletter.core.edition import EditionStatus, standing
+from newsletter.core.delivery import DeliveryCounts
+from newsletter.core.edition import EditionStatus
+from newsletter.core.receipt import Receipt
 from newsletter.core.worker_view import RelayView, WorkerView, clock_words, rate_words, span_words, together
 from newsletter.wording import plural
 
@@ -61,39 +63,20 @@ class Look:
     """An edition at one moment."""
 
     at: datetime
-    name: str
-    title: str
-    status: EditionStatus
-    status_why: str = ""
-    ended: bool = False
-    """True once its totals are stored."""
-    audience: int
-    accepted: int = 0
-    rejected: int = 0
-    uncertain: int = 0
-    expired: int = 0
-    skipped: int = 0
-    deferred: int = 0
-    left: int = 0
-    """Queued or under way: who may be sent to without waiting for another try."""
+    receipt: Receipt
     waiting: tuple[Waiting, ...] = ()
     workers: tuple[WorkerView, ...] = ()
 
     @property
-    def settled(self) -> int:
-        """Return for how many there is an outcome."""
-        return max(0, self.audience - self.left - self.deferred)
-
-    @property
-    def reached(self) -> int:
-        """Return how far it got: of a cancelled edition, those whom the cancel left out count for nothing."""
-        return max(0, self.settled - self.skipped) if self.status is EditionStatus.CANCELLED else self.settled
+    def ended(self) -> bool:
+        """Tell whether its totals are stored."""
+        return self.receipt.edition.finished_at is not None
 
     @property
     def going(self) -> int:
         """Return how many are to be sent to as fast as it goes: neither a wave nor a quota holds them."""
         held = sum(item.people for item in self.waiting if item.cause in {Cause.WAVE, Cause.QUOTA, Cause.PAUSED})
-        return max(0, self.left - held)
+        return max(0, self.receipt.counts.left - held)
 
     @property
     def relays(self) -> tuple[RelayView, ...]:
@@ -130,11 +113,12 @@ class Speed:
 
 def progress_words(look: Look, speed: Speed, *, why: bool = False) -> str:
     """Return one line: how far, how fast, how long yet; where it stands still, that it does, and `why` if wanted."""
-    share = f" ({look.reached * 100 // look.audience} %)" if look.audience else ""
-    parts = [f"{look.reached:,} of {look.audience:,}{share}"]
-    if look.status is not EditionStatus.SENDING:
-        parts.append(standing(look.status, look.status_why if why else ""))
-    elif (rate := speed.per_second) is not None and look.left:
+    edition, reached = look.receipt.edition, look.receipt.reached
+    share = f" ({reached * 100 // edition.audience} %)" if edition.audience else ""
+    parts = [f"{reached:,} of {edition.audience:,}{share}"]
+    if edition.status is not EditionStatus.SENDING:
+        parts.append(edition.standing if why else edition.status.value)
+    elif (rate := speed.per_second) is not None and look.receipt.counts.left:
         parts.append(rate_words(rate))
         left = speed.seconds_left(look)
         if left is not None:
@@ -142,21 +126,22 @@ def progress_words(look: Look, speed: Speed, *, why: bool = False) -> str:
     return ", ".join(parts)
 
 
-def counts_words(look: Look) -> str:
-    """Return how many have which outcome, the accepted always; who waits is told by `waits`."""
+def counts_words(counts: DeliveryCounts) -> str:
+    """Return how many have which outcome, the accepted always; `waits` has those who wait."""
     named = (
-        ("refused", look.rejected),
-        ("uncertain", look.uncertain),
-        ("given up", look.expired),
-        ("left out", look.skipped),
-        ("to go", look.left),
+        ("refused", counts.rejected),
+        ("uncertain", counts.uncertain),
+        ("given up", counts.expired),
+        ("left out", counts.skipped),
+        ("to go", counts.left),
     )
-    return ", ".join([f"{look.accepted:,} accepted", *(f"{count:,} {name}" for name, count in named if count)])
+    return ", ".join([f"{counts.accepted:,} accepted", *(f"{count:,} {name}" for name, count in named if count)])
 
 
 def edition_troubles(look: Look, zone: str) -> tuple[str, ...]:
     """Say what is wrong: why it stands still, what mail servers complain of, and who has fallen silent."""
-    parts = [standing(look.status, look.status_why)] if look.status_why else []
+    edition = look.receipt.edition
+    parts = [edition.standing] if edition.status_why else []
     return (*parts, *_complaints(look, zone))
 
 
@@ -182,14 +167,15 @@ _COUNTS = ("accepted", "rejected", "uncertain", "expired", "skipped", "deferred"
 
 def to_dict(look: Look, speed: Speed) -> dict[str, object]:
     """Return one line of `edition watch --json`; times are ISO 8601 in UTC."""
+    edition = look.receipt.edition
     return {
         "at": look.at.isoformat(timespec="milliseconds"),
-        "date": look.name,
-        "status": look.status.value,
-        "why": look.status_why,
-        "audience": look.audience,
-        "settled": look.settled,
-        **{name: getattr(look, name) for name in _COUNTS},
+        "date": edition.name,
+        "status": edition.status.value,
+        "why": edition.status_why,
+        "audience": edition.audience,
+        "settled": look.receipt.settled,
+        **{name: getattr(look.receipt.counts, name) for name in _COUNTS},
         "per_second": None if speed.per_second is None else round(speed.per_second, 2),
         "seconds_left": None if (left := speed.seconds_left(look)) is None else round(left, 1),
         "waiting": [

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from newsletter.core.delivery import OPEN_STATES, DeliveryState
-from newsletter.core.edition import EditionKind, EditionStatus, edition_name
-from newsletter.core.lineup import Source
+from newsletter.core.delivery import DeliveryCounts
+from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.wave import WaveStanding
 from newsletter.wording import MONTHS, inflected, people_words, plural
 
@@ -42,54 +41,26 @@ def uncertain_sentence(count: int, edition: str, *, cancelled: bool = False) -> 
 class Receipt:
     """The totals of an edition."""
 
-    date: dt.date
-    number: int = 1
-    """2 for a second edition of that date."""
-    tip: str
-    """The slug."""
-    source: Source
-    status: EditionStatus
-    audience: int
-    """People at the freeze; never recomputed."""
-    queued: int = 0
-    sending: int = 0
-    deferred: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    uncertain: int = 0
-    expired: int = 0
-    skipped: int = 0
+    edition: Edition
+    counts: DeliveryCounts
     came_back: int = 0
     """Mails that bounced after a server had taken them; no state, so not part of the balance."""
     held: int = 0
     """Bounces that wait for a person."""
     complained: int = 0
-    started_at: dt.datetime
-    finished_at: dt.datetime | None = None
     next_attempt_at: dt.datetime | None = None
     """When the first of the deferred ones is tried again."""
     awaiting: int = 0
     """Those among the deferred who were not tried yet: they wait for the outcome of the edition before."""
-    kind: EditionKind = EditionKind.REGULAR
     about: str = ""
     """The name of the edition that it replaces or corrects."""
     waves: tuple[WaveStanding, ...] = ()
     """How far each wave is, where it goes out by each reader's own clock."""
 
     @property
-    def name(self) -> str:
-        """Return `2026-11-24`, or `2026-11-24.2` for a second edition of that date."""
-        return edition_name(self.date, self.number)
-
-    def count(self, state: DeliveryState) -> int:
-        """Return how many people are in this state."""
-        counted: int = getattr(self, state.value)
-        return counted
-
-    @property
     def gap(self) -> int:
         """Return how many people of the audience no state accounts for; negative when there are too many."""
-        return self.audience - sum(self.count(state) for state in DeliveryState)
+        return self.edition.audience - self.counts.total
 
     @property
     def balances(self) -> bool:
@@ -97,52 +68,49 @@ class Receipt:
         return self.gap == 0
 
     @property
-    def open(self) -> int:
-        """Return for how many people the outcome is still to come; the edition is over when it is 0."""
-        return sum(self.count(state) for state in OPEN_STATES)
-
-    @property
     def settled(self) -> int:
         """Return for how many people the outcome is known."""
-        return self.audience - self.open
+        return self.edition.audience - self.counts.open
 
     @property
     def reached(self) -> int:
         """Return how far the edition got; of a cancelled one without the people whom the cancel left out."""
-        return self.settled - self.skipped if self.status is EditionStatus.CANCELLED else self.settled
+        return self.settled - self.counts.skipped if self.edition.status is EditionStatus.CANCELLED else self.settled
 
     def per_second(self, now: dt.datetime) -> float:
         """Return how many people a second were tried, from the start to the end or to this moment."""
-        seconds = ((self.finished_at or now) - self.started_at).total_seconds()
-        tried = self.accepted + self.rejected + self.again + self.uncertain + self.expired
+        seconds = ((self.edition.finished_at or now) - self.edition.started_at).total_seconds()
+        counts = self.counts
+        tried = counts.accepted + counts.rejected + self.again + counts.uncertain + counts.expired
         return tried / seconds if seconds > 0 else 0.0
 
     def time_left(self, now: dt.datetime) -> dt.timedelta | None:
         """Return how long the people take who wait for no other try, at the rate so far; None while there is none."""
-        rate, moving = self.per_second(now), self.queued + self.sending
-        return dt.timedelta(seconds=moving / rate) if rate and moving else None
+        rate, left = self.per_second(now), self.counts.left
+        return dt.timedelta(seconds=left / rate) if rate and left else None
 
     @property
     def again(self) -> int:
         """Return how many people were tried and wait for another try."""
-        return self.deferred - self.awaiting
+        return self.counts.deferred - self.awaiting
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `edition show --json` prints; times are ISO 8601 in UTC."""
+        edition = self.edition
         return {
-            "date": self.name,
-            "tip": self.tip,
-            "source": self.source.value,
-            "status": self.status.value,
-            "kind": self.kind.value,
+            "date": edition.name,
+            "tip": edition.tip.slug,
+            "source": edition.tip.source.value,
+            "status": edition.status.value,
+            "kind": edition.kind.value,
             "about": self.about or None,
-            "audience": self.audience,
-            **{state.value: self.count(state) for state in DeliveryState},
+            "audience": edition.audience,
+            **self.counts.to_dict(),
             "came_back": self.came_back,
             "held": self.held,
             "complained": self.complained,
-            "started_at": _iso(self.started_at),
-            "finished_at": _iso(self.finished_at) if self.finished_at else None,
+            "started_at": _iso(edition.started_at),
+            "finished_at": _iso(edition.finished_at) if edition.finished_at else None,
             "gap": self.gap,
             "sentences": list(self.sentences()),
         } | ({"waves": [wave.to_dict() for wave in self.waves]} if self.waves else {})
@@ -152,45 +120,45 @@ class Receipt:
 
         `when` writes an instant for the reader; local time is the business of `core/cadence.py`.
         """
-        lines = [
-            f"{self.accepted:,} of {self.audience:,} handed to your mail provider (this means accepted, not arrived)."
-        ]
-        if self.queued:
-            lines.append(_people(self.queued, "waits", "wait") + " in the queue.")
-        if self.sending:
-            lines.append(_people(self.sending, "is", "are") + " being sent to right now.")
+        edition, counts = self.edition, self.counts
+        reached = f"{counts.accepted:,} of {edition.audience:,}"
+        lines = [f"{reached} handed to your mail provider (this means accepted, not arrived)."]
+        if counts.queued:
+            lines.append(_people(counts.queued, "waits", "wait") + " in the queue.")
+        if counts.sending:
+            lines.append(_people(counts.sending, "is", "are") + " being sent to right now.")
         if self.again:
             due = f"; the next is at {when(self.next_attempt_at)}" if self.next_attempt_at else ""
             lines.append(_people(self.again, "waits", "wait") + f" for another try{due}.")
         if self.awaiting:
             lines.append(_people(self.awaiting, "waits", "wait") + " for the outcome of the edition before.")
-        if self.rejected:
-            lines.append(_people(self.rejected, "was", "were") + " refused by a mail server for good.")
-        if self.uncertain:
-            cancelled = self.status is EditionStatus.CANCELLED
-            lines.append(uncertain_sentence(self.uncertain, self.name, cancelled=cancelled))
-        if self.expired:
-            lines.append(_people(self.expired, "was", "were") + " given up: the time for trying again ran out.")
-        if self.skipped:
-            lines.append(_people(self.skipped, "was", "were") + " left out after the audience was fixed.")
+        if counts.rejected:
+            lines.append(_people(counts.rejected, "was", "were") + " refused by a mail server for good.")
+        if counts.uncertain:
+            cancelled = edition.status is EditionStatus.CANCELLED
+            lines.append(uncertain_sentence(counts.uncertain, edition.name, cancelled=cancelled))
+        if counts.expired:
+            lines.append(_people(counts.expired, "was", "were") + " given up: the time for trying again ran out.")
+        if counts.skipped:
+            lines.append(_people(counts.skipped, "was", "were") + " left out after the audience was fixed.")
         lines.extend(self._later_sentences())
         lines.extend(self._gap_sentence())
         return tuple(lines)
 
     def _later_sentences(self) -> list[str]:
-        lines = []
+        edition, lines = self.edition, []
         if self.came_back:
             noun = plural(self.came_back, "mail")
             it = inflected(self.came_back, "it", "them")
             lines.append(
                 f"{noun} came back after the mail server had taken {it}; "
-                f"`newsletter bounce list {self.name}` tells why."
+                f"`newsletter bounce list {edition.name}` tells why."
             )
         if self.held:
             noun = plural(self.held, "bounce waits", "bounces wait")
-            lines.append(f"{noun} for you, as very many came at once; see `newsletter bounce list {self.name}`.")
+            lines.append(f"{noun} for you, as very many came at once; see `newsletter bounce list {edition.name}`.")
         if self.complained:
-            share = 100 * self.complained / self.audience if self.audience else 0.0
+            share = 100 * self.complained / edition.audience if edition.audience else 0.0
             lines.append(
                 _people(self.complained, "called", "called") + f" it unwanted ({share:.2f} % of the audience)."
             )
@@ -198,9 +166,9 @@ class Receipt:
 
     def _gap_sentence(self) -> list[str]:
         if self.gap > 0:
-            fault = _people(self.gap, "is", "are") + f" missing from the account of {self.audience:,}"
+            fault = _people(self.gap, "is", "are") + f" missing from the account of {self.edition.audience:,}"
         elif self.gap < 0:
-            fault = _people(-self.gap, "is", "are") + f" accounted for beyond the audience of {self.audience:,}"
+            fault = _people(-self.gap, "is", "are") + f" accounted for beyond the audience of {self.edition.audience:,}"
         else:
             return []
         return [f"This report does not add up: {fault}. Run `newsletter db check`."]

@@ -6,12 +6,10 @@ commands, which say why when it is too late. A link does one thing, to one date 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from newsletter.core.cadence import describe_date, describe_slot
-from newsletter.core.delivery import OPEN_STATES, DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.proof import needs_proof
 from newsletter.core.tip import TipId
@@ -75,9 +73,7 @@ def _ask_hold(unit: Unit, action: ActionToken) -> LinkWords:
         waiting = deliveries.counts(tx, edition.id) if edition.status is EditionStatus.SENDING else None
     if edition.status in {EditionStatus.FINISHED, EditionStatus.CANCELLED}:
         raise InputError(f"the edition of {edition.name} is {edition.status.value} already")
-    people = (
-        "" if waiting is None else f" It has reached {edition.audience - _open(waiting):,} of {edition.audience:,}."
-    )
+    people = "" if waiting is None else f" It has reached {edition.audience - waiting.open:,} of {edition.audience:,}."
     if action.kind is ActionKind.PAUSE:
         if edition.status is EditionStatus.PAUSED:
             raise InputError(f"the edition of {edition.name} is paused already")
@@ -91,10 +87,6 @@ def _ask_hold(unit: Unit, action: ActionToken) -> LinkWords:
         text=f"“{edition.title}” stops here, for good.{people} To stop for now, pause it instead.",
         button="Cancel it for good",
     )
-
-
-def _open(counts: Mapping[DeliveryState, int]) -> int:
-    return sum(counts[state] for state in OPEN_STATES)
 
 
 def follow_link(unit: Unit, action: ActionToken, rules: PlanRules, review: TipValidation) -> LinkWords:

@@ -111,8 +111,7 @@ def stop(tx: Tx, edition: Edition, *, why: str, now: datetime, reason: str = CAN
     # From here on nothing of it begins any more.
     untouched = not deliveries.reached(tx, edition.id)
     if not deliveries.has_open(tx, edition.id):
-        counts = deliveries.counts(tx, edition.id)
-        editions.close(tx, edition.id, totals={state.value: n for state, n in counts.items()}, now=now)
+        editions.close(tx, edition.id, totals=deliveries.counts(tx, edition.id), now=now)
     settle_alert(tx, AlertKind.EDITION_PAUSED, edition.name, now=now)
     return StoppedEdition(skipped=skipped, untouched=untouched)
 

@@ -99,20 +99,22 @@ def _about_edition(summary: EditionSnapshot, alerted: set[tuple[AlertKind, str]]
     if not receipt.balances:
         yield f"The report of {name} does not add up: the gap is {receipt.gap:,}. Run `newsletter db check`."
     if summary.edition.status is EditionStatus.PAUSED and (AlertKind.EDITION_PAUSED, name) not in alerted:
-        people = plural(receipt.open, "person waits", "people wait")
+        people = plural(receipt.counts.open, "person waits", "people wait")
         state = summary.edition.standing
-        advice = resume_advice(name, rejected=receipt.count(DeliveryState.REJECTED) > 0)
+        advice = resume_advice(name, rejected=receipt.counts[DeliveryState.REJECTED] > 0)
         yield f"The edition of {name} is {state}, and {people}. {advice}"
-    if receipt.uncertain and now - summary.edition.started_at < UNCERTAIN_STANDS:
+    if receipt.counts.uncertain and now - summary.edition.started_at < UNCERTAIN_STANDS:
         cancelled = summary.edition.status is EditionStatus.CANCELLED
-        yield f"In the edition of {name}: {uncertain_sentence(receipt.uncertain, name, cancelled=cancelled)}"
+        yield f"In the edition of {name}: {uncertain_sentence(receipt.counts.uncertain, name, cancelled=cancelled)}"
 
 
 def _about_silence(snapshot: Snapshot, coming: Choice | None, ahead: Outlook, kinds: set[AlertKind]) -> Iterator[str]:
     """Tell of a part that does not run while there is work for it, or will be within a day; else it may rest."""
     parts = snapshot.parts
     stopped = {part for part in ServicePart if not parts[part].runs}
-    waits = any(known.edition.status is EditionStatus.SENDING and known.receipt.open for known in snapshot.editions)
+    waits = any(
+        known.edition.status is EditionStatus.SENDING and known.receipt.counts.open for known in snapshot.editions
+    )
     if coming is not None and ServicePart.SCHEDULER in stopped and AlertKind.SCHEDULER_SILENT not in kinds:
         day, left = describe_date(coming.slot.date), coming.slot.sends_at - snapshot.at
         if ahead.due is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from newsletter.core.delivery import DeliveryState
@@ -74,10 +75,8 @@ def move_totals(tx: Tx, edition: Edition, count: int, to: DeliveryState) -> None
     stored = editions.totals(tx, edition.id)
     if stored is None or not count:
         return
-    moved = dict(stored)
-    moved[DeliveryState.UNCERTAIN.value] -= count
-    moved[to.value] = moved.get(to.value, 0) + count
-    editions.store_totals(tx, edition.id, totals=moved)
+    moved = {"uncertain": stored.uncertain - count, to.value: stored[to] + count}
+    editions.store_totals(tx, edition.id, totals=replace(stored, **moved))
 
 
 def _log(tx: Tx, edition: Edition, how: str, count: int, *, who: str, now: datetime) -> None:

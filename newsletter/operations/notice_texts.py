@@ -156,7 +156,7 @@ def command_text(notice_context: NoticeContext, alert: Alert) -> str:
 
 def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Receipt, *, now: datetime) -> NoticeBody:
     """Tell that an edition is going out, and how to stop it."""
-    tried = receipt.audience - receipt.open
+    tried = receipt.edition.audience - receipt.counts.open
     ends = now + LINKS_LAST
     return NoticeBody(
         kind=NoticeKind.SENDING,
@@ -164,7 +164,7 @@ def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Rec
         heading=f"“{edition.title}” is going out",
         lead=[Words("If all is well, there is nothing to do: the delivery report follows when it is through.")],
         facts=[
-            Fact(label="So far", value=Words(f"{tried:,} of {people_words(receipt.audience)}")),
+            Fact(label="So far", value=Words(f"{tried:,} of {people_words(receipt.edition.audience)}")),
             Fact(label="Began", value=Words(describe_instant(edition.started_at, notice_context.plan.cadence.zone))),
             *_next_wave(receipt, notice_context.plan.cadence.zone, now),
             Fact(label="Why this tip", value=Words(edition.tip.why)),
@@ -200,7 +200,7 @@ def _next_wave(receipt: Receipt, zone: str, now: datetime) -> list[Fact]:
 def report_letter(notice_context: NoticeContext, edition: Edition, receipt: Receipt) -> NoticeBody:
     """Tell what became of everybody."""
     zone = notice_context.plan.cadence.zone
-    reached = f"{receipt.accepted:,} of {receipt.audience:,}"
+    reached = f"{receipt.counts.accepted:,} of {receipt.edition.audience:,}"
     facts = [
         Fact(label="Tip", value=Words(f"“{edition.title}”, {edition.tip.why}")),
         Fact(label="Began", value=Words(describe_instant(edition.started_at, zone))),
@@ -223,7 +223,7 @@ def report_letter(notice_context: NoticeContext, edition: Edition, receipt: Rece
         commands=[
             Command(purpose=what, line=f"newsletter delivery list --edition {edition.name} --state {state.value}")
             for state, what in NAMES
-            if receipt.count(state)
+            if receipt.counts[state]
         ],
     )
 

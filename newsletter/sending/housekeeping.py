@@ -127,14 +127,12 @@ def _log_first_tries(tx: Tx, edition: Edition, now: datetime) -> None:
     if not editions.set_tried(tx, edition.id, now=now):
         return
     counts = deliveries.counts(tx, edition.id)
-    others = [
-        f"{count:,} {words[count != 1]}" for state, words in _OTHERWISE.items() if (count := counts.get(state, 0))
-    ]
-    accepted, span = counts.get(DeliveryState.ACCEPTED, 0), span_words((now - edition.started_at).total_seconds())
+    others = [f"{count:,} {words[count != 1]}" for state, words in _OTHERWISE.items() if (count := counts[state])]
+    span = span_words((now - edition.started_at).total_seconds())
     logger.info(
         "the edition of %s: %s of %s handed over in %s%s",
         edition.name,
-        f"{accepted:,}",
+        f"{counts.accepted:,}",
         f"{edition.audience:,}",
         span,
         "; " + ", ".join(others) if others else "",
@@ -149,12 +147,11 @@ def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
     if edition.status is EditionStatus.PAUSED or deliveries.has_open(tx, edition_id):
         return []
     counts = deliveries.counts(tx, edition_id)
-    editions.close(tx, edition_id, totals={state.value: count for state, count in counts.items()}, now=now)
-    if counts[DeliveryState.EXPIRED]:
-        report_expired(tx, edition, counts[DeliveryState.EXPIRED], now=now)
-    refused, audience = counts[DeliveryState.REJECTED], sum(counts.values())
-    if refused >= REFUSED_ALERT_MIN and refused * 2 > audience:
-        report_refused(tx, edition, refused, audience, now=now)
+    editions.close(tx, edition_id, totals=counts, now=now)
+    if counts.expired:
+        report_expired(tx, edition, counts.expired, now=now)
+    if counts.rejected >= REFUSED_ALERT_MIN and counts.rejected * 2 > counts.total:
+        report_refused(tx, edition, counts.rejected, counts.total, now=now)
     outcomes = ", ".join(f"{count:,} {state.value}" for state, count in counts.items() if count)
     logger.info("the edition of %s is closed: %s", edition.name, outcomes)
     return [editions.by_id(tx, edition_id)]

@@ -346,7 +346,7 @@ class SimulationRun:
             outcome="late" if late else "early" if _is_early(edition) else "sent",
             tip=edition.title,
             audience=edition.audience,
-            counts={state.value: receipt.count(state) for state in DeliveryState if receipt.count(state)},
+            counts={state.value: receipt.counts[state] for state in DeliveryState if receipt.counts[state]},
             why=edition.tip.why,
         )
 

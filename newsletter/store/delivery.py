@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Row, func, or_, select, update
 
-from newsletter.core.delivery import Delivery, DeliveryId, DeliveryState, Later
+from newsletter.core.delivery import Delivery, DeliveryCounts, DeliveryId, DeliveryState, Later
 from newsletter.core.edition import EditionId, EditionStatus
 from newsletter.core.reply_value import ReplyClass
 from newsletter.core.subscriber import SubscriberId
@@ -201,11 +201,11 @@ def resolve(tx: Tx, edition_id: EditionId, to: DeliveryState, *, reason: str, on
     return tx.execute(query.values(state=to.value, reason=reason)).rowcount
 
 
-def counts(tx: Tx, edition_id: EditionId) -> dict[DeliveryState, int]:
-    """Return how many deliveries of an edition are in each state, zeros included."""
-    query = select(delivery.c.state, func.count()).where(delivery.c.edition_id == edition_id).group_by(delivery.c.state)
-    by_state = {DeliveryState(state): count for state, count in tx.execute(query)}
-    return {state: by_state.get(state, 0) for state in DeliveryState}
+def counts(tx: Tx, edition_id: EditionId) -> DeliveryCounts:
+    """Return how many deliveries of an edition are in each state."""
+    people = func.count().label("people")
+    query = select(delivery.c.state, people).where(delivery.c.edition_id == edition_id).group_by(delivery.c.state)
+    return DeliveryCounts(**{row.state: row.people for row in tx.execute(query)})
 
 
 def later_counts(tx: Tx, edition_id: EditionId) -> dict[Later, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, FromClause, Row, func, insert, literal, select, update
 
+from newsletter.core.delivery import DeliveryCounts
 from newsletter.core.edition import Edition, EditionId, EditionKind, EditionStatus, EditionTip
 from newsletter.core.lineup import Sending, Source
 from newsletter.core.tip import TipId
@@ -273,17 +274,17 @@ def set_tried(tx: Tx, edition_id: EditionId, *, now: datetime) -> bool:
     return tx.execute(query.values(tried_at=now)).rowcount == 1
 
 
-def close(tx: Tx, edition_id: EditionId, *, totals: Mapping[str, int], now: datetime) -> None:
+def close(tx: Tx, edition_id: EditionId, *, totals: DeliveryCounts, now: datetime) -> None:
     """Store the totals and the end; a cancelled edition stays cancelled, another becomes finished."""
-    tx.execute(update(edition).where(edition.c.id == edition_id).values(totals=dict(totals), finished_at=now))
+    tx.execute(update(edition).where(edition.c.id == edition_id).values(totals=totals.to_dict(), finished_at=now))
     # No delivery is on the way any more, whatever became of the blocks: those of a cancelled edition stay open.
     tx.execute(update(block).where(block.c.edition_id == edition_id, block.c.begun).values(begun=False))
     move(tx, edition_id, was=[EditionStatus.SENDING], to=EditionStatus.FINISHED)
 
 
-def store_totals(tx: Tx, edition_id: EditionId, *, totals: Mapping[str, int]) -> None:
+def store_totals(tx: Tx, edition_id: EditionId, *, totals: DeliveryCounts) -> None:
     """Store the totals of a closed edition anew, after a person settled what was uncertain."""
-    tx.execute(update(edition).where(edition.c.id == edition_id).values(totals=dict(totals)))
+    tx.execute(update(edition).where(edition.c.id == edition_id).values(totals=totals.to_dict()))
 
 
 def reopen(tx: Tx, edition_id: EditionId) -> None:
@@ -295,12 +296,10 @@ def reopen(tx: Tx, edition_id: EditionId) -> None:
     )
 
 
-def totals(tx: Tx, edition_id: EditionId) -> Mapping[str, int] | None:
+def totals(tx: Tx, edition_id: EditionId) -> DeliveryCounts | None:
     """Return the totals stored at the close, None while it is open."""
-    value: Mapping[str, int] | None = tx.execute(
-        select(edition.c.totals).where(edition.c.id == edition_id)
-    ).scalar_one()
-    return value
+    stored = tx.execute(select(edition.c.totals).where(edition.c.id == edition_id)).scalar_one()
+    return None if stored is None else DeliveryCounts(**stored)
 
 
 def reached_anybody(tx: Tx, on: date) -> bool:

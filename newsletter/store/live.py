@@ -6,15 +6,17 @@ longer it takes; in between the tallies of the workers, a few rows, say how far 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, func, select
 
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.core.edition import Edition, EditionId, EditionStatus
 from newsletter.core.live import Cause, Look, Waiting
+from newsletter.core.receipt import Receipt
 from newsletter.core.worker_view import WorkerView, read_rate, read_relays
 from newsletter.store import edition as editions
 from newsletter.store import report
@@ -38,7 +40,7 @@ _STATE_OF_TALLY = {
 class Counted:
     """All rows of an edition, counted at one moment, and what the workers had tallied then."""
 
-    states: Mapping[DeliveryState, int]
+    receipt: Receipt
     waiting: Sequence[Waiting]
     tallied: Mapping[str, int]
 
@@ -58,13 +60,13 @@ def count(tx: Tx, edition: Edition, *, now: datetime) -> Counted:
         Waiting(cause=Cause.RETRY, people=receipt.again, until=receipt.next_attempt_at),
         Waiting(cause=Cause.OUTCOME, people=receipt.awaiting),
     ]
-    waiting = [row for row in rows if row.people and receipt.open]
+    waiting = [row for row in rows if row.people and receipt.counts.open]
     for cause in (Cause.WAVE, Cause.QUOTA):
         numbers = [number for number, row in put_off.items() if row.held == cause.value]
         if numbers and (people := _queued(tx, edition.id, numbers)):
             first = min((put_off[number] for number in numbers), key=lambda row: row.not_before)
             waiting.append(Waiting(cause=cause, people=people, until=first.not_before, label=first.wave))
-    return Counted(states={state: receipt.count(state) for state in DeliveryState}, waiting=waiting, tallied=tallied)
+    return Counted(receipt=receipt, waiting=waiting, tallied=tallied)
 
 
 def _queued(tx: Tx, edition_id: EditionId, numbers: Sequence[int]) -> int:
@@ -88,45 +90,33 @@ def look(tx: Tx, edition_id: EditionId, counted: Counted, *, now: datetime) -> L
     edition = editions.by_id(tx, edition_id)
     # The clock that dates the workers' signs of life: ours may be another.
     now = moment(tx, now)
-    states = dict(counted.states) if edition.finished_at is not None else _moved_on(counted, tallies(tx, edition_id))
-    left = states[DeliveryState.QUEUED] + states[DeliveryState.SENDING]
+    ended = edition.finished_at is not None
+    counts = counted.receipt.counts if ended else _moved_on(counted, tallies(tx, edition_id))
     waiting = list(counted.waiting)
-    if edition.status is EditionStatus.PAUSED and left:
-        waiting.append(Waiting(cause=Cause.PAUSED, people=left))
+    if edition.status is EditionStatus.PAUSED and counts.left:
+        waiting.append(Waiting(cause=Cause.PAUSED, people=counts.left))
     return Look(
         at=now,
-        name=edition.name,
-        title=edition.title,
-        status=edition.status,
-        status_why=edition.status_why,
-        ended=edition.finished_at is not None,
-        audience=edition.audience,
-        accepted=states[DeliveryState.ACCEPTED],
-        rejected=states[DeliveryState.REJECTED],
-        uncertain=states[DeliveryState.UNCERTAIN],
-        expired=states[DeliveryState.EXPIRED],
-        skipped=states[DeliveryState.SKIPPED],
-        deferred=states[DeliveryState.DEFERRED],
-        left=left,
+        receipt=replace(counted.receipt, edition=edition, counts=counts),
         waiting=tuple(waiting),
-        workers=() if edition.finished_at is not None else workers(tx, now=now),
+        workers=() if ended else workers(tx, now=now),
     )
 
 
-def _moved_on(counted: Counted, tallied: Mapping[str, int]) -> dict[DeliveryState, int]:
-    """Return the states as the tallies since the count let them be: the sum over all states stays the audience.
+def _moved_on(counted: Counted, tallied: Mapping[str, int]) -> DeliveryCounts:
+    """Return the counts as the tallies since the count let them be: the sum over all states stays the audience.
 
     A retry is tallied once more and is no further person, so no more people move than were queued or being sent to.
     """
-    states = dict(counted.states)
-    moving = states[DeliveryState.QUEUED] + states[DeliveryState.SENDING]
+    counts = counted.receipt.counts
+    left, moved = counts.left, Counter[DeliveryState]()
     for name in TALLIED:
-        moved = min(moving, max(0, tallied.get(name, 0) - counted.tallied.get(name, 0)))
-        states[_STATE_OF_TALLY.get(name, DeliveryState.REJECTED)] += moved
-        moving -= moved
-    states[DeliveryState.SENDING] = min(states[DeliveryState.SENDING], moving)
-    states[DeliveryState.QUEUED] = moving - states[DeliveryState.SENDING]
-    return states
+        people = min(left, max(0, tallied.get(name, 0) - counted.tallied.get(name, 0)))
+        moved[_STATE_OF_TALLY.get(name, DeliveryState.REJECTED)] += people
+        left -= people
+    settled = {state.value: counts[state] + people for state, people in moved.items()}
+    sending = min(counts.sending, left)
+    return replace(counts, **settled, sending=sending, queued=left - sending)
 
 
 def tallies(tx: Tx, edition_id: EditionId) -> Mapping[str, int]:

@@ -48,30 +48,18 @@ class DeliveryRow:
 def receipt(tx: Tx, edition: Edition) -> Receipt:
     """Return the totals of an edition: those stored when it closed, else counted now."""
     stored = editions.totals(tx, edition.id)
-    if stored is None:
-        counts = {state.value: count for state, count in deliveries.counts(tx, edition.id).items()}
-    else:
-        counts = {state.value: stored.get(state.value, 0) for state in DeliveryState}
     later = deliveries.later_counts(tx, edition.id)
     return Receipt(
-        date=edition.date,
-        number=edition.number,
-        tip=edition.tip.slug,
-        source=edition.tip.source,
-        status=edition.status,
-        audience=edition.audience,
-        started_at=edition.started_at,
-        finished_at=edition.finished_at,
+        edition=edition,
+        counts=deliveries.counts(tx, edition.id) if stored is None else stored,
         next_attempt_at=_next_attempt(tx, edition.id),
         # Only what follows another edition has anybody who waits for its outcome; a closed one waits for nothing.
         awaiting=audience.awaiting(tx, edition.id) if stored is None and edition.of_edition is not None else 0,
         came_back=later.get(Later.BOUNCED, 0),
         held=later.get(Later.HELD, 0),
         complained=later.get(Later.COMPLAINED, 0),
-        kind=edition.kind,
         waves=tuple(waves.standings(tx, edition.id)) if edition.local else (),
         about=editions.by_id(tx, edition.of_edition).name if edition.of_edition is not None else "",
-        **counts,
     )
 
 

@@ -68,23 +68,17 @@ class SenderState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditionSnapshot:
-    """An edition and its receipt."""
+    """An edition with its receipt, and what holds it up."""
 
-    edition: Edition
     receipt: Receipt
     sender_alive: bool = True
     away: RelayView | None = None
     """The mail server for which it waits; None while any accepts mail."""
 
     @property
-    def settled(self) -> int:
-        """Return for how many people the outcome is known."""
-        return self.receipt.settled
-
-    @property
-    def reached(self) -> int:
-        """Return how far it got; of a cancelled edition without the people whom the cancel left out."""
-        return self.receipt.reached
+    def edition(self) -> Edition:
+        """Return the edition."""
+        return self.receipt.edition
 
     def next_wave(self, now: datetime) -> WaveStanding | None:
         """Return the wave for whose hour it waits, if it does."""
@@ -182,7 +176,6 @@ def _editions(tx: Tx, sender: PartState, now: datetime) -> Sequence[EditionSnaps
     known = {edition.id: edition for edition in (*newest, *unclosed)}
     return [
         EditionSnapshot(
-            edition=edition,
             receipt=report.receipt(tx, edition),
             sender_alive=sender.runs,
             away=away if edition.status is EditionStatus.SENDING else None,

@@ -20,7 +20,6 @@ from starlette.responses import PlainTextResponse, Response
 
 from newsletter import __version__
 from newsletter.core.alert import AlertKind
-from newsletter.core.delivery import DeliveryState
 from newsletter.flows.plan import PlanRules
 from newsletter.web.figures import Figures, read_figures
 from newsletter.web.responses import KIND_HEADERS, ResponseKind
@@ -120,12 +119,13 @@ class FiguresCollector(Collector):
         )
         speed = _family("edition_messages_per_second", "Decided messages a second since its start.", "edition")
         start = _family("edition_start_timestamp_seconds", "When it began.", "edition")
-        for edition in self._figures.editions:
+        for receipt in self._figures.editions:
+            edition = receipt.edition
             running.add_metric([edition.name], float(edition.finished_at is None))
             audience.add_metric([edition.name], edition.audience)
-            for state in DeliveryState:
-                states.add_metric([edition.name, state.value], getattr(edition, state.value))
-            speed.add_metric([edition.name], edition.per_second(self._figures.at))
+            for state, count in receipt.counts.items():
+                states.add_metric([edition.name, state.value], count)
+            speed.add_metric([edition.name], receipt.per_second(self._figures.at))
             start.add_metric([edition.name], edition.started_at.timestamp())
         yield from (running, audience, states, speed, start)
 

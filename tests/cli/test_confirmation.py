@@ -13,7 +13,7 @@ import typer
 from sqlalchemy import text
 
 from newsletter.cli.main import app
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.store import edition as editions
 from newsletter.testing.catcher import Catcher
 from tests.cli.conftest import PEOPLE, Home, Ran
@@ -44,7 +44,7 @@ def sent(world: World) -> None:
     """Finish the edition: everybody got it."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, *PEOPLE)
     with world.unit.write() as tx:
-        editions.close(tx, world.wrong.id, totals={"accepted": len(PEOPLE)}, now=SHIFTED.now())
+        editions.close(tx, world.wrong.id, totals=DeliveryCounts(accepted=len(PEOPLE)), now=SHIFTED.now())
 
 
 CASES = {

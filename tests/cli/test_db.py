@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.core.cadence import Slot, SlotState
+from newsletter.core.delivery import DeliveryCounts
 from newsletter.core.edition import EditionTip
 from newsletter.core.lineup import Source
 from newsletter.core.subscriber import SubscriberState
@@ -99,7 +100,7 @@ def test_a_closed_edition_keeps_its_balance_when_rows_are_purged(unit: Unit) -> 
     made = make_edition(unit, 2)
     with unit.write() as tx:
         tx.execute(delivery.update().values(state="accepted"))
-        edition.close(tx, made, totals={"accepted": 2}, now=NOW)
+        edition.close(tx, made, totals=DeliveryCounts(accepted=2), now=NOW)
     assert books(unit)[0].faults == ()
     with unit.write() as tx:
         tx.execute(delivery.delete())
@@ -110,7 +111,7 @@ def test_a_closed_edition_with_people_who_wait_is_told(unit: Unit) -> None:
     """Nobody may be left waiting in an edition that is closed, nor may its rows and totals differ."""
     made = make_edition(unit, 2)
     with unit.write() as tx:
-        edition.close(tx, made, totals={"accepted": 2}, now=NOW)
+        edition.close(tx, made, totals=DeliveryCounts(accepted=2), now=NOW)
     assert books(unit)[0].faults == (
         "it is closed, and 2 of its rows still wait",
         "its rows differ from its stored totals",

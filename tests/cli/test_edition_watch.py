@@ -14,10 +14,11 @@ from rich.console import Console
 
 from newsletter.cli.edition_watch import LINE_EVERY_SECONDS, EditionWatcher, draw, screen
 from newsletter.core.cadence import Cadence
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.core.live import Cause, Look, Speed, Waiting
 from newsletter.core.pace import Limits, Window, reserve
+from newsletter.core.receipt import Receipt
 from newsletter.core.worker_view import RelayView, WorkerView
 from newsletter.sending.quota import QUOTA
 from newsletter.settings.loader import load_settings
@@ -28,19 +29,12 @@ from newsletter.testing.clocks import FixedClock
 from newsletter.wiring import build
 from tests.cli.conftest import Home
 from tests.conftest import SHIFTED
+from tests.core.edition_samples import edition_of
 from tests.edition_fixtures import CADENCE
 from tests.flows.follow_up_fixtures import World
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
-LOOK = Look(
-    at=NOW,
-    name="2026-11-24",
-    title="Name your branches",
-    status=EditionStatus.SENDING,
-    audience=100,
-    accepted=20,
-    left=80,
-)
+LOOK = Look(at=NOW, receipt=Receipt(edition=edition_of(100), counts=DeliveryCounts(accepted=20, queued=80)))
 SLOWED = RelayView(
     name="smtp.example.com:587",
     connections=2,
@@ -49,6 +43,11 @@ SLOWED = RelayView(
     trouble="It is slow.",
     again_at=NOW + timedelta(seconds=10),
 )
+
+
+def look_at(counts: DeliveryCounts, **edition: object) -> Look:
+    """Return a look at the edition with these counts."""
+    return replace(LOOK, receipt=Receipt(edition=edition_of(100, **edition), counts=counts))
 
 
 def at_work(look: Look, *relays: RelayView, silent: int = 0) -> Look:
@@ -66,16 +65,16 @@ def test_lines_are_few(clock: FixedClock, capsys: pytest.CaptureFixture[str]) ->
     """Without a terminal there is a line at the beginning, every ten seconds and at the end, and none in between."""
     with screen(application(clock)) as show:  # type: ignore[arg-type]
         for step in range(50):
-            show(replace(LOOK, accepted=20 + step, left=80 - step), Speed())
+            show(look_at(DeliveryCounts(accepted=20 + step, queued=80 - step)), Speed())
             clock.turn(seconds=LINE_EVERY_SECONDS / 20)
-        show(replace(LOOK, status=EditionStatus.FINISHED, accepted=100, left=0, ended=True), Speed())
+        show(look_at(DeliveryCounts(accepted=100), status=EditionStatus.FINISHED, finished_at=NOW), Speed())
     said = capsys.readouterr().out.splitlines()
     assert said == ["20 of 100 (20 %)", "40 of 100 (40 %)", "60 of 100 (60 %)", "100 of 100 (100 %), finished"]
 
 
 def test_a_cancelled_edition_tells_how_far_it_got(clock: FixedClock, capsys: pytest.CaptureFixture[str]) -> None:
     """Whom a cancel left out is not done: neither the line nor the bar says 100 % of an edition that was stopped."""
-    look = replace(LOOK, status=EditionStatus.CANCELLED, left=0, skipped=80, ended=True)
+    look = look_at(DeliveryCounts(accepted=20, skipped=80), status=EditionStatus.CANCELLED, finished_at=NOW)
     with screen(application(clock)) as show:  # type: ignore[arg-type]
         show(look, Speed())
     assert capsys.readouterr().out.splitlines() == ["20 of 100 (20 %), cancelled"]
@@ -121,7 +120,7 @@ def test_the_picture() -> None:
     speed.note(0.0, 0)
     speed.note(10.0, 20)
     wave = Waiting(cause=Cause.WAVE, people=30, until=NOW + timedelta(hours=1), label="Asia/Tokyo")
-    look = replace(at_work(LOOK, SLOWED), waiting=(wave,), status_why="a test")
+    look = replace(at_work(look_at(LOOK.receipt.counts, status_why="a test"), SLOWED), waiting=(wave,))
     console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="truecolor")
     console.print(draw(look, speed, "America/New_York"))
     plain = Console(file=io.StringIO(), width=110)
@@ -143,7 +142,7 @@ def test_watch_as_json(home: Home, world: World) -> None:
     world.settle(world.wrong, DeliveryState.ACCEPTED, *range(6))
     with world.unit.write() as tx:
         counts = deliveries.counts(tx, world.wrong.id)
-        editions.close(tx, world.wrong.id, totals={state.value: n for state, n in counts.items()}, now=NOW)
+        editions.close(tx, world.wrong.id, totals=counts, now=NOW)
     ran = home.run("edition", "watch", "--json")
     assert ran.code == 0
     [line] = ran.out.splitlines()
@@ -155,7 +154,7 @@ def test_watch_shows_the_report_at_the_end(home: Home, world: World) -> None:
     """Without --json the last word is the delivery report."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, *range(6))
     with world.unit.write() as tx:
-        editions.close(tx, world.wrong.id, totals={"accepted": 6}, now=NOW)
+        editions.close(tx, world.wrong.id, totals=DeliveryCounts(accepted=6), now=NOW)
     ran = home.run("edition", "watch", "last")
     assert ran.code == 0
     assert "6 of 6 (100 %), finished" in ran.out

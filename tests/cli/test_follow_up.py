@@ -7,7 +7,7 @@ import json
 import pytest
 
 from newsletter.cli import edition_watch as live
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.store import delivery as deliveries
@@ -97,7 +97,7 @@ def test_correct_in_short(home: Home, world: World, mail: Catcher) -> None:
     world.settle(world.wrong, DeliveryState.ACCEPTED, 3)
     with world.unit.write() as tx:
         deliveries.skip_edition(tx, world.wrong.id, "left")
-        editions.close(tx, world.wrong.id, totals={"accepted": 1, "skipped": 5}, now=SHIFTED.now())
+        editions.close(tx, world.wrong.id, totals=DeliveryCounts(accepted=1, skipped=5), now=SHIFTED.now())
     ran = home.run("edition", "correct", name(world), "--tip", "right", "-yy", "--json")
     assert ran.code == 0, ran.err
     data = json.loads(ran.out)

@@ -43,7 +43,7 @@ def settle(world: World, status: EditionStatus, *, closed: bool) -> None:
             insert(tally).values(edition_id=world.wrong.id, source="worker", worker_id=1, since=now, at=now, **counted)
         )
         if closed:
-            totals = {state.value: count for state, count in deliveries.counts(tx, world.wrong.id).items()}
+            totals = deliveries.counts(tx, world.wrong.id)
             editions.close(tx, world.wrong.id, totals=totals, now=now)
 
 
@@ -86,7 +86,7 @@ def test_all_views_show_the_same_counts(home: Home, world: World, status: Editio
     assert (watched["audience"], watched["status"]) == (shown["audience"], shown["status"])
 
     [receipt] = read_figures(home.unit, RULES, now=SHIFTED.now()).editions
-    assert {state: receipt.count(DeliveryState(state)) for state in STATES} == expected
+    assert {state: receipt.counts[DeliveryState(state)] for state in STATES} == expected
 
 
 @pytest.mark.parametrize(

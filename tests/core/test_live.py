@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsletter.core.delivery import DeliveryCounts
 from newsletter.core.edition import EditionStatus
 from newsletter.core.live import (
     Cause,
@@ -23,7 +24,9 @@ from newsletter.core.live import (
     to_dict,
     waits,
 )
+from newsletter.core.receipt import Receipt
 from newsletter.core.worker_view import RelayView, WorkerView, rate_words, read_rate, read_relays, span_words, together
+from tests.core.edition_samples import edition_of
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 ZONE = "America/New_York"
@@ -39,18 +42,18 @@ SLOWED = RelayView(
 WORKER = WorkerView(name="web-1 17", machine="web-1", seen_at=NOW, connections=4, per_second=120.0, relays=(RELAY,))
 LOOK = Look(
     at=NOW,
-    name="2026-11-24",
-    title="Name your branches",
-    status=EditionStatus.SENDING,
-    audience=1000,
-    accepted=590,
-    rejected=7,
-    uncertain=1,
-    skipped=2,
-    deferred=30,
-    left=370,
+    receipt=Receipt(
+        edition=edition_of(1000),
+        counts=DeliveryCounts(accepted=590, rejected=7, uncertain=1, skipped=2, deferred=30, queued=370),
+    ),
     workers=(WORKER,),
 )
+
+
+def paused_look(why: str) -> Look:
+    """Return a look at the edition while it is paused."""
+    edition = edition_of(1000, status=EditionStatus.PAUSED, status_why=why)
+    return replace(LOOK, receipt=replace(LOOK.receipt, edition=edition))
 
 
 def paced(*seen: tuple[float, int]) -> Speed:
@@ -65,13 +68,13 @@ def test_progress_in_a_line() -> None:
     """One line says how far it is, how fast it goes and how long it takes yet."""
     assert progress_words(LOOK, paced((0.0, 400), (10.0, 600))) == "600 of 1,000 (60 %), 20/s, 18 s left"
     assert progress_words(LOOK, paced((0.0, 600))) == "600 of 1,000 (60 %)"
-    assert counts_words(LOOK) == ("590 accepted, 7 refused, 1 uncertain, 2 left out, 370 to go")
+    assert counts_words(LOOK.receipt.counts) == ("590 accepted, 7 refused, 1 uncertain, 2 left out, 370 to go")
 
 
 def test_standing_still() -> None:
     """Where nothing moves no time is foretold, and a paused edition says that it is paused."""
     assert progress_words(LOOK, paced((0.0, 600), (5.0, 600))) == "600 of 1,000 (60 %), 0/s"
-    paused = replace(LOOK, status=EditionStatus.PAUSED, status_why="a typo")
+    paused = paused_look("a typo")
     assert progress_words(paused, paced((0.0, 400), (10.0, 600))) == "600 of 1,000 (60 %), paused"
     assert edition_troubles(paused, ZONE) == ("paused: a typo",)
 
@@ -89,7 +92,7 @@ def test_standing_still() -> None:
 def test_a_line_says_once_that_it_stands_still(why: str, said: str) -> None:
     """How it stands and why is one thing, said once, and who waits comes behind it."""
     waiting = (Waiting(cause=Cause.PAUSED, people=400),)
-    paused = replace(LOOK, status=EditionStatus.PAUSED, status_why=why, waiting=waiting)
+    paused = replace(paused_look(why), waiting=waiting)
     assert in_a_line(paused, paced(), ZONE) == f"600 of 1,000 (60 %), {said}; 400 people wait until it is resumed"
 
 

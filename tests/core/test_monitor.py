@@ -9,11 +9,12 @@ import pytest
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import Slot, SlotState
-from newsletter.core.edition import Edition, EditionId, EditionStatus, EditionTip
+from newsletter.core.edition import EditionStatus
 from newsletter.core.forecast import Stock
 from newsletter.core.lineup import Choice, Source
 from newsletter.core.monitor import Space, View, says_report, says_sending, troubles
 from newsletter.core.tip import Tip, TipId, TipStatus
+from tests.core.edition_samples import edition_of
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 TIP = Tip(id=TipId(1), slug="a-tip", title="A tip", subject="A tip", status=TipStatus.APPROVED, body="x", position=1)
@@ -106,16 +107,7 @@ def test_a_disk_is_nearly_full_in_bytes_or_in_share(free: int, total: int, short
     assert kinds(view) == ([AlertKind.DISK] if short else [])
 
 
-EDITION = Edition(
-    id=EditionId(1),
-    date=date(2026, 11, 24),
-    tip=EditionTip(id=TipId(1), slug="a-tip", title="A tip", source=Source.QUEUE, why="next"),
-    status=EditionStatus.SENDING,
-    audience=3,
-    nonce="n",
-    sends_at=NOW,
-    started_at=NOW,
-)
+EDITION = edition_of(3, started_at=NOW)
 
 
 def test_only_a_slow_edition_is_told_while_it_goes() -> None:

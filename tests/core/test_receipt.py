@@ -4,49 +4,49 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.core.edition import EditionStatus
-from newsletter.core.lineup import Source
 from newsletter.core.receipt import Receipt, uncertain_sentence
+from tests.core.edition_samples import EDITION, edition_of
 
-STARTED = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 FULL = Receipt(
-    date=date(2026, 11, 24),
-    tip="name-your-branches",
-    source=Source.QUEUE,
-    status=EditionStatus.SENDING,
-    audience=1204,
-    accepted=1201,
-    deferred=2,
-    rejected=1,
-    started_at=STARTED,
+    edition=EDITION,
+    counts=DeliveryCounts(accepted=1201, deferred=2, rejected=1),
     next_attempt_at=datetime(2026, 11, 24, 14, 15, tzinfo=UTC),
 )
-counts = st.fixed_dictionaries({state.value: st.integers(0, 10**6) for state in DeliveryState})
+any_counts = st.builds(DeliveryCounts, **{state.value: st.integers(0, 10**6) for state in DeliveryState})
 
 
-@given(counts, st.integers(-5, 5))
-def test_the_gap_is_what_is_missing(numbers: dict[str, Any], missing: int) -> None:
+def full(**changes: int) -> DeliveryCounts:
+    """Return the counts of the full report, with changes."""
+    return replace(FULL.counts, **changes)
+
+
+def receipt_of(counts: DeliveryCounts, **changes: int) -> Receipt:
+    """Return a receipt that balances."""
+    return replace(FULL, edition=edition_of(counts.total), counts=counts, **changes)
+
+
+@given(any_counts, st.integers(-5, 5))
+def test_the_gap_is_what_is_missing(counts: DeliveryCounts, missing: int) -> None:
     """The gap is the audience less the eight counts; the report balances when it is zero, and says so when not."""
-    receipt = replace(FULL, **numbers, audience=sum(numbers.values()) + missing)
+    receipt = replace(FULL, edition=edition_of(counts.total + missing), counts=counts)
     assert receipt.gap == missing
     assert receipt.balances == (missing == 0)
-    assert receipt.open == numbers["queued"] + numbers["sending"] + numbers["deferred"]
+    assert counts.open == counts.queued + counts.sending + counts.deferred
     assert any("does not add up" in line for line in receipt.sentences()) == (missing != 0)
 
 
-@given(counts)
-def test_every_count_has_its_sentence(numbers: dict[str, Any]) -> None:
+@given(any_counts)
+def test_every_count_has_its_sentence(counts: DeliveryCounts) -> None:
     """One sentence for what was accepted, and one for each other count that is not zero."""
-    receipt = replace(FULL, **numbers, audience=sum(numbers.values()))
-    others = sum(1 for state, number in numbers.items() if number and state != "accepted")
-    assert len(receipt.sentences()) == 1 + others
+    others = sum(1 for state, number in counts.items() if number and state is not DeliveryState.ACCEPTED)
+    assert len(receipt_of(counts).sentences()) == 1 + others
 
 
 def test_the_report_in_words() -> None:
@@ -63,8 +63,8 @@ def test_the_report_in_words() -> None:
 
 def test_who_waits_for_an_earlier_outcome() -> None:
     """Who was not tried waits for no other try, and when it is looked again is no time of a try."""
-    both = replace(FULL, deferred=3, awaiting=2, audience=1205).sentences()
-    assert both[1:3] == (
+    sentences = receipt_of(full(deferred=3), awaiting=2).sentences()
+    assert sentences[1:3] == (
         "1 person waits for another try; the next is at 14:15 UTC on 24 Nov 2026.",
         "2 people wait for the outcome of the edition before.",
     )
@@ -73,11 +73,12 @@ def test_who_waits_for_an_earlier_outcome() -> None:
 
 def test_singular_and_plural() -> None:
     """One person is a person, and two are people."""
-    one = replace(FULL, audience=7, queued=1, sending=1, deferred=1, accepted=1, rejected=1, expired=1, skipped=1)
-    assert [line.partition(" ")[0] for line in one.sentences()] == ["1"] * 7
-    assert all(" people " not in line for line in one.sentences())
-    two = replace(FULL, audience=14, queued=2, sending=2, deferred=2, accepted=2, rejected=2, expired=2, skipped=2)
-    assert all(" person " not in line and " was " not in line for line in two.sentences()[1:-1])
+    states = [state.value for state in DeliveryState if state is not DeliveryState.UNCERTAIN]
+    singular = receipt_of(DeliveryCounts(**dict.fromkeys(states, 1))).sentences()
+    assert [line.partition(" ")[0] for line in singular] == ["1"] * 7
+    assert all(" people " not in line for line in singular)
+    plural = receipt_of(DeliveryCounts(**dict.fromkeys(states, 2))).sentences()
+    assert all(" person " not in line and " was " not in line for line in plural[1:-1])
 
 
 def test_the_uncertain_sentence() -> None:
@@ -90,22 +91,23 @@ def test_the_uncertain_sentence() -> None:
         "1,200 people may or may not have it. Do nothing: they may miss one. "
         "`edition resolve 2026-11-24.2 --resend`: they may get two."
     )
-    assert uncertain_sentence(3, "2026-11-24") in replace(FULL, uncertain=3, accepted=1198).sentences()
+    assert uncertain_sentence(3, "2026-11-24") in receipt_of(full(uncertain=3, accepted=1198)).sentences()
 
 
 def test_a_cancelled_edition_offers_nothing_that_is_refused() -> None:
     """Nothing of a cancelled edition is sent again, so that the sentence names only what can be done."""
-    said = replace(FULL, uncertain=3, accepted=1198, status=EditionStatus.CANCELLED).sentences()
+    cancelled = edition_of(1204, status=EditionStatus.CANCELLED)
+    said = replace(FULL, edition=cancelled, counts=full(uncertain=3, accepted=1198)).sentences()
     assert uncertain_sentence(3, "2026-11-24", cancelled=True) in said
     assert not any("--resend" in one for one in said)
 
 
 def test_the_gap_in_words() -> None:
     """A report that does not add up names the gap, in either direction, and what to run."""
-    assert replace(FULL, accepted=1200).sentences()[-1] == (
+    assert replace(FULL, counts=full(accepted=1200)).sentences()[-1] == (
         "This report does not add up: 1 person is missing from the account of 1,204. Run `newsletter db check`."
     )
-    assert replace(FULL, accepted=1203).sentences()[-1] == (
+    assert replace(FULL, counts=full(accepted=1203)).sentences()[-1] == (
         "This report does not add up: 2 people are accounted for beyond the audience of 1,204. "
         "Run `newsletter db check`."
     )
@@ -113,7 +115,8 @@ def test_the_gap_in_words() -> None:
 
 def test_the_json_keys() -> None:
     """The JSON has the promised keys, in order, and can be written as it is."""
-    receipt = replace(FULL, number=2, finished_at=datetime(2026, 11, 24, 14, 1, 2, 345678, tzinfo=UTC))
+    finished_at = datetime(2026, 11, 24, 14, 1, 2, 345678, tzinfo=UTC)
+    receipt = replace(FULL, edition=edition_of(1204, number=2, finished_at=finished_at))
     written = json.loads(json.dumps(receipt.to_dict()))
     assert list(written) == [
         *("date", "tip", "source", "status", "kind", "about", "audience"),
@@ -136,5 +139,5 @@ def test_what_came_to_light_later_is_told_and_not_counted() -> None:
     assert sorted(line.split(";")[0] for line in said) == [
         "1 bounce waits for you, as very many came at once",
         "2 mails came back after the mail server had taken them",
-        f"3 people called it unwanted ({300 / FULL.audience:.2f} % of the audience).",
+        f"3 people called it unwanted ({300 / FULL.edition.audience:.2f} % of the audience).",
     ]

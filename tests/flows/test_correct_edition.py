@@ -47,7 +47,7 @@ def finish(world: World, edition: Edition) -> None:
     """Close an edition, as the sender does."""
     with world.unit.write() as tx:
         counts = deliveries.counts(tx, edition.id)
-        editions.close(tx, edition.id, totals={state.value: count for state, count in counts.items()}, now=SOON)
+        editions.close(tx, edition.id, totals=counts, now=SOON)
 
 
 def corrected(world: World, tip: str = "right", *, number: int = 1) -> FollowUp:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from newsletter.core.address import parse_address
-from newsletter.core.delivery import DeliveryId, DeliveryState, Outcome
+from newsletter.core.delivery import DeliveryCounts, DeliveryId, DeliveryState, Outcome
 from newsletter.core.edition import EditionStatus
 from newsletter.core.import_row import RowResult
 from newsletter.core.notice import NoticeKey, NoticeKind
@@ -178,7 +178,7 @@ def test_several_editions(unit: Unit) -> None:
     past, present = begin_edition(unit, date(2026, 11, 3)), begin_edition(unit, date(2026, 11, 10))
     set_delivery(unit, past, ada, DeliveryState.ACCEPTED, reply_text="queued for ada@example.org")
     with unit.write() as tx:
-        editions.close(tx, past.id, totals={"accepted": 1}, now=START)
+        editions.close(tx, past.id, totals=DeliveryCounts(accepted=1), now=START)
     erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
     assert outcomes(unit, past) == [(None, "accepted", "", "")]
     assert outcomes(unit, present) == [(None, "skipped", "erased", "")]

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from newsletter.core.alert import AlertKind
 from newsletter.core.cadence import Cadence, Slot, SlotState
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.core.edition import EditionStatus
 from newsletter.core.lineup import LineupRules
 from newsletter.core.monitor import ServicePart
@@ -132,7 +132,7 @@ def test_an_edition_under_way(well: Unit) -> None:
     """Its progress is told; a sender that is silent meanwhile is a need, and one that is alive is not."""
     edition = begin_edition(well, date(2026, 11, 3))
     [story] = look(well).snapshot.running
-    assert (story.edition.id, story.settled, story.receipt.audience) == (edition.id, 0, 1)
+    assert (story.edition.id, story.receipt.settled, story.receipt.edition.audience) == (edition.id, 0, 1)
     assert look(well).needs == []
     later = FRIDAY + timedelta(minutes=5)
     beat(well, later, "scheduler")
@@ -193,7 +193,7 @@ def test_a_cancelled_edition_with_a_message_in_flight(well: Unit) -> None:
     with well.write() as tx:
         editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.CANCELLED, why="a typo")
     [story] = look(well).snapshot.running
-    assert (story.settled, story.reached, story.receipt.audience) == (3, 1, 4)
+    assert (story.receipt.settled, story.receipt.reached, story.receipt.edition.audience) == (3, 1, 4)
 
 
 @pytest.mark.parametrize(("why", "said"), [("wrong link", "paused: wrong link"), ("by ann", "paused by ann")])
@@ -212,7 +212,7 @@ def test_the_uncertain(well: Unit) -> None:
     edition = begin_edition(well, date(2026, 11, 3))
     with well.write() as tx:
         tx.execute(update(delivery).values(state="uncertain"))
-        editions.close(tx, edition.id, totals={"uncertain": 1}, now=FRIDAY)
+        editions.close(tx, edition.id, totals=DeliveryCounts(uncertain=1), now=FRIDAY)
     [need] = look(well).needs
     assert "1 person may or may not have it" in need
     assert "edition resolve 2026-11-03 --resend" in need
@@ -221,14 +221,14 @@ def test_the_uncertain(well: Unit) -> None:
     found = look(well, after)
     assert not [one for one in found.needs if "may or may not" in one]
     assert found.snapshot.last is not None
-    assert found.snapshot.last.receipt.uncertain == 1
+    assert found.snapshot.last.receipt.counts.uncertain == 1
 
 
 def test_a_report_that_does_not_add_up(well: Unit) -> None:
     """A gap in the books needs a person whatever else is well."""
     edition = begin_edition(well, date(2026, 11, 3))
     with well.write() as tx:
-        editions.close(tx, edition.id, totals={"accepted": 3}, now=FRIDAY)
+        editions.close(tx, edition.id, totals=DeliveryCounts(accepted=3), now=FRIDAY)
     [need] = look(well).needs
     assert need.startswith("The report of 2026-11-03 does not add up: the gap is -2.")
 

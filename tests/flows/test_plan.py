@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from newsletter.core.delivery import DeliveryCounts
 from newsletter.core.edition import EditionStatus
 from newsletter.core.lineup import LineupRules, Source
 from newsletter.core.pace import Limits
@@ -182,7 +183,7 @@ def test_the_time_is_that_of_the_last_editions(unit: Unit) -> None:
     with unit.write() as tx:
         assert editions.set_tried(tx, edition.id, now=NOW + timedelta(seconds=10))
         assert not editions.set_tried(tx, edition.id, now=NOW + timedelta(days=1))
-        editions.close(tx, edition.id, totals={}, now=NOW + timedelta(days=3))
+        editions.close(tx, edition.id, totals=DeliveryCounts(), now=NOW + timedelta(days=3))
         assert editions.by_id(tx, edition.id).status is EditionStatus.FINISHED
     subscribe(unit, "cyd")
     assert outlook(unit, RULES, weeks=1, now=NOW).takes == timedelta(seconds=15)

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import insert, update
 
-from newsletter.core.delivery import DeliveryId, DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryId, DeliveryState
 from newsletter.core.edition import EditionId
 from newsletter.core.evidence import Standing
 from newsletter.core.pace import Limits
@@ -34,7 +34,7 @@ def finish(unit: Unit, weeks: int, **totals: int) -> int:
         tx.execute(
             update(delivery).where(delivery.c.edition_id == of.id).values(state=DeliveryState.ACCEPTED.value, kind="ok")
         )
-        editions.close(tx, of.id, totals=totals, now=START)
+        editions.close(tx, of.id, totals=DeliveryCounts(**totals), now=START)
     return of.id
 
 

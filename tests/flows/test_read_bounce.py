@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from newsletter.core.delivery import DeliveryId, DeliveryState, Later
+from newsletter.core.delivery import DeliveryCounts, DeliveryId, DeliveryState, Later
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token, make_verp_sender, message_id
 from newsletter.flows.change_subscriber import reactivate_subscriber
@@ -185,7 +185,7 @@ def test_evidence_settles_what_is_uncertain(unit: Unit, name: str, state: str, w
     person, of = sent(unit)
     set_delivery(unit, of, person, UNCERTAIN)
     with unit.write() as tx:
-        editions.close(tx, of.id, totals={"uncertain": 1, "accepted": 0}, now=START)
+        editions.close(tx, of.id, totals=DeliveryCounts(uncertain=1, accepted=0), now=START)
     come(unit, of, person, sample(name))
     found = row(unit, of, person)
     assert (found.state, found.reason) == (state, words)

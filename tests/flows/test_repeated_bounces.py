@@ -264,7 +264,7 @@ def test_a_person_counts_once(unit: Unit) -> None:
     assert (counted.accepted, counted.hard, counted.answered) == (98, 4, 102)
     with unit.read() as tx:
         receipt = report.receipt(tx, editions.by_id(tx, of.id))
-    assert (receipt.count(ACCEPTED), receipt.came_back, receipt.balances) == (1, 4, True)
+    assert (receipt.counts[ACCEPTED], receipt.came_back, receipt.balances) == (1, 4, True)
 
 
 @pytest.mark.parametrize("later", [False, True])

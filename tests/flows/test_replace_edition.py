@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from newsletter.core.cadence import SlotState, slot_on
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.core.edition import EditionKind, EditionStatus
 from newsletter.core.lineup import LineupRules
 from newsletter.core.tip import TipStatus
@@ -240,7 +240,7 @@ def test_refused(world: World) -> None:
         replaced(world)
     assert world.edition().status is EditionStatus.SENDING
     with world.unit.write() as tx:
-        editions.close(tx, world.wrong.id, totals={"accepted": 10}, now=SOON)
+        editions.close(tx, world.wrong.id, totals=DeliveryCounts(accepted=10), now=SOON)
     with pytest.raises(InputError, match=r"edition correct 2026-11-03 --tip TIP"):
         replaced(world)
 

@@ -115,7 +115,7 @@ def test_nothing_is_left_in_any_table(unit: Unit, ada: SubscriberId) -> None:
         receipt = report.receipt(tx, edition)
         what = [one.what for one in logs.latest(tx, about=f"subscriber {ada}")]
     assert [word for word in WORDS if word.lower() in rows.lower()] == []
-    assert (receipt.gap, receipt.rejected, receipt.audience) == (0, 1, CROWD + 1)
+    assert (receipt.gap, receipt.counts.rejected, receipt.edition.audience) == (0, 1, CROWD + 1)
     assert what[0] == "subscriber erase"
     for address in (ADA, FORMER):
         found = export_person(unit, KEYRING, address, now=START)

@@ -61,7 +61,7 @@ def closed_edition(unit: Unit, on: date = date(2026, 11, 3), *, ended: datetime 
             values = {"state": state.value, "reply_text": "250 queued", "attempts": 1, "last_attempt_at": ended}
             tx.execute(update(delivery).where(delivery.c.id == row).values(**values))
         tx.execute(update(block).where(block.c.edition_id == edition.id).values(state="closed"))
-        counts = {state.value: count for state, count in deliveries.counts(tx, edition.id).items()}
+        counts = deliveries.counts(tx, edition.id)
         editions.close(tx, edition.id, totals=counts, now=ended)
         return editions.by_id(tx, edition.id)
 
@@ -94,7 +94,7 @@ def test_rows_go_and_totals_stay(unit: Unit) -> None:
     assert rows_of(unit, edition) == 0
     with unit.read() as tx:
         receipt = report.receipt(tx, edition)
-    assert (receipt.audience, receipt.accepted, receipt.rejected, receipt.gap) == (5, 3, 2, 0)
+    assert (receipt.edition.audience, receipt.counts.accepted, receipt.counts.rejected, receipt.gap) == (5, 3, 2, 0)
     assert faults(unit) == []
 
 
@@ -219,7 +219,7 @@ def test_nothing_is_sent_again_to_half_an_edition(unit: Unit) -> None:
     assert resolve.settle_uncertain(unit, edition, to, only=None, because="the log", who="pat", now=START) == 2
     with unit.read() as tx:
         receipt = report.receipt(tx, edition)
-    assert (receipt.accepted, receipt.rejected, receipt.uncertain, receipt.gap) == (2, 2, 0, 0)
+    assert (receipt.counts.accepted, receipt.counts.rejected, receipt.counts.uncertain, receipt.gap) == (2, 2, 0, 0)
 
 
 def test_old_notices(unit: Unit) -> None:

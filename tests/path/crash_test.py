@@ -98,14 +98,14 @@ class CrashTest:
             receipt = self.home.receipt()
             # The one that runs has taken over what the one before left.
             assert receipt.balances
-            assert receipt.uncertain <= doubtful + self.connections, self.words
-            doubtful = receipt.uncertain
+            assert receipt.counts.uncertain <= doubtful + self.connections, self.words
+            doubtful = receipt.counts.uncertain
             self.kill(sender)
         else:
             self.start(*GO_ON)
         assert self.started[-1].wait() == 0, self.words
         assert self.kills >= kills * 3 // 4, f"only {self.kills} of {kills} kills: more people are needed"
-        assert self.home.receipt().uncertain <= doubtful + self.connections
+        assert self.home.receipt().counts.uncertain <= doubtful + self.connections
 
     def endure_as_workers(self, kills: int, workers: int) -> None:
         """Send with several workers at once, of which one is killed and started again at each moment."""
@@ -117,8 +117,8 @@ class CrashTest:
             self.kill(alive[nth])
             receipt = self.home.receipt()
             assert receipt.balances
-            assert receipt.uncertain <= doubtful + self.connections, self.words
-            doubtful = max(doubtful, receipt.uncertain) + self.connections
+            assert receipt.counts.uncertain <= doubtful + self.connections, self.words
+            doubtful = max(doubtful, receipt.counts.uncertain) + self.connections
             alive[nth] = self.start(*WORK)
         self.wait_for_the_end(alive)
         for running in alive:
@@ -128,7 +128,7 @@ class CrashTest:
     def wait_for_the_end(self, alive: list[Running]) -> None:
         """Wait until the edition is finished."""
         for _ in range(int(PATIENCE * 10)):
-            if self.home.receipt().status is EditionStatus.FINISHED:
+            if self.home.receipt().edition.status is EditionStatus.FINISHED:
                 return
             alive[0].process.join(0.1)
         message = f"not finished: {self.home.receipt()} {[one.words for one in alive]}"
@@ -144,8 +144,8 @@ class CrashTest:
         assert got.keys() <= states.keys()
         receipt = self.home.receipt()
         assert receipt.balances
-        assert receipt.status is EditionStatus.FINISHED, self.found
-        assert receipt.uncertain <= self.kills * self.connections, self.found
+        assert receipt.edition.status is EditionStatus.FINISHED, self.found
+        assert receipt.counts.uncertain <= self.kills * self.connections, self.found
 
     def everybody_and_repeats_alike(self) -> None:
         """Compare what the server has: nobody is left out, and whoever has two has the very same message twice."""
@@ -154,7 +154,7 @@ class CrashTest:
         assert got.total() - self.people <= self.kills * self.connections
         assert len({mail.message_id for mail in mails}) == self.people
         assert len({(mail.rcpt, mail.message_id, mail.digest) for mail in mails}) == self.people
-        assert self.home.receipt().accepted == self.people
+        assert self.home.receipt().counts.accepted == self.people
 
 
 def freeze_next(home: Home) -> None:

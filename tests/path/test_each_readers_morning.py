@@ -127,7 +127,7 @@ def test_nine_o_clock_of_everybodys_own_tuesday(make_any_round: MakeRound) -> No
         "honolulu": Counter({HONOLULU: 2}),
     }
     receipt = here.receipt()
-    assert (receipt.status, receipt.audience, receipt.accepted, receipt.gap) == (
+    assert (receipt.edition.status, receipt.edition.audience, receipt.counts.accepted, receipt.gap) == (
         EditionStatus.FINISHED,
         EVERYBODY,
         EVERYBODY,
@@ -145,7 +145,12 @@ def test_between_the_waves_the_report_tells_who_waits(
     here.at(BERLIN)
     receipt = here.receipt()
 
-    assert (receipt.status, receipt.accepted, receipt.queued, receipt.gap) == (EditionStatus.SENDING, 7, 5, 0)
+    assert (receipt.edition.status, receipt.counts.accepted, receipt.counts.queued, receipt.gap) == (
+        EditionStatus.SENDING,
+        7,
+        5,
+        0,
+    )
     assert [(one.label, one.waiting) for one in receipt.waves] == [
         ("Pacific/Auckland", 0),
         ("Europe/Berlin", 0),
@@ -197,7 +202,7 @@ def test_a_machine_that_slept_through_a_wave_lets_people_sleep(make_round: MakeR
     assert times["honolulu"] == Counter({back: 2})
     assert times["new_york"] + times["nowhere"] == Counter({morning: 3})
     assert sum(len(moments) for moments in here.got.values()) == EVERYBODY
-    assert here.receipt().status is EditionStatus.FINISHED
+    assert here.receipt().edition.status is EditionStatus.FINISHED
 
 
 @pytest.mark.parametrize(
@@ -220,7 +225,7 @@ def test_the_tuesdays_after_the_clocks_change(
         here.at(datetime(on.year, on.month, on.day, hours, tzinfo=UTC))
 
     assert [set(times) for times in here.times().values()] == [{expected[0]}, {expected[1]}]
-    assert here.receipt(on).accepted == 4
+    assert here.receipt(on).counts.accepted == 4
 
 
 @pytest.mark.parametrize("on", [date(2027, 3, 14), date(2027, 3, 28), date(2027, 10, 31), date(2027, 11, 7)])
@@ -232,7 +237,7 @@ def test_the_very_days_of_the_change(make_round: MakeRound, clock: FixedClock, o
     for half_hours in range(-20, 20):
         here.at(midnight + half_hours * HOUR / 2)
 
-    assert here.receipt(on).accepted == 5
+    assert here.receipt(on).counts.accepted == 5
     assert {len(moments) for moments in here.got.values()} == {1}
     assert here.times()["tokyo"] == Counter({midnight - timedelta(hours=6, minutes=30): 1})
 
@@ -248,7 +253,7 @@ def test_a_deferred_reader_of_an_early_wave_waits_for_no_other(make_round: MakeR
 
     assert here.at(AUCKLAND + timedelta(minutes=9)) == 0
     assert here.at(AUCKLAND + timedelta(minutes=11)) == 1
-    assert (here.receipt().accepted, here.receipt().queued) == (3, EVERYBODY - 3)
+    assert (here.receipt().counts.accepted, here.receipt().counts.queued) == (3, EVERYBODY - 3)
 
 
 def test_a_paused_edition_waits_and_goes_on(make_round: MakeRound) -> None:

@@ -58,10 +58,10 @@ def test_a_send_that_looks_on_steps_in(make_sqlite_home: MakeHome) -> None:
         assert second.wait() == 0, second.words
         assert max(catcher.accepted.values()) == 1
     receipt = home.receipt()
-    assert receipt.status is EditionStatus.FINISHED
+    assert receipt.edition.status is EditionStatus.FINISHED
     assert receipt.balances
-    assert receipt.uncertain <= 4
-    assert catcher.accepted.total() >= 90 - receipt.uncertain
+    assert receipt.counts.uncertain <= 4
+    assert catcher.accepted.total() >= 90 - receipt.counts.uncertain
 
 
 def test_pause_resume_and_cancel_from_other_processes(make_home: MakeHome) -> None:
@@ -79,7 +79,7 @@ def test_pause_resume_and_cancel_from_other_processes(make_home: MakeHome) -> No
         assert "is paused and" in sender.words
         assert f"`newsletter edition resume {home.edition().name}` goes on" in sender.words
         assert watch.count <= soon
-        assert home.receipt().queued == 600 - catcher.accepted.total()
+        assert home.receipt().counts.queued == 600 - catcher.accepted.total()
 
         # Who asks for what stands paused gets nothing done, and must hear it.
         code, words = home.run(*GO_ON)
@@ -97,9 +97,12 @@ def test_pause_resume_and_cancel_from_other_processes(make_home: MakeHome) -> No
     reached = int(told.split()[0])
     assert reached == catcher.accepted.total() < 600, told
     receipt = home.receipt()
-    assert receipt.status is EditionStatus.CANCELLED
+    assert receipt.edition.status is EditionStatus.CANCELLED
     assert receipt.balances
-    assert (receipt.accepted, receipt.skipped) == (catcher.accepted.total(), 600 - catcher.accepted.total())
+    assert (receipt.counts.accepted, receipt.counts.skipped) == (
+        catcher.accepted.total(),
+        600 - catcher.accepted.total(),
+    )
     assert home.run("edition", "resume", "last")[0] == 2
 
 
@@ -157,7 +160,7 @@ def test_a_sender_address_that_is_refused(make_sqlite_home: MakeHome) -> None:
         assert code == 1
         assert "is paused and 20 people wait: The relay refuses our sender" in words
         assert set(home.states().values()) == {DeliveryState.QUEUED}
-        assert home.receipt().status is EditionStatus.PAUSED
+        assert home.receipt().edition.status is EditionStatus.PAUSED
         answers.clear()
         assert home.run("edition", "resume", "last")[0] == 0
         assert home.run(*GO_ON)[0] == 0

@@ -33,7 +33,7 @@ SLOWNESS = 0.004
 def everybody_once(ordeal: CrashTest) -> None:
     """Compare the books with what the server has: one for each, and no doubt about anybody."""
     ordeal.nobody_twice_and_nobody_forgotten()
-    assert ordeal.home.receipt().accepted == ordeal.people == ordeal.recorder.got.total(), ordeal.found
+    assert ordeal.home.receipt().counts.accepted == ordeal.people == ordeal.recorder.got.total(), ordeal.found
 
 
 @pytest.mark.slow
@@ -59,9 +59,9 @@ def test_sigterm_at_random_moments(make: MakeHome, tmp_path: Path, connections: 
             sender.process.terminate()
             assert sender.wait() == 0, sender.words
             receipt = home.receipt()
-            assert (receipt.sending, receipt.uncertain) == (0, 0)
+            assert (receipt.counts.sending, receipt.counts.uncertain) == (0, 0)
             # What the server has and what the books say is the same at every stop.
-            assert receipt.accepted == recorder.got.total()
+            assert receipt.counts.accepted == recorder.got.total()
             assert list((home.folder / "data" / "journal").glob("*.journal")) == []
         code, words = home.run(*GO_ON)
         assert code == 0, words

@@ -42,7 +42,7 @@ def test_stop_while_the_server_is_silent(make_sqlite_home: MakeHome, sign: int) 
     assert "1 message got no answer" in sender.words
     assert home.states().pop(hanging) is DeliveryState.UNCERTAIN
     receipt = home.receipt()
-    assert (receipt.accepted, receipt.uncertain, receipt.status) == (7, 1, EditionStatus.FINISHED)
+    assert (receipt.counts.accepted, receipt.counts.uncertain, receipt.edition.status) == (7, 1, EditionStatus.FINISHED)
     assert home.rows()[hanging].attempts == 1
 
 

@@ -74,7 +74,9 @@ def shares(home: Home) -> list[int]:
 
 def finish(home: Home, running: list[Running]) -> None:
     """Wait for the end of the edition and stop everybody in order."""
-    until(lambda: home.receipt().status is EditionStatus.FINISHED, running[0], f"not finished: {home.receipt()}")
+    until(
+        lambda: home.receipt().edition.status is EditionStatus.FINISHED, running[0], f"not finished: {home.receipt()}"
+    )
     for one in running:
         one.stop()
 
@@ -136,7 +138,7 @@ def test_a_rolling_restart(make_postgres_home: MakeHome, recorder: Recorder) -> 
         assert leaving.wait() == 0, leaving.words
     finish(home, running)
     everybody_once(home, recorder, people)
-    assert home.receipt().uncertain == 0
+    assert home.receipt().counts.uncertain == 0
 
 
 def test_a_worker_that_sleeps_longer_than_its_lease(make_postgres_home: MakeHome, recorder: Recorder) -> None:
@@ -151,8 +153,8 @@ def test_a_worker_that_sleeps_longer_than_its_lease(make_postgres_home: MakeHome
     os.kill(sleeper, signal.SIGSTOP)
     try:
         # All that the sleeper had not marked is sent by the other one, the rest of its own block with it.
-        until(lambda: home.receipt().queued == 0, running[1], "its block did not move")
-        until(lambda: home.receipt().sending <= MARKED * CONNECTIONS, running[1], f"{home.receipt()}")
+        until(lambda: home.receipt().counts.queued == 0, running[1], "its block did not move")
+        until(lambda: home.receipt().counts.sending <= MARKED * CONNECTIONS, running[1], f"{home.receipt()}")
     finally:
         os.kill(sleeper, signal.SIGCONT)
     finish(home, running)
@@ -172,16 +174,16 @@ def test_machines_with_journals_of_their_own(make_postgres_home: MakeHome, recor
     freeze_next(home)
     assert recorder.wait_for(300)
     victim.kill()
-    until(lambda: home.receipt().queued == 0, survivor, "its block did not move")
-    until(lambda: home.receipt().sending <= MARKED * CONNECTIONS, survivor, "too much is kept")
-    assert home.receipt().sending > 0
+    until(lambda: home.receipt().counts.queued == 0, survivor, "its block did not move")
+    until(lambda: home.receipt().counts.sending <= MARKED * CONNECTIONS, survivor, "too much is kept")
+    assert home.receipt().counts.sending > 0
     back = other.start(*WORK)
     finish(home, [survivor, back])
     assert max(recorder.got.values()) == 1
     receipt = home.receipt()
     assert receipt.balances
-    assert receipt.accepted + receipt.uncertain == people
-    assert receipt.uncertain <= CONNECTIONS
+    assert receipt.counts.accepted + receipt.counts.uncertain == people
+    assert receipt.counts.uncertain <= CONNECTIONS
 
 
 def test_postgresql_starts_anew(make_postgres_home: MakeHome, recorder: Recorder, postgres_server: str) -> None:
@@ -194,7 +196,9 @@ def test_postgresql_starts_anew(make_postgres_home: MakeHome, recorder: Recorder
     with home.unit.read() as tx:
         folder = tx.exec_driver_sql("SHOW data_directory").scalar_one()
     restart(Path(str(folder)))
-    until(lambda: home.receipt().status is EditionStatus.FINISHED, running[0], f"not finished: {home.receipt()}")
+    until(
+        lambda: home.receipt().edition.status is EditionStatus.FINISHED, running[0], f"not finished: {home.receipt()}"
+    )
     everybody_once(home, recorder, people)
     until(lambda: listeners(home) == 2, running[0], "nobody hears of jobs")
     finish(home, running)

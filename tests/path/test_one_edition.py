@@ -166,4 +166,4 @@ def test_sends_that_start_together(make_home: MakeHome, *, named: bool) -> None:
         assert [one.wait() for one in sends] == [0] * 3, "\n".join(one.words for one in sends)
         assert catcher.accepted == {f"p{n}@example.com": 1 for n in range(40)}
     one_edition(home.unit, 40)
-    assert home.receipt().accepted == 40
+    assert home.receipt().counts.accepted == 40

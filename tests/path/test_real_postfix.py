@@ -72,7 +72,7 @@ def test_an_edition_is_counted_in_the_mailboxes(make_home: MakeHome, tmp_path: P
     assert {states[email] for email in LOST} == {DeliveryState.REJECTED}
     receipt = home.receipt()
     assert receipt.balances
-    assert receipt.audience == PEOPLE
+    assert receipt.edition.audience == PEOPLE
     assert home.edition().status is EditionStatus.FINISHED
 
 

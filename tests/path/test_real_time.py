@@ -89,7 +89,7 @@ def test_a_tuesday(make_sqlite_home: MakeHome, run_from: Callable[[str, str], Se
     assert edition.status is EditionStatus.FINISHED
     assert edition.sends_at == NINE
     assert NINE <= edition.started_at < NINE.replace(second=20)
-    assert home.receipt().accepted == PEOPLE
+    assert home.receipt().counts.accepted == PEOPLE
     # Each line of the log bears what it is about.
     assert f"is frozen for {PEOPLE} people: “Name your branches” [edition=2026-11-03 part=scheduler]" in said
     assert said.endswith("[edition=2026-11-03 part=sender]\n")

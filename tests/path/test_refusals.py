@@ -72,7 +72,7 @@ def test_everybody_is_accounted_for(make: MakeHome, people: int) -> None:
         assert code == 0, words
         receipt = home.receipt()
         assert receipt.balances
-        assert (receipt.deferred, receipt.queued, receipt.sending) == (len(waiting), 0, 0)
+        assert (receipt.counts.deferred, receipt.counts.queued, receipt.counts.sending) == (len(waiting), 0, 0)
         assert {email for email, state in home.states().items() if state is DeliveryState.DEFERRED} == waiting
         assert home.run("edition", "retry", "last")[0] == 0
         code, words = home.run("edition", "send", "--yes")
@@ -82,9 +82,9 @@ def test_everybody_is_accounted_for(make: MakeHome, people: int) -> None:
 
     receipt = home.receipt()
     assert receipt.balances
-    assert receipt.status is EditionStatus.FINISHED
-    assert (receipt.rejected, receipt.uncertain) == (len(refused), len(unsure))
-    assert receipt.accepted == people - len(refused) - len(unsure)
+    assert receipt.edition.status is EditionStatus.FINISHED
+    assert (receipt.counts.rejected, receipt.counts.uncertain) == (len(refused), len(unsure))
+    assert receipt.counts.accepted == people - len(refused) - len(unsure)
     rejected = home.ask("delivery", "list", "--edition", "last", "--state", "rejected")
     assert {row["email"]: row["server"] for row in rejected} == dict.fromkeys(refused, "550 5.1.1 No such user here")
     uncertain = home.ask("delivery", "list", "--edition", "last", "--state", "uncertain")

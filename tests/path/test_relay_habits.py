@@ -78,7 +78,7 @@ def test_an_edition_gets_through_whatever_the_relay_is_used_to(make_sqlite_home:
     assert server.accepted == EVERYBODY
     receipt = home.receipt()
     assert receipt.balances
-    assert (receipt.accepted, receipt.uncertain, receipt.rejected) == (PEOPLE, 0, 0)
+    assert (receipt.counts.accepted, receipt.counts.uncertain, receipt.counts.rejected) == (PEOPLE, 0, 0)
     assert server.connections <= bearable.connections
     assert server.refusals.total() <= bearable.refusals, server.refusals
 
@@ -94,4 +94,4 @@ def test_the_second_relay_carries_the_rest_of_the_edition(make_sqlite_home: Make
         send(frozen(home, clock), home, clock, Bearable())
     assert Counter(first.accepted) + Counter(second.accepted) == EVERYBODY
     assert second.accepted.total() >= 90
-    assert home.receipt().accepted == PEOPLE
+    assert home.receipt().counts.accepted == PEOPLE

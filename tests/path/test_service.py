@@ -27,14 +27,14 @@ def test_the_service_sends_what_a_command_froze(make_home: MakeHome) -> None:
         # By its name: on a slow machine all may have gone out before this command has started.
         beside = home.start("edition", "send", "last", "--yes")
         assert beside.wait() == 0, beside.words
-        assert home.receipt().status is EditionStatus.FINISHED
+        assert home.receipt().edition.status is EditionStatus.FINISHED
         service.process.terminate()
         assert service.wait() == 0, service.words
         assert max(catcher.accepted.values()) == 1
     receipt = home.receipt()
     assert receipt.balances
-    assert receipt.uncertain <= 4
-    assert receipt.accepted == 120 - receipt.uncertain
+    assert receipt.counts.uncertain <= 4
+    assert receipt.counts.accepted == 120 - receipt.counts.uncertain
 
 
 def process_of_sender(home: Home) -> str:
@@ -73,7 +73,11 @@ def test_a_service_that_is_stopped_and_killed(make_sqlite_home: MakeHome) -> Non
         service.process.terminate()
         assert service.wait() == 0, service.words
         receipt = home.receipt()
-        assert (receipt.sending, receipt.uncertain, receipt.accepted) == (0, 0, catcher.accepted.total())
+        assert (receipt.counts.sending, receipt.counts.uncertain, receipt.counts.accepted) == (
+            0,
+            0,
+            catcher.accepted.total(),
+        )
         service = home.start(*SERVICE)
         standby = home.start(*SERVICE)
         watch.wait_for(watch.count + 20)
@@ -83,6 +87,6 @@ def test_a_service_that_is_stopped_and_killed(make_sqlite_home: MakeHome) -> Non
         assert code == 0, words
         assert max(catcher.accepted.values()) == 1
     receipt = home.receipt()
-    assert receipt.status is EditionStatus.FINISHED
-    assert receipt.uncertain <= 4
-    assert receipt.accepted == 150 - receipt.uncertain
+    assert receipt.edition.status is EditionStatus.FINISHED
+    assert receipt.counts.uncertain <= 4
+    assert receipt.counts.accepted == 150 - receipt.counts.uncertain

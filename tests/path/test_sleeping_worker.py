@@ -73,4 +73,4 @@ def test_a_worker_sleeps_longer_than_its_lease(make_postgres_home: MakeHome, tmp
             running.process.terminate()
         assert [running.wait() for running in alive] == [0, 0], ordeal.found
         ordeal.nobody_twice_and_nobody_forgotten()
-        assert home.receipt().uncertain == 0
+        assert home.receipt().counts.uncertain == 0

@@ -53,7 +53,7 @@ def test_kill_9_where_uncertain_is_retried(make_sqlite_home: MakeHome, tmp_path:
         home = make_sqlite_home(recorder.port, people, SMTP_CONNECTIONS=connections, UNCERTAIN="retry")
         ordeal = CrashTest(home=home, recorder=recorder, people=people, connections=connections)
         ordeal.run(kills)
-        assert home.receipt().uncertain == 0
+        assert home.receipt().counts.uncertain == 0
         # What waits a few minutes before it is tried again need not be waited for.
         home.run("edition", "retry", "last")
         assert home.run("edition", "send", "last", "--yes")[0] == 0

@@ -95,8 +95,8 @@ def test_from_ready_to_stopped_in_mid_edition(make_sqlite_home: MakeHome, ear: E
         with pytest.raises(TimeoutError):
             ear.hear(within=0.01)
         receipt = home.receipt()
-        assert (receipt.sending, receipt.uncertain) == (0, 0)
-        assert 0 < receipt.accepted == catcher.accepted.total() < 150
+        assert (receipt.counts.sending, receipt.counts.uncertain) == (0, 0)
+        assert 0 < receipt.counts.accepted == catcher.accepted.total() < 150
 
 
 def test_a_hung_tick_stops_the_pings_of_a_real_service(make_home: MakeHome, ear: Ear) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionStatus
+from newsletter.core.receipt import Receipt
 from newsletter.store import edition as editions
 from newsletter.store import report
 from newsletter.testing.catcher import Catcher, Step
@@ -45,7 +46,7 @@ def slow(step: Step, _address: str, _nth: int) -> None:
         NEVER.wait(0.02)
 
 
-def balanced(home: Home, count: int) -> list[report.Receipt]:
+def balanced(home: Home, count: int) -> list[Receipt]:
     """Return the reports of the date's editions, each of which adds up, the first one first."""
     with home.unit.read() as tx:
         found = [report.receipt(tx, one) for one in reversed(editions.latest(tx))]
@@ -69,15 +70,15 @@ def test_stopped_replaced_and_corrected(make_home: MakeHome) -> None:
         assert len(have) == PEOPLE
         assert {tuple(one) for one in have.values()} == {(WRONG,), (RIGHT,)}
         wrong, right = balanced(home, 2)
-        assert (wrong.status, right.status) == (EditionStatus.CANCELLED, EditionStatus.FINISHED)
-        assert wrong.accepted + right.accepted == PEOPLE
-        assert wrong.uncertain == right.uncertain == 0
+        assert (wrong.edition.status, right.edition.status) == (EditionStatus.CANCELLED, EditionStatus.FINISHED)
+        assert wrong.counts.accepted + right.counts.accepted == PEOPLE
+        assert wrong.counts.uncertain == right.counts.uncertain == 0
 
-        code, words = home.run("edition", "correct", wrong.name, "--tip", "a-corr", "--yes", "--yes")
+        code, words = home.run("edition", "correct", wrong.edition.name, "--tip", "a-corr", "--yes", "--yes")
         assert code == 0, words
         have = received(catcher)
         assert {tuple(one) for one in have.values()} == {(WRONG, NOTE), (RIGHT,)}
-        assert balanced(home, 3)[2].accepted == wrong.accepted
+        assert balanced(home, 3)[2].counts.accepted == wrong.counts.accepted
     assert home.run("db", "check")[0] == 0
 
 
@@ -101,10 +102,10 @@ def test_killed_in_the_middle(make_sqlite_home: MakeHome) -> None:
         have = received(catcher)
         assert max(len(one) for one in have.values()) == 1
         wrong, right = balanced(home, 2)
-        assert len(have) + wrong.uncertain + right.uncertain >= PEOPLE
+        assert len(have) + wrong.counts.uncertain + right.counts.uncertain >= PEOPLE
         # Four connections, killed twice.
-        assert wrong.uncertain + right.uncertain <= 8
-    assert right.status is EditionStatus.FINISHED
+        assert wrong.counts.uncertain + right.counts.uncertain <= 8
+    assert right.edition.status is EditionStatus.FINISHED
 
 
 @pytest.mark.parametrize("act", [("pause", "last"), ("cancel", "last", "--yes")], ids=["pause", "cancel"])
@@ -128,4 +129,4 @@ def test_a_slow_server(make_home: MakeHome, act: tuple[str, ...]) -> None:
         assert states.count(DeliveryState.ACCEPTED) == catcher.accepted.total() == watch.count
         rest = DeliveryState.QUEUED if act[0] == "pause" else DeliveryState.SKIPPED
         assert states.count(rest) == PEOPLE * 4 - watch.count
-        assert balanced(home, 1)[0].uncertain == 0
+        assert balanced(home, 1)[0].counts.uncertain == 0

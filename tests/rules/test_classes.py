@@ -12,8 +12,6 @@ SETTINGS = "newsletter/settings/model.py: Settings"
 """One field for each thing that an operator decides; its groups are headings of the documentation."""
 
 LARGER = {
-    "newsletter/core/live.py: Look": 16,
-    "newsletter/core/receipt.py: Receipt": 24,
     "newsletter/simulation/run.py: SimulationRun": 16,
 }
 """Classes that still have more, with their number of fields: it may shrink, and no other class joins them."""

@@ -110,7 +110,7 @@ def look(unit: Unit, edition: Edition) -> tuple[Edition, dict[str, int], int]:
         query = select(func.count()).where(subscriber.c.state == SubscriberState.ACTIVE.value)
         active = tx.execute(query).scalar_one()
     assert receipt.balances
-    return current, {state.value: receipt.count(state) for state in DeliveryState if receipt.count(state)}, active
+    return current, {state.value: receipt.counts[state] for state in DeliveryState if receipt.counts[state]}, active
 
 
 def make_edition(unit: Unit, render_context: RenderContext, people: int) -> Edition:

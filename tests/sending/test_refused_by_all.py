@@ -60,7 +60,7 @@ def look(unit: Unit, edition: Edition) -> tuple[Edition, dict[str, int], dict[Al
         receipt = report.receipt(tx, current)
         open_ones = {one.kind: one.message for one in alerts.open_alerts(tx)}
     assert receipt.balances
-    return current, {state.value: receipt.count(state) for state in DeliveryState if receipt.count(state)}, open_ones
+    return current, {state.value: receipt.counts[state] for state in DeliveryState if receipt.counts[state]}, open_ones
 
 
 @pytest.mark.parametrize("answer", [BLOCKED, REFUSED], ids=["dot", "rcpt"])

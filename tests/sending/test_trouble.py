@@ -61,7 +61,7 @@ def counts(unit: Unit, edition: Edition) -> dict[str, int]:
     with unit.read() as tx:
         receipt = report.receipt(tx, editions.by_id(tx, edition.id))
     assert receipt.balances
-    return {state.value: receipt.count(state) for state in DeliveryState if receipt.count(state)}
+    return {state.value: receipt.counts[state] for state in DeliveryState if receipt.counts[state]}
 
 
 def alerted(unit: Unit) -> dict[AlertKind, str]:

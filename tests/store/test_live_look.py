@@ -60,8 +60,9 @@ def test_counts(world: World) -> None:
     world.settle(world.wrong, DeliveryState.DEFERRED, 5)
     world.settle(world.wrong, DeliveryState.SENDING, 6)
     seen = look(world, count(world))
-    assert (seen.accepted, seen.rejected, seen.uncertain, seen.deferred, seen.left) == (3, 1, 1, 1, 4)
-    assert (seen.settled, seen.audience, seen.ended) == (5, 10, False)
+    counts = seen.receipt.counts
+    assert (counts.accepted, counts.rejected, counts.uncertain, counts.deferred, counts.left) == (3, 1, 1, 1, 4)
+    assert (seen.receipt.settled, seen.receipt.edition.audience, seen.ended) == (5, 10, False)
     [wait] = seen.waiting
     assert (wait.cause, wait.people, wait.until) == (Cause.RETRY, 1, LATER)
 
@@ -78,7 +79,7 @@ def test_who_waits_for_an_earlier_outcome(world: World) -> None:
         receipt = report.receipt(tx, made)
     waits = [(wait.cause, wait.people, wait.until) for wait in seen.waiting]
     assert waits == [(Cause.RETRY, 1, LATER), (Cause.OUTCOME, 2, None)]
-    assert (receipt.deferred, receipt.again, receipt.awaiting, receipt.next_attempt_at) == (3, 1, 2, LATER)
+    assert (receipt.counts.deferred, receipt.again, receipt.awaiting, receipt.next_attempt_at) == (3, 1, 2, LATER)
 
 
 def test_tallies_move_it_on(world: World) -> None:
@@ -86,13 +87,15 @@ def test_tallies_move_it_on(world: World) -> None:
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0, 1)
     tell(world, accepted=2)
     counted = count(world)
-    assert look(world, counted).settled == 2
+    assert look(world, counted).receipt.settled == 2
     tell(world, accepted=6, hard=1)
     seen = look(world, counted)
-    assert (seen.settled, seen.accepted, seen.rejected, seen.left) == (7, 6, 1, 3)
+    counts = seen.receipt.counts
+    assert (seen.receipt.settled, counts.accepted, counts.rejected, counts.left) == (7, 6, 1, 3)
     tell(world, accepted=400)
     seen = look(world, counted)
-    assert (seen.settled, seen.accepted, seen.left) == (10, 10, 0)
+    counts = seen.receipt.counts
+    assert (seen.receipt.settled, counts.accepted, counts.left) == (10, 10, 0)
 
 
 @pytest.mark.parametrize(("wave", "cause"), [("Asia/Tokyo", Cause.WAVE), ("", Cause.QUOTA)])
@@ -112,14 +115,15 @@ def test_paused_and_closed(world: World) -> None:
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0)
     hold.pause_edition(world.unit, world.wrong, who="ann", why="a typo", now=SOON)
     seen = look(world, count(world))
-    assert (seen.status, seen.status_why) == (EditionStatus.PAUSED, "a typo")
+    assert (seen.receipt.edition.status, seen.receipt.edition.status_why) == (EditionStatus.PAUSED, "a typo")
     assert [(wait.cause, wait.people) for wait in seen.waiting] == [(Cause.PAUSED, 9)]
     hold.cancel_edition(world.unit, world.wrong, who="ann", why="", now=SOON)
     with world.unit.write() as tx:
         assert deliveries.counts(tx, world.wrong.id)[DeliveryState.SKIPPED] == 9
         tx.execute(delivery.delete())
     seen = look(world, count(world))
-    assert (seen.ended, seen.accepted, seen.skipped, seen.left, seen.workers) == (True, 1, 9, 0, ())
+    counts = seen.receipt.counts
+    assert (seen.ended, counts.accepted, counts.skipped, counts.left, seen.workers) == (True, 1, 9, 0, ())
 
 
 def test_workers(world: World) -> None:
