@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import takewhile
 
 from newsletter.core.alert import COMMAND_AFTER, COMMAND_GRACE, EVENT_STANDS, PASSED_AFTER
 from newsletter.core.cadence import Slot, SlotState, describe_date, describe_span, local, next_slots, retimed
@@ -64,6 +65,20 @@ class _Service:
 
 
 @dataclass(kw_only=True)
+class _Written:
+    """How much of what happened is in the diary already."""
+
+    names: set[str] = field(default_factory=set)
+    """Editions, dates and outages by name."""
+    events: int = 0
+    """Events of the script."""
+    mails: int = 0
+    """Mails of the relay."""
+    empty_in_a_row: int = 0
+    """Dates without a tip since the last edition."""
+
+
+@dataclass(kw_only=True)
 class SimulationRun:
     """One simulation."""
 
@@ -74,10 +89,7 @@ class SimulationRun:
     until: datetime
     diary: Diary
     _service: _Service | None = None
-    _seen: set[str] = field(default_factory=set)
-    _acts: int = 0
-    _mails: int = 0
-    _empty_in_a_row: int = 0
+    _written: _Written = field(default_factory=_Written)
     _begun: datetime = datetime.min  # noqa: DTZ901 - set before it is read
     _past: set[date] = field(default_factory=set)
     _waiting_since: datetime | None = None
@@ -89,13 +101,13 @@ class SimulationRun:
         self._begun = self.clock.now()
         with self.application.unit.read() as tx:
             # Events before the beginning are not part of the diary.
-            self._seen = {f"edition {item.name}" for item in editions.latest(tx, count=10_000)}
+            self._written.names = {f"edition {item.name}" for item in editions.latest(tx, count=10_000)}
             over = [
                 item
                 for item in slots.since(tx, None)
                 if item.sends_at <= self._begun and item.state is not SlotState.OPEN
             ]
-            self._seen |= {f"date {item.date}" for item in over}
+            self._written.names |= {f"date {item.date}" for item in over}
             self._past = {item.date for item in over}
         at: datetime | None = self._begun
         while at is not None and not self._dry():
@@ -110,11 +122,10 @@ class SimulationRun:
     def _moment(self) -> None:
         now = self.clock.now()
         self._record_outages(now)
-        acts = self.script.acts
-        while self._acts < len(acts) and acts[self._acts].at <= now:
-            self.diary.add(now, EntryKind.PERSON, acts[self._acts].words)
-            acts[self._acts].do(self.application)
-            self._acts += 1
+        for event in takewhile(lambda event: event.at <= now, self.script.acts[self._written.events :]):
+            self.diary.add(now, EntryKind.PERSON, event.words)
+            event.do(self.application)
+            self._written.events += 1
         if any(span.holds(now) for span in self.script.outages):
             self._service = None
             return
@@ -128,8 +139,8 @@ class SimulationRun:
             for span in spans:
                 for at, words in ((span.begins, begins), (span.ends, ends)):
                     key = f"{words} {at}"
-                    if at <= now and key not in self._seen:
-                        self._seen.add(key)
+                    if at <= now and key not in self._written.names:
+                        self._written.names.add(key)
                         self.diary.add(at, EntryKind.WORLD, words.format(describe_span(span.ends - span.begins)))
 
     def _serve(self) -> None:
@@ -146,8 +157,8 @@ class SimulationRun:
         service.posting.work(stop)
         service.listening.listen(self.clock.now())
         prefix = f"[{self.application.publication.name}] "
-        diary_entries(self.diary, self.relay.mails[self._mails :], prefix=prefix)
-        self._mails = len(self.relay.mails)
+        diary_entries(self.diary, self.relay.mails[self._written.mails :], prefix=prefix)
+        self._written.mails = len(self.relay.mails)
 
     def _start(self) -> _Service:
         app, diary = self.application, self.diary
@@ -182,26 +193,26 @@ class SimulationRun:
     def _slots(self, now: datetime) -> None:
         """Write down which dates came to something, or to nothing."""
         with self.application.unit.read() as tx:
-            fresh = [item for item in editions.latest(tx, count=3) if f"edition {item.name}" not in self._seen]
+            fresh = [item for item in editions.latest(tx, count=3) if f"edition {item.name}" not in self._written.names]
             known = [item for item in slots.since(tx, now - timedelta(days=40)) if item.sends_at <= now]
             early = {item.date: chosen for item in known if (chosen := _sent_before(tx, item)) is not None}
         for edition in fresh:
-            self._seen.add(f"edition {edition.name}")
-            self._empty_in_a_row = 0
+            self._written.names.add(f"edition {edition.name}")
+            self._written.empty_in_a_row = 0
             self.diary.folding = False
             people = people_words(edition.audience)
             lateness = edition.started_at - edition.sends_at
             late = f", {describe_span(lateness)} late" if lateness > LATE_SLOT_AFTER else ""
             self.diary.add(now, EntryKind.EDITION, f"“{edition.title}” to {people}{late}: {edition.tip.why}")
         for slot in known:
-            if slot.state in _NOTHING and f"date {slot.date}" not in self._seen:
-                self._seen.add(f"date {slot.date}")
-                self._empty_in_a_row += slot.state is SlotState.EMPTY
+            if slot.state in _NOTHING and f"date {slot.date}" not in self._written.names:
+                self._written.names.add(f"date {slot.date}")
+                self._written.empty_in_a_row += slot.state is SlotState.EMPTY
                 why = f": {slot.reason}" if slot.reason else ""
                 self.diary.add(now, EntryKind.NOTHING, f"{describe_date(slot.date)} is {slot.state.value}{why}")
 
-            elif slot.date in early and f"date {slot.date}" not in self._seen:
-                self._seen.add(f"date {slot.date}")
+            elif slot.date in early and f"date {slot.date}" not in self._written.names:
+                self._written.names.add(f"date {slot.date}")
                 chosen = early[slot.date]
                 day = describe_date(local(chosen.started_at, self.diary.zone).date())
                 words = f"{describe_date(slot.date)} was sent early: “{chosen.title}”, on {day}"
@@ -241,7 +252,7 @@ class SimulationRun:
             known,
             notices.counts(tx),
             [(item.name, item.status) for item in editions.latest(tx, count=3)],
-            self._acts,
+            self._written.events,
         )
 
     def _of_slots(self, tx: Tx, now: datetime) -> Iterator[datetime]:
@@ -283,7 +294,8 @@ class SimulationRun:
 
     def _dry(self) -> bool:
         """Tell whether all is said: nothing went out for a while, and nothing will."""
-        if self.diary.folding or self._empty_in_a_row < IDLE_STEPS_MAX or self._acts < len(self.script.acts):
+        written = self._written
+        if self.diary.folding or written.empty_in_a_row < IDLE_STEPS_MAX or written.events < len(self.script.acts):
             return False
         now = self.clock.now()
         weeks = max(1, (self.until - now).days // 7)
