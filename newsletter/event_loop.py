@@ -12,7 +12,7 @@ import select
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from gevent.event import Event
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+IDLE_WATCHERS_MAX = 256
+"""Watchers of sockets that are kept for the next wait; more are made anew, so that odd time-outs take no memory."""
+
 _thread = threading.local()
-"""`hub`: gevent's hub while this thread runs a loop."""
+"""`hub`: gevent's hub while this thread runs a loop; `idle_watchers`: those that no greenlet waits with."""
 
 
 def run_greenlets(works: Sequence[Callable[[], None]]) -> None:
@@ -34,6 +37,7 @@ def run_greenlets(works: Sequence[Callable[[], None]]) -> None:
     # An exception is raised below; gevent would print it, and that of each thread task.
     hub.exception_stream = None
     _thread.hub = hub
+    _thread.idle_watchers = {}
     greenlets = [gevent.spawn(copy_context().run, work) for work in works]
     try:
         gevent.joinall(greenlets, raise_error=True)
@@ -42,6 +46,9 @@ def run_greenlets(works: Sequence[Callable[[], None]]) -> None:
             gevent.killall(greenlets)
         finally:
             _thread.hub = None
+            for watchers in _thread.idle_watchers.values():
+                for watcher in watchers:
+                    watcher.close()
             hub.destroy()
 
 
@@ -71,19 +78,35 @@ def wait_for_io(handle: int, events: int, seconds: float) -> bool:
         poll = select.poll()
         poll.register(handle, events)
         return bool(poll.poll(max(seconds, 0) * 1000))
-    from gevent.hub import Waiter  # noqa: PLC0415 - see above.
+    from gevent import getcurrent  # noqa: PLC0415 - see above.
 
-    waiter = Waiter(hub)
+    key = handle, events, seconds
+    watcher, timer = _thread.idle_watchers.pop(key, None) or _new_watchers(hub, handle, events, seconds)
+    resume = getcurrent().switch
+    try:
+        watcher.start(resume, events)
+        timer.start(resume, 0, update=True)
+        # Only the two know of `resume`, so that a return from the hub is theirs.
+        return bool(hub.switch())
+    finally:
+        watcher.stop()
+        timer.stop()
+        idle = _thread.idle_watchers
+        if len(idle) < IDLE_WATCHERS_MAX:
+            idle[key] = watcher, timer
+        else:
+            watcher.close()
+            timer.close()
+
+
+def _new_watchers(hub: Hub, handle: int, events: int, seconds: float) -> tuple[Any, Any]:
+    """Return a watcher of a socket and a timer; they are kept, since to make them costs as much as to wait.
+
+    The number of a closed socket returns with another one, which the same watcher serves.
+    """
     # gevent's READ and WRITE are 1 and 2. `gevent.Timeout` would cost three times as much as this timer.
     watcher = hub.loop.io(handle, bool(events & select.POLLIN) | bool(events & select.POLLOUT) << 1)
-    timer = hub.loop.timer(max(seconds, 0.0))
-    try:
-        watcher.start(waiter.switch, events)
-        timer.start(waiter.switch, 0, update=True)
-        return bool(waiter.get())
-    finally:
-        watcher.close()
-        timer.close()
+    return watcher, hub.loop.timer(max(seconds, 0.0))
 
 
 def yield_now() -> None:

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from newsletter.event_loop import current, in_loop, new_event, run_greenlets, run_in_thread, wait_for_io, yield_now
+from newsletter.event_loop import (
+    IDLE_WATCHERS_MAX,
+    current,
+    in_loop,
+    new_event,
+    run_greenlets,
+    run_in_thread,
+    wait_for_io,
+    yield_now,
+)
 
 SOON = 10.0
 Pair = tuple[socket.socket, socket.socket]
@@ -59,6 +68,33 @@ def test_a_wait_for_io_ends(pair: Pair, *, shared: bool) -> None:
 
     run(ask, shared=shared)
     assert results == [False, True]
+
+
+def test_a_closed_socket_leaves_its_number_to_the_next(pair: Pair) -> None:
+    """A wait on a new socket that has the number of a closed one ends with the bytes of the new one."""
+    ours, theirs = pair
+    results: list[bytes] = []
+
+    def read() -> None:
+        for word in (b"one", b"two", b"three"):
+            mine, peer = socket.socketpair()
+            with mine, peer:
+                mine.settimeout(0)
+                handles.append(mine.fileno())
+                peer.send(word)
+                assert wait_for_io(mine.fileno(), select.POLLIN, SOON)
+                results.append(mine.recv(9))
+
+    def wait_for_nothing() -> None:
+        # With many time-outs no more watchers are kept than the limit.
+        for count in range(2 * IDLE_WATCHERS_MAX):
+            assert wait_for_io(theirs.fileno(), select.POLLOUT, SOON + count)
+        assert not wait_for_io(ours.fileno(), select.POLLIN, 0.01)
+
+    handles: list[int] = []
+    run_greenlets([read, wait_for_nothing])
+    assert results == [b"one", b"two", b"three"]
+    assert len(set(handles)) < len(handles)
 
 
 def test_waits_end_in_the_order_of_their_deadlines() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from newsletter.core.reply import Reply
 from newsletter.transport.token_command import TokenCommand
@@ -21,8 +21,7 @@ DOT_TIMEOUT_SECONDS = 600.0
 """Seconds for the reply to the final dot (RFC 5321 §4.5.3.2.6): giving up too soon is what makes duplicates."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One message to one person, ready for the wire."""
 
     mail_from: str
