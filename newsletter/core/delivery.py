@@ -185,7 +185,7 @@ def settle(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Resolution:
     """What came to light about an uncertain delivery: the relay's log, a bounce, a word from the reader."""
 
     arrived: bool
@@ -193,16 +193,16 @@ class Evidence:
     """Where it comes from, in plain words: `bounce of 24 November`, `seen in the relay's log`."""
 
 
-def resolve(delivery: Delivery, evidence: Evidence) -> Outcome:
+def resolve(delivery: Delivery, resolution: Resolution) -> Outcome:
     """Turn `uncertain` into `accepted` or `rejected`. Nothing else can be resolved, and no way leads back."""
     if delivery.state is not DeliveryState.UNCERTAIN:
         raise InputError(f"Delivery {delivery.id} is {delivery.state}, not uncertain: there is nothing to resolve.")
     state, words = (
-        (DeliveryState.ACCEPTED, "It arrived") if evidence.arrived else (DeliveryState.REJECTED, "It did not arrive")
+        (DeliveryState.ACCEPTED, "It arrived") if resolution.arrived else (DeliveryState.REJECTED, "It did not arrive")
     )
     return Outcome(
         state=state,
-        reason=f"{words}: {evidence.source}",
+        reason=f"{words}: {resolution.source}",
         attempts=delivery.attempts,
         first_attempt_at=delivery.first_attempt_at,
         last_attempt_at=delivery.last_attempt_at,

@@ -2,14 +2,14 @@
 
 In: the mail as bytes, and the address it came to. Out: a `Report`: what it says, in the words of `core/reply.py`, and
 the traces by which the delivery may be found, best first. It believes nothing: whose delivery it is, and whether that
-is genuine, is settled by the keys in `flows/read_bounce.py`. Sources: RFC 3464 and RFC 6522 (delivery reports), RFC
+is genuine, is settled by the keys in `flows/apply_report.py`. Sources: RFC 3464 and RFC 6522 (delivery reports), RFC
 5965 and RFC 6650 (complaints), RFC 3834 (automatic answers).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import unescape
@@ -263,13 +263,21 @@ def _action(block: Headers) -> ReportKind:
 
 
 def _status_reply(block: Headers, mail: Mail) -> Reply:
-    """Return what was said, as if it had been said to us.
+    """Return what was said, as if it had been said to us."""
+    return reported_reply(
+        first(block, "diagnostic-code"), status=first(block, "status"), words=lambda: _report_words(mail)
+    )
 
-    A vague status, and one that contradicts a refusal, gives way to the words of the server.
+
+def reported_reply(diagnostic: str, *, status: str, words: Callable[[], str] = str) -> Reply:
+    """Return the reply that a report quotes: the text of the server, the status that the reporter gives it.
+
+    A vague status, and one that contradicts a refusal, gives way to the words of the server. `words` is what the
+    reporter wrote itself, for a report without a diagnostic text.
     """
-    diagnostic = _TYPED.sub("", first(block, "diagnostic-code"), count=1).strip()
-    status = _ENHANCED.search(first(block, "status"))
-    enhanced = status[1] if status else ""
+    diagnostic = _TYPED.sub("", diagnostic, count=1).strip()
+    match = _ENHANCED.search(status)
+    enhanced = match[1] if match else ""
     accepted = _TAKEN.match(diagnostic)
     if enhanced.startswith("2") or (accepted and (not enhanced or _VAGUE.fullmatch(enhanced))):
         if accepted or not _REFUSED.search(diagnostic):
@@ -284,7 +292,7 @@ def _status_reply(block: Headers, mail: Mail) -> Reply:
     if inner and inner[1][0] != "2" and (gave_up or not enhanced or _VAGUE.fullmatch(enhanced)):
         enhanced = inner[1]
     if not diagnostic and (not enhanced or _VAGUE.fullmatch(enhanced)):
-        return _reply_in(_report_words(mail), status=enhanced)
+        return _reply_in(words(), status=enhanced)
     return _reply_in(diagnostic, status=enhanced)
 
 

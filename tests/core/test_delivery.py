@@ -14,8 +14,8 @@ from newsletter.core.delivery import (
     Delivery,
     DeliveryId,
     DeliveryState,
-    Evidence,
     Outcome,
+    Resolution,
     UncertainPolicy,
     resolve,
     settle,
@@ -216,7 +216,7 @@ def test_an_outcome_is_consistent(
 def test_evidence_resolves_an_uncertain_delivery(arrived: bool, state: DeliveryState) -> None:  # noqa: FBT001
     """What came to light decides, and its source is kept as the reason."""
     uncertain = replace(SENDING, state=DeliveryState.UNCERTAIN, attempts=1, first_attempt_at=NOW)
-    outcome = resolve(uncertain, Evidence(arrived=arrived, source="the relay's log"))
+    outcome = resolve(uncertain, Resolution(arrived=arrived, source="the relay's log"))
     assert (outcome.state, outcome.attempts, outcome.first_attempt_at) == (state, 1, NOW)
     assert outcome.reason.endswith("the relay's log")
 
@@ -225,4 +225,4 @@ def test_evidence_resolves_an_uncertain_delivery(arrived: bool, state: DeliveryS
 def test_only_the_uncertain_can_be_resolved(state: DeliveryState) -> None:
     """Nothing that is known becomes something else by a later word."""
     with pytest.raises(InputError, match="not uncertain"):
-        resolve(replace(SENDING, state=state), Evidence(arrived=True, source="a hunch"))
+        resolve(replace(SENDING, state=state), Resolution(arrived=True, source="a hunch"))
