@@ -132,6 +132,7 @@ $(SMOKE)/.ready: requirements.lock | $(BIN)/python
 lock: $(DEV_READY) ## Lock the newest versions that pyproject.toml allows, with their hashes.
 	$(UV_COMPILE) --extra dev --output-file requirements-dev.lock pyproject.toml
 	$(UV_COMPILE) --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
-	$(UV_COMPILE) --constraint requirements-dev.lock --extra postgres --extra dkim --output-file \
+	$(UV_COMPILE) --constraint requirements-dev.lock --extra postgres --extra dkim --extra webhooks \
+		--output-file \
 		requirements-postgres.lock pyproject.toml
 	echo "hatchling" | $(UV_COMPILE) --constraint requirements-dev.lock --output-file requirements-build.lock -

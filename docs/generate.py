@@ -69,7 +69,7 @@ SECTIONS = {
     "rate_per_second": ("Pace and doubt", "How fast, and what to do about a mail that may or may not have gone out."),
     "bounce_domain": (
         "Bounces and complaints",
-        "What goes into the mails; the mailboxes themselves are yours to read.",
+        "A domain of your own to come back to, and the webhooks of mail providers; see [bounces](bounces.md).",
     ),
     "dkim_domain": ("Signing", "Optional; see [DKIM](dkim.md)."),
     "proof_emails": ("People who run it", "See [notices](notices.md)."),

@@ -11,7 +11,7 @@ import random
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +38,7 @@ from newsletter.flows.plan import PlanRules
 from newsletter.flows.ramp import RampRules
 from newsletter.settings.model import Settings
 from newsletter.settings.relays import relay_limits, relay_prefixes
+from newsletter.settings.webhooks import WEBHOOK_SETTINGS, webhook_providers
 from newsletter.store import installation as installations
 from newsletter.store.anchor import Anchor
 from newsletter.store.database import connect, driver_words, open_unit, sender_lock, sqlite_path
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from newsletter.core.monitor import Space
+    from newsletter.core.webhooks.base import ProviderWebhook
     from newsletter.flows.adopt import Hold, Home
     from newsletter.flows.freeze import RenderContext
     from newsletter.flows.proof import NoticeContext
@@ -325,7 +327,25 @@ class Application:
         """What rendering needs besides a tip."""
         from newsletter.flows.freeze import RenderContext
 
-        return RenderContext(publication=self.publication, templates=self.templates, rules=self.rules, waves=self.waves)
+        return RenderContext(
+            publication=self.publication,
+            templates=self.templates,
+            rules=self.rules,
+            waves=self.waves,
+            providers=webhook_providers(self.settings),
+        )
+
+    @cached_property
+    def webhooks(self) -> Mapping[str, ProviderWebhook]:
+        """The webhooks of the providers whose secrets are set; raises `InputError` for a key that cannot be used."""
+        return {provider: _webhook(self.settings, provider) for provider in webhook_providers(self.settings)}
+
+    @property
+    def confirm_subscription(self) -> Callable[[str], object]:
+        """What confirms a subscription of a webhook: fetch the address that it came with."""
+        from newsletter.transport.https import fetch_https
+
+        return fetch_https
 
     @property
     def ramp_rules(self) -> RampRules:
@@ -341,6 +361,8 @@ class Application:
             policy_percent=settings.pause_policy_percent,
             content_percent=settings.pause_content_percent,
             refusals=settings.pause_refusals,
+            complaint_percent=settings.pause_complaint_percent,
+            complaint_alert_percent=settings.alert_complaint_percent,
         )
 
     @property
@@ -548,6 +570,36 @@ class Application:
 def build(settings: Settings, *, clock: Clock | None = None) -> Application:
     """Wire an application."""
     return Application(settings=settings, clock=clock or SystemClock())
+
+
+def _webhook(settings: Settings, provider: str) -> ProviderWebhook:
+    """Build the webhook of one provider; those that check signatures of public keys need an extra."""
+    from newsletter.core.webhooks.brevo import BrevoWebhook
+    from newsletter.core.webhooks.mailgun import MailgunWebhook
+    from newsletter.core.webhooks.mailjet import MailjetWebhook
+    from newsletter.core.webhooks.postmark import PostmarkWebhook
+    from newsletter.core.webhooks.resend import ResendWebhook
+    from newsletter.core.webhooks.sparkpost import SparkPostWebhook
+
+    if provider == "ses":
+        from newsletter.core.webhooks.ses import SesWebhook
+        from newsletter.transport.https import fetch_https
+
+        return SesWebhook(topics=settings.webhook_ses_topics, fetch=fetch_https)
+    if provider == "sendgrid":
+        from newsletter.core.webhooks.sendgrid import SendGridWebhook
+
+        return SendGridWebhook(public_keys=settings.webhook_sendgrid_keys)
+    keys = [secret.get_secret_value() for secret in getattr(settings, WEBHOOK_SETTINGS[provider])]
+    builders: dict[str, Callable[[], ProviderWebhook]] = {
+        "mailgun": lambda: MailgunWebhook(keys=keys),
+        "postmark": lambda: PostmarkWebhook(passwords=keys),
+        "mailjet": lambda: MailjetWebhook(passwords=keys),
+        "brevo": lambda: BrevoWebhook(tokens=keys),
+        "sparkpost": lambda: SparkPostWebhook(passwords=keys),
+        "resend": lambda: ResendWebhook(secrets=keys),
+    }
+    return builders[provider]()
 
 
 def _origin(url: str) -> str:

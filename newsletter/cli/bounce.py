@@ -1,4 +1,4 @@
-"""`newsletter bounce`: mails that came back after the mail server had taken them, and complaints."""
+"""`newsletter bounce`: what came back after the mail server had taken it, and complaints; by mail and by webhook."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import typer
 from newsletter.cli.confirmation import Yes, confirm
 from newsletter.cli.context import state
 from newsletter.cli.edition_names import find_edition
-from newsletter.cli.output import Json, one_line, print_json, say, sentence, table, warn
-from newsletter.errors import NewsletterError
+from newsletter.cli.output import Json, one_line, print_json, say, say_beside, sentence, table, warn
+from newsletter.errors import InputError, NewsletterError
 from newsletter.wording import people_words, plural
 
 if TYPE_CHECKING:
@@ -171,6 +171,63 @@ def list_bounces(context: typer.Context, date: Name = "last", as_json: Json = Fa
             for entry in entries
         ],
     )
+
+
+@app.command()
+def webhooks(
+    context: typer.Context,
+    provider: Annotated[
+        str, typer.Argument(metavar="[PROVIDER]", help="Such as mailgun; unset, every provider, the ones in use first.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Show the webhook of each mail provider, and how to set it up.
+
+    With the number of events that came. Secrets are never shown.
+    """
+    from newsletter.cli.webhook_steps import GUIDES, webhook_steps, webhook_url
+    from newsletter.core.cadence import describe_instant
+    from newsletter.settings.model import setting_name
+    from newsletter.settings.webhooks import WEBHOOK_SETTINGS, webhook_providers
+    from newsletter.store import webhook as webhook_rows
+
+    if provider and provider not in GUIDES:
+        raise InputError(f"{provider!r} is no provider with a webhook; one of {', '.join(GUIDES)}.")
+    invocation = state(context)
+    application = invocation.app
+    used = webhook_providers(application.settings)
+    names = [provider] if provider else sorted(GUIDES, key=lambda name: name not in used)
+    with application.unit.read() as tx:
+        counts = webhook_rows.counts(tx)
+    base_url = application.settings.base_url
+    if as_json:
+        print_json(
+            [
+                {
+                    "provider": name,
+                    "in_use": name in used,
+                    "url": webhook_url(base_url, name),
+                    "setting": setting_name(WEBHOOK_SETTINGS[name]),
+                    "steps": webhook_steps(base_url, name),
+                    "events": {count.kind: count.events for count in counts if count.provider == name},
+                }
+                for name in names
+            ]
+        )
+        return
+    zone = application.cadence.zone
+    for name in names:
+        events = [count for count in counts if count.provider == name]
+        if name not in used and not provider:
+            say(f"{GUIDES[name].title}: not in use; `newsletter bounce webhooks {name}` shows the steps.")
+            continue
+        say(f"{GUIDES[name].title}: {'in use' if name in used else 'not in use'}, {webhook_url(base_url, name)}")
+        for number, step in enumerate(webhook_steps(base_url, name), start=1):
+            say_beside(f"  {number}. ", step, cells=5)
+        for count in events:
+            say(f"  {count.kind}: {count.events:,} so far, the last {describe_instant(count.last_at, zone)}")
+        if name in used and not events:
+            say("  No event has come yet.")
 
 
 @app.command()

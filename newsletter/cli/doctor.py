@@ -67,6 +67,7 @@ def _examine(invocation: State) -> Iterator[Finding]:
     yield from examine.dates(application)
     yield from examine.templates(application)
     yield from signing(application)
+    yield from examine.webhooks(application)
     # Last, since it may take a while.
     yield from examine.mail_server(application)
 

@@ -22,6 +22,7 @@ from newsletter.core.token import key_fingerprint
 from newsletter.errors import InputError, NewsletterError
 from newsletter.flows.preview import compile_tip
 from newsletter.settings.values import is_loopback
+from newsletter.settings.webhooks import webhook_providers
 from newsletter.store import slot as slots
 from newsletter.store.database import open_unit, sqlite_path
 from newsletter.transport.base import ConnectFailure, Relay, Security
@@ -87,6 +88,19 @@ def public_address(application: Application) -> Iterator[Finding]:
         yield warn("public address", f"{url} is an address for examples: no reader can unsubscribe there", todo)
     else:
         yield ok("public address", f"{url} (not fetched)")
+
+
+def webhooks(application: Application) -> Iterator[Finding]:
+    """Look at the secrets of the webhooks that are in use."""
+    providers = webhook_providers(application.settings)
+    if not providers:
+        return
+    try:
+        names = ", ".join(f"/hooks/{provider}" for provider in application.webhooks)
+    except InputError as error:
+        yield fail("webhooks", str(error))
+    else:
+        yield ok("webhooks", f"{names}; `newsletter bounce webhooks` tells what came")
 
 
 def _reserved(host: str) -> bool:

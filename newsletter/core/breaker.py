@@ -1,8 +1,9 @@
 """The circuit breaker of an edition: when so much is refused that going on would burn the list and our good name.
 
-In: what was counted of an edition so far, the last refusals in a row, the limits. Out: a `Trip` with the reason in
-words, or None. It pauses nothing itself. Sources: Amazon SES reviews senders at 5 % bounces and stops them at 10 %;
-deliverability people call 25 alike refusals in a row a block.
+In: what was counted of an edition so far, the last refusals in a row, complaints, the limits. Out: a `Trip` with the
+reason in words, or None. It pauses nothing itself. Sources: Amazon SES reviews senders at 5 % bounces or 0.1 %
+complaints, and stops them at 10 % bounces; Gmail's sender guidelines want complaints below 0.1 % and never at 0.3 %,
+Yahoo's below 0.3 %; deliverability people call 25 alike refusals in a row a block.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ WORSE_FACTOR = 1.5
 """A person who resumed an edition has accepted its share of refusals; it stops again when it gets clearly worse."""
 
 
+COMPLAINTS_MIN = 3
+"""Complaints from which on a share counts: one or two people say nothing about a list."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerLimits:
     """Where an edition is paused; 0 switches a limit off."""
@@ -38,6 +43,10 @@ class BreakerLimits:
     """Refusals for what we send."""
     refusals: int = 25
     """Alike refusals in a row."""
+    complaint_percent: float = 0.3
+    """Complaints of readers: from here on Gmail refuses to help a sender, and Yahoo filters the mail."""
+    complaint_alert_percent: float = 0.1
+    """Complaints that raise an alert: below this Gmail wants a sender to stay, and Amazon SES puts one under review."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +138,31 @@ def judge_edition(
             again = " since it was resumed" if resumed_at else ""
             return Trip(why=f"{count:,} of {people_words(now.answered)} ({share:.1f} %){again} {noun}")
     return None
+
+
+def complaint_percent(count: int, accepted: int) -> float:
+    """Return the share of the readers of an edition who called it unwanted."""
+    return min(100.0, _percent(count, accepted))
+
+
+def alerts_of_complaints(count: int, accepted: int, limits: BreakerLimits) -> bool:
+    """Tell whether so many readers complained that a person should know."""
+    limit = limits.complaint_alert_percent
+    return bool(limit) and count >= COMPLAINTS_MIN and complaint_percent(count, accepted) >= limit
+
+
+def judge_complaints(count: int, accepted: int, limits: BreakerLimits, *, borne: int = 0) -> Trip | None:
+    """Tell whether to pause an edition because of complaints.
+
+    `borne` is how many there were when a person last resumed it: it then pauses when half as many more have come.
+    """
+    share, limit = complaint_percent(count, accepted), limits.complaint_percent
+    if not limit or count < max(COMPLAINTS_MIN, borne * WORSE_FACTOR) or count <= borne or share < limit:
+        return None
+    return Trip(
+        why=f"{count:,} of {people_words(accepted)} who have it ({share:.1f} %) called it unwanted. From 0.3 % on "
+        "Gmail and Yahoo put a sender's mail into the spam folder: does everybody on the list know why they are on it?"
+    )
 
 
 _HARD = (

@@ -158,10 +158,9 @@ class Receipt:
             noun = plural(self.held, "bounce waits", "bounces wait")
             lines.append(f"{noun} for you, as very many came at once; see `newsletter bounce list {edition.name}`.")
         if self.complained:
-            share = 100 * self.complained / edition.audience if edition.audience else 0.0
-            lines.append(
-                _people(self.complained, "called", "called") + f" it unwanted ({share:.2f} % of the audience)."
-            )
+            readers = max(self.counts.accepted, self.complained)
+            share = f"{100 * self.complained / readers:.2f} % of those who have it"
+            lines.append(_people(self.complained, "called", "called") + f" it unwanted ({share}).")
         return lines
 
     def _gap_sentence(self) -> list[str]:

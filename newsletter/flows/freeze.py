@@ -53,6 +53,8 @@ class RenderContext:
     rules: LineupRules
     waves: WaveRules | None = None
     """How it goes out by each reader's own clock; None where all get it at one instant."""
+    providers: tuple[str, ...] = ()
+    """Mail providers whose webhooks tell of bounces: each wants a header of its own in the mails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,7 @@ def render(
         edition_name=name,
         series=series,
     )
-    return compile_message(rendered, render_context.publication).to_json()
+    return compile_message(rendered, render_context.publication, providers=render_context.providers).to_json()
 
 
 def waves_of(tx: Tx, render_context: RenderContext, slot: Slot, *, now: datetime) -> Sequence[Wave]:

@@ -35,7 +35,7 @@ def compile_tip(
         date=on,
         series=series,
     )
-    return compile_message(rendered, render_context.publication)
+    return compile_message(rendered, render_context.publication, providers=render_context.providers)
 
 
 def find_reader(unit: Unit, email: str) -> Subscriber:

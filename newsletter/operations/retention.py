@@ -22,6 +22,7 @@ from newsletter.store import link_request as link_requests
 from newsletter.store import session as sessions
 from newsletter.store import sign_in as sign_ins
 from newsletter.store import signup as signups
+from newsletter.store import webhook as webhooks
 from newsletter.store import worker as workers
 from newsletter.store.job_run import JobName
 from newsletter.store.retention import Stretch
@@ -35,6 +36,9 @@ LEAP = timedelta(days=14)
 EVERY = timedelta(days=1)
 KEEP_REPLIES = timedelta(days=90)
 """What a server said is for finding out why a person got no mail, which is asked for a season at most."""
+
+KEEP_EVENTS = timedelta(days=30)
+"""No provider sends an event again after so long: most give up within a day."""
 
 STEP_ROWS = 5_000
 """Rows in one transaction: well under a tenth of a second of the write lock."""
@@ -113,6 +117,7 @@ class RetentionJob:
             gone["changes of address"] += address_changes.drop_before(tx, now - KEEP_SIGNUPS)
             gone["requests to sign in"] += sign_ins.drop_before(tx, now - KEEP_SIGN_INS)
             gone["sessions"] += sessions.drop_before(tx, now - KEEP_SESSIONS)
+            gone["events of webhooks"] += webhooks.forget_before(tx, now - KEEP_EVENTS)
             gone["limits"] += rate_limit.drop_expired(tx, now=now)
             gone["senders"] += workers.forget(tx, before=now - KEEP_REPLIES)
             job_runs.record_end(tx, JobName.RETENTION, now=now, process=self.process)

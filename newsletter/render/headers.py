@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -18,17 +19,31 @@ from newsletter.errors import InputError
 from newsletter.render.encoding import header_text, mailbox
 from newsletter.wording import MONTHS, WEEKDAYS, weekday_name
 
-TO, SUBJECT, DATE, MESSAGE_ID, UNSUBSCRIBE, FEEDBACK = (
+TO, SUBJECT, DATE, MESSAGE_ID, UNSUBSCRIBE, OPT_OUT_TOKEN, FEEDBACK = (
     "\x00to\x00",
     "\x00subject\x00",
     "\x00date\x00",
     "\x00message-id\x00",
     "\x00unsubscribe\x00",
+    "\x00opt-out-token\x00",
     "\x00feedback\x00",
 )
 """Placeholders of the header block; NUL can stand in no header."""
-OF_PERSON = (TO, DATE, MESSAGE_ID, UNSUBSCRIBE)
+OF_PERSON = (TO, DATE, MESSAGE_ID, UNSUBSCRIBE, OPT_OUT_TOKEN)
 """Those that each message fills with one value; `FEEDBACK` has that of `MESSAGE_ID`."""
+OPT_OUT_TOKEN_LENGTH = 36
+"""Characters at the end of the opt-out link (`core/token.py`)."""
+PROVIDER_HEADERS = {
+    "ses": ("X-SES-MESSAGE-TAGS", f"newsletter={OPT_OUT_TOKEN}"),
+    "mailgun": ("X-Mailgun-Variables", f'{{"newsletter": "{OPT_OUT_TOKEN}"}}'),
+    "postmark": ("X-PM-Metadata-newsletter", OPT_OUT_TOKEN),
+    "sendgrid": ("X-SMTPAPI", f'{{"unique_args":\r\n {{"newsletter": "{OPT_OUT_TOKEN}"}}}}'),
+    "mailjet": ("X-MJ-CustomID", OPT_OUT_TOKEN),
+    "brevo": ("X-Mailin-custom", OPT_OUT_TOKEN),
+    "sparkpost": ("X-MSYS-API", f'{{"metadata":\r\n {{"newsletter": "{OPT_OUT_TOKEN}"}}}}'),
+    "resend": ("X-Entity-Ref-ID", OPT_OUT_TOKEN),
+}
+"""The header whose value each provider repeats in its webhook: the token names the delivery, and cannot be forged."""
 HEADER_PLACEHOLDERS = re.compile(r"\x00[a-z-]+\x00")
 _SAFE_URI = re.compile(r"[!#-+\--;=?-Z\[\]_a-z~%@]+")
 _DAYS = tuple(weekday_name(number)[:3].encode() for number in range(len(WEEKDAYS)))
@@ -37,10 +52,13 @@ _MONTHS = tuple(name[:3].encode() for name in MONTHS)
 _SENDER_ID = range(5, 16)
 
 
-def header_block(publication: Publication, *, edition_name: str, subject: str | None, boundary: str) -> str:
+def header_block(
+    publication: Publication, *, edition_name: str, subject: str | None, boundary: str, providers: Sequence[str] = ()
+) -> str:
     """Return the headers of every message of an edition, each line ending in CRLF.
 
-    `subject` is None when it differs from person to person. Which, and why: `docs/the-mail.md`.
+    `subject` is None when it differs from person to person; `providers` are those whose webhooks tell of bounces.
+    Which headers, and why: `docs/the-mail.md`.
     No `Auto-Submitted`: a person wrote the tip (RFC 3834 §5). No `mailto:` in `List-Unsubscribe`: nothing reads it.
     """
     _check_address(publication.from_email, "NEWSLETTER_FROM")
@@ -64,6 +82,7 @@ def header_block(publication: Publication, *, edition_name: str, subject: str | 
         ("X-Auto-Response-Suppress", "OOF, DR, RN, NRN, AutoReply"),
         ("Feedback-ID", _feedback_id(publication, edition_name)),
         *_complaints(publication),
+        *(PROVIDER_HEADERS[provider] for provider in providers),
         ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
     ]
     return "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -72,6 +91,11 @@ def header_block(publication: Publication, *, edition_name: str, subject: str | 
 def safe_uri(uri: str) -> str:
     """Return a URI that stays one URI between `<` and `>`: the few signs that could end it are percent-encoded."""
     return uri if _SAFE_URI.fullmatch(uri) else quote(uri, safe="!#$%&'()*+-./:;=?@[]_~")
+
+
+def opt_out_token(unsubscribe_url: str) -> bytes:
+    """Return the token at the end of an opt-out link, for a header."""
+    return safe_uri(unsubscribe_url[-OPT_OUT_TOKEN_LENGTH:]).encode()
 
 
 @lru_cache(maxsize=256)

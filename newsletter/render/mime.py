@@ -48,8 +48,13 @@ class FrozenContent:
     warnings: tuple[str, ...]
 
 
-def compile_message(rendered: RenderedEdition, publication: Publication) -> CompiledMessage:
-    """Make the message of an edition; raise `InputError` when its HTML is so long that Gmail would cut it."""
+def compile_message(
+    rendered: RenderedEdition, publication: Publication, *, providers: Sequence[str] = ()
+) -> CompiledMessage:
+    """Make the message of an edition; raise `InputError` when its HTML is so long that Gmail would cut it.
+
+    `providers` are those whose webhooks repeat a header of the message.
+    """
     # `=_` occurs in neither transfer encoding, so no body can hold the boundary (RFC 2045 §6.7).
     boundary = "=_" + hashlib.sha256(f"boundary {rendered.nonce}".encode()).hexdigest()[:24]
     sentinels = Sentinels(rendered.nonce, rendered.fields)
@@ -59,6 +64,7 @@ def compile_message(rendered: RenderedEdition, publication: Publication) -> Comp
         edition_name=rendered.edition_name,
         subject=str(subject[0]) if len(subject) == 1 else None,
         boundary=boundary,
+        providers=providers,
     )
     html_size = Body(sentinels.split(rendered.html)).size
     return CompiledMessage(
@@ -195,6 +201,7 @@ class CompiledMessage:
             (headers.DATE, headers.date_time(date)),
             (headers.MESSAGE_ID, headers.safe_uri(message_id).encode()),
             (headers.UNSUBSCRIBE, headers.safe_uri(unsubscribe_url).encode()),
+            (headers.OPT_OUT_TOKEN, headers.opt_out_token(unsubscribe_url)),
         ):
             for at in places[mark]:
                 pieces[at] = data

@@ -27,7 +27,7 @@ _MAILBOX_LENGTH_MAX = QP_LINE_WIDTH - len("To: ") - len(" <>") - 2
 _VALUE_LENGTH_MAX = 60
 
 _VALUES = ("name", "first_name", "last_name", "email", "unsubscribe_url", "settings_url")
-_MARKS = (headers.TO, headers.DATE, headers.MESSAGE_ID, headers.UNSUBSCRIBE)
+_MARKS = headers.OF_PERSON
 
 
 def is_ordinary(name: str, first_name: str, last_name: str, address: str) -> bool:
@@ -95,6 +95,7 @@ class OrdinaryLayout:
                     headers.date_time(date),
                     headers.safe_uri(message_id).encode(),
                     headers.safe_uri(unsubscribe_url).encode(),
+                    headers.opt_out_token(unsubscribe_url),
                     name.encode(),
                     person.first_name.encode() or first_name,
                     person.last_name.encode() or last_name,

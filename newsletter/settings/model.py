@@ -36,7 +36,9 @@ from newsletter.settings.values import (
     SecureLink,
     SecurityName,
     Selector,
+    Topics,
     Weekday,
+    Words,
     Zone,
 )
 
@@ -49,6 +51,12 @@ SECRETS = (
     "fallback_smtp_password",
     "database_url",
     "metrics_token",
+    "webhook_mailgun_keys",
+    "webhook_postmark_passwords",
+    "webhook_mailjet_passwords",
+    "webhook_brevo_tokens",
+    "webhook_sparkpost_passwords",
+    "webhook_resend_secrets",
 )
 """Keys that may also be given as `NAME_FILE`, a file that holds the value, as containers hand out secrets."""
 
@@ -222,6 +230,15 @@ class Settings(BaseSettings):
     pause_refusals: int = Field(
         25, ge=0, description="Pause an edition after this many refusals in a row, all in the same words; 0 is never."
     )
+    pause_complaint_percent: float = Field(
+        0.3,
+        ge=0,
+        le=100,
+        description="Pause an edition when more readers than this call it spam, at least three; 0 is never.",
+    )
+    alert_complaint_percent: float = Field(
+        0.1, ge=0, le=100, description="Raise an alert when more readers than this call an edition spam; 0 is never."
+    )
     uncertain: Literal["hold", "retry"] = Field(
         "hold",
         description="A mail that may or may not have gone out: hold it for a person's decision, or retry it.",
@@ -230,6 +247,30 @@ class Settings(BaseSettings):
         "", description="A domain of your own for bounces; each mail then has its own return address there."
     )
     cfbl_address: Email = Field("", description="A mailbox for complaint reports (RFC 9477).")
+    webhook_ses_topics: Topics = Field(
+        (), description="Amazon SES: the ARNs of the SNS topics for bounces and complaints; unset, no webhook."
+    )
+    webhook_mailgun_keys: LongSecrets = Field(
+        (), description="Mailgun: the HTTP webhook signing key; unset, no webhook."
+    )
+    webhook_postmark_passwords: LongSecrets = Field(
+        (), description="Postmark: a password of your own for its webhook, in the address; unset, no webhook."
+    )
+    webhook_sendgrid_keys: Words = Field(
+        (), description="SendGrid: the verification key of its event webhook; unset, no webhook."
+    )
+    webhook_mailjet_passwords: LongSecrets = Field(
+        (), description="Mailjet: a password of your own for its webhook, in the address; unset, no webhook."
+    )
+    webhook_brevo_tokens: LongSecrets = Field(
+        (), description="Brevo: a token of your own for its webhook; unset, no webhook."
+    )
+    webhook_sparkpost_passwords: LongSecrets = Field(
+        (), description="SparkPost: a password of your own for its webhook; unset, no webhook."
+    )
+    webhook_resend_secrets: LongSecrets = Field(
+        (), description="Resend: the signing secret of its webhook, which begins with whsec_; unset, no webhook."
+    )
 
     dkim_domain: MailDomain = Field(
         "", description="The domain that signs the mails; unset, that of NEWSLETTER_FROM. One may hold the other."

@@ -22,6 +22,7 @@ from newsletter.color import MAIL_BACKGROUND, TEXT_CONTRAST_MIN, contrast
 from newsletter.wording import WEEKDAYS
 
 SECRET_LENGTH_MIN = 32
+_TOPIC = re.compile(r"arn:aws(-cn|-us-gov)?:sns:[a-z0-9-]{1,40}:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
 SELECTOR_LENGTH_MAX = 63
 """A longer one would leave too little room for the domain in a name of DNS."""
 DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
@@ -261,6 +262,14 @@ def _split_commas(text: object) -> object:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
 
+def _topics(topics: tuple[str, ...]) -> tuple[str, ...]:
+    for topic in topics:
+        if not _TOPIC.fullmatch(topic):
+            message = f"'{topic}' is no topic; write its ARN, such as arn:aws:sns:eu-west-1:123456789012:bounces"
+            raise ValueError(message)
+    return topics
+
+
 def _database_url(secret: SecretStr) -> SecretStr:
     # A database URL may hold a password, so no message here repeats it.
     scheme, host, rest = secret.get_secret_value().partition("://")
@@ -310,6 +319,8 @@ Lines = Annotated[str, AfterValidator(_lines)]
 Email = Annotated[str, AfterValidator(_email)]
 Emails = Annotated[tuple[Email, ...], BeforeValidator(_split_commas)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_networks)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+Topics = Annotated[Words, AfterValidator(_topics)]
 MailDomain = Annotated[str, AfterValidator(_mail_domain)]
 Selector = Annotated[str, AfterValidator(_selector)]
 Host = Annotated[str, AfterValidator(_host)]

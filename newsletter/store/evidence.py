@@ -44,9 +44,10 @@ class BouncedDelivery:
     """When it was last tried."""
 
 
-def find(tx: Tx, delivery_id: DeliveryId) -> BouncedDelivery | None:
-    """Return a delivery, which stays as it is until the transaction ends; None when there is none, or none any more."""
-    row = tx.execute(select(delivery).where(delivery.c.id == delivery_id).with_for_update()).first()
+def find(tx: Tx, delivery_id: DeliveryId, *, locked: bool = True) -> BouncedDelivery | None:
+    """Return a delivery; None when there is none, or none any more. Locked, it stays so until the transaction ends."""
+    query = select(delivery).where(delivery.c.id == delivery_id)
+    row = tx.execute(query.with_for_update() if locked else query).first()
     if row is None:
         return None
     return BouncedDelivery(

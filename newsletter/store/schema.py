@@ -390,6 +390,22 @@ bounce_window = Table(
     _json("counts", "{}"),  # Recent bounces by minute, as `core/evidence.py` counts them.
 )
 
+webhook_event = Table(
+    "webhook_event",
+    metadata,
+    Column("hash", Text, primary_key=True),  # Of the provider and its own id of the event: what comes again is known.
+    Column("at", Utc, nullable=False, index=True),
+)
+
+webhook_count = Table(
+    "webhook_count",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),  # In the words of the provider.
+    Column("events", BigInteger, nullable=False),
+    Column("last_at", Utc, nullable=False),
+)
+
 alert = Table(
     "alert",
     metadata,

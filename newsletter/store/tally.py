@@ -14,8 +14,10 @@ from functools import cache
 
 from sqlalchemy import Executable, bindparam, func, select, text, update
 
+from newsletter.core.delivery import Later
 from newsletter.core.edition import EditionId
 from newsletter.core.tally import Tally
+from newsletter.store import delivery as deliveries
 from newsletter.store.schema import TALLIED, edition, tally
 from newsletter.store.unit import Tx
 from newsletter.store.upsert import upsert
@@ -74,7 +76,8 @@ def of_edition(tx: Tx, edition_id: EditionId, *, bounces: bool = True) -> Tally:
 
 def bear(tx: Tx, edition_id: EditionId, *, now: datetime) -> None:
     """Keep what was counted up to now: a person knows it and goes on all the same."""
-    counted = asdict(of_edition(tx, edition_id)) | {"at": now.isoformat()}
+    complained = deliveries.later_counts(tx, edition_id).get(Later.COMPLAINED, 0)
+    counted = asdict(of_edition(tx, edition_id)) | {"at": now.isoformat(), "complained": complained}
     tx.execute(update(edition).where(edition.c.id == edition_id).values(borne=counted))
 
 
@@ -82,3 +85,9 @@ def borne(tx: Tx, edition_id: EditionId) -> Tally | None:
     """Return what was counted when a person last resumed an edition; None when it was never resumed."""
     stored = tx.execute(select(edition.c.borne).where(edition.c.id == edition_id)).scalar_one()
     return None if stored is None else Tally(**{name: stored[name] for name in TALLIED})
+
+
+def borne_complaints(tx: Tx, edition_id: EditionId) -> int:
+    """Return how many readers had complained of an edition when a person last resumed it."""
+    stored = tx.execute(select(edition.c.borne).where(edition.c.id == edition_id)).scalar_one()
+    return 0 if stored is None else int(stored.get("complained", 0))

@@ -1,11 +1,13 @@
 """The web part: puts its areas together, and nothing else.
 
-In: the parts of the application. Out: an ASGI application with the opt-out, the links of notices, health and metrics,
-and the public pages and the admin area where they are allowed. It loads nothing from elsewhere.
+In: the parts of the application. Out: an ASGI application with the opt-out, the links of notices, the webhooks of mail
+providers, health and metrics, and the public pages and the admin area where they are allowed. It loads nothing from
+elsewhere.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -18,6 +20,7 @@ from newsletter.web.admin.area import AdminArea
 from newsletter.web.assets import Assets
 from newsletter.web.base_path import BasePath
 from newsletter.web.health import Health
+from newsletter.web.hooks import HookEndpoint, HookParts
 from newsletter.web.metrics import Metrics
 from newsletter.web.one_click import OneClickEndpoint
 from newsletter.web.pages import METHODS, render_pages
@@ -33,7 +36,11 @@ from newsletter.web.request_checks import RequestChecks
 from newsletter.web.site import DATABASE_WAIT_SECONDS, Parts, Site
 
 
-def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics_token: str = "") -> FastAPI:
+class WebParts(Parts, HookParts, Protocol):
+    """What all areas together need; `wiring.Application` has it."""
+
+
+def create_app(parts: WebParts, *, patience: float = DATABASE_WAIT_SECONDS, metrics_token: str = "") -> FastAPI:
     """Make the application from an `Application` or what resembles it; without a token there is no `/metrics`.
 
     Raises `InputError` when a template of a page is wrong, and `Stop` when there is no database.
@@ -68,6 +75,7 @@ def create_app(parts: Parts, *, patience: float = DATABASE_WAIT_SECONDS, metrics
     async def apologise(_request: Request, _error: Exception) -> Response:
         return pages.trouble.response(503, {"Retry-After": "120"})
 
+    app.add_route("/hooks/{provider}", HookEndpoint(site, parts).__call__, methods=list(METHODS))
     app.add_route("/u/{token:path}", leave, methods=list(METHODS))
     app.add_route("/u", leave, methods=list(METHODS))
     app.add_route("/a/{token:path}", act, methods=list(METHODS))

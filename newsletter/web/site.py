@@ -40,6 +40,8 @@ class Area(Enum):
     """Pages that everybody may open: sign-up, confirmation, preferences."""
     ADMIN = "admin"
     """The pages of the people who run the newsletter."""
+    WEBHOOK = "webhook"
+    """Events that mail providers send, by the thousand while an edition goes out."""
     SERVICE = "service"
     """Health, metrics, and the links of notices."""
 
@@ -57,9 +59,10 @@ AREA_PLACES: Mapping[Area, Places] = {
     Area.OPT_OUT: Places(transactions=2, waiting=None),
     Area.PUBLIC: Places(transactions=4, waiting=40),
     Area.ADMIN: Places(transactions=2, waiting=20),
+    Area.WEBHOOK: Places(transactions=1, waiting=20),
     Area.SERVICE: Places(transactions=2, waiting=20),
 }
-"""Ten transactions in all; the pool of the database has 15 connections, some for the sender of the same process."""
+"""Eleven transactions in all; the pool of the database has 15 connections, some for the sender of the same process."""
 
 DATABASE_WAIT_SECONDS = 25.0
 """Seconds after which a question counts as not answered, before whoever asked goes away."""

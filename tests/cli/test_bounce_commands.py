@@ -16,7 +16,10 @@ from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import Edition
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.token import make_verp_sender
+from newsletter.settings.webhooks import WEBHOOK_SETTINGS
+from newsletter.store import webhook as webhook_rows
 from newsletter.store.schema import delivery
+from newsletter.testing.clocks import START
 from tests.cli.conftest import Home
 from tests.conftest import SHIFTED
 from tests.core.bounce_corpus import POSTFIX, Sample
@@ -199,3 +202,42 @@ def test_a_holiday_notice_needs_no_database(home: Home) -> None:
     (home.folder / "newsletter.db").rename(home.folder / "elsewhere.db")
     ran = home.run("bounce", "read", stdin="From: ann@example.org\nSubject: Out of office\n\nI am away.\n")
     assert (ran.code, ran.out) == (0, "auto-reply: not heeded (Out of office).\n")
+
+
+# Webhooks
+
+
+def test_the_webhooks_and_their_steps(home: Home) -> None:
+    """What is in use comes first, with its address and the events that came; no secret is shown."""
+    secret = "s" * 40
+    with (home.folder / ".env").open("a") as file:
+        file.write(f"\nNEWSLETTER_WEBHOOK_POSTMARK_PASSWORDS={secret}\n")
+    with home.unit.write() as tx:
+        webhook_rows.add_counts(tx, "postmark", {"HardBounce": 2}, now=START)
+    shown = home.run("bounce", "webhooks")
+    assert shown.code == 0
+    assert shown.out.startswith("Postmark: in use, https://news.example.com/hooks/postmark\n")
+    assert "https://newsletter:PASSWORD@news.example.com/hooks/postmark for: Delivery, Bounce" in shown.out
+    assert "HardBounce: 2 so far" in shown.out
+    assert "Mailgun: not in use; `newsletter bounce webhooks mailgun` shows the steps." in shown.out
+    listed = home.run("bounce", "webhooks", "--json").out
+    assert secret not in shown.out + listed
+    [first, *others] = json.loads(listed)
+    assert (first["provider"], first["in_use"], first["events"]) == ("postmark", True, {"HardBounce": 2})
+    assert len(others) == 7
+
+
+@pytest.mark.parametrize("provider", list(WEBHOOK_SETTINGS))
+def test_each_provider_has_steps(home: Home, provider: str) -> None:
+    """They name the address and the setting."""
+    out = home.run("bounce", "webhooks", provider).out
+    setting = f"NEWSLETTER_{WEBHOOK_SETTINGS[provider].upper()}"
+    assert f"/hooks/{provider}" in out
+    assert setting in out
+
+
+def test_a_provider_that_is_none(home: Home) -> None:
+    """The known ones are named, and the exit code is that of a wrong input."""
+    ran = home.run("bounce", "webhooks", "elsewhere")
+    assert ran.code == 2
+    assert "one of ses, mailgun" in ran.err

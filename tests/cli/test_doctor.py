@@ -243,3 +243,10 @@ def test_a_clock_that_went_back_is_told(doctor: Callable[..., Diagnosis], sqlite
     found = doctor()
     assert found.code == 1, found.said
     assert "set the clock" in found.of("time", "fail")[0]
+
+
+def test_the_webhooks_are_looked_at(doctor: Callable[..., Diagnosis]) -> None:
+    """Those in use are named; a key that is none is a failure with the name of its setting."""
+    assert "/hooks/brevo" in doctor(WEBHOOK_BREVO_TOKENS="t" * 32).of("webhooks", "ok")[0]
+    bad = doctor(WEBHOOK_SENDGRID_KEYS="nonsense")
+    assert (bad.code, "NEWSLETTER_WEBHOOK_SENDGRID_KEYS" in bad.of("webhooks", "fail")[0]) == (1, True)

@@ -139,5 +139,5 @@ def test_what_came_to_light_later_is_told_and_not_counted() -> None:
     assert sorted(line.split(";")[0] for line in said) == [
         "1 bounce waits for you, as very many came at once",
         "2 mails came back after the mail server had taken them",
-        f"3 people called it unwanted ({300 / FULL.edition.audience:.2f} % of the audience).",
+        f"3 people called it unwanted ({300 / FULL.counts.accepted:.2f} % of those who have it).",
     ]

@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from newsletter.core.delivery import DeliveryId, DeliveryState
 from newsletter.core.edition import Edition
+from newsletter.core.evidence import Handled
 from newsletter.core.subscriber import Subscriber
 from newsletter.core.token import make_verp_sender
-from newsletter.flows.read_bounce import Handled, read_bounce
+from newsletter.flows.read_bounce import read_bounce
 from newsletter.store import alert as alerts
 from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import AlertKind

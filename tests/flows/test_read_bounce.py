@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import update
 
 from newsletter.core.delivery import DeliveryCounts, DeliveryId, DeliveryState, Later
+from newsletter.core.evidence import BounceAction
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token, make_verp_sender, message_id
 from newsletter.flows.change_subscriber import reactivate_subscriber
 from newsletter.flows.erase_subscriber import erase_subscriber
-from newsletter.flows.read_bounce import BounceAction, read_bounce
+from newsletter.flows.read_bounce import read_bounce
 from newsletter.store import edition as editions
 from newsletter.store import evidence
 from newsletter.store import report as books
@@ -167,7 +168,10 @@ def test_many_complaints_raise_an_alert(sqlite_unit: Unit) -> None:
     for person in people:
         assert AlertKind.COMPLAINTS not in open_alerts(sqlite_unit)
         come(sqlite_unit, of, person, sample("complaint"))
-    assert "3 of 3 readers called the edition of 2026-11-03 unwanted" in open_alerts(sqlite_unit)[AlertKind.COMPLAINTS]
+    assert (
+        "3 of 3 readers (100.00 %) called the edition of 2026-11-03 unwanted"
+        in open_alerts(sqlite_unit)[AlertKind.COMPLAINTS]
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from sqlalchemy import insert, select, update
 from newsletter.core.breaker import BreakerLimits
 from newsletter.core.delivery import DeliveryState, Later
 from newsletter.core.edition import Edition, EditionStatus
-from newsletter.core.evidence import HOLD_BOUNCES_MIN
+from newsletter.core.evidence import HOLD_BOUNCES_MIN, BounceAction
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.tally import Tally
 from newsletter.flows.bounce import count_expired, count_failure
 from newsletter.flows.hold import pause_edition, resume_edition
-from newsletter.flows.read_bounce import BounceAction, read_bounce, settle_held
+from newsletter.flows.read_bounce import read_bounce, settle_held
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import evidence, report

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
 import httpx
@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from newsletter.clock import Clock
+from newsletter.core.breaker import BreakerLimits
 from newsletter.core.cadence import Cadence
 from newsletter.core.edition import EditionId
 from newsletter.core.lineup import LineupRules
@@ -21,6 +22,7 @@ from newsletter.core.message import Publication, PublicationLinks
 from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import Keyring, make_unsubscribe_token
 from newsletter.core.web_options import WebOptions
+from newsletter.core.webhooks.base import ProviderWebhook
 from newsletter.flows.freeze import RenderContext
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.queue_tip import TipValidation
@@ -60,6 +62,9 @@ class WebParts:
     publication: Publication = PUBLICATION
     templates: Environment
     web_options: WebOptions = PUBLIC
+    webhooks: Mapping[str, ProviderWebhook] = field(default_factory=dict)
+    breaker_limits: BreakerLimits = field(default_factory=BreakerLimits)
+    confirm_subscription: Callable[[str], object] = str
 
     @property
     def plan_rules(self) -> PlanRules:

@@ -241,7 +241,7 @@ def test_a_slow_answer_is_not_closed() -> None:
         assert complete.recv(12) == b"HTTP/1.1 204"
 
 
-@pytest.mark.parametrize("area", [Area.PUBLIC, Area.SERVICE])
+@pytest.mark.parametrize("area", [Area.PUBLIC, Area.WEBHOOK, Area.SERVICE])
 def test_an_opt_out_has_places_of_its_own(unit: Unit, clock: FixedClock, templates: Environment, area: Area) -> None:
     """While another area holds all its places at the database, and many wait, an opt-out is answered at once."""
     places = AREA_PLACES[area]
