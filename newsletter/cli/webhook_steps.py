@@ -25,7 +25,7 @@ _SES_NOTIFICATIONS = (
     "“Include original headers”."
 )
 
-EVENTS = {
+EVENT_CHOICES = {
     "mailgun": "Delivered Messages, Temporary Failure, Permanent Failure, Spam Complaints, Unsubscribes",
     "postmark": "Delivery, Bounce, Spam Complaint, Subscription Change",
     "sendgrid": "Delivered, Deferred, Bounced, Dropped, Spam Reports, Unsubscribes, Group Unsubscribes",
@@ -130,5 +130,5 @@ def webhook_steps(base_url: str, provider: str) -> list[str]:
     parts = urlsplit(url)
     secret_url = f"{parts.scheme}://{BASIC_USER}:PASSWORD@{parts.netloc}{parts.path}"
     setting = setting_name(WEBHOOK_SETTINGS[provider])
-    values = {"url": url, "secret_url": secret_url, "setting": setting, "events": EVENTS.get(provider, "")}
+    values = {"url": url, "secret_url": secret_url, "setting": setting, "events": EVENT_CHOICES.get(provider, "")}
     return [step.format(**values) for step in GUIDES[provider].steps]

@@ -217,7 +217,7 @@ def refusal(text: str, *, status: str = "", code: str = "", by_mailbox: bool = F
 
     `text` are the words of the server, `status` and `code` what the provider names besides. With `by_mailbox` the
     provider says that the mailbox is to blame: where no words tell why, that counts as one refusal of the address, and
-    a second one ends the subscription. What nobody explains counts for nothing.
+    a second one ends the subscription. Without it, a refusal without a reason counts for nothing.
     """
     words = f"{code} {text}" if code[:1] in {"4", "5"} and not text.startswith(code) else text
     reply = reported_reply(words, status=status)
@@ -236,7 +236,7 @@ def known_from_before(provider: str) -> Reply:
 
 
 def count_kinds(kinds: Iterable[str], known: Iterable[str]) -> Mapping[str, int]:
-    """Count events by kind; what is not documented is counted as unknown, so that nobody can invent names."""
+    """Count events by kind; a kind that is not documented counts as unknown, so that the names stay few."""
     listed = frozenset(known)
     return Counter(kind if kind in listed else UNKNOWN_KIND for kind in kinds)
 

@@ -1,7 +1,7 @@
 """Mailgun: one event a request, signed by HMAC-SHA256 over a time and a token that is used once.
 
-In: a request. Out: `Evidence`. The signature does not cover the event, so the token is kept as the key of the request:
-whoever copies one cannot use it for another event. Source: Mailgun's documentation, "Webhooks" and "Events".
+In: a request. Out: `Evidence`. The signature does not cover the event, so the token is remembered with the request: a
+copied signature serves for no other event. Source: Mailgun's documentation, "Webhooks" and "Events".
 """
 
 from __future__ import annotations
