@@ -41,7 +41,7 @@ Left to itself the system would wait for hours, and a stop with it. What the URL
 
 IDLE_CONNECTIONS_MAX = 2
 """Connections to PostgreSQL that a process keeps open while it does nothing; each is a server process of some MB."""
-OVERFLOW_CONNECTIONS_MAX = 13
+OVERFLOW_CONNECTIONS_MAX = 19
 """Connections beyond these; each is closed after its transaction."""
 
 SENDER_LOCK_ID = 0x6E6C_7365_6E64

@@ -62,7 +62,7 @@ AREA_PLACES: Mapping[Area, Places] = {
     Area.WEBHOOK: Places(transactions=1, waiting=20),
     Area.SERVICE: Places(transactions=2, waiting=20),
 }
-"""Eleven transactions in all; the pool of the database has 15 connections, some for the sender of the same process."""
+"""Eleven transactions in all; the pool of the database has 21 connections, some for the sender of the same process."""
 
 DATABASE_WAIT_SECONDS = 25.0
 """Seconds after which a question counts as not answered, before whoever asked goes away."""
