@@ -65,6 +65,11 @@ PUBLICATION = Publication(
     links=PublicationLinks(signup_url=f"{SITE}/subscribe", home_url="https://www.example.com"),
 )
 NEXT_DAY = describe_instant(datetime(2026, 12, 8, 14, tzinfo=UTC), "America/New_York")
+LATEST = (
+    ("Tuesday 1 December 2026", "Say the next step", "/tips/say-the-next-step"),
+    ("Tuesday 24 November 2026", "Name your branches", "/tips/name-your-branches"),
+    ("Tuesday 17 November 2026", "The question behind", "/tips/the-question-behind"),
+)
 MASKED = "a***@example.org"
 TEMPLATES = make_environment(None)
 OPTIONS = WebOptions(public=True, privacy_url="https://www.example.com/privacy")
@@ -111,10 +116,10 @@ def every_page() -> dict[str, str]:
             first_name="Ada",
             zone_options="",
             history=[
-                ("Tuesday 1 December 2026", FRAME.words("history", "accepted")),
-                ("Tuesday 24 November 2026", FRAME.words("history", "accepted")),
-                ("Tuesday 17 November 2026", FRAME.words("history", "rejected")),
+                {"day": day, "title": title, "outcome": FRAME.words("history", outcome)}
+                for (day, title, _), outcome in zip(LATEST, ("accepted", "skipped_paused", "rejected"), strict=True)
             ],
+            arriving=FRAME.section("arriving", sender="tips@news.example.com"),
             path="",
             note=FRAME.words("me", "saved"),
             mistake="",
@@ -122,7 +127,10 @@ def every_page() -> dict[str, str]:
         "sent": FRAME.page("sent", words=FRAME.section("sent"), note="", mistake=""),
         "confirm": FRAME.page("confirm", words=FRAME.section("confirm", address=MASKED), same_browser=False),
         "confirmed": FRAME.page(
-            "confirmed", words=FRAME.section("confirmed", sender="tips@news.example.com"), first=first
+            "confirmed",
+            words=FRAME.section("confirmed", sender="tips@news.example.com"),
+            first=first,
+            latest=LATEST,
         ),
     }
     for path, page in LegalPages(FRAME).pages.items():

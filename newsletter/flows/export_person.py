@@ -17,6 +17,7 @@ from newsletter.flows.erase_subscriber import spellings_of
 from newsletter.flows.export_subscribers import as_json
 from newsletter.store import address_change as address_changes
 from newsletter.store import erasure, report
+from newsletter.store import link_request as link_requests
 from newsletter.store import log as logs
 from newsletter.store import notice as notices
 from newsletter.store import signup as signups
@@ -43,6 +44,8 @@ def export_person(unit: Unit, keyring: Keyring, email: str, *, now: datetime) ->
             "subscriber": None if person is None else as_json(person),
             "consent": [] if person is None else _consents(tx, person.id),
             "editions": [] if person is None else _editions(tx, person.id),
+            "pause_ends_at": None if person is None else _iso(subscribers.pause_end(tx, person.id)),
+            "private_links": [] if person is None else _private_links(tx, person.id),
             "sign_ups": _signups(tx, addresses),
             "address_changes": [] if person is None else _address_changes(tx, person.id),
             "notices": _notices(tx, addresses),
@@ -78,6 +81,7 @@ def _editions(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
     return [
         {
             "edition": row.edition,
+            "title": row.title,
             "outcome": row.state.value,
             "why": row.reason,
             "attempts": row.attempts,
@@ -91,6 +95,10 @@ def _editions(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
         }
         for row in report.rows(tx, who=who)
     ]
+
+
+def _private_links(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
+    return [{"asked_at": asked.asked_at.isoformat()} for asked in link_requests.of_person(tx, who)]
 
 
 def _signups(tx: Tx, addresses: set[str]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from newsletter.flows.undo_leaving import PAUSE_SPAN
 from newsletter.store import link_request as link_requests
 from newsletter.store import report
 from newsletter.store import subscriber as subscribers
+from newsletter.store.report import DeliveryRow
 from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Unit
 
@@ -48,8 +49,13 @@ class SentIssue:
 
     date: date
     state: DeliveryState
+    title: str
     bounced: bool
     """The mail came back after a server had taken it."""
+    reason: str
+    """Why it did not go out, in the word of the change that held it back."""
+    server_said: str
+    """What the server of the person said against it, with its codes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +93,21 @@ def own_settings(unit: Unit, subscriber_id: SubscriberId) -> OwnSettings | None:
             state_why=person.state_why,
             since=person.created_at,
             paused_until=subscribers.pause_end(tx, subscriber_id),
-            history=[
-                SentIssue(date=date.fromisoformat(row.edition[:10]), state=row.state, bounced=row.later == "bounced")
-                for row in rows
-            ],
+            history=[_sent_issue(row) for row in rows],
         )
+
+
+def _sent_issue(row: DeliveryRow) -> SentIssue:
+    is_bounced = row.later == "bounced"
+    against = row.state in {DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.DEFERRED}
+    return SentIssue(
+        date=date.fromisoformat(row.edition[:10]),
+        title=row.title,
+        state=row.state,
+        bounced=is_bounced,
+        reason=row.reason if row.state is DeliveryState.SKIPPED else "",
+        server_said=row.later_text if is_bounced else row.reply if against else "",
+    )
 
 
 def change_own_settings(

@@ -28,8 +28,9 @@ from newsletter.flows.ask_to_subscribe import is_flooded
 from newsletter.flows.next_issue import next_issue_at
 from newsletter.operations.mail_limits import MailLimits, address_standing
 from newsletter.operations.reader_mail import ReaderMail, ReaderMailRenderer
-from newsletter.operations.signup_texts import SignupLetters
+from newsletter.operations.signup_texts import WELCOME_TIPS_COUNT, SignupLetters
 from newsletter.store import alert as alerts
+from newsletter.store import page_list
 from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
 from newsletter.store.alert import Alert
@@ -146,9 +147,10 @@ class SignupProcessor:
         with self.unit.read() as tx:
             person = subscribers.by_canonical(tx, request.canonical)
             next_at = next_issue_at(tx, self.letters.cadence, person.time_zone if person else "", now=now)
+            latest = page_list.newest(tx, count=WELCOME_TIPS_COUNT)
         mail = None
         if person is not None:
-            letter = self.letters.welcome(request, person, next_at)
+            letter = self.letters.welcome(request, person, next_at, latest)
             mail = self.renderer.render(letter, about=request.id, email=person.email, now=now)
         with self.unit.write() as tx:
             if not signups.welcome(tx, request.id, now=now) or mail is None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from newsletter.core.address import mask_address
 from newsletter.core.address_change import CHANGE_WITHIN, AddressChange
+from newsletter.core.archive_page import PageEntry
 from newsletter.core.cadence import Cadence, describe_date, describe_instant, is_zone, local
 from newsletter.core.message import Publication
 from newsletter.core.notice import NoticeKind
@@ -27,6 +29,9 @@ from newsletter.core.token import (
 from newsletter.flows.own_settings import PRIVATE_LINK_LASTS
 from newsletter.render.notice import Action, NoticeBody, Words
 from newsletter.render.texts import Texts
+
+WELCOME_TIPS_COUNT = 3
+"""Tips of the archive that a new reader may read until the first one comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,9 @@ class SignupLetters:
             NoticeKind.ALREADY, lead, [self._settings(person)], asked_at=request.asked_at, time_zone=person.time_zone
         )
 
-    def welcome(self, request: Signup, person: Subscriber, next_at: datetime) -> NoticeBody:
+    def welcome(
+        self, request: Signup, person: Subscriber, next_at: datetime, latest: Sequence[PageEntry]
+    ) -> NoticeBody:
         """Return the mail to a person who has just confirmed."""
         words = self.texts["welcome_mail"]
         lead = [
@@ -88,6 +95,7 @@ class SignupLetters:
             [leave, self._settings(person)],
             asked_at=request.asked_at,
             time_zone=person.time_zone,
+            latest=latest,
         )
 
     def private_link(self, person: Subscriber, *, asked_at: datetime, now: datetime) -> NoticeBody:
@@ -137,6 +145,7 @@ class SignupLetters:
         asked_at: datetime,
         time_zone: str,
         footer: str = "footer",
+        latest: Sequence[PageEntry] = (),
     ) -> NoticeBody:
         words = self.texts[f"{kind.value.replace('-', '_')}_mail"]
         asked_on = describe_date(local(asked_at, self._zone(time_zone)).date())
@@ -147,6 +156,8 @@ class SignupLetters:
             lead=[Words(sentence) for sentence in lead],
             actions=actions,
             label=words["label"],
+            reading_title=self.texts["reader_mail"]["latest"],
+            reading=[self._tip(entry) for entry in latest],
             footer=self.texts["reader_mail"][footer].format(day=asked_on),
         )
 
@@ -156,6 +167,10 @@ class SignupLetters:
         token = make_unsubscribe_token(self.keyring, person.id)
         url = f"{self.publication.base_url}/p/{token}"
         return Action(label=words["settings"], url=url, note=words["settings_note"])
+
+    def _tip(self, entry: PageEntry) -> Action:
+        url = f"{self.publication.base_url}/tips/{quote(entry.slug, safe='')}"
+        return Action(label=entry.title, url=url, note=describe_date(entry.published_on))
 
     def _day(self, moment: datetime, time_zone: str) -> str:
         return describe_instant(moment, self._zone(time_zone))

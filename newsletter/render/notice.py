@@ -79,6 +79,9 @@ class NoticeBody:
     commands: Sequence[Command] = ()
     label: str = ""
     """What stands above the heading of a reader's mail."""
+    reading_title: str = ""
+    reading: Sequence[Action] = ()
+    """Tips of the archive, at the end of a reader's mail."""
     footer: str = ""
     """Why a reader gets the mail."""
 

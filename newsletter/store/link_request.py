@@ -36,6 +36,12 @@ def undecided(tx: Tx, *, limit: int) -> Sequence[LinkRequest]:
     ]
 
 
+def of_person(tx: Tx, subscriber_id: SubscriberId) -> Sequence[LinkRequest]:
+    """Return the requests of a person, oldest first."""
+    query = select(link_request).where(link_request.c.subscriber_id == subscriber_id).order_by(link_request.c.id)
+    return [LinkRequest(id=row.id, subscriber_id=subscriber_id, asked_at=row.asked_at) for row in tx.execute(query)]
+
+
 def decide(tx: Tx, request_id: int, *, now: datetime) -> bool:
     """Write that a request is answered; tell whether this transaction was the first."""
     undecided_row = (link_request.c.id == request_id, link_request.c.decided_at.is_(None))

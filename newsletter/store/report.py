@@ -43,6 +43,8 @@ class DeliveryRow:
     """What came to light after a server took it, such as `bounced`."""
     later_at: datetime | None = None
     later_text: str = ""
+    title: str = ""
+    """The title of the tip."""
 
 
 def receipt(tx: Tx, edition: Edition) -> Receipt:
@@ -89,7 +91,7 @@ def rows(
     Either is the order of the index on (edition, subscriber), so that up to a limit no more is read than comes before.
     """
     query = (
-        select(delivery, edition.c.date, edition.c.number, subscriber.c.email)
+        select(delivery, edition.c.date, edition.c.number, edition.c.title, subscriber.c.email)
         .join(edition, edition.c.id == delivery.c.edition_id)
         .outerjoin(subscriber, subscriber.c.id == delivery.c.subscriber_id)
     )
@@ -121,5 +123,6 @@ def _delivery_row(row: Row) -> DeliveryRow:  # type: ignore[type-arg]
         later=row.later,
         later_at=row.later_at,
         later_text=row.later_text,
+        title=row.title,
         reply=" ".join(part for part in (code, row.reply_enhanced, row.reply_text) if part),
     )

@@ -20,6 +20,7 @@ from newsletter.store import link_request as link_requests
 from newsletter.store import notice as notices
 from newsletter.store import subscriber as subscribers
 from newsletter.store.notice import Notice
+from newsletter.store.schema import metadata
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import START
 from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_delivery
@@ -46,12 +47,63 @@ def test_a_person_sees_what_the_machine_knows(unit: Unit) -> None:
     known = own_settings(unit, ada.id)
     assert known is not None
     assert (known.email, known.first_name, known.state) == (ADA, "Ada", SubscriberState.ACTIVE)
-    assert [(str(issue.date), issue.state.value, issue.bounced) for issue in known.history] == [
-        ("2026-11-03", "accepted", False)
-    ]
+    [issue] = known.history
+    assert (str(issue.date), issue.title, issue.state.value) == ("2026-11-03", "T", "accepted")
+    assert (issue.bounced, issue.reason, issue.server_said) == (False, "", "")
     document = own_data(unit, KEYRING, ada.id, now=START)
     assert document is not None
     assert document["email"] == ADA
+
+
+@pytest.mark.parametrize(
+    ("state", "values", "expected"),
+    [
+        (DeliveryState.SKIPPED, {"reason": "paused"}, (False, "paused", "")),
+        (DeliveryState.REJECTED, {"reply_code": 550, "reply_text": "no such box"}, (False, "", "550 no such box")),
+        (DeliveryState.ACCEPTED, {"reply_code": 250, "reply_text": "queued as 7"}, (False, "", "")),
+        (DeliveryState.ACCEPTED, {"later": "bounced", "later_text": "box is full"}, (True, "", "box is full")),
+    ],
+)
+def test_a_person_sees_why_a_mail_did_not_come(
+    unit: Unit, state: DeliveryState, values: dict[str, object], expected: tuple[bool, str, str]
+) -> None:
+    """The change that held it back, or the words of their own server; a server that took it said nothing against it."""
+    ada = put(unit, ADA)
+    set_delivery(unit, begin_edition(unit), ada, state, **values)
+    known = own_settings(unit, ada.id)
+    assert known is not None
+    [issue] = known.history
+    assert (issue.bounced, issue.reason, issue.server_said) == expected
+
+
+EXPORTED = {
+    "subscriber": "subscriber",
+    "consent": "consent",
+    "delivery": "editions",
+    "link_request": "private_links",
+    "address_change": "address_changes",
+    "signup": "sign_ups",
+    "notice": "notices",
+    "suppression": "suppression",
+    "log": "log",
+}
+"""Where the export has the rows of a table."""
+
+
+def test_the_export_has_every_table_with_people(unit: Unit) -> None:
+    """A new table that names a person, or an address, has a place in the export."""
+    with_people = {
+        table.name
+        for table in metadata.sorted_tables
+        if {"subscriber_id", "canonical", "recipient"} & set(table.columns.keys())
+    }
+    assert with_people - EXPORTED.keys() == set()
+    ada = put(unit, ADA)
+    ask_for_link(unit, ada.id, now=START)
+    document = own_data(unit, KEYRING, ada.id, now=START)
+    assert document is not None
+    assert set(EXPORTED.values()) <= document.keys()
+    assert document["private_links"] == [{"asked_at": START.isoformat()}]
 
 
 def test_name_and_zone(unit: Unit) -> None:

@@ -28,6 +28,7 @@ from newsletter.store.unit import Unit
 from newsletter.testing.clocks import START
 from tests.flows.people_fixtures import KEYRING, put
 from tests.flows.signup_fixtures import ask_for, make_processor
+from tests.store.page_fixtures import add_pages, weekly
 
 ADA = "ada@example.org"
 HOUR = timedelta(hours=1)
@@ -118,6 +119,22 @@ def test_who_confirms_is_welcomed_once(unit: Unit) -> None:
     text = " ".join(parsed(welcome)[1].split())
     assert "Tuesday 3 November 2026, 15:00 CET" in text
     assert "https://news.example.com/u/" in text
+
+
+def test_the_welcome_has_the_latest_tips(unit: Unit) -> None:
+    """Three of the archive, the newest first, with their stable addresses; none where nothing was published."""
+    add_pages(unit, *weekly(4))
+    ask_for(unit, ADA)
+    processor = make_processor(unit)
+    processor.work(START)
+    confirm_signup(unit, KEYRING, requests(unit)[0].request.id, by=ConfirmedBy.CODE, network="", now=START)
+    processor.work(START)
+    message, text = parsed(mails(unit)[-1])
+    links = re.findall(r"https://news\.example\.com(/tips/\S+)", text)
+    assert links == [f"/tips/{page.slug}" for page in reversed(weekly(4)[1:])]
+    html = message.get_body(("html",))
+    assert html is not None
+    assert all(f'href="https://news.example.com{link}"' in html.get_content() for link in links)
 
 
 def test_a_flood_is_an_alert_while_it_lasts(unit: Unit) -> None:

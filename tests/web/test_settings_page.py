@@ -9,10 +9,12 @@ from email import message_from_string, policy
 import pytest
 from playwright.sync_api import Browser
 
+from newsletter.core.delivery import DeliveryState
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.token import LinkPurpose, LinkToken, make_link_token
 from newsletter.store import notice as notices
 from newsletter.testing.clocks import FixedClock
+from tests.flows.people_fixtures import begin_edition, get, set_delivery
 from tests.web.conftest import KEYRING, LOWEST_CONTRAST, Ask, Reader, Visit, WebParts
 from tests.web.signup_fixtures import cookie_of, mail_to, processor_of
 
@@ -60,6 +62,18 @@ def test_each_form_saves_alone(ask: Ask, reader: Reader, private: str) -> None:
     assert "Subscribe again" in ask("GET", private).text
     refused = ask("POST", f"{private}/pause")
     assert (refused.status_code, 'role="alert"' in refused.text) == (422, True)
+
+
+def test_the_history_is_in_words(ask: Ask, parts: WebParts, reader: Reader, private: str) -> None:
+    """What became of each mail, with the words of the reader's server as text, and what to do when none arrives."""
+    person = get(parts.unit, reader.id)
+    refused = {"reply_code": 550, "reply_text": "<b>no such box</b>"}
+    set_delivery(parts.unit, begin_edition(parts.unit), person, DeliveryState.REJECTED, **refused)
+    text = ask("GET", private).text
+    assert "Tuesday 3 November 2026: Your mail server refused it." in text
+    assert "Its words: “550 &lt;b&gt;no such box&lt;/b&gt;”" in text
+    assert "Not arriving?" in text
+    assert "Add tips@news.example.com to your contacts." in text
 
 
 def test_the_data_is_a_file(ask: Ask, private: str) -> None:

@@ -15,6 +15,7 @@ from newsletter.store import signup as signups
 from newsletter.store import subscriber as subscribers
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import FixedClock
+from tests.store.page_fixtures import add_pages, weekly
 from tests.web.conftest import KEYRING, Ask, Stage, WebParts, add_reader, asking
 from tests.web.signup_fixtures import ADA, code_of, cookie_of, link_of, mail_to, post_form, processor_of, stamp_of
 
@@ -67,6 +68,15 @@ def test_a_reader_subscribes_in_her_own_browser(ask: Ask, parts: WebParts, clock
     assert (reader.state, reader.first_name) == (SubscriberState.ACTIVE, "Ada")
     processor_of(parts).work(clock.now())
     assert "From now on" in mail_to(parts)
+
+
+def test_the_page_after_confirming_has_the_latest_tips(ask: Ask, parts: WebParts, clock: FixedClock) -> None:
+    """A new reader need not wait for Tuesday to read something."""
+    add_pages(parts.unit, *weekly(4))
+    post_form(ask, clock)
+    processor_of(parts).work(clock.now())
+    done = ask("POST", link_of(mail_to(parts)))
+    assert re.findall(r'href="(/tips/[^"]+)"', done.text) == [f"/tips/{page.slug}" for page in reversed(weekly(4)[1:])]
 
 
 def test_a_scanner_confirms_nothing(ask: Ask, parts: WebParts, clock: FixedClock) -> None:

@@ -8,7 +8,10 @@ cookie, so nothing presses it there.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +28,7 @@ from newsletter.flows.confirm_signup import (
     look_at_signup,
 )
 from newsletter.flows.next_issue import next_issue_at
+from newsletter.store import page_list
 from newsletter.web.asking_browser import browser_hash
 from newsletter.web.client_address import client_network
 from newsletter.web.forms import path_token
@@ -33,6 +37,18 @@ from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind
 from newsletter.web.site import Area, Busy, Site
 
 logger = logging.getLogger(__name__)
+
+CONFIRMED_TIPS_COUNT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What a new reader may expect."""
+
+    first: str = ""
+    """When the first tip comes, in words."""
+    latest: Sequence[tuple[str, str, str]] = ()
+    """Date, title and path of the latest tips of the archive."""
 
 
 class ConfirmationPages:
@@ -45,7 +61,7 @@ class ConfirmationPages:
         self._trouble = frame.message("trouble")
         self._expired = frame.message("expired", button_path="/subscribe")
         frame.page("confirm", words=frame.section("confirm"), same_browser=True)
-        frame.page("confirmed", words=frame.section("confirmed"), first="")
+        frame.page("confirmed", words=frame.section("confirmed"), first="", latest=())
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -69,33 +85,40 @@ class ConfirmationPages:
         )
         same_browser = standing.signup is not None and standing.signup.browser_hash == browser_hash(request)
         if request.method != "POST":
-            return self.result(standing, "", same_browser=same_browser)
+            return self.result(standing, Beginning(), same_browser=same_browser)
         network = client_network(request, self._frame.options.trusted_proxies)
         by = ConfirmedBy.SAME_BROWSER if same_browser else ConfirmedBy.OTHER_BROWSER
 
-        def question() -> tuple[Confirmation, str]:
+        def question() -> tuple[Confirmation, Beginning]:
             now = site.clock.now()
             result = confirm_signup(site.unit, site.keyring, signup_id, by=by, network=network, now=now)
-            return result, self.first_issue(result, now)
+            return result, self.beginning(result, now)
 
-        result, first = await site.ask(question, about=about, area=Area.PUBLIC)
+        result, beginning = await site.ask(question, about=about, area=Area.PUBLIC)
         if result.outcome is Confirmed.NOW:
             logger.info("%s: subscriber %s", about, result.subscriber_id)
-        return self.result(result, first)
+        return self.result(result, beginning)
 
-    def first_issue(self, result: Confirmation, now: datetime) -> str:
-        """Return when the first tip comes, in words, for a person who has just confirmed."""
+    def beginning(self, result: Confirmation, now: datetime) -> Beginning:
+        """Return what a person who has just confirmed may expect: the first tip, in words, and the latest ones."""
         if result.outcome is not Confirmed.NOW or result.signup is None:
-            return ""
+            return Beginning()
         cadence, zone = self._site.plan_rules.cadence, result.signup.time_zone
         with self._site.unit.read() as tx:
             next_at = next_issue_at(tx, cadence, zone, now=now)
+            entries = page_list.newest(tx, count=CONFIRMED_TIPS_COUNT)
         own = is_zone(zone)
         day = describe_instant(next_at, zone if own else cadence.zone)
         sender = self._frame.publication.from_email
-        return self._frame.words("confirmed", "first_local" if own else "first", day=day, sender=sender)
+        return Beginning(
+            first=self._frame.words("confirmed", "first_local" if own else "first", day=day, sender=sender),
+            latest=[
+                (describe_date(entry.published_on), entry.title, f"/tips/{quote(entry.slug, safe='')}")
+                for entry in entries
+            ],
+        )
 
-    def result(self, result: Confirmation, first: str, *, same_browser: bool = False) -> Response:
+    def result(self, result: Confirmation, beginning: Beginning, *, same_browser: bool = False) -> Response:
         """Return the page of an outcome."""
         frame = self._frame
         match result.outcome:
@@ -106,7 +129,9 @@ class ConfirmationPages:
                 return page.response(200)
             case Confirmed.NOW:
                 words = frame.section("confirmed", sender=frame.publication.from_email)
-                return frame.page("confirmed", words=words, first=first).response(200)
+                return frame.page("confirmed", words=words, first=beginning.first, latest=beginning.latest).response(
+                    200
+                )
             case Confirmed.BEFORE:
                 zone = self._site.plan_rules.cadence.zone
                 day = describe_date(local(result.confirmed_at, zone).date()) if result.confirmed_at else ""

@@ -20,6 +20,7 @@ from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.token import LinkPurpose, read_link_token, read_unsubscribe_token
 from newsletter.errors import InputError
 from newsletter.flows.change_address import ask_to_change_address
+from newsletter.flows.hold import CANCELLED
 from newsletter.flows.opt_out import masked_address
 from newsletter.flows.own_settings import (
     OwnChange,
@@ -42,6 +43,14 @@ from newsletter.web.site import Area, Busy, Site
 
 logger = logging.getLogger(__name__)
 
+_SKIPPED_KEYS = {
+    "paused": "skipped_paused",
+    "unsubscribed": "skipped_unsubscribed",
+    "left": "skipped_unsubscribed",
+    CANCELLED: "skipped_cancelled",
+}
+"""The sentences about a mail that was not sent, by the reason that its row has."""
+SERVER_WORDS_LENGTH_MAX = 200
 ADDRESS_ACT = "address"
 """Only asked for here: the new address confirms it on a page of its own."""
 
@@ -204,7 +213,11 @@ class OwnSettingsPages:
             can_resume=known.state is SubscriberState.PAUSED,
             first_name=known.first_name,
             zone_options=self._zones.chosen(zone) if self._zones else "",
-            history=[(describe_date(issue.date), self._outcome(issue)) for issue in known.history],
+            history=[
+                {"day": describe_date(issue.date), "title": issue.title, "outcome": self._outcome(issue)}
+                for issue in known.history
+            ],
+            arriving=self._frame.section("arriving", sender=self._frame.publication.from_email),
             path=path,
             note=self._frame.words("me", note) if note else "",
             mistake=mistake,
@@ -223,7 +236,12 @@ class OwnSettingsPages:
         return words("me", names.get(known.state, "left"))
 
     def _outcome(self, issue: SentIssue) -> str:
+        words = self._frame.texts["history"]
         if issue.bounced:
-            return self._frame.words("history", "bounced")
-        waiting = {DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED}
-        return self._frame.words("history", "waiting" if issue.state in waiting else issue.state.value)
+            outcome = words["bounced"]
+        elif issue.state in {DeliveryState.QUEUED, DeliveryState.SENDING}:
+            outcome = words["waiting"]
+        else:
+            outcome = words[_SKIPPED_KEYS.get(issue.reason, issue.state.value)]
+        server_words = " ".join(issue.server_said.split())[:SERVER_WORDS_LENGTH_MAX]
+        return f"{outcome} {self._frame.words('history', 'said', words=server_words)}" if server_words else outcome

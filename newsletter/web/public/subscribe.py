@@ -26,7 +26,7 @@ from newsletter.web.asking_browser import browser_hash, hash_of_browser, remembe
 from newsletter.web.client_address import client_network
 from newsletter.web.forms import is_json, read_fields
 from newsletter.web.pages import Page
-from newsletter.web.public.confirm import ConfirmationPages
+from newsletter.web.public.confirm import Beginning, ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.public.signup_form import SIGNUP_FIELDS, SignupForm, read_signup_form
 from newsletter.web.public.zone_options import ZoneOptions
@@ -94,19 +94,19 @@ class SubscribePages:
         network = client_network(request, self._frame.options.trusted_proxies)
         site = self._site
 
-        def question() -> tuple[Confirmation, str]:
+        def question() -> tuple[Confirmation, Beginning]:
             now = site.clock.now()
             result = confirm_by_code(site.unit, site.keyring, browser, code, network=network, now=now)
-            return result, self._confirmations.first_issue(result, now)
+            return result, self._confirmations.beginning(result, now)
 
         try:
-            result, first = await site.ask(question, about="sign-up, code", area=Area.PUBLIC)
+            result, beginning = await site.ask(question, about="sign-up, code", area=Area.PUBLIC)
         except Busy:
             return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
         if result.outcome in {Confirmed.WRONG_CODE, Confirmed.UNKNOWN}:
             mistake = "wrong_code" if result.outcome is Confirmed.WRONG_CODE else "no_code"
             return self._sent_page(mistake=mistake).response(422)
-        return self._confirmations.result(result, first)
+        return self._confirmations.result(result, beginning)
 
     async def again(self, request: Request) -> Response:
         """Answer `/subscribe/again`: the mail once more, at a press in the browser that asked."""
