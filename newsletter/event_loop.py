@@ -83,6 +83,8 @@ def wait_for_io(handle: int, events: int, seconds: float) -> bool:
     key = handle, events, seconds
     watcher, timer = _thread.idle_watchers.pop(key, None) or _new_watchers(hub, handle, events, seconds)
     resume = getcurrent().switch
+    # Set anew each time: where a socket was closed, another one may have its number, of which the kernel knows nothing.
+    watcher.fd = handle
     try:
         watcher.start(resume, events)
         timer.start(resume, 0, update=True)
@@ -100,10 +102,7 @@ def wait_for_io(handle: int, events: int, seconds: float) -> bool:
 
 
 def _new_watchers(hub: Hub, handle: int, events: int, seconds: float) -> tuple[Any, Any]:
-    """Return a watcher of a socket and a timer; they are kept, since to make them costs as much as to wait.
-
-    The number of a closed socket returns with another one, which the same watcher serves.
-    """
+    """Return a watcher of a socket and a timer; they are kept, since to make them costs as much as to wait."""
     # gevent's READ and WRITE are 1 and 2. `gevent.Timeout` would cost three times as much as this timer.
     watcher = hub.loop.io(handle, bool(events & select.POLLIN) | bool(events & select.POLLOUT) << 1)
     return watcher, hub.loop.timer(max(seconds, 0.0))
