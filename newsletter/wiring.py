@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from ipaddress import ip_network
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from newsletter.core.webhooks.base import ProviderWebhook
     from newsletter.flows.adopt import Hold, Home
     from newsletter.flows.freeze import RenderContext
+    from newsletter.flows.overview import Overview
     from newsletter.flows.proof import NoticeContext
     from newsletter.flows.queue_tip import TipValidation
     from newsletter.operations.monitor import Monitor
@@ -182,6 +183,27 @@ class Application:
             imprint=settings.imprint,
             keep_deliveries_days=settings.keep_deliveries_days,
         )
+
+    def overview(self) -> Overview:
+        """Return how things stand, as `status` and the home of the admin area show it."""
+        from newsletter.flows.adopt import ledger_gap
+        from newsletter.flows.overview import overview
+
+        gap = ledger_gap(self.unit, self.home)
+        held = gap.words(self.cadence.zone) if gap is not None else ""
+        with self.unit.read() as tx:
+            summary = overview(tx, self.plan_rules, now=self.clock.now(), held=held)
+            identity = installations.get(tx).identity
+        if gap is not None and gap.beside:
+            return summary.of_copy()
+        return replace(summary, needs=[*summary.needs, *self.left_over_journals(identity)])
+
+    def left_over_journals(self, identity: str) -> list[str]:
+        """Return a sentence for each journal that no start will read."""
+        from newsletter.journal.reader import foreign_journals
+
+        journals = foreign_journals(self.settings.journal_dir, identity)
+        return [f"The journal {journal.path} is left over: {journal.why}." for journal in journals]
 
     @cached_property
     def roster(self) -> Roster:

@@ -1,4 +1,4 @@
-"""Journals that no start will read, and the folder by which a copy is noticed, for `newsletter doctor` and `status`.
+"""Journals that no start will read, and the folder by which a copy is noticed, for `newsletter doctor`.
 
 In: the application, and which database it has. Out: sentences. Nothing is written or deleted.
 """
@@ -8,25 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from newsletter.cli.finding import Finding, ok, warn
-from newsletter.journal.reader import foreign_journals
 from newsletter.store.anchor import Anchor
 from newsletter.store.database import sqlite_path
 from newsletter.store.installation import Installation
 from newsletter.wiring import Application
 
 
-def list_foreign_journals(application: Application, installation: Installation) -> list[str]:
-    """Return a sentence for each."""
-    folder = application.settings.journal_dir
-    return [
-        f"The journal {journal.path} is left over: {journal.why}."
-        for journal in foreign_journals(folder, installation.identity)
-    ]
-
-
 def journals(application: Application, installation: Installation) -> Iterator[Finding]:
     """Look into the folder of the journals, and at the state folder."""
-    warnings = list_foreign_journals(application, installation)
+    warnings = application.left_over_journals(installation.identity)
     for warning in warnings:
         yield warn("journal", warning)
     if not warnings:

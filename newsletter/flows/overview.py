@@ -7,8 +7,9 @@ has an open alert is not said a second time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from newsletter.core.alert import EVENT_STANDS, AlertKind
 from newsletter.core.breaker import resume_advice
@@ -20,7 +21,9 @@ from newsletter.core.monitor import ServicePart
 from newsletter.core.receipt import uncertain_sentence
 from newsletter.core.tip import TipStatus
 from newsletter.flows.plan import Outlook, PlanRules, look_ahead
+from newsletter.store import installation as installations
 from newsletter.store import tip as tips
+from newsletter.store.people_changes import PeopleChanges, changes_since
 from newsletter.store.snapshot import EditionSnapshot, Snapshot, read_snapshot
 from newsletter.store.unit import Tx
 from newsletter.wording import plural
@@ -35,6 +38,31 @@ SOON = timedelta(days=1)
 """So long before a date the service should be there."""
 
 _STOCK_ALERTS = {AlertKind.LOW_STOCK, AlertKind.EMPTY_AHEAD, AlertKind.EMPTY_SLOT}
+
+
+CHANGES_SPAN = timedelta(days=7)
+"""How far back people who came and left are counted."""
+
+
+class NextState(StrEnum):
+    """How the next date stands."""
+
+    HELD = "held"
+    """Nothing is sent from this database until a person adopts it."""
+    SENDING = "sending"
+    """An edition goes out now."""
+    NO_DATE = "no date"
+    NO_AUDIENCE = "no audience"
+    """No subscriber is active."""
+    NEEDS_APPROVAL = "needs approval"
+    """No approved tip is there for it, and drafts are."""
+    EMPTY = "empty"
+    """There is nothing to send."""
+    LATE = "late"
+    """Its hour has passed, and it still goes out within its grace."""
+    FIRST_START = "first start"
+    """The service has never run; no date before its first start ever counts."""
+    PLANNED = "planned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +82,39 @@ class Overview:
     """True when the stock did not end as far as was looked."""
     needs: Sequence[str]
     """What a person must do something about, in sentences, the open alerts first."""
+    changes: PeopleChanges
+    """Who came and left in the last seven days."""
+    held: str
+    """Why nothing may be sent at all; empty when all is well."""
+    beside: bool = False
+    """This is a copy whose original is running: its dates, heartbeats and alerts are the original's."""
+    started: bool
+    """The service has run at least once."""
+
+    @property
+    def next_state(self) -> NextState:
+        """Return how the next date stands: the gravest thing that is so."""
+        if self.held:
+            return NextState.HELD
+        if any(known.edition.status is EditionStatus.SENDING and known.receipt.counts.open for known in self.snapshot.running):
+            return NextState.SENDING
+        if self.next is None:
+            return NextState.NO_DATE
+        return self._state_of(self.next)
+
+    def _state_of(self, coming: Choice) -> NextState:
+        due = self.outlook.due
+        if not self.outlook.audience:
+            return NextState.NO_AUDIENCE
+        if coming.tip is None:
+            return NextState.NEEDS_APPROVAL if self.drafts else NextState.EMPTY
+        if due is not None and due.date == coming.slot.date:
+            return NextState.LATE
+        return NextState.PLANNED if self.started else NextState.FIRST_START
+
+    def of_copy(self) -> Overview:
+        """Return what is true of a copy whose original is running."""
+        return replace(self, needs=[self.held], snapshot=self.snapshot.without_service(), beside=True)
 
 
 def overview(tx: Tx, rules: PlanRules, *, now: datetime, held: str = "") -> Overview:
@@ -75,6 +136,9 @@ def overview(tx: Tx, rules: PlanRules, *, now: datetime, held: str = "") -> Over
         drafts=tips.count_by_status(tx, TipStatus.DRAFT),
         stock_is_more=all(choice.tip is not None for choice in ahead.choices if choice.source is not Source.SKIPPED),
         needs=list(_needs(snapshot, ahead, coming, held=held)),
+        changes=changes_since(tx, now - CHANGES_SPAN),
+        held=held,
+        started=installations.get(tx).first_tick_at is not None,
     )
 
 

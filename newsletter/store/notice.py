@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import Row, exists, func, or_, select, update
 
 from newsletter.core.delivery import Outcome
 from newsletter.core.notice import NoticeId, NoticeKey, NoticeKind, NoticeState
@@ -175,3 +175,8 @@ def counts(tx: Tx) -> Counter[NoticeState]:
     """Return how many notices stand in each state."""
     rows = tx.execute(select(notice.c.state, func.count().label("many")).group_by(notice.c.state))
     return Counter({NoticeState(row.state): row.many for row in rows})
+
+
+def any_accepted(tx: Tx) -> bool:
+    """Tell whether a mail server has ever accepted a notice."""
+    return bool(tx.execute(select(exists().where(notice.c.state == NoticeState.ACCEPTED.value))).scalar_one())

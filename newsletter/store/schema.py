@@ -180,6 +180,8 @@ def _create_triggers(_metadata: MetaData, connection: Connection, **_options: ob
         connection.exec_driver_sql(statement)
 
 
+_COUNTED_CONSENT = "action <> 'imported'"
+
 consent = Table(
     "consent",
     metadata,
@@ -191,7 +193,12 @@ consent = Table(
     Column("source", Text, nullable=False, server_default=""),
     Column("edition_id", Integer),  # The mailing whose link was used, when one was.
     _json("evidence", "{}"),
+    # Who came and left lately; an import of a million people adds nothing to it.
+    _partial_index("ix_consent_counted", "at", "action", where=_COUNTED_CONSENT),
 )
+
+COUNTED_CONSENT = text(_COUNTED_CONSENT)
+"""The condition of its partial index, as a query must have it."""
 
 suppression = Table(
     "suppression",

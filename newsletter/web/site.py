@@ -23,6 +23,7 @@ from newsletter.core.message import Publication
 from newsletter.core.token import Keyring
 from newsletter.core.web_options import WebOptions
 from newsletter.errors import NewsletterError
+from newsletter.flows.overview import Overview
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.queue_tip import TipValidation
 from newsletter.store.unit import Unit
@@ -110,6 +111,10 @@ class Parts(Protocol):
         """What the web part may show."""
         ...
 
+    def overview(self) -> Overview:
+        """Return how things stand, as `newsletter status` shows it."""
+        ...
+
     def review(self, now: datetime) -> TipValidation:
         """Return what a tip is judged by."""
         ...
@@ -124,6 +129,7 @@ class Site:
         self.keyring = parts.keyring
         self.plan_rules = parts.plan_rules
         self.review = parts.review
+        self.overview = parts.overview
         self.web_options = parts.web_options
         self._patience = patience
         self._bulkheads = {area: _Bulkhead(places) for area, places in AREA_PLACES.items()}

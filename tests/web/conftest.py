@@ -24,6 +24,7 @@ from newsletter.core.token import Keyring, make_unsubscribe_token
 from newsletter.core.web_options import WebOptions
 from newsletter.core.webhooks.base import ProviderWebhook
 from newsletter.flows.freeze import RenderContext
+from newsletter.flows.overview import Overview, overview
 from newsletter.flows.plan import PlanRules
 from newsletter.flows.queue_tip import TipValidation
 from newsletter.render.environment import make_environment
@@ -70,6 +71,11 @@ class WebParts:
     def plan_rules(self) -> PlanRules:
         """Return what the coming dates rest on: Tuesdays at nine in New York."""
         return PlanRules(cadence=CADENCE, lineup=LineupRules(), grace=timedelta(hours=36))
+
+    def overview(self) -> Overview:
+        """Return how things stand."""
+        with self.unit.read() as tx:
+            return overview(tx, self.plan_rules, now=self.clock.now())
 
     def review(self, now: datetime) -> TipValidation:
         """Return what a tip is judged by."""

@@ -38,6 +38,7 @@ class AdminArea:
         elsewhere = AdminRoute(path="/admin/{rest:path}", handler=self._miss, needed=Needed.EDITOR)
         self.routes: Sequence[AdminRoute] = (*(route for page in pages for route in page.routes), elsewhere)
         """Every address, with what it needs; the last one is that of what is not there."""
+        self._frame.learn_routes(route.path for route in self.routes)
 
     def endpoints(self) -> Iterator[tuple[AdminRoute, Endpoint]]:
         """Yield each route with its guarded endpoint."""

@@ -6,11 +6,12 @@ In: the parts of the application. Out: pages, answers of the database, and redir
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment
 from starlette.responses import RedirectResponse, Response
@@ -53,6 +54,9 @@ NAVIGATION = (
 )
 """The links at the top of each page, for those who may open them."""
 
+_PLACE = re.compile(r"\{[^}]*\}")
+"""A parameter in the path of a route."""
+
 
 class AdminFrame:
     """Renders the pages of the admin area, and asks the database for them."""
@@ -66,6 +70,17 @@ class AdminFrame:
         self.texts: Texts = load_texts(templates, "en", folder=ADMIN_WORDS_FOLDER)
         self._site = site
         self._templates = templates
+        self._shapes: frozenset[str] = frozenset()
+
+    def learn_routes(self, paths: Iterable[str]) -> None:
+        """Keep which addresses there are, so that a page links to no other."""
+        self._shapes = frozenset(_PLACE.sub("{}", path) for path in paths)
+
+    def link(self, route: str, *names: str) -> str:
+        """Return the address of a page, such as `/admin/tips/{}` with its slug; empty where the area has none."""
+        if route not in self._shapes or not all(names):
+            return ""
+        return self.base_path + route.format(*(quote(name, safe="") for name in names))
 
     def words(self, section: str, key: str, **values: object) -> str:
         """Return a sentence with its names filled in."""
