@@ -35,7 +35,7 @@ def first_steps(unit: Unit, summary: Overview) -> Mapping[FirstStep, bool]:
         mailed = notices.any_accepted(tx)
     return {
         FirstStep.SERVICE: summary.started,
-        FirstStep.MAIL: mailed or any(known.receipt.accepted for known in summary.snapshot.editions),
+        FirstStep.MAIL: mailed or any(known.receipt.counts.accepted for known in summary.snapshot.editions),
         FirstStep.TIP: any(choice.tip is not None for choice in summary.outlook.choices),
         FirstStep.PEOPLE: summary.outlook.audience > 0,
         FirstStep.EDITION: False,

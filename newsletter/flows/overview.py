@@ -96,7 +96,10 @@ class Overview:
         """Return how the next date stands: the gravest thing that is so."""
         if self.held:
             return NextState.HELD
-        if any(known.edition.status is EditionStatus.SENDING and known.receipt.counts.open for known in self.snapshot.running):
+        if any(
+            known.edition.status is EditionStatus.SENDING and known.receipt.counts.open
+            for known in self.snapshot.running
+        ):
             return NextState.SENDING
         if self.next is None:
             return NextState.NO_DATE

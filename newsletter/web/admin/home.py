@@ -106,8 +106,8 @@ class HomePage:
             "tip": link("/admin/tips/{}", tip.slug if tip else ""),
             "queue": link("/admin/queue"),
             "new_tip": link("/admin/tips/new"),
-            "last": link("/admin/editions/{}", last.receipt.name if last else ""),
-            "running": link("/admin/editions/{}", running[0].receipt.name if running else ""),
+            "last": link("/admin/editions/{}", last.edition.name if last else ""),
+            "running": link("/admin/editions/{}", running[0].edition.name if running else ""),
             "people": link("/admin/people") if asked.role is Role.ADMIN else "",
         }
 
@@ -117,7 +117,7 @@ class HomePage:
         receipt = summary.snapshot.last.receipt
         labels = self._frame.section("report")
         names = ("accepted", "rejected", "uncertain", "expired", "skipped", "queued", "sending", "deferred")
-        counts = [(f"{value:,}", labels[name]) for name in names if (value := getattr(receipt, name))]
+        counts = [(f"{value:,}", labels[name]) for name in names if (value := getattr(receipt.counts, name))]
         later = ((receipt.came_back, "came_back"), (receipt.complained, "complained"))
         counts += [(f"{value:,}", labels[name]) for value, name in later if value]
         return ReportRows(counts=counts, total=_total(receipt), balances=receipt.balances)
@@ -130,7 +130,7 @@ def _meter(fresh: int) -> str:
 
 
 def _total(receipt: Receipt) -> str:
-    return people_words(receipt.audience)
+    return people_words(receipt.edition.audience)
 
 
 def _marked(lines: Sequence[str]) -> list[Markup]:
