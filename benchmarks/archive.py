@@ -8,7 +8,7 @@ work on the machine stretches the first and not the second.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from database import Database
 from sqlalchemy import event, insert, select, text
 from world import BODY, World
 
+from newsletter.core.cadence import Slot, SlotState, slots_between
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import EditionId, EditionStatus
 from newsletter.core.lineup import Source
@@ -181,15 +182,18 @@ def _move(app: Application, now: datetime) -> object:
 def _filled(world: World, size: Size) -> Application:
     app = world.application()
     now = datetime.now(UTC)
-    app.ticker.decide(now)
+    began = now - timedelta(weeks=size.editions)
+    app.ticker.decide(began)
     with app.unit.write() as tx:
         _fill_tips(tx, size, now)
-        _fill_editions(tx, size, now)
+        _fill_editions(tx, size, slots_between(app.cadence, began, now), now)
         tx.execute(text(_DELIVERIES))
         tx.execute(text(_DELIVERIES_OF_ONE), {"person": PERSON})
         tx.execute(text("UPDATE subscriber SET state = 'unsubscribed' WHERE id % 1000 = 3"))
         entry = {"at": now, "who": "admin", "what": "tip edit", "why": ""}
         tx.execute(insert(log), [entry | {"about": f"tip-{number}"} for number in range(size.log_entries)])
+    while app.ticker.publisher is not None and app.ticker.publisher.work(now):
+        pass  # The past editions have their pages, as in an installation that grew.
     with app.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.exec_driver_sql("ANALYZE" if app.engine.dialect.name == "sqlite" else "VACUUM ANALYZE")
     return app
@@ -216,19 +220,22 @@ def _fill_tips(tx: Tx, size: Size, now: datetime) -> None:
         tx.execute(insert(tip), sent)
 
 
-def _fill_editions(tx: Tx, size: Size, now: datetime) -> None:
+def _fill_editions(tx: Tx, size: Size, past: Sequence[Slot], now: datetime) -> None:
     ids = list(tx.execute(select(tip.c.id).order_by(tip.c.id).limit(size.editions)).scalars())
-    days = [now.date() - timedelta(weeks=week + 1) for week in range(size.editions)]
-    tx.execute(
-        insert(slot),
-        [{"date": day, "sends_at": now, "extra": False, "state": "frozen", "changed_at": now} for day in days],
-    )
+    kept = {"extra": False, "state": SlotState.FROZEN.value, "changed_at": now}
+    tx.execute(insert(slot), [{"date": item.date, "sends_at": item.sends_at, **kept} for item in past])
     plain = {"number": 1, "title": "T", "tip_slug": "t", "why": "", "audience": 1, "content": BODY * 4, "nonce": "n"}
     kind = {"source": Source.QUEUE.value, "status": EditionStatus.FINISHED.value, "totals": {"accepted": 1}}
-    times = {"sends_at": now, "started_at": now, "finished_at": now}
     rows = [
-        {**plain, **kind, **times, "date": day, "tip_id": ids[place % len(ids)], "tip_used": place >= WAITING_TIPS}
-        for place, day in enumerate(days)
+        {
+            **plain,
+            **kind,
+            **dict.fromkeys(("sends_at", "started_at", "finished_at"), item.sends_at),
+            "date": item.date,
+            "tip_id": ids[place % len(ids)],
+            "tip_used": place >= WAITING_TIPS,
+        }
+        for place, item in enumerate(reversed(past))
     ]
     tx.execute(insert(edition), rows)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from structlog.contextvars import bound_contextvars
@@ -49,6 +49,37 @@ from newsletter.store.unit import Tx, Unit
 
 logger = logging.getLogger(__name__)
 
+FULL_LOOK_EVERY = timedelta(hours=1)
+"""So often a tick reads all dates since the first tick; the others read those that are not settled yet."""
+_MARGIN = timedelta(days=8)
+"""A date that is settled may move by less than this when readers in another time zone come or go."""
+
+
+@dataclass(slots=True)
+class SettledDates:
+    """The instant up to which every date was sent, skipped or missed, and has its row, as this process last saw it.
+
+    It is kept in memory and forgotten every hour, so that a row that somebody removed is not overlooked for longer.
+    """
+
+    until: datetime | None = None
+    not_before: datetime | None = None
+    full_look_at: datetime | None = None
+
+    def start(self, not_before: datetime, now: datetime) -> datetime:
+        """Return the instant from which on dates have to be looked at: `not_before` for all of them."""
+        if self.until is None or self.not_before != not_before or self.full_look_at is None:
+            return not_before
+        if not self.full_look_at <= now < self.full_look_at + FULL_LOOK_EVERY:
+            return not_before
+        return max(not_before, min(self.until, now) - _MARGIN)
+
+    def record(self, start: datetime, not_before: datetime, due: Slot | None, now: datetime) -> None:
+        """Take note of a look at all dates after `start`; only the one that is due may have no row."""
+        self.until = min(now, due.sends_at) if due is not None else now
+        if start == not_before:
+            self.not_before, self.full_look_at = not_before, now
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticker:
@@ -70,6 +101,8 @@ class Ticker:
 
     monitor: Monitor | None = None
     """Raises alerts; None where nothing watches, as in a command."""
+
+    settled: SettledDates = field(default_factory=SettledDates)
 
     def tick(self) -> Edition | None:
         """Do what is due; return the edition that this tick froze, if it did."""
@@ -110,11 +143,12 @@ class Ticker:
         """Record the schedule, missed slots and, in the service, a heartbeat; return the slot that is due."""
         with self.unit.write() as tx:
             not_before = self._schedule(tx, now)
-            known = slots.since(tx, not_before - timedelta(days=8))
+            start = self.settled.start(not_before, now)
+            known = slots.unsettled(tx, since=not_before - _MARGIN, settled=start - _MARGIN, now=now)
             # Those that lie ahead too: a clock that was ahead may have marked them missed.
             ahead = [slot for slot in known if slot.sends_at > now]
             cadence = with_readers(tx, self.cadence)
-            every = [*calendar(cadence, known, after=not_before, until=now), *ahead]
+            every = [*calendar(cadence, known, after=start, until=now), *ahead]
             verdict = judge_slots(every, now=now, not_before=not_before, grace=self.grace, zone=self.cadence.zone)
             for slot in (*verdict.missed, *verdict.passed_over):
                 self._miss(tx, slot, now)
@@ -124,6 +158,7 @@ class Ticker:
             self._look_for_stranded(tx, verdict.due, cadence, now)
             if heartbeat:
                 heartbeats.record(tx, ServicePart.SCHEDULER, now=now, process=self.process)
+        self.settled.record(start, not_before, verdict.due, now)
         for warning in verdict.warnings:
             logger.warning("%s", warning)
         return verdict.due

@@ -58,6 +58,18 @@ def since(tx: Tx, at: datetime | None) -> Sequence[Slot]:
     return [_from_row(row) for row in tx.execute(query)]
 
 
+def unsettled(tx: Tx, *, since: datetime, settled: datetime, now: datetime) -> Sequence[Slot]:
+    """Return the slots from `settled` on; of those from `since` on also the open ones, and the last edition.
+
+    The last edition is the newest frozen slot up to `now`: no date before it may go out.
+    """
+    frozen = (slot.c.state == SlotState.FROZEN.value) & (slot.c.sends_at <= now)
+    last_edition = select(func.max(slot.c.sends_at)).where(frozen).scalar_subquery()
+    matters = (slot.c.sends_at >= settled) | (slot.c.state == SlotState.OPEN.value) | (slot.c.sends_at == last_edition)
+    query = select(slot).where(slot.c.sends_at >= since, matters).order_by(slot.c.sends_at)
+    return [_from_row(row) for row in tx.execute(query)]
+
+
 def on(tx: Tx, dates: Collection[date]) -> Sequence[Slot]:
     """Return the slots of some dates, as far as they have rows."""
     rows = tx.execute(select(slot).where(slot.c.date.in_(sorted(dates)))) if dates else ()
