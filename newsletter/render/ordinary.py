@@ -43,15 +43,26 @@ def is_ordinary(name: str, first_name: str, last_name: str, address: str) -> boo
 class OrdinaryLayout:
     """The fixed pieces of a message, and the order in which they and the values of a person make the whole."""
 
-    __slots__ = ("_fallbacks", "_fixed", "_in_order")
+    __slots__ = ("_fallbacks", "_fixed", "_has_settings_link", "_has_token", "_in_order")
 
     def __init__(
-        self, fixed: list[bytes], in_order: Callable[[list[bytes]], tuple[bytes, ...]], fallbacks: Sequence[bytes]
+        self,
+        fixed: list[bytes],
+        in_order: Callable[[list[bytes]], tuple[bytes, ...]],
+        fallbacks: Sequence[bytes],
+        *,
+        has_settings_link: bool,
+        has_token: bool,
     ) -> None:
-        """Take the pieces, the order and what stands where a person has no first and no last name."""
+        """Take the pieces, the order and what stands where a person has no first and no last name.
+
+        The link to the reader's settings and the token of the opt-out link are made for a message that has them.
+        """
         self._fixed = fixed
         self._in_order = in_order
         self._fallbacks = fallbacks
+        self._has_settings_link = has_settings_link
+        self._has_token = has_token
 
     @classmethod
     def of(cls, sequence: Sequence[object]) -> Self | None:
@@ -77,7 +88,15 @@ class OrdinaryLayout:
         texts = [fallbacks.get(name, "") for name in ("first_name", "last_name")]
         encoded = [common_value(text) if text else b"" for text in texts]
         known = [value for value in encoded if value is not None]
-        return cls(fixed, itemgetter(*order), known) if len(known) == len(encoded) else None
+        if len(known) < len(encoded):
+            return None
+        return cls(
+            fixed,
+            itemgetter(*order),
+            known,
+            has_settings_link="settings_url" in fallbacks,
+            has_token=headers.OPT_OUT_TOKEN in sequence,
+        )
 
     def fill(
         self, person: Person, *, name: str, address: str, unsubscribe_url: str, message_id: str, date: datetime
@@ -95,13 +114,13 @@ class OrdinaryLayout:
                     headers.date_time(date),
                     headers.safe_uri(message_id).encode(),
                     headers.safe_uri(unsubscribe_url).encode(),
-                    headers.opt_out_token(unsubscribe_url),
+                    headers.opt_out_token(unsubscribe_url) if self._has_token else b"",
                     name.encode(),
                     person.first_name.encode() or first_name,
                     person.last_name.encode() or last_name,
                     address.encode(),
                     link,
-                    settings_url(unsubscribe_url).encode(),
+                    settings_url(unsubscribe_url).encode() if self._has_settings_link else b"",
                 ]
             )
         )
