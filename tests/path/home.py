@@ -201,10 +201,16 @@ class Home:
 
 @dataclass
 class Watch:
-    """A script for the catcher that counts whole messages, so that a test can act at the nth of them."""
+    """A script for the catcher that counts whole messages, so that a test can act at the nth of them.
+
+    With `hold` the server answers nothing from the nth message on, until `release`: whatever a test does in between
+    happens in mid-edition, however slow the machine is.
+    """
 
     script: Script | None = None
     count: int = 0
+    _held_from: int | None = None
+    _released: threading.Event = field(default_factory=threading.Event)
     _goals: list[tuple[int, threading.Event]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -216,6 +222,10 @@ class Watch:
                 for goal, reached in self._goals:
                     if self.count >= goal:
                         reached.set()
+                held = self._held_from is not None and self.count >= self._held_from
+            if held:
+                # In the one thread of the server, so that no other connection goes on either.
+                self._released.wait(PATIENCE)
         return self.script(step, address, nth) if self.script else None
 
     def at(self, goal: int) -> threading.Event:
@@ -226,6 +236,18 @@ class Watch:
             if self.count >= goal:
                 reached.set()
         return reached
+
+    def hold(self, goal: int) -> None:
+        """Answer no message from this one on."""
+        with self._lock:
+            self._held_from = goal
+            self._released.clear()
+
+    def release(self) -> None:
+        """Go on."""
+        with self._lock:
+            self._held_from = None
+            self._released.set()
 
     def wait_for(self, goal: int) -> None:
         """Wait until so many messages have come."""

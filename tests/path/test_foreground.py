@@ -13,7 +13,7 @@ from newsletter.core.edition import EditionStatus
 from newsletter.testing.catcher import DROP, Catcher, Keep, Step
 from tests.edition_fixtures import add_tip
 from tests.path.conftest import MakeHome
-from tests.path.home import Watch
+from tests.path.home import Watch, until
 
 SEND = ("edition", "send", "--now", "--yes")
 GO_ON = ("edition", "send", "--yes")
@@ -30,10 +30,13 @@ def test_a_second_send_looks_on(make_home: MakeHome) -> None:
     """A send beside a running one sends nothing itself, waits for the end, and shows the same report."""
     watch = Watch()
     with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
-        home = make_home(catcher.port, 60, RATE_PER_SECOND=8)
+        home = make_home(catcher.port, 60)
+        watch.hold(5)
         first = home.start(*SEND)
         watch.wait_for(5)
         second = home.start(*GO_ON)
+        until(lambda: " of 60" in second.words, second, "it shows nothing")
+        watch.release()
         assert (first.wait(), second.wait()) == (0, 0), first.words + second.words
         assert catcher.accepted == everybody(60)
     for words in (first.words, second.words):
@@ -49,12 +52,14 @@ def test_a_send_that_looks_on_steps_in(make_sqlite_home: MakeHome) -> None:
     """When the process that sends is killed, the one beside it finishes the edition."""
     watch = Watch()
     with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
-        home = make_sqlite_home(catcher.port, 90, RATE_PER_SECOND=30)
+        home = make_sqlite_home(catcher.port, 90)
+        watch.hold(35)
         first = home.start(*SEND)
-        watch.wait_for(5)
-        second = home.start(*GO_ON)
         watch.wait_for(35)
+        second = home.start(*GO_ON)
+        until(lambda: " of 90" in second.words, second, "it shows nothing")
         first.kill()
+        watch.release()
         assert second.wait() == 0, second.words
         assert max(catcher.accepted.values()) == 1
     receipt = home.receipt()

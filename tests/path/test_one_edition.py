@@ -24,7 +24,7 @@ from newsletter.testing.catcher import Catcher, Keep
 from newsletter.testing.clocks import FastClock, FixedClock
 from tests.edition_fixtures import CADENCE, PUBLICATION, TUESDAY, add_people, add_tip, first_slot, make_sender
 from tests.path.conftest import MakeHome
-from tests.path.home import PATIENCE, speak_to
+from tests.path.home import PATIENCE, Watch, speak_to, until
 from tests.sending.scripted import Server
 
 RENDER_CONTEXT = RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
@@ -156,13 +156,18 @@ def test_the_right_to_send_is_one(database_url: str) -> None:
 @pytest.mark.parametrize("named", [True, False], ids=["named", "next"])
 def test_sends_that_start_together(make_home: MakeHome, *, named: bool) -> None:
     """Three commands that send a slot early at the same moment send it once between them, and no other slot."""
-    with Catcher(keep=Keep.COUNTS) as catcher:
-        # Without a date so slow that none is done before the last has looked: a later one takes the next slot.
-        home = make_home(catcher.port, 40, RATE_PER_SECOND=200 if named else 10)
+    watch = Watch()
+    watch.hold(1)
+    with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
+        home = make_home(catcher.port, 40)
         add_tip(home.unit, "of-the-week-after")
         [planned] = home.ask("edition", "send", "--now", "--dry-run")
         date = [str(planned["date"])] if named else []
         sends = [home.start("edition", "send", *date, "--now", "--yes") for _ in range(3)]
+        # Without a date, a command that begins after the end of the edition takes the next slot.
+        for sending in sends:
+            until(lambda running=sending: " of 40" in running.words, sending, "it does not join the edition")  # type: ignore[misc]
+        watch.release()
         assert [one.wait() for one in sends] == [0] * 3, "\n".join(one.words for one in sends)
         assert catcher.accepted == {f"p{n}@example.com": 1 for n in range(40)}
     one_edition(home.unit, 40)

@@ -18,14 +18,18 @@ def test_the_service_sends_what_a_command_froze(make_home: MakeHome) -> None:
     """A killed command leaves its edition to the service, which finishes it, and ends with exit code 0 when told to."""
     watch = Watch()
     with Catcher(script=watch, keep=Keep.COUNTS) as catcher:
-        home = make_home(catcher.port, 120, RATE_PER_SECOND=30)
+        home = make_home(catcher.port, 120)
+        watch.hold(10)
         command = home.start(*SEND)
         watch.wait_for(10)
         command.kill()
+        watch.release()
+        watch.hold(40)
         service = home.start(*SERVICE)
-        watch.wait_for(watch.count + 20)
-        # By its name: on a slow machine all may have gone out before this command has started.
+        watch.wait_for(40)
         beside = home.start("edition", "send", "last", "--yes")
+        until(lambda: " of 120" in beside.words, beside, "it shows nothing")
+        watch.release()
         assert beside.wait() == 0, beside.words
         assert home.receipt().edition.status is EditionStatus.FINISHED
         service.process.terminate()
