@@ -36,6 +36,7 @@ from newsletter.settings.values import (
     SecureLink,
     SecurityName,
     Selector,
+    TitlePatterns,
     Topics,
     Weekday,
     Words,
@@ -337,6 +338,18 @@ class Settings(BaseSettings):
     home_url: Link = Field("", description="Footer link to the home page; left out of the mail when unset.")
     templates_dir: ExistingFolder | None = Field(
         None, description="A folder of your own templates, which replace the shipped ones file by file."
+    )
+
+    import_titles: TitlePatterns = Field(
+        "{title} - {month}/{day}/{year} TOW | {title} - {month}/{day}/{year}",
+        description="How titles of an old archive hold their date, for newsletter tip import; several patterns are "
+        "separated by |.",
+    )
+    import_drop_lines: Line = Field(
+        "Sign up for FREE Tips* | Signup for FREE Tips* | Sign up | Signup | Subscribe | Contact us | Contact us for * "
+        "| More resources | Resources | Home | Home page",
+        description="Lines at the beginning or the end of an old post that are dropped; * stands for any words, and "
+        "several are separated by |.",
     )
 
     web_host: Host = Field("127.0.0.1", description="The address the web part listens on.")

@@ -34,6 +34,7 @@ PLAIN_ADDRESS_LENGTH_MAX = 63
 _SELECTOR_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_PLACE = re.compile(r"\{(\w*)\}")
 _COLOR = re.compile(r"[0-9a-f]{3}|[0-9a-f]{6}")
 _CLOCK_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _HALF_DAY_TIME = re.compile(r"(0?[1-9]|1[0-2])(?::([0-9]{2}))? ?([ap])\.?m\.?", re.IGNORECASE)
@@ -293,6 +294,14 @@ def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
         raise ValueError(message) from error
 
 
+def _title_patterns(text: str) -> str:
+    for pattern in _one_line(text).split("|"):
+        if pattern.strip() and sorted(_PLACE.findall(pattern)) != ["day", "month", "title", "year"]:
+            message = f"'{pattern.strip()}' must have each of {{title}}, {{month}}, {{day}} and {{year}} once"
+            raise ValueError(message)
+    return text
+
+
 def _existing_file(path: Path) -> Path:
     return _existing(path, "file")
 
@@ -331,6 +340,7 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Language = Annotated[str, AfterValidator(_language)]
 Weekday = Annotated[str, AfterValidator(_weekday)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+TitlePatterns = Annotated[str, AfterValidator(_title_patterns)]
 Zone = Annotated[str, AfterValidator(_zone)]
 SecurityName = Annotated[Literal["starttls", "tls", "none"], BeforeValidator(security_name)]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
