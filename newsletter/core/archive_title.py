@@ -27,7 +27,7 @@ _DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DAS
 _PIECES = re.compile(
     rf"\{{(?P<place>title|month|day|year)\}}|(?P<blanks>\s+)|(?P<dash>[{_DASHES}])|(?P<sign>.)", re.DOTALL
 )
-_CENTURY_TURN_YEAR = 70
+_LAST_CENTURY_MIN = 70
 """Two digits from here on are of the century before (POSIX has 69, but no mail is of 1970)."""
 
 
@@ -55,7 +55,7 @@ def split_title(title: str, patterns: Sequence[str], *, today: date) -> ArchiveT
             continue
         year = int(match["year"])
         if len(match["year"]) == len("yy"):
-            year += 2000 if year < _CENTURY_TURN_YEAR else 1900
+            year += 2000 if year < _LAST_CENTURY_MIN else 1900
         try:
             day = date(year, int(match["month"]), int(match["day"]))
         except ValueError:

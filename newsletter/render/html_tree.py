@@ -39,7 +39,7 @@ def nesting_of(soup: BeautifulSoup) -> int:
     return deepest
 
 
-def prepare(soup: BeautifulSoup) -> None:
+def shape_tree(soup: BeautifulSoup) -> None:
     """Change the tree in place: one walk finds what has to be looked at, in the order of the text."""
     elements = [node for node in soup.descendants if isinstance(node, Tag) and node.name in _CHANGES]
     for element in elements:
