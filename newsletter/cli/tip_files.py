@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli.archive_file import (
+    ArchiveTarget,
+    check_options,
+    import_archive_file,
+    is_archive,
+    print_redirects,
+)
 from newsletter.cli.context import State, state
-from newsletter.cli.output import one_line, say, warn
+from newsletter.cli.output import Json, one_line, say, warn
 from newsletter.cli.paths import is_folder, opened_file
 from newsletter.errors import InputError, NewsletterError
 from newsletter.wording import plural
@@ -81,12 +88,54 @@ def add(
 @app.command("import")
 def import_folder(
     context: typer.Context,
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Every .md file in it; files are taken too.")],
+    *,
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER|FILE",
+            help="A folder: every .md file in it. Or a WordPress export, an RSS, Atom or JSON feed (export.xml).",
+        ),
+    ],
+    target: Annotated[
+        ArchiveTarget | None,
+        typer.Option(
+            "--as",
+            help="What published posts of an export become: pages of the public archive (the default), drafts of the "
+            "queue, or evergreens.",
+        ),
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="Write posts of an export anew that are there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Of an export: show the result; write nothing.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Add every tip of a folder.
+    """Add every tip of a folder, or bring an old archive along.
 
-    In the order of the file names: all of them, or none when one has a fault.
+    A folder: in the order of the file names, all of them, or none when one has a fault. An export of another program:
+    post by post, with a report; a second import changes nothing.
     """
+    archives = [path for path in folders if is_archive(path) and not is_folder(path)]
+    others = [path for path in folders if path not in archives]
+    check_options(archives, others, chosen=target is not None or update or dry_run or as_json)
+    for path in archives:
+        import_archive_file(
+            state(context),
+            path,
+            target=target or ArchiveTarget.ARCHIVE,
+            update=update,
+            dry_run=dry_run,
+            as_json=as_json,
+        )
+    if others:
+        _import_tips(state(context), others)
+
+
+@app.command("redirects")
+def redirects(context: typer.Context, as_json: Json = False) -> None:
+    """Print where old addresses lead, as a map for nginx."""
+    print_redirects(state(context), as_json=as_json)
+
+
+def _import_tips(invocation: State, folders: list[Path]) -> None:
     paths: list[Path] = []
     unreadable: list[InputError] = []
     for folder in folders:
@@ -97,7 +146,7 @@ def import_folder(
             paths += _files_of(folder)
         except InputError as fault:
             unreadable.append(fault)
-    _queue(state(context), *_read_all(paths, unreadable))
+    _queue(invocation, *_read_all(paths, unreadable))
 
 
 def _files_of(folder: Path) -> list[Path]:

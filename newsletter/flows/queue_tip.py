@@ -117,7 +117,19 @@ def queue_tips(
     `unreadable` has a line about each file that could not be read: it is told together with the faults of the others.
     """
     faults = _Faults(len(files), unreadable)
-    drafts = _parsed(files, faults)
+    return _queue_all(unit, _parsed(files, faults), review, faults, who=who)
+
+
+def queue_drafts(
+    unit: Unit, drafts: Sequence[tuple[TipText, TipDraft]], review: TipValidation, *, who: str
+) -> list[Queued]:
+    """Do the same with files that were read already, each slug once."""
+    return _queue_all(unit, drafts, review, _Faults(len(drafts)), who=who)
+
+
+def _queue_all(
+    unit: Unit, drafts: Sequence[tuple[TipText, TipDraft]], review: TipValidation, faults: _Faults, *, who: str
+) -> list[Queued]:
     with unit.read() as tx:
         steps = _plan(tx, drafts)
         _check_pins(tx, steps, review, faults)

@@ -61,7 +61,7 @@ def render_article(tip: TipContent, publication: Publication) -> Article:
     """
     marks = quotation_marks(publication.language) if publication.typography else None
     sentinels = _unused_sentinels(tip.body)
-    body = render_markdown(sentinels.mark(tip.body, place="body"), sentinels, marks)
+    body = render_markdown(sentinels.mark(tip.body, place="body"), sentinels, marks, with_text=False)
     whole = body.html + (_button_html(body.button, sentinels) if body.button else "")
     html = clean_article(_without_fields(_without_mail_styles(whole), sentinels))
     title = typographic(tip.title, marks) if marks else tip.title

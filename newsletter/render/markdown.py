@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import nh3
+from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from newsletter.core.tip_markdown import tip_parser
@@ -63,16 +65,27 @@ class RenderedTip:
     warnings: tuple[str, ...]
 
 
-def render_markdown(markdown: str, sentinels: Sentinels, marks: QuotationMarks | None = None) -> RenderedTip:
-    """Render the body of a tip; with `marks` its quotes, dashes and ellipses become typographic ones."""
-    parser = tip_parser()
+@cache
+def _parser() -> MarkdownIt:
+    """Return one parser for all tips: to make one takes as long as to parse a short tip."""
+    return tip_parser()
+
+
+def render_markdown(
+    markdown: str, sentinels: Sentinels, marks: QuotationMarks | None = None, *, with_text: bool = True
+) -> RenderedTip:
+    """Render the body of a tip; with `marks` its quotes, dashes and ellipses become typographic ones.
+
+    `with_text` is for mails: a page has no plain text part.
+    """
+    parser = _parser()
     tokens = parser.parse(markdown)
     if marks is not None:
         _set_typographic(tokens, marks)
     _lower_headings(tokens)
     size_pictures(tokens)
     links, images = _prepare(tokens, sentinels)
-    text = plain_text(tokens)
+    text = plain_text(tokens) if with_text else ""
     button, rest = _take_button(tokens)
     html = nh3.clean(
         parser.renderer.render(rest, parser.options, {}),

@@ -7,7 +7,7 @@ same. The full-text index follows by itself (`store/page_index.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from newsletter.core.archive_page import ArchivePage, NewPage, PageEntry, PageId
 from newsletter.core.excerpt import excerpt, reading_minutes
 from newsletter.core.tip import TipId
 from newsletter.store import redirect as redirects
+from newsletter.store.in_ids import in_ids
 from newsletter.store.schema import installation, page, page_topic
 from newsletter.store.unit import Tx
 from newsletter.store.upsert import upsert
@@ -144,6 +145,13 @@ def without_tip(tx: Tx, slug: str) -> PageId | None:
     """Return the page of a name that an import wrote and that has no tip yet."""
     value = tx.execute(select(page.c.id).where(page.c.slug == slug, page.c.tip_id.is_(None))).scalar()
     return None if value is None else PageId(value)
+
+
+def by_slugs(tx: Tx, slugs: Iterable[str]) -> Mapping[str, tuple[PageId, bool]]:
+    """Return the pages with these names: the id of each, and whether a tip belongs to it."""
+    query = select(page.c.slug, page.c.id, page.c.tip_id).where(in_ids(page.c.slug, "slugs"))
+    rows = tx.execute(query, {"slugs": list(slugs)})
+    return {row.slug: (PageId(row.id), row.tip_id is not None) for row in rows}
 
 
 def raise_version(tx: Tx) -> None:
