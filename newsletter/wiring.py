@@ -158,7 +158,8 @@ class Application:
             logo_url=settings.logo_url,
             links=PublicationLinks(
                 own_settings=self.web_options.public,
-                archive_url=settings.archive_url,
+                archive_url=settings.archive_url or (f"{settings.base_url}/" if self.web_options.archive else ""),
+                tips_url=f"{settings.base_url}/tips" if self.web_options.archive else "",
                 signup_url=settings.signup_url or (f"{settings.base_url}/subscribe" if self.web_options.public else ""),
                 contact_url=settings.contact_url,
                 resources_url=settings.resources_url,
@@ -175,6 +176,8 @@ class Application:
         sites = (settings.home_url, settings.signup_url, settings.archive_url, settings.contact_url)
         return WebOptions(
             public=settings.web_pages in {"public", "all"},
+            # An archive elsewhere has the tips already.
+            archive=settings.web_pages in {"public", "all"} and not settings.archive_url,
             admin=settings.web_pages in {"admin", "all"},
             roster=self.roster,
             trusted_proxies=tuple(ip_network(network) for network in settings.web_trusted_proxies),

@@ -20,6 +20,7 @@ class MailWords:
     """Why the reader gets the mail; `{email}` is the address."""
     unsubscribe: str
     settings: str
+    view_in_browser: str
     earlier_tips: str
     resources: str
     contact: str
@@ -45,6 +46,7 @@ _ENGLISH = MailWords(
     reason="Sent to {email}, because you subscribed.",
     unsubscribe="Unsubscribe",
     settings="Your settings",
+    view_in_browser="View in browser",
     earlier_tips="Earlier tips",
     resources="Resources",
     contact="Contact",
@@ -61,6 +63,7 @@ _BY_LANGUAGE = {
         reason="Gesendet an {email}, weil Sie sich angemeldet haben.",
         unsubscribe="Abmelden",
         settings="Ihre Einstellungen",
+        view_in_browser="Im Browser ansehen",
         earlier_tips="Frühere Tipps",
         resources="Weiterführendes",
         contact="Kontakt",
@@ -76,6 +79,7 @@ _BY_LANGUAGE = {
         reason="Envoyé à {email} à la suite de votre inscription.",
         unsubscribe="Se désabonner",
         settings="Vos réglages",
+        view_in_browser="Voir dans le navigateur",
         earlier_tips="Conseils précédents",
         resources="Ressources",
         contact="Contact",
@@ -91,6 +95,7 @@ _BY_LANGUAGE = {
         reason="Enviado a {email} porque se suscribió.",
         unsubscribe="Darse de baja",
         settings="Sus ajustes",
+        view_in_browser="Ver en el navegador",
         earlier_tips="Consejos anteriores",
         resources="Recursos",
         contact="Contacto",
@@ -106,6 +111,7 @@ _BY_LANGUAGE = {
         reason="Verzonden aan {email}, omdat u zich hebt aangemeld.",
         unsubscribe="Afmelden",
         settings="Uw instellingen",
+        view_in_browser="In de browser bekijken",
         earlier_tips="Eerdere tips",
         resources="Meer lezen",
         contact="Contact",
@@ -120,6 +126,7 @@ _BY_LANGUAGE = {
         reason="Inviato a {email} in seguito alla sua iscrizione.",
         unsubscribe="Annulla l\N{RIGHT SINGLE QUOTATION MARK}iscrizione",
         settings="Le sue impostazioni",
+        view_in_browser="Visualizza nel browser",
         earlier_tips="Consigli precedenti",
         resources="Risorse",
         contact="Contatti",
@@ -135,6 +142,7 @@ _BY_LANGUAGE = {
         reason="Enviado para {email} porque se inscreveu.",
         unsubscribe="Cancelar a inscrição",
         settings="As suas definições",
+        view_in_browser="Ver no navegador",
         earlier_tips="Dicas anteriores",
         resources="Recursos",
         contact="Contato",

@@ -37,6 +37,8 @@ class PublicationLinks:
     """The pages that mails and pages of the newsletter link to; empty ones are left out."""
 
     archive_url: str = ""
+    tips_url: str = ""
+    """Where the pages of tips are, each below its name; empty where this newsletter shows none."""
     signup_url: str = ""
     contact_url: str = ""
     resources_url: str = ""

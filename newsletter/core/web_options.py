@@ -19,6 +19,8 @@ class WebOptions:
 
     public: bool = False
     """Whether the pages for signing up are there."""
+    archive: bool = False
+    """Whether the tips that went out are there; needs the public pages."""
     admin: bool = False
     """Whether the admin area is there."""
     roster: Roster = field(default_factory=Roster)

@@ -7,6 +7,7 @@ elsewhere.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -23,10 +24,13 @@ from newsletter.web.health import Health
 from newsletter.web.hooks import HookEndpoint, HookParts
 from newsletter.web.metrics import Metrics
 from newsletter.web.one_click import OneClickEndpoint
-from newsletter.web.pages import METHODS, render_pages
+from newsletter.web.pages import METHODS, Pages, render_pages
+from newsletter.web.public.archive import ARCHIVE_METHODS, Archive
+from newsletter.web.public.archive_routes import archive_endpoints
 from newsletter.web.public.block import BlockPages
 from newsletter.web.public.confirm import ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
+from newsletter.web.public.home import ArchiveHome
 from newsletter.web.public.leaving import LeavingPages
 from newsletter.web.public.legal import LEGAL_PATHS, LegalPages
 from newsletter.web.public.new_address import NewAddressPages
@@ -51,7 +55,7 @@ def create_app(parts: WebParts, *, patience: float = DATABASE_WAIT_SECONDS, metr
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     options = parts.web_options
     assets = Assets(parts.templates, urlsplit(parts.publication.base_url).path.rstrip("/"))
-    leaving = _add_public_pages(app, site, parts, assets) if options.public else None
+    archive, leaving = _add_public_pages(app, site, parts, assets) if options.public else (None, None)
     if options.admin:
         _add_admin_area(app, site, parts, assets)
     if options.public or options.admin:
@@ -68,13 +72,6 @@ def create_app(parts: WebParts, *, patience: float = DATABASE_WAIT_SECONDS, metr
     async def healthz(request: Request) -> Response:
         return await health(request)
 
-    async def refuse(_request: Request, error: Exception) -> Response:
-        status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
-        return pages.not_found.response(status, headers)
-
-    async def apologise(_request: Request, _error: Exception) -> Response:
-        return pages.trouble.response(503, {"Retry-After": "120"})
-
     app.add_route("/hooks/{provider}", HookEndpoint(site, parts).__call__, methods=list(METHODS))
     app.add_route("/u/{token:path}", leave, methods=list(METHODS))
     app.add_route("/u", leave, methods=list(METHODS))
@@ -87,8 +84,7 @@ def create_app(parts: WebParts, *, patience: float = DATABASE_WAIT_SECONDS, metr
             return await metrics(request)
 
         app.add_route("/metrics", measure, methods=["GET"])
-    app.add_exception_handler(HTTPException, refuse)
-    app.add_exception_handler(Exception, apologise)
+    _add_error_pages(app, pages, archive)
     app.add_middleware(
         RequestChecks,
         base_url=parts.publication.base_url,
@@ -103,14 +99,29 @@ def create_app(parts: WebParts, *, patience: float = DATABASE_WAIT_SECONDS, metr
     return app
 
 
+def _add_error_pages(app: FastAPI, pages: Pages, archive: Archive | None) -> None:
+    async def refuse(request: Request, error: Exception) -> Response:
+        status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
+        if archive is not None and status == HTTPStatus.NOT_FOUND:
+            return await archive.missing(request)
+        return pages.not_found.response(status, headers)
+
+    async def apologise(_request: Request, _error: Exception) -> Response:
+        return pages.trouble.response(503, {"Retry-After": "120"})
+
+    app.add_exception_handler(HTTPException, refuse)
+    app.add_exception_handler(Exception, apologise)
+
+
 def _add_admin_area(app: FastAPI, site: Site, parts: Parts, assets: Assets) -> None:
     for route, endpoint in AdminArea(site, parts, assets).endpoints():
         app.add_route(route.path, endpoint, methods=list(route.methods))
 
 
-def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) -> LeavingPages:
-    """Add the routes of the public pages; return the pages that the opt-out shows."""
+def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) -> tuple[Archive | None, LeavingPages]:
+    """Add the routes of the public pages; return the archive if there is one, and the pages that the opt-out shows."""
     frame = PublicFrame(parts.templates, parts.publication, parts.web_options, assets)
+    archive = Archive(site, frame) if parts.web_options.archive else None
     confirmations = ConfirmationPages(site, frame)
     subscribing = SubscribePages(site, frame, confirmations)
     leaving = LeavingPages(site, frame)
@@ -140,8 +151,13 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) ->
 
     for path in LEGAL_PATHS:
         app.add_route(path, show_legal, methods=["GET", "HEAD"])
-    for path in ("/", "/subscribe"):
-        app.add_route(path, subscribing.form, methods=list(METHODS))
+    app.add_route("/subscribe", subscribing.form, methods=list(METHODS))
+    if archive is None:
+        app.add_route("/", subscribing.form, methods=list(METHODS))
+    else:
+        app.add_route("/", ArchiveHome(archive, subscribing).show, methods=list(METHODS))
+        for path, endpoint in archive_endpoints(archive):
+            app.add_route(path, endpoint, methods=list(ARCHIVE_METHODS))
     app.add_route("/subscribe/sent", subscribing.sent, methods=["GET", "HEAD", "POST"])
     app.add_route("/subscribe/again", subscribing.again, methods=["POST"])
     app.add_route("/block/{token:path}", block, methods=["GET", "HEAD", "POST"])
@@ -152,4 +168,4 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) ->
     app.add_route("/me/{token}/{act}", show_own, methods=["GET", "HEAD", "POST"])
     app.add_route("/address/{token:path}", change_address, methods=["GET", "HEAD", "POST"])
     app.add_route("/undo/{token:path}", undo, methods=["GET", "HEAD", "POST"])
-    return leaving
+    return archive, leaving

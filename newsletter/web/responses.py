@@ -58,8 +58,13 @@ def cacheable(request: Request, response: Response) -> Response:
     """Add a strong validator to a public response; answer 304 where the browser has these very bytes."""
     tag = f'"{hashlib.sha256(bytes(response.body)).hexdigest()[:32]}"'
     response.headers["ETag"] = tag
-    known = [part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")]
-    if tag not in known:
+    if tag not in known_tags(request):
         return response
     headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
     return Response(status_code=304, headers=headers)
+
+
+def known_tags(request: Request) -> frozenset[str]:
+    """Return the validators of the copies that the browser has, without the sign of a weak one (RFC 9110, 13.1.2)."""
+    parts = request.headers.get("If-None-Match", "").split(",")
+    return frozenset(part.strip().removeprefix("W/") for part in parts)

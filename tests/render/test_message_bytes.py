@@ -101,6 +101,15 @@ def test_each_header_is_there_once(edit: Edit, recipient: Recipient) -> None:
     assert 5 <= len(sender) <= 15
 
 
+def test_a_mail_leads_to_its_page(edit: Edit, publication: Publication, recipient: Recipient) -> None:
+    """Where the archive is on, both parts link to the page of the tip, with nothing personal in the address."""
+    links = replace(publication.links, tips_url="https://news.example.com/tips")
+    raw = edit(about=replace(publication, links=links)).splice(recipient)
+    assert '<a href="https://news.example.com/tips/a-tip"' in part(raw, "html")
+    assert "View in browser: https://news.example.com/tips/a-tip\n" in part(raw, "plain")
+    assert "View in browser" not in part(edit().splice(recipient), "plain")
+
+
 def test_a_mail_is_addressed_to_the_whole_name(edit: Edit, recipient: Recipient) -> None:
     """A person with a first and a last name and no display name has both in `To:` and in `{{ name|x }}`."""
 

@@ -13,6 +13,7 @@ from jinja2 import Environment
 
 from newsletter.core.message import Publication
 from newsletter.core.web_options import WebOptions
+from newsletter.render.environment import templates_digest
 from newsletter.render.texts import Texts, fill_section, load_texts, words_language
 from newsletter.web.assets import Assets
 from newsletter.web.csp import OWN_SITE, Policy
@@ -34,6 +35,7 @@ class PublicFrame:
         self.assets = assets
         self._templates = templates
         self._language = words_language(templates, publication.language)
+        self.digest = templates_digest(templates, "web/")
 
     def words(self, section: str, key: str, **values: str) -> str:
         """Return a sentence with its names filled in."""
@@ -51,10 +53,12 @@ class PublicFrame:
         *,
         kind: ResponseKind = ResponseKind.SECRET,
         scripted: bool = False,
+        policy: Policy | None = None,
         **values: object,
     ) -> Page:
-        """Render a public page; a `scripted` one may run our own scripts."""
+        """Render a public page; a `scripted` one may run our own scripts, and `policy` is what it adds."""
         common = {
+            "has_archive": self.options.archive,
             "site": self.section("site"),
             "base_path": self.base_path,
             "words_language": self._language,
@@ -62,7 +66,7 @@ class PublicFrame:
             "imprint_url": f"{self.base_path}/imprint",
             "privacy_url": self.options.privacy_url or f"{self.base_path}/privacy",
         }
-        policy = {**STYLED, **(SCRIPTED if scripted else {})}
+        policy = {**STYLED, **(SCRIPTED if scripted else {}), **(policy or {})}
         return render_page(
             self._templates, f"public/{name}", self.publication, kind=kind, policy=policy, **common, **values
         )

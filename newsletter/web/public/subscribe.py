@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -42,7 +43,7 @@ _STAMP = "stamp-of-the-form"
 
 
 class SubscribePages:
-    """The answers of `/`, `/subscribe`, `/subscribe/sent`, `/subscribe/again` and `/puzzle`."""
+    """The answers of `/` where no archive is, `/subscribe`, `/subscribe/sent`, `/subscribe/again` and `/puzzle`."""
 
     def __init__(self, site: Site, frame: PublicFrame, confirmations: ConfirmationPages) -> None:
         self._site = site
@@ -244,19 +245,21 @@ class SubscribePages:
         return self._form_page(form, facts)
 
     def _form_page(self, form: SignupForm, facts: Mapping[str, str]) -> Page:
+        values = self.form_values(form, facts)
+        return self._frame.page("subscribe", kind=ResponseKind.PUBLIC, scripted=True, **values)
+
+    def form_values(self, form: SignupForm, facts: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return what the template of the form needs, on whichever page it stands; its `stamp` is still to be set."""
         cadence = self._site.plan_rules.cadence
-        return self._frame.page(
-            "subscribe",
-            kind=ResponseKind.PUBLIC,
-            scripted=True,
-            words=self._frame.section("subscribe"),
-            summary=self._frame.words("mistakes", "summary"),
-            form=form,
-            mistakes=dict.fromkeys(SIGNUP_FIELDS, "") | dict(form.mistakes),
-            facts=facts,
-            stamp=_STAMP,
-            zone_options=self._zones.chosen(form.time_zone or cadence.zone) if self._zones else "",
-        )
+        return {
+            "words": self._frame.section("subscribe"),
+            "summary": self._frame.words("mistakes", "summary"),
+            "form": form,
+            "mistakes": dict.fromkeys(SIGNUP_FIELDS, "") | dict(form.mistakes),
+            "facts": facts,
+            "stamp": _STAMP,
+            "zone_options": self._zones.chosen(form.time_zone or cadence.zone) if self._zones else "",
+        }
 
     def _sent_page(self, *, note: str = "", mistake: str = "") -> Page:
         words = self._frame.section("sent")
