@@ -101,7 +101,8 @@ def _decide(application: Application, name: str, *, early: bool) -> Edition | Pl
         edition = _under_way(tx, due, early=early) if name == "" else _named(tx, name)
         if edition is not None:
             return edition
-        return plan(tx, application.render_context, _slot(tx, application.cadence, name, due, early=early, now=moment))
+        slot = _slot(tx, application.cadence, name, due, early=early, now=moment)
+        return plan(tx, application.render_context, slot, now=moment)
 
 
 def _named(tx: Tx, name: str) -> Edition | None:
@@ -167,11 +168,14 @@ def _print_plan(application: Application, planned: Plan, tip: Tip, *, as_json: b
                 "source": choice.source.value,
                 "why": choice.why,
                 "audience": planned.audience,
+                "gives_up": {item.edition.name: item.count for item in planned.untried},
             }
         )
         return
     people = people_words(planned.audience)
     say(f"Would send “{tip.title}” to {people} for {describe_date(slot.date)}.")
+    for untried in planned.untried:
+        say(str(untried))
     say(f"Why this tip: {choice.why}. Nothing was changed.")
 
 
@@ -190,6 +194,8 @@ def _confirm_send(application: Application, planned: Plan, tip: Tip, *, yes: int
     age = moment - last.started_at if last is not None else None
     if last is not None and age is not None and age < RECENT:
         warn(f"The edition of {last.name}, “{last.title}”, began {describe_span(age)} ago.")
+    for untried in planned.untried:
+        warn(str(untried))
     repeated = early and age is not None and age < REPEATED
     confirm(question, yes=yes, people=planned.audience if repeated else None)
 

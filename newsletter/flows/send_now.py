@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -15,13 +16,34 @@ from newsletter.core.cadence import (
     retimed,
     slot_on,
 )
+from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.lineup import Choice
 from newsletter.errors import InputError
 from newsletter.flows.freeze import RenderContext, choose
+from newsletter.store import delivery as deliveries
+from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store import subscriber_count
 from newsletter.store.reader_zone import with_readers
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import plural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntriedPeople:
+    """How many people of an earlier edition a new one gives up, since they were not tried yet."""
+
+    edition: Edition
+    count: int
+
+    def __str__(self) -> str:
+        """Say what the new edition means for them, and the command that sends to them first."""
+        wait = plural(self.count, "person has", "people have")
+        first = "resume" if self.edition.status is EditionStatus.PAUSED else "send"
+        return (
+            f"{wait} not been tried yet in the edition of {self.edition.name}, and the new edition gives them up. "
+            f"To send to them first: `newsletter edition {first} {self.edition.name}`."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +53,18 @@ class Plan:
     slot: Slot
     choice: Choice
     audience: int
+    untried: Sequence[UntriedPeople] = ()
 
 
-def plan(tx: Tx, render_context: RenderContext, slot: Slot) -> Plan:
-    """Tell what would go out for a slot, and to how many; nothing is changed."""
-    return Plan(slot=slot, choice=choose(tx, slot, render_context.rules), audience=subscriber_count.active(tx))
+def plan(tx: Tx, render_context: RenderContext, slot: Slot, *, now: datetime) -> Plan:
+    """Tell what would go out for a slot, to how many, and who would be given up for it; nothing is changed."""
+    counts = {item: deliveries.count_untried(tx, edition_id=item.id, now=now) for item in editions.unfinished(tx)}
+    return Plan(
+        slot=slot,
+        choice=choose(tx, slot, render_context.rules),
+        audience=subscriber_count.active(tx),
+        untried=[UntriedPeople(edition=edition, count=count) for edition, count in counts.items() if count],
+    )
 
 
 def early_slot(unit: Unit, cadence: Cadence, on: date | None, *, now: datetime) -> Slot:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, or_, select, update
 
 from newsletter.core.delivery import Delivery, DeliveryCounts, DeliveryId, DeliveryState, Later
 from newsletter.core.edition import EditionId, EditionStatus
@@ -141,16 +141,24 @@ def expire_untried(tx: Tx, *, edition_id: EditionId, reason: str, now: datetime)
 
     A person who waits for the hour of the own zone is not late: the next edition reaches them later, too.
     """
-    expired = _expire_where(
-        tx,
+    expired = _expire_where(tx, *_untried(edition_id, now), reason=reason)
+    return sum(count for _, count in expired)
+
+
+def count_untried(tx: Tx, *, edition_id: EditionId, now: datetime) -> int:
+    """Return how many deliveries `expire_untried` would give up at this moment."""
+    query = select(func.count()).select_from(delivery).where(*_untried(edition_id, now))
+    return int(tx.execute(query).scalar_one())
+
+
+def _untried(edition_id: EditionId, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
         delivery.c.edition_id == edition_id,
         # Deferred without an attempt are those who wait for the outcome of another edition.
         delivery.c.state.in_([DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]),
         delivery.c.first_attempt_at.is_(None),
         ~waits_for_wave(now),
-        reason=reason,
     )
-    return sum(count for _, count in expired)
 
 
 def _expire_where(tx: Tx, *conditions: object, reason: str) -> Sequence[tuple[EditionId, int]]:

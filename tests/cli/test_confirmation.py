@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -204,6 +205,23 @@ def test_a_second_early_send_needs_the_number_of_people(
     assert ran.code == 0, shown
     assert mail.accepted.total() == len(PEOPLE)
     assert home.run(*send, "--yes", "--yes", "--dry-run").code == 0
+
+
+def test_an_early_send_names_the_people_whom_it_gives_up(home: Home, world: World, mail: Catcher) -> None:
+    """Who waits in a paused edition is given up by a new one: question and dry run say so, and how to send first."""
+    send = ("edition", "send", "next", "--now")
+    assert home.run("edition", "pause", "last").code == 0
+    asked, dry = home.run(*send), home.run(*send, "--dry-run")
+    given_up = (
+        f"6 people have not been tried yet in the edition of {world.wrong.name}, and the new edition gives them up."
+    )
+    for shown in (asked.err, dry.out):
+        assert given_up in shown
+        assert f"`newsletter edition resume {world.wrong.name}`" in shown
+    assert json.loads(home.run(*send, "--dry-run", "--json").out)["gives_up"] == {world.wrong.name: 6}
+    assert home.run("edition", "resume", "last").code == 0
+    assert home.run("edition", "send", "last").code == 0
+    assert "gives them up" not in home.run(*send, "--dry-run").out
 
 
 def test_nobody_to_ask_about(home: Home, world: World) -> None:
