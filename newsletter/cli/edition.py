@@ -249,8 +249,7 @@ def retry(
     if not count:
         say(f"The edition of {edition.name} has no mail to try again; nothing was changed.")
         return
-    say(f"{plural(count, 'person is', 'people are')} tried again in the edition of {edition.name}.")
-    _hint_service(invocation.app)
+    _say_queued(invocation.app, edition, f"{plural(count, 'person is', 'people are')} tried again")
 
 
 @app.command()
@@ -282,8 +281,7 @@ def resolve(
         if not count:
             say(_nobody_uncertain(edition))
             return
-        say(f"{plural(count, 'person gets', 'people get')} the edition of {edition.name} again.")
-        _hint_service(invocation.app)
+        _say_queued(invocation.app, edition, f"{plural(count, 'person is', 'people are')} sent to again")
         return
     to = DeliveryState.ACCEPTED if accepted else DeliveryState.REJECTED
     count = resolving.settle_uncertain(
@@ -312,6 +310,17 @@ def _resolve_question(
 
 def _nobody_uncertain(edition: Edition) -> str:
     return f"The edition of {edition.name} has no uncertain mail; nothing was changed."
+
+
+def _say_queued(application: Application, edition: Edition, people: str) -> None:
+    """Tell who is in the queue again, and what has to happen before anything of it is sent."""
+    from newsletter.core.edition import EditionStatus
+
+    if edition.status is EditionStatus.PAUSED:
+        say(f"{people} once the edition goes on: `newsletter edition resume {edition.name}`.")
+        return
+    say(f"{people} in the edition of {edition.name}.")
+    _hint_service(application)
 
 
 def _hint_service(application: Application) -> None:

@@ -138,12 +138,18 @@ class Receipt:
             cancelled = edition.status is EditionStatus.CANCELLED
             lines.append(uncertain_sentence(counts.uncertain, edition.name, cancelled=cancelled))
         if counts.expired:
-            lines.append(_people(counts.expired, "was", "were") + " given up: the time for trying again ran out.")
+            lines.append(self._expired_sentence())
         if counts.skipped:
             lines.append(_people(counts.skipped, "was", "were") + " left out after the audience was fixed.")
         lines.extend(self._later_sentences())
         lines.extend(self._gap_sentence())
         return tuple(lines)
+
+    def _expired_sentence(self) -> str:
+        sentence = _people(self.counts.expired, "was", "were") + " given up: no mail server took their mail in time"
+        if self.edition.status is EditionStatus.CANCELLED:
+            return f"{sentence}."
+        return f"{sentence}; `edition retry {self.edition.name} --expired` sends to them after all."
 
     def _later_sentences(self) -> list[str]:
         edition, lines = self.edition, []

@@ -45,7 +45,8 @@ def report_expired(tx: Tx, edition: Edition, count: int, *, now: datetime) -> No
     people = plural(count, "person was", "people were")
     message = (
         f"{people} given up in the edition of {edition.name}; "
-        f"`newsletter delivery list --edition {edition.name} --state expired` names them."
+        f"`newsletter delivery list --edition {edition.name} --state expired` names them, "
+        f"`newsletter edition retry {edition.name} --expired` sends to them after all."
     )
     report(tx, Alert(kind=AlertKind.EXPIRED_PEOPLE, about=edition.name, message=message, raised_at=now))
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from newsletter.core.alert import AlertKind
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.subscriber import SubscriberId
 from newsletter.errors import InputError
+from newsletter.flows.alert import settle_alert
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
 from newsletter.store import log as logs
 from newsletter.store import retention
 from newsletter.store.unit import Tx, Unit
 from newsletter.wording import people_words
+
+_ALERTS = {DeliveryState.EXPIRED: AlertKind.EXPIRED_PEOPLE, DeliveryState.REJECTED: AlertKind.REFUSED_PEOPLE}
+"""The alert that a retry of people in this state answers."""
 
 
 def retry(unit: Unit, edition: Edition, states: tuple[DeliveryState, ...], *, who: str, now: datetime) -> int:
@@ -25,6 +30,9 @@ def retry(unit: Unit, edition: Edition, states: tuple[DeliveryState, ...], *, wh
         count = deliveries.retry_now(tx, edition.id, now=now)
         if states:
             count += _requeue(tx, edition, states, only=None)
+            for state in states:
+                # The person has acted on the alert; the next failure raises it again.
+                settle_alert(tx, _ALERTS[state], edition.name, now=now, quietly=True)
         if count:
             logs.add(
                 tx, logs.LogEntry(at=now, who=who, what="edition retry", about=edition.name, why=people_words(count))

@@ -55,7 +55,10 @@ _REMEDIES: dict[AlertKind, tuple[tuple[str, str], ...]] = {
         ("Or skip the date", "newsletter slot skip {about}"),
     ),
     AlertKind.PROOF: (("Make the proof again", "newsletter edition proof {about}"),),
-    AlertKind.EXPIRED_PEOPLE: (("See who", "newsletter delivery list --edition {about} --state expired"),),
+    AlertKind.EXPIRED_PEOPLE: (
+        ("See who", "newsletter delivery list --edition {about} --state expired"),
+        ("Send to them after all", "newsletter edition retry {about} --expired"),
+    ),
     AlertKind.REFUSED_PEOPLE: (
         ("See who, and the replies", "newsletter delivery list --edition {about} --state rejected"),
         ("Try them again", "newsletter edition retry {about} --rejected"),

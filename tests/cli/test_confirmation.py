@@ -224,6 +224,14 @@ def test_an_early_send_names_the_people_whom_it_gives_up(home: Home, world: Worl
     assert "gives them up" not in home.run(*send, "--dry-run").out
 
 
+def test_a_retry_in_a_paused_edition_names_the_way_on(home: Home, world: World) -> None:
+    """Nothing of a paused edition is sent: people put back into its queue wait for `resume`; the command says so."""
+    rejected(world)
+    assert home.run("edition", "pause", "last").code == 0
+    out = home.run("edition", "retry", "last", "--rejected", "--yes").out
+    assert f"tried again once the edition goes on: `newsletter edition resume {world.wrong.name}`" in out
+
+
 def test_nobody_to_ask_about(home: Home, world: World) -> None:
     """What would change nothing asks nothing."""
     assert "has no mail to try again" in home.run("edition", "retry", "last", "--rejected").out

@@ -102,6 +102,15 @@ def test_a_cancelled_edition_offers_nothing_that_is_refused() -> None:
     assert not any("--resend" in one for one in said)
 
 
+def test_the_expired_sentence() -> None:
+    """It fits people who were tried and people who were not, and names the command that a cancelled edition refuses."""
+    sentence = "3 people were given up: no mail server took their mail in time"
+    expired = replace(FULL, counts=full(expired=3, accepted=1198))
+    assert f"{sentence}; `edition retry 2026-11-24 --expired` sends to them after all." in expired.sentences()
+    cancelled = replace(expired, edition=edition_of(1204, status=EditionStatus.CANCELLED))
+    assert f"{sentence}." in cancelled.sentences()
+
+
 def test_the_gap_in_words() -> None:
     """A report that does not add up names the gap, in either direction, and what to run."""
     assert replace(FULL, counts=full(accepted=1200)).sentences()[-1] == (

@@ -19,7 +19,7 @@ from newsletter.core.delivery import DeliveryState, UncertainPolicy
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.pace import Limits
 from newsletter.errors import NewsletterError
-from newsletter.flows import hold
+from newsletter.flows import hold, resolve
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.operations.ticker import Ticker
 from newsletter.sending.options import PassResult
@@ -179,6 +179,20 @@ def test_the_next_edition_overtakes_nobody_in_silence(
     run(make_sender(unit, clock, server.connect))
     assert server.taken == everybody(4)
     assert counts(unit, following) == {"accepted": 4}
+
+
+def test_a_retry_of_the_expired_ends_their_alert(unit: Unit, clock: FixedClock, frozen: Freeze, ticker: Ticker) -> None:
+    """The alert names the command that sends to people after all; once it was given, `status` needs nobody."""
+    edition = frozen(4)
+    ticker.tick()
+    add_tip(unit, "next-tip")
+    clock.set(TUESDAY + WEEK)
+    ticker.tick()
+    assert "`newsletter edition retry 2026-11-03 --expired`" in alerted(unit)[AlertKind.EXPIRED_PEOPLE]
+    assert resolve.retry(unit, edition, (DeliveryState.EXPIRED,), who="ann", now=clock.now()) == 4
+    assert AlertKind.EXPIRED_PEOPLE not in alerted(unit)
+    run(make_sender(unit, clock, Server().connect))
+    assert counts(unit, edition) == {"accepted": 4}
 
 
 def test_retry_policy_sends_the_same_message_again(unit: Unit, clock: FixedClock, frozen: Freeze) -> None:
