@@ -30,7 +30,7 @@ TRY_AGAIN_EXIT = 75
 _MESSAGE_BYTES = 1_000_001
 """One byte more than is looked at, to know that there is more."""
 
-Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
+Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition; `last` began last.")]
 
 
 def pipes(words: Sequence[str]) -> bool:

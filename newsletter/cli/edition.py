@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Editions: list, show, send, hold, settle.", no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
+Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition; `last` began last.")]
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why; kept in the log.")]
 
 

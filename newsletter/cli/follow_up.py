@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from newsletter.core.tip import Tip
     from newsletter.flows.follow_up import FollowUp, FollowUpPlan
 
-Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition, or `last`.")]
+Name = Annotated[str, typer.Argument(metavar="DATE", help="The date of the edition; `last` began last.")]
 TipOption = Annotated[
     str, typer.Option("--tip", metavar="TIP", help="The tip that goes out: its slug, or a beginning.")
 ]

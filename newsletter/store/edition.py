@@ -161,8 +161,8 @@ def find(tx: Tx, edition_id: EditionId) -> Edition | None:
 
 
 def latest(tx: Tx, *, count: int = 20) -> Sequence[Edition]:
-    """Return the newest editions, newest first."""
-    rows = tx.execute(select(*_COLUMNS).order_by(edition.c.date.desc(), edition.c.number.desc()).limit(count))
+    """Return the editions that began last, newest first; a correction may be for a date of months ago."""
+    rows = tx.execute(select(*_COLUMNS).order_by(edition.c.started_at.desc(), edition.c.id.desc()).limit(count))
     return [_from_row(row) for row in rows]
 
 

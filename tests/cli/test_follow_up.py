@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from newsletter.cli import edition_watch as live
+from newsletter.core.cadence import Slot
 from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.core.edition import EditionStatus
+from newsletter.flows.freeze import freeze
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.store import delivery as deliveries
 from newsletter.store import edition as editions
@@ -136,3 +139,14 @@ def test_who_waits_for_the_edition_before(home: Home, world: World, monkeypatch:
         assert said in shown
         assert "another try" not in shown
     assert "still waiting for the outcome of the edition before (1); the service is not running" in shown
+
+
+def test_the_last_edition_is_the_one_that_began_last(home: Home, world: World) -> None:
+    """`pause last` stops what goes out now, also when it is for an earlier date: an added one, or a correction."""
+    now = SHIFTED.now()
+    earlier = Slot(date=world.wrong.date - timedelta(days=3), sends_at=now)
+    made = freeze(home.unit, world.render_context, earlier, now=now).edition
+    assert made is not None
+    assert home.run("edition", "pause", "last").out == f"The edition of {made.name} is paused now.\n"
+    listed = json.loads(home.run("edition", "list", "--json").out)
+    assert [item["date"] for item in listed] == [made.name, world.wrong.name]
