@@ -20,6 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from newsletter.clock import Clock, SystemClock
+from newsletter.errors import NewsletterError
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class TickScheduler:
     ) -> None:
         self._callback = callback
         self._stop = stop
+        self._failure = ""
         # APScheduler logs a line for each call, and a warning for each call that a long one made superfluous.
         _keep_quiet(f"apscheduler.executors.{_EXECUTOR}", logging.ERROR)
         _keep_quiet(f"{__name__}.scheduler", logging.ERROR)
@@ -70,8 +72,17 @@ class TickScheduler:
             return
         try:
             self._callback()
+        except NewsletterError as error:
+            # A full disk or a database that is away: the message says what to do, and stands once.
+            if str(error) != self._failure:
+                logger.error("the tick failed, and is tried again every few seconds: %s", error)  # noqa: TRY400
+                self._failure = str(error)
         except Exception:
             logger.exception("the tick failed; the next one tries again")
+        else:
+            if self._failure:
+                logger.info("ticks succeed again")
+                self._failure = ""
 
     def __enter__(self) -> Self:
         """Return itself."""

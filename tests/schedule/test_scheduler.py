@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from newsletter.clock import SystemClock
+from newsletter.errors import Stop
 from newsletter.schedule.scheduler import start_scheduler
 from newsletter.testing.clocks import FixedClock
 
@@ -72,6 +73,25 @@ def test_a_callback_that_fails_does_not_end_the_bell(caplog: pytest.LogCaptureFi
         assert ticker.alive
     assert "the tick failed" in caplog.text
     assert "the seventh seal" in caplog.text
+
+
+def test_known_trouble_is_one_line_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk or a database that is away is no fault of the program: one line without a trace, one at its end."""
+    caplog.set_level(logging.INFO)
+    count = Count()
+
+    def fail_three_times() -> None:
+        count()
+        if count.rings <= 3:
+            raise Stop("The disk is full; free some space.")
+
+    with start_scheduler(fail_three_times, every_seconds=0.01, stop=threading.Event()):
+        assert count.reaches(5)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("ERROR", "the tick failed, and is tried again every few seconds: The disk is full; free some space."),
+        ("INFO", "ticks succeed again"),
+    ]
+    assert "Traceback" not in caplog.text
 
 
 def test_it_never_rings_twice_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
