@@ -17,8 +17,10 @@ from newsletter.flows.adopt import Home, LedgerGap, find_gap, take_over
 from newsletter.flows.back_up import back_up, default_name, unused
 from newsletter.flows.catch_up import CaughtUp
 from newsletter.flows.check_key import check_key
+from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
 from newsletter.store import postgres_tools
+from newsletter.store import worker as workers
 from newsletter.store.database import HEAD, Database, connect, current_revision, open_unit, sender_lock, sqlite_path
 from newsletter.store.replace import keep_as_it_is, put_in_place, remove, take_copy
 from newsletter.store.unit import Tx
@@ -157,6 +159,9 @@ def _settle(place: Place, *, who: str, now: datetime) -> tuple[LedgerGap, Caught
     with unit.write() as tx:
         installations.lock(tx)
         installations.mark_copied(tx)
+        # A backup is made while the service runs; its processes are no more, for this one has the right to send.
+        heartbeats.stop_all(tx, now=now)
+        workers.end_all(tx, now=now)
         seen = place.home.ledger.look()
         gap = find_gap(tx, place.home, seen)
         if gap is None:

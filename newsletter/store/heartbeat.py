@@ -43,6 +43,11 @@ def stop(tx: Tx, process: str, *, now: datetime, part: ServicePart | None = None
     tx.execute(query.values(stopped_at=now))
 
 
+def stop_all(tx: Tx, *, now: datetime) -> None:
+    """Record that no part runs: a restored database has the signs of life of the process that made the backup."""
+    tx.execute(update(heartbeat).where(heartbeat.c.stopped_at.is_(None)).values(stopped_at=now))
+
+
 def heartbeats(tx: Tx) -> Mapping[ServicePart, Heartbeat]:
     """Return the last heartbeat of each part; a part that never ran is absent."""
     beats = {

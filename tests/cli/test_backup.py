@@ -21,11 +21,12 @@ from newsletter.core.token import key_fingerprint
 from newsletter.store import edition, slot, tip
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
+from newsletter.store import worker as workers
 from newsletter.store.database import HEAD, connect, sender_lock
 from newsletter.store.upgrade import upgrade
 from newsletter.testing.clocks import START
 from tests.cli.conftest import Home
-from tests.conftest import SECRET
+from tests.conftest import SECRET, SHIFTED
 
 NOW = datetime(2026, 11, 24, 14, tzinfo=UTC)
 
@@ -143,6 +144,22 @@ def test_restore_pauses_open_editions(home: Home) -> None:
     with home.unit.read() as tx:
         assert edition.status(tx, edition.EditionId(1)) == "paused"
     assert json.loads(home.run("edition", "show", "2026-11-24", "--json").out)["status"] == "paused"
+
+
+def test_a_restored_database_shows_no_service_that_runs(home: Home) -> None:
+    """A backup is made while the service runs; what it says of processes and mail servers is over."""
+    add(home, "ann@example.com")
+    with home.unit.write() as tx:
+        for part in (ServicePart.SCHEDULER, ServicePart.SENDER):
+            heartbeats.record(tx, part, now=SHIFTED.now(), process="tips 1735")
+        workers.start(tx, name="tips 1735", machine="m", now=SHIFTED.now())
+    assert "running: process tips 1735" in home.run("status").out
+    assert home.run("db", "restore", str(kept(home)), "--yes").code == 0
+    told = home.run("status").out
+    assert "the scheduler was stopped" in told
+    assert "the sender was stopped" in told
+    with home.unit.read() as tx:
+        assert workers.alive(tx, now=SHIFTED.now()) == []
 
 
 def test_the_backup_itself_stays_as_it_is(home: Home) -> None:
