@@ -20,6 +20,7 @@ from newsletter.core.cadence import (
     retimed,
     slot_on,
 )
+from newsletter.core.edition import EditionStatus
 from newsletter.core.tip import Tip
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.alert import settle_alert
@@ -55,12 +56,12 @@ def skip_slot(unit: Unit, day: date, rules: PlanRules, *, who: str, because: str
         slot = _slot_of(tx, day, with_readers(tx, rules.cadence), now)
         holder = tips.pinned_to(tx, day)
         if slot.state is SlotState.SKIPPED:
-            return SlotChange(slot=slot, tip=holder, new=False)
+            if because and because != slot.reason:
+                slots.move(tx, day, was=SlotState.SKIPPED, to=SlotState.SKIPPED, reason=because, now=now)
+                logs.add(tx, logs.LogEntry(at=now, who=who, what="slot skip", about=day.isoformat(), why=because))
+            return SlotChange(slot=replace(slot, reason=because or slot.reason), tip=holder, new=False)
         if slot.state is SlotState.FROZEN:
-            message = (
-                f"the edition of {describe_date(day)} has begun already; `newsletter edition cancel {day}` stops it"
-            )
-            raise InputError(message)
+            raise InputError(_begun(tx, day))
         if not judged(tx, rules, slot, now=now):
             raise InputError(f"{describe_date(day)} is over; only a date that is still to come can be skipped")
         slots.add(tx, slot, now=now)
@@ -148,6 +149,17 @@ def remove_slot(unit: Unit, day: date, cadence: Cadence, *, who: str, now: datet
         return SlotChange(slot=slot, tip=None, new=True)
 
 
+def _begun(tx: Tx, day: date) -> str:
+    """Say that a date has its edition, and how to stop it as long as anything of it is left."""
+    edition = editions.by_date(tx, day)
+    name = f"the edition of {describe_date(day)}"
+    if edition is None or edition.finished_at is None:
+        return f"{name} has begun already; `newsletter edition cancel {day}` stops it"
+    if edition.status is EditionStatus.CANCELLED:
+        return f"{name} was cancelled already, so nothing more goes out on that date"
+    return f"{name} has gone out already, so nothing is left to skip"
+
+
 def _slot_of(tx: Tx, day: date, cadence: Cadence, now: datetime) -> Slot:
     """Return the slot of a date under the cadence of today, stored or not; raise `InputError` if it has none."""
     stored = slots.get(tx, day)
@@ -178,5 +190,10 @@ def _refuse_taken(tx: Tx, day: date, review: TipValidation) -> None:
         raise InputError(f"{name} is a date already, and skipped; `newsletter slot unskip {day}` opens it again")
     if stored is not None and stored.state is not SlotState.OPEN:
         raise InputError(f"{name} is a date already, and it is {stored.state}; choose another date")
+    if stored is None or not stored.extra:
+        weekly = slot_on(review.cadence, day)
+        if weekly is not None and weekly.sends_at <= review.now:
+            instead = "`newsletter edition send --now` sends the next tip at once"
+            raise InputError(f"{name} is a weekly date, and its time is past; {instead}")
     kind = "an extra" if stored is not None and stored.extra else "a weekly"
     raise InputError(f"{name} is {kind} date already; `newsletter tip pin TIP {day}` chooses what goes out on it")

@@ -6,15 +6,19 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from newsletter.core.cadence import SlotState
+from newsletter.core.delivery import DeliveryState
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.change_slot import add_slot, skip_slot, unskip_slot
 from newsletter.flows.change_tip import pin_tip
 from newsletter.flows.hold import cancel_edition
 from newsletter.store import alert as alerts
+from newsletter.store import edition as editions
 from newsletter.store import slot as slots
 from newsletter.store.alert import Alert, AlertKind
+from newsletter.store.schema import delivery
 from newsletter.store.unit import Unit
 from tests.flows.tip_fixtures import (
     CADENCE,
@@ -147,6 +151,43 @@ def test_a_date_cannot_be_added_twice_nor_in_the_past(unit: Unit) -> None:
     ):
         with pytest.raises(InputError, match=words):
             add_slot(unit, day, None, review(), tip=None, who=WHO)
+
+
+def test_a_weekly_date_whose_hour_is_past_names_the_way_to_send_today(unit: Unit) -> None:
+    """On the evening of a weekly date no tip can be pinned to it any more: what can be done is named instead."""
+    evening = replace(review(), now=AT_NINE + timedelta(hours=8))
+    with pytest.raises(InputError, match="its time is past; `newsletter edition send --now`"):
+        add_slot(unit, TUESDAYS[0], time(23, 0), evening, tip=None, who=WHO)
+
+
+def test_a_second_skip_may_bring_the_reason(unit: Unit) -> None:
+    """A date that was skipped without a word takes the reason of a later skip; without one, its reason stays."""
+    for because in ("", "fair", ""):
+        skip_slot(unit, TUESDAYS[1], RULES, who=WHO, because=because, now=NOW)
+    with unit.read() as tx:
+        slot = slots.get(tx, TUESDAYS[1])
+    assert slot is not None
+    assert slot.reason == "fair"
+    assert logged(unit) == [("slot skip", "2026-11-10"), ("slot skip", "2026-11-10")]
+
+
+def test_a_date_whose_edition_is_over_is_not_skipped(unit: Unit) -> None:
+    """The command that stops an edition is named only while that can be stopped."""
+    subscribe(unit, "ada")
+    queue(unit, tip_file("a"), tip_file("b"))
+    for day, words in ((TUESDAYS[0], "has gone out already"), (TUESDAYS[1], "was cancelled already")):
+        edition = freeze_on(unit, day)
+        with pytest.raises(InputError, match="`newsletter edition cancel"):
+            skip(unit, day)
+        with unit.write() as tx:
+            tx.execute(update(delivery).values(state=DeliveryState.ACCEPTED.value))
+        if day == TUESDAYS[0]:
+            with unit.write() as tx:
+                editions.close(tx, edition.id, totals={"accepted": 1}, now=NOW)
+        else:
+            cancel_edition(unit, edition, who=WHO, why="", now=NOW)
+        with pytest.raises(InputError, match=words):
+            skip(unit, day)
 
 
 def test_a_date_whose_tip_cannot_be_had_is_not_added(unit: Unit) -> None:
