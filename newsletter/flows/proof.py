@@ -189,8 +189,11 @@ def _from_now(slot: Slot, now: datetime) -> str:
 
 
 def _audience(outlook: Outlook) -> str:
-    takes = f"; it takes about {describe_span(outlook.takes)}" if outlook.takes else ""
-    return f"{people_words(outlook.audience)}, as of now{takes}"
+    people = f"{people_words(outlook.audience)}, as of now"
+    if not outlook.takes:
+        return people
+    about = "about " if outlook.takes >= timedelta(minutes=1) else ""
+    return f"{people}; it takes {about}{describe_span(outlook.takes)}"
 
 
 def _waves(outlook: Outlook, choice: Choice, zone: str) -> list[Fact]:

@@ -63,6 +63,16 @@ def test_a_proof_goes_to_anybody_and_is_counted_nowhere(ready: Home, catcher: Ca
         assert tx.execute(delivery.select()).first() is None
 
 
+def test_a_short_time_is_told_without_an_about(ready: Home, catcher: Catcher) -> None:
+    """How long the edition takes is a rough figure, and below a minute it is none."""
+    with (ready.folder / ".env").open("a") as env:
+        env.write("NEWSLETTER_RATE_PER_SECOND=1\n")
+    assert ready.run("subscriber", "add", "bob@example.com").code == 0
+    assert ready.run("edition", "proof", "--to", "colleague@example.org").code == 0
+    (caught,) = catcher.caught
+    assert b"2 people, as of now; it takes less than a minute" in caught.content
+
+
 def test_a_tip_is_previewed_by_mail(ready: Home, catcher: Catcher) -> None:
     """A draft arrives as a notice with the real mail in it, without buttons, and nothing is counted."""
     draft = TIP.replace("Name your branches", "Second thoughts").replace("status: approved", "status: draft")
