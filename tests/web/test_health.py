@@ -112,4 +112,5 @@ def test_there_is_nothing_else(ask_opt_out: Ask, path: str, method: str) -> None
     answer = ask_opt_out(method, path)
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
+    assert "has no page at this address" in answer.text
     assert "hello@news.example.com" in answer.text
