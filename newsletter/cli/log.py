@@ -31,13 +31,14 @@ def log(
 ) -> None:
     """Tell who changed what, when and why; the newest last."""
     from newsletter.store import log as logs
+    from newsletter.store.log_people import addresses_of
 
     app = state(context).app
     thing = _thing(app, about.strip())
     with app.unit.read() as tx:
         entries = list(logs.latest(tx, count=limit + 1, containing="" if thing else about.strip(), about=thing))
-    shown = entries[:limit][::-1]
-    addresses = _addresses(app, shown)
+        shown = entries[:limit][::-1]
+        addresses = addresses_of(tx, shown)
     if as_json:
         print_json([_as_data(item, addresses) for item in shown])
         return
@@ -57,21 +58,6 @@ def _thing(app: Application, about: str) -> str:
     from newsletter.cli.subscriber_lookup import known
 
     return f"subscriber {known(app.unit, about).id}"
-
-
-def _addresses(app: Application, shown: Sequence[LogEntry]) -> Mapping[str, str]:
-    """Return the addresses of the people an extract of the log is about, for those who are on the list still."""
-    from newsletter.core.subscriber import SubscriberId
-    from newsletter.store import subscriber as subscribers
-
-    addresses = {}
-    with app.unit.read() as tx:
-        for name in {item.about for item in shown}:
-            match = _PERSON.fullmatch(name)
-            person = subscribers.by_id(tx, SubscriberId(int(match[1]))) if match else None
-            if person is not None:
-                addresses[name] = person.email
-    return addresses
 
 
 def _as_data(entry: LogEntry, addresses: Mapping[str, str]) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func, insert, or_, select
@@ -23,6 +23,8 @@ class LogEntry:
     about: str
     """Name of the thing: a slug, a date, `subscriber 17`."""
     why: str = ""
+    id: int = field(default=0, compare=False)
+    """Its place in the log, once it is stored."""
 
 
 def add(tx: Tx, entry: LogEntry) -> None:
@@ -42,9 +44,16 @@ def change_mark(tx: Tx) -> tuple[int, int]:
     return change, freeze
 
 
-def latest(tx: Tx, *, count: int = 50, containing: str = "", about: str = "") -> Sequence[LogEntry]:
-    """Return the last entries, newest first; only those that hold a text somewhere, or are about just that thing."""
+def latest(
+    tx: Tx, *, count: int = 50, containing: str = "", about: str = "", before: int | None = None
+) -> Sequence[LogEntry]:
+    """Return the last entries, newest first; only those that hold a text somewhere, or are about just that thing.
+
+    With `before`, those that stand before the entry of this id.
+    """
     query = select(log).order_by(log.c.id.desc()).limit(count)
+    if before is not None:
+        query = query.where(log.c.id < before)
     if about:
         query = query.where(log.c.about == about)
     if containing:
@@ -53,4 +62,4 @@ def latest(tx: Tx, *, count: int = 50, containing: str = "", about: str = "") ->
             or_(*(func.lower(column).contains(containing.lower(), autoescape=True) for column in columns))
         )
     rows = tx.execute(query)
-    return [LogEntry(at=row.at, who=row.who, what=row.what, about=row.about, why=row.why) for row in rows]
+    return [LogEntry(at=row.at, who=row.who, what=row.what, about=row.about, why=row.why, id=row.id) for row in rows]
