@@ -37,14 +37,14 @@ def show(
 
     The source is environment, .env, file (NAME_FILE), default, or the setting that the value follows from.
     """
-    rows = [row for row in _rows(state(context)) if not changed or row[2] != DEFAULT_SOURCE]
+    rows = [row for row in setting_rows(state(context)) if not changed or row[2] != DEFAULT_SOURCE]
     if as_json:
         print_json([{"name": name, "value": value, "source": source} for name, value, source in rows])
         return
     table(("setting", "value", "source"), rows)
 
 
-def _rows(invocation: State) -> Iterator[tuple[str, str, str]]:
+def setting_rows(invocation: State) -> Iterator[tuple[str, str, str]]:
     """Yield name, value and source of each setting, in the order of the documentation."""
     from newsletter.settings.loader import setting_sources
     from newsletter.settings.model import PRIVATE, as_written, setting_name

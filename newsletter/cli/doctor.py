@@ -31,7 +31,7 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
     Settings, database, mail server, dates, templates and stock; exit code 1 if a check fails.
     """
     rows = []
-    for finding in _examine(state(context)):
+    for finding in examine_all(state(context)):
         rows.append(finding)
         if not as_json:
             _show(finding)
@@ -46,7 +46,8 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _examine(invocation: State) -> Iterator[Finding]:
+def examine_all(invocation: State) -> Iterator[Finding]:
+    """Yield what there is to say of everything that mail depends on."""
     from newsletter.cli import examine
     from newsletter.cli.examine_database import database
     from newsletter.cli.examine_signing import signing

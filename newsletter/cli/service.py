@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from newsletter.cli.supervisor import Supervisor
     from newsletter.sending.sender_loop import SenderLoop
+    from newsletter.web.admin.tools import AdminTools
     from newsletter.wiring import Application
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def run(
 
     It freezes and sends what is due, and serves the opt-out page.
     """
+    from newsletter.cli.admin_tools import admin_tools
     from newsletter.cli.logs import configure
     from newsletter.cli.supervisor import Supervisor
 
@@ -59,7 +61,13 @@ def run(
         if not only:
             _refuse_beside_service(application)
         _try_to_write(application)
-        unanswered = run_parts(application, (only,) if only else SERVICE_PARTS, stop=stop, supervisor=supervisor)
+        unanswered = run_parts(
+            application,
+            (only,) if only else SERVICE_PARTS,
+            stop=stop,
+            supervisor=supervisor,
+            tools=admin_tools(state(context)),
+        )
     if unanswered:
         raise NewsletterError(
             f"{plural(unanswered, 'message')} got no answer before the time to stop was over, and may have arrived: "
@@ -75,6 +83,7 @@ def run_parts(
     *,
     stop: threading.Event,
     supervisor: Supervisor,
+    tools: AdminTools | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> int:
     """Run these parts of the service until the stop; return how many messages got no answer before the end."""
@@ -82,7 +91,7 @@ def run_parts(
     with ExitStack() as stack:
         alive: dict[str, Callable[[], bool]] = {}
         if "web" in parts:
-            alive["web"] = _start_web(application, stop, stack)
+            alive["web"] = _start_web(application, tools, stop, stack)
             if application.web_options.public or application.web_options.admin:
                 alive["processor of requests"] = _start_requests(application, stop, stack)
         loop = _start_sender(application, stop, stack, alive) if "sender" in parts else None
@@ -176,7 +185,9 @@ class _Loop:
         self.join = self._thread.join
 
 
-def _start_web(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
+def _start_web(
+    application: Application, tools: AdminTools | None, stop: threading.Event, stack: ExitStack
+) -> Callable[[], bool]:
     from structlog.contextvars import bound_contextvars
 
     from newsletter.web.app import create_app
@@ -184,7 +195,7 @@ def _start_web(application: Application, stop: threading.Event, stack: ExitStack
 
     settings = application.settings
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else ""
-    app = create_app(application, metrics_token=token)
+    app = create_app(application, metrics_token=token, tools=tools)
     with bound_contextvars(part="web"):
         server = stack.enter_context(serve(app, settings.web_host, settings.web_port, stop=stop))
     return lambda: server.alive

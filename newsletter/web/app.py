@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from newsletter.web.action import ActionEndpoint
 from newsletter.web.admin.area import AdminArea
+from newsletter.web.admin.tools import AdminTools
 from newsletter.web.assets import Assets
 from newsletter.web.base_path import BasePath
 from newsletter.web.health import Health
@@ -44,8 +45,16 @@ class WebParts(Parts, HookParts, Protocol):
     """What all areas together need; `wiring.Application` has it."""
 
 
-def create_app(parts: WebParts, *, patience: float = DATABASE_WAIT_SECONDS, metrics_token: str = "") -> FastAPI:
+def create_app(
+    parts: WebParts,
+    *,
+    patience: float = DATABASE_WAIT_SECONDS,
+    metrics_token: str = "",
+    tools: AdminTools | None = None,
+) -> FastAPI:
     """Make the application from an `Application` or what resembles it; without a token there is no `/metrics`.
+
+    Without `tools` the admin area does not show the settings.
 
     Raises `InputError` when a template of a page is wrong, and `Stop` when there is no database.
     """
@@ -57,7 +66,7 @@ def create_app(parts: WebParts, *, patience: float = DATABASE_WAIT_SECONDS, metr
     assets = Assets(parts.templates, urlsplit(parts.publication.base_url).path.rstrip("/"))
     archive, leaving = _add_public_pages(app, site, parts, assets) if options.public else (None, None)
     if options.admin:
-        _add_admin_area(app, site, parts, assets)
+        _add_admin_area(app, AdminArea(site, parts, assets, tools))
     if options.public or options.admin:
         app.add_route("/static/{name}", assets.__call__, methods=["GET", "HEAD"])
     one_click, health = OneClickEndpoint(site, pages, leaving), Health(site)
@@ -113,8 +122,8 @@ def _add_error_pages(app: FastAPI, pages: Pages, archive: Archive | None) -> Non
     app.add_exception_handler(Exception, apologise)
 
 
-def _add_admin_area(app: FastAPI, site: Site, parts: Parts, assets: Assets) -> None:
-    for route, endpoint in AdminArea(site, parts, assets).endpoints():
+def _add_admin_area(app: FastAPI, area: AdminArea) -> None:
+    for route, endpoint in area.endpoints():
         app.add_route(route.path, endpoint, methods=list(route.methods))
 
 

@@ -32,7 +32,7 @@ READS = {
     "tip list", "tip show", "tip preview", "tip export", "slot list",
     "subscriber export", "subscriber list", "subscriber show",
     "edition list", "edition show", "edition watch", "edition proof", "delivery list", "db check", "db backup",
-    "bounce list", "dkim keygen", "dkim record",
+    "bounce list", "bounce webhooks", "dkim keygen", "dkim record",
 }  # fmt: skip
 """What changes nothing that anybody would ask about later. A new command belongs here or into `WRITES`."""
 

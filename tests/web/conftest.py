@@ -32,6 +32,7 @@ from newsletter.store import subscriber as subscribers
 from newsletter.store.schema import subscriber
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import FixedClock
+from newsletter.web.admin.tools import AdminTools
 from newsletter.web.app import create_app
 from newsletter.web.serve import serve
 from tests.browser import browser
@@ -163,10 +164,15 @@ def stage() -> Iterator[tuple[Stage, str]]:
 
 
 def asking(
-    stage: tuple[Stage, str], parts: WebParts, *, patience: float = 20.0, metrics_token: str = ""
+    stage: tuple[Stage, str],
+    parts: WebParts,
+    *,
+    patience: float = 20.0,
+    metrics_token: str = "",
+    tools: AdminTools | None = None,
 ) -> Iterator[Ask]:
     """Put a web part on the stage and yield a function that asks it; it never follows a redirect."""
-    stage[0].app = create_app(parts, patience=patience, metrics_token=metrics_token)
+    stage[0].app = create_app(parts, patience=patience, metrics_token=metrics_token, tools=tools)
     with httpx.Client(base_url=stage[1], trust_env=False, timeout=30) as client:
         yield client.request
     stage[0].app = None

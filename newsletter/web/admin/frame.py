@@ -50,6 +50,8 @@ class NavItem:
 
 NAVIGATION = (
     NavItem(name="home", path="/admin/"),
+    NavItem(name="log", path="/admin/log", needed=Needed.ADMIN),
+    NavItem(name="settings", path="/admin/settings", needed=Needed.ADMIN),
     NavItem(name="sessions", path="/admin/sessions"),
 )
 """The links at the top of each page, for those who may open them."""
@@ -165,7 +167,7 @@ class AdminFrame:
                 "current": current == item.path,
             }
             for item in NAVIGATION
-            if may_open(item.needed, asked.role)
+            if may_open(item.needed, asked.role) and item.path in self._shapes
         ]
 
     def _flash(self, asked: AdminRequest | None) -> Flash | None:

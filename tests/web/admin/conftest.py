@@ -19,8 +19,9 @@ from newsletter.store import session as sessions
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import FixedClock
 from newsletter.web.admin.guard import SESSION_COOKIE, hash_of_session
+from newsletter.web.admin.tools import AdminTools, CheckRow, SettingRow
 from tests.flows.sign_in_fixtures import ROSTER
-from tests.web.conftest import Ask, Stage, WebParts, browser
+from tests.web.conftest import Ask, Stage, WebParts, asking, browser
 
 __all__ = ["browser"]
 
@@ -33,6 +34,26 @@ def parts(unit: Unit, clock: FixedClock, templates: Environment) -> WebParts:
     """Return the parts of an installation that has every page."""
     options = WebOptions(public=True, admin=True, roster=ROSTER)
     return WebParts(unit=unit, clock=clock, templates=templates, web_options=options)
+
+
+TOOLS = AdminTools(
+    settings=lambda: [
+        SettingRow(name="NEWSLETTER_NAME", value="Tip <of> the Week", source=".env", sentence="The name."),
+        SettingRow(name="NEWSLETTER_SECRET_KEY", value="set", source="environment", sentence="Signs the links."),
+        SettingRow(name="NEWSLETTER_REPLY_TO", value="", source="default", sentence="A mailbox."),
+    ],
+    doctor=lambda: [
+        CheckRow(level="ok", about="settings", text="nothing is wrong", todo=""),
+        CheckRow(level="warn", about="stock", text="no fresh tip", todo="`newsletter tip new` begins one"),
+    ],
+)
+"""What the command line adds to the pages."""
+
+
+@pytest.fixture
+def ask(stage: tuple[Stage, str], parts: WebParts) -> Iterator[Ask]:
+    """Return a function that asks a web part with every page of the admin area."""
+    yield from asking(stage, parts, tools=TOOLS)
 
 
 def add_session(unit: Unit, clock: FixedClock, email: str, cookie: str) -> str:

@@ -23,7 +23,17 @@ OPEN_PAGES = (
     "{mailed}",
 )
 """Pages without a session."""
-PAGES = ("/admin/", "/admin/sessions", "/admin/sessions?changed", "/admin/confirm-identity", "/admin/nowhere")
+PAGES = (
+    "/admin/",
+    "/admin/log",
+    "/admin/log?about=nothing",
+    "/admin/settings",
+    "/admin/settings/checks",
+    "/admin/sessions",
+    "/admin/sessions?changed",
+    "/admin/confirm-identity",
+    "/admin/nowhere",
+)
 """Pages of a person who is signed in; add yours."""
 
 

@@ -13,7 +13,7 @@ from newsletter.testing.clocks import FixedClock
 from newsletter.web.app import create_app
 from newsletter.web.request_checks import SAFE_METHODS
 from tests.flows.sign_in_fixtures import ADMIN, EDITOR
-from tests.web.admin.conftest import AskAs
+from tests.web.admin.conftest import TOOLS, AskAs
 from tests.web.conftest import Ask, WebParts
 from tests.web.test_request_checks import database_digest
 
@@ -28,6 +28,9 @@ ROUTES = {
     "/admin/sessions": "editor",
     "/admin/sessions/{id:int}/end": "editor",
     "/admin/sessions/end-others": "editor",
+    "/admin/log": "admin",
+    "/admin/settings": "admin",
+    "/admin/settings/checks": "admin",
     "/admin/{rest:path}": "editor",
 }
 """What each route needs: `nothing`, `editor`, `admin`, or `recent editor` and `recent admin` for what is not undone."""
@@ -37,7 +40,7 @@ ENDS_SESSION = ("/admin/out",)
 
 def admin_routes(parts: WebParts) -> dict[str, list[str]]:
     """Return the methods of every route of the admin area."""
-    routes = [route for route in create_app(parts).routes if isinstance(route, Route)]
+    routes = [route for route in create_app(parts, tools=TOOLS).routes if isinstance(route, Route)]
     return {route.path: sorted(route.methods or ()) for route in routes if route.path.startswith("/admin")}
 
 
