@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from newsletter.flows.overview import Overview
     from newsletter.flows.proof import NoticeContext
     from newsletter.flows.queue_tip import TipValidation
+    from newsletter.operations.mailbox_reader import MailboxReader
     from newsletter.operations.monitor import Monitor
     from newsletter.operations.notice_writer import NoticeWriter
     from newsletter.operations.own_request_processor import OwnRequestProcessor
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from newsletter.sending.sender import Sender
     from newsletter.sending.sender_loop import SenderLoop
     from newsletter.transport.base import ConnectFailure, Connection, Relay
+    from newsletter.transport.imap import ImapAccount
     from newsletter.transport.pool import Pool
     from newsletter.transport.session import Opening
 
@@ -364,6 +366,50 @@ class Application:
     def webhooks(self) -> Mapping[str, ProviderWebhook]:
         """The webhooks of the providers whose secrets are set; raises `InputError` for a key that cannot be used."""
         return {provider: _webhook(self.settings, provider) for provider in webhook_providers(self.settings)}
+
+    @property
+    def mailbox_reader(self) -> MailboxReader | None:
+        """What reads the mailbox for bounces; None when there is none."""
+        from newsletter.core.evidence import MailVerdict
+        from newsletter.operations.mailbox_reader import MailboxReader
+        from newsletter.transport.imap import ImapMailbox
+
+        account = self.imap_account
+        if account is None:
+            return None
+        return MailboxReader(
+            unit=self.unit,
+            keyring=self.keyring,
+            clock=self.clock,
+            limits=self.breaker_limits,
+            name=account.name,
+            folders={
+                MailVerdict.READ: self.settings.imap_read_folder,
+                MailVerdict.UNKNOWN: self.settings.imap_unknown_folder,
+            },
+            open_mailbox=lambda: ImapMailbox(account),
+        )
+
+    @cached_property
+    def imap_account(self) -> ImapAccount | None:
+        """The mailbox for bounces; None when there is none."""
+        from newsletter.transport.imap import ImapAccount
+        from newsletter.transport.token_command import TokenCommand
+
+        settings = self.settings
+        if not settings.imap_host:
+            return None
+        command = settings.imap_token_command
+        return ImapAccount(
+            host=settings.imap_host,
+            port=settings.imap_port,
+            security=settings.imap_security,
+            username=settings.imap_username,
+            password=settings.imap_password.get_secret_value() if settings.imap_password else "",
+            tokens=TokenCommand(command, monotonic=self.clock.monotonic) if command else None,
+            ca_file=str(settings.imap_ca_file or ""),
+            folder=settings.imap_folder,
+        )
 
     @property
     def confirm_subscription(self) -> Callable[[str], object]:

@@ -174,6 +174,32 @@ def list_bounces(context: typer.Context, date: Name = "last", as_json: Json = Fa
 
 
 @app.command()
+def fetch(context: typer.Context, as_json: Json = False) -> None:
+    """Read the mailbox for bounces once.
+
+    Each mail is judged once and moved by the verdict; nothing is deleted. The service does the same every few minutes.
+    """
+    from newsletter.core.evidence import MailVerdict
+
+    reader = state(context).app.mailbox_reader
+    if reader is None:
+        raise InputError("There is no mailbox for bounces: set NEWSLETTER_IMAP_HOST and the login of it.")
+    summary = reader.fetch()
+    if as_json:
+        moved = {verdict.value: summary.moved[verdict] for verdict in MailVerdict}
+        print_json({**moved, "actions": {action.value: count for action, count in summary.actions.items()}})
+        return
+    read_count, unknown_count = summary.moved[MailVerdict.READ], summary.moved[MailVerdict.UNKNOWN]
+    if not read_count + unknown_count:
+        say("The mailbox for bounces is empty.")
+        return
+    for action, count in sorted(summary.actions.items()):
+        say(f"{plural(count, 'mail')}: {_OUTCOMES[action.value]}.")
+    settings = state(context).app.settings
+    say(f"{read_count:,} moved to {settings.imap_read_folder}, {unknown_count:,} to {settings.imap_unknown_folder}.")
+
+
+@app.command()
 def webhooks(
     context: typer.Context,
     provider: Annotated[

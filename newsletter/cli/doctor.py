@@ -70,6 +70,7 @@ def examine_all(invocation: State) -> Iterator[Finding]:
     yield from signing(application)
     yield from examine.webhooks(application)
     # Last, since it may take a while.
+    yield from examine.bounce_mailbox(application)
     yield from examine.mail_server(application)
 
 

@@ -26,6 +26,7 @@ from newsletter.settings.webhooks import webhook_providers
 from newsletter.store import slot as slots
 from newsletter.store.database import open_unit, sqlite_path
 from newsletter.transport.base import ConnectFailure, Relay, Security
+from newsletter.transport.imap import ImapMailbox
 from newsletter.transport.session import open_session
 from newsletter.transport.smtp import SmtpConnection
 from newsletter.wiring import Application
@@ -101,6 +102,19 @@ def webhooks(application: Application) -> Iterator[Finding]:
         yield fail("webhooks", str(error))
     else:
         yield ok("webhooks", f"{names}; `newsletter bounce webhooks` tells what came")
+
+
+def bounce_mailbox(application: Application) -> Iterator[Finding]:
+    """Log in at the mailbox for bounces, and count what lies in it."""
+    account = application.imap_account
+    if account is None:
+        return
+    try:
+        with ImapMailbox(replace(account, timeout=LOGIN_SECONDS)) as mailbox:
+            waiting = plural(mailbox.count, "mail waits", "mails wait")
+            yield ok("bounce mailbox", f"{account.name}: logged in, {waiting}")
+    except NewsletterError as error:
+        yield fail("bounce mailbox", str(error), "check NEWSLETTER_IMAP_*")
 
 
 def _reserved(host: str) -> bool:

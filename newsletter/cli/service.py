@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +29,9 @@ SERVICE_PARTS = ("scheduler", "sender", "web")
 
 TICK_SECONDS = 5.0
 """Between two looks at what is due."""
+
+MAILBOX_STOP_SECONDS = 10.0
+"""How long the end waits for the reader of the mailbox for bounces."""
 
 STOP_CHECK_SECONDS = 1.0
 """Between two looks at whether every part is alive."""
@@ -97,6 +101,7 @@ def run_parts(
         loop = _start_sender(application, stop, stack, alive) if "sender" in parts else None
         if "scheduler" in parts:
             alive["scheduler"] = _start_scheduler(application, stop, stack, supervisor)
+            _start_mailbox(application, stop, stack)
         _announce(application, parts)
         supervisor.ready()
         on_ready()
@@ -262,6 +267,20 @@ def _start_scheduler(
         start_scheduler(_as_part("scheduler", ticking), every_seconds=TICK_SECONDS, stop=stop)
     )
     return lambda: scheduler.alive
+
+
+def _start_mailbox(application: Application, stop: threading.Event, stack: ExitStack) -> None:
+    """Read the mailbox for bounces every few minutes, where there is one."""
+    reader, minutes = application.mailbox_reader, application.settings.imap_minutes
+    if reader is None or not minutes:
+        return
+    every = timedelta(minutes=minutes)
+    thread = threading.Thread(
+        target=_as_part("mailbox", lambda: reader.run(stop, every=every)), name="mailbox", daemon=True
+    )
+    thread.start()
+    # A server that does not answer must not hold up the end: what is judged is committed, and moved the next time.
+    stack.callback(thread.join, MAILBOX_STOP_SECONDS)
 
 
 def _silent_sender(application: Application) -> str:

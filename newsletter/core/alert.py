@@ -30,6 +30,7 @@ class AlertKind(StrEnum):
     EDITION_PAUSED = "edition-paused"
     BOUNCES_HELD = "bounces-held"
     COMPLAINTS = "complaints"
+    BOUNCE_MAILBOX = "bounce-mailbox"
     RELAY = "relay"
     SENDER_SILENT = "sender-silent"
     SCHEDULER_SILENT = "scheduler-silent"
@@ -52,6 +53,7 @@ HEADLINES = {
     AlertKind.EDITION_PAUSED: "an edition is paused",
     AlertKind.BOUNCES_HELD: "too many mails came back at once",
     AlertKind.COMPLAINTS: "readers call an edition spam",
+    AlertKind.BOUNCE_MAILBOX: "bounces cannot be fetched",
     AlertKind.RELAY: "mail cannot be sent",
     AlertKind.SENDER_SILENT: "the sender is not running",
     AlertKind.SCHEDULER_SILENT: "the scheduler is not running",

@@ -105,6 +105,15 @@ class BounceAction(StrEnum):
     """It bears no genuine token of ours."""
 
 
+class MailVerdict(StrEnum):
+    """What a mail of the mailbox for bounces turned out to be; it is moved by that."""
+
+    READ = "read"
+    """It was understood, and dealt with or not heeded."""
+    UNKNOWN = "unknown"
+    """It bears no token of ours, or is a letter: a person may want to look at it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
     """What a mail was, and what it led to."""
@@ -115,6 +124,12 @@ class Handled:
     """The name of the edition that it is about."""
     words: str = ""
     """What the server said, or what kind of mail it was."""
+
+
+def mail_verdict(handled: Handled) -> MailVerdict:
+    """Return by which folder a mail is kept, by what came of it."""
+    strange = handled.action is BounceAction.UNKNOWN or handled.kind is ReportKind.STRANGE
+    return MailVerdict.UNKNOWN if strange else MailVerdict.READ
 
 
 _ABOUT_DELIVERIES = {

@@ -78,6 +78,7 @@ _REMEDIES: dict[AlertKind, tuple[tuple[str, str], ...]] = {
     AlertKind.DISK: (("Look again when there is room", "newsletter doctor"),),
     AlertKind.DATABASE: (("Check the database", "newsletter db check"),),
     AlertKind.HELD: (("Let this database send", "newsletter db adopt"),),
+    AlertKind.BOUNCE_MAILBOX: (("Try it", "newsletter bounce fetch"), ("Check the settings", "newsletter doctor")),
     AlertKind.SIGNUP_FLOOD: (("Look at what happens", "newsletter status"),),
 }
 """What to type against each kind of trouble; `{about}` is what the alert is about."""

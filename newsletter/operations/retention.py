@@ -19,6 +19,7 @@ from newsletter.store import address_change as address_changes
 from newsletter.store import evidence, rate_limit, retention
 from newsletter.store import job_run as job_runs
 from newsletter.store import link_request as link_requests
+from newsletter.store import mailbox as mailboxes
 from newsletter.store import session as sessions
 from newsletter.store import sign_in as sign_ins
 from newsletter.store import signup as signups
@@ -117,6 +118,7 @@ class RetentionJob:
             gone["changes of address"] += address_changes.drop_before(tx, now - KEEP_SIGNUPS)
             gone["requests to sign in"] += sign_ins.drop_before(tx, now - KEEP_SIGN_INS)
             gone["sessions"] += sessions.drop_before(tx, now - KEEP_SESSIONS)
+            gone["judged mails"] += mailboxes.forget_before(tx, now - KEEP_EVENTS)
             gone["events of webhooks"] += webhooks.forget_before(tx, now - KEEP_EVENTS)
             gone["limits"] += rate_limit.drop_expired(tx, now=now)
             gone["senders"] += workers.forget(tx, before=now - KEEP_REPLIES)

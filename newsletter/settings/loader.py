@@ -40,6 +40,7 @@ HOME_NAME = f"{SETTING_PREFIX}HOME"
 PATHS = (
     "smtp_ca_file",
     "fallback_smtp_ca_file",
+    "imap_ca_file",
     "dkim_key_file",
     "dkim_ed25519_key_file",
     "templates_dir",
@@ -249,6 +250,7 @@ def _sentence(key: str, kind: str, context: Mapping[str, Any], value: str | None
 def _contradictions(settings: Settings) -> Iterator[tuple[set[str], str]]:
     """Yield each pair of settings that cannot both be meant: the keys concerned, and the line about them."""
     yield from _of_signing(settings)
+    yield from _of_mailbox(settings)
     yield from _of_server(settings, "")
     if settings.fallback_smtp_host:
         yield from _of_server(settings, "fallback_")
@@ -278,6 +280,24 @@ def _of_signing(settings: Settings) -> Iterator[tuple[set[str], str]]:
             "write the domain behind its @, or the one above that"
         )
         yield {"dkim_domain", "from"}, line
+
+
+def _of_mailbox(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    """Yield what cannot both be meant of the mailbox for bounces."""
+    if not settings.imap_host:
+        return
+    if not settings.imap_username:
+        yield {"imap_host", "imap_username"}, "NEWSLETTER_IMAP_USERNAME: is missing; write the login of the mailbox"
+    elif bool(settings.imap_password) == bool(settings.imap_token_command):
+        line = "NEWSLETTER_IMAP_USERNAME: needs NEWSLETTER_IMAP_PASSWORD or NEWSLETTER_IMAP_TOKEN_COMMAND, one of them"
+        yield {"imap_username", "imap_password", "imap_token_command"}, line
+    if settings.imap_security == "none" and not is_loopback(settings.imap_host):
+        line = "NEWSLETTER_IMAP_SECURITY: none would send the password in clear text; use tls or starttls"
+        yield {"imap_security", "imap_host"}, line
+    folders = [settings.imap_folder, settings.imap_read_folder, settings.imap_unknown_folder]
+    if len(set(folders)) < len(folders) or not all(folder.isascii() and folder for folder in folders):
+        line = "NEWSLETTER_IMAP_FOLDER: the three folders must differ, and have names of ASCII letters"
+        yield {"imap_folder", "imap_read_folder", "imap_unknown_folder"}, line
 
 
 def _of_server(settings: Settings, prefix: str) -> Iterator[tuple[set[str], str]]:

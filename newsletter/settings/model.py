@@ -52,6 +52,7 @@ SECRETS = (
     "fallback_smtp_password",
     "database_url",
     "metrics_token",
+    "imap_password",
     "webhook_mailgun_keys",
     "webhook_postmark_passwords",
     "webhook_mailjet_passwords",
@@ -61,7 +62,7 @@ SECRETS = (
 )
 """Keys that may also be given as `NAME_FILE`, a file that holds the value, as containers hand out secrets."""
 
-PRIVATE = (*SECRETS, "smtp_token_command", "alert_command", "ping_url")
+PRIVATE = (*SECRETS, "smtp_token_command", "imap_token_command", "alert_command", "ping_url")
 """Keys whose values are not shown: secrets, and commands and addresses that may hold credentials."""
 
 RelayKind = Literal["none", "postfix", "exim", "ses", "sendgrid", "mailgun", "socketlabs", "gmail", "office365"]
@@ -248,6 +249,30 @@ class Settings(BaseSettings):
         "", description="A domain of your own for bounces; each mail then has its own return address there."
     )
     cfbl_address: Email = Field("", description="A mailbox for complaint reports (RFC 9477).")
+    imap_host: Host = Field(
+        "", description="The IMAP server of a mailbox for bounces, which is read every few minutes; unset, none."
+    )
+    imap_port: int = Field(993, ge=1, le=65535, description="Its port: 993 for tls, 143 for starttls.")
+    imap_security: SecurityName = Field("tls", description="How the connection is encrypted: tls, starttls or none.")
+    imap_ca_file: ExistingFile | None = Field(
+        None, description="A PEM file with the certificate authority of that server, if it needs one."
+    )
+    imap_username: Line = Field("", description="The login at that server.")
+    imap_password: SecretStr | None = Field(None, description="The password of that login.")
+    imap_token_command: Line = Field(
+        "", description="A command that prints an access token for it, for a server that wants XOAUTH2."
+    )
+    imap_folder: Line = Field("INBOX", description="The folder that bounces come to.")
+    imap_read_folder: Line = Field("newsletter-read", description="Where mails go that were understood.")
+    imap_unknown_folder: Line = Field(
+        "newsletter-unknown", description="Where mails go that are about nothing of ours; nothing is deleted."
+    )
+    imap_minutes: int = Field(
+        5,
+        ge=0,
+        le=1440,
+        description="The service reads it after so many minutes; 0 is by newsletter bounce fetch alone.",
+    )
     webhook_ses_topics: Topics = Field(
         (), description="Amazon SES: the ARNs of the SNS topics for bounces and complaints; unset, no webhook."
     )

@@ -413,6 +413,17 @@ webhook_count = Table(
     Column("last_at", Utc, nullable=False),
 )
 
+mailbox_mail = Table(
+    "mailbox_mail",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("validity", BigInteger, primary_key=True, autoincrement=False),
+    Column("uid", BigInteger, primary_key=True, autoincrement=False),
+    Column("verdict", Text, nullable=False),
+    Column("at", Utc, nullable=False, index=True),
+    _one_of("verdict", "read", "unknown"),
+)
+
 alert = Table(
     "alert",
     metadata,

@@ -24,6 +24,7 @@ from tests.cli.conftest import Home
 from tests.conftest import SHIFTED
 from tests.core.bounce_corpus import POSTFIX, Sample
 from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_delivery
+from tests.transport.dovecot import needs_dovecot, running
 
 TRY_AGAIN = 75
 
@@ -241,3 +242,31 @@ def test_a_provider_that_is_none(home: Home) -> None:
     ran = home.run("bounce", "webhooks", "elsewhere")
     assert ran.code == 2
     assert "one of ses, mailgun" in ran.err
+
+
+# The mailbox
+
+
+def test_a_mailbox_must_be_set(home: Home) -> None:
+    """Without a server there is nothing to fetch; the setting is named."""
+    ran = home.run("bounce", "fetch")
+    assert (ran.code, "NEWSLETTER_IMAP_HOST" in ran.err) == (2, True)
+
+
+@needs_dovecot
+def test_a_mailbox_is_read_by_hand(home: Home) -> None:
+    """It says what was done and where the mails are; a second time it is empty, and the doctor logs in."""
+    person, _, verp = sent(home)
+    with running() as dovecot:
+        with (home.folder / ".env").open("a") as file:
+            file.writelines(f"\nNEWSLETTER_{name}={value}" for name, value in dovecot.settings().items())
+        dovecot.put("1.mail", mail(verp).encode())
+        dovecot.put("2.mail", b"Subject: a letter\r\n\r\nHello\r\n")
+        assert "logged in, 2 mails wait" in home.run("doctor").out
+        ran = home.run("bounce", "fetch")
+        assert (ran.code, ran.err) == (0, "")
+        assert "1 mail: the subscription is ended." in ran.out
+        assert "1 moved to newsletter-read, 1 to newsletter-unknown." in ran.out
+        assert home.run("bounce", "fetch").out == "The mailbox for bounces is empty.\n"
+        assert json.loads(home.run("bounce", "fetch", "--json").out) == {"read": 0, "unknown": 0, "actions": {}}
+    assert get(home.unit, person.id).state is SubscriberState.BOUNCED
