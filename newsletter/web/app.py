@@ -36,6 +36,8 @@ from newsletter.web.public.leaving import LeavingPages
 from newsletter.web.public.legal import LEGAL_PATHS, LegalPages
 from newsletter.web.public.new_address import NewAddressPages
 from newsletter.web.public.own_settings import OwnSettingsPages
+from newsletter.web.public.signup_api import SIGNUPS_METHODS, SIGNUPS_PATH, SignupApi
+from newsletter.web.public.signup_intake import SignupIntake
 from newsletter.web.public.subscribe import SubscribePages
 from newsletter.web.request_checks import RequestChecks
 from newsletter.web.site import DATABASE_WAIT_SECONDS, Parts, Site
@@ -99,7 +101,7 @@ def create_app(
         base_url=parts.publication.base_url,
         # RFC 8058 section 3.1: a one-click request comes from anywhere and carries nothing but its token.
         any_origin=("/u",),
-        form_path="/subscribe",
+        form_paths=("/subscribe", SIGNUPS_PATH),
         form_origins=options.form_origins,
         cookie_path="/admin",
         refused=pages.foreign_form.response(403),
@@ -132,7 +134,8 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) ->
     frame = PublicFrame(parts.templates, parts.publication, parts.web_options, assets)
     archive = Archive(site, frame) if parts.web_options.archive else None
     confirmations = ConfirmationPages(site, frame)
-    subscribing = SubscribePages(site, frame, confirmations)
+    intake = SignupIntake(site, frame)
+    subscribing = SubscribePages(site, frame, confirmations, intake)
     leaving = LeavingPages(site, frame)
     own = OwnSettingsPages(site, frame)
     new_address = NewAddressPages(site, frame)
@@ -167,6 +170,7 @@ def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) ->
         app.add_route("/", ArchiveHome(archive, subscribing).show, methods=list(METHODS))
         for path, endpoint in archive_endpoints(archive):
             app.add_route(path, endpoint, methods=list(ARCHIVE_METHODS))
+    app.add_route(SIGNUPS_PATH, SignupApi(site, intake).__call__, methods=list(SIGNUPS_METHODS))
     app.add_route("/subscribe/sent", subscribing.sent, methods=["GET", "HEAD", "POST"])
     app.add_route("/subscribe/again", subscribing.again, methods=["POST"])
     app.add_route("/block/{token:path}", block, methods=["GET", "HEAD", "POST"])

@@ -46,7 +46,7 @@ def same_origin(headers: Headers, *, own_origin: str, listed: Collection[str] = 
 class RequestChecks:
     """The checks, in front of an application.
 
-    Below the paths of `any_origin` forms come from anywhere; at `form_path`, from the sites of `form_origins` too.
+    Below the paths of `any_origin` forms come from anywhere; at `form_paths`, from the sites of `form_origins` too.
     Below `cookie_path` a cookie is the proof of who sends a form.
     """
 
@@ -56,7 +56,7 @@ class RequestChecks:
         *,
         base_url: str,
         any_origin: Collection[str],
-        form_path: str,
+        form_paths: Collection[str],
         form_origins: Collection[str],
         cookie_path: str,
         refused: Response,
@@ -66,7 +66,7 @@ class RequestChecks:
         self._own_origin = f"{parts.scheme}://{parts.netloc}"
         self._https = parts.scheme == "https"
         self._any_origin = re.compile("|".join(rf"{re.escape(path)}(/.*)?" for path in any_origin), re.DOTALL)
-        self._form_path = form_path
+        self._form_paths = form_paths
         self._form_origins = form_origins
         self._cookie_path = cookie_path
         self._refused = refused
@@ -88,6 +88,6 @@ class RequestChecks:
     def _allowed(self, request: Request) -> bool:
         if request.method in SAFE_METHODS or self._any_origin.fullmatch(request.scope["path"]):
             return True
-        listed = self._form_origins if request.scope["path"] == self._form_path else ()
+        listed = self._form_origins if request.scope["path"] in self._form_paths else ()
         null_allowed = not f"{request.scope['path']}/".startswith(f"{self._cookie_path}/")
         return same_origin(request.headers, own_origin=self._own_origin, listed=listed, null_allowed=null_allowed)

@@ -15,8 +15,11 @@ from sqlalchemy import select
 from starlette.datastructures import Headers
 from starlette.routing import Route
 
+from newsletter.core.address import parse_address
 from newsletter.core.subscriber import SubscriberState
 from newsletter.core.token import ActionKind, ActionToken, LinkPurpose, LinkToken, make_action_token, make_link_token
+from newsletter.flows.change_address import ask_to_change_address
+from newsletter.store import address_change as address_changes
 from newsletter.store import signup as signups
 from newsletter.store.schema import metadata
 from newsletter.store.unit import Unit
@@ -55,7 +58,10 @@ def paths(reader: Reader, clock: FixedClock) -> Paths:
     date = clock.now().date().toordinal() + (CADENCE.weekday - clock.now().weekday()) % 7
     action = ActionToken(kind=ActionKind.SKIP, target=date, expires_at=clock.now() + timedelta(days=1))
     ask_for(reader.unit, "ada@example.org", now=clock.now())
+    new = parse_address("ann@work.example")
+    ask_to_change_address(reader.unit, reader.id, new, network="", browser_hash="browser", now=clock.now())
     with reader.unit.read() as tx:
+        [change] = address_changes.of_person(tx, reader.id)
         [stored] = signups.of_addresses(tx, ["ada@example.org"])
     link = LinkToken(purpose=LinkPurpose.CONFIRM, id=stored.request.id, expires_at=clock.now() + timedelta(days=1))
     tokens = {
@@ -64,6 +70,8 @@ def paths(reader: Reader, clock: FixedClock) -> Paths:
         "a": make_action_token(KEYRING, action),
         "c": make_link_token(KEYRING, link),
         "undo": make_link_token(KEYRING, replace(link, purpose=LinkPurpose.UNDO, id=reader.id)),
+        "address": make_link_token(KEYRING, replace(link, purpose=LinkPurpose.ADDRESS, id=change.change.id)),
+        "block": make_link_token(KEYRING, replace(link, purpose=LinkPurpose.BLOCK)),
         "me": make_link_token(KEYRING, replace(link, purpose=LinkPurpose.PRIVATE, id=reader.id)),
     }
 

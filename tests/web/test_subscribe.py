@@ -199,27 +199,51 @@ def test_a_form_on_another_site_of_the_operator(ask: Ask, unit: Unit) -> None:
     assert ask("POST", "/subscribe/sent", data={"code": "x"}, headers=OPERATORS_SITE).status_code == 403
 
 
+SIGNUPS = "/api/v1/signups"
+
+
 def test_a_script_of_the_operator_asks_with_json(ask: Ask, unit: Unit) -> None:
     """The twin of the form: the same rows, answers as JSON, readable by the operator's sites alone."""
-    allowed = ask("OPTIONS", "/subscribe", headers=OPERATORS_SITE)
+    allowed = ask("OPTIONS", SIGNUPS, headers=OPERATORS_SITE)
     assert allowed.headers["Access-Control-Allow-Origin"] == "https://www.example.com"
-    answer = ask("POST", "/subscribe", json={"email": ADA, "first_name": "Ada"}, headers=OPERATORS_SITE)
+    answer = ask("POST", SIGNUPS, json={"email": ADA, "first_name": "Ada"}, headers=OPERATORS_SITE)
     assert (answer.status_code, answer.json()) == (202, {"status": "sent"})
     assert answer.headers["Access-Control-Allow-Origin"] == "https://www.example.com"
+    assert answer.headers["Cache-Control"] == "no-store"
     assert request_count(unit) == 1
-    wrong = ask("POST", "/subscribe", json={"email": "ada"}, headers=OPERATORS_SITE)
-    assert (wrong.status_code, list(wrong.json()["mistakes"])) == (422, ["email"])
-    assert (
-        "Access-Control-Allow-Origin"
-        not in ask("OPTIONS", "/subscribe", headers={"Origin": "https://x.example"}).headers
-    )
+    wrong = ask("POST", SIGNUPS, json={"email": "ada"}, headers=OPERATORS_SITE)
+    assert (wrong.status_code, wrong.headers["Content-Type"]) == (422, "application/problem+json")
+    assert (wrong.json()["title"], list(wrong.json()["mistakes"])) == ("Unprocessable Entity", ["email"])
+    stranger = ask("OPTIONS", SIGNUPS, headers={"Origin": "https://x.example"})
+    assert "Access-Control-Allow-Origin" not in stranger.headers
+
+
+def test_json_comes_from_a_listed_site(ask: Ask, unit: Unit) -> None:
+    """A program without a site has no stamp either; a form is not JSON; a network waits as with the form."""
+    assert ask("POST", SIGNUPS, json={"email": ADA}).status_code == 403
+    assert ask("POST", SIGNUPS, data={"email": ADA}, headers=OPERATORS_SITE).status_code == 415
+    for number in range(5):
+        ask("POST", SIGNUPS, json={"email": f"r{number}@example.org"}, headers=OPERATORS_SITE)
+    later = ask("POST", SIGNUPS, json={"email": ADA}, headers=OPERATORS_SITE)
+    assert (later.status_code, later.json()["again_at"]) == (429, "2026-11-01T13:00:00+00:00")
+    assert later.headers["Retry-After"] == "3600"
+    assert request_count(unit) == 0
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b"[" * 100_000, b'{"email": ["a"]}', b"x" * 100_000])
 def test_any_json_is_answered(ask: Ask, body: bytes) -> None:
     """What cannot be read has no fields."""
     headers = {**OPERATORS_SITE, "Content-Type": "application/json"}
-    assert ask("POST", "/subscribe", content=body, headers=headers).status_code == 422
+    assert ask("POST", SIGNUPS, content=body, headers=headers).status_code == 422
+
+
+def test_a_form_elsewhere_brings_its_reader_back(ask: Ask) -> None:
+    """To a listed site alone; our own form, and an address elsewhere, lead to our page."""
+    thanks = "https://www.example.com/thanks?from=tips#top"
+    fields = {"email": ADA, "return_to": thanks}
+    assert ask("POST", "/subscribe", data=fields, headers=OPERATORS_SITE).headers["Location"] == thanks
+    fields = {"email": ADA, "return_to": "https://evil.example.net/"}
+    assert ask("POST", "/subscribe", data=fields, headers=OPERATORS_SITE).headers["Location"] == "/subscribe/sent"
 
 
 def test_a_link_that_is_too_old_offers_the_form(ask: Ask, parts: WebParts, clock: FixedClock) -> None:

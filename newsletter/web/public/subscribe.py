@@ -1,12 +1,11 @@
 """Signing up: the form, the page after it, and the puzzle that is asked for while too many requests come.
 
 In: a request by anybody. Out: one row in the database, and the same answer whatever the address is. GET shows the form,
-POST takes it; a site of the operator's may post it too, and a program of theirs as JSON.
+POST takes it; a form on another site of the operator's may post it too.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,20 +15,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from newsletter.core.cadence import describe_date, describe_instant, local
-from newsletter.core.signup import Signup, SignupId
+from newsletter.core.return_address import allowed_return
 from newsletter.core.token import make_form_stamp
 from newsletter.flows.ask_again import AskedAgain, ask_again
-from newsletter.flows.ask_to_subscribe import Consented, SignupReply, ask_to_subscribe, is_flooded
+from newsletter.flows.ask_to_subscribe import is_flooded
 from newsletter.flows.confirm_signup import Confirmation, Confirmed, confirm_by_code
 from newsletter.flows.next_issue import last_issue, next_issue_at
-from newsletter.flows.puzzle import make_puzzle, solved_puzzle
-from newsletter.web.asking_browser import browser_hash, hash_of_browser, remember_browser
+from newsletter.flows.puzzle import make_puzzle
+from newsletter.web.asking_browser import browser_hash, remember_browser
 from newsletter.web.client_address import client_network
-from newsletter.web.forms import is_json, read_fields
+from newsletter.web.forms import read_fields
 from newsletter.web.pages import Page
 from newsletter.web.public.confirm import Beginning, ConfirmationPages
 from newsletter.web.public.frame import PublicFrame
-from newsletter.web.public.signup_form import SIGNUP_FIELDS, SignupForm, read_signup_form
+from newsletter.web.public.signup_form import SIGNUP_FIELDS, SignupForm
+from newsletter.web.public.signup_intake import SignupIntake
 from newsletter.web.public.zone_options import ZoneOptions
 from newsletter.web.responses import KIND_HEADERS, RETRY_SECONDS, ResponseKind, cacheable
 from newsletter.web.site import Area, Busy, Site
@@ -45,11 +45,11 @@ _STAMP = "stamp-of-the-form"
 class SubscribePages:
     """The answers of `/` where no archive is, `/subscribe`, `/subscribe/sent`, `/subscribe/again` and `/puzzle`."""
 
-    def __init__(self, site: Site, frame: PublicFrame, confirmations: ConfirmationPages) -> None:
+    def __init__(self, site: Site, frame: PublicFrame, confirmations: ConfirmationPages, intake: SignupIntake) -> None:
         self._site = site
         self._frame = frame
         self._confirmations = confirmations
-        self._consented = Consented(text=frame.words("subscribe", "consent"), language=frame.publication.language)
+        self._intake = intake
         self._zones = ZoneOptions() if site.plan_rules.cadence.locally else None
         self._empty = self._form_page(SignupForm(), {"next": "", "latest": ""})
         self._empty_until: datetime | None = None
@@ -61,7 +61,7 @@ class SubscribePages:
         """Answer `/` and `/subscribe`."""
         if request.method == "OPTIONS":
             allowed = {**KIND_HEADERS[ResponseKind.PUBLIC], "Allow": ", ".join(PUBLIC_METHODS)}
-            return Response(status_code=204, headers={**allowed, **self._cross_origin(request)})
+            return Response(status_code=204, headers=allowed)
         if request.method == "POST":
             return await self._take(request)
         try:
@@ -147,90 +147,39 @@ class SubscribePages:
 
     async def _take(self, request: Request) -> Response:
         fields = await read_fields(request)
-        site, frame, now = self._site, self._frame, self._site.clock.now()
-        origin = request.headers.get("Origin", "")
-        foreign = origin in frame.options.form_origins
-        form = read_signup_form(frame, site.keyring, fields, own_form=not foreign, now=now)
-        if form.mistakes or form.address is None:
-            return await self._refuse(request, form, 422)
-        browser = secrets.token_urlsafe(18)
-        signup = Signup(
-            id=SignupId(0),
-            email=form.address.email,
-            canonical=form.address.canonical,
-            first_name=form.first_name,
-            time_zone=form.time_zone,
-            wording="",
-            network=client_network(request, frame.options.trusted_proxies),
-            browser_hash=hash_of_browser(browser),
-            origin=origin if foreign else "/subscribe",
-            suspect=form.suspect,
-            asked_at=now,
-        )
-        payload = fields.get("puzzle", "")
-
-        def question() -> SignupReply:
-            puzzle = solved_puzzle(site.keyring, payload, now=now)
-            return ask_to_subscribe(site.unit, site.keyring, signup, self._consented, puzzle=puzzle, now=now)
-
         try:
-            reply = await site.ask(question, about="sign-up", area=Area.PUBLIC)
+            signup = await self._intake.take(request, fields)
         except Busy:
             return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
-        return await self._reply(request, form, reply, browser)
-
-    async def _reply(self, request: Request, form: SignupForm, reply: SignupReply, browser: str) -> Response:
+        reply = signup.reply
+        if reply is None:
+            return await self._refuse(signup.form, 422)
         if reply.needs_puzzle:
-            puzzled = SignupForm(
-                email=form.email,
-                first_name=form.first_name,
-                time_zone=form.time_zone,
-                mistakes={"form": self._frame.words("mistakes", "puzzle")},
-            )
-            return await self._refuse(request, puzzled, 429)
+            return await self._refuse(signup.form, 429)
         if reply.again_at is not None:
-            return self._limited(request, reply.again_at)
-        if is_json(request):
-            response: Response = JSONResponse({"status": "sent"}, status_code=202, headers=self._cross_origin(request))
-        else:
-            response = RedirectResponse(f"{self._frame.base_path}/subscribe/sent", status_code=303)
-        response.headers.update(KIND_HEADERS[ResponseKind.SECRET])
-        remember_browser(response, browser)
+            return self._limited(reply.again_at)
+        # A form on another site of the operator's may bring its reader back there.
+        back = self._intake.listed_origin(request) and allowed_return(
+            fields.get("return_to", ""), self._frame.options.form_origins
+        )
+        location = back or f"{self._frame.base_path}/subscribe/sent"
+        response = RedirectResponse(location, status_code=303, headers=dict(KIND_HEADERS[ResponseKind.SECRET]))
+        remember_browser(response, signup.browser)
         return response
 
-    async def _refuse(self, request: Request, form: SignupForm, status: int) -> Response:
+    async def _refuse(self, form: SignupForm, status: int) -> Response:
         """Show the form again with what was typed, and what is wrong with it."""
-        headers = KIND_HEADERS[ResponseKind.SECRET]
-        if is_json(request):
-            body = {"status": "mistakes", "mistakes": dict(form.mistakes)}
-            return JSONResponse(body, status_code=status, headers={**headers, **self._cross_origin(request)})
         try:
             page = await self._site.ask(lambda: self._shown(form), about="sign-up form", area=Area.PUBLIC)
         except Busy:
             return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
-        return self._stamped(page).response(status, headers)
+        return self._stamped(page).response(status, KIND_HEADERS[ResponseKind.SECRET])
 
-    def _limited(self, request: Request, again_at: datetime) -> Response:
+    def _limited(self, again_at: datetime) -> Response:
         zone = self._site.plan_rules.cadence.zone
         wait = max(1, int((again_at - self._site.clock.now()).total_seconds()))
-        headers = {"Retry-After": str(wait)}
-        if is_json(request):
-            body = {"status": "later", "again_at": again_at.isoformat()}
-            return JSONResponse(body, status_code=429, headers={**headers, **self._cross_origin(request)})
         time = f"{local(again_at, zone):%H:%M} ({zone})"
-        return self._frame.message("limited", time=time).response(429, headers)
-
-    def _cross_origin(self, request: Request) -> Mapping[str, str]:
-        """Let scripts of the operator's other sites read the answer (CORS)."""
-        origin = request.headers.get("Origin", "")
-        if origin not in self._frame.options.form_origins:
-            return {}
-        return {
-            "Access-Control-Allow-Origin": origin,
-            "Access-Control-Allow-Methods": "POST",
-            "Access-Control-Allow-Headers": "Content-Type",
-            "Vary": "Origin",
-        }
+        return self._frame.message("limited", time=time).response(429, {"Retry-After": str(wait)})
 
     def _shown(self, form: SignupForm) -> Page:
         """Return the form with the next date and the last title, as the database has them."""
