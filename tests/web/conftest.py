@@ -20,7 +20,7 @@ from newsletter.core.edition import EditionId
 from newsletter.core.lineup import LineupRules
 from newsletter.core.message import Publication, PublicationLinks
 from newsletter.core.subscriber import SubscriberId, SubscriberState
-from newsletter.core.token import Keyring, make_unsubscribe_token
+from newsletter.core.token import Keyring, LinkPurpose, LinkToken, make_link_token, make_unsubscribe_token
 from newsletter.core.web_options import WebOptions
 from newsletter.core.webhooks.base import ProviderWebhook
 from newsletter.flows.freeze import RenderContext
@@ -141,6 +141,13 @@ def add_reader(unit: Unit, name: str = "ann", edition: int | None = 7) -> Reader
 def reader(unit: Unit) -> Reader:
     """Return a subscriber."""
     return add_reader(unit)
+
+
+@pytest.fixture
+def private(reader: Reader, clock: FixedClock) -> str:
+    """Return the path of a private link."""
+    link = LinkToken(purpose=LinkPurpose.PRIVATE, id=reader.id, expires_at=clock.now() + timedelta(days=1))
+    return f"/me/{make_link_token(KEYRING, link)}"
 
 
 class Stage:

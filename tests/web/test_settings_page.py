@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from email import message_from_string, policy
 
 import pytest
@@ -11,19 +10,11 @@ from playwright.sync_api import Browser
 
 from newsletter.core.delivery import DeliveryState
 from newsletter.core.subscriber import SubscriberState
-from newsletter.core.token import LinkPurpose, LinkToken, make_link_token
 from newsletter.store import notice as notices
 from newsletter.testing.clocks import FixedClock
 from tests.flows.people_fixtures import begin_edition, get, set_delivery
-from tests.web.conftest import KEYRING, LOWEST_CONTRAST, Ask, Reader, Visit, WebParts
+from tests.web.conftest import LOWEST_CONTRAST, Ask, Reader, Visit, WebParts
 from tests.web.signup_fixtures import cookie_of, mail_to, processor_of
-
-
-@pytest.fixture
-def private(reader: Reader, clock: FixedClock) -> str:
-    """Return the path of a private link."""
-    link = LinkToken(purpose=LinkPurpose.PRIVATE, id=reader.id, expires_at=clock.now() + timedelta(days=1))
-    return f"/me/{make_link_token(KEYRING, link)}"
 
 
 def test_the_link_of_a_mail_opens_nothing_by_itself(
