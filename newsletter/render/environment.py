@@ -35,7 +35,7 @@ def make_environment(overrides: Path | None = None) -> Environment:
     folders = [*([overrides] if overrides else []), packaged_templates()]
     environment = ImmutableSandboxedEnvironment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
-        autoescape=select_autoescape(["html"], default_for_string=False),
+        autoescape=select_autoescape(["html", "xml"], default_for_string=False),
         undefined=StrictUndefined,
         finalize=_refuse_none,
         trim_blocks=True,

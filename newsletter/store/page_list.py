@@ -99,6 +99,21 @@ def find_entries(tx: Tx, page_ids: Sequence[PageId]) -> Sequence[PageEntry]:
     return [entries[page_id] for page_id in page_ids if page_id in entries]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageAddress:
+    """A listed page as a sitemap has it."""
+
+    slug: str
+    changed_on: date
+
+
+def addresses(tx: Tx, *, count: int, skip: int = 0) -> Sequence[PageAddress]:
+    """Return the names of listed pages, the newest first, with the day of their last change."""
+    query = select(page.c.slug, page.c.changed_at).where(page.c.listed).order_by(*_NEWEST_FIRST)
+    rows = tx.execute(query.limit(count).offset(skip))
+    return [PageAddress(slug=row.slug, changed_on=row.changed_at.date()) for row in rows]
+
+
 def neighbours(tx: Tx, entry: PageEntry) -> Neighbours:
     """Return the listed pages directly before and after a page."""
     listed = select(*_LINK_COLUMNS).where(page.c.listed)

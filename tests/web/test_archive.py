@@ -23,6 +23,7 @@ from tests.store.page_fixtures import add_pages, new_page
 from tests.web.archive_fixtures import archive_parts, ask_archive
 from tests.web.conftest import Ask, Stage, WebParts, asking
 from tests.web.signup_fixtures import stamp_of
+from tests.web.test_feeds import DOCUMENTS
 
 __all__ = ["archive_parts", "ask_archive"]
 
@@ -224,7 +225,7 @@ def rows_of(parts: WebParts) -> str:
 def test_reading_changes_no_row(ask_archive: Ask, archive_parts: WebParts, method: str) -> None:
     """Whatever is looked at, the database is the same afterwards."""
     before = rows_of(archive_parts)
-    for path in (*PATHS, *MISSING):
+    for path in (*PATHS, *MISSING, *DOCUMENTS, "/robots.txt"):
         answer = ask_archive(method, path)
         assert answer.status_code < 500
         if method != "GET":

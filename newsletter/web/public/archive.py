@@ -22,7 +22,7 @@ from newsletter.store import page_list, redirect
 from newsletter.store.page import archive_version
 from newsletter.store.page_list import ArchiveCounts
 from newsletter.store.unit import Tx
-from newsletter.web.csp import Policy
+from newsletter.web.csp import PAGE_POLICY, Policy, policy_header
 from newsletter.web.pages import Page
 from newsletter.web.public.frame import PublicFrame
 from newsletter.web.responses import KIND_HEADERS, PUBLIC_SECONDS, RETRY_SECONDS, ResponseKind, known_tags
@@ -53,8 +53,17 @@ class ArchiveView:
     """What the page shows besides the archive, and changes with time; its bytes may differ within one state."""
 
 
-Show = Callable[[Tx, ArchiveCounts], ArchiveView | None]
-"""Reads what a page shows; None where there is no such page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveDocument:
+    """A document for programs: a feed, a sitemap."""
+
+    render: Callable[[], str]
+    """Called when the transaction is closed."""
+    media_type: str
+
+
+Show = Callable[[Tx, ArchiveCounts], ArchiveView | ArchiveDocument | None]
+"""Reads what an answer shows; None where there is no such page."""
 
 
 class Archive:
@@ -88,28 +97,24 @@ class Archive:
         known = known_tags(request)
         address = f"{request.scope['path']}?{request.url.query}"
 
-        def question() -> tuple[str, Page | None]:
+        def question() -> tuple[str, Response | None]:
             with self.site.unit.read() as tx:
                 version = archive_version(tx)
                 tag = self.tag(version, address, state)
                 if tag.removeprefix("W/") in known:
-                    return tag, None
-                view = show(tx, self.counts(tx, version))
+                    return tag, Response(status_code=304, headers=_headers())
+                shown = show(tx, self.counts(tx, version))
             # Rendered with the transaction closed.
-            return ("", None) if view is None else (tag, self._render(view))
+            return tag, self._response(shown)
 
         try:
-            tag, page = await self.site.ask(question, about=about, area=Area.PUBLIC)
+            tag, response = await self.site.ask(question, about=about, area=Area.PUBLIC)
         except Busy:
             return self._trouble.response(503, {"Retry-After": str(RETRY_SECONDS)})
-        if not tag:
+        if response is None:
             return await self.missing(request)
-        headers = {"ETag": tag, "Cache-Control": CACHE_CONTROL}
-        return (
-            Response(status_code=304, headers={**_headers(), **headers})
-            if page is None
-            else page.response(200, headers)
-        )
+        response.headers["ETag"] = tag
+        return response
 
     async def missing(self, request: Request) -> Response:
         """Answer a request for an address that is not of this archive: it may be of the one before."""
@@ -128,6 +133,14 @@ class Archive:
         if slug is None:
             return self._not_found.response(404, {"Cache-Control": "no-store"})
         return RedirectResponse(f"{self.frame.base_path}/tips/{slug}", status_code=301, headers=_headers())
+
+    def _response(self, shown: ArchiveView | ArchiveDocument | None) -> Response | None:
+        if shown is None:
+            return None
+        if isinstance(shown, ArchiveView):
+            return self._render(shown).response(200, {"Cache-Control": CACHE_CONTROL})
+        policy = {"Content-Security-Policy": policy_header(PAGE_POLICY)}
+        return Response(shown.render(), media_type=shown.media_type, headers={**_headers(), **policy})
 
     def _render(self, view: ArchiveView) -> Page:
         words = self.frame.section("archive")

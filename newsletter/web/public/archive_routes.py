@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from newsletter.web.public.archive import Archive
+from newsletter.web.public.feeds import FEED_NAMES, FeedPages
 from newsletter.web.public.lists import ListPages
 from newsletter.web.public.search import SearchPage
+from newsletter.web.public.sitemap import SitemapPages
 from newsletter.web.public.tip import TipPage
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -25,6 +27,13 @@ def archive_endpoints(archive: Archive) -> Iterator[tuple[str, Endpoint]]:
     yield "/page/{number:int}", lists.numbered
     yield "/tips/{slug}", TipPage(archive).show
     yield "/search", SearchPage(archive).show
+    sitemap, feeds = SitemapPages(archive), FeedPages(archive)
+    yield "/robots.txt", sitemap.robots
+    yield "/sitemap.xml", sitemap.index
+    yield "/sitemap/{number:int}.xml", sitemap.part
+    for name in FEED_NAMES:
+        yield f"/{name}", feeds.show
+        yield f"/topics/{{slug}}/{name}", feeds.show
     for slash in ("", "/"):
         yield f"/{{year:int}}{slash}", lists.year
         yield f"/topics{slash}", lists.topics

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from markupsafe import Markup
+from starlette.requests import Request
 
 from newsletter.core.archive_page import ArchivePage, PageEntry, PageLink, Topic, series_title
 from newsletter.core.mail_words import date_words
@@ -118,6 +119,12 @@ def pager_values(path: str, number: int, count: int) -> Values | str:
 def list_path(path: str, number: int) -> str:
     """Return the address of a page of a list."""
     return f"{path}page/{number}" if number > 1 else path
+
+
+def query_number(request: Request, *, most: int) -> int:
+    """Return the `page` of a query, 1 for none and for nonsense."""
+    text = request.query_params.get("page", "1")[:7]
+    return max(1, min(int(text), most)) if text.isascii() and text.isdigit() else 1
 
 
 def page_count(entries: int) -> int:

@@ -33,7 +33,7 @@ class PublicFrame:
         self.texts: Texts = load_texts(templates, publication.language)
         self.base_path = urlsplit(publication.base_url).path.rstrip("/")
         self.assets = assets
-        self._templates = templates
+        self.templates = templates
         self._language = words_language(templates, publication.language)
         self.digest = templates_digest(templates, "web/")
 
@@ -68,7 +68,7 @@ class PublicFrame:
         }
         policy = {**STYLED, **(SCRIPTED if scripted else {}), **(policy or {})}
         return render_page(
-            self._templates, f"public/{name}", self.publication, kind=kind, policy=policy, **common, **values
+            self.templates, f"public/{name}", self.publication, kind=kind, policy=policy, **common, **values
         )
 
     def message(self, section: str, *, button_path: str = "", **values: str) -> Page:

@@ -16,7 +16,7 @@ from newsletter.store.page_list import ArchiveCounts, TopicCount
 from newsletter.store.page_search import SearchHit, search_pages
 from newsletter.store.unit import Tx
 from newsletter.web.public.archive import Archive, ArchiveView
-from newsletter.web.public.archive_values import PAGE_ENTRIES_COUNT, Values, entry_values, topic_values
+from newsletter.web.public.archive_values import PAGE_ENTRIES_COUNT, Values, entry_values, query_number, topic_values
 
 SEARCH_PAGE_NUMBER_MAX = 100
 """Beyond a thousand hits another word helps more than another page."""
@@ -33,7 +33,7 @@ class SearchPage:
         """Answer one request."""
         typed = request.query_params.get("q", "")[:QUERY_LENGTH_MAX].strip()
         by_fit = request.query_params.get("by") == "fit"
-        number = _page_number(request.query_params.get("page", "1"))
+        number = query_number(request, most=SEARCH_PAGE_NUMBER_MAX)
         phrases = search_phrases(typed)
         language = self._archive.frame.publication.language
 
@@ -58,10 +58,6 @@ class SearchPage:
     def _hit(self, hit: SearchHit) -> Values:
         pieces = [{"text": text, "marked": marked} for text, marked in hit.snippet]
         return {**entry_values(self._archive.frame, hit.entry), "pieces": pieces}
-
-
-def _page_number(text: str) -> int:
-    return min(int(text), SEARCH_PAGE_NUMBER_MAX) if text.isascii() and text.isdigit() and int(text[:6]) else 1
 
 
 def _path(typed: str, number: int, *, by_fit: bool) -> str:
