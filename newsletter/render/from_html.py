@@ -18,7 +18,7 @@ from bs4.element import Tag
 from markdownify import BACKSLASH, MarkdownConverter
 
 from newsletter.core.tip_markdown import tip_parser
-from newsletter.render.html_tree import EMPHASIS, OTHER_MARK, nesting_of, shape_tree
+from newsletter.render.html_tree import EMPHASIS, OTHER_MARK, nesting_of, parse_tree, shape_tree
 
 _TAG_NAMES = (
     "a abbr article b blockquote br caption cite code dd del div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i img"
@@ -55,9 +55,9 @@ class ConvertedHtml:
 
 def markdown_from_html(html: str, resolve: Callable[[str, str], str] = lambda _kind, url: url) -> ConvertedHtml:
     """Convert foreign HTML; `resolve` gets `a` or `img` with each address, and returns it absolute, or nothing."""
-    soup = BeautifulSoup(_clean(html, resolve), "html.parser")
+    soup = parse_tree(_clean(html, resolve))
     if nesting_of(soup) > _NESTING_MAX:
-        soup = BeautifulSoup(escape(" ".join(soup.get_text(" ").split())), "html.parser")
+        soup = parse_tree(escape(" ".join(soup.get_text(" ").split())))
     shape_tree(soup)
     markdown = _converted(soup)
     if _RISKY.search(markdown) and _shown_words(markdown) != _words_of(soup):

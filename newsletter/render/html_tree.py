@@ -23,6 +23,24 @@ _SAME = {"b": "strong", "i": "em", "strike": "s", "del": "s"}
 _COLUMNS_MIN = 2
 
 
+class PlainTag(Tag):
+    """An element that finds the one around it at once: the converter looks for `<pre>` around each element."""
+
+    def find_parent(self, name: Any = None, attrs: Any = None, **kwargs: Any) -> Any:  # noqa: ANN401 - as the library
+        """Return the nearest element around this one, by its name."""
+        if attrs or kwargs or not isinstance(name, str):
+            return super().find_parent(name, attrs or {}, **kwargs)
+        parent = self.parent
+        while parent is not None and parent.name != name:
+            parent = parent.parent
+        return parent
+
+
+def parse_tree(html: str) -> BeautifulSoup:
+    """Return the tree of cleaned HTML."""
+    return BeautifulSoup(html, "html.parser", element_classes={Tag: PlainTag})
+
+
 def nesting_of(soup: BeautifulSoup) -> int:
     """Return how deep the elements are nested, without recursion."""
     deepest, level = 0, 0

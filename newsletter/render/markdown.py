@@ -41,6 +41,8 @@ _ADDRESS_MARKUP = {"autolink", "linkify"}
 """Links whose words are the address itself."""
 _SCHEMES = {"http", "https", "mailto", "tel"}
 _STARTS = ("https://", "http://", "mailto:", "tel:")
+_TYPED_SIGNS = re.compile(r"[\"']|--|\.\.\.")
+"""What becomes another sign; most paragraphs of an old archive have none."""
 _STYLES = {"text-align", "width"}
 _FIXED_TARGET = re.compile(r"https?://[^/?#]+[/?#]|mailto:[^?]*\?", re.IGNORECASE)
 """The part of a link that a merge field must leave alone: whose site it leads to is the author's word."""
@@ -108,7 +110,9 @@ def render_markdown(
 def _set_typographic(tokens: Sequence[Token], marks: QuotationMarks) -> None:
     """Set the words of each paragraph; code, pictures and written-out addresses stay as they are."""
     for block in tokens:
-        children = block.children or []
+        if not block.children or not _TYPED_SIGNS.search(block.content):
+            continue
+        children = block.children
         pieces: list[str | None] = []
         depth = 0
         for child in children:
