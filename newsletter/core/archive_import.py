@@ -1,4 +1,4 @@
-"""What becomes of each post of an old archive, before its text is looked at.
+"""The plan of an import: a slug and a target for each post of an old archive, before its text is read.
 
 In: posts in the order of their file. Out: for each a slug that no other post of the file has, and what it is to be: a
 page, a draft, an evergreen, or nothing, with the reason. The same file gives the same plan each time, so that a second
@@ -23,7 +23,7 @@ _DIGEST_BYTES = 8
 
 
 class ImportMode(StrEnum):
-    """What published posts become."""
+    """The target of published posts."""
 
     ARCHIVE = "archive"
     DRAFT = "draft"
@@ -46,7 +46,7 @@ class PostOutcome(StrEnum):
 
 
 class RemarkKind(StrEnum):
-    """What a person should look at in an imported post."""
+    """Kinds of findings in an imported post that a person should check."""
 
     NOT_PUBLISHED = "not_published"
     TITLE_DATE = "title_date"
@@ -68,7 +68,7 @@ class PostRemark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveRules:
-    """What the operator decided about an import."""
+    """The options and settings of an import."""
 
     mode: ImportMode
     title_patterns: tuple[str, ...]
@@ -82,7 +82,7 @@ class ArchiveRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedPost:
-    """A post, and what it is to be."""
+    """A post with its target."""
 
     post: ArchivedPost
     title: ArchiveTitle
@@ -144,7 +144,7 @@ class ArchivePlanner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveFacts:
-    """What is known of a file once it has been read through."""
+    """Facts about a whole file, from its first reading."""
 
     kind: str
     """Such as `WordPress export`."""

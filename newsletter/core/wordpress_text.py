@@ -34,7 +34,7 @@ _KNOWN_CODES = _ADDRESS_CODES | {"caption", "wp_caption", "gallery", "more"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteHtml:
-    """What the site showed."""
+    """The HTML of a post as the site showed it."""
 
     html: str
     shortcodes: tuple[str, ...] = ()

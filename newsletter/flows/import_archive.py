@@ -215,7 +215,7 @@ def _batches(posts: Iterable[PlannedPost]) -> Iterator[list[PlannedPost]]:
 def _import_batch(
     store: PostStore, batch: Sequence[PlannedPost], facts: ArchiveFacts, rules: ArchiveRules, tally: _ArchiveTally
 ) -> None:
-    """Import some posts. What is known already is not converted again: the second run of an import takes seconds."""
+    """Import some posts. Known posts are not converted again, so the second run of an import takes seconds."""
     importable = [planned for planned in batch if planned.outcome is None]
     known = store.known(importable)
     prepared: list[PreparedPost] = []

@@ -27,7 +27,7 @@ from newsletter.store.unit import Tx, Unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPost:
-    """What became of one prepared post."""
+    """One prepared post with its outcome."""
 
     prepared: PreparedPost
     outcome: PostOutcome
@@ -51,7 +51,7 @@ class PostStore:
     dry_run: bool
 
     def known(self, posts: Sequence[PlannedPost]) -> set[str]:
-        """Return the slugs of posts that are stored already as what they are to be."""
+        """Return the slugs of posts whose tip or page exists already."""
         of_pages = [planned.slug for planned in posts if planned.target is ImportMode.ARCHIVE]
         of_tips = [planned.slug for planned in posts if planned.target is not ImportMode.ARCHIVE]
         with self.unit.read() as tx:
@@ -96,7 +96,7 @@ class PostStore:
             tags=tuple(topic.name for topic in post.topics),
             evergreen=evergreen,
             first_published=planned.published_on,
-            # What speaks of its own week is wrong whenever it is sent again: a person reads it first.
+            # A text that speaks of its own week is wrong when it is sent again: a person reads it first.
             status=TipStatus.APPROVED if evergreen and not post.has_time_words else TipStatus.DRAFT,
             body=post.body,
         )

@@ -34,7 +34,7 @@ _FILM = re.compile(
 _NESTING_MAX = 60
 """Levels of elements; deeper ones are no text that a person wrote, and the converter goes down by recursion."""
 _BRACES = re.compile(r"\{(?=[{%])")
-"""What begins a merge field, or a tag of a template, which a tip refuses."""
+"""The beginning of a merge field, or of a template tag, which a tip refuses."""
 _ADDRESS = re.compile(r"https?://[^\s<>]+", re.IGNORECASE)
 _ADDRESS_END = re.compile(r"[.,:;!?'\")\]*_]+$")
 _RISKY = re.compile(
