@@ -19,13 +19,14 @@ from newsletter.store import rate_limit
 from newsletter.store import session as sessions
 from newsletter.store import sign_in as sign_ins
 from newsletter.store.unit import Tx, Unit
+from newsletter.wording import plural
 
 logger = logging.getLogger(__name__)
 
 SIGN_INS_PER_PASS_MAX = 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SignInProcessor:
     """One per process that serves the pages."""
 
@@ -33,14 +34,25 @@ class SignInProcessor:
     letters: SignInLetters
     renderer: ReaderMailRenderer
     roster: Roster
+    _removed_ended: bool = False
 
     def work(self, now: datetime) -> int:
         """Decide about what waits; return how many mails were written."""
+        if not self._removed_ended:
+            self._end_removed(now)
         with self.unit.read() as tx:
             waiting = sign_ins.undecided(tx, limit=SIGN_INS_PER_PASS_MAX)
             unannounced = sessions.unannounced(tx, limit=SIGN_INS_PER_PASS_MAX)
         decided = sum(self._decide(request, now) for request in waiting)
         return decided + sum(self._announce(session, now) for session in unannounced)
+
+    def _end_removed(self, now: datetime) -> None:
+        """End the sessions of addresses that left the settings, so that they stay ended when one comes back."""
+        with self.unit.write() as tx:
+            count = sessions.end_others(tx, [*self.roster.admins, *self.roster.editors], now=now)
+        if count:
+            logger.info("%s of addresses that the settings no longer name ended", plural(count, "session"))
+        self._removed_ended = True
 
     def _decide(self, request: SignIn, now: datetime) -> bool:
         mail = None

@@ -5,7 +5,7 @@ In: a transaction. Out: sessions as values. An ended session stays for a while, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Row, delete, exists, insert, select, update
@@ -109,6 +109,12 @@ def end(tx: Tx, session_id: SessionId, *, now: datetime) -> bool:
     """End a session; tell whether this transaction did."""
     lasting = (session.c.id == session_id, session.c.ended_at.is_(None))
     return tx.execute(update(session).where(*lasting).values(ended_at=now)).rowcount == 1
+
+
+def end_others(tx: Tx, emails: Collection[str], *, now: datetime) -> int:
+    """End the sessions of everybody but these addresses; return how many."""
+    others = (session.c.ended_at.is_(None), session.c.email.not_in(emails))
+    return tx.execute(update(session).where(*others).values(ended_at=now)).rowcount
 
 
 def unannounced(tx: Tx, *, limit: int) -> Sequence[Session]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from newsletter.core.access import SIGN_IN_RULES, SignInLimit
+from newsletter.core.access import SIGN_IN_RULES, Roster, SignInLimit, SignInMethod
 from newsletter.flows.sign_in import SignedIn, sign_in_by_code, sign_in_by_link
 from newsletter.store import session as sessions
 from newsletter.store.unit import Unit
@@ -102,3 +102,23 @@ def test_two_processors_write_one_mail(unit: Unit, clock: FixedClock) -> None:
     with unit.read() as tx:
         assert len(sessions.unannounced(tx, limit=5)) == 1
     assert first.work(clock.now()) + second.work(clock.now()) == 1
+
+
+def test_an_address_that_comes_back_signs_in_anew(unit: Unit, clock: FixedClock) -> None:
+    """The service that starts without an address ends its sessions for good, and nobody else's."""
+    for number, email in enumerate((ADMIN, EDITOR)):
+        with unit.write() as tx:
+            sessions.add(
+                tx,
+                f"hash {number}",
+                email=email,
+                method=SignInMethod.CODE,
+                browser="Firefox on Linux",
+                browser_hash="b",
+                network="n",
+                now=clock.now(),
+            )
+    make_sign_in_processor(unit, Roster(admins=(ADMIN,))).work(clock.now())
+    make_sign_in_processor(unit).work(clock.now())
+    with unit.read() as tx:
+        assert [session.email for session in sessions.live(tx, now=clock.now())] == [ADMIN]

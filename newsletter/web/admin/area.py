@@ -43,7 +43,7 @@ class AdminArea:
 
     def __init__(self, site: Site, parts: Parts, assets: Assets, tools: AdminTools | None) -> None:
         self._frame = AdminFrame(site, parts.templates, parts.publication, assets)
-        self._guard = Guard(site, self._frame, parts.web_options.roster)
+        self.guard = Guard(site, self._frame, parts.web_options.roster)
         pages: list[AdminPage] = [
             SignInPages(site, self._frame, parts.keyring),
             HomePage(site, self._frame),
@@ -60,7 +60,7 @@ class AdminArea:
     def endpoints(self) -> Iterator[tuple[AdminRoute, Endpoint]]:
         """Yield each route with its guarded endpoint."""
         for route in self.routes:
-            yield route, self._guard.guarded(route)
+            yield route, self.guard.guarded(route)
 
     async def _miss(self, asked: AdminRequest) -> Response:
         return self._frame.message("not_found", asked=asked).response(404)
