@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from newsletter.core.cadence import Cadence, instant, is_zone, wall_time
-from newsletter.core.edition import EditionStatus
+from newsletter.core.cadence import Cadence, instant, is_zone, local, wall_time
+from newsletter.core.edition import EditionKind, EditionStatus
 from newsletter.flows.send_now import early_slot_in
 from newsletter.store import edition as editions
 from newsletter.store.unit import Tx
@@ -34,9 +34,14 @@ def next_issue_at(tx: Tx, cadence: Cadence, time_zone: str, *, now: datetime) ->
     return instant(slot.date, wall_time(cadence, slot), time_zone)
 
 
-def last_issue(tx: Tx) -> LastIssue | None:
-    """Return the newest edition that is through; None before the first."""
+def last_issue(tx: Tx, zone: str) -> LastIssue | None:
+    """Return the newest edition that is through, corrections aside; None before the first.
+
+    Its date is the day on which readers got it: of an edition that was sent early, the date itself is still to come.
+    """
     for edition in editions.latest(tx, count=_EDITIONS_READ_MAX):
-        if edition.status is EditionStatus.FINISHED:
-            return LastIssue(title=edition.title, date=edition.date)
+        if edition.status is not EditionStatus.FINISHED or edition.kind is EditionKind.CORRECTION:
+            continue
+        ended = edition.date if edition.finished_at is None else local(edition.finished_at, zone).date()
+        return LastIssue(title=edition.title, date=min(edition.date, ended))
     return None

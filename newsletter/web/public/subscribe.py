@@ -187,7 +187,7 @@ class SubscribePages:
         cadence = site.plan_rules.cadence
         with site.unit.read() as tx:
             next_at = next_issue_at(tx, cadence, "", now=now)
-            last = last_issue(tx)
+            last = last_issue(tx, cadence.zone)
         words = self._frame.words
         latest = words("subscribe", "latest", title=last.title, day=describe_date(last.date)) if last else ""
         facts = {"next": words("subscribe", "next", day=describe_instant(next_at, cadence.zone)), "latest": latest}
