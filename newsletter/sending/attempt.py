@@ -19,6 +19,7 @@ from newsletter.core.subscriber import SubscriberId
 from newsletter.core.tally import REFUSED_AS
 from newsletter.flows.bounce import count_failure, suppress
 from newsletter.store import claims
+from newsletter.store import delivery as deliveries
 from newsletter.store import tally as tallies
 from newsletter.store.tally import TallySource
 from newsletter.store.unit import Tx
@@ -75,7 +76,10 @@ def record(tx: Tx, results: Sequence[AttemptResult], *, who: WorkerId | None, no
     """Write outcomes, count them, and suppress addresses that no longer exist."""
     claims.record(tx, [(result.delivery, result.outcome, result.kind) for result in results], who=who)
     counts: defaultdict[EditionId, Counter[str]] = defaultdict(Counter)
+    lost: defaultdict[EditionId, list[DeliveryId]] = defaultdict(list)
     for result in results:
+        if result.outcome.state is DeliveryState.QUEUED and result.outcome.reply_code is None:
+            lost[result.edition].append(result.delivery)
         if result.outcome.suppress:
             suppress(tx, result.subscriber, why=result.why, now=now)
         elif result.outcome.state is not DeliveryState.ACCEPTED:
@@ -85,6 +89,9 @@ def record(tx: Tx, results: Sequence[AttemptResult], *, who: WorkerId | None, no
             counts[result.edition][name] += 1
     for edition, counted in sorted(counts.items()):
         tallies.add(tx, edition, TallySource.RECOVERY if who is None else who, counted, now=now)
+    for edition, ids in sorted(lost.items()):
+        # The message may be what ends the connections: at the head of the queue a few of them would hold up all others.
+        deliveries.move_to_end(tx, edition, ids)
 
 
 def _tallied(result: AttemptResult) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from newsletter.core.delivery import Delivery, DeliveryCounts, DeliveryId, DeliveryState, Later
 from newsletter.core.edition import EditionId, EditionStatus
@@ -124,6 +124,13 @@ def gather(tx: Tx, edition_id: EditionId, *, now: datetime) -> int:
         .values(state=DeliveryState.QUEUED.value, next_attempt_at=None, block=blocks.add(tx, edition_id)),
     )
     return result.rowcount
+
+
+def move_to_end(tx: Tx, edition_id: EditionId, ids: Sequence[DeliveryId]) -> None:
+    """Let deliveries, as far as they are queued, be claimed after all others of their edition, in a new block."""
+    queued = and_(delivery.c.id.in_(ids), delivery.c.state == DeliveryState.QUEUED.value)
+    if tx.execute(select(delivery.c.id).where(queued).limit(1)).first() is not None:
+        tx.execute(update(delivery).where(queued).values(block=blocks.add(tx, edition_id)))
 
 
 def expire(tx: Tx, *, first_before: datetime, reason: str) -> Sequence[tuple[EditionId, int]]:

@@ -132,6 +132,29 @@ def test_one_address_that_kills_every_connection(unit: Unit, clock: FixedClock, 
     assert AlertKind.EXPIRED_PEOPLE not in alerted(unit)
 
 
+def test_addresses_that_kill_connections_do_not_hold_up_the_others(
+    unit: Unit, clock: FixedClock, frozen: Freeze
+) -> None:
+    """Twelve at the head of the queue look like a server in trouble; all others are tried before one is tried again."""
+    edition = frozen(40)
+    deadly = {f"p{n}@example.com" for n in range(12)}
+    taken_at: dict[str, timedelta] = {}
+    start = clock.now()
+
+    def script(address: str, _nth: int) -> Answer:
+        if address in deadly:
+            return LOST_AT_MAIL
+        taken_at[address] = clock.now() - start
+        return TAKEN
+
+    sender = make_sender(unit, clock, Server(script=script).connect, connections=4)
+    for _ in range(30):
+        run(sender)
+        clock.turn(minutes=1)
+    assert counts(unit, edition) == {"accepted": 28, "deferred": 12}
+    assert max(taken_at.values()) < timedelta(minutes=3)
+
+
 def test_a_mailbox_that_never_opens_expires(unit: Unit, clock: FixedClock, frozen: Freeze) -> None:
     """Somebody whose server always says "later" is tried ever more rarely, to the very end of 72 hours, then named."""
     edition = frozen(2)
