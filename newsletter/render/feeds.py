@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from email.utils import format_datetime
 from enum import Enum
+from html import escape
 from typing import Any
 
 from jinja2 import Environment
@@ -61,6 +62,8 @@ def _item_values(item: FeedItem) -> Mapping[str, object]:
         "title": xml_text(item.title),
         "html": xml_text(item.html),
         "summary": xml_text(item.summary),
+        # Readers take the description of RSS for HTML, in which the words of a tip about `<script>` would be one.
+        "summary_html": escape(xml_text(item.summary)),
         "author": xml_text(item.author),
         "tags": [xml_text(tag) for tag in item.tags],
         "published": item.published_at.isoformat(timespec="seconds"),

@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from urllib.parse import quote
 
+from lxml import etree
+
 from tests.flows.archive_fixtures import export, item, run_import
 from tests.render.test_from_html import HOSTILE
 from tests.web.archive_fixtures import ARCHIVE, ARCHIVE_PUBLICATION
@@ -33,8 +35,8 @@ def test_an_old_link_leads_to_the_page_of_its_post(stage: tuple[Stage, str], par
             assert "Between us" not in ask("GET", path).text
 
 
-def test_hostile_posts_are_harmless_pages(stage: tuple[Stage, str], parts: WebParts) -> None:
-    """Whatever an export holds: every page answers, and no browser would run a line of it."""
+def test_hostile_posts_are_harmless_pages_and_feeds(stage: tuple[Stage, str], parts: WebParts) -> None:
+    """Whatever an export holds: every page answers, every feed is XML, and no browser would run a line of it."""
     run_import(parts.unit, export(*(item(f"a-{number}", f"A text. {html}") for number, html in enumerate(HOSTILE))))
     for ask in asking(stage, replace(parts, web_options=ARCHIVE, publication=ARCHIVE_PUBLICATION)):
         for number in range(len(HOSTILE)):
@@ -44,3 +46,9 @@ def test_hostile_posts_are_harmless_pages(stage: tuple[Stage, str], parts: WebPa
             main = page.text.partition("<main")[2].partition("</main")[0]
             assert "A text." in main
             assert HANDLERS.search(main) is None
+        for path, name in (("/feed.xml", "description"), ("/feed.xml", "encoded"), ("/atom.xml", "content")):
+            # The summary of Atom is plain text, the description of RSS is HTML.
+            elements = etree.fromstring(ask("GET", path).content).iter(f"{{*}}{name}")
+            texts = [element.text or "" for element in elements]
+            assert len(texts) >= len(HOSTILE)
+            assert not [text for text in texts if "<script" in text or HANDLERS.search(text)]
