@@ -24,13 +24,15 @@ RANKED_PAGES_MAX = 1_000
 _BEGIN, _END = "\x02", "\x03"
 """What the database puts around the words; no stored page has these characters."""
 
+# The plus signs keep SQLite from looking up one page or one hit at a time: it walks the index by date, and ranks in one
+# pass (20,000 pages that have the word: 2 and 4 ms instead of 46 and 340).
 _SQLITE_NEWEST = """
-SELECT id FROM page WHERE listed = 1 AND id IN (SELECT rowid FROM page_search WHERE page_search MATCH :query)
+SELECT id FROM page WHERE listed = 1 AND +id IN (SELECT rowid FROM page_search WHERE page_search MATCH :query)
 ORDER BY published_on DESC, id DESC LIMIT :count OFFSET :skip
 """
 _SQLITE_BY_FIT = """
-SELECT rowid FROM page_search WHERE page_search MATCH :query AND rowid IN (
-    SELECT id FROM page WHERE listed = 1 AND id IN (SELECT rowid FROM page_search WHERE page_search MATCH :query)
+SELECT rowid FROM page_search WHERE page_search MATCH :query AND +rowid IN (
+    SELECT id FROM page WHERE listed = 1 AND +id IN (SELECT rowid FROM page_search WHERE page_search MATCH :query)
     ORDER BY published_on DESC, id DESC LIMIT :most
 ) ORDER BY bm25(page_search, 5.0, 1.0), rowid DESC LIMIT :count OFFSET :skip
 """

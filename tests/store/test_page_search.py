@@ -7,10 +7,18 @@ from datetime import date
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from newsletter.core.search_words import search_phrases
 from newsletter.store import page as pages
-from newsletter.store.page_search import SearchHit, search_pages
+from newsletter.store.database import connect, open_unit
+from newsletter.store.page_search import (
+    _SQLITE_BY_FIT,
+    _SQLITE_NEWEST,
+    RANKED_PAGES_MAX,
+    SearchHit,
+    search_pages,
+)
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import START
 from tests.store.page_fixtures import add_pages, new_page
@@ -99,3 +107,19 @@ def test_no_query_is_an_error(archive: Unit, query: str) -> None:
     """Every text is words or nothing; each hit can be shown."""
     for hit in search(archive, query):
         assert all("\x02" not in piece and "\x03" not in piece for piece, _ in hit.snippet)
+
+
+def test_a_search_reads_its_hits_at_once(sqlite_url: str) -> None:
+    """On SQLite the newest hits come from the index by date, and no plan looks up every page that has the word."""
+    engine = connect(sqlite_url)
+    values = {"query": '"customer"', "count": 10, "skip": 0, "most": RANKED_PAGES_MAX}
+    with open_unit(engine).read() as tx:
+        newest, by_fit = (
+            [row[3] for row in tx.execute(text(f"EXPLAIN QUERY PLAN {statement}"), values)]
+            for statement in (_SQLITE_NEWEST, _SQLITE_BY_FIT)
+        )
+    engine.dispose()
+    assert "SCAN page USING INDEX ix_page_published_on" in newest
+    assert not [step for step in newest if "TEMP B-TREE" in step]
+    # `=` in the index of FTS5 is a look-up of one row at a time.
+    assert not [step for step in by_fit if "INDEX 0:=" in step]
