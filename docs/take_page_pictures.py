@@ -113,6 +113,10 @@ def every_page() -> dict[str, str]:
             standing=FRAME.words("me", "active"),
             can_pause=True,
             can_resume=False,
+            catches_up=False,
+            first_day="2026-12-02",
+            last_day="2027-12-02",
+            usual_day="2026-12-29",
             first_name="Ada",
             zone_options="",
             history=[

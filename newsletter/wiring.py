@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from newsletter.flows.overview import Overview
     from newsletter.flows.proof import NoticeContext
     from newsletter.flows.queue_tip import TipValidation
+    from newsletter.operations.backlog_writer import BacklogWriter
     from newsletter.operations.mailbox_reader import MailboxReader
     from newsletter.operations.monitor import Monitor
     from newsletter.operations.notice_writer import NoticeWriter
@@ -239,8 +240,9 @@ class Application:
         return SignInProcessor(unit=self.unit, letters=letters, renderer=renderer, roster=self.roster)
 
     @cached_property
-    def reader_processors(self) -> tuple[SignupProcessor, OwnRequestProcessor]:
+    def reader_processors(self) -> tuple[SignupProcessor, OwnRequestProcessor, BacklogWriter]:
         """What decides about the requests of readers and writes the mails that follow."""
+        from newsletter.operations.backlog_writer import BacklogWriter
         from newsletter.operations.own_request_processor import OwnRequestProcessor
         from newsletter.operations.reader_mail import ReaderMailRenderer
         from newsletter.operations.signup_processor import SignupProcessor
@@ -257,6 +259,7 @@ class Application:
         return (
             SignupProcessor(unit=self.unit, letters=letters, renderer=renderer),
             OwnRequestProcessor(unit=self.unit, letters=letters, renderer=renderer),
+            BacklogWriter(unit=self.unit, publication=self.publication, keyring=self.keyring),
         )
 
     @cached_property

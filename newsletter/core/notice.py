@@ -42,6 +42,8 @@ class NoticeKind(StrEnum):
     """Asks at a new address whether it takes the place of the old one."""
     ADDRESS_CHANGED = "address-changed"
     """Tells the old address that another one took its place."""
+    MISSED_TIP = "missed-tip"
+    """A tip that a person missed during a pause: the message of its edition, so it has no templates of its own."""
     SIGN_IN = "sign-in"
     """Brings an admin or an editor the link and the code that sign in to the admin area."""
     NEW_BROWSER = "new-browser"
@@ -55,6 +57,7 @@ READER_KINDS = (
     NoticeKind.PRIVATE_LINK,
     NoticeKind.NEW_ADDRESS,
     NoticeKind.ADDRESS_CHANGED,
+    NoticeKind.MISSED_TIP,
     NoticeKind.SIGN_IN,
     NoticeKind.NEW_BROWSER,
 )

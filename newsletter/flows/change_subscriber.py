@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -28,6 +28,7 @@ from newsletter.core.subscriber import (
 from newsletter.core.token import Keyring
 from newsletter.errors import InputError
 from newsletter.flows.add_subscriber import refuse_erased
+from newsletter.store import backlog as backlogs
 from newsletter.store import delivery as deliveries
 from newsletter.store import ledger
 from newsletter.store import log as logs
@@ -37,6 +38,8 @@ from newsletter.store.subscriber import Consent
 from newsletter.store.unit import Tx, Unit
 
 _CHANNEL = "command line"
+BACKLOG_BEGINS_AFTER = timedelta(days=3, hours=9)
+"""A pause ends with a day, and the first missed tip comes on a morning between two regular ones."""
 _PAUSES_PER_PASS_MAX = 500
 SAID_NO = {SubscriberState.UNSUBSCRIBED, SubscriberState.COMPLAINED}
 """States of people who said no themselves; the ledger remembers them, whatever becomes of the database."""
@@ -202,6 +205,10 @@ def move_on(tx: Tx, before: Subscriber, after: Subscriber, consent: Consent, *, 
         return 0
     subscribers.save_state(tx, after)
     subscribers.add_consent(tx, before.id, consent)
+    if before.state is SubscriberState.PAUSED and eligible(after.state):
+        backlogs.end_pause(tx, after.id, now=consent.at, next_at=consent.at + BACKLOG_BEGINS_AFTER)
+    elif not eligible(after.state):
+        backlogs.drop(tx, after.id)
     if after.state in SAID_NO:
         ledger.note(tx, LedgerKind.LEFT, str(after.id), now=consent.at, canonical=after.canonical)
     return 0 if eligible(after.state) else deliveries.skip_person(tx, before.id, reason)

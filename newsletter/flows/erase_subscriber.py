@@ -14,6 +14,7 @@ from newsletter.core.address import parse_address
 from newsletter.core.subscriber import Subscriber, SubscriberId
 from newsletter.core.token import Keyring, suppression_hash
 from newsletter.store import address_change as address_changes
+from newsletter.store import backlog as backlogs
 from newsletter.store import delivery as deliveries
 from newsletter.store import erasure, ledger
 from newsletter.store import link_request as link_requests
@@ -69,6 +70,7 @@ def forget(tx: Tx, keyring: Keyring, person: Subscriber, *, now: datetime) -> Er
     erasure.drop_notices(tx, spellings)
     signups.drop_addresses(tx, spellings)
     link_requests.drop_person(tx, person.id)
+    backlogs.drop(tx, person.id)
     address_changes.drop_person(tx, person.id, spellings)
     subscribers.erase(tx, person.id)
     ledger.note(tx, LedgerKind.ERASED, str(person.id), now=now, canonical=person.canonical)

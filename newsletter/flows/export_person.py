@@ -16,6 +16,7 @@ from newsletter.core.token import Keyring, suppression_hashes
 from newsletter.flows.erase_subscriber import spellings_of
 from newsletter.flows.export_subscribers import as_json
 from newsletter.store import address_change as address_changes
+from newsletter.store import backlog as backlogs
 from newsletter.store import erasure, report
 from newsletter.store import link_request as link_requests
 from newsletter.store import log as logs
@@ -45,6 +46,7 @@ def export_person(unit: Unit, keyring: Keyring, email: str, *, now: datetime) ->
             "consent": [] if person is None else _consents(tx, person.id),
             "editions": [] if person is None else _editions(tx, person.id),
             "pause_ends_at": None if person is None else _iso(subscribers.pause_end(tx, person.id)),
+            "missed_tips": None if person is None else _backlog(tx, person.id),
             "private_links": [] if person is None else _private_links(tx, person.id),
             "sign_ups": _signups(tx, addresses),
             "address_changes": [] if person is None else _address_changes(tx, person.id),
@@ -95,6 +97,13 @@ def _editions(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:
         }
         for row in report.rows(tx, who=who)
     ]
+
+
+def _backlog(tx: Tx, who: SubscriberId) -> dict[str, Any] | None:
+    item = backlogs.of_person(tx, who)
+    if item is None:
+        return None
+    return {"since": _iso(item.since), "pause_ended_at": _iso(item.resumed_at), "next_at": _iso(item.next_at)}
 
 
 def _private_links(tx: Tx, who: SubscriberId) -> list[dict[str, Any]]:

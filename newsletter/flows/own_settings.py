@@ -8,25 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import Enum
 
+from newsletter.core.cadence import instant, local
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.subscriber import SubscriberId, SubscriberState, pause, resume, unsubscribe
+from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState, pause, resume, unsubscribe
 from newsletter.core.token import Keyring
 from newsletter.errors import InputError
 from newsletter.flows.change_subscriber import Changes, edit_subscriber, move_on
 from newsletter.flows.erase_subscriber import erase_subscriber
 from newsletter.flows.export_person import export_person
 from newsletter.flows.undo_leaving import PAUSE_SPAN
+from newsletter.store import backlog as backlogs
 from newsletter.store import link_request as link_requests
 from newsletter.store import report
 from newsletter.store import subscriber as subscribers
 from newsletter.store.report import DeliveryRow
 from newsletter.store.subscriber import Consent
-from newsletter.store.unit import Unit
+from newsletter.store.unit import Tx, Unit
 
 PRIVATE_LINK_LASTS = timedelta(days=1)
+PAUSE_MAX = timedelta(days=366)
 OWN_WISH = "the person, by private link"
 _CHANNEL = "private link"
 _HISTORY_ROWS = 12
@@ -39,6 +42,8 @@ class OwnChange(Enum):
     ZONE = "zone"
     PAUSE = "pause"
     RESUME = "resume"
+    SKIP = "skip"
+    """Do without the tips that were missed during a pause."""
     LEAVE = "leave"
     ERASE = "erase"
 
@@ -69,6 +74,8 @@ class OwnSettings:
     state_why: str
     since: datetime
     paused_until: datetime | None
+    catches_up: bool
+    """The tips of a pause come afterwards, one a week, or come at present."""
     history: Sequence[SentIssue]
 
 
@@ -93,6 +100,7 @@ def own_settings(unit: Unit, subscriber_id: SubscriberId) -> OwnSettings | None:
             state_why=person.state_why,
             since=person.created_at,
             paused_until=subscribers.pause_end(tx, subscriber_id),
+            catches_up=backlogs.of_person(tx, subscriber_id) is not None,
             history=[_sent_issue(row) for row in rows],
         )
 
@@ -110,6 +118,38 @@ def _sent_issue(row: DeliveryRow) -> SentIssue:
     )
 
 
+def pause_end(value: str, zone: str, *, now: datetime) -> datetime:
+    """Return when a pause ends that a person gave a date for: as that day begins where they are; four weeks without.
+
+    Raises `InputError` for a date that is none, that is not ahead, or more than a year away.
+    """
+    if not value:
+        return now + PAUSE_SPAN
+    today = local(now, zone).date()
+    try:
+        day = date.fromisoformat(value)
+    except ValueError as error:
+        raise InputError("Please choose a date, such as 2026-12-24.") from error
+    if not today < day <= today + PAUSE_MAX:
+        raise InputError("Please choose a date from tomorrow on, and at most a year away.")
+    return instant(day, time(), zone)
+
+
+def pause_oneself(unit: Unit, subscriber_id: SubscriberId, *, until: datetime, catch_up: bool, now: datetime) -> None:
+    """Pause until then; with `catch_up` the tips that are missed come afterwards, one a week."""
+    with unit.write() as tx:
+        person = _present(tx, subscriber_id)
+        after = pause(person, now=now, why="paused by private link")
+        if after == person:
+            raise InputError("Your subscription is paused already; nothing was changed.")
+        choice = "missed tips follow, one a week" if catch_up else "missed tips are skipped"
+        why = f"until {until:%Y-%m-%d}; {choice}"
+        move_on(tx, person, after, Consent(at=now, action="paused", channel=_CHANNEL, source=why), reason="paused")
+        subscribers.set_pause_end(tx, subscriber_id, until)
+        if catch_up:
+            backlogs.begin(tx, subscriber_id, now=now)
+
+
 def change_own_settings(
     unit: Unit, keyring: Keyring, subscriber_id: SubscriberId, change: OwnChange, value: str, *, now: datetime
 ) -> None:
@@ -121,7 +161,12 @@ def change_own_settings(
             edit_subscriber(unit, keyring, subscriber_id, Changes(time_zone=value), who=OWN_WISH, now=now)
         case OwnChange.ERASE:
             erase_subscriber(unit, keyring, subscriber_id, who=OWN_WISH, now=now)
-        case OwnChange.PAUSE | OwnChange.RESUME | OwnChange.LEAVE:
+        case OwnChange.PAUSE:
+            pause_oneself(unit, subscriber_id, until=now + PAUSE_SPAN, catch_up=False, now=now)
+        case OwnChange.SKIP:
+            with unit.write() as tx:
+                backlogs.drop(tx, _present(tx, subscriber_id).id)
+        case OwnChange.RESUME | OwnChange.LEAVE:
             _change_state(unit, subscriber_id, change, now=now)
 
 
@@ -134,15 +179,16 @@ def own_data(unit: Unit, keyring: Keyring, subscriber_id: SubscriberId, *, now: 
 
 def _change_state(unit: Unit, subscriber_id: SubscriberId, change: OwnChange, *, now: datetime) -> None:
     with unit.write() as tx:
-        person = subscribers.locked(tx, subscriber_id)
-        if person is None:
-            raise InputError("This person was erased; nothing was changed.")
-        if change is OwnChange.PAUSE:
-            after, action = pause(person, now=now, why="paused by private link"), "paused"
-        elif change is OwnChange.RESUME:
+        person = _present(tx, subscriber_id)
+        if change is OwnChange.RESUME:
             after, action = resume(person, now=now, why="resumed by private link"), "resumed"
         else:
             after, action = unsubscribe(person, now=now, why="left by private link"), "unsubscribed"
         move_on(tx, person, after, Consent(at=now, action=action, channel=_CHANNEL), reason=action)
-        if change is OwnChange.PAUSE and after != person:
-            subscribers.set_pause_end(tx, subscriber_id, now + PAUSE_SPAN)
+
+
+def _present(tx: Tx, subscriber_id: SubscriberId) -> Subscriber:
+    person = subscribers.locked(tx, subscriber_id)
+    if person is None:
+        raise InputError("This person was erased; nothing was changed.")
+    return person

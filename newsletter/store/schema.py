@@ -527,6 +527,16 @@ address_change = Table(
     sqlite_autoincrement=True,  # Links of confirmations bear the id.
 )
 
+backlog = Table(
+    "backlog",
+    metadata,
+    Column("subscriber_id", BigId, primary_key=True, autoincrement=False),
+    Column("since", Utc, nullable=False),  # Editions after it were missed.
+    Column("resumed_at", Utc),  # NULL while the pause lasts.
+    Column("next_at", Utc),
+    _partial_index("ix_backlog_next_at", "next_at", where="next_at IS NOT NULL"),
+)
+
 wording = Table(
     "wording",
     metadata,

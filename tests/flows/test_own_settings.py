@@ -82,6 +82,7 @@ EXPORTED = {
     "delivery": "editions",
     "link_request": "private_links",
     "address_change": "address_changes",
+    "backlog": "missed_tips",
     "signup": "sign_ups",
     "notice": "notices",
     "suppression": "suppression",

@@ -33,8 +33,8 @@ from tests.web.test_request_checks import database_digest
 
 pytestmark = pytest.mark.browser
 
-SIGN_IN_KINDS = {NoticeKind.SIGN_IN, NoticeKind.NEW_BROWSER}
-"""Mails to people of the admin area, which has a test of its own."""
+OTHER_KINDS = {NoticeKind.SIGN_IN, NoticeKind.NEW_BROWSER, NoticeKind.MISSED_TIP}
+"""Mails of the admin area, which has a test of its own, and the message of an edition."""
 LINK = re.compile(r"https://news\.example\.com(/[^\s\"<>]+)")
 
 
@@ -84,7 +84,7 @@ def test_a_scanner_changes_nothing(
     """Every link of every mail to readers, with GET, HEAD and a browser that runs scripts: each row stays as it is."""
     write_every_mail(parts, reader, clock)
     links = links_of_mails(parts.unit)
-    assert links.keys() == set(READER_KINDS) - SIGN_IN_KINDS
+    assert links.keys() == set(READER_KINDS) - OTHER_KINDS
     edition = MessageIdentity(PUBLICATION, KEYRING, 7, "nonce").unsubscribe_url(reader.id)  # type: ignore[arg-type]
     undo = LinkToken(purpose=LinkPurpose.UNDO, id=reader.id, expires_at=clock.now() + timedelta(minutes=20))
     paths = {path for linked in links.values() for path in linked}

@@ -46,8 +46,19 @@ def test_each_form_saves_alone(ask: Ask, reader: Reader, private: str) -> None:
     ask("POST", f"{private}/pause")
     assert reader.state is SubscriberState.PAUSED
     assert "Paused until Sunday 29 November 2026" in ask("GET", private).text
+    assert "The tips of your pause come afterwards" not in ask("GET", private).text
     ask("POST", f"{private}/resume")
     assert reader.state is SubscriberState.ACTIVE
+    ask("POST", f"{private}/pause", data={"until": "2026-12-24", "afterwards": "catch-up"})
+    page = ask("GET", private)
+    assert "Paused until Thursday 24 December 2026" in page.text
+    assert "The tips of your pause come afterwards" in page.text
+    ask("POST", f"{private}/resume")
+    assert "Skip the missed tips" in ask("GET", private).text
+    ask("POST", f"{private}/skip")
+    assert "Skip the missed tips" not in ask("GET", private).text
+    late = ask("POST", f"{private}/pause", data={"until": "2026-10-31"})
+    assert (late.status_code, "from tomorrow on" in late.text) == (422, True)
     ask("POST", f"{private}/leave")
     assert reader.state is SubscriberState.UNSUBSCRIBED
     assert "Subscribe again" in ask("GET", private).text
@@ -104,7 +115,9 @@ def test_the_settings_can_be_read_and_pressed(visit: Visit, reader: Reader, priv
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     lowest = page.evaluate(LOWEST_CONTRAST)
     assert lowest["ratio"] >= 4.5, lowest["text"]
-    page.get_by_role("button", name="Pause for four weeks").click()
+    page.get_by_label("Pause until").fill("2026-12-24")
+    page.get_by_label("Send them to me afterwards").check()
+    page.get_by_role("button", name="Pause", exact=True).click()
     page.get_by_text("Saved.").wait_for()
     assert reader.state is SubscriberState.PAUSED
 

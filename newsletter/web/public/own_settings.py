@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -23,6 +25,7 @@ from newsletter.flows.change_address import ask_to_change_address
 from newsletter.flows.hold import CANCELLED
 from newsletter.flows.opt_out import masked_address
 from newsletter.flows.own_settings import (
+    PAUSE_MAX,
     OwnChange,
     OwnSettings,
     SentIssue,
@@ -30,7 +33,10 @@ from newsletter.flows.own_settings import (
     change_own_settings,
     own_data,
     own_settings,
+    pause_end,
+    pause_oneself,
 )
+from newsletter.flows.undo_leaving import PAUSE_SPAN
 from newsletter.web.asking_browser import hash_of_browser, remember_browser
 from newsletter.web.client_address import client_network
 from newsletter.web.forms import path_token, read_fields
@@ -51,6 +57,8 @@ _SKIPPED_KEYS = {
 }
 """The sentences about a mail that was not sent, by the reason that its row has."""
 SERVER_WORDS_LENGTH_MAX = 200
+CATCH_UP = "catch-up"
+"""The value of the choice to have the missed tips afterwards."""
 ADDRESS_ACT = "address"
 """Only asked for here: the new address confirms it on a page of its own."""
 
@@ -79,6 +87,7 @@ class OwnSettingsPages:
             state_why="",
             since=site.clock.now(),
             paused_until=None,
+            catches_up=True,
             history=(),
         )
         self._settings("/me/x", sample)
@@ -141,14 +150,19 @@ class OwnSettingsPages:
         change = _CHANGES.get(act)
         if change is None and act != ADDRESS_ACT:
             return self._unknown.response(404)
-        value = (await read_fields(request)).get("value", "")
+        fields = await read_fields(request)
+        value = fields.get("value", "")
         if change is None:
             return await self._ask_new_address(request, path, who, value)
         site = self._site
 
         def question() -> str:
+            now = site.clock.now()
             try:
-                change_own_settings(site.unit, site.keyring, who, change, value, now=site.clock.now())
+                if change is OwnChange.PAUSE:
+                    self._pause(who, fields, now)
+                else:
+                    change_own_settings(site.unit, site.keyring, who, change, value, now=now)
             except InputError as error:
                 return str(error)
             return ""
@@ -161,6 +175,13 @@ class OwnSettingsPages:
             return self._erased.response(200)
         headers = dict(KIND_HEADERS[ResponseKind.SECRET])
         return RedirectResponse(f"{path}?saved", status_code=303, headers=headers)
+
+    def _pause(self, who: SubscriberId, fields: Mapping[str, str], now: datetime) -> None:
+        known = own_settings(self._site.unit, who)
+        zone = known.time_zone if known and is_zone(known.time_zone) else self._site.plan_rules.cadence.zone
+        until = pause_end(fields.get("until", ""), zone, now=now)
+        catch_up = fields.get("afterwards") == CATCH_UP
+        pause_oneself(self._site.unit, who, until=until, catch_up=catch_up, now=now)
 
     async def _ask_new_address(self, request: Request, path: str, who: SubscriberId, value: str) -> Response:
         mistakes: dict[str, str] = {}
@@ -205,12 +226,17 @@ class OwnSettingsPages:
     def _settings(self, path: str, known: OwnSettings, *, note: str = "", mistake: str = "") -> Page:
         zone = known.time_zone if is_zone(known.time_zone) else self._site.plan_rules.cadence.zone
         since = describe_date(local(known.since, zone).date())
+        today = local(self._site.clock.now(), zone).date()
         return self._frame.page(
             "me",
             words=self._frame.section("me", subscriber=mask_address(known.email), day=since),
             standing=self._standing(known, zone),
             can_pause=known.state is SubscriberState.ACTIVE,
             can_resume=known.state is SubscriberState.PAUSED,
+            catches_up=known.catches_up,
+            first_day=(today + timedelta(days=1)).isoformat(),
+            last_day=(today + PAUSE_MAX).isoformat(),
+            usual_day=(today + PAUSE_SPAN).isoformat(),
             first_name=known.first_name,
             zone_options=self._zones.chosen(zone) if self._zones else "",
             history=[
