@@ -192,8 +192,10 @@ def test_an_editor_ends_no_session_of_an_admin(unit: Unit, clock: FixedClock, ma
     editors = [session for session in everyone.values() if session.email == EDITOR]
     [admin, *others] = [session for session in everyone.values() if session.email == ADMIN]
     with pytest.raises(InputError):
-        end_session(unit, admin.id, by=editors[0], roster=ROSTER, now=clock.now())
+        end_session(unit, admin.id, by=editors[0], others=True, roster=ROSTER, now=clock.now())
     assert end_other_sessions(unit, by=editors[0], roster=ROSTER, now=clock.now()) == 1
-    end_session(unit, editors[0].id, by=admin, roster=ROSTER, now=clock.now())
+    with pytest.raises(InputError):
+        end_session(unit, editors[0].id, by=admin, others=False, roster=ROSTER, now=clock.now())
+    end_session(unit, editors[0].id, by=admin, others=True, roster=ROSTER, now=clock.now())
     with unit.read() as tx:
         assert {session.id for session in sessions.live(tx, now=clock.now())} == {admin.id, others[0].id}

@@ -83,10 +83,13 @@ class Guard:
 
     def _redirect(self, path: str, request: Request) -> Response:
         """Send the browser to a page that leads back to this one, where reading it changes nothing."""
-        back = ""
-        if request.method in {"GET", "HEAD"} and request.scope["path"] not in {HOME_PATH, "/admin"}:
-            query = f"?{request.url.query}" if request.url.query else ""
-            back = f"?back={quote(request.scope['path'] + query, safe='')}"
+        # A form is not sent again by itself: its page is what to return to.
+        safe = request.method in {"GET", "HEAD"}
+        url = request.url if safe else urlsplit(request.headers.get("Referer", ""))
+        target = (request.scope["path"] if safe else url.path.removeprefix(self._frame.base_path)) + (
+            f"?{url.query}" if url.query else ""
+        )
+        back = "" if target in {"", HOME_PATH, "/admin"} else f"?back={quote(target, safe='')}"
         headers = dict(KIND_HEADERS[ResponseKind.ADMIN])
         return RedirectResponse(f"{self._frame.base_path}{path}{back}", status_code=303, headers=headers)
 

@@ -46,9 +46,11 @@ class SessionPages:
     def routes(self) -> tuple[AdminRoute, ...]:
         """Return the routes of these pages."""
         end_one, end_others = f"{SESSIONS_PATH}/{{id:int}}/end", f"{SESSIONS_PATH}/end-others"
+        of_other = f"{SESSIONS_PATH}/{{id:int}}/end-of-other"
         return (
             AdminRoute(path=SESSIONS_PATH, handler=self.show, needed=Needed.EDITOR),
             AdminRoute(path=end_one, handler=self.end, needed=Needed.EDITOR, methods=("POST",)),
+            AdminRoute(path=of_other, handler=self.end_of_other, needed=Needed.RECENT_ADMIN, methods=("POST",)),
             AdminRoute(path=end_others, handler=self.end_others, needed=Needed.EDITOR, methods=("POST",)),
         )
 
@@ -66,11 +68,18 @@ class SessionPages:
         return self._draw(asked, sorted(rows, key=lambda row: (not row.current, not row.own))).response(200)
 
     async def end(self, asked: AdminRequest) -> Response:
-        """End one session."""
+        """End one session of the person."""
+        return await self._end(asked, others=False)
+
+    async def end_of_other(self, asked: AdminRequest) -> Response:
+        """End one session of anybody."""
+        return await self._end(asked, others=True)
+
+    async def _end(self, asked: AdminRequest, *, others: bool) -> Response:
         unit, session_id = self._site.unit, SessionId(asked.request.path_params["id"])
 
         def flow() -> Flash:
-            session = end_session(unit, session_id, by=asked.person, roster=asked.roster, now=asked.now)
+            session = end_session(unit, session_id, by=asked.person, others=others, roster=asked.roster, now=asked.now)
             return Flash(text=self._frame.words("sessions", "ended", browser=session.browser))
 
         return await self._frame.change(asked, flow, about=f"end of session {session_id}", back=SESSIONS_PATH)

@@ -225,3 +225,23 @@ def test_without_the_setting_there_is_no_admin_area(stage: tuple[Stage, str], pa
     for ask in asking(stage, replace(parts, web_options=replace(parts.web_options, admin=False))):
         for path in ("/admin", "/admin/", "/admin/sign-in", "/admin/sessions"):
             assert ask("GET", path).status_code == 404
+
+
+def test_what_is_not_undone_is_asked_for_again(ask: Ask, ask_as: AskAs, parts: WebParts, clock: FixedClock) -> None:
+    """Ending the session of another person leads to the question, and from there back to the page of the button."""
+    editor, admin = ask_as(EDITOR), ask_as(ADMIN)
+    clock.turn(minutes=11)
+    referrer = {"Referer": "http://127.0.0.1/admin/sessions?changed"}
+    asked = admin("POST", "/admin/sessions/1/end-of-other", headers=dict(referrer))
+    assert asked.headers["Location"] == "/admin/confirm-identity?back=%2Fadmin%2Fsessions%3Fchanged"
+    form = admin("GET", asked.headers["Location"]).text
+    assert 'name="back" value="/admin/sessions?changed"' in form
+    assert editor("GET", "/admin/").status_code == 200
+    answer = admin("POST", "/admin/confirm-identity", data={"back": "/admin/sessions?changed"})
+    make_sign_in_processor(parts.unit).work(clock.now())
+    cookies = cookies_of(answer) | {SESSION_COOKIE: "cookie-1"}
+    signed_in = ask("POST", "/admin/sign-in/code", data={"code": mailed(parts.unit).code}, headers=as_header(cookies))
+    assert signed_in.headers["Location"] == "/admin/sessions?changed"
+    ended = ask("POST", "/admin/sessions/1/end-of-other", headers=as_header(cookies_of(signed_in)))
+    assert ended.headers["Location"] == "/admin/sessions?changed"
+    assert editor("GET", "/admin/").status_code == 303
