@@ -104,7 +104,14 @@ class _Setup:
 
     def _write_env(self) -> None:
         from newsletter.cli.env_file import env_text, write_env
-        from newsletter.cli.init_questions import at_terminal, first_answers, interview, normal_answers
+        from newsletter.cli.init_questions import (
+            at_terminal,
+            first_answers,
+            folded,
+            interview,
+            normal_answers,
+            secrets_of,
+        )
 
         environ, home = self.invocation.environ, self.invocation.home
         answers = first_answers(self.options, environ, home)
@@ -126,6 +133,8 @@ class _Setup:
         write_env(self.env_file, text)
         key = "a fresh secret key" if own_key else "everything but the secret key, which your environment has"
         say(f"Wrote {self.env_file} with {key}; only you can read it.")
+        if kept := secrets_of(environ):
+            say(folded(f"Every command needs these of your environment: {', '.join(kept)}.", margin=""))
 
     def _settings(self, environ: Mapping[str, str]) -> Settings:
         """Return the settings that would be read, with stand-ins for what is still to be filled in.

@@ -75,14 +75,22 @@ def at_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def _secret_names() -> set[str]:
+    return {setting_name(key) for key in SECRETS} | {setting_name(key) + FILE_SUFFIX for key in SECRETS}
+
+
+def secrets_of(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the secrets that stay in the environment, and that each later command needs from there."""
+    return sorted(name for name in _secret_names() & environ.keys() if environ[name])
+
+
 def first_answers(values: Mapping[str, str], environ: Mapping[str, str], home: Path) -> dict[str, str]:
     """Return what is known without asking: options, then the environment, then this machine's zone.
 
     Raises `InputError` when an option cannot be used. A secret of the environment stays there: an operator who keeps it
     out of files has a reason.
     """
-    secret = {setting_name(key) for key in SECRETS} | {setting_name(key) + FILE_SUFFIX for key in SECRETS}
-    names = {setting.name for setting in settings_help()} - secret
+    names = {setting.name for setting in settings_help()} - _secret_names()
     answers = {name: environ[name].strip() for name in names if environ.get(name, "").strip()} | dict(values)
     faults = [fault for name in values for fault in faults_of(answers, home, about=name)]
     if faults:

@@ -139,6 +139,9 @@ def test_the_environment_is_taken_over_but_not_its_secrets(tmp_path: Path) -> No
     assert "NEWSLETTER_FROM='env@example.com'" in text
     assert SECRET not in text
     assert "hidden" not in text
+    # Without it, the next command would not find the database, or send no mail.
+    kept = "Every command needs these of your environment: NEWSLETTER_SECRET_KEY, NEWSLETTER_SMTP_PASSWORD."
+    assert kept in " ".join(done.stdout.split())
     assert installation_of(tmp_path).key_fingerprint == key_fingerprint(SECRET)
 
 
