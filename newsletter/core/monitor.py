@@ -170,8 +170,10 @@ def _disk(view: View) -> list[Trouble]:
     if space.free >= LEAST_FREE_BYTES and space.free >= space.total * LEAST_FREE_SHARE:
         return []
     share = 100 * space.free / space.total
+    # The text of an alert is that of its beginning, however much less is free by the time it is read.
+    free = f"{space.free / 1024**2:,.0f} MB were free, {share:.1f} % of it, when this was noticed"
     message = (
-        f"The disk that holds the database has {space.free / 1024**2:,.0f} MB free, {share:.1f} % of it. "
+        f"The disk that holds the database is nearly full: {free}. "
         "When it is full, nothing can be recorded and nothing is sent. Make room."
     )
     return [Trouble(kind=AlertKind.DISK, about=DISK, message=message)]

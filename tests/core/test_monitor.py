@@ -107,6 +107,12 @@ def test_a_disk_is_nearly_full_in_bytes_or_in_share(free: int, total: int, short
     assert kinds(view) == ([AlertKind.DISK] if short else [])
 
 
+def test_the_room_on_a_disk_is_told_as_of_the_beginning() -> None:
+    """The text of an alert stays while it stands, so that it claims nothing of the present."""
+    (trouble,) = troubles(replace(VIEW, space=Space(free=4 * MB, total=400 * MB)))
+    assert "is nearly full: 4 MB were free, 1.0 % of it, when this was noticed." in trouble.message
+
+
 EDITION = edition_of(3, started_at=NOW)
 
 
