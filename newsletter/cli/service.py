@@ -208,6 +208,8 @@ def _start_web(
 
 def _start_requests(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
     """Decide about requests of readers, and requests to sign in, once a second, beside the pages that take them."""
+    from newsletter.schedule.trouble_log import TroubleLog
+
     options = application.web_options
     processors = [
         *(application.reader_processors if options.public else ()),
@@ -215,14 +217,17 @@ def _start_requests(application: Application, stop: threading.Event, stack: Exit
     ]
 
     def decide() -> None:
+        jobs = [(processor, TroubleLog(logger, "the work on requests of the pages")) for processor in processors]
         while not stop.wait(REQUEST_CHECK_SECONDS):
-            for processor in processors:
+            for processor, trouble_log in jobs:
                 try:
                     processor.work(application.clock.now())
                 except NewsletterError as error:
-                    logger.error("requests on pages: %s", error)  # noqa: TRY400 - our own errors say all in one line
+                    trouble_log.failed(error)
                 except Exception:
                     logger.exception("requests on pages: a bug")
+                else:
+                    trouble_log.succeeded()
 
     thread = threading.Thread(target=_as_part("web", decide), name="requests", daemon=True)
     thread.start()

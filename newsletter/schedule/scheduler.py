@@ -21,6 +21,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from newsletter.clock import Clock, SystemClock
 from newsletter.errors import NewsletterError
+from newsletter.schedule.trouble_log import TroubleLog
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class TickScheduler:
     ) -> None:
         self._callback = callback
         self._stop = stop
-        self._failure = ""
+        self._trouble_log = TroubleLog(logger, "the tick")
         # APScheduler logs a line for each call, and a warning for each call that a long one made superfluous.
         _keep_quiet(f"apscheduler.executors.{_EXECUTOR}", logging.ERROR)
         _keep_quiet(f"{__name__}.scheduler", logging.ERROR)
@@ -73,16 +74,11 @@ class TickScheduler:
         try:
             self._callback()
         except NewsletterError as error:
-            # A full disk or a database that is away: the message says what to do, and stands once.
-            if str(error) != self._failure:
-                logger.error("the tick failed, and is tried again every few seconds: %s", error)  # noqa: TRY400
-                self._failure = str(error)
+            self._trouble_log.failed(error)
         except Exception:
             logger.exception("the tick failed; the next one tries again")
         else:
-            if self._failure:
-                logger.info("ticks succeed again")
-                self._failure = ""
+            self._trouble_log.succeeded()
 
     def __enter__(self) -> Self:
         """Return itself."""

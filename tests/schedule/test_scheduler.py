@@ -89,7 +89,7 @@ def test_known_trouble_is_one_line_until_it_is_over(caplog: pytest.LogCaptureFix
         assert count.reaches(5)
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("ERROR", "the tick failed, and is tried again every few seconds: The disk is full; free some space."),
-        ("INFO", "ticks succeed again"),
+        ("INFO", "the tick succeeds again"),
     ]
     assert "Traceback" not in caplog.text
 
