@@ -256,3 +256,10 @@ def first_in_order(tx: Tx, *, other_than: TipId) -> Tip | None:
     query = select(tip).where(tip.c.id != other_than).order_by(tip.c.position, tip.c.id).limit(1)
     row = tx.execute(query).first()
     return None if row is None else _from_row(row)
+
+
+def follower(tx: Tx, known: Tip) -> Tip | None:
+    """Return the tip that stands directly behind another one in the queue; None for the last."""
+    behind = select(tip).where(tip.c.position > known.position)
+    row = tx.execute(behind.order_by(tip.c.position, tip.c.id).limit(1)).first()
+    return None if row is None else _from_row(row)

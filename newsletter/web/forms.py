@@ -36,7 +36,11 @@ def is_json(request: Request) -> bool:
 
 
 async def read_fields(request: Request) -> Mapping[str, str]:
-    """Return the fields of a form, or of a JSON object of texts."""
+    """Return the fields of a form, or of a JSON object of texts, without NUL, which PostgreSQL refuses."""
+    return {name: value.replace("\0", "") for name, value in (await _read_texts(request)).items()}
+
+
+async def _read_texts(request: Request) -> Mapping[str, str]:
     body = await read_beginning(request, bytes_max=FORM_BYTES_MAX, seconds_max=FORM_SECONDS_MAX)
     try:
         text = body.decode()

@@ -17,6 +17,7 @@ from newsletter.web.admin.frame import AdminFrame
 from newsletter.web.admin.guard import Guard
 from newsletter.web.admin.home import HomePage
 from newsletter.web.admin.log import LogPage
+from newsletter.web.admin.queue import QueuePages
 from newsletter.web.admin.route import AdminRequest, AdminRoute
 from newsletter.web.admin.sessions import SessionPages
 from newsletter.web.admin.settings import SettingsPages
@@ -48,6 +49,7 @@ class AdminArea:
             SignInPages(site, self._frame, parts.keyring),
             HomePage(site, self._frame),
             LogPage(site, self._frame),
+            QueuePages(site, self._frame),
             SessionPages(site, self._frame),
         ]
         if tools is not None:

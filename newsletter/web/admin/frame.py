@@ -50,6 +50,7 @@ class NavItem:
 
 NAVIGATION = (
     NavItem(name="home", path="/admin/"),
+    NavItem(name="queue", path="/admin/queue"),
     NavItem(name="log", path="/admin/log", needed=Needed.ADMIN),
     NavItem(name="settings", path="/admin/settings", needed=Needed.ADMIN),
     NavItem(name="sessions", path="/admin/sessions"),

@@ -29,6 +29,7 @@ PAGES = (
     "/admin/log?about=nothing",
     "/admin/settings",
     "/admin/settings/checks",
+    "/admin/queue",
     "/admin/sessions",
     "/admin/sessions?changed",
     "/admin/confirm-identity",
