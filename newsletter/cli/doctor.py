@@ -50,6 +50,7 @@ def examine_all(invocation: State) -> Iterator[Finding]:
     """Yield what there is to say of everything that mail depends on."""
     from newsletter.cli import examine
     from newsletter.cli.examine_database import database
+    from newsletter.cli.examine_dns import sender_dns
     from newsletter.cli.examine_signing import signing
 
     # A folder that cannot be one is a slip of the hand, and no finding about an installation.
@@ -70,6 +71,7 @@ def examine_all(invocation: State) -> Iterator[Finding]:
     yield from signing(application)
     yield from examine.webhooks(application)
     # Last, since it may take a while.
+    yield from sender_dns(application)
     yield from examine.bounce_mailbox(application)
     yield from examine.mail_server(application)
 

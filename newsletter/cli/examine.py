@@ -68,7 +68,7 @@ def settings(application: Application, home: Path) -> Iterator[Finding]:
     old = f", and {plural(len(configured.secret_keys_old), 'older one')}" if configured.secret_keys_old else ""
     yield ok("secret key", f"{len(key)} characters, fingerprint {key_fingerprint(key)}{old}")
     domain = configured.from_email.rpartition("@")[2]
-    if _reserved(domain):
+    if is_reserved(domain):
         todo = "set NEWSLETTER_FROM to an address of your own domain"
         yield warn("from address", f"{domain} is a name for examples; no server will take mail from it", todo)
     if not (configured.admin_emails or configured.alert_command):
@@ -84,7 +84,7 @@ def public_address(application: Application) -> Iterator[Finding]:
     if is_loopback(host):
         todo = "set NEWSLETTER_BASE_URL to an address that readers reach"
         yield warn("public address", f"{url} is this machine: no reader can unsubscribe there", todo)
-    elif _reserved(host):
+    elif is_reserved(host):
         todo = "set NEWSLETTER_BASE_URL to an address of your own"
         yield warn("public address", f"{url} is an address for examples: no reader can unsubscribe there", todo)
     else:
@@ -117,7 +117,8 @@ def bounce_mailbox(application: Application) -> Iterator[Finding]:
         yield fail("bounce mailbox", str(error), "check NEWSLETTER_IMAP_*")
 
 
-def _reserved(host: str) -> bool:
+def is_reserved(host: str) -> bool:
+    """Tell whether a name is kept for examples (RFC 2606)."""
     return any(host == name or host.endswith(f".{name}") for name in RESERVED)
 
 

@@ -20,6 +20,7 @@ from newsletter.settings.values import (
     BaseUrl,
     ClockTime,
     DatabaseUrl,
+    DnsServers,
     Email,
     Emails,
     ExistingFile,
@@ -316,6 +317,10 @@ class Settings(BaseSettings):
         (),
         description="Who may sign in to write, order and approve tips, separated by commas; they see no subscribers.",
     )
+    dns_servers: DnsServers = Field(
+        (), description="The DNS servers that newsletter doctor asks, as 192.0.2.1:53; unset, those of the system."
+    )
+
     proof_emails: Emails = Field(
         (), description="Who gets the proof a day ahead, separated by commas; unset, the admins do."
     )

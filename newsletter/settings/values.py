@@ -263,6 +263,18 @@ def _split_commas(text: object) -> object:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
 
+def _dns_servers(servers: tuple[str, ...]) -> tuple[str, ...]:
+    for server in servers:
+        host, _, port = server.partition(":") if server.count(":") == 1 else (server, "", "53")
+        try:
+            ipaddress.ip_address(host)
+            int(port)
+        except ValueError as error:
+            message = f"'{server}' is no address of a server; write 192.0.2.1 or 192.0.2.1:53"
+            raise ValueError(message) from error
+    return servers
+
+
 def _topics(topics: tuple[str, ...]) -> tuple[str, ...]:
     for topic in topics:
         if not _TOPIC.fullmatch(topic):
@@ -329,6 +341,7 @@ Email = Annotated[str, AfterValidator(_email)]
 Emails = Annotated[tuple[Email, ...], BeforeValidator(_split_commas)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_networks)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+DnsServers = Annotated[Words, AfterValidator(_dns_servers)]
 Topics = Annotated[Words, AfterValidator(_topics)]
 MailDomain = Annotated[str, AfterValidator(_mail_domain)]
 Selector = Annotated[str, AfterValidator(_selector)]

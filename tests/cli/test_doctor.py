@@ -22,6 +22,7 @@ from newsletter.store.unit import Unit
 from newsletter.testing.catcher import Catcher
 from newsletter.testing.clocks import START
 from tests.conftest import SECRET, SHIFTED
+from tests.transport.dns_server import DnsServer, serving
 
 PASSWORD = "pa55-that-nobody-sees"
 
@@ -111,6 +112,21 @@ def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server
     assert found.of("templates", "ok")
     assert found.of("database", "ok")
     assert server.caught == []
+
+
+def test_the_dns_is_looked_up(doctor: Callable[..., Diagnosis]) -> None:
+    """What is missing is told with the record to publish; names for examples are not looked up without a server."""
+    assert "a name for examples" in doctor().of("DNS", "ok")[0]
+    zone = {
+        ("newsletter.example.com", "TXT"): ['"v=spf1 a:mail.example.com -all"'],
+        ("newsletter.example.com", "MX"): ["10 mail.example.com."],
+    }
+    with serving(DnsServer(zone)) as server:
+        found = doctor(DNS_SERVERS=server.address)
+    assert found.code == 1
+    assert "newsletter.example.com: 1 of 10 look-ups" in found.of("SPF", "ok")[0]
+    assert 'publish _dmarc.newsletter.example.com TXT "v=DMARC1; p=none' in found.of("DMARC", "fail")[0]
+    assert found.of("MX", "ok") == ["newsletter.example.com: mail.example.com → "]
 
 
 def test_a_date_that_was_sent_early_or_skipped_is_not_coming(
