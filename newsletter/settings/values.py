@@ -115,6 +115,8 @@ def display_name(text: str) -> str:
 
 
 def _mail_domain(text: str) -> str:
+    if PLAIN_ADDRESS.fullmatch(f"b@{text}") and len(text) <= PLAIN_ADDRESS_LENGTH_MAX:
+        return text
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - see `PLAIN_ADDRESS`
 
     try:

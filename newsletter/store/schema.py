@@ -96,12 +96,19 @@ def _partial_index(name: str, *columns: str, where: str | ColumnElement[bool], u
     return Index(name, *columns, unique=unique, info={"where": text(where) if isinstance(where, str) else where})
 
 
+USED_ONCE = {"ids_used_once": True}
+"""Marks a table whose ids are never used again. SQLite is told when the tables are created: `sqlite_autoincrement=True`
+imports the module of SQLite in every command of an installation on PostgreSQL."""
+
+
 @event.listens_for(metadata, "before_create")
 def _complete_options(_target: MetaData, connection: Connection, **_options: object) -> None:
     dialect = connection.dialect.name
     for table in metadata.tables.values():
         for index in (item for item in table.indexes if "where" in item.info):
             index.dialect_options[dialect]["where"] = index.info["where"]
+        if dialect == "sqlite" and "ids_used_once" in table.info:
+            table.dialect_options[dialect]["autoincrement"] = True
         if dialect == "postgresql" and "fillfactor" in table.info:
             table.dialect_options[dialect]["with"] = {"fillfactor": table.info["fillfactor"]}
 
@@ -157,7 +164,7 @@ subscriber = Table(
     # The first active person of each zone, without reading the others.
     _partial_index("ix_subscriber_zone", "time_zone", "state_since", where="state = 'active'"),
     _one_of("state", "pending", "active", "paused", "unsubscribed", "bounced", "complained"),
-    sqlite_autoincrement=True,  # An id is never used again: old opt-out links bear it.
+    info=USED_ONCE,  # An id is never used again: old opt-out links bear it.
 )
 
 subscriber_count = Table(
@@ -291,7 +298,7 @@ edition = Table(
     _partial_index("ix_edition_open", "id", where="finished_at IS NULL"),
     _partial_index("ix_edition_unarchived", "id", where=not_(column("archived", Boolean))),
     _one_of("status", "sending", "paused", "finished", "cancelled"),
-    sqlite_autoincrement=True,
+    info=USED_ONCE,
 )
 
 block = Table(
@@ -320,7 +327,7 @@ worker = Table(
     Column("seen_at", Utc, nullable=False),
     Column("ended_at", Utc),
     _json("report", "{}"),  # What it is at: connections, relays, rate.
-    sqlite_autoincrement=True,  # Journals bear the id.
+    info=USED_ONCE,  # Journals bear the id.
 )
 
 TALLY_SOURCES = ("worker", "recovery", "bounce")
@@ -371,9 +378,9 @@ delivery = Table(
     _partial_index("ix_delivery_deferred", "edition_id", "next_attempt_at", where="next_attempt_at IS NOT NULL"),
     _partial_index("ix_delivery_later", "edition_id", "later", where="later <> ''"),
     _one_of("state", "queued", "sending", "deferred", "accepted", "rejected", "uncertain", "expired", "skipped"),
-    sqlite_autoincrement=True,  # Message-IDs and bounce addresses bear the id.
-    # Per cent of a page that are filled at first: the rest is for the same rows as they change.
-    info={"fillfactor": 45},
+    # Message-IDs and bounce addresses bear the id. Per cent of a page that are filled first: the rest is for the same
+    # rows as they change.
+    info={**USED_ONCE, "fillfactor": 45},
 )
 
 quota = Table(
@@ -492,7 +499,7 @@ signup = Table(
     _partial_index("ix_signup_again", "again_at", where="again_at IS NOT NULL AND again_decided_at IS NULL"),
     _partial_index("ix_signup_unwelcomed", "id", where="confirmed_at IS NOT NULL AND welcomed_at IS NULL"),
     _one_of("mail", "", "confirm", "already", "none"),
-    sqlite_autoincrement=True,  # Links of confirmations bear the id.
+    info=USED_ONCE,  # Links of confirmations bear the id.
 )
 
 link_request = Table(
@@ -503,7 +510,7 @@ link_request = Table(
     Column("asked_at", Utc, nullable=False, index=True),
     Column("decided_at", Utc),
     _partial_index("ix_link_request_undecided", "id", where="decided_at IS NULL"),
-    sqlite_autoincrement=True,  # The notice about it bears the id.
+    info=USED_ONCE,  # The notice about it bears the id.
 )
 
 address_change = Table(
@@ -524,7 +531,7 @@ address_change = Table(
     Column("told_at", Utc),  # When the mail to the old address was written.
     _partial_index("ix_address_change_undecided", "due_at", where="decided_at IS NULL"),
     _partial_index("ix_address_change_untold", "id", where="confirmed_at IS NOT NULL AND told_at IS NULL"),
-    sqlite_autoincrement=True,  # Links of confirmations bear the id.
+    info=USED_ONCE,  # Links of confirmations bear the id.
 )
 
 backlog = Table(
@@ -571,7 +578,7 @@ sign_in = Table(
     Column("used_at", Utc),
     _partial_index("ix_sign_in_undecided", "id", where="decided_at IS NULL"),
     _one_of("origin", "page", "terminal"),
-    sqlite_autoincrement=True,  # Links of sign-ins bear the id.
+    info=USED_ONCE,  # Links of sign-ins bear the id.
 )
 
 session = Table(
@@ -592,7 +599,7 @@ session = Table(
     _json("flash", "{}"),
     _partial_index("ix_session_unannounced", "id", where="announced_at IS NULL"),
     _one_of("method", "link", "code", "terminal"),
-    sqlite_autoincrement=True,
+    info=USED_ONCE,
 )
 
 log = Table(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Home
+from tests.cli.conftest import SETTINGS, Home
 
 HEAVY = {
     "alembic",
@@ -71,6 +71,15 @@ def modules_after(home: Path, *arguments: str) -> set[str]:
 def test_a_command_that_looks_imports_nothing_heavy(home: Home, command: str) -> None:
     """`status`, `queue` and `tip list` neither render, nor send, nor serve, nor migrate."""
     assert modules_after(home.folder, *command.split()) & (HEAVY | OTHER_COMMANDS) == set()
+
+
+@pytest.mark.postgres
+def test_a_command_on_postgresql_imports_nothing_of_sqlite(postgres_url: str, tmp_path: Path) -> None:
+    """The dialect of the other database is not loaded, nor the library that checks unusual addresses and domains."""
+    more = "NEWSLETTER_BOUNCE_DOMAIN=bounces.example.com"
+    (tmp_path / ".env").write_text(f"NEWSLETTER_DATABASE_URL='{postgres_url}'\n{SETTINGS}\n{more}\n")
+    heavy = HEAVY - {"sqlalchemy.dialects.postgresql"} | {"sqlalchemy.dialects.sqlite"}
+    assert modules_after(tmp_path, "status") & (heavy | OTHER_COMMANDS) == set()
 
 
 def test_the_help_imports_no_database(tmp_path: Path) -> None:
