@@ -7,14 +7,14 @@ lists, feeds and search later, when the last readers have begun to get it. No dr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
 from newsletter.core.archive_page import NewPage, PageId, topics_of
 from newsletter.core.edition import Edition, EditionId
 from newsletter.core.message import Publication
 from newsletter.core.publishing import PublishVerdict, judge_publishing
-from newsletter.core.tip import Tip
+from newsletter.core.tip import Tip, TipStatus
 from newsletter.render.article import Article, render_article
 from newsletter.store import edition as editions
 from newsletter.store import page as pages
@@ -39,27 +39,30 @@ def write_page(tx: Tx, tip: Tip, article: Article, edition: Edition, *, now: dat
     A tip that was sent before keeps its page, with the text that is mailed now. A page of the same name from an import
     becomes the page of the tip. None when another tip's page has the name.
     """
-    new = NewPage(
-        slug=tip.slug,
-        title=article.title,
-        html=article.html,
-        text=article.text,
-        language=article.language,
-        published_on=tip.first_published or edition.date,
-        topics=topics_of(tip.tags),
-        author=tip.author,
-        series=tip.part.series if tip.part else None,
-        part=tip.part.number if tip.part else None,
-        listed=False,
-        tip_id=tip.id,
-        edition_id=edition.id,
-    )
+    new = replace(_page_of(tip, article, on=edition.date), listed=False, edition_id=edition.id)
     known = pages.of_tip(tx, tip.id)
     page_id = known.id if known is not None else pages.without_tip(tx, tip.slug)
     if page_id is None:
         return pages.add_page(tx, new, now=now)
     pages.rewrite_page(tx, page_id, new, now=now)
     return page_id
+
+
+def correct_page(tx: Tx, tip: Tip, article: Article, *, on: date, now: datetime) -> None:
+    """Let the page of a tip that went out show what a person corrected in its file, and say when.
+
+    The text of an evergreen is that of its next mail, so that its page waits for that mail.
+    """
+    known = pages.of_tip(tx, tip.id)
+    if known is None or tip.status is not TipStatus.SENT:
+        return
+    shown = pages.find_page(tx, known.slug)
+    same = shown is not None and (shown.html, shown.entry.title) == (article.html, article.title)
+    pages.rewrite_page(tx, known.id, _page_of(tip, article, on=on), corrected_on=None if same else on, now=now)
+    if not tip.listed:
+        pages.unlist_page(tx, known.id, now=now)
+    elif not editions.awaits_archive(tx, tip.id):
+        pages.list_page(tx, known.id, now=now)
 
 
 def replace_page(tx: Tx, wrong: Edition, right: PageId) -> None:
@@ -126,3 +129,20 @@ def set_aside(unit: Unit, due: UnpublishedEdition) -> None:
     """Decide that an edition has no page: its tip cannot be rendered."""
     with unit.write() as tx:
         editions.mark_archived(tx, due.id)
+
+
+def _page_of(tip: Tip, article: Article, *, on: date) -> NewPage:
+    """Return the page of a tip; `on` is its date where it was not published before."""
+    return NewPage(
+        slug=tip.slug,
+        title=article.title,
+        html=article.html,
+        text=article.text,
+        language=article.language,
+        published_on=tip.first_published or on,
+        topics=topics_of(tip.tags),
+        author=tip.author,
+        series=tip.part.series if tip.part else None,
+        part=tip.part.number if tip.part else None,
+        tip_id=tip.id,
+    )

@@ -21,6 +21,8 @@ from newsletter.errors import InputError, NotNow
 from newsletter.flows.freeze import RenderContext
 from newsletter.flows.pin_date import pin_faults
 from newsletter.flows.preview import compile_tip
+from newsletter.flows.publish_page import correct_page
+from newsletter.render.article import render_article
 from newsletter.store import edition as editions
 from newsletter.store import installation as installations
 from newsletter.store import log as logs
@@ -142,7 +144,7 @@ def _queue_all(
             raise NotNow(CHANGED_MEANWHILE)
         _check_pins(tx, steps, review, faults)
         faults.check()
-        return _write(tx, steps, who=who, now=review.now)
+        return _write(tx, steps, review, who=who)
 
 
 def edit_tip(unit: Unit, tip: Tip, file: TipText, review: TipValidation, *, who: str) -> Queued:
@@ -170,7 +172,7 @@ def edit_tip(unit: Unit, tip: Tip, file: TipText, review: TipValidation, *, who:
             raise NotNow(CHANGED_MEANWHILE)
         _check_pins(tx, [step], review, faults)
         faults.check()
-        return _write(tx, [step], who=who, now=review.now)[0]
+        return _write(tx, [step], review, who=who)[0]
 
 
 def _parsed(files: Iterable[TipText], faults: _Faults) -> list[tuple[TipText, TipDraft]]:
@@ -261,7 +263,8 @@ def _check_gates(steps: Sequence[_Step], review: TipValidation, faults: _Faults)
             faults.add(step.file.name, f"line {step.draft.body_line}: {error}")
 
 
-def _write(tx: Tx, steps: Sequence[_Step], *, who: str, now: datetime) -> list[Queued]:
+def _write(tx: Tx, steps: Sequence[_Step], review: TipValidation, *, who: str) -> list[Queued]:
+    now = review.now
     # Dates are freed first: two tips of one folder may swap their pins, and a date can have one only.
     for step in steps:
         if step.before is not None and step.before.pin not in {None, step.after.pin}:
@@ -272,6 +275,10 @@ def _write(tx: Tx, steps: Sequence[_Step], *, who: str, now: datetime) -> list[Q
             tip = tips.add(tx, step.draft, now=now)
         elif step.outcome is QueueOutcome.UPDATED:
             tip = tips.save(tx, step.before, step.after, now=now)
+            if tip.status is TipStatus.SENT:
+                # Rendered here, since few tips that went out are changed at a time.
+                article = render_article(tip, review.render_context.publication)
+                correct_page(tx, tip, article, on=local(now, review.cadence.zone).date(), now=now)
         else:
             tip = step.before
         if step.outcome in {QueueOutcome.ADDED, QueueOutcome.UPDATED}:

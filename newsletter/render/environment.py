@@ -58,6 +58,16 @@ def templates_digest(environment: Environment, prefix: str) -> str:
     return whole.hexdigest()
 
 
+def check_templates(environment: Environment, prefix: str) -> None:
+    """Compile the templates below a folder; raise `InputError` with file and line for one that is no template."""
+    for name in environment.list_templates():
+        if name.startswith(prefix) and name.endswith((".html", ".xml")):
+            try:
+                environment.get_template(name)
+            except TemplateSyntaxError as error:
+                raise InputError(f"template {error.name or name}, line {error.lineno}: {error.message}") from error
+
+
 def render_template(environment: Environment, name: str, values: Mapping[str, object]) -> str:
     """Render one template; raise `InputError` with file and line for its faults."""
     try:

@@ -234,6 +234,12 @@ def unarchived(tx: Tx, *, limit: int) -> Sequence[tuple[Edition, bool]]:
     return [(_from_row(row), row.tip_used) for row in tx.execute(query)]
 
 
+def awaits_archive(tx: Tx, tip_id: TipId) -> bool:
+    """Tell whether the archive has still to decide about an edition of a tip."""
+    query = select(edition.c.id).where(edition.c.tip_id == tip_id, ~edition.c.archived).limit(1)
+    return tx.execute(query).first() is not None
+
+
 def mark_archived(tx: Tx, edition_id: EditionId) -> bool:
     """Record that the archive shows what is to be shown of an edition; tell whether this transaction was the first."""
     query = update(edition).where(edition.c.id == edition_id, ~edition.c.archived).values(archived=True)

@@ -76,6 +76,8 @@ def rewrite_page(tx: Tx, page_id: PageId, new: NewPage, *, corrected_on: date | 
     values = _values(new) | {"changed_at": now}
     old = tx.execute(select(page.c.slug).where(page.c.id == page_id)).scalar_one()
     namesake = tx.execute(select(page.c.id).where(page.c.slug == new.slug, page.c.id != page_id)).first()
+    if new.edition_id is None:
+        del values["edition_id"]
     if namesake is not None:
         values["slug"] = old
     elif old != new.slug:
@@ -102,6 +104,16 @@ def list_page(tx: Tx, page_id: PageId, *, now: datetime) -> bool:
     if row is None:
         return False
     _add_topics(tx, page_id, row.published_on, _topics(row.topics))
+    raise_version(tx)
+    return True
+
+
+def unlist_page(tx: Tx, page_id: PageId, *, now: datetime) -> bool:
+    """Take a page out of lists, feeds and search, so that its address alone is left; tell whether it was there."""
+    unlisted = update(page).where(page.c.id == page_id, page.c.listed).values(listed=False, changed_at=now)
+    if not tx.execute(unlisted).rowcount:
+        return False
+    tx.execute(delete(page_topic).where(page_topic.c.page_id == page_id))
     raise_version(tx)
     return True
 

@@ -11,9 +11,12 @@ from sqlalchemy import delete, update
 
 from newsletter.core.archive_page import ArchivePage
 from newsletter.core.edition import Edition
+from newsletter.core.tip import draft_of
+from newsletter.core.tip_file import render_tip_file
 from newsletter.core.wave import WaveRules
 from newsletter.flows.freeze import RenderContext, freeze
 from newsletter.flows.hold import cancel_edition, pause_edition, resume_edition
+from newsletter.flows.queue_tip import TipText, TipValidation, edit_tip
 from newsletter.flows.replace_edition import replace_edition
 from newsletter.operations.publisher import PAGES_PER_ROUND_MAX, Publisher
 from newsletter.operations.ticker import Ticker
@@ -286,3 +289,73 @@ def test_a_tip_can_be_deleted_beside_its_page(unit: Unit) -> None:
         pages.add_page(tx, new_page("a", tip_id=known.id), now=START)
         tx.execute(delete(tip_table).where(tip_table.c.id == known.id))
         assert tx.execute(page.select()).one().tip_id is None
+
+
+def edit(unit: Unit, render_context: RenderContext, clock: FixedClock, **changes: object) -> None:
+    """Edit the file of the tip as a person does."""
+    with unit.read() as tx:
+        known = tips.by_slug(tx, "name-your-branches")
+    assert known is not None
+    draft = replace(draft_of(known), **changes)  # type: ignore[arg-type]
+    review = TipValidation(render_context=render_context, cadence=CADENCE, now=clock.now())
+    edit_tip(unit, known, TipText(name="a.md", text=render_tip_file(draft)), review, who="ada")
+
+
+def test_a_corrected_tip_corrects_its_page(
+    unit: Unit, frozen: Frozen, publisher: Publisher, clock: FixedClock, render_context: RenderContext
+) -> None:
+    """A person who mends the file of a tip that went out mends its page, which says when; its place stays."""
+    frozen(1)
+    publisher.work(clock.now())
+    clock.turn(seconds=3 * 86_400)
+    edit(unit, render_context, clock, body="A *right* word.")
+    mended = find(unit)
+    assert mended is not None
+    assert (mended.html, mended.corrected_on) == ("<p>A <em>right</em> word.</p>", DAY + timedelta(days=3))
+    assert (mended.entry.published_on, listed(unit)) == (DAY, ["name-your-branches"])
+
+
+def test_other_topics_are_no_correction(
+    unit: Unit, frozen: Frozen, publisher: Publisher, clock: FixedClock, render_context: RenderContext
+) -> None:
+    """A page whose text is the same has its new topics and says nothing; it leaves the lists and comes back."""
+    frozen(1)
+    publisher.work(clock.now())
+    edit(unit, render_context, clock, tags=("names",), listed=False)
+    hidden = find(unit)
+    assert hidden is not None
+    assert (hidden.corrected_on, [topic.slug for topic in hidden.entry.topics], listed(unit)) == (None, ["names"], [])
+    edit(unit, render_context, clock, listed=True)
+    assert listed(unit) == ["name-your-branches"]
+    with unit.read() as tx:
+        assert [entry.slug for entry in page_list.of_topic(tx, "names", count=10)] == ["name-your-branches"]
+
+
+def test_a_correction_before_the_list_does_not_hurry_it(
+    unit: Unit, frozen: Frozen, clock: FixedClock, render_context: RenderContext
+) -> None:
+    """A page that waits for its hour has its new text and waits on."""
+    publisher = Publisher(unit=unit, publication=PUBLICATION, delay=timedelta(hours=24))
+    frozen(1)
+    edit(unit, render_context, clock, body="Right.")
+    mended = find(unit)
+    assert mended is not None
+    assert (mended.html, listed(unit)) == ("<p>Right.</p>", [])
+    clock.turn(seconds=86_400)
+    publisher.work(clock.now())
+    assert listed(unit) == ["name-your-branches"]
+
+
+def test_the_page_of_an_evergreen_waits_for_its_next_mail(
+    unit: Unit, publisher: Publisher, clock: FixedClock, render_context: RenderContext
+) -> None:
+    """A text that no reader has yet, as that of an evergreen between two dates, is on no page."""
+    add_people(unit, 1)
+    add_tip(unit, evergreen=True)
+    clock.set(TUESDAY)
+    freeze(unit, render_context, first_slot(), now=clock.now())
+    publisher.work(clock.now())
+    edit(unit, render_context, clock, body="A draft.")
+    shown = find(unit)
+    assert shown is not None
+    assert "A draft" not in shown.html

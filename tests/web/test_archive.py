@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import re
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from newsletter.core.old_path import old_path
+from newsletter.errors import InputError
 from newsletter.render.article import clean_article
+from newsletter.render.environment import make_environment
 from newsletter.store import page as pages
 from newsletter.store.schema import metadata
 from newsletter.testing.clocks import START, FixedClock
+from newsletter.web.app import create_app
 from newsletter.web.public.archive import picture_hosts
 from tests.store.page_fixtures import add_pages, new_page
 from tests.web.archive_fixtures import archive_parts, ask_archive
@@ -111,6 +115,14 @@ def test_an_archive_elsewhere_leaves_the_form_alone(ask: Ask) -> None:
     """Without an archive of ours `/` is the form, and no page of a tip is there."""
     assert "first_name" in ask("GET", "/").text
     assert [ask("GET", path).status_code for path in ("/page/1", "/tips/tip-1", "/search", "/topics/")] == [404] * 4
+
+
+def test_a_wrong_template_is_told_at_the_start(archive_parts: WebParts, tmp_path: Path) -> None:
+    """The operator hears of a template that is none with its file and line, before a reader meets it."""
+    (tmp_path / "web" / "feed").mkdir(parents=True)
+    (tmp_path / "web" / "feed" / "rss.xml").write_text("<rss>\n{% if %}")
+    with pytest.raises(InputError, match=r"feed/rss\.xml, line 2"):
+        create_app(replace(archive_parts, templates=make_environment(tmp_path)))
 
 
 def test_numbered_pages_have_ten_each(ask_archive: Ask) -> None:

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from newsletter import __version__
 from newsletter.core.old_path import old_path
+from newsletter.render.environment import check_templates
 from newsletter.store import page_list, redirect
 from newsletter.store.page import archive_version
 from newsletter.store.page_list import ArchiveCounts
@@ -29,6 +30,8 @@ from newsletter.web.responses import KIND_HEADERS, PUBLIC_SECONDS, RETRY_SECONDS
 from newsletter.web.site import Area, Busy, Site
 
 ARCHIVE_METHODS = ("GET", "HEAD", "OPTIONS")
+TEMPLATE_FOLDERS = ("web/public/archive/", "web/public/part/", "web/feed/")
+"""Compiled when the service starts: a mistake of an operator's own is told then, with its file and line."""
 STALE_SECONDS = 86_400
 """How long a cache may show an old copy while it fetches the new one."""
 CACHE_CONTROL = f"public, max-age={PUBLIC_SECONDS}, stale-while-revalidate={STALE_SECONDS}"
@@ -75,6 +78,8 @@ class Archive:
         self.address = frame.publication.base_url
         self._fixed = f"{__version__} {frame.digest} {frame.publication} {frame.options}"
         self._counts: ArchiveCounts | None = None
+        for folder in TEMPLATE_FOLDERS:
+            check_templates(frame.templates, folder)
         self._trouble = frame.message("trouble")
         self._not_found = self._render(ArchiveView(template="not_found", path="", indexed=False))
 
