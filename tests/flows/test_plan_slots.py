@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from newsletter.core.cadence import SlotState
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.errors import InputError, NotNow
 from newsletter.flows.change_slot import add_slot, skip_slot, unskip_slot
 from newsletter.flows.change_tip import pin_tip
@@ -183,7 +183,7 @@ def test_a_date_whose_edition_is_over_is_not_skipped(unit: Unit) -> None:
             tx.execute(update(delivery).values(state=DeliveryState.ACCEPTED.value))
         if day == TUESDAYS[0]:
             with unit.write() as tx:
-                editions.close(tx, edition.id, totals={"accepted": 1}, now=NOW)
+                editions.close(tx, edition.id, totals=DeliveryCounts(accepted=1), now=NOW)
         else:
             cancel_edition(unit, edition, who=WHO, why="", now=NOW)
         with pytest.raises(InputError, match=words):
