@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from newsletter.core.signup import CODE_TRIES_MAX, CONFIRM_WITHIN, SignupId
 from newsletter.core.subscriber import SubscriberState
-from newsletter.core.token import confirmation_code
+from newsletter.core.token import confirmation_code, suppression_hash
 from newsletter.flows.confirm_signup import Confirmed, ConfirmedBy, confirm_by_code, confirm_signup, look_at_signup
 from newsletter.flows.erase_subscriber import erase_subscriber
 from newsletter.flows.export_person import export_person
@@ -161,11 +161,14 @@ def test_a_request_without_a_mail_has_no_code(unit: Unit) -> None:
     assert by_code(unit, confirmation_code(KEYRING, first_signup(unit))) is Confirmed.WRONG_CODE
 
 
-@pytest.mark.parametrize("state", [None, "erased", *SubscriberState])
+@pytest.mark.parametrize("state", [None, "erased", "blocked", *SubscriberState])
 def test_equal_work_for_every_address(unit: Unit, state: SubscriberState | str | None) -> None:
     """The same statements run, in the same order, whether the address is known, left, erased or new."""
     if state == "erased":
         erase_subscriber(unit, KEYRING, put(unit, ADA).id, who="pat", now=START)
+    elif state == "blocked":
+        with unit.write() as tx:
+            subscribers.block(tx, suppression_hash(KEYRING, ADA), now=START)
     elif isinstance(state, SubscriberState):
         put(unit, ADA, state=state)
     with statements(unit) as seen:

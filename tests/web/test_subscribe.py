@@ -9,6 +9,7 @@ import pytest
 
 from newsletter.core.address import parse_address
 from newsletter.core.subscriber import Subscriber, SubscriberState
+from newsletter.core.token import suppression_hash
 from newsletter.flows.erase_subscriber import erase_subscriber
 from newsletter.store import notice as notices
 from newsletter.store import signup as signups
@@ -107,7 +108,7 @@ def test_a_reader_types_the_code(ask: Ask, parts: WebParts, clock: FixedClock) -
     assert person(parts.unit) is not None
 
 
-@pytest.mark.parametrize("state", [None, "erased", "no such domain", *SubscriberState])
+@pytest.mark.parametrize("state", [None, "erased", "blocked", "no such domain", *SubscriberState])
 def test_the_answer_is_the_same_for_every_address(
     ask: Ask, parts: WebParts, clock: FixedClock, state: SubscriberState | str | None
 ) -> None:
@@ -117,7 +118,10 @@ def test_the_answer_is_the_same_for_every_address(
         email = "ann@no-such-name.example.net"
     elif state is not None:
         reader = add_reader(parts.unit)
-        if state == "erased":
+        if state == "blocked":
+            with parts.unit.write() as tx:
+                subscribers.block(tx, suppression_hash(KEYRING, email), now=clock.now())
+        elif state == "erased":
             erase_subscriber(parts.unit, KEYRING, reader.id, who="pat", now=clock.now())
         else:
             with parts.unit.write() as tx:
