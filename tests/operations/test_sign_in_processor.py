@@ -90,6 +90,7 @@ def test_a_new_browser_is_told_of_once(unit: Unit, clock: FixedClock) -> None:
         told.append(processor.work(clock.now()))
         if told[-1]:
             assert "A new browser signed in" in mails_to(unit, ADMIN)[-1]
+            assert "Network: 192.0.2.0/24" in mails_to(unit, ADMIN)[-1]
     assert told == [1, 0, 1]
 
 
