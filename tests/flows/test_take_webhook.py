@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from newsletter.core.breaker import BreakerLimits
-from newsletter.core.delivery import DeliveryState
+from newsletter.core.delivery import DeliveryCounts, DeliveryState
 from newsletter.core.edition import Edition, EditionStatus
 from newsletter.core.evidence import BounceAction
 from newsletter.core.subscriber import Subscriber, SubscriberState
@@ -240,7 +240,7 @@ def test_complaints_of_an_edition_that_is_over_pause_nothing(sqlite_unit: Unit) 
     for person in people:
         set_delivery(sqlite_unit, edition, person, DeliveryState.ACCEPTED)
     with sqlite_unit.write() as tx:
-        editions.close(tx, edition.id, totals={"accepted": 4}, now=NOW)
+        editions.close(tx, edition.id, totals=DeliveryCounts(accepted=4), now=NOW)
     complain(sqlite_unit, people, edition)
     assert status(sqlite_unit, edition) is EditionStatus.FINISHED
     assert {AlertKind.COMPLAINTS} == set(open_alerts(sqlite_unit))
