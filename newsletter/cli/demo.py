@@ -81,7 +81,7 @@ def demo(
         _keep_settings(home, settings)
         play.say_where_to_look()
         if serves:
-            _serve(application, clock)
+            _serve(application, clock, home)
 
 
 def _free_port() -> int:
@@ -93,13 +93,17 @@ def _free_port() -> int:
         return port
 
 
-def _serve(application: Application, clock: TurnedClock) -> None:
+def _serve(application: Application, clock: TurnedClock, home: Path) -> None:
     """Run the service of this installation until Ctrl-C."""
     from newsletter.cli.sending import stopping
     from newsletter.cli.service import SERVICE_PARTS, TICK_SECONDS, run_parts
     from newsletter.cli.supervisor import Supervisor
+    from newsletter.flows.ask_to_sign_in import make_terminal_token
 
     clock.turn_to(max(clock.now(), clock.machine_now()))
+    token = make_terminal_token(
+        application.unit, application.keyring, application.roster, DEMO_ADMIN, who=DEMO_ACTOR, now=clock.now()
+    )
     # The log of the service would run through the addresses that are to be read here.
     logging.getLogger("newsletter").setLevel(logging.ERROR)
     stop = threading.Event()
@@ -109,6 +113,9 @@ def _serve(application: Application, clock: TurnedClock) -> None:
         say()
         typer.secho("The pages", bold=True)
         say(f"   The archive and the sign-up form:  {base_url}/")
+        say(f"   The admin area, signed in:         {base_url}/admin/in/{token}")
+        say("     It works once, for ten minutes; a new one:")
+        say(f"     {_command(home)} admin sign-in {DEMO_ADMIN}")
         say("   Mails that the pages send, such as confirmations, land in the folder of the mails above.")
         say("   Ctrl-C ends it.")
 
@@ -134,6 +141,12 @@ def _keep_settings(home: Path, settings: Mapping[str, str]) -> None:
     from newsletter.cli.env_file import env_text, write_env
 
     write_env(home / ".env", env_text(settings))
+
+
+def _command(home: Path) -> str:
+    """Return how to call the program on this folder; after `make demo` it lies in no folder of the PATH yet."""
+    command = "newsletter" if shutil.which("newsletter") else sys.argv[0]
+    return f"{shlex.quote(command)} -C {shlex.quote(str(home))}"
 
 
 def _kinds(tips: Sequence[Tip]) -> str:
@@ -364,9 +377,7 @@ class _Play:
 
     def say_where_to_look(self) -> None:
         """Name the files, and what else can be tried on them."""
-        # After `make demo` the command lies in an environment that is not on the PATH yet.
-        command = "newsletter" if shutil.which("newsletter") else sys.argv[0]
-        there = f"{shlex.quote(command)} -C {shlex.quote(str(self.home))}"
+        there = _command(self.home)
         say()
         typer.secho("Where to look", bold=True)
         say(f"   In a browser, the first mail:   {self.pages[0]}")

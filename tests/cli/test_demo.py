@@ -105,7 +105,14 @@ def test_the_pages_of_a_year_are_served_until_ctrl_c(tmp_path: Path) -> None:
             address = re.search(r"http://127\.0\.0\.1:\d+/", shown)
             assert address is not None, shown
             assert "52 editions, 1,300 mails" in shown
-            assert httpx.get(f"{address[0]}subscribe", timeout=20).status_code == 200
+            with httpx.Client(base_url=address[0], timeout=20) as client:
+                archive = client.get("/").text
+                assert "Answer with a date" in archive or "A year in one page" in archive
+                assert client.get("subscribe").status_code == 200
+                assert client.get("admin/").status_code == 303
+                link = re.search(r"/admin/in/\S+", shown)
+                assert link is not None, shown
+                assert client.post(link[0], headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
         finally:

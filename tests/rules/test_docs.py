@@ -335,7 +335,7 @@ def test_links_in_the_docs_resolve(name: str) -> None:
 
 
 NOT_YET = {
-    "No tips and no list by web page": "newsletter/web/admin/tips.py",
+    "No writing in the browser": "newsletter/web/admin/tips.py",
 }
 """What the README says is missing, and the file or the command with which it will have come."""
 
