@@ -131,6 +131,19 @@ def _one_slip(typed: str, meant: str) -> bool:
     )
 
 
+_SLIP_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789._+-"
+
+
+def one_slip_away(canonical: str) -> set[str]:
+    """Return the addresses from which one letter is missing, added, wrong, or swapped with its neighbour."""
+    halves = [(canonical[:place], canonical[place:]) for place in range(len(canonical) + 1)]
+    shorter = {before + after[1:] for before, after in halves if after}
+    swapped = {before + after[1] + after[0] + after[2:] for before, after in halves if len(after) > 1}
+    others = {before + letter + after[1:] for before, after in halves if after for letter in _SLIP_LETTERS}
+    longer = {before + letter + after for before, after in halves for letter in _SLIP_LETTERS}
+    return (shorter | swapped | others | longer) - {canonical}
+
+
 def _halves(email: str) -> tuple[str, str]:
     if not email:
         raise InputError(_not_one("it is empty"))

@@ -12,11 +12,13 @@ from difflib import SequenceMatcher
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from newsletter.core.address import one_slip_away
 from newsletter.core.delivery import Delivery
 from newsletter.core.edition import edition_name
 from newsletter.core.subscriber import Subscriber, SubscriberId, SubscriberState
 from newsletter.store import subscriber_count
 from newsletter.store.delivery import from_row as delivery_from_row
+from newsletter.store.in_ids import in_ids
 from newsletter.store.schema import delivery, edition, subscriber
 from newsletter.store.subscriber import from_row
 from newsletter.store.unit import Tx
@@ -25,6 +27,7 @@ _PAGE_ROWS = 1000
 _LAST_LETTER = "\U0010ffff"
 """Higher than every character of an address."""
 _CANDIDATES_MAX = 10_000
+_NEIGHBOURS_MAX = 200
 _ALIKE_SCORE_MIN = 0.8
 
 
@@ -116,11 +119,22 @@ def last_editions(tx: Tx, who: SubscriberId, *, limit: int) -> Sequence[Received
     ]
 
 
-def near_misses(tx: Tx, canonical: str, *, limit: int = 3) -> Sequence[str]:
-    """Return addresses on the list that look much like this one, the likeliest first."""
+def near_misses(tx: Tx, canonical: str, *, limit: int = 3, read_all_max: int = _CANDIDATES_MAX) -> Sequence[str]:
+    """Return addresses on the list that look much like this one, the likeliest first.
+
+    Up to `read_all_max` people all are looked at; of a larger list those that an index finds.
+    """
+    small = subscriber_count.people(tx) <= read_all_max
+    rows = _alike_of_all(tx, canonical) if small else _alike_by_index(tx, canonical)
+    rated = ((SequenceMatcher(None, canonical, address).ratio(), email) for address, email in rows.items())
+    return [email for ratio, email in sorted(rated, reverse=True) if ratio >= _ALIKE_SCORE_MIN][:limit]
+
+
+def _alike_of_all(tx: Tx, canonical: str) -> dict[str, str]:
+    """Return addresses that may be alike, as typed, by their canonical form; everybody is read."""
     local, _, domain = canonical.rpartition("@")
     address = subscriber.c.canonical
-    query = select(subscriber.c.email, address).where(
+    query = select(address, subscriber.c.email).where(
         or_(
             address.startswith(f"{local}@", autoescape=True),
             address.startswith(local[:3], autoescape=True),
@@ -130,8 +144,23 @@ def near_misses(tx: Tx, canonical: str, *, limit: int = 3) -> Sequence[str]:
         )
     )
     rows = tx.execute(query.order_by(func.abs(func.length(address) - len(canonical))).limit(_CANDIDATES_MAX))
-    rated = ((SequenceMatcher(None, canonical, row.canonical).ratio(), row.email) for row in rows)
-    return [email for ratio, email in sorted(rated, reverse=True) if ratio >= _ALIKE_SCORE_MIN][:limit]
+    return {row.canonical: row.email for row in rows}
+
+
+def _alike_by_index(tx: Tx, canonical: str) -> dict[str, str]:
+    """Return the addresses one slip away, those with the same local part, and the nearest in alphabetical order."""
+    local = canonical.rpartition("@")[0]
+    address = subscriber.c.canonical
+    query = select(address, subscriber.c.email)
+    begins = _begins(local[:3])
+    ranges = (
+        query.where(_begins(f"{local}@")).order_by(address),
+        query.where(begins, address < canonical).order_by(address.desc()),
+        query.where(begins, address > canonical).order_by(address),
+    )
+    slips = tx.execute(query.where(in_ids(address, "slips")), {"slips": sorted(one_slip_away(canonical))}).all()
+    rows = [row for some in ranges for row in tx.execute(some.limit(_NEIGHBOURS_MAX))]
+    return {row.canonical: row.email for row in (*slips, *rows)}
 
 
 def _conditions(tx: Tx, filters: Wanted, *, limit: int | None = None) -> list[ColumnElement[bool]]:

@@ -116,17 +116,19 @@ def test_a_known_address_is_not_added_again(people: Unit) -> None:
         assert ada.name == "Ada Field"
 
 
+@pytest.mark.parametrize("read_all_max", [10_000, 0])
 @pytest.mark.parametrize("slip", ["adda@example.org", "ada@example.com", "aad@example.org", "da@example.org"])
-def test_near_misses(people: Unit, slip: str) -> None:
-    """A misspelt address names the one that was meant."""
+def test_near_misses(people: Unit, slip: str, read_all_max: int) -> None:
+    """A misspelt address names the one that was meant, on a small list and by the index of a large one."""
     with people.read() as tx:
-        assert list(lists.near_misses(tx, slip)) == ["Ada@example.org"]
+        assert list(lists.near_misses(tx, slip, read_all_max=read_all_max)) == ["Ada@example.org"]
 
 
-def test_no_near_miss(people: Unit) -> None:
+@pytest.mark.parametrize("read_all_max", [10_000, 0])
+def test_no_near_miss(people: Unit, read_all_max: int) -> None:
     """An address like no other names nobody."""
     with people.read() as tx:
-        assert list(lists.near_misses(tx, "zora.quill@example.edu")) == []
+        assert list(lists.near_misses(tx, "zora.quill@example.edu", read_all_max=read_all_max)) == []
 
 
 def test_nobody_received_anything(people: Unit) -> None:
