@@ -71,18 +71,18 @@ class Database:
 
 
 @contextmanager
-def databases(wanted: list[str]) -> Iterator[list[Database]]:
+def databases(kinds: list[str]) -> Iterator[list[Database]]:
     """Give the wanted ones that there are."""
     with tempfile.TemporaryDirectory(prefix="nl-bench-") as name:
         folder = Path(name)
         (folder / "s").mkdir()
-        found = [Database(name="SQLite", version=sqlite3.sqlite_version, folder=folder / "s")]
-        server = _start(folder) if "postgresql" in wanted else None
+        database_list = [Database(name="SQLite", version=sqlite3.sqlite_version, folder=folder / "s")]
+        server = _start(folder) if "postgresql" in kinds else None
         if server:
             (folder / "p").mkdir()
-            found.append(server)
+            database_list.append(server)
         try:
-            yield [item for item in found if item.name.lower() in wanted]
+            yield [item for item in database_list if item.name.lower() in kinds]
         finally:
             if server:
                 _stop(folder)

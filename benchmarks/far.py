@@ -46,16 +46,16 @@ def round_trip(port: int, connections: int, size: int) -> float:
     """
     line = b"x" * 70 + b"\r\n"
     message = line * (size // len(line)) + b".\r\n" + ENVELOPE
-    taken: list[float] = []
-    threads = [threading.Thread(target=_talk, args=(port, message, taken)) for _ in range(connections)]
+    seconds: list[float] = []
+    threads = [threading.Thread(target=_talk, args=(port, message, seconds)) for _ in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return median(taken)
+    return median(seconds)
 
 
-def _talk(port: int, message: bytes, taken: list[float]) -> None:
+def _talk(port: int, message: bytes, seconds: list[float]) -> None:
     with smtplib.SMTP(HOST, port, "localhost") as smtp:
         smtp.ehlo()
         sock = smtp.sock
@@ -67,7 +67,7 @@ def _talk(port: int, message: bytes, taken: list[float]) -> None:
             began = time.perf_counter()
             sock.sendall(message)
             _hear(sock, 4)
-            taken.append(time.perf_counter() - began)
+            seconds.append(time.perf_counter() - began)
         sock.sendall(b".\r\n")
         _hear(sock, 1)
 

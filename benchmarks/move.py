@@ -36,13 +36,13 @@ def main() -> None:
         live(app.unit, asked.editions)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began = time.perf_counter()
-        done = copy_database(app.engine, asked.url)
+        copy_result = copy_database(app.engine, asked.url)
         took = time.perf_counter() - began
-    rows = sum(done.rows.values())
+    rows = sum(copy_result.rows.values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{done.rows['subscriber']:,} people, {done.editions} editions, {rows:,} rows")
+    print(f"{copy_result.rows['subscriber']:,} people, {copy_result.editions} editions, {rows:,} rows")
     print(f"{took:.1f} s, {rows / took:,.0f} rows/s, peak memory {peak / 1024:.0f} MB ({before / 1024:.0f} MB before)")
-    print("differences:", "; ".join(done.differences) or "none")
+    print("differences:", "; ".join(copy_result.differences) or "none")
 
 
 def live(unit: Unit, editions: int) -> None:

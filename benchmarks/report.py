@@ -35,13 +35,13 @@ def table(figures: Figures) -> str:
     machine = f"{about['system']}, Python {about['python']}, {kinds}; mail server: {about['sink']} on the same machine"
     lines = [f"{machine}; one message: {figures['message_bytes']:,} bytes; {_when(figures)}."]
     lines += ["", "| what | goal | reached |", "|---|---|---|"]
-    lines += [f"| {what} | {goal} | {reached} |" for what, goal, reached in _rows(figures)]
-    for one in _found(figures, "shares"):
-        people = one["people"]
-        what = f"CPU time, {one['database']}, {people:,} people, {one['connections']} connections"
-        lines += ["", f"| {what} | share | µs a message |", "|---|---|---|"]
-        whole = sum(one["seconds"].values())
-        for name, value in sorted(one["seconds"].items(), key=lambda item: -item[1]):
+    lines += [f"| {caption} | {goal} | {reached} |" for caption, goal, reached in _rows(figures)]
+    for row in _found(figures, "shares"):
+        people = row["people"]
+        caption = f"CPU time, {row['database']}, {people:,} people, {row['connections']} connections"
+        lines += ["", f"| {caption} | share | µs a message |", "|---|---|---|"]
+        whole = sum(row["seconds"].values())
+        for name, value in sorted(row["seconds"].items(), key=lambda item: -item[1]):
             lines.append(f"| {name} | {value / whole:.0%} | {value / people * 1e6:.0f} |")
     return "\n".join(lines)
 
@@ -55,29 +55,29 @@ def _when(figures: Figures) -> str:
 
 
 def _rows(figures: Figures) -> Iterator[tuple[str, str, str]]:
-    for one in _found(figures, "editions"):
-        connections = one["connections"]
+    for row in _found(figures, "editions"):
+        connections = row["connections"]
         goal = f"{'1.0' if connections > 1 else '2.0'} x smtp-source -s {connections}"
         yield (
-            f"{one['database']}: an edition, {one['people']:,} people, {connections} connections",
+            f"{row['database']}: an edition, {row['people']:,} people, {connections} connections",
             goal,
-            f"{_ratio(one)}{_of_ceiling(one)}; {one['rate']:,.0f} messages/s, {one['cpu_ms']:.2f} ms CPU",
+            f"{_ratio(row)}{_of_ceiling(row)}; {row['rate']:,.0f} messages/s, {row['cpu_ms']:.2f} ms CPU",
         )
     yield from _small(figures)
-    for one in _found(figures, "growth"):
+    for row in _found(figures, "growth"):
         yield (
-            f"{one['database']}: an edition, {one['people']:,} people, {one['connections']} connections",
+            f"{row['database']}: an edition, {row['people']:,} people, {row['connections']} connections",
             "the same memory within 20 %, ≤ 200 MB",
-            f"{_ratio(one)}; {one['rate']:,.0f} messages/s, peak {one['rss_mb']:.0f} MB",
+            f"{_ratio(row)}; {row['rate']:,.0f} messages/s, peak {row['rss_mb']:.0f} MB",
         )
-    for one in _found(figures, "freezing"):
-        goal = "" if one["people"] < MILLION else {"SQLite": "≤ 5 s", "PostgreSQL": "≤ 15 s"}[one["database"]]
-        yield f"{one['database']}: freezing {one['people']:,} people", goal, f"{one['seconds']:.2f} s"
-    for one in _found(figures, "importing"):
+    for row in _found(figures, "freezing"):
+        goal = "" if row["people"] < MILLION else {"SQLite": "≤ 5 s", "PostgreSQL": "≤ 15 s"}[row["database"]]
+        yield f"{row['database']}: freezing {row['people']:,} people", goal, f"{row['seconds']:.2f} s"
+    for row in _found(figures, "importing"):
         yield (
-            f"{one['database']}: importing {one['rows']:,} rows",
+            f"{row['database']}: importing {row['rows']:,} rows",
             "≥ 20,000 rows/s",
-            f"{one['rate']:,.0f} rows/s, {one['per_cpu_second']:,.0f} a second of CPU; peak {one['rss_mb']:.0f} MB",
+            f"{row['rate']:,.0f} rows/s, {row['per_cpu_second']:,.0f} a second of CPU; peak {row['rss_mb']:.0f} MB",
         )
 
 
@@ -86,26 +86,26 @@ def _small(figures: Figures) -> Iterator[tuple[str, str, str]]:
         loop = figures["loop"]["found"]
         yield "against the loop per person", "50 x", f"{loop['times']:,.0f} x (the loop: {loop['rate']:.0f} messages/s)"
     for kind in _found(figures, "far"):
-        for one in kind["found"]:
+        for row in kind["found"]:
             yield (
-                f"{kind['database']}: a relay {one['round_trip'] * 1000:.0f} ms away, {one['connections']} connections",
+                f"{kind['database']}: a relay {row['round_trip'] * 1000:.0f} ms away, {row['connections']} connections",
                 "≥ 0.9 message per round trip and connection",
-                f"{one['per_trip']:.2f}",
+                f"{row['per_trip']:.2f}",
             )
-    for connections, one in figures.get("lockstep", {}).get("found", {}).items():
+    for connections, row in figures.get("lockstep", {}).get("found", {}).items():
         yield (
             f"a relay without PIPELINING, {connections} connections",
             "",
-            f"{one['of_smtplib']:.2f} x bare smtplib; {one['rate']:,.0f} messages/s",
+            f"{row['of_smtplib']:.2f} x bare smtplib; {row['rate']:,.0f} messages/s",
         )
-    for one in _found(figures, "notice"):
+    for row in _found(figures, "notice"):
         yield (
-            f"{one['database']}: a notice during a large edition",
+            f"{row['database']}: a notice during a large edition",
             "≤ 2 s",
-            f"{one['median']:.2f} s, at most {one['longest']:.2f} s",
+            f"{row['median']:.2f} s, at most {row['longest']:.2f} s",
         )
-    for one in _found(figures, "restart"):
-        yield f"{one['database']}: first message after kill -9 and restart", "≤ 3 s", f"{one['seconds']:.2f} s"
+    for row in _found(figures, "restart"):
+        yield f"{row['database']}: first message after kill -9 and restart", "≤ 3 s", f"{row['seconds']:.2f} s"
     for small, large in pairwise(_found(figures, "archive")):
         if small["database"] == large["database"]:
             yield from _archive(small, large)
@@ -145,19 +145,19 @@ def _archive(small: Figures, large: Figures) -> Iterator[tuple[str, str, str]]:
 
 
 def _found(figures: Figures, name: str) -> list[Figures]:
-    found: list[Figures] = figures.get(name, {}).get("found", [])
-    return found
+    rows: list[Figures] = figures.get(name, {}).get("found", [])
+    return rows
 
 
-def _of_ceiling(one: Figures) -> str:
-    return f", {one['of_ceiling']:.2f} of the ceiling" if one.get("of_ceiling") else ""
+def _of_ceiling(row: Figures) -> str:
+    return f", {row['of_ceiling']:.2f} of the ceiling" if row.get("of_ceiling") else ""
 
 
-def _ratio(one: Figures) -> str:
-    if one["of_smtp_source"] is None:
+def _ratio(row: Figures) -> str:
+    if row["of_smtp_source"] is None:
         return "no smtp-source here"
-    low, high = one["range"]
-    return f"{one['of_smtp_source']:.2f} x" + (f" ({low:.2f} to {high:.2f})" if high > low else "")
+    low, high = row["range"]
+    return f"{row['of_smtp_source']:.2f} x" + (f" ({low:.2f} to {high:.2f})" if high > low else "")
 
 
 def charts(figures: Figures, folder: Path) -> None:
@@ -180,16 +180,16 @@ def charts(figures: Figures, folder: Path) -> None:
         if item["connections"] == 1
     ]
     draw(folder / "performance-one-connection.svg", "Messages a second; smtp-source over 1 connection = 1", bars)
-    for name, title, of in (
-        ("seconds", "Seconds for a whole edition, by people", lambda one: (one["people"], one["people"] / one["rate"])),
-        ("memory", "Peak memory of a whole edition in MB, by people", lambda one: (one["people"], one["rss_mb"])),
+    for name, title, value_of in (
+        ("seconds", "Seconds for a whole edition, by people", lambda row: (row["people"], row["people"] / row["rate"])),
+        ("memory", "Peak memory of a whole edition in MB, by people", lambda row: (row["people"], row["rss_mb"])),
     ):
-        lines = _lines(_found(figures, "growth"), of)
+        lines = _lines(_found(figures, "growth"), value_of)
         draw_growth(folder / f"growth-{name}.svg", title, lines)
-    lines = _lines(_found(figures, "freezing"), lambda one: (one["people"], one["seconds"]))
+    lines = _lines(_found(figures, "freezing"), lambda row: (row["people"], row["seconds"]))
     draw_growth(folder / "growth-freeze.svg", "Seconds to freeze an audience, by people", lines)
 
 
-def _lines(found: list[Figures], point: Callable[[Figures], tuple[float, float]]) -> list[Line]:
-    kinds = dict.fromkeys(item["database"] for item in found)
-    return [Line(kind, [point(item) for item in found if item["database"] == kind]) for kind in kinds]
+def _lines(rows: list[Figures], point: Callable[[Figures], tuple[float, float]]) -> list[Line]:
+    kinds = dict.fromkeys(item["database"] for item in rows)
+    return [Line(kind, [point(item) for item in rows if item["database"] == kind]) for kind in kinds]

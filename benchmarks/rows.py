@@ -75,7 +75,7 @@ def compare(database: Database, port: int, people: int, connections: int, *, rou
         turns.append({"edition": edition, "smtp_source": peer, "ceiling": ceiling})
     ratios = [turn["edition"]["rate"] / turn["smtp_source"]["rate"] for turn in turns if turn["smtp_source"]]
     of_ceiling = [turn["edition"]["rate"] / turn["ceiling"]["rate"] for turn in turns if turn["ceiling"]]
-    found = {
+    figures = {
         "database": database.name,
         "people": people,
         "connections": connections,
@@ -87,15 +87,15 @@ def compare(database: Database, port: int, people: int, connections: int, *, rou
         "of_ceiling": median(of_ceiling) if of_ceiling else None,
         "turns": turns,
     }
-    ratio = f"{found['of_smtp_source']:.2f} of smtp-source" if ratios else "no smtp-source"
-    ratio += f", {found['of_ceiling']:.2f} of the ceiling" if of_ceiling else ", no ceiling (there is no C compiler)"
-    say(f"{database.name}, {people:,} people, {connections} connections: {found['rate']:,.0f}/s, {ratio}")
-    return found
+    ratio = f"{figures['of_smtp_source']:.2f} of smtp-source" if ratios else "no smtp-source"
+    ratio += f", {figures['of_ceiling']:.2f} of the ceiling" if of_ceiling else ", no ceiling (there is no C compiler)"
+    say(f"{database.name}, {people:,} people, {connections} connections: {figures['rate']:,.0f}/s, {ratio}")
+    return figures
 
 
 def without_pipelining(database: Database, people: int, *, rounds: int) -> Figures:
     """Measure an edition and bare `smtplib` against a server that does not offer PIPELINING."""
-    found: Figures = {}
+    figures: Figures = {}
     with sink.running(pipelining=False) as server:
         for connections in (1, 10):
             ratios, rates = [], []
@@ -105,9 +105,9 @@ def without_pipelining(database: Database, people: int, *, rounds: int) -> Figur
                     peer = trial.run(trial.smtplib, home=world.home, **numbers)
                 rates.append(whole_edition(database, server.port, people, connections)["rate"])
                 ratios.append(rates[-1] / peer["rate"])
-            found[str(connections)] = {"rate": median(rates), "of_smtplib": median(ratios)}
+            figures[str(connections)] = {"rate": median(rates), "of_smtplib": median(ratios)}
             say(f"without PIPELINING, {connections} connections: {median(rates):,.0f}/s")
-    return found
+    return figures
 
 
 def per_person_loop(database: Database, port: int, people: int) -> Figures:
@@ -125,23 +125,23 @@ def per_person_loop(database: Database, port: int, people: int) -> Figures:
 
 def far_away(database: Database, port: int, size: int, milliseconds: int = 20) -> list[Figures]:
     """Measure messages per round trip and connection over a long wire."""
-    found = []
+    figures = []
     with far.away(port, milliseconds) as near:
         for connections in (1, 10):
             before = far.round_trip(near, connections, size)
             rate = whole_edition(database, near, 800 * connections, connections)["rate"]
             trip = (before + far.round_trip(near, connections, size)) / 2
-            found.append({"connections": connections, "round_trip": trip, "per_trip": rate * trip / connections})
-            say(f"{trip * 1000:.1f} ms away, {connections} connections: {found[-1]['per_trip']:.2f} a round trip")
-    return found
+            figures.append({"connections": connections, "round_trip": trip, "per_trip": rate * trip / connections})
+            say(f"{trip * 1000:.1f} ms away, {connections} connections: {figures[-1]['per_trip']:.2f} a round trip")
+    return figures
 
 
 def freezing(database: Database, people: int) -> Figures:
     """Measure the freeze of an audience."""
     with database.world(people) as world:
-        found = trial.run(trial.freezing, home=world.home, url=world.url)
-    say(f"{database.name}: freezing {people:,} people: {found['seconds']:.2f} s")
-    return {"database": database.name, **found}
+        figures = trial.run(trial.freezing, home=world.home, url=world.url)
+    say(f"{database.name}: freezing {people:,} people: {figures['seconds']:.2f} s")
+    return {"database": database.name, **figures}
 
 
 def importing(database: Database, rows: int, folder: Path) -> Figures:
@@ -215,16 +215,16 @@ def restart_after_kill(database: Database, port: int, people: int) -> Figures:
         process.kill()
         process.wait()
         app.engine.dispose()
-        found = trial.run(trial.first_after_restart, home=world.home, url=world.url, port=sink.free_port())
-    say(f"{database.name}: first message after kill -9 and restart: {found['seconds']:.2f} s")
-    return {"database": database.name, **found}
+        figures = trial.run(trial.first_after_restart, home=world.home, url=world.url, port=sink.free_port())
+    say(f"{database.name}: first message after kill -9 and restart: {figures['seconds']:.2f} s")
+    return {"database": database.name, **figures}
 
 
 def shares(database: Database, port: int, people: int, connections: int) -> Figures:
     """Tell where the CPU time of an edition goes."""
     with database.world(people, port=port, connections=connections) as world:
-        found = trial.run(trial.profile, home=world.home, url=world.url, port=port, connections=connections)
-    return {"database": database.name, "people": people, "connections": connections, **found}
+        figures = trial.run(trial.profile, home=world.home, url=world.url, port=port, connections=connections)
+    return {"database": database.name, "people": people, "connections": connections, **figures}
 
 
 def startup(database: Database) -> Figures:

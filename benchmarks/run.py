@@ -35,15 +35,15 @@ def main() -> None:
     figures: Figures = json.loads(asked.json.read_text()) if asked.json and asked.json.exists() else {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nl-files-")))
-        found = stack.enter_context(databases(asked.databases))
+        database_list = stack.enter_context(databases(asked.databases))
         server = stack.enter_context(sink.running())
-        rows.say(f"mail server: {server.name}; {', '.join(f'{item.name} {item.version}' for item in found)}")
+        rows.say(f"mail server: {server.name}; {', '.join(f'{item.name} {item.version}' for item in database_list)}")
         known = figures.get("about", {}).get("databases", {})
-        figures["about"] = _about(server.name, found)
+        figures["about"] = _about(server.name, database_list)
         figures["about"]["databases"] = known | figures["about"]["databases"]
         size = rows.message_bytes(_sqlite(stack))
         figures["message_bytes"] = size
-        for name, measure in _rows(asked, found, server.port, size, folder).items():
+        for name, measure in _rows(asked, database_list, server.port, size, folder).items():
             if name in asked.rows:
                 load = os.getloadavg()[0]
                 figures[name] = {"at": _now(), "load_before": load, "command": _command(), "found": measure()}
@@ -62,29 +62,33 @@ def _sqlite(stack: ExitStack) -> Database:
 
 
 def _rows(
-    asked: argparse.Namespace, found: list[Database], port: int, size: int, folder: Path
+    asked: argparse.Namespace, database_list: list[Database], port: int, size: int, folder: Path
 ) -> dict[str, Callable[[], Any]]:
-    first = found[0]
+    first = database_list[0]
     return {
-        "startup": lambda: [rows.startup(item) for item in found],
-        "idle": lambda: [rows.idle(item) for item in found],
+        "startup": lambda: [rows.startup(item) for item in database_list],
+        "idle": lambda: [rows.idle(item) for item in database_list],
         "editions": lambda: [
             rows.compare(item, port, asked.people, connections, rounds=asked.rounds, size=size)
-            for item in found
+            for item in database_list
             for connections in (10, 1)
         ],
         "loop": lambda: rows.per_person_loop(first, port, asked.people),
-        "far": lambda: [{"database": item.name, "found": rows.far_away(item, port, size)} for item in found],
+        "far": lambda: [{"database": item.name, "found": rows.far_away(item, port, size)} for item in database_list],
         "lockstep": lambda: rows.without_pipelining(first, min(asked.people, 10_000), rounds=asked.rounds),
-        "notice": lambda: [rows.notice_meanwhile(item, port, asked.large) for item in found],
-        "restart": lambda: [rows.restart_after_kill(item, port, asked.large) for item in found],
-        "shares": lambda: [rows.shares(item, port, asked.people, 10) for item in found],
+        "notice": lambda: [rows.notice_meanwhile(item, port, asked.large) for item in database_list],
+        "restart": lambda: [rows.restart_after_kill(item, port, asked.large) for item in database_list],
+        "shares": lambda: [rows.shares(item, port, asked.people, 10) for item in database_list],
         "growth": lambda: [
-            rows.compare(item, port, people, 10, rounds=1, size=size) for item in found for people in asked.growth
+            rows.compare(item, port, people, 10, rounds=1, size=size)
+            for item in database_list
+            for people in asked.growth
         ],
-        "archive": lambda: [archive.measure(item, size) for item in found for size in (archive.SMALL, archive.LARGE)],
-        "freezing": lambda: [rows.freezing(item, people) for item in found for people in asked.freeze],
-        "importing": lambda: [rows.importing(item, count, folder) for item in found for count in asked.imports],
+        "archive": lambda: [
+            archive.measure(item, size) for item in database_list for size in (archive.SMALL, archive.LARGE)
+        ],
+        "freezing": lambda: [rows.freezing(item, people) for item in database_list for people in asked.freeze],
+        "importing": lambda: [rows.importing(item, count, folder) for item in database_list for count in asked.imports],
     }
 
 
@@ -121,11 +125,11 @@ def _arguments() -> argparse.Namespace:
     return asked
 
 
-def _about(server: str, found: list[Database]) -> Figures:
+def _about(server: str, database_list: list[Database]) -> Figures:
     return {
         "newsletter": newsletter.__version__,
         "python": platform.python_version(),
-        "databases": {item.name: item.version for item in found},
+        "databases": {item.name: item.version for item in database_list},
         "system": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
         "sink": server,
     }

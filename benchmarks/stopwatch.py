@@ -69,8 +69,8 @@ class Stopwatch:
         for module, name, part in STEPS:
             owner: object = importlib.import_module(module)
             *path, last = name.split(".")
-            for one in path:
-                owner = getattr(owner, one)
+            for module_name in path:
+                owner = getattr(owner, module_name)
             self._wrap(owner, last, part)
 
     def _wrap(self, owner: object, name: str, part: str) -> None:

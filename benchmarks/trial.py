@@ -31,8 +31,8 @@ Figures = dict[str, Any]
 def run(trial: Callable[..., Figures], **arguments: object) -> Figures:
     """Run one measurement in a fresh process and return its figures."""
     command = [sys.executable, __file__, trial.__name__, json.dumps(arguments, default=str)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent)
-    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent)
+    figures: Figures = json.loads(result.stdout.splitlines()[-1])
     return figures
 
 
@@ -88,7 +88,7 @@ def profile(*, home: str, url: str, port: int, connections: int) -> Figures:
     watch.put_on()
     began = time.process_time()
     try:
-        with Path("said.txt").open("w") as said, redirect_stdout(said):
+        with Path("said.txt").open("w") as output_file, redirect_stdout(output_file):
             main()
     except SystemExit as ended:
         if ended.code:

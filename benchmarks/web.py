@@ -76,8 +76,8 @@ def main() -> None:
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
     parser.add_argument("--pages", type=int, default=PAGES_COUNT)
     asked = parser.parse_args()
-    with databases(asked.databases) as wanted:
-        for database in wanted:
+    with databases(asked.databases) as expected:
+        for database in expected:
             with database.world(PEOPLE_COUNT) as world:
                 environ = world.settings() | {"NEWSLETTER_WEB_PAGES": "public"}
                 application = build(load_settings(environ, world.home))

@@ -71,14 +71,14 @@ class World:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command of the product, as an operator does; what it says goes to a file in the home."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}
-        with (self.home / "said.txt").open("ab") as said:
+        with (self.home / "said.txt").open("ab") as output_file:
             return subprocess.Popen(
                 [sys.executable, "-m", "newsletter", *arguments],
                 env=environ | self.settings(),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output_file,
+                stderr=output_file,
             )
 
     def prepare(self, people: int) -> None:

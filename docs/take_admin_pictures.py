@@ -102,8 +102,8 @@ def furnish(tx: Tx, application: Application) -> None:
     tip = tips.add(tx, TipDraft(slug="name-your-branches", title=title, subject=title, body="B"), now=NOW)
     tips.set_status(tx, tip, TipStatus.SENT, now=NOW)
     send(tx, EditionTip(id=tip.id, slug=tip.slug, title=title, source=Source.QUEUE, why="next in the queue"))
-    for minutes, (who, what, about, why) in enumerate(LOG):
-        entry = LogEntry(at=NOW - timedelta(minutes=40 - 7 * minutes), who=who, what=what, about=about, why=why)
+    for minutes, (who, description, about, why) in enumerate(LOG):
+        entry = LogEntry(at=NOW - timedelta(minutes=40 - 7 * minutes), who=who, what=description, about=about, why=why)
         logs.add(tx, entry)
     browsers = (("ada@example.org", "Firefox on Linux"), ("ada@example.org", "Safari on an iPhone"))
     for number, (email, browser) in enumerate((*browsers, ("ed@example.org", "Chrome on Windows"))):

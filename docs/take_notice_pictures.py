@@ -91,7 +91,7 @@ def proof(change: Change) -> str:
     outlook = Outlook(
         choices=choices, due=None, audience=1204, takes=timedelta(minutes=2), stock=3, stranded=(), warnings=()
     )
-    made = make_proof(notice_context(), choices[0], outlook, change, now=MONDAY)
+    sample_proof = make_proof(notice_context(), choices[0], outlook, change, now=MONDAY)
     person = Recipient(
         email="editor@example.org",
         fields={"first_name": "Ann"},
@@ -99,20 +99,20 @@ def proof(change: Change) -> str:
         message_id="sample@news.example.com",
         date=MONDAY,
     )
-    original = Original(text=made.compiled.text(person), html=made.compiled.html(person))
-    return _html(made.letter, original)
+    original = Original(text=sample_proof.compiled.text(person), html=sample_proof.compiled.html(person))
+    return _html(sample_proof.letter, original)
 
 
 def alert() -> str:
     """Return the HTML of an alert."""
-    one = Alert(
+    sample_alert = Alert(
         kind=AlertKind.EMPTY_AHEAD,
         about="2026-11-24",
         message="Nothing would go out on Tuesday 24 November 2026, 09:00 EST (UTC−5): the queue is empty. "  # noqa: RUF001
         "Approve or pin a tip, or skip the date: `newsletter queue`.",
         raised_at=MONDAY,
     )
-    return _html(alert_letter(notice_context(), one, others=1))
+    return _html(alert_letter(notice_context(), sample_alert, others=1))
 
 
 def report() -> str:

@@ -128,7 +128,7 @@ def make_sender(
         "jitter": lambda: 0.0,
     } | rules
     settled = SendOptions(**decided)  # type: ignore[arg-type]
-    made = Sender(
+    new_sender = Sender(
         unit=unit,
         clock=clock,
         pool=Pool(
@@ -149,8 +149,8 @@ def make_sender(
             sole=unit._engine.dialect.name == "sqlite",
         ),
     )
-    MADE.append(made)
-    return made
+    MADE.append(new_sender)
+    return new_sender
 
 
 def journals_of(unit: Unit) -> Path:

@@ -70,8 +70,8 @@ def home(
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main(SHIFTED)
-        said = capsys.readouterr()
-        return Ran(code=int(ended.value.code or 0), out=said.out, err=said.err)
+        captured = capsys.readouterr()
+        return Ran(code=int(ended.value.code or 0), out=captured.out, err=captured.err)
 
     engine = connect(sqlite_url)
     yield Home(folder=tmp_path, unit=open_unit(engine), call=call)
@@ -97,6 +97,6 @@ def world(home: Home, mail: Catcher) -> World:
         add_tip(home.unit, slug)
     now = SHIFTED.now().replace(microsecond=0) - timedelta(minutes=30)
     render_context = RenderContext(publication=PUBLICATION, templates=make_environment(None), rules=LineupRules())
-    made = freeze(home.unit, render_context, Slot(date=now.date(), sends_at=now), now=now).edition
-    assert made is not None
-    return World(unit=home.unit, render_context=render_context, wrong=made)
+    frozen_edition = freeze(home.unit, render_context, Slot(date=now.date(), sends_at=now), now=now).edition
+    assert frozen_edition is not None
+    return World(unit=home.unit, render_context=render_context, wrong=frozen_edition)

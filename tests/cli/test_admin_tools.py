@@ -53,6 +53,6 @@ def test_the_checks_are_those_of_the_doctor(home: Home) -> None:
         """Leave out what tells the time of day, or the room on the disk, which may change meanwhile."""
         return [finding for finding in findings if finding["about"] not in {"time", "disk"}]
 
-    found = [{"level": row.level, "about": row.about, "text": row.text, "todo": row.todo} for row in rows]
-    assert lasting(found) == lasting(shown)
+    checks = [{"level": row.level, "about": row.about, "text": row.text, "todo": row.todo} for row in rows]
+    assert lasting(checks) == lasting(shown)
     assert "no mail was sent" in " ".join(row.text for row in rows)

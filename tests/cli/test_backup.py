@@ -81,10 +81,10 @@ def kept(home: Home, name: str = "copy.db") -> Path:
 def test_a_backup_is_one_sound_file(home: Home) -> None:
     """Without a name it lies in the folder of backups; only its owner can read it."""
     add(home, "ann@example.com")
-    told = json.loads(home.run("db", "backup", "--json").out)
-    file = Path(told["file"])
+    data = json.loads(home.run("db", "backup", "--json").out)
+    file = Path(data["file"])
     assert file.parent == home.folder / "backups"
-    assert told["size"] == file.stat().st_size
+    assert data["size"] == file.stat().st_size
     assert file.stat().st_mode & 0o777 == 0o600
     assert sorted(one.name for one in file.parent.iterdir()) == [file.name]
     with closing(sqlite3.connect(file)) as copy:
@@ -139,8 +139,8 @@ def test_restore_pauses_open_editions(home: Home) -> None:
     add(home, "ann@example.com")
     begin_edition(home)
     file = kept(home)
-    told = json.loads(home.run("db", "restore", str(file), "--yes", "--json").out)
-    assert told["paused"] == ["2026-11-24"]
+    data = json.loads(home.run("db", "restore", str(file), "--yes", "--json").out)
+    assert data["paused"] == ["2026-11-24"]
     with home.unit.read() as tx:
         assert edition.status(tx, edition.EditionId(1)) == "paused"
     assert json.loads(home.run("edition", "show", "2026-11-24", "--json").out)["status"] == "paused"
@@ -155,9 +155,9 @@ def test_a_restored_database_shows_no_service_that_runs(home: Home) -> None:
         workers.start(tx, name="tips 1735", machine="m", now=SHIFTED.now())
     assert "running: process tips 1735" in home.run("status").out
     assert home.run("db", "restore", str(kept(home)), "--yes").code == 0
-    told = home.run("status").out
-    assert "the scheduler was stopped" in told
-    assert "the sender was stopped" in told
+    output = home.run("status").out
+    assert "the scheduler was stopped" in output
+    assert "the sender was stopped" in output
     with home.unit.read() as tx:
         assert workers.alive(tx, now=SHIFTED.now()) == []
 
@@ -215,8 +215,8 @@ def test_restore_upgrades_an_older_backup(home: Home) -> None:
     assert (result.code, result.err) == (0, "")
     assert (json.loads(result.out)["version"], json.loads(result.out)["after"]) == ("0002", HEAD)
     let_go(home)
-    told = home.run("db", "restore", str(file), "--yes").out
-    assert f"The backup is of an older program: it was upgraded from version 0002 to {HEAD}.\n" in told
+    output = home.run("db", "restore", str(file), "--yes").out
+    assert f"The backup is of an older program: it was upgraded from version 0002 to {HEAD}.\n" in output
     assert json.loads(home.run("db", "upgrade", "--json").out)["before"] == HEAD
 
 

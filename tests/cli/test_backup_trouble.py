@@ -46,10 +46,10 @@ def test_a_backup_for_which_there_is_no_room(home: Home) -> None:
     child.start()
     child.join()
     assert child.exitcode == 1
-    said = (home.folder / "said").read_text()
-    assert "cannot be copied" in said
-    assert "Errno" not in said
-    assert "Traceback" not in said
+    output = (home.folder / "said").read_text()
+    assert "cannot be copied" in output
+    assert "Errno" not in output
+    assert "Traceback" not in output
     assert list((home.folder / "backups").iterdir()) == []
 
 
@@ -110,15 +110,15 @@ def test_postgresql_is_backed_up_by_its_own_tools(postgres_url: str, tmp_path: P
     assert "pg_dump is not installed here. Run this where it is: pg_dump --format=custom" in without.stderr
     for name in ("ann", "bob"):
         assert run("subscriber", "add", f"{name}@example.com").returncode == 0
-    made = run("db", "backup", "--json")
-    assert made.stderr == ""
-    file = Path(json.loads(made.stdout)["file"])
+    backup_result = run("db", "backup", "--json")
+    assert backup_result.stderr == ""
+    file = Path(json.loads(backup_result.stdout)["file"])
     assert file.suffix == ".dump"
     assert run("subscriber", "unsubscribe", "bob@example.com").returncode == 0
     assert run("subscriber", "add", "cyn@example.com").returncode == 0
-    done = run("db", "restore", str(file), "--yes")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "1 person who left stays away." in done.stdout
+    result = run("db", "restore", str(file), "--yes")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "1 person who left stays away." in result.stdout
     (tmp_path / "rubbish.dump").write_text("nothing")
     refused = run("db", "restore", str(tmp_path / "rubbish.dump"), "--yes")
     assert refused.returncode == 1
@@ -132,9 +132,9 @@ def test_postgresql_is_backed_up_by_its_own_tools(postgres_url: str, tmp_path: P
 
 def _as_another_user(folder: str, *words: str) -> None:
     # Python itself may lie where only root can read.
-    for found in pkgutil.walk_packages(newsletter.__path__, "newsletter."):
-        if "__main__" not in found.name and ".versions" not in found.name and not found.name.endswith(".env"):
-            importlib.import_module(found.name)
+    for module in pkgutil.walk_packages(newsletter.__path__, "newsletter."):
+        if "__main__" not in module.name and ".versions" not in module.name and not module.name.endswith(".env"):
+            importlib.import_module(module.name)
     create_engine("sqlite://").connect().close()
     for name in ("ascii", "idna", "latin-1"):
         codecs.lookup(name)
@@ -162,16 +162,16 @@ def open_folder(home: Home) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
-@pytest.mark.parametrize("what", ["file", "folder"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("words", [("subscriber", "add", "ann@example.com"), ("db", "restore", "copy.db", "--yes")])
-def test_what_belongs_to_somebody_else_is_a_sentence(open_folder: Path, what: str, words: tuple[str, ...]) -> None:
+def test_what_belongs_to_somebody_else_is_a_sentence(open_folder: Path, kind: str, words: tuple[str, ...]) -> None:
     """A database that root made by mistake, or a folder that cannot be written, is told with what to look at."""
     folder = open_folder
     (folder / "said").touch()
     (folder / "said").chmod(0o666)
     for file in (folder / ".env", folder / "copy.db"):
         file.chmod(0o644)
-    if what == "file":
+    if kind == "file":
         os.chown(folder, 65_534, 65_534)
         (folder / "newsletter.db").chmod(0o644)
     else:
@@ -180,8 +180,8 @@ def test_what_belongs_to_somebody_else_is_a_sentence(open_folder: Path, what: st
     child = multiprocessing.get_context("spawn").Process(target=_as_another_user, args=(str(folder), *words))
     child.start()
     child.join()
-    said = (folder / "said").read_text()
-    assert child.exitcode == 1, said
-    assert "Traceback" not in said
-    assert "check" in said
-    assert "owns" in said
+    output = (folder / "said").read_text()
+    assert child.exitcode == 1, output
+    assert "Traceback" not in output
+    assert "check" in output
+    assert "owns" in output

@@ -32,11 +32,11 @@ TRY_AGAIN = 75
 def sent(home: Home) -> tuple[Subscriber, Edition, str]:
     """Return a person, the edition that a server took for her, and the bounce address it bore."""
     person = put(home.unit, "ann@example.org")
-    of = begin_edition(home.unit)
-    set_delivery(home.unit, of, person, DeliveryState.ACCEPTED, kind="ok")
+    edition = begin_edition(home.unit)
+    set_delivery(home.unit, edition, person, DeliveryState.ACCEPTED, kind="ok")
     with home.unit.read() as tx:
-        one = tx.execute(select(delivery.c.id)).scalar_one()
-    return person, of, make_verp_sender(KEYRING, DeliveryId(one), "bounces.example.com")
+        delivery_id = tx.execute(select(delivery.c.id)).scalar_one()
+    return person, edition, make_verp_sender(KEYRING, DeliveryId(delivery_id), "bounces.example.com")
 
 
 def mail(verp: str) -> str:
@@ -46,17 +46,17 @@ def mail(verp: str) -> str:
 
 def test_a_bounce_through_a_pipe(home: Home) -> None:
     """It is done with code 0, and again with code 0; the report, the list and the person tell of it."""
-    person, of, verp = sent(home)
+    person, edition, verp = sent(home)
     ran = home.run("bounce", "read", stdin=mail(verp))
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == (
-        f"failed of {of.name}: the subscription is ended (550 5.1.1 <ann@example.org>: Recipient address "
+        f"failed of {edition.name}: the subscription is ended (550 5.1.1 <ann@example.org>: Recipient address "
         "rejected: User unknown in virtual mailbox table).\n"
     )
     assert get(home.unit, person.id).state is SubscriberState.BOUNCED
     assert "nothing new" in home.run("bounce", "read", stdin=mail(verp)).out
-    assert "1 mail came back after the mail server had taken it" in home.run("edition", "show", of.name).out
-    assert json.loads(home.run("edition", "show", of.name, "--json").out)["came_back"] == 1
+    assert "1 mail came back after the mail server had taken it" in home.run("edition", "show", edition.name).out
+    assert json.loads(home.run("edition", "show", edition.name, "--json").out)["came_back"] == 1
     assert "came back: 550 5.1.1" in home.run("subscriber", "show", "ann@example.org").out
     shown = json.loads(home.run("subscriber", "show", "ann@example.org", "--json").out)["editions"]
     assert (shown[0]["outcome"], shown[0]["later"]) == ("accepted", "bounced")
@@ -191,9 +191,9 @@ def test_nothing_is_held(home: Home, verb: str) -> None:
 
 def test_held_bounces_are_settled(home: Home) -> None:
     """Releasing ends the subscriptions, and says how many."""
-    person, of, _ = sent(home)
-    set_delivery(home.unit, of, person, DeliveryState.ACCEPTED, later="held", later_text="550 5.1.1 gone")
-    assert "1 bounce waits for you" in home.run("edition", "show", of.name).out
+    person, edition, _ = sent(home)
+    set_delivery(home.unit, edition, person, DeliveryState.ACCEPTED, later="held", later_text="550 5.1.1 gone")
+    assert "1 bounce waits for you" in home.run("edition", "show", edition.name).out
     assert home.run("bounce", "release", "last", "--yes").out == "1 person is taken off the list.\n"
     assert get(home.unit, person.id).state is SubscriberState.BOUNCED
 

@@ -55,7 +55,7 @@ def make_edition(unit: Unit, people: int) -> edition.EditionId:
         draft = TipDraft(slug="a-tip", title="A tip", subject="A tip", status=TipStatus.APPROVED, body="Text\n")
         chosen = tip.add(tx, draft, now=START)
         slot.add(tx, Slot(date=NOW.date(), sends_at=NOW, state=SlotState.OPEN), now=START)
-        made = edition.create(
+        new_edition = edition.create(
             tx,
             edition.NewEdition(
                 date=date(2026, 11, 24),
@@ -68,7 +68,7 @@ def make_edition(unit: Unit, people: int) -> edition.EditionId:
             ),
             now=NOW,
         )
-    return made.id
+    return new_edition.id
 
 
 def books(unit: Unit) -> list[check.Books]:
@@ -80,27 +80,33 @@ def books(unit: Unit) -> list[check.Books]:
 def test_a_frozen_edition_balances(unit: Unit) -> None:
     """From the freeze on everybody is accounted for."""
     make_edition(unit, 3)
-    (one,) = books(unit)
-    assert (one.edition, one.audience, one.accounted, one.gap, one.faults) == ("2026-11-24", 3, 3, 0, ())
+    (account,) = books(unit)
+    assert (account.edition, account.audience, account.accounted, account.gap, account.faults) == (
+        "2026-11-24",
+        3,
+        3,
+        0,
+        (),
+    )
 
 
 def test_a_lost_row_is_a_gap(unit: Unit) -> None:
     """A person whom no row accounts for is counted as missing."""
-    made = make_edition(unit, 3)
+    edition_id = make_edition(unit, 3)
     with unit.write() as tx:
         tx.execute(delivery.delete().where(delivery.c.subscriber_id == 1))
-    (one,) = books(unit)
-    assert one.gap == 1
-    assert one.faults == ("its rows account for 2 of 3 people",)
-    assert made == 1
+    (account,) = books(unit)
+    assert account.gap == 1
+    assert account.faults == ("its rows account for 2 of 3 people",)
+    assert edition_id == 1
 
 
 def test_a_closed_edition_keeps_its_balance_when_rows_are_purged(unit: Unit) -> None:
     """After years the stored totals alone tell the story."""
-    made = make_edition(unit, 2)
+    edition_id = make_edition(unit, 2)
     with unit.write() as tx:
         tx.execute(delivery.update().values(state="accepted"))
-        edition.close(tx, made, totals=DeliveryCounts(accepted=2), now=NOW)
+        edition.close(tx, edition_id, totals=DeliveryCounts(accepted=2), now=NOW)
     assert books(unit)[0].faults == ()
     with unit.write() as tx:
         tx.execute(delivery.delete())
@@ -109,9 +115,9 @@ def test_a_closed_edition_keeps_its_balance_when_rows_are_purged(unit: Unit) -> 
 
 def test_a_closed_edition_with_people_who_wait_is_told(unit: Unit) -> None:
     """Nobody may be left waiting in an edition that is closed, nor may its rows and totals differ."""
-    made = make_edition(unit, 2)
+    edition_id = make_edition(unit, 2)
     with unit.write() as tx:
-        edition.close(tx, made, totals=DeliveryCounts(accepted=2), now=NOW)
+        edition.close(tx, edition_id, totals=DeliveryCounts(accepted=2), now=NOW)
     assert books(unit)[0].faults == (
         "it is closed, and 2 of its rows still wait",
         "its rows differ from its stored totals",
@@ -120,8 +126,8 @@ def test_a_closed_edition_with_people_who_wait_is_told(unit: Unit) -> None:
 
 def test_check_says_that_all_is_well(run: Callable[..., Ran]) -> None:
     """A fresh database is sound."""
-    done = run("db", "check")
-    assert (done.code, done.out) == (0, "The database is sound; there is no edition yet.\n")
+    result = run("db", "check")
+    assert (result.code, result.out) == (0, "The database is sound; there is no edition yet.\n")
 
 
 def test_check_fails_with_the_gap(run: Callable[..., Ran], sqlite_unit: Unit) -> None:
@@ -129,12 +135,12 @@ def test_check_fails_with_the_gap(run: Callable[..., Ran], sqlite_unit: Unit) ->
     make_edition(sqlite_unit, 2)
     with sqlite_unit.write() as tx:
         tx.execute(edition_table.update().values(audience=5))
-    done = run("db", "check")
-    assert done.code == 1
-    assert "edition 2026-11-24: its rows account for 2 of 5 people" in done.out
-    told = json.loads(run("db", "check", "--json").out)
-    assert told["ok"] is False
-    assert told["gaps"][0]["gap"] == 3
+    result = run("db", "check")
+    assert result.code == 1
+    assert "edition 2026-11-24: its rows account for 2 of 5 people" in result.out
+    data = json.loads(run("db", "check", "--json").out)
+    assert data["ok"] is False
+    assert data["gaps"][0]["gap"] == 3
 
 
 def test_check_finds_broken_references(run: Callable[..., Ran], home: Home, sqlite_unit: Unit) -> None:
@@ -143,9 +149,9 @@ def test_check_finds_broken_references(run: Callable[..., Ran], home: Home, sqli
     with closing(sqlite3.connect(home.folder / "newsletter.db")) as by_hand:
         by_hand.execute("DELETE FROM tip")
         by_hand.commit()
-    done = run("db", "check")
-    assert done.code == 1
-    assert "row 1 of edition refers to a row of tip that is not there" in done.out
+    result = run("db", "check")
+    assert result.code == 1
+    assert "row 1 of edition refers to a row of tip that is not there" in result.out
 
 
 def test_check_finds_a_damaged_file(run: Callable[..., Ran], home: Home) -> None:
@@ -154,17 +160,17 @@ def test_check_finds_a_damaged_file(run: Callable[..., Ran], home: Home) -> None
     content = bytearray(path.read_bytes())
     content[4096:8192] = b"x" * 4096
     path.write_bytes(content)
-    done = run("db", "check")
-    assert done.code == 1
-    assert "Traceback" not in done.err
-    assert "damaged" in done.out + done.err
+    result = run("db", "check")
+    assert result.code == 1
+    assert "Traceback" not in result.err
+    assert "damaged" in result.out + result.err
 
 
 def test_upgrade_of_a_present_database_changes_nothing(run: Callable[..., Ran], home: Home) -> None:
     """There is nothing to copy when there is nothing to do."""
-    done = run("db", "upgrade")
-    assert done.code == 0
-    assert f"version {HEAD} already" in done.out
+    result = run("db", "upgrade")
+    assert result.code == 0
+    assert f"version {HEAD} already" in result.out
     assert not (home.folder / "backups").exists()
 
 
@@ -191,11 +197,11 @@ def test_upgrade_brings_the_first_version_to_this_one(run: Callable[..., Ran], h
     refused = run("db", "check")
     assert refused.code == 1
     assert "newsletter db upgrade" in refused.err
-    done = run("db", "upgrade")
-    assert (done.code, done.err) == (0, "")
+    result = run("db", "upgrade")
+    assert (result.code, result.err) == (0, "")
     (copy,) = (home.folder / "backups").iterdir()
-    assert str(copy) in done.out
-    assert f"from version 0001 to {HEAD}" in done.out
+    assert str(copy) in result.out
+    assert f"from version 0001 to {HEAD}" in result.out
     assert run("db", "check").code == 0
 
 
@@ -210,9 +216,9 @@ def test_upgrade_copies_before_it_changes(run: Callable[..., Ran], home: Home, s
     """Even when the upgrade then fails, the copy is there, whole and private."""
     make_edition(sqlite_unit, 2)
     make_old(home)
-    done = run("db", "upgrade")
-    assert done.code == 1
-    assert "0000" in done.err
+    result = run("db", "upgrade")
+    assert result.code == 1
+    assert "0000" in result.err
     (copy,) = (home.folder / "backups").iterdir()
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as kept:
@@ -225,9 +231,9 @@ def test_upgrade_waits_for_the_sender(run: Callable[..., Ran], home: Home, sqlit
     make_old(home)
     engine = connect(sqlite_url)
     with sender_lock(engine):
-        done = run("db", "upgrade")
-    assert done.code == 1
-    assert "Stop the service" in done.err
+        result = run("db", "upgrade")
+    assert result.code == 1
+    assert "Stop the service" in result.err
     assert current_revision(engine) == "0000"
     engine.dispose()
     assert not (home.folder / "backups").exists()

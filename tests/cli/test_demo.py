@@ -40,51 +40,51 @@ def newsletter(*arguments: object, cwd: Path, env: Mapping[str, str] | None = No
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Play it once, where the settings of somebody else lie about; return its folder and what it said."""
-    here = tmp_path_factory.mktemp("here")
-    (here / ".env").write_text("NEWSLETTER_SMTP_HOST=never.example.net\nnonsense\n")
-    done = newsletter("demo", "--keep", "kept", cwd=here, env={"NEWSLETTER_SEND_DAY": "someday"})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    return here / "kept", done.stdout
+    folder = tmp_path_factory.mktemp("here")
+    (folder / ".env").write_text("NEWSLETTER_SMTP_HOST=never.example.net\nnonsense\n")
+    result = newsletter("demo", "--keep", "kept", cwd=folder, env={"NEWSLETTER_SEND_DAY": "someday"})
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    return folder / "kept", result.stdout
 
 
 def test_the_report_adds_up(demo: tuple[Path, str]) -> None:
     """Everybody but the one whose mailbox is gone has the mail at the end, and the report says so."""
-    home, said = demo
+    home, output = demo
     report = json.loads(newsletter("-C", home, "edition", "show", "last", "--json", cwd=home).stdout)
     assert (report["audience"], report["accepted"], report["rejected"], report["gap"]) == (25, 24, 1, 0)
     assert report["status"] == "finished"
-    assert "24 of 25 handed to your mail provider" in said
-    assert "The mail server's own count agrees: 24 mails, none twice." in said
+    assert "24 of 25 handed to your mail provider" in output
+    assert "The mail server's own count agrees: 24 mails, none twice." in output
 
 
 def test_the_one_that_waits_is_shown_and_tried_again(demo: tuple[Path, str]) -> None:
     """First the report says who waits until when; then the clock is turned and the server takes it."""
-    _, said = demo
-    waits = said.index("1 person waits for another try; the next is at Tuesday")
-    assert "451 4.7.1" in said[:waits]
-    assert waits < said.index("this time the server took it") < said.index("24 of 25 handed")
+    _, output = demo
+    waits = output.index("1 person waits for another try; the next is at Tuesday")
+    assert "451 4.7.1" in output[:waits]
+    assert waits < output.index("this time the server took it") < output.index("24 of 25 handed")
 
 
 def test_the_mails_can_be_looked_at(demo: tuple[Path, str]) -> None:
     """Each mail is there three times, and the one that is named opens with its person's links."""
-    home, said = demo
+    home, output = demo
     mails = sorted((home / "mails").glob("*.eml"))
     assert len(mails) == 24
     for mail in mails:
         assert mail.with_suffix(".html").stat().st_size > 1000
         assert mail.with_suffix(".txt").stat().st_size > 200
-    found = re.search(r"In a browser, the first mail: +(\S+)", said)
-    assert found is not None
-    assert "https://news.example.com/u/" in Path(found[1]).read_text(encoding="utf-8")
+    match = re.search(r"In a browser, the first mail: +(\S+)", output)
+    assert match is not None
+    assert "https://news.example.com/u/" in Path(match[1]).read_text(encoding="utf-8")
     message = email.message_from_bytes(mails[0].read_bytes(), policy=email.policy.default)
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
 def test_what_it_leaves_behind_can_be_explored(demo: tuple[Path, str]) -> None:
     """The commands it names work on its folder, and its books balance."""
-    home, said = demo
-    assert "delivery list" in said
+    home, output = demo
+    assert "delivery list" in output
     assert newsletter("-C", home, "delivery", "list", cwd=home).returncode == 0
     assert newsletter("-C", home, "db", "check", cwd=home).returncode == 0
 
@@ -131,8 +131,8 @@ def test_the_tips_of_the_year_differ() -> None:
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     """Throwaway data never goes among somebody's own."""
     (tmp_path / "mine.txt").write_text("mine")
-    done = newsletter("demo", "--keep", tmp_path, cwd=tmp_path)
-    assert done.returncode == 2
+    result = newsletter("demo", "--keep", tmp_path, cwd=tmp_path)
+    assert result.returncode == 2
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

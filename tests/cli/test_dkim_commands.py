@@ -27,19 +27,19 @@ def made(home: Home, *options: str) -> dict[str, str]:
 
 def findings(home: Home) -> list[tuple[str, str]]:
     """Return what the doctor finds about signing: level and text."""
-    said = json.loads(home.run("doctor", "--json").out)["findings"]
-    return [(one["level"], one["text"]) for one in said if one["about"] == "signing"]
+    output = json.loads(home.run("doctor", "--json").out)["findings"]
+    return [(one["level"], one["text"]) for one in output if one["about"] == "signing"]
 
 
 def test_a_key_can_be_published_and_used_as_printed(home: Home) -> None:
     """The settings that `keygen` prints work, and what it tells to publish verifies what is then signed."""
-    said = home.run("dkim", "keygen", "--selector", "s1").out
-    value = next(line for line in said.splitlines() if line.startswith("  value  ")).removeprefix("  value  ")
-    strings = [line.strip().strip('"') for line in said.splitlines() if line.startswith('    "')]
+    output = home.run("dkim", "keygen", "--selector", "s1").out
+    value = next(line for line in output.splitlines() if line.startswith("  value  ")).removeprefix("  value  ")
+    strings = [line.strip().strip('"') for line in output.splitlines() if line.startswith('    "')]
     assert "".join(strings) == value
     assert all(len(string) <= 255 for string in strings)
-    assert "  name   s1._domainkey.example.com\n" in said
-    lines = [line.strip() for line in said.splitlines() if line.startswith("  NEWSLETTER_")]
+    assert "  name   s1._domainkey.example.com\n" in output
+    lines = [line.strip() for line in output.splitlines() if line.startswith("  NEWSLETTER_")]
     assert lines == ["NEWSLETTER_DKIM_SELECTOR=s1", "NEWSLETTER_DKIM_KEY_FILE=dkim-s1.pem"]
     with (home.folder / ".env").open("a") as file:
         file.write("\n".join(lines) + "\n")
@@ -48,7 +48,7 @@ def test_a_key_can_be_published_and_used_as_printed(home: Home) -> None:
     signed = signer(b"From: tips@example.com\r\n\r\nHello.\r\n")
     published = {b"s1._domainkey.example.com.": value.encode()}
     assert other.verify(signed, dnsfunc=lambda name, timeout=5: published.get(name))
-    assert home.run("dkim", "record").out.strip() in said
+    assert home.run("dkim", "record").out.strip() in output
 
 
 def test_a_key_is_private_and_never_overwritten(home: Home) -> None:
@@ -107,9 +107,9 @@ def test_a_domain_may_be_given_before_there_are_settings(home: Home, tmp_path: P
     key = tmp_path / "deep.pem"
     ran = home.run("dkim", "keygen", "--domain", "Example.ORG", "--out", str(key), "--json")
     assert ran.code == 0, ran.err
-    said = json.loads(ran.out)
-    assert said["name"].endswith("._domainkey.example.org")
-    assert said["settings"]["NEWSLETTER_DKIM_DOMAIN"] == "example.org"
+    data = json.loads(ran.out)
+    assert data["name"].endswith("._domainkey.example.org")
+    assert data["settings"]["NEWSLETTER_DKIM_DOMAIN"] == "example.org"
     assert key.exists()
     assert home.run("dkim", "keygen").code == 2
 

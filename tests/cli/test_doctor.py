@@ -28,10 +28,10 @@ PASSWORD = "pa55-that-nobody-sees"
 
 
 class Diagnosis(NamedTuple):
-    """What the doctor said."""
+    """What the doctor printed."""
 
     code: int
-    said: str
+    output: str
     findings: list[dict[str, str]]
 
     def of(self, about: str, level: str = "") -> list[str]:
@@ -79,9 +79,9 @@ def run(
         monkeypatch.setattr(sys, "argv", ["newsletter", "-C", str(tmp_path), "doctor", *options])
         with pytest.raises(SystemExit) as ended:
             main(SHIFTED)
-        said = capsys.readouterr()
-        assert said.err == ""
-        return int(ended.value.code or 0), said.out
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        return int(ended.value.code or 0), captured.out
 
     return call
 
@@ -91,26 +91,26 @@ def doctor(values: dict[str, str], run: Callable[..., tuple[int, str]]) -> Calla
     """Return a function that asks the doctor, in JSON, with some settings changed."""
 
     def ask(**changed: str) -> Diagnosis:
-        code, said = run(values | {f"NEWSLETTER_{name}": value for name, value in changed.items()}, "--json")
-        told = json.loads(said)
-        assert told["ok"] == (code == 0)
+        code, output = run(values | {f"NEWSLETTER_{name}": value for name, value in changed.items()}, "--json")
+        data = json.loads(output)
+        assert data["ok"] == (code == 0)
         for secret in (SECRET, PASSWORD):
-            assert secret not in said
-        return Diagnosis(code, said, told["findings"])
+            assert secret not in output
+        return Diagnosis(code, output, data["findings"])
 
     return ask
 
 
 def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server: Catcher) -> None:
     """Nothing fails, the login is tried for real, the next slots are told, and no mail is sent."""
-    found = doctor()
-    assert found.code == 0, found.said
-    assert "logged in as me" in found.of("mail server", "ok")[0]
-    assert "no PIPELINING" in found.of("mail server", "ok")[0]
-    assert len(found.of("date", "ok")) == 3
-    assert all("Tuesday" in slot and "on this machine" in slot for slot in found.of("date"))
-    assert found.of("templates", "ok")
-    assert found.of("database", "ok")
+    diagnosis = doctor()
+    assert diagnosis.code == 0, diagnosis.output
+    assert "logged in as me" in diagnosis.of("mail server", "ok")[0]
+    assert "no PIPELINING" in diagnosis.of("mail server", "ok")[0]
+    assert len(diagnosis.of("date", "ok")) == 3
+    assert all("Tuesday" in slot and "on this machine" in slot for slot in diagnosis.of("date"))
+    assert diagnosis.of("templates", "ok")
+    assert diagnosis.of("database", "ok")
     assert server.caught == []
 
 
@@ -122,11 +122,11 @@ def test_the_dns_is_looked_up(doctor: Callable[..., Diagnosis]) -> None:
         ("newsletter.example.com", "MX"): ["10 mail.example.com."],
     }
     with serving(DnsServer(zone)) as server:
-        found = doctor(DNS_SERVERS=server.address)
-    assert found.code == 1
-    assert "newsletter.example.com: 1 of 10 look-ups" in found.of("SPF", "ok")[0]
-    assert 'publish _dmarc.newsletter.example.com TXT "v=DMARC1; p=none' in found.of("DMARC", "fail")[0]
-    assert found.of("MX", "ok") == ["newsletter.example.com: mail.example.com → "]
+        diagnosis = doctor(DNS_SERVERS=server.address)
+    assert diagnosis.code == 1
+    assert "newsletter.example.com: 1 of 10 look-ups" in diagnosis.of("SPF", "ok")[0]
+    assert 'publish _dmarc.newsletter.example.com TXT "v=DMARC1; p=none' in diagnosis.of("DMARC", "fail")[0]
+    assert diagnosis.of("MX", "ok") == ["newsletter.example.com: mail.example.com → "]
 
 
 def test_a_date_that_was_sent_early_or_skipped_is_not_coming(
@@ -143,8 +143,8 @@ def test_a_date_that_was_sent_early_or_skipped_is_not_coming(
 
 def test_it_speaks_to_people_too(values: dict[str, str], run: Callable[..., tuple[int, str]]) -> None:
     """Each line begins with its level, and the last one sums up."""
-    code, said = run(values)
-    lines = said.splitlines()
+    code, output = run(values)
+    lines = output.splitlines()
     assert code == 0
     assert lines[0].startswith("ok    settings")
     assert lines[-1].startswith("Nothing is broken; ")
@@ -152,29 +152,29 @@ def test_it_speaks_to_people_too(values: dict[str, str], run: Callable[..., tupl
 
 def test_what_an_empty_installation_lacks_is_a_warning(doctor: Callable[..., Diagnosis]) -> None:
     """Without people, tips and a running service nothing is broken, and a person knows what to do next."""
-    found = doctor()
-    assert "subscriber import" in found.of("subscribers", "warn")[0]
-    assert "tip import" in found.of("tips", "warn")[0]
-    assert "newsletter run" in found.of("scheduler", "warn")[0]
-    assert "newsletter run" in found.of("sender", "warn")[0]
-    assert "example" in found.of("public address", "warn")[0]
-    assert "NEWSLETTER_ADMIN_EMAILS" in found.of("alerts", "warn")[0]
+    diagnosis = doctor()
+    assert "subscriber import" in diagnosis.of("subscribers", "warn")[0]
+    assert "tip import" in diagnosis.of("tips", "warn")[0]
+    assert "newsletter run" in diagnosis.of("scheduler", "warn")[0]
+    assert "newsletter run" in diagnosis.of("sender", "warn")[0]
+    assert "example" in diagnosis.of("public address", "warn")[0]
+    assert "NEWSLETTER_ADMIN_EMAILS" in diagnosis.of("alerts", "warn")[0]
     assert doctor(ADMIN_EMAILS="admin@example.com").of("alerts") == []
 
 
 def test_all_mistakes_of_the_settings_are_told(doctor: Callable[..., Diagnosis]) -> None:
     """Every wrong setting is a line, not only the first."""
-    found = doctor(SEND_DAY="someday", SMTP_PORT="many", FORM="tips@example.com")
-    assert found.code == 1, found.said
-    assert len(found.of("settings", "fail")) == 3
+    diagnosis = doctor(SEND_DAY="someday", SMTP_PORT="many", FORM="tips@example.com")
+    assert diagnosis.code == 1, diagnosis.output
+    assert len(diagnosis.of("settings", "fail")) == 3
 
 
 def test_a_wrong_password_is_told_but_not_shown(doctor: Callable[..., Diagnosis]) -> None:
     """The mail server's refusal is repeated, the password is not."""
-    found = doctor(SMTP_PASSWORD="another-wrong-one")
-    assert found.code == 1, found.said
-    assert "refuses the login of me" in found.of("mail server", "fail")[0]
-    assert "another-wrong-one" not in found.said
+    diagnosis = doctor(SMTP_PASSWORD="another-wrong-one")
+    assert diagnosis.code == 1, diagnosis.output
+    assert "refuses the login of me" in diagnosis.of("mail server", "fail")[0]
+    assert "another-wrong-one" not in diagnosis.output
 
 
 def test_a_second_mail_server_is_tried_as_well(doctor: Callable[..., Diagnosis], server: Catcher) -> None:
@@ -182,36 +182,36 @@ def test_a_second_mail_server_is_tried_as_well(doctor: Callable[..., Diagnosis],
     assert doctor().of("second server") == []
     spare = {"FALLBACK_SMTP_HOST": server.host, "FALLBACK_SMTP_PORT": str(server.port)}
     login = {"FALLBACK_SMTP_USERNAME": "me", "FALLBACK_SMTP_PASSWORD": PASSWORD}
-    found = doctor(**spare, **login, FALLBACK_SMTP_SECURITY="none")
-    assert "logged in as me" in found.of("second server", "ok")[0]
-    found = doctor(FALLBACK_SMTP_PASSWORD="wrong")
-    assert found.code == 0
-    assert "refuses the login of me" in found.of("second server", "warn")[0]
-    assert "NEWSLETTER_FALLBACK_SMTP_*" in found.of("second server", "warn")[0]
+    diagnosis = doctor(**spare, **login, FALLBACK_SMTP_SECURITY="none")
+    assert "logged in as me" in diagnosis.of("second server", "ok")[0]
+    diagnosis = doctor(FALLBACK_SMTP_PASSWORD="wrong")
+    assert diagnosis.code == 0
+    assert "refuses the login of me" in diagnosis.of("second server", "warn")[0]
+    assert "NEWSLETTER_FALLBACK_SMTP_*" in diagnosis.of("second server", "warn")[0]
 
 
 def test_a_mail_server_that_is_not_there_is_told(doctor: Callable[..., Diagnosis]) -> None:
     """The rest is looked at all the same."""
-    found = doctor(SMTP_PORT="1")
-    assert found.code == 1, found.said
-    assert "nothing listens there" in found.of("mail server", "fail")[0]
-    assert found.of("templates", "ok")
+    diagnosis = doctor(SMTP_PORT="1")
+    assert diagnosis.code == 1, diagnosis.output
+    assert "nothing listens there" in diagnosis.of("mail server", "fail")[0]
+    assert diagnosis.of("templates", "ok")
 
 
 def test_a_missing_database_is_told(doctor: Callable[..., Diagnosis], tmp_path: Path) -> None:
     """It is not made by the way."""
-    found = doctor(DATABASE_URL=f"sqlite:///{tmp_path}/none.db")
-    assert found.code == 1, found.said
-    assert "newsletter init" in found.of("database", "fail")[0]
+    diagnosis = doctor(DATABASE_URL=f"sqlite:///{tmp_path}/none.db")
+    assert diagnosis.code == 1, diagnosis.output
+    assert "newsletter init" in diagnosis.of("database", "fail")[0]
     assert not (tmp_path / "none.db").exists()
 
 
 def test_a_key_the_database_does_not_know_is_told(doctor: Callable[..., Diagnosis]) -> None:
     """It fails with both fingerprints; a key that was changed on purpose does not."""
     other = "another secret of enough characters"
-    found = doctor(SECRET_KEY=other)
-    assert found.code == 1, found.said
-    assert "NEWSLETTER_SECRET_KEYS_OLD" in found.of("secret key", "fail")[0]
+    diagnosis = doctor(SECRET_KEY=other)
+    assert diagnosis.code == 1, diagnosis.output
+    assert "NEWSLETTER_SECRET_KEYS_OLD" in diagnosis.of("secret key", "fail")[0]
     assert doctor(SECRET_KEY=other, SECRET_KEYS_OLD=SECRET).code == 0
 
 
@@ -229,9 +229,9 @@ def test_a_broken_template_of_the_operator_is_found(doctor: Callable[..., Diagno
     own = tmp_path / "own" / "email" / "edition"
     own.mkdir(parents=True)
     (own / "body.txt").write_text("{{ nonsense }}")
-    found = doctor(TEMPLATES_DIR=str(tmp_path / "own"))
-    assert found.code == 1, found.said
-    assert "body.txt" in found.of("templates", "fail")[0]
+    diagnosis = doctor(TEMPLATES_DIR=str(tmp_path / "own"))
+    assert diagnosis.code == 1, diagnosis.output
+    assert "body.txt" in diagnosis.of("templates", "fail")[0]
 
 
 def test_a_dead_service_is_told_with_its_last_sign_of_life(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
@@ -256,9 +256,9 @@ def test_a_clock_that_went_back_is_told(doctor: Callable[..., Diagnosis], sqlite
     """A machine whose clock is behind the birth of its database would send at wrong times."""
     with sqlite_unit.write() as tx:
         tx.exec_driver_sql("UPDATE installation SET created_at = '2199-01-01 00:00:00.000000'")
-    found = doctor()
-    assert found.code == 1, found.said
-    assert "set the clock" in found.of("time", "fail")[0]
+    diagnosis = doctor()
+    assert diagnosis.code == 1, diagnosis.output
+    assert "set the clock" in diagnosis.of("time", "fail")[0]
 
 
 def test_the_webhooks_are_looked_at(doctor: Callable[..., Diagnosis]) -> None:

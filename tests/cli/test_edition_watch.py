@@ -68,8 +68,8 @@ def test_lines_are_few(clock: FixedClock, capsys: pytest.CaptureFixture[str]) ->
             show(look_at(DeliveryCounts(accepted=20 + step, queued=80 - step)), Speed())
             clock.turn(seconds=LINE_EVERY_SECONDS / 20)
         show(look_at(DeliveryCounts(accepted=100), status=EditionStatus.FINISHED, finished_at=NOW), Speed())
-    said = capsys.readouterr().out.splitlines()
-    assert said == ["20 of 100 (20 %)", "40 of 100 (40 %)", "60 of 100 (60 %)", "100 of 100 (100 %), finished"]
+    captured = capsys.readouterr().out.splitlines()
+    assert captured == ["20 of 100 (20 %)", "40 of 100 (40 %)", "60 of 100 (60 %)", "100 of 100 (100 %), finished"]
 
 
 def test_a_cancelled_edition_tells_how_far_it_got(clock: FixedClock, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,9 +79,9 @@ def test_a_cancelled_edition_tells_how_far_it_got(clock: FixedClock, capsys: pyt
         show(look, Speed())
     assert capsys.readouterr().out.splitlines() == ["20 of 100 (20 %), cancelled"]
 
-    def drawn(one: Look) -> str:
+    def drawn(shown_look: Look) -> str:
         console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="truecolor")
-        console.print(draw(one, Speed(), "America/New_York"))
+        console.print(draw(shown_look, Speed(), "America/New_York"))
         return console.file.getvalue().splitlines()[1].split("20 of")[0]  # type: ignore[attr-defined, no-any-return]
 
     assert drawn(look) == drawn(LOOK)
@@ -94,9 +94,9 @@ def test_trouble_is_told_at_once(clock: FixedClock, capsys: pytest.CaptureFixtur
         for second in (10, 11, 12):
             clock.turn(seconds=0.5)
             show(at_work(LOOK, replace(SLOWED, again_at=NOW + timedelta(seconds=second))), Speed())
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == "20 of 100 (20 %)"
-    assert said[1:] == [
+    captured = capsys.readouterr().out.splitlines()
+    assert captured[0] == "20 of 100 (20 %)"
+    assert captured[1:] == [
         "20 of 100 (20 %); smtp.example.com:587: 2 of 5 (of 10) connections, tried again at 09:00:10: It is slow"
     ]
 

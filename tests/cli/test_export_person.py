@@ -12,9 +12,9 @@ def test_one_person(home: Home) -> None:
     home.run("subscriber", "add", "ada@example.com", "--first-name", "Ada", "--source", "a fair")
     home.run("subscriber", "add", "ben@example.com")
     ran = home.run("subscriber", "export", "Ada@Example.com")
-    found = json.loads(ran.out)
-    assert (ran.code, found["email"], found["subscriber"]["first_name"]) == (0, "ada@example.com", "Ada")
-    assert found["consent"][0]["source"] == "a fair"
+    data = json.loads(ran.out)
+    assert (ran.code, data["email"], data["subscriber"]["first_name"]) == (0, "ada@example.com", "Ada")
+    assert data["consent"][0]["source"] == "a fair"
     assert "ben@" not in ran.out
     assert not (home.folder / "Ada@Example.com").exists()
 
@@ -23,9 +23,9 @@ def test_somebody_who_was_erased(home: Home) -> None:
     """All that can be said is since when the address must not come back."""
     home.run("subscriber", "add", "ada@example.com")
     home.run("subscriber", "erase", "ada@example.com", "--yes")
-    found = json.loads(home.run("subscriber", "export", "ada@example.com").out)
-    assert found["subscriber"] is None
-    assert found["suppression"]["reason"] == "erased"
+    data = json.loads(home.run("subscriber", "export", "ada@example.com").out)
+    assert data["subscriber"] is None
+    assert data["suppression"]["reason"] == "erased"
 
 
 def test_nobody_of_that_name(home: Home) -> None:

@@ -133,10 +133,10 @@ def test_who_waits_for_the_edition_before(home: Home, world: World, monkeypatch:
         world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="", now=SHIFTED.now()
     )
     monkeypatch.setattr(live, "QUIET_LOOKS_MAX", 1)
-    said = "1 person waits for the outcome of the edition before"
+    sentence = "1 person waits for the outcome of the edition before"
     for words in (("status",), ("edition", "show", name(world, 2)), ("edition", "watch", name(world, 2))):
         shown = " ".join(home.run(*words).out.split())
-        assert said in shown
+        assert sentence in shown
         assert "another try" not in shown
     assert "still waiting for the outcome of the edition before (1); the service is not running" in shown
 
@@ -145,8 +145,8 @@ def test_the_last_edition_is_the_one_that_began_last(home: Home, world: World) -
     """`pause last` stops what goes out now, also when it is for an earlier date: an added one, or a correction."""
     now = SHIFTED.now()
     earlier = Slot(date=world.wrong.date - timedelta(days=3), sends_at=now)
-    made = freeze(home.unit, world.render_context, earlier, now=now).edition
-    assert made is not None
-    assert home.run("edition", "pause", "last").out == f"The edition of {made.name} is paused now.\n"
+    frozen_edition = freeze(home.unit, world.render_context, earlier, now=now).edition
+    assert frozen_edition is not None
+    assert home.run("edition", "pause", "last").out == f"The edition of {frozen_edition.name} is paused now.\n"
     listed = json.loads(home.run("edition", "list", "--json").out)
-    assert [item["date"] for item in listed] == [made.name, world.wrong.name]
+    assert [item["date"] for item in listed] == [frozen_edition.name, world.wrong.name]

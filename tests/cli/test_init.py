@@ -60,23 +60,23 @@ def installation_of(home: Path) -> Installation:
     """Return the one row of the database in a home."""
     engine = connect(f"sqlite:///{home / 'data/newsletter.db'}")
     with open_unit(engine).read() as tx:
-        found = installation.get(tx)
+        installed = installation.get(tx)
     engine.dispose()
-    return found
+    return installed
 
 
 def test_init_makes_an_installation_that_can_be_used(tmp_path: Path) -> None:
     """Without a terminal the options make a `.env` that loads and a database that knows its key."""
     home = tmp_path / "new" / "home"
-    done = newsletter("init", home, *GIVEN, "--name=A 'quoted' # name", "--time-zone=Europe/Berlin")
-    assert done.returncode == 0, done.stderr
-    found = load_settings({}, home)
-    assert found.name == "A 'quoted' # name"
-    assert found.postal_address == "Example Society\n1 Example Street"
-    assert found.time_zone == "Europe/Berlin"
-    assert installation_of(home).key_fingerprint == key_fingerprint(found.secret_key.get_secret_value())
+    result = newsletter("init", home, *GIVEN, "--name=A 'quoted' # name", "--time-zone=Europe/Berlin")
+    assert result.returncode == 0, result.stderr
+    loaded = load_settings({}, home)
+    assert loaded.name == "A 'quoted' # name"
+    assert loaded.postal_address == "Example Society\n1 Example Street"
+    assert loaded.time_zone == "Europe/Berlin"
+    assert installation_of(home).key_fingerprint == key_fingerprint(loaded.secret_key.get_secret_value())
     assert newsletter("-C", home, "db", "check").returncode == 0
-    assert found.secret_key.get_secret_value() not in done.stdout + done.stderr
+    assert loaded.secret_key.get_secret_value() not in result.stdout + result.stderr
 
 
 def test_what_init_makes_is_private(tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def test_a_second_init_touches_nothing(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_left_open_and_named(tmp_path: Path) -> None:
     """Without any answer there is still a key and a database, and the list of what to fill in."""
-    done = newsletter("init", tmp_path, env={"TZ": "Asia/Tokyo"})
-    assert done.returncode == 0
+    result = newsletter("init", tmp_path, env={"TZ": "Asia/Tokyo"})
+    assert result.returncode == 0
     for name in ("NEWSLETTER_FROM", "NEWSLETTER_POSTAL_ADDRESS", "NEWSLETTER_BASE_URL"):
-        assert name in done.stdout
+        assert name in result.stdout
         assert f"\n{name}=\n" in (tmp_path / ".env").read_text()
     assert "NEWSLETTER_TIME_ZONE='Asia/Tokyo'" in (tmp_path / ".env").read_text()
     assert (tmp_path / "data/newsletter.db").exists()
@@ -124,32 +124,32 @@ def test_what_is_missing_is_left_open_and_named(tmp_path: Path) -> None:
 
 def test_a_wrong_option_writes_nothing(tmp_path: Path) -> None:
     """A value that the settings would refuse is refused before anything is made."""
-    done = newsletter("init", tmp_path / "home", "--send-day=someday")
-    assert done.returncode == 2
-    assert "'someday' is not a weekday" in done.stderr
+    result = newsletter("init", tmp_path / "home", "--send-day=someday")
+    assert result.returncode == 2
+    assert "'someday' is not a weekday" in result.stderr
     assert not (tmp_path / "home").exists()
 
 
 def test_the_environment_is_taken_over_but_not_its_secrets(tmp_path: Path) -> None:
     """What a container is given counts, and a secret that is kept out of files stays out of them."""
     env = {"NEWSLETTER_FROM": "env@example.com", "NEWSLETTER_SECRET_KEY": SECRET, "NEWSLETTER_SMTP_PASSWORD": "hidden"}
-    done = newsletter("init", tmp_path, *GIVEN[1:], "--smtp-username=me", env=env)
-    assert done.returncode == 0, done.stderr
+    result = newsletter("init", tmp_path, *GIVEN[1:], "--smtp-username=me", env=env)
+    assert result.returncode == 0, result.stderr
     text = (tmp_path / ".env").read_text()
     assert "NEWSLETTER_FROM='env@example.com'" in text
     assert SECRET not in text
     assert "hidden" not in text
     # Without it, the next command would not find the database, or send no mail.
     kept = "Every command needs these of your environment: NEWSLETTER_SECRET_KEY, NEWSLETTER_SMTP_PASSWORD."
-    assert kept in " ".join(done.stdout.split())
+    assert kept in " ".join(result.stdout.split())
     assert installation_of(tmp_path).key_fingerprint == key_fingerprint(SECRET)
 
 
 def test_a_login_without_its_password_is_still_to_be_filled_in(tmp_path: Path) -> None:
     """The password is never an option, so without a terminal it is left open and named."""
-    done = newsletter("init", tmp_path, *GIVEN, "--smtp-username=me")
-    assert done.returncode == 0, done.stderr
-    assert "NEWSLETTER_SMTP_PASSWORD" in done.stdout
+    result = newsletter("init", tmp_path, *GIVEN, "--smtp-username=me")
+    assert result.returncode == 0, result.stderr
+    assert "NEWSLETTER_SMTP_PASSWORD" in result.stdout
 
 
 @pytest.mark.parametrize("begun", ["settings", "tables"])
@@ -165,9 +165,9 @@ def test_an_init_that_was_cut_short_is_finished(tmp_path: Path, begun: str) -> N
     cut_short = newsletter("-C", tmp_path, "db", "check")
     assert cut_short.returncode == 1
     assert "newsletter init" in cut_short.stderr
-    done = newsletter("init", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "Created the database" in done.stdout
+    result = newsletter("init", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Created the database" in result.stdout
     assert newsletter("-C", tmp_path, "db", "check").returncode == 0
 
 
@@ -175,9 +175,9 @@ def test_a_database_without_its_key_gets_no_new_one(tmp_path: Path) -> None:
     """When the `.env` was lost, a fresh key would kill every link that went out, so nothing is written."""
     assert newsletter("init", tmp_path, *GIVEN).returncode == 0
     (tmp_path / ".env").rename(tmp_path / "kept.env")
-    done = newsletter("init", tmp_path, *GIVEN)
-    assert done.returncode == 1
-    assert "Put the .env back" in done.stderr
+    result = newsletter("init", tmp_path, *GIVEN)
+    assert result.returncode == 1
+    assert "Put the .env back" in result.stderr
     assert not (tmp_path / ".env").exists()
 
 

@@ -209,6 +209,6 @@ def test_a_database_is_made_and_a_key_changed(home: Home) -> None:
     env = home.folder / ".env"
     newer = "another secret of enough characters"
     env.write_text(env.read_text().replace(SECRET, newer) + f"NEWSLETTER_SECRET_KEYS_OLD='{SECRET}'\n")
-    [told] = json.loads(home.run("log", "--json").out)
-    assert told["what"] == "key change"
-    assert key_fingerprint(newer) in told["why"]
+    [data] = json.loads(home.run("log", "--json").out)
+    assert data["what"] == "key change"
+    assert key_fingerprint(newer) in data["why"]

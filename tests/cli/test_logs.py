@@ -44,9 +44,9 @@ def test_a_line_for_a_person_bears_time_level_words_and_context() -> None:
 def test_a_line_for_a_collector_is_one_object() -> None:
     """The JSON form has words, level, logger, the time in UTC, and each value of the context by its name."""
     with structlog.contextvars.bound_contextvars(part="sender"):
-        found = json.loads(written("json", "%s is late — it is %s", "Tuesday", "nine"))
-    assert datetime.fromisoformat(found.pop("time")).utcoffset() == datetime.now(UTC).utcoffset()
-    assert found == {
+        data = json.loads(written("json", "%s is late — it is %s", "Tuesday", "nine"))
+    assert datetime.fromisoformat(data.pop("time")).utcoffset() == datetime.now(UTC).utcoffset()
+    assert data == {
         "level": "warning",
         "logger": "newsletter.operations.ticker",
         "message": "Tuesday is late — it is nine",

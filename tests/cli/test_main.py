@@ -25,7 +25,7 @@ TOO_LONG = "a" * 300
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("slot", "--foo"), "No such option: --foo."),
         (("frobnicate",), "No such command 'frobnicate'."),
@@ -42,11 +42,11 @@ TOO_LONG = "a" * 300
         ),
     ],
 )
-def test_every_wrong_word_is_told_in_one_way(home: Home, words: tuple[str, ...], said: str) -> None:
+def test_every_wrong_word_is_told_in_one_way(home: Home, words: tuple[str, ...], message: str) -> None:
     """Whoever finds the mistake, the library or we, it is a sentence behind the name of the program, and code 2."""
     result = home.run(*words)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith(f"newsletter: {said}")
+    assert result.err.startswith(f"newsletter: {message}")
 
 
 def test_a_group_without_a_verb_shows_its_verbs(home: Home) -> None:
@@ -57,7 +57,7 @@ def test_a_group_without_a_verb_shows_its_verbs(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         ("there is no tip 'a'", "There is no tip 'a'."),
         ("The database is busy. Try again.", "The database is busy. Try again."),
@@ -68,9 +68,9 @@ def test_a_group_without_a_verb_shows_its_verbs(home: Home) -> None:
         ("say what:", "Say what:"),
     ],
 )
-def test_an_error_is_a_sentence(message: str, said: str) -> None:
+def test_an_error_is_a_sentence(message: str, expected: str) -> None:
     """It begins with a capital unless it begins with a name, and ends with a full stop."""
-    assert sentence(message) == said
+    assert sentence(message) == expected
 
 
 def test_a_folder_without_settings_is_named(
@@ -85,7 +85,7 @@ def test_a_folder_without_settings_is_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("people.csv", "people.csv is a file; name the folder"),
         ("people.csv/inside", "inside cannot be used (Not a directory)"),
@@ -101,7 +101,7 @@ def test_what_cannot_be_a_folder_is_no_home(
     *,
     words: tuple[str, ...],
     name: str,
-    said: str,
+    message: str,
 ) -> None:
     """A file where the folder of the newsletter is wanted is a slip of the hand: one sentence, and nothing is made."""
     (tmp_path / "people.csv").write_text("email\n")
@@ -112,7 +112,7 @@ def test_what_cannot_be_a_folder_is_no_home(
         main()
     heard = capsys.readouterr()
     assert (result.value.code, heard.out, heard.err.count("\n")) == (2, "", 1)
-    assert said in heard.err
+    assert message in heard.err
     assert list(tmp_path.iterdir()) == [tmp_path / "people.csv"]
 
 
@@ -164,9 +164,9 @@ def test_a_terminal_without_our_letters_gets_others(monkeypatch: pytest.MonkeyPa
     speak_plainly()
     say("“Käse” → ─ … Łąka")
     print_json({"name": "Łąka"})
-    said = raw.getvalue().decode("latin-1")
-    assert said.startswith('"Käse" -> - ... ??ka\n')
-    assert json.loads(said.partition("\n")[2]) == {"name": "Łąka"}
+    output = raw.getvalue().decode("latin-1")
+    assert output.startswith('"Käse" -> - ... ??ka\n')
+    assert json.loads(output.partition("\n")[2]) == {"name": "Łąka"}
 
 
 def test_ctrl_c_ends_a_command_in_one_line(home: Home) -> None:

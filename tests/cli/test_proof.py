@@ -50,9 +50,9 @@ def ready(home: Home, catcher: Catcher) -> Home:
 
 def test_a_proof_goes_to_anybody_and_is_counted_nowhere(ready: Home, catcher: Catcher) -> None:
     """The mail arrives marked as a proof; no delivery and no notice is written."""
-    done = ready.run("edition", "proof", "--to", "colleague@example.org")
-    assert done.code == 0, done.err
-    assert "Sent to colleague@example.org: “Name your branches”" in done.out
+    result = ready.run("edition", "proof", "--to", "colleague@example.org")
+    assert result.code == 0, result.err
+    assert "Sent to colleague@example.org: “Name your branches”" in result.out
     (caught,) = catcher.caught
     message = message_from_bytes(caught.content, policy=policy.SMTP)
     assert message["To"] == "colleague@example.org"
@@ -77,9 +77,9 @@ def test_a_tip_is_previewed_by_mail(ready: Home, catcher: Catcher) -> None:
     """A draft arrives as a notice with the real mail in it, without buttons, and nothing is counted."""
     draft = TIP.replace("Name your branches", "Second thoughts").replace("status: approved", "status: draft")
     assert ready.run("tip", "add", "-", stdin=draft).code == 0
-    done = ready.run("tip", "preview", "second", "--to", "colleague@example.org")
-    assert done.code == 0, done.err
-    assert done.out == "Sent to colleague@example.org: a preview of “Second thoughts”.\n"
+    result = ready.run("tip", "preview", "second", "--to", "colleague@example.org")
+    assert result.code == 0, result.err
+    assert result.out == "Sent to colleague@example.org: a preview of “Second thoughts”.\n"
     (caught,) = catcher.caught
     message = message_from_bytes(caught.content, policy=policy.SMTP)
     assert message["Subject"] == "[Tip of the Week] Preview: Second thoughts"
@@ -95,18 +95,18 @@ def test_only_who_gets_every_proof_gets_its_buttons(ready: Home, catcher: Catche
     """A colleague who is asked for an opinion cannot skip the date; an admin can."""
     with (ready.folder / ".env").open("a") as env:
         env.write("NEWSLETTER_ADMIN_EMAILS=boss@example.org\n")
-    done = ready.run("edition", "proof", "--to", "colleague@example.org", "--to", "Boss@example.org")
-    assert done.code == 0, done.err
+    result = ready.run("edition", "proof", "--to", "colleague@example.org", "--to", "Boss@example.org")
+    assert result.code == 0, result.err
     links = {caught.rcpt_to: b"/a/" in caught.content for caught in catcher.caught}
     assert links == {"colleague@example.org": False, "Boss@example.org": True}
 
 
 def test_a_refusal_is_told_with_its_reason(ready: Home, catcher: Catcher) -> None:
     """Exit code 1 and the server's words; whoever else was named still gets hers."""
-    done = ready.run("edition", "proof", "next", "--to", "gone@example.org", "--to", "bob@example.org")
-    assert done.code == 1
-    assert "gone@example.org did not get it" in done.err
-    assert "no such user" in done.err
+    result = ready.run("edition", "proof", "next", "--to", "gone@example.org", "--to", "bob@example.org")
+    assert result.code == 1
+    assert "gone@example.org did not get it" in result.err
+    assert "no such user" in result.err
     assert catcher.accepted == {"bob@example.org": 1}
 
 
@@ -117,24 +117,24 @@ def test_a_gate_that_refuses_is_told(ready: Home) -> None:
     (ready.folder / "bad/email/edition/body.txt").write_text("nothing\n")
     with (ready.folder / ".env").open("a") as env:
         env.write("NEWSLETTER_TEMPLATES_DIR=bad\n")
-    done = ready.run("edition", "proof", "--to", "ann@example.com")
-    assert done.code == 2
-    assert "no unsubscribe link" in done.err
+    result = ready.run("edition", "proof", "--to", "ann@example.com")
+    assert result.code == 2
+    assert "no unsubscribe link" in result.err
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("edition", "proof"), "--to EMAIL"),
         (("edition", "proof", "2026-13-01", "--to", "a@example.com"), "is not a date"),
         (("edition", "proof", "--to", "nobody"), "there is no @ sign"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(ready: Home, catcher: Catcher, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_meant_is_refused(ready: Home, catcher: Catcher, words: tuple[str, ...], message: str) -> None:
     """Nobody to send to, no date, no address: exit code 2, and nothing is sent."""
-    done = ready.run(*words)
-    assert done.code == 2
-    assert said in done.err
+    result = ready.run(*words)
+    assert result.code == 2
+    assert message in result.err
     assert not catcher.caught
 
 
@@ -144,7 +144,7 @@ def test_an_edition_that_began_is_shown_as_it_was_frozen(ready: Home, catcher: C
     assert sent.code == 0, sent.err
     date = ready.run("edition", "list").out.split()
     name = next(word for word in date if word.count("-") == 2 and word[:2] == "20")
-    done = ready.run("edition", "proof", name, "--to", "bob@example.org")
-    assert done.code == 0, done.err
-    assert "began to go out" in done.out
+    result = ready.run("edition", "proof", name, "--to", "bob@example.org")
+    assert result.code == 0, result.err
+    assert "began to go out" in result.out
     assert catcher.accepted["bob@example.org"] == 1

@@ -28,8 +28,8 @@ def purged(home: Home) -> Home:
 def test_its_report_still_adds_up(purged: Home) -> None:
     """The totals are those that were stored, the exit code is 0, and the check of the database finds nothing."""
     ran = purged.run("edition", "show", "2026-11-03", "--json")
-    found = json.loads(ran.out)
-    assert (ran.code, found["audience"], found["accepted"], found["rejected"], found["gap"]) == (0, 4, 2, 1, 0)
+    data = json.loads(ran.out)
+    assert (ran.code, data["audience"], data["accepted"], data["rejected"], data["gap"]) == (0, 4, 2, 1, 0)
     assert "2 of 4 handed to your mail provider" in purged.run("edition", "show", "2026-11-03").out
     assert purged.run("db", "check").code == 0
 

@@ -31,21 +31,21 @@ def test_json_is_a_list_of_dates(home: Home) -> None:
 def test_the_table_names_day_hour_and_offset(home: Home) -> None:
     """A person reads the weekday, the wall clock and its distance from UTC, and each warning on a line."""
     add(home, "a")
-    done = home.run("queue", "--weeks", "3")
-    assert done.code == 0
-    assert "Tuesday" in done.out
-    assert ", 09:00 UTC" in done.out
-    assert "Warning: no subscriber is active, so nothing would go out" in done.out
-    assert "Warning: approved tips end on Tuesday" in done.out
-    assert len([line for line in done.out.splitlines() if line.startswith("Tue ") and "09:00" in line]) == 3
+    result = home.run("queue", "--weeks", "3")
+    assert result.code == 0
+    assert "Tuesday" in result.out
+    assert ", 09:00 UTC" in result.out
+    assert "Warning: no subscriber is active, so nothing would go out" in result.out
+    assert "Warning: approved tips end on Tuesday" in result.out
+    assert len([line for line in result.out.splitlines() if line.startswith("Tue ") and "09:00" in line]) == 3
 
 
 def test_skipped_dates_and_stranded_tips_are_shown(home: Home) -> None:
     """The date stays in the table with the reason, and its tip is named below with what to do."""
     day = coming(home)[2]
     assert home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}").text).code == 0
-    done = home.run("slot", "skip", day, "--because", "the summer fair")
-    assert "a is pinned to this date, which is skipped" in done.err
+    result = home.run("slot", "skip", day, "--because", "the summer fair")
+    assert "a is pinned to this date, which is skipped" in result.err
     shown = home.run("queue").out
     assert "skipped on purpose: the summer fair" in shown
     assert "Stranded: “Title of a” (a) will not go out" in shown

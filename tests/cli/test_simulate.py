@@ -70,11 +70,11 @@ def test_nobody_is_named(home: Home) -> None:
 def test_a_diary_as_data(home: Home) -> None:
     """Each date has its outcome and each entry its instant."""
     furnish(home, "First")
-    told = json.loads(play(home, "--weeks", "1", "--json").out)
-    [day] = told["dates"]
+    data = json.loads(play(home, "--weeks", "1", "--json").out)
+    [day] = data["dates"]
     assert (day["outcome"], day["tip"], day["audience"], day["counts"]) == ("sent", "First", 2, {"accepted": 2})
-    assert [one["kind"] for one in told["entries"]][-2:] == ["edition", "mail"]
-    assert datetime.fromisoformat(told["entries"][0]["at"]).tzinfo is not None
+    assert [one["kind"] for one in data["entries"]][-2:] == ["edition", "mail"]
+    assert datetime.fromisoformat(data["entries"][0]["at"]).tzinfo is not None
 
 
 def test_a_later_start_misses_nothing(home: Home) -> None:
@@ -141,5 +141,5 @@ def test_a_date_that_was_sent_early_is_no_date_on_time(home: Home) -> None:
     assert "1 sent on time, 1 sent early" in ran.out
     assert f"{describe_date(slot.date)} was sent early: “First”, on " in ran.out
     assert "does not add up" not in ran.out
-    told = json.loads(home.run("simulate", "--weeks", "2", "--json").out)
-    assert [day["outcome"] for day in told["dates"]] == ["early", "sent"]
+    data = json.loads(home.run("simulate", "--weeks", "2", "--json").out)
+    assert [day["outcome"] for day in data["dates"]] == ["early", "sent"]

@@ -27,11 +27,11 @@ def test_an_extra_date_is_added_with_its_tip(home: Home) -> None:
     """The tip is pinned to it, the hour is the one asked for, and the queue shows it."""
     add(home, "a", status="draft")
     day = (date.fromisoformat(coming(home)[1]) + timedelta(days=2)).isoformat()
-    done = home.run("slot", "add", day, "14:30", "--tip", "a")
-    assert done.code == 0
-    assert ", 14:30 E" in done.out
-    assert done.out.endswith(": added for a.\n")
-    assert "It is a draft" in done.err
+    result = home.run("slot", "add", day, "14:30", "--tip", "a")
+    assert result.code == 0
+    assert ", 14:30 E" in result.out
+    assert result.out.endswith(": added for a.\n")
+    assert "It is a draft" in result.err
     assert listed(home)["a"]["pin"] == day
     rows = json.loads(home.run("queue", "--json").out)
     assert [row["extra"] for row in rows if row["date"] == day] == [True]
@@ -74,8 +74,8 @@ def test_an_extra_date_is_removed(home: Home) -> None:
 )
 def test_wrong_input_changes_nothing(home: Home, words: tuple[str, ...], message: str) -> None:
     """Exit code 2, one line, and nothing is recorded of any date."""
-    done = home.run("slot", *words)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
-    assert len(done.err.splitlines()) <= 2
+    result = home.run("slot", *words)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert len(result.err.splitlines()) <= 2
     assert json.loads(home.run("slot", "list", "--json").out) == []

@@ -76,9 +76,11 @@ def test_a_journal_that_nobody_can_read(home: Home) -> None:
     (folder / "0-1.journal").write_bytes(b"")
     ran = home.run("status")
     assert ran.code == 1
-    told = f"The journal {folder}/0-1.journal is left over: it is empty, so what it knew of messages in flight is lost"
-    assert told in ran.out
-    assert told in home.run("doctor").out
+    sentence = (
+        f"The journal {folder}/0-1.journal is left over: it is empty, so what it knew of messages in flight is lost"
+    )
+    assert sentence in ran.out
+    assert sentence in home.run("doctor").out
     (folder / "0-1.journal").unlink()
     assert home.run("status").code == 0
     assert "nothing foreign is left in" in home.run("doctor").out
@@ -100,18 +102,18 @@ def test_for_a_program(home: Home) -> None:
     furnish(home)
     begin_edition(home.unit)
     ran = home.run("status", "--json")
-    found = json.loads(ran.out)
-    assert ran.code == 0, found["needs"]
-    assert found["ok"] is True
-    assert found["needs"] == found["alerts"] == []
-    assert found["next"]["tip"] == "name-your-branches"
-    assert found["audience"] == found["next"]["audience"] == 1
-    [running] = found["running"]
+    data = json.loads(ran.out)
+    assert ran.code == 0, data["needs"]
+    assert data["ok"] is True
+    assert data["needs"] == data["alerts"] == []
+    assert data["next"]["tip"] == "name-your-branches"
+    assert data["audience"] == data["next"]["audience"] == 1
+    [running] = data["running"]
     assert (running["date"], running["settled"], running["queued"]) == ("2026-11-03", 0, 1)
-    assert found["last"] is None
-    assert found["parts"]["scheduler"]["alive"] is True
-    assert 0 <= found["parts"]["scheduler"]["age_seconds"] < 60
-    assert found["stock"] == {"weeks": 1, "evergreens": 0, "drafts": 1, "stranded": []}
+    assert data["last"] is None
+    assert data["parts"]["scheduler"]["alive"] is True
+    assert 0 <= data["parts"]["scheduler"]["age_seconds"] < 60
+    assert data["stock"] == {"weeks": 1, "evergreens": 0, "drafts": 1, "stranded": []}
 
 
 def test_looking_changes_nothing(home: Home) -> None:
@@ -146,9 +148,9 @@ def test_a_mail_server_that_is_away(home: Home, world: World) -> None:
         who = workers.start(tx, name="here 1", machine="m", now=now)
         again = (now + timedelta(seconds=30)).isoformat()
         workers.beat(tx, who, now=now, report={"relays": [{**gone, "again_at": again}]})
-    told = home.run("status").out
-    assert "1 of 6 people done (16 %)\n" in told
-    said = r"it waits for the mail server smtp\.example\.com:587; tried again at [\d:]{8}.*: It does not answer\."
-    assert re.search(said, told)
+    output = home.run("status").out
+    assert "1 of 6 people done (16 %)\n" in output
+    sentence = r"it waits for the mail server smtp\.example\.com:587; tried again at [\d:]{8}.*: It does not answer\."
+    assert re.search(sentence, output)
     [running] = json.loads(home.run("status", "--json").out)["running"]
     assert (running["seconds_left"], running["waits_for_server"]) == (None, "smtp.example.com:587")

@@ -35,10 +35,10 @@ def test_add_and_show(home: Home) -> None:
     for words_shown in ("Ada@example.org", "ada@example.org", "Europe/Paris", "vip", "floor", "fair in May", "active"):
         assert words_shown in shown
     assert "No edition" in shown
-    told = read(home, "show", "ada@example.org")
-    assert isinstance(told, dict)
-    assert (told["first_name"], told["fields"], told["state"]) == ("Ada", {"floor": "3"}, "active")
-    assert [one["source"] for one in told["consent"]] == ["fair in May"]
+    data = read(home, "show", "ada@example.org")
+    assert isinstance(data, dict)
+    assert (data["first_name"], data["fields"], data["state"]) == ("Ada", {"floor": "3"}, "active")
+    assert [one["source"] for one in data["consent"]] == ["fair in May"]
 
 
 def test_add_twice(home: Home) -> None:
@@ -113,9 +113,9 @@ def test_the_last_twelve_editions(home: Home) -> None:
     home.run(*ADD)
     for week in range(14):
         edition = begin_edition(home.unit, date.fromordinal(date(2026, 11, 3).toordinal() + 7 * week))
-    told = read(home, "show", "ada@example.org")
-    assert isinstance(told, dict)
-    assert [one["edition"] for one in told["editions"]][::11] == ["2027-02-02", "2026-11-17"]
+    data = read(home, "show", "ada@example.org")
+    assert isinstance(data, dict)
+    assert [one["edition"] for one in data["editions"]][::11] == ["2027-02-02", "2026-11-17"]
     set_delivery(
         home.unit,
         edition,
@@ -136,14 +136,14 @@ def test_the_last_twelve_editions(home: Home) -> None:
 def test_edit(home: Home) -> None:
     """Values change, an empty one is removed, another address is another way to the same person."""
     home.run(*ADD, "--name", "Ada", "--tag", "old", "--field", "floor=3")
-    told = read(
+    data = read(
         home,
         *("edit", "ada@example.org", "--email", "ada@example.net", "--name", "", "--untag", "OLD"),
         *("--tag", "new", "--field", "floor="),
     )
-    assert isinstance(told, dict)
-    assert (told["changed"], told["email"], told["name"]) == (True, "ada@example.net", "")
-    assert (told["tags"], told["fields"]) == (["new"], {})
+    assert isinstance(data, dict)
+    assert (data["changed"], data["email"], data["name"]) == (True, "ada@example.net", "")
+    assert (data["tags"], data["fields"]) == (["new"], {})
     assert home.run("subscriber", "show", "ada@example.org").code == 2
     again = home.run("subscriber", "edit", "ada@example.net", "--tag", "new")
     assert "nothing was changed" in again.out
@@ -206,9 +206,9 @@ def test_a_dry_run_writes_no_file(home: Home) -> None:
     """A dry run counts the bad rows and writes neither them nor the good ones."""
     file = home.folder / "people.csv"
     file.write_text("email\nada@example.org\nbad\n")
-    told = read(home, "import", str(file), "--dry-run")
-    assert isinstance(told, dict)
-    assert (told["dry_run"], told["added"], told["rejected"], told["rejected_file"]) == (True, 1, 1, None)
+    data = read(home, "import", str(file), "--dry-run")
+    assert isinstance(data, dict)
+    assert (data["dry_run"], data["added"], data["rejected"], data["rejected_file"]) == (True, 1, 1, None)
     assert read(home, "list") == []
     assert sorted(path.name for path in home.folder.glob("people*")) == ["people.csv"]
 

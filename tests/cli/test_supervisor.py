@@ -26,12 +26,12 @@ def listen(address: str) -> socket.socket:
 
 def drain(wire: socket.socket) -> list[str]:
     """Return what has come so far."""
-    found = []
+    messages = []
     while True:
         try:
-            found.append(wire.recv(4096).decode())
+            messages.append(wire.recv(4096).decode())
         except BlockingIOError:
-            return found
+            return messages
 
 
 @pytest.fixture

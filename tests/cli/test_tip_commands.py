@@ -291,9 +291,9 @@ def test_exported_files_import_again_unchanged(home: Home) -> None:
     (sent,) = (slug for slug, row in listed(home).items() if row["state"] == "sent")
     assert [draft.status for draft in exported if draft.slug == sent] == ["draft"]
     assert home.run("tip", "export", str(folder)).code == 2
-    one = home.folder / "one"
-    assert home.run("tip", "export", str(one), "read-it-aloud").code == 0
-    assert [path.name for path in one.iterdir()] == ["01-read-it-aloud-before-you-send-it.md"]
+    first_folder = home.folder / "one"
+    assert home.run("tip", "export", str(first_folder), "read-it-aloud").code == 0
+    assert [path.name for path in first_folder.iterdir()] == ["01-read-it-aloud-before-you-send-it.md"]
 
 
 def test_a_new_tip_comes_from_the_editor(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

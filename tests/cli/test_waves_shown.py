@@ -38,7 +38,7 @@ def local_home(home: Home) -> Home:
 
 def freeze_now(home: Home, now: datetime) -> Edition:
     """Freeze an edition of which Auckland's wave is through, and Berlin's comes in five hours."""
-    found = [
+    planned_waves = [
         Wave(not_before=now - timedelta(hours=1), zones=("Pacific/Auckland",), people=2, clock="Pacific/Auckland"),
         Wave(
             not_before=now + timedelta(hours=5),
@@ -66,7 +66,7 @@ def freeze_now(home: Home, now: datetime) -> Edition:
                 nonce="n",
                 sends_at=began,
             ),
-            waves=found,
+            waves=planned_waves,
             now=began,
         )
         tx.execute(update(delivery).where(delivery.c.block < WAVE_STRIDE_NUMBER).values(state="accepted", attempts=1))
@@ -167,11 +167,11 @@ def test_a_wrong_setting_is_told(home: Home) -> None:
     """A rule for past zones that does not exist is refused with those that do."""
     with (home.folder / ".env").open("a") as settings:
         settings.write("NEWSLETTER_PASSED_ZONES=never\n")
-    done = home.run("queue")
+    result = home.run("queue")
 
-    assert done.code == 2
-    assert "NEWSLETTER_PASSED_ZONES" in done.err
-    assert "with-publication" in done.err
+    assert result.code == 2
+    assert "NEWSLETTER_PASSED_ZONES" in result.err
+    assert "with-publication" in result.err
 
 
 def test_a_date_that_is_skipped_is_named_by_the_readers_clocks(local_home: Home) -> None:
@@ -179,12 +179,13 @@ def test_a_date_that_is_skipped_is_named_by_the_readers_clocks(local_home: Home)
     day = date.fromisoformat(json.loads(local_home.run("queue", "--json").out)[2]["date"])
     extra = day + timedelta(days=2)
     assert local_home.run("slot", "add", str(extra), "14:30").code == 0
-    for one, hour in ((day, "09:00"), (extra, "14:30")):
-        begins = f"{describe_date(one)}, {hour} on each reader's own clock, beginning {describe_date(one - DAY)}, "
-        for verb, said in (("skip", "skipped"), ("unskip", "open again")):
-            told = local_home.run("slot", verb, str(one)).out
-            assert told.startswith(begins)
-            assert told.endswith(f": {said}.\n")
+    for named_day, hour in ((day, "09:00"), (extra, "14:30")):
+        begins = f"{describe_date(named_day)}, {hour} on each reader's own clock, "
+        begins += f"beginning {describe_date(named_day - DAY)}, "
+        for verb, state in (("skip", "skipped"), ("unskip", "open again")):
+            output = local_home.run("slot", verb, str(named_day)).out
+            assert output.startswith(begins)
+            assert output.endswith(f": {state}.\n")
     listed = local_home.run("slot", "list").out
     assert f"{brief_date(day)}, 09:00 local" in listed
     assert f"{brief_date(extra)}, 14:30 local (extra)" in listed

@@ -29,9 +29,9 @@ def steps(
     def at(after: float | None) -> datetime | None:
         return None if after is None else RAISED + timedelta(minutes=after)
 
-    one = AlertState(kind=kind, raised_at=RAISED, cleared_at=at(cleared), command_at=at(command), mails=mails)
+    alert_state = AlertState(kind=kind, raised_at=RAISED, cleared_at=at(cleared), command_at=at(command), mails=mails)
     now = RAISED + timedelta(minutes=minutes)
-    return next_steps(one, now=now, can_mail=can[0], can_command=can[1])
+    return next_steps(alert_state, now=now, can_mail=can[0], can_command=can[1])
 
 
 def test_a_new_alert_is_mailed_at_once_and_once() -> None:
@@ -103,7 +103,7 @@ def test_nothing_is_done_twice(
     minutes: float, mails: list[NoticeState], kind: AlertKind, cleared: float | None
 ) -> None:
     """No look asks for a second mail, and nothing is said to have passed before it has."""
-    done = steps(minutes, *mails, kind=kind, cleared=cleared)
-    assert MAIL not in done or (not mails and cleared is None)
-    assert PASS not in done or (cleared is not None and minutes >= cleared)
-    assert len(done) == len(set(done))
+    alert_steps = steps(minutes, *mails, kind=kind, cleared=cleared)
+    assert MAIL not in alert_steps or (not mails and cleared is None)
+    assert PASS not in alert_steps or (cleared is not None and minutes >= cleared)
+    assert len(alert_steps) == len(set(alert_steps))

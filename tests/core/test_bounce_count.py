@@ -16,15 +16,15 @@ NOW = datetime(2026, 11, 24, 15, tzinfo=UTC)
 ACCEPTED, REJECTED, EXPIRED = DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.EXPIRED
 
 
-def story(*told: str, days: float = 7) -> list[Past]:
+def story(*expected: str, days: float = 7) -> list[Past]:
     """Tell a history, newest first: a class for a refusal, `ok`, `skipped`, or `back:CLASS` for a later bounce."""
-    found = []
-    for number, word in enumerate(told):
+    sightings = []
+    for number, word in enumerate(expected):
         bounced = word.startswith("back:")
         kind = word.removeprefix("back:")
         state = ACCEPTED if bounced or word == "ok" else DeliveryState.SKIPPED if word == "skipped" else REJECTED
-        found.append(Past(at=NOW - number * timedelta(days=days), state=state, kind=kind, bounced=bounced))
-    return found
+        sightings.append(Past(at=NOW - number * timedelta(days=days), state=state, kind=kind, bounced=bounced))
+    return sightings
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,14 @@ def test_a_resumed_edition_bears_the_share_that_was_accepted() -> None:
 
 def streak(*texts: str) -> Streak:
     """Fold refusals; `ok` is an accepted one."""
-    found = NO_STREAK
+    streak_state = NO_STREAK
     for text in texts:
-        found = end_streak(found) if text == "ok" else extend_streak(found, code=550, enhanced="5.7.1", text=text)
-    return found
+        streak_state = (
+            end_streak(streak_state)
+            if text == "ok"
+            else extend_streak(streak_state, code=550, enhanced="5.7.1", text=text)
+        )
+    return streak_state
 
 
 def test_alike_refusals_in_a_row_pause() -> None:
@@ -100,16 +104,16 @@ def test_different_refusals_or_one_acceptance_begin_anew() -> None:
 
 def test_refusals_of_our_own_have_no_code() -> None:
     """What we could not even build counts like what a server refuses."""
-    found = NO_STREAK
+    streak_state = NO_STREAK
     for _ in range(25):
-        found = extend_streak(found, code=0, enhanced="", text="the message cannot be made")
-    trip = judge_edition(Tally(), LIMITS, streak=found)
+        streak_state = extend_streak(streak_state, code=0, enhanced="", text="the message cannot be made")
+    trip = judge_edition(Tally(), LIMITS, streak=streak_state)
     assert trip is not None
     assert '"the message cannot be made"' in trip.why
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("first", "other", "same"),
     [
         ("<a@example.com> unknown", "<b.c+d@example.org> unknown", True),
         ("queued as 4AF39", "queued as 99B01", True),
@@ -117,11 +121,11 @@ def test_refusals_of_our_own_have_no_code() -> None:
         ("mailbox full", "user unknown", False),
     ],
 )
-def test_what_is_alike(one: str, other: str, *, same: bool) -> None:
+def test_what_is_alike(first: str, other: str, *, same: bool) -> None:
     """Addresses, queue ids, numbers, case and blanks make no difference; words do."""
-    assert (identity(550, "5.1.1", one) == identity(550, "5.1.1", other)) is same
-    assert identity(550, "5.1.1", one) != identity(554, "5.1.1", one)
-    assert identity(550, "5.1.1", one) != identity(550, "5.7.1", one)
+    assert (identity(550, "5.1.1", first) == identity(550, "5.1.1", other)) is same
+    assert identity(550, "5.1.1", first) != identity(554, "5.1.1", first)
+    assert identity(550, "5.1.1", first) != identity(550, "5.7.1", first)
 
 
 @given(st.text(max_size=300), st.integers(0, 999))

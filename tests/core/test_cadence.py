@@ -44,7 +44,7 @@ def utc(*parts: int) -> datetime:
 
 def changes(zone: ZoneInfo, year: int) -> list[date]:
     """Return the first midnight after each change of offset in a year, searched a month at a time."""
-    found = []
+    instants = []
     start = datetime(year, 1, 1, tzinfo=zone)
     steps = [(start + timedelta(days=30 * n)) for n in range(14)]
     for first, last in pairwise(steps):
@@ -53,16 +53,16 @@ def changes(zone: ZoneInfo, year: int) -> list[date]:
             while high - low > DAY:
                 middle = low + timedelta(days=(high - low).days // 2)
                 low, high = (middle, high) if middle.utcoffset() == low.utcoffset() else (low, middle)
-            found.append(high.date())
-    return found
+            instants.append(high.date())
+    return instants
 
 
 @given(zone=zones, day=days, at=times)
 def test_every_date_has_one_instant(zone: str, day: date, at: time) -> None:
     """A date's instant shows the wanted wall-clock time, or lies after it by a gap of a few hours at most."""
     there = local(instant(day, at, zone), zone).replace(tzinfo=None)
-    wanted = datetime.combine(day, at)
-    assert there == wanted or timedelta(0) < there - wanted <= timedelta(hours=3)
+    expected = datetime.combine(day, at)
+    assert there == expected or timedelta(0) < there - expected <= timedelta(hours=3)
 
 
 @given(zone=zones, day=days, at=times)
@@ -75,9 +75,9 @@ def test_instants_rise_with_their_dates(zone: str, day: date, at: time) -> None:
 def test_no_earlier_instant_shows_the_same_time(zone: str, day: date, at: time) -> None:
     """Of a time that comes twice the first is taken."""
     chosen = instant(day, at, zone)
-    wanted = local(chosen, zone).replace(tzinfo=None, fold=0)
+    expected = local(chosen, zone).replace(tzinfo=None, fold=0)
     assert all(
-        local(chosen - timedelta(minutes=back), zone).replace(tzinfo=None, fold=0) != wanted for back in (30, 60, 120)
+        local(chosen - timedelta(minutes=back), zone).replace(tzinfo=None, fold=0) != expected for back in (30, 60, 120)
     )
 
 
@@ -94,9 +94,9 @@ def test_all_zones_around_every_change_of_clocks(year: int) -> None:
                 instants = [instant(day, at, name) for day in around]
                 assert all(earlier < later for earlier, later in pairwise(instants)), (name, change, at)
                 for day, moment in zip(around, instants, strict=True):
-                    wanted = datetime.combine(day, at, tzinfo=zone)
-                    exists = wanted.astimezone(UTC).astimezone(zone).replace(fold=0) == wanted
-                    assert exists == (local(moment, name).replace(fold=0) == wanted), (name, day, at)
+                    expected = datetime.combine(day, at, tzinfo=zone)
+                    exists = expected.astimezone(UTC).astimezone(zone).replace(fold=0) == expected
+                    assert exists == (local(moment, name).replace(fold=0) == expected), (name, day, at)
                     assert exists or local(moment, name).replace(tzinfo=None) > datetime.combine(day, at)
     assert seen > 200
 
@@ -217,10 +217,10 @@ def test_the_calendar_lays_stored_slots_over_the_weekly_ones() -> None:
     skipped = Slot(date=date(2026, 12, 1), sends_at=utc(2026, 12, 1, 14), state=SlotState.SKIPPED, reason="holiday")
     extra = extra_slot(NEW_YORK, date(2026, 11, 26))
     late = Slot(date=date(2026, 11, 17), sends_at=utc(2026, 11, 17, 14))
-    found = calendar(NEW_YORK, [skipped, extra, late], after=start, until=start + 14 * DAY)
-    assert [slot.date.day for slot in found] == [17, 24, 26, 1]
-    assert found[0] == late
-    assert found[-1] == skipped
+    dates = calendar(NEW_YORK, [skipped, extra, late], after=start, until=start + 14 * DAY)
+    assert [slot.date.day for slot in dates] == [17, 24, 26, 1]
+    assert dates[0] == late
+    assert dates[-1] == skipped
 
 
 def test_the_calendar_ends_where_it_was_told_to() -> None:
@@ -237,8 +237,8 @@ def test_the_calendar_follows_a_changed_day_and_keeps_history() -> None:
     sent = Slot(date=date(2026, 11, 24), sends_at=utc(2026, 11, 24, 14), state=SlotState.FROZEN)
     stale = Slot(date=date(2026, 12, 1), sends_at=utc(2026, 12, 1, 14))
     stored = Slot(date=date(2026, 11, 30), sends_at=utc(2026, 11, 30, 14))
-    found = calendar(monday, [sent, stale, stored], after=utc(2026, 11, 24, 17), until=utc(2026, 12, 2))
-    assert [(slot.date.day, slot.sends_at.hour) for slot in found] == [(24, 14), (30, 15)]
+    dates = calendar(monday, [sent, stale, stored], after=utc(2026, 11, 24, 17), until=utc(2026, 12, 2))
+    assert [(slot.date.day, slot.sends_at.hour) for slot in dates] == [(24, 14), (30, 15)]
 
 
 def test_a_changed_zone_moves_open_slots_only() -> None:

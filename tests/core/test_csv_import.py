@@ -210,13 +210,13 @@ def test_elsewhere_an_apostrophe_belongs_to_the_text() -> None:
     assert "state 'gone'" in bad(headings(*EXPORT_HEADINGS), "ada@example.org", *[""] * 5, "gone", "", "", "")
 
 
-@pytest.mark.parametrize("said", list(SubscriberState))
+@pytest.mark.parametrize("message", list(SubscriberState))
 @pytest.mark.parametrize("heading", ["state", " State", "STATE"])
-def test_a_state_counts_in_any_file(heading: str, said: SubscriberState) -> None:
+def test_a_state_counts_in_any_file(heading: str, message: SubscriberState) -> None:
     """One of our words in a column `state` is the state of its row, in any case, and no field."""
     layout = headings("email", "name", heading, "city")
-    row = good(layout, "ada@example.org", "Ada", f" {said.value.title()}\xa0", "Paris")
-    assert (row.state, row.fields) == (said, {"city": "Paris"})
+    row = good(layout, "ada@example.org", "Ada", f" {message.value.title()}\xa0", "Paris")
+    assert (row.state, row.fields) == (message, {"city": "Paris"})
 
 
 @pytest.mark.parametrize("changed", ["without a column", "in another order", "with another in front"])
@@ -242,7 +242,7 @@ def test_another_state_is_a_field(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "as_state", "said", "state"),
+    ("column", "as_state", "message", "state"),
     [
         ("city", None, "", SubscriberState.ACTIVE),
         ("UNSUB_TIME", None, "", SubscriberState.UNSUBSCRIBED),
@@ -256,10 +256,10 @@ def test_another_state_is_a_field(word: str) -> None:
     ],
 )
 def test_the_stronger_of_row_and_file(
-    column: str, as_state: SubscriberState | None, said: str, state: SubscriberState
+    column: str, as_state: SubscriberState | None, message: str, state: SubscriberState
 ) -> None:
     """`--as` and the kind of a file are for rows that tell nothing; the others they can only strengthen."""
-    assert good(headings("email", column, "state", as_state=as_state), "ada@example.org", "", said).state is state
+    assert good(headings("email", column, "state", as_state=as_state), "ada@example.org", "", message).state is state
 
 
 def test_a_mapped_column_tells_no_state() -> None:

@@ -46,10 +46,10 @@ def choices(text: str) -> list[Choice]:
     ]
 
 
-def why(one: Tip, *slots: Slot, sent: tuple[Sending, ...] = (), now: datetime = NOW) -> str:
+def why(pinned_tip: Tip, *slots: Slot, sent: tuple[Sending, ...] = (), now: datetime = NOW) -> str:
     """Return why a tip is stranded, or nothing."""
-    found = stranded([one], slots, sent, cadence=TUESDAYS, now=now)
-    return found[0].why if found else ""
+    stranded_tips = stranded([pinned_tip], slots, sent, cadence=TUESDAYS, now=now)
+    return stranded_tips[0].why if stranded_tips else ""
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_an_extra_date_is_no_week_of_stock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("qqqq", []),
         ("qq", []),
@@ -118,9 +118,9 @@ def test_an_extra_date_is_no_week_of_stock() -> None:
         ("", []),
     ],
 )
-def test_what_a_lineup_warns_of(text: str, said: list[str]) -> None:
+def test_what_a_lineup_warns_of(text: str, message: list[str]) -> None:
     """The end of the tips, low stock and the last queued tip are told with their dates, and otherwise nothing."""
-    assert forecast_warnings(choices(text), RULES) == said
+    assert forecast_warnings(choices(text), RULES) == message
 
 
 def test_warnings_of_a_date_follow_with_that_date() -> None:
@@ -134,7 +134,7 @@ def test_warnings_of_a_date_follow_with_that_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "said"),
+    ("state", "reason", "message"),
     [
         (SlotState.OPEN, "", ""),
         (SlotState.SKIPPED, "holiday", "Tuesday 24 November 2026 was skipped: holiday"),
@@ -144,9 +144,9 @@ def test_warnings_of_a_date_follow_with_that_date() -> None:
         (SlotState.FROZEN, "", "the edition of Tuesday 24 November 2026 was cancelled"),
     ],
 )
-def test_a_pin_shares_the_fate_of_its_slot(state: SlotState, reason: str, said: str) -> None:
+def test_a_pin_shares_the_fate_of_its_slot(state: SlotState, reason: str, message: str) -> None:
     """A pinned tip is stranded when its slot is over without it, with the reason; an open slot strands nobody."""
-    assert why(tip(1, pin=FIRST), tuesday(state=state, reason=reason)) == said
+    assert why(tip(1, pin=FIRST), tuesday(state=state, reason=reason)) == message
 
 
 def test_a_slot_that_took_another_tip() -> None:
@@ -162,7 +162,7 @@ def test_a_late_slot_inside_the_grace_strands_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pin", "said"),
+    ("pin", "message"),
     [
         (FIRST, ""),
         (date(2030, 1, 1), ""),
@@ -177,9 +177,9 @@ def test_a_late_slot_inside_the_grace_strands_nobody() -> None:
         ),
     ],
 )
-def test_a_pin_without_a_stored_slot(pin: date, said: str) -> None:
+def test_a_pin_without_a_stored_slot(pin: date, message: str) -> None:
     """A coming Tuesday is waited for however far it is; a past date and a day without an edition are told."""
-    assert why(tip(1, pin=pin)) == said
+    assert why(tip(1, pin=pin)) == message
 
 
 def test_a_pin_on_today_after_the_hour() -> None:
@@ -195,9 +195,9 @@ def test_an_extra_date_takes_its_pin() -> None:
 
 def test_the_second_of_two_pins_is_stranded() -> None:
     """Of two tips on one date the one behind in the queue is told who goes first."""
-    [found] = stranded([tip(2, pin=FIRST), tip(1, pin=FIRST)], [], [], cadence=TUESDAYS, now=NOW)
-    assert found.tip.slug == "tip-2"
-    assert found.why == "'tip-1' is pinned to Tuesday 24 November 2026 too and goes first"
+    [stranded_tips] = stranded([tip(2, pin=FIRST), tip(1, pin=FIRST)], [], [], cadence=TUESDAYS, now=NOW)
+    assert stranded_tips.tip.slug == "tip-2"
+    assert stranded_tips.why == "'tip-1' is pinned to Tuesday 24 November 2026 too and goes first"
 
 
 def test_an_approved_tip_that_was_sent_is_stranded() -> None:

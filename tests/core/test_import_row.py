@@ -50,9 +50,9 @@ def play(rows: list[GoodRow], known: Subscriber | None = None) -> Subscriber | N
 
 def person(rows: list[GoodRow]) -> Subscriber:
     """Return who comes of some rows, at least one."""
-    found = play(rows)
-    assert found is not None
-    return found
+    outcome = play(rows)
+    assert outcome is not None
+    return outcome
 
 
 @given(st.lists(ROWS, min_size=1, max_size=4))

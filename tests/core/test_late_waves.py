@@ -46,10 +46,12 @@ def test_who_came_after_their_hour_moves_nothing_into_the_past() -> None:
 )
 def test_zones_that_are_past_at_the_freeze(passed: PassedZones, auckland: datetime) -> None:
     """Whose hour is past as the edition begins gets it at once, or with the publication, as the setting says."""
-    one = rules("Europe/Berlin", passed=passed)
-    found = waves(one, slot(one), readers("Europe/Berlin", "Pacific/Auckland"), now=utc(2026, 11, 24, 8))
+    wave_rules = rules("Europe/Berlin", passed=passed)
+    planned_waves = waves(
+        wave_rules, slot(wave_rules), readers("Europe/Berlin", "Pacific/Auckland"), now=utc(2026, 11, 24, 8)
+    )
 
-    assert {zone: wave.not_before for wave in found for zone in wave.zones} == {
+    assert {zone: wave.not_before for wave in planned_waves for zone in wave.zones} == {
         "Europe/Berlin": utc(2026, 11, 24, 8),
         "Pacific/Auckland": auckland,
     }
@@ -57,10 +59,10 @@ def test_zones_that_are_past_at_the_freeze(passed: PassedZones, auckland: dateti
 
 def test_a_late_start_waits_for_the_day() -> None:
     """After a night of downtime, whoever sleeps gets it at seven, who is awake at once, and others at their hour."""
-    one = rules("Pacific/Auckland", "Asia/Tokyo", "Europe/Berlin", "America/New_York")
+    wave_rules = rules("Pacific/Auckland", "Asia/Tokyo", "Europe/Berlin", "America/New_York")
     now = utc(2026, 11, 24, 9)  # 22:00 in Auckland, 18:00 in Tokyo, 10:00 in Berlin, 04:00 in New York.
 
-    assert plan(one, now=now) == {
+    assert plan(wave_rules, now=now) == {
         "Pacific/Auckland": utc(2026, 11, 24, 18),
         "Asia/Tokyo": now,
         "Europe/Berlin": now,
@@ -70,23 +72,23 @@ def test_a_late_start_waits_for_the_day() -> None:
 
 def test_a_late_start_with_the_publication() -> None:
     """With the other setting those who are past get it at the publication's hour, as long as that lies ahead."""
-    one = rules("Pacific/Auckland", "America/New_York", passed=PassedZones.WITH_PUBLICATION)
+    wave_rules = rules("Pacific/Auckland", "America/New_York", passed=PassedZones.WITH_PUBLICATION)
 
-    assert plan(one, now=utc(2026, 11, 24, 9))["Pacific/Auckland"] == utc(2026, 11, 24, 14)
-    assert plan(one, now=utc(2026, 11, 24, 15))["Pacific/Auckland"] == utc(2026, 11, 24, 18)
+    assert plan(wave_rules, now=utc(2026, 11, 24, 9))["Pacific/Auckland"] == utc(2026, 11, 24, 14)
+    assert plan(wave_rules, now=utc(2026, 11, 24, 15))["Pacific/Auckland"] == utc(2026, 11, 24, 18)
 
 
 def test_what_is_late_does_not_wait_beyond_the_grace() -> None:
     """Where the reader's day begins after the end of the grace, the edition comes at night rather than never."""
-    one = replace(rules("Pacific/Auckland", "Asia/Tokyo", "America/New_York"), grace=timedelta(hours=16))
+    wave_rules = replace(rules("Pacific/Auckland", "Asia/Tokyo", "America/New_York"), grace=timedelta(hours=16))
     now = utc(2026, 11, 24, 11)  # 15 hours after Auckland's nine and 11 after Tokyo's: midnight, and 20:00.
 
-    assert plan(one, now=now) == {
+    assert plan(wave_rules, now=now) == {
         "Pacific/Auckland": now,
         "Asia/Tokyo": now,
         "America/New_York": utc(2026, 11, 24, 14),
     }
-    assert plan(replace(one, grace=timedelta(hours=23)), now=now)["Pacific/Auckland"] == utc(2026, 11, 24, 18)
+    assert plan(replace(wave_rules, grace=timedelta(hours=23)), now=now)["Pacific/Auckland"] == utc(2026, 11, 24, 18)
 
 
 @pytest.mark.parametrize(
@@ -110,16 +112,16 @@ def test_waking_hours(hour: time, expected: tuple[int, time]) -> None:
 
 def test_a_short_grace_does_not_miss_a_date_before_its_hour() -> None:
     """With two hours of grace and a first reader in Auckland, a start at New York's eight o'clock is not too late."""
-    one = slot(rules("Pacific/Auckland"))
+    wave_slot = slot(rules("Pacific/Auckland"))
     grace = timedelta(hours=2)
 
     def judged(now: datetime) -> Slot | None:
-        return judge_slots([one], now=now, not_before=LONG_AGO, grace=grace).due
+        return judge_slots([wave_slot], now=now, not_before=LONG_AGO, grace=grace).due
 
-    assert last_start(one, grace) == one.home
-    assert judged(utc(2026, 11, 24, 13)) == one
+    assert last_start(wave_slot, grace) == wave_slot.home
+    assert judged(utc(2026, 11, 24, 13)) == wave_slot
     assert judged(utc(2026, 11, 24, 14)) is None
-    assert last_start(one, GRACE) == one.sends_at + GRACE
+    assert last_start(wave_slot, GRACE) == wave_slot.sends_at + GRACE
 
 
 @given(

@@ -244,7 +244,7 @@ some_tips = st.lists(
         season=st.sampled_from([None, None, Season(first=(12, 1), last=(1, 6))]),
     ),
     max_size=9,
-).map(lambda made: [tip(n, **one) for n, one in enumerate(made, start=1)])
+).map(lambda values: [tip(n, **one) for n, one in enumerate(values, start=1)])
 some_slots = st.lists(st.sampled_from([SlotState.OPEN] * 3 + [SlotState.SKIPPED]), max_size=10).map(
     lambda states: [on(FIRST + n * WEEK, state=state) for n, state in enumerate(states)]
 )

@@ -80,7 +80,7 @@ def test_standing_still() -> None:
 
 
 @pytest.mark.parametrize(
-    ("why", "said"),
+    ("why", "message"),
     [
         ("a typo", "paused: a typo"),
         ("by ann", "paused by ann"),
@@ -89,11 +89,11 @@ def test_standing_still() -> None:
         ("", "paused"),
     ],
 )
-def test_a_line_says_once_that_it_stands_still(why: str, said: str) -> None:
+def test_a_line_says_once_that_it_stands_still(why: str, message: str) -> None:
     """How it stands and why is one thing, said once, and who waits comes behind it."""
     waiting = (Waiting(cause=Cause.PAUSED, people=400),)
     paused = replace(paused_look(why), waiting=waiting)
-    assert in_a_line(paused, paced(), ZONE) == f"600 of 1,000 (60 %), {said}; 400 people wait until it is resumed"
+    assert in_a_line(paused, paced(), ZONE) == f"600 of 1,000 (60 %), {message}; 400 people wait until it is resumed"
 
 
 def test_the_rate_is_of_the_last_seconds() -> None:

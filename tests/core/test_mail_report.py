@@ -80,9 +80,9 @@ def test_a_postmaster_who_is_away_is_no_bounce() -> None:
 def test_who_gave_up_early_proves_nothing_about_the_address() -> None:
     """A report that says 5 of what the server itself answered with 4 is judged by the server's own words."""
     raw = by_name("postfix").raw()
-    said = re.search(rb"(?m)^Diagnostic-Code:.*\n(?:[ \t].*\n)*", raw)
-    assert said is not None
-    report = read_report(raw.replace(said[0], b"Diagnostic-Code: smtp; 421 4.7.0 Try again later\r\n"))
+    diagnostic_line = re.search(rb"(?m)^Diagnostic-Code:.*\n(?:[ \t].*\n)*", raw)
+    assert diagnostic_line is not None
+    report = read_report(raw.replace(diagnostic_line[0], b"Diagnostic-Code: smtp; 421 4.7.0 Try again later\r\n"))
     assert report.reply is not None
     assert (report.reply.code, report.reply.enhanced) == (421, "4.7.0")
     assert not judge(report.reply).suppress
@@ -125,8 +125,8 @@ def test_a_refusal_in_the_words_of_the_server_goes_before_the_status(status: str
 
 def bounce(*, status: str, diagnostic: str) -> bytes:
     """Return a report of a failure with this status, and these words of the server."""
-    said = f"Diagnostic-Code: {diagnostic}\n" if diagnostic else ""
-    block = f"Final-Recipient: rfc822; ann@example.org\nAction: failed\nStatus: {status}\n{said}"
+    diagnostic_header = f"Diagnostic-Code: {diagnostic}\n" if diagnostic else ""
+    block = f"Final-Recipient: rfc822; ann@example.org\nAction: failed\nStatus: {status}\n{diagnostic_header}"
     return Sample(name="", kind="failed", text=make_report(status=block)).raw()
 
 

@@ -38,7 +38,7 @@ def test_a_text_is_split_at_its_merge_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{{ 7*7 }}", 'unknown merge field "7*7"'),
         ("{{ firstname|you }}", "did you mean first_name?"),
@@ -53,12 +53,12 @@ def test_a_text_is_split_at_its_merge_fields() -> None:
         ("*|FNAME|*", "merge tag of another service"),
     ],
 )
-def test_what_is_no_merge_field_is_refused_with_its_line(text: str, said: str) -> None:
+def test_what_is_no_merge_field_is_refused_with_its_line(text: str, message: str) -> None:
     """An unknown field, a missing fallback and leftovers of other template languages are errors with their line."""
     with pytest.raises(InputError) as caught:
         split_merge_fields(f"one\ntwo\n{text}", place="body", line=5)
     assert str(caught.value).startswith("body, line 7: ")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_every_fault_is_told_at_once() -> None:

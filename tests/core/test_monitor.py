@@ -50,11 +50,12 @@ def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stock", "told", "low"), [(4, False, False), (3, False, True), (4, True, True), (5, True, False), (0, False, True)]
+    ("stock", "expected", "low"),
+    [(4, False, False), (3, False, True), (4, True, True), (5, True, False), (0, False, True)],
 )
-def test_low_stock_has_two_lines(stock: int, told: bool, low: bool) -> None:  # noqa: FBT001 - by name
+def test_low_stock_has_two_lines(stock: int, expected: bool, low: bool) -> None:  # noqa: FBT001 - by name
     """It is low below the line, and enough again only a week above it."""
-    assert kinds(replace(VIEW, stock=Stock(fresh=stock, evergreen=16), stock_is_low=told)) == (
+    assert kinds(replace(VIEW, stock=Stock(fresh=stock, evergreen=16), stock_is_low=expected)) == (
         [AlertKind.LOW_STOCK] if low else []
     )
 
@@ -65,10 +66,10 @@ def test_stock_is_not_judged_where_nobody_asks() -> None:
     assert kinds(replace(VIEW, stock=Stock(), first_tick_at=NOW - timedelta(minutes=59), choices=[choice(24)])) == []
 
 
-@pytest.mark.parametrize(("hours", "found"), [(47, 1), (48, 1), (49, 0), (0, 0), (-1, 0)])
-def test_an_empty_date_is_told_two_days_ahead(hours: float, found: int) -> None:
+@pytest.mark.parametrize(("hours", "findings"), [(47, 1), (48, 1), (49, 0), (0, 0), (-1, 0)])
+def test_an_empty_date_is_told_two_days_ahead(hours: float, findings: int) -> None:
     """Not earlier, and not once its time has come."""
-    assert kinds(replace(VIEW, choices=[choice(hours)])) == [AlertKind.EMPTY_AHEAD] * found
+    assert kinds(replace(VIEW, choices=[choice(hours)])) == [AlertKind.EMPTY_AHEAD] * findings
 
 
 def test_a_skipped_date_is_not_empty() -> None:
@@ -78,9 +79,9 @@ def test_a_skipped_date_is_not_empty() -> None:
 
 def test_a_list_without_people_is_told_too() -> None:
     """A tip alone is no mail."""
-    (one,) = troubles(replace(VIEW, choices=[choice(24, TIP)], audience=0))
-    assert one.kind is AlertKind.EMPTY_AHEAD
-    assert "no subscriber is active" in one.message
+    (trouble,) = troubles(replace(VIEW, choices=[choice(24, TIP)], audience=0))
+    assert trouble.kind is AlertKind.EMPTY_AHEAD
+    assert "no subscriber is active" in trouble.message
 
 
 @pytest.mark.parametrize(

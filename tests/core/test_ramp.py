@@ -53,8 +53,8 @@ def test_it_never_falls(editions: list[Sent], start: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "binds"), [(None, None, None), (5, None, 5), (None, 7, 7), (5, 7, 5), (9, 7, 7)]
+    ("first", "other", "binds"), [(None, None, None), (5, None, 5), (None, 7, 7), (5, 7, 5), (9, 7, 7)]
 )
-def test_the_smaller_limit_binds(one: int | None, other: int | None, binds: int | None) -> None:
+def test_the_smaller_limit_binds(first: int | None, other: int | None, binds: int | None) -> None:
     """The provider's quota and the ramp both hold."""
-    assert smaller(one, other) == binds
+    assert smaller(first, other) == binds

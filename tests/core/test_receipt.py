@@ -97,9 +97,9 @@ def test_the_uncertain_sentence() -> None:
 def test_a_cancelled_edition_offers_nothing_that_is_refused() -> None:
     """Nothing of a cancelled edition is sent again, so that the sentence names only what can be done."""
     cancelled = edition_of(1204, status=EditionStatus.CANCELLED)
-    said = replace(FULL, edition=cancelled, counts=full(uncertain=3, accepted=1198)).sentences()
-    assert uncertain_sentence(3, "2026-11-24", cancelled=True) in said
-    assert not any("--resend" in one for one in said)
+    sentences = replace(FULL, edition=cancelled, counts=full(uncertain=3, accepted=1198)).sentences()
+    assert uncertain_sentence(3, "2026-11-24", cancelled=True) in sentences
+    assert not any("--resend" in one for one in sentences)
 
 
 def test_the_expired_sentence() -> None:
@@ -144,8 +144,8 @@ def test_what_came_to_light_later_is_told_and_not_counted() -> None:
     """Bounces and complaints that come by mail change no state, so the balance stays."""
     later = replace(FULL, came_back=2, held=1, complained=3)
     assert later.gap == FULL.gap
-    said = set(later.sentences()) - set(FULL.sentences())
-    assert sorted(line.split(";")[0] for line in said) == [
+    sentences = set(later.sentences()) - set(FULL.sentences())
+    assert sorted(line.split(";")[0] for line in sentences) == [
         "1 bounce waits for you, as very many came at once",
         "2 mails came back after the mail server had taken them",
         f"3 people called it unwanted ({300 / FULL.counts.accepted:.2f} % of those who have it).",

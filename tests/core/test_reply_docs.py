@@ -81,9 +81,9 @@ def test_the_page_explains_every_word_of_the_table() -> None:
 
 def test_the_page_gives_the_waits_of_the_schedule() -> None:
     """The waits between attempts are the ones that the code uses."""
-    found = re.search(r"after ([\d, ]+) minutes", PAGE.read_text(encoding="utf-8"))
-    assert found is not None
-    assert [int(word) for word in found[1].split(", ")] == [int(wait.total_seconds() // 60) for wait in RETRY_DELAYS]
+    match = re.search(r"after ([\d, ]+) minutes", PAGE.read_text(encoding="utf-8"))
+    assert match is not None
+    assert [int(word) for word in match[1].split(", ")] == [int(wait.total_seconds() // 60) for wait in RETRY_DELAYS]
 
 
 if __name__ == "__main__":

@@ -42,10 +42,10 @@ def ada(state: SubscriberState) -> Subscriber:
 
 
 @given(st.lists(states, min_size=1), st.randoms())
-def test_the_stronger_state_wins_in_any_order(found: list[SubscriberState], random: object) -> None:
+def test_the_stronger_state_wins_in_any_order(findings: list[SubscriberState], random: object) -> None:
     """The same sources give the same state, however they are ordered or repeated."""
-    shuffled = sorted(found, key=lambda _: random.random())  # type: ignore[attr-defined]
-    assert reduce(stronger, found) is reduce(stronger, shuffled + found)
+    shuffled = sorted(findings, key=lambda _: random.random())  # type: ignore[attr-defined]
+    assert reduce(stronger, findings) is reduce(stronger, shuffled + findings)
 
 
 def test_the_order_of_strength() -> None:

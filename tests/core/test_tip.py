@@ -83,13 +83,13 @@ def test_a_sent_tip_has_nothing_to_retire() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [("draft", "draft"), ("approved", "approved"), ("sent", "approved"), ("retired", "draft")],
 )
-def test_the_file_of_any_stored_tip_can_be_read_again(status: str, said: str) -> None:
+def test_the_file_of_any_stored_tip_can_be_read_again(status: str, message: str) -> None:
     """Editing a stored tip begins with a file that has no faults, whatever became of the tip."""
     draft = draft_of(a_tip(TipStatus(status)))
-    assert draft.status == said
+    assert draft.status == message
     assert parse_tip_file(render_tip_file(draft), file_name="edit.md") == draft
 
 

@@ -212,9 +212,9 @@ KEY_FAULTS = [
 @pytest.mark.parametrize(("line", "fault"), KEY_FAULTS)
 def test_a_wrong_key_is_told_with_its_line(line: str, fault: str) -> None:
     """Each mistake in the front matter gives one fault, on the line where it was made."""
-    (found,) = faults_of(with_key(line))
-    assert found.startswith("line ")
-    assert fault in found
+    (faults,) = faults_of(with_key(line))
+    assert faults.startswith("line ")
+    assert fault in faults
 
 
 FILE_FAULTS = [
@@ -244,8 +244,8 @@ FILE_FAULTS = [
 @pytest.mark.parametrize(("text", "fault"), FILE_FAULTS)
 def test_a_file_that_is_no_tip_is_told_why(text: str, fault: str) -> None:
     """Each way of not being a tip file gives one fault that says what is wanted."""
-    (found,) = faults_of(text)
-    assert found.startswith(fault)
+    (faults,) = faults_of(text)
+    assert faults.startswith(fault)
 
 
 BODY_FAULTS = [
@@ -297,8 +297,8 @@ BODY_FAULTS = [
 @pytest.mark.parametrize(("body", "fault"), BODY_FAULTS)
 def test_a_text_that_cannot_be_mailed_is_told_with_its_line(body: str, fault: str) -> None:
     """Each mistake in the text gives one fault, on its line of the file."""
-    (found,) = faults_of(with_body(body))
-    assert found.startswith(fault)
+    (faults,) = faults_of(with_body(body))
+    assert faults.startswith(fault)
 
 
 @pytest.mark.parametrize(
@@ -327,9 +327,9 @@ def test_a_text_may_hold_this(body: str) -> None:
 def test_all_faults_come_at_once_in_the_order_of_lines() -> None:
     """An author corrects a file once; one broken line does not hide what follows."""
     text = "---\ntitle: a: b\npin: tomorrow\n\tauthor: x\ntags: [a\nstatus: sent\n---\n<br>\n\n[a](/b)\n{{ x }}\n"
-    found = faults_of(text)
-    assert [fault.split(":")[0] for fault in found] == [f"line {n}" for n in (2, 3, 4, 5, 6, 8, 10, 11)]
-    assert not any("\n" in fault for fault in found)
+    faults = faults_of(text)
+    assert [fault.split(":")[0] for fault in faults] == [f"line {n}" for n in (2, 3, 4, 5, 6, 8, 10, 11)]
+    assert not any("\n" in fault for fault in faults)
 
 
 def test_the_message_names_the_file_on_one_line() -> None:
@@ -342,9 +342,9 @@ def test_the_message_names_the_file_on_one_line() -> None:
 
 def test_a_file_that_is_no_text_at_all_does_not_flood_the_screen() -> None:
     """Two hundred faults are shown, and how many more there are."""
-    found = faults_of("\x01\n" * 1_000)
-    assert len(found) == 201
-    assert found[-1] == "line 200: from here on, 801 more"
+    faults = faults_of("\x01\n" * 1_000)
+    assert len(faults) == 201
+    assert faults[-1] == "line 200: from here on, 801 more"
 
 
 YAMLISH = st.text(alphabet=st.sampled_from("-:#[]{}&*!|>'\"%@`~ \t\n\r\\\x00\u2028\ud800abt019,.?<"), max_size=60)

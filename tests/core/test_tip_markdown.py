@@ -51,13 +51,13 @@ TOO_MUCH = {
 }
 
 
-@pytest.mark.parametrize("what", TOO_MUCH)
-def test_a_bound_is_a_fault_with_its_line(what: str) -> None:
+@pytest.mark.parametrize("description", TOO_MUCH)
+def test_a_bound_is_a_fault_with_its_line(description: str) -> None:
     """The author reads what is too much, the number that is the limit, and where it stands."""
-    body, fault = TOO_MUCH[what]
-    found = body_faults(body, 5)
-    assert len(found) == 1
-    assert str(found[0]).startswith(fault)
+    body, fault = TOO_MUCH[description]
+    faults = body_faults(body, 5)
+    assert len(faults) == 1
+    assert str(faults[0]).startswith(fault)
 
 
 def test_what_a_tip_needs_is_within_the_bounds() -> None:

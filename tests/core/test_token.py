@@ -161,10 +161,10 @@ def test_a_fingerprint_tells_secrets_apart() -> None:
 
 
 @given(edition_ids, delivery_ids, delivery_ids, st.text(max_size=20))
-def test_message_ids(edition: EditionId, one: DeliveryId, other: DeliveryId, nonce: str) -> None:
+def test_message_ids(edition: EditionId, first: DeliveryId, other: DeliveryId, nonce: str) -> None:
     """A Message-ID is a dot-atom, the same on a retry, and another for another person or nonce."""
-    made = message_id(edition, one, nonce, "news.example.org")
-    assert re.fullmatch(r"[0-9]+\.[0-9a-z]{24}@news\.example\.org", made)
-    assert made == message_id(edition, one, nonce, "news.example.org")
-    assert made != message_id(edition, one, nonce + "x", "news.example.org")
-    assert (made == message_id(edition, other, nonce, "news.example.org")) == (one == other)
+    identifier = message_id(edition, first, nonce, "news.example.org")
+    assert re.fullmatch(r"[0-9]+\.[0-9a-z]{24}@news\.example\.org", identifier)
+    assert identifier == message_id(edition, first, nonce, "news.example.org")
+    assert identifier != message_id(edition, first, nonce + "x", "news.example.org")
+    assert (identifier == message_id(edition, other, nonce, "news.example.org")) == (first == other)

@@ -34,17 +34,17 @@ def rules(*zones: str, home: str = "America/New_York", passed: PassedZones = Pas
     return WaveRules(cadence=cadence, grace=GRACE, passed=passed)
 
 
-def slot(of: WaveRules, on: date = TUESDAY) -> Slot:
+def slot(wave_rules: WaveRules, on: date = TUESDAY) -> Slot:
     """Return the slot of a date."""
-    found = slot_on(of.cadence, on)
-    return found if found is not None else extra_slot(of.cadence, on)
+    stored_slot = slot_on(wave_rules.cadence, on)
+    return stored_slot if stored_slot is not None else extra_slot(wave_rules.cadence, on)
 
 
-def plan(of: WaveRules, on: date = TUESDAY, *, now: datetime | None = None) -> dict[str, datetime]:
+def plan(wave_rules: WaveRules, on: date = TUESDAY, *, now: datetime | None = None) -> dict[str, datetime]:
     """Return when each zone gets the edition of a date, frozen at a moment, else at its very time."""
-    one = slot(of, on)
-    found = waves(of, one, of.cadence.readers, now=now or one.sends_at)
-    return {zone: wave.not_before for wave in found for zone in wave.zones}
+    wave_slot = slot(wave_rules, on)
+    planned_waves = waves(wave_rules, wave_slot, wave_rules.cadence.readers, now=now or wave_slot.sends_at)
+    return {zone: wave.not_before for wave in planned_waves for zone in wave.zones}
 
 
 def utc(*parts: int) -> datetime:

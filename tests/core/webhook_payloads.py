@@ -174,8 +174,8 @@ def sns(kind: str, message: str, *, at: datetime, number: int, version: str = "2
 
 
 def _sign_ses(events: Sequence[Event], at: datetime, key: str, number: int) -> tuple[dict[str, str], bytes]:
-    [one] = events
-    body = sns("Notification", json.dumps(one), at=at, number=number)
+    [event] = events
+    body = sns("Notification", json.dumps(event), at=at, number=number)
     if key != KEY:
         body["Message"] = body["Message"] + " "
     return {"content-type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": "Notification"}, _json(body)
@@ -204,10 +204,12 @@ def _mailgun(kind: str, mail: Mail) -> Event:
 
 
 def _sign_mailgun(events: Sequence[Event], at: datetime, key: str, number: int) -> tuple[dict[str, str], bytes]:
-    [one] = events
+    [event] = events
     timestamp, token = str(int(at.timestamp())), f"token{number}".ljust(50, "0")
     signature = hmac.new(key.encode(), f"{timestamp}{token}".encode(), hashlib.sha256).hexdigest()
-    return {}, _json({"signature": {"timestamp": timestamp, "token": token, "signature": signature}, "event-data": one})
+    return {}, _json(
+        {"signature": {"timestamp": timestamp, "token": token, "signature": signature}, "event-data": event}
+    )
 
 
 # Postmark
@@ -378,8 +380,8 @@ def _resend(kind: str, mail: Mail) -> Event:
 
 
 def _sign_resend(events: Sequence[Event], at: datetime, key: str, number: int) -> tuple[dict[str, str], bytes]:
-    [one] = events
-    body, timestamp, name = _json(one), str(int(at.timestamp())), f"msg_{number}"
+    [event] = events
+    body, timestamp, name = _json(event), str(int(at.timestamp())), f"msg_{number}"
     tag = hmac.digest(key.encode(), f"{name}.{timestamp}.".encode() + body, "sha256")
     signature = f"v1,{base64.b64encode(b'0' * 32).decode()} v1,{base64.b64encode(tag).decode()}"
     return {"svix-id": name, "svix-timestamp": timestamp, "svix-signature": signature}, body

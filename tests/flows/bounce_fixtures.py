@@ -41,21 +41,21 @@ def bounce_with(status: str, *, action: str = "failed", words: str = "no") -> Sa
     return Sample(name=status, kind="failed", text=text)
 
 
-def row(unit: Unit, of: Edition, who: Subscriber) -> Any:  # noqa: ANN401 a row has any columns
+def row(unit: Unit, edition: Edition, who: Subscriber) -> Any:  # noqa: ANN401 a row has any columns
     """Return the row of a delivery."""
     with unit.read() as tx:
-        query = select(delivery).where(delivery.c.edition_id == of.id, delivery.c.subscriber_id == who.id)
+        query = select(delivery).where(delivery.c.edition_id == edition.id, delivery.c.subscriber_id == who.id)
         return tx.execute(query).one()
 
 
-def verp_of(unit: Unit, of: Edition, who: Subscriber) -> str:
+def verp_of(unit: Unit, edition: Edition, who: Subscriber) -> str:
     """Return the bounce address that a delivery bore."""
-    return make_verp_sender(KEYRING, DeliveryId(row(unit, of, who).id), "bounces.example.com")
+    return make_verp_sender(KEYRING, DeliveryId(row(unit, edition, who).id), "bounces.example.com")
 
 
-def come(unit: Unit, of: Edition, who: Subscriber, mail: Sample, *, at: Any = NOW, **marks: str) -> Handled:  # noqa: ANN401 an instant
+def come(unit: Unit, edition: Edition, who: Subscriber, mail: Sample, *, at: Any = NOW, **marks: str) -> Handled:  # noqa: ANN401 an instant
     """Let a mail come back about a delivery, to the address that the delivery bore."""
-    verp = verp_of(unit, of, who)
+    verp = verp_of(unit, edition, who)
     return read_bounce(unit, KEYRING, mail.raw(**({"verp": verp} | marks)), now=at)
 
 

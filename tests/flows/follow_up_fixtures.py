@@ -33,16 +33,16 @@ class World:
     def tip(self, slug: str) -> Tip:
         """Return a tip as it stands."""
         with self.unit.read() as tx:
-            found = tips.by_slug(tx, slug)
-        assert found is not None
-        return found
+            stored_tip = tips.by_slug(tx, slug)
+        assert stored_tip is not None
+        return stored_tip
 
     def edition(self, number: int = 1, on: date | None = None) -> Edition:
         """Return an edition of the date as it stands."""
         with self.unit.read() as tx:
-            found = editions.by_date(tx, on or self.wrong.date, number)
-        assert found is not None
-        return found
+            stored_edition = editions.by_date(tx, on or self.wrong.date, number)
+        assert stored_edition is not None
+        return stored_edition
 
     def settle(self, edition: Edition, state: DeliveryState, *people: int) -> None:
         """Let the sender have come so far with these people."""

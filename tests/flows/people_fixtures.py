@@ -37,12 +37,12 @@ def put(unit: Unit, email: str, **values: Any) -> Subscriber:  # noqa: ANN401 an
         return replace(person, id=batches.add_new(tx, [person])[person.canonical])
 
 
-def get(unit: Unit, wanted: SubscriberId) -> Subscriber:
+def get(unit: Unit, subscriber_id: SubscriberId) -> Subscriber:
     """Return a person who must be there."""
     with unit.read() as tx:
-        found = subscribers.by_id(tx, wanted)
-    assert found is not None
-    return found
+        person = subscribers.by_id(tx, subscriber_id)
+    assert person is not None
+    return person
 
 
 def begin_edition(unit: Unit, on: date = date(2026, 11, 3)) -> Edition:
@@ -62,19 +62,19 @@ def begin_edition(unit: Unit, on: date = date(2026, 11, 3)) -> Edition:
         return editions.create(tx, new, now=START)
 
 
-def set_delivery(unit: Unit, of: Edition, who: Subscriber, state: DeliveryState, **values: object) -> None:
+def set_delivery(unit: Unit, edition: Edition, who: Subscriber, state: DeliveryState, **values: object) -> None:
     """Bring a delivery into a state, as a sender did."""
     with unit.write() as tx:
         tx.execute(
             update(delivery)
-            .where(delivery.c.edition_id == of.id, delivery.c.subscriber_id == who.id)
+            .where(delivery.c.edition_id == edition.id, delivery.c.subscriber_id == who.id)
             .values(state=state.value, **values)
         )
 
 
-def outcomes(unit: Unit, of: Edition) -> list[tuple[int | None, str, str, str]]:
+def outcomes(unit: Unit, edition: Edition) -> list[tuple[int | None, str, str, str]]:
     """Return subscriber, state, reason and reply of each delivery; the books must balance."""
     with unit.read() as tx:
-        assert report.receipt(tx, of).gap == 0
-        rows = tx.execute(select(delivery).where(delivery.c.edition_id == of.id).order_by(delivery.c.id))
+        assert report.receipt(tx, edition).gap == 0
+        rows = tx.execute(select(delivery).where(delivery.c.edition_id == edition.id).order_by(delivery.c.id))
         return [(row.subscriber_id, row.state, row.reason, row.reply_text) for row in rows]

@@ -48,11 +48,11 @@ def consented(unit: Unit, who: SubscriberId) -> list[tuple[str, str, str]]:
 
 def test_adding(unit: Unit) -> None:
     """Who is added is active at once, with evidence and an entry in the log that bears the id."""
-    done = add_subscriber(unit, KEYRING, replace(ADA, tags=("vip",)), who="pat", source="fair in May", now=START)
-    assert done.new
-    assert get(unit, done.person.id) == done.person == replace(ADA, id=done.person.id, tags=("vip",))
-    assert consented(unit, done.person.id) == [("subscribed", "command line", "fair in May")]
-    assert logged(unit) == [("subscriber add", f"subscriber {done.person.id}", "fair in May")]
+    change = add_subscriber(unit, KEYRING, replace(ADA, tags=("vip",)), who="pat", source="fair in May", now=START)
+    assert change.new
+    assert get(unit, change.person.id) == change.person == replace(ADA, id=change.person.id, tags=("vip",))
+    assert consented(unit, change.person.id) == [("subscribed", "command line", "fair in May")]
+    assert logged(unit) == [("subscriber add", f"subscriber {change.person.id}", "fair in May")]
 
 
 @pytest.mark.parametrize("state", SubscriberState)
@@ -63,8 +63,8 @@ def test_adding_somebody_who_is_there(unit: Unit, state: SubscriberState) -> Non
         with pytest.raises(InputError, match=rf"as {state} since 2026-11-01 .* reactivate ada@example\.org --because"):
             add_subscriber(unit, KEYRING, ADA, who="pat", source="", now=LATER)
     else:
-        done = add_subscriber(unit, KEYRING, ADA, who="pat", source="", now=LATER)
-        assert (done.new, done.person) == (False, person)
+        change = add_subscriber(unit, KEYRING, ADA, who="pat", source="", now=LATER)
+        assert (change.new, change.person) == (False, person)
     assert (get(unit, person.id), logged(unit), consented(unit, person.id)) == (person, [], [])
 
 
@@ -106,9 +106,9 @@ def test_moves(
 ) -> None:
     """A move writes state, evidence and log once; the same move again writes nothing."""
     person = put(unit, "ada@example.org", state=SubscriberState(before))
-    done = move(unit, person.id)
+    change = move(unit, person.id)
     expected = replace(person, state=SubscriberState(after), state_since=LATER, state_why=why)
-    assert done.after == get(unit, person.id) == expected
+    assert change.after == get(unit, person.id) == expected
     assert move(unit, person.id).after == expected
     assert consented(unit, person.id) == [(action, "command line", why)]
     assert logged(unit) == [(f"subscriber {verb}", f"subscriber {person.id}", why)]
@@ -127,14 +127,14 @@ def test_what_waits_is_taken_back(
     assert outcomes(unit, edition) == [(ada.id, "skipped", reason, ""), (ben.id, "queued", "", "")]
 
 
-@pytest.mark.parametrize("done", [DeliveryState.SENDING, DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN])
-def test_what_is_on_its_way_stays(unit: Unit, done: DeliveryState) -> None:
+@pytest.mark.parametrize("row_state", [DeliveryState.SENDING, DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN])
+def test_what_is_on_its_way_stays(unit: Unit, row_state: DeliveryState) -> None:
     """A mail that a server may have is not called back: the account tells what happened."""
     ada = put(unit, "ada@example.org")
     edition = begin_edition(unit)
-    set_delivery(unit, edition, ada, done)
+    set_delivery(unit, edition, ada, row_state)
     assert _unsubscribe(unit, ada.id).skipped == 0
-    assert outcomes(unit, edition) == [(ada.id, done.value, "", "")]
+    assert outcomes(unit, edition) == [(ada.id, row_state.value, "", "")]
 
 
 def test_a_move_that_cannot_be(unit: Unit) -> None:
@@ -150,8 +150,10 @@ def test_another_address(unit: Unit) -> None:
     ada = put(unit, "ada@example.org", tags=("vip",))
     edition = begin_edition(unit)
     address = parse_address("Ada@New.example.org")
-    done = edit_subscriber(unit, KEYRING, ada.id, Changes(address=address), who="pat", now=LATER)
-    assert done.after == get(unit, ada.id) == replace(ada, email="Ada@New.example.org", canonical="ada@new.example.org")
+    change = edit_subscriber(unit, KEYRING, ada.id, Changes(address=address), who="pat", now=LATER)
+    assert (
+        change.after == get(unit, ada.id) == replace(ada, email="Ada@New.example.org", canonical="ada@new.example.org")
+    )
     assert consented(unit, ada.id) == [("address changed", "command line", "")]
     assert logged(unit) == [("subscriber edit", f"subscriber {ada.id}", "changed email")]
     assert outcomes(unit, edition) == [(ada.id, "queued", "", "")]
@@ -160,10 +162,14 @@ def test_another_address(unit: Unit) -> None:
 def test_another_spelling(unit: Unit) -> None:
     """A change of case alone is no change of address."""
     ada = put(unit, "ada@example.org")
-    done = edit_subscriber(
+    change = edit_subscriber(
         unit, KEYRING, ada.id, Changes(address=parse_address("ADA@example.org")), who="pat", now=LATER
     )
-    assert (done.after.email, done.after.canonical, consented(unit, ada.id)) == ("ADA@example.org", ada.canonical, [])
+    assert (change.after.email, change.after.canonical, consented(unit, ada.id)) == (
+        "ADA@example.org",
+        ada.canonical,
+        [],
+    )
 
 
 def test_an_address_that_is_taken(unit: Unit) -> None:
@@ -178,7 +184,7 @@ def test_an_address_that_is_taken(unit: Unit) -> None:
 def test_values() -> None:
     """Texts are cleaned, tags and fields added and removed, zones spelt as the zone database does."""
     person = replace(ADA, tags=("vip", "Old"), fields={"floor": "3", "room": "9"}, name="A", last_name="B")
-    wanted = Changes(
+    changes = Changes(
         name=" Ada\nField ",
         last_name="",
         time_zone="europe/paris",
@@ -186,7 +192,7 @@ def test_values() -> None:
         remove_tags=("old",),
         fields={"floor": "4", "room": "", "none": ""},
     )
-    after = changed(person, wanted)
+    after = changed(person, changes)
     assert (after.name, after.last_name, after.time_zone) == ("Ada Field", "", "Europe/Paris")
     assert (after.tags, after.fields) == (("vip", "new"), {"floor": "4"})
     assert changed(after, Changes(time_zone="")).time_zone == ""
@@ -194,7 +200,7 @@ def test_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "fault"),
+    ("changes", "fault"),
     [
         (Changes(time_zone="Europe/Pariss"), "did you mean Europe/Paris"),
         (Changes(name="x" * 201), "name is longer than 200"),
@@ -203,10 +209,10 @@ def test_values() -> None:
         (Changes(fields={"floor": "x" * 2001}), "floor is longer"),
     ],
 )
-def test_values_that_cannot_be(wanted: Changes, fault: str) -> None:
+def test_values_that_cannot_be(changes: Changes, fault: str) -> None:
     """What an import would refuse is refused here, too."""
     with pytest.raises(InputError, match=fault):
-        changed(ADA, wanted)
+        changed(ADA, changes)
 
 
 def test_nobody_to_change(unit: Unit) -> None:

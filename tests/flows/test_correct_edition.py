@@ -66,16 +66,16 @@ def test_who_gets_a_correction(world: World) -> None:
     finish(world, world.wrong)
     with world.unit.write() as tx:
         tx.execute(subscriber.update().where(subscriber.c.id == 1).values(state="unsubscribed"))
-    made = corrected(world)
-    assert made.edition.name == "2026-11-03.2"
-    assert (made.edition.kind, made.edition.of_edition) == (EditionKind.CORRECTION, world.wrong.id)
-    assert world.states(made.edition) == dict.fromkeys(range(1, 8), "queued")
+    follow_up = corrected(world)
+    assert follow_up.edition.name == "2026-11-03.2"
+    assert (follow_up.edition.kind, follow_up.edition.of_edition) == (EditionKind.CORRECTION, world.wrong.id)
+    assert world.states(follow_up.edition) == dict.fromkeys(range(1, 8), "queued")
     assert world.edition().status is EditionStatus.FINISHED
     assert world.tip("right").status is TipStatus.SENT
     with world.unit.read() as tx:
-        said = tx.execute(select(log.c.who, log.c.about, log.c.why).where(log.c.what == "edition correct")).one()
+        log_row = tx.execute(select(log.c.who, log.c.about, log.c.why).where(log.c.what == "edition correct")).one()
         slot = slots.get(tx, world.wrong.date)
-    assert tuple(said) == ("ann", "2026-11-03", "right, 7 people as 2026-11-03.2: a typo")
+    assert tuple(log_row) == ("ann", "2026-11-03", "right, 7 people as 2026-11-03.2: a typo")
     assert slot is not None
     assert (slot.state, slot.reason) == (SlotState.FROZEN, "next in the queue (1st of 3)")
 
@@ -84,15 +84,15 @@ def test_who_waits_for_another_try(world: World) -> None:
     """Whose mailbox defers the edition gets the correction if the edition arrives in the end, and not otherwise."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, *range(8))
     world.settle(world.wrong, DeliveryState.DEFERRED, 8, 9)
-    made = corrected(world).edition
-    assert made.audience == 10
+    follow_up_edition = corrected(world).edition
+    assert follow_up_edition.audience == 10
     with world.unit.write() as tx:
-        assert deliveries.gather(tx, made.id, now=LONG_AFTER + timedelta(hours=1)) == 0
+        assert deliveries.gather(tx, follow_up_edition.id, now=LONG_AFTER + timedelta(hours=1)) == 0
     world.settle(world.wrong, DeliveryState.ACCEPTED, 8)
     world.settle(world.wrong, DeliveryState.EXPIRED, 9)
     with world.unit.write() as tx:
-        assert deliveries.gather(tx, made.id, now=LONG_AFTER + timedelta(hours=2)) == 1
-    states = world.states(made)
+        assert deliveries.gather(tx, follow_up_edition.id, now=LONG_AFTER + timedelta(hours=2)) == 1
+    states = world.states(follow_up_edition)
     assert (states[8], states[9]) == ("queued", "skipped")
     with world.unit.read() as tx:
         reasons = tx.execute(select(delivery.c.reason).where(delivery.c.state == "skipped")).scalars().all()
@@ -128,15 +128,17 @@ def test_twice(world: World) -> None:
 def test_a_correction_that_is_given_up(world: World) -> None:
     """A correction that is cancelled untouched gives its tip back, and the date stays as it was."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, *PEOPLE)
-    made = corrected(world).edition
-    hold.cancel_edition(world.unit, made, who="ann", why="", now=LONG_AFTER)
+    follow_up_edition = corrected(world).edition
+    hold.cancel_edition(world.unit, follow_up_edition, who="ann", why="", now=LONG_AFTER)
     assert world.tip("right").status is TipStatus.APPROVED
     with world.unit.read() as tx:
         slot = slots.get(tx, world.wrong.date)
     assert slot is not None
     assert slot.state is SlotState.FROZEN
     with pytest.raises(InputError, match="is a correction"):
-        replace_edition(world.unit, world.render_context, made, world.tip("other"), who="ann", why="", now=LONG_AFTER)
+        replace_edition(
+            world.unit, world.render_context, follow_up_edition, world.tip("other"), who="ann", why="", now=LONG_AFTER
+        )
 
 
 def test_still_going_out(world: World) -> None:

@@ -68,9 +68,9 @@ def test_nothing_names_the_person_any_more(unit: Unit) -> None:
         notices.add(tx, notice, recipient=ADA, message="To you\r\n", now=START)
         notices.add(tx, notice, recipient="ops@example.org", message=f"About {address.smtp}\r\n", now=START)
     assert everything(unit).count(ADA.lower()) > 1
-    done = erase_subscriber(unit, KEYRING, ada.id, who="pat", why=f"{ADA} wrote", now=START)
-    assert done is not None
-    assert (done.skipped, done.blanked, done.addresses) == (0, 1, 2)
+    erasure = erase_subscriber(unit, KEYRING, ada.id, who="pat", why=f"{ADA} wrote", now=START)
+    assert erasure is not None
+    assert (erasure.skipped, erasure.blanked, erasure.addresses) == (0, 1, 2)
     left = everything(unit)
     for form in {ADA, address.canonical, address.smtp, "old.ada@example.org", "ada ltd"}:
         assert form.lower() not in left.replace("xada.field@example.org", "")
@@ -103,9 +103,9 @@ def test_an_edition_in_progress_still_balances(unit: Unit, state: DeliveryState,
     ada = put(unit, "ada@example.org")
     edition = begin_edition(unit)
     set_delivery(unit, edition, ada, state)
-    done = erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
-    assert done is not None
-    assert done.skipped == skipped
+    erasure = erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
+    assert erasure is not None
+    assert erasure.skipped == skipped
     assert outcomes(unit, edition) == [(None, after, "erased" if skipped else "", "")]
 
 
@@ -158,9 +158,9 @@ def test_an_old_address_that_is_somebody_elses_now(unit: Unit) -> None:
     ada = put(unit, "shared@example.org")
     edit_subscriber(unit, KEYRING, ada.id, Changes(address=parse_address("ada@example.org")), who="pat", now=START)
     put(unit, "shared@example.org")
-    done = erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
-    assert done is not None
-    assert done.addresses == 1
+    erasure = erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
+    assert erasure is not None
+    assert erasure.addresses == 1
 
 
 def test_erasing_twice(unit: Unit) -> None:

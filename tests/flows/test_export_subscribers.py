@@ -34,10 +34,10 @@ ODD = {
 }
 
 
-def exported(unit: Unit, wanted: Wanted) -> str:
+def exported(unit: Unit, filters: Wanted) -> str:
     """Return the CSV of these people."""
     out = io.StringIO(newline="")
-    count = export_csv(unit, wanted, out)
+    count = export_csv(unit, filters, out)
     assert count == len(list(csv.reader(io.StringIO(out.getvalue())))) - 1
     return out.getvalue()
 
@@ -63,8 +63,8 @@ def test_an_export_reads_back(unit: Unit) -> None:
     report = import_subscribers(unit, KEYRING, file, who="pat", now=START)
     assert report.rejected == 0
     expected = {"company (field)": "@SUM(1)", "state (field)": "Ohio", "Company": "two", "+x": "y"}
-    assert sorted(everybody(unit), key=lambda one: one.email) == sorted(
-        (replace(one, fields=expected) if "state" in one.fields else one for one in before), key=lambda one: one.email
+    assert sorted(everybody(unit), key=lambda row: row.email) == sorted(
+        (replace(row, fields=expected) if "state" in row.fields else row for row in before), key=lambda row: row.email
     )
 
 

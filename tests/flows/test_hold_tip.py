@@ -25,20 +25,20 @@ TRIED = {"attempts": 2, "first_attempt_at": START, "last_attempt_at": START}
 def under_way(unit: Unit) -> tuple[Edition, Subscriber]:
     """Return an edition that goes out to two people, and one of them."""
     person, _ = put(unit, "ann@example.org"), put(unit, "bob@example.org")
-    of = begin_edition(unit)
+    edition = begin_edition(unit)
     with unit.write() as tx:
-        tip = tips.by_slug(tx, of.tip.slug)
+        tip = tips.by_slug(tx, edition.tip.slug)
         assert tip is not None
         tips.set_status(tx, tip, TipStatus.SENT, now=START)
-        slots.move(tx, of.date, was=SlotState.OPEN, to=SlotState.FROZEN, reason="next", now=START)
-    return of, person
+        slots.move(tx, edition.date, was=SlotState.OPEN, to=SlotState.FROZEN, reason="next", now=START)
+    return edition, person
 
 
-def after_cancel(unit: Unit, of: Edition) -> tuple[TipStatus, SlotState]:
+def after_cancel(unit: Unit, edition: Edition) -> tuple[TipStatus, SlotState]:
     """Cancel an edition; return what became of its tip and of its date."""
-    cancel_edition(unit, of, who="ann", why="", now=START)
+    cancel_edition(unit, edition, who="ann", why="", now=START)
     with unit.read() as tx:
-        tip, slot = tips.by_slug(tx, of.tip.slug), slots.get(tx, of.date)
+        tip, slot = tips.by_slug(tx, edition.tip.slug), slots.get(tx, edition.date)
     assert tip is not None
     assert slot is not None
     return tip.status, slot.state
@@ -59,9 +59,9 @@ USED = (TipStatus.SENT, SlotState.FROZEN)
 )
 def test_who_was_only_refused_or_put_off_does_not_have_it(unit: Unit, state: DeliveryState, kind: str) -> None:
     """A server that was asked and took nothing has not used up the tip."""
-    of, person = under_way(unit)
-    set_delivery(unit, of, person, state, kind=kind, **TRIED)
-    assert after_cancel(unit, of) == FREE
+    edition, person = under_way(unit)
+    set_delivery(unit, edition, person, state, kind=kind, **TRIED)
+    assert after_cancel(unit, edition) == FREE
 
 
 @pytest.mark.parametrize(
@@ -76,17 +76,17 @@ def test_who_was_only_refused_or_put_off_does_not_have_it(unit: Unit, state: Del
 )
 def test_who_has_it_or_may_have_it_uses_it_up(unit: Unit, state: DeliveryState, kind: str) -> None:
     """One person is enough: a tip that somebody got is not sent to everybody another week."""
-    of, person = under_way(unit)
-    set_delivery(unit, of, person, state, kind=kind, **TRIED)
-    assert after_cancel(unit, of) == USED
+    edition, person = under_way(unit)
+    set_delivery(unit, edition, person, state, kind=kind, **TRIED)
+    assert after_cancel(unit, edition) == USED
 
 
 def test_who_may_have_it_and_is_sent_to_again_uses_it_up(unit: Unit) -> None:
     """What was uncertain once stays so for the tip, though the row waits in the queue as if nothing had been."""
-    of, person = under_way(unit)
+    edition, person = under_way(unit)
     with unit.write() as tx:
-        tallies.add(tx, of.id, WorkerId(1), {"uncertain": 1}, now=START)
-    set_delivery(unit, of, person, DeliveryState.UNCERTAIN, kind="unknown", **TRIED)
-    assert resend(unit, of, only=None, who="ann", now=START) == 1
-    set_delivery(unit, of, person, DeliveryState.DEFERRED, kind="greylisted", **TRIED)
-    assert after_cancel(unit, of) == USED
+        tallies.add(tx, edition.id, WorkerId(1), {"uncertain": 1}, now=START)
+    set_delivery(unit, edition, person, DeliveryState.UNCERTAIN, kind="unknown", **TRIED)
+    assert resend(unit, edition, only=None, who="ann", now=START) == 1
+    set_delivery(unit, edition, person, DeliveryState.DEFERRED, kind="greylisted", **TRIED)
+    assert after_cancel(unit, edition) == USED

@@ -150,8 +150,8 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(unit: Unit) -> None
     before = rows(unit)
     tried = run_import(unit, SEEDS, dry_run=True)
     assert rows(unit) == before
-    done = run_import(unit, SEEDS)
-    assert (tried.outcomes, tried.remarks) == (done.outcomes, done.remarks)
+    report = run_import(unit, SEEDS)
+    assert (tried.outcomes, tried.remarks) == (report.outcomes, report.remarks)
 
 
 def test_drafts_are_for_the_queue(unit: Unit) -> None:

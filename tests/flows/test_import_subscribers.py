@@ -53,9 +53,9 @@ def bring(
 def person(unit: Unit, canonical: str) -> Subscriber:
     """Return a person who must be there."""
     with unit.read() as tx:
-        found = subscribers.by_canonical(tx, canonical)
-    assert found is not None
-    return found
+        stored_person = subscribers.by_canonical(tx, canonical)
+    assert stored_person is not None
+    return stored_person
 
 
 def everything(unit: Unit) -> Mapping[str, list[tuple[object, ...]]]:
@@ -79,10 +79,15 @@ def test_people_come_in(unit: Unit) -> None:
     assert (ada.email, ada.first_name, ada.time_zone, ada.tags) == ("Ada@Example.org", "Ada", "Europe/Paris", ("vip",))
     assert (ada.fields, ada.state, ada.state_why) == ({"Company": "Example"}, "active", "imported from people.csv")
     with unit.read() as tx:
-        [said] = subscribers.consents(tx, ada.id)
+        [stored_consent] = subscribers.consents(tx, ada.id)
         entries = logs.latest(tx)
-    assert (said.at, said.action, said.channel, said.source) == (START, "imported", "import", "fair in May")
-    assert said.evidence == {"optin_time": "2021-03-01", "file": "people.csv", "line": "2", "state": "active"}
+    assert (stored_consent.at, stored_consent.action, stored_consent.channel, stored_consent.source) == (
+        START,
+        "imported",
+        "import",
+        "fair in May",
+    )
+    assert stored_consent.evidence == {"optin_time": "2021-03-01", "file": "people.csv", "line": "2", "state": "active"}
     assert [(entry.who, entry.about, entry.why) for entry in entries] == [
         ("pat", "people.csv", "1 added"),
         ("pat", "people.csv", "begun: people.csv"),

@@ -46,17 +46,17 @@ def test_a_correction_is_not_shown_as_the_last_tip(world: World) -> None:
     assert shown(world) is None
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0, 1)
     finish(world, world.wrong)
-    done = correct_edition(
+    correction = correct_edition(
         world.unit, world.render_context, world.edition(), world.tip("right"), who="ann", why="", now=LATER
     )
-    finish(world, done.edition)
+    finish(world, correction.edition)
     assert shown(world) == LastIssue(title="Wrong", date=world.wrong.date)
 
 
 def test_a_tip_that_was_sent_early_has_the_day_it_came(world: World) -> None:
     """The day on which the readers got it, and no date that is still to come."""
     early = Slot(date=world.wrong.date + timedelta(days=7), sends_at=TUESDAY + WEEK)
-    made = freeze(world.unit, world.render_context, early, now=LATER).edition
-    assert made is not None
-    finish(world, made)
+    frozen_edition = freeze(world.unit, world.render_context, early, now=LATER).edition
+    assert frozen_edition is not None
+    finish(world, frozen_edition)
     assert shown(world) == LastIssue(title="Right", date=world.wrong.date)

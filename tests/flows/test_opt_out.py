@@ -26,14 +26,19 @@ def test_leaving(unit: Unit, state: DeliveryState) -> None:
     edition = begin_edition(unit)
     set_delivery(unit, edition, ada, state)
     token = make_unsubscribe_token(KEYRING, ada.id, EditionId(7))
-    done = opt_out(unit, KEYRING, token, channel="one-click", now=START)
-    assert (done.genuine, done.changed, done.edition_id, done.person) == (True, True, 7, get(unit, ada.id))
+    opt_out_result = opt_out(unit, KEYRING, token, channel="one-click", now=START)
+    assert (opt_out_result.genuine, opt_out_result.changed, opt_out_result.edition_id, opt_out_result.person) == (
+        True,
+        True,
+        7,
+        get(unit, ada.id),
+    )
     assert get(unit, ada.id).state is SubscriberState.UNSUBSCRIBED
     assert outcomes(unit, edition) == [(ada.id, "skipped", "unsubscribed", ""), (ben.id, "queued", "", "")]
     with unit.read() as tx:
-        [said] = subscribers.consents(tx, ada.id)
+        [consent] = subscribers.consents(tx, ada.id)
         assert logs.latest(tx) == []
-    assert (said.action, said.channel, said.edition_id, said.at) == ("unsubscribed", "one-click", 7, START)
+    assert (consent.action, consent.channel, consent.edition_id, consent.at) == ("unsubscribed", "one-click", 7, START)
 
 
 def test_leaving_twice(unit: Unit) -> None:
@@ -58,8 +63,10 @@ def test_leaving_from_every_state(unit: Unit, state: SubscriberState) -> None:
 
 def test_somebody_erased_may_leave(unit: Unit) -> None:
     """The link of one who is no longer on the list is answered like any other."""
-    done = opt_out(unit, KEYRING, make_unsubscribe_token(KEYRING, SubscriberId(99), None), channel="page", now=START)
-    assert (done.genuine, done.changed, done.person) == (True, False, None)
+    opt_out_result = opt_out(
+        unit, KEYRING, make_unsubscribe_token(KEYRING, SubscriberId(99), None), channel="page", now=START
+    )
+    assert (opt_out_result.genuine, opt_out_result.changed, opt_out_result.person) == (True, False, None)
 
 
 def test_an_old_secret_still_counts(unit: Unit) -> None:

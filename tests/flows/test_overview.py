@@ -64,17 +64,17 @@ def well(unit: Unit) -> Unit:
 
 def test_all_is_well(well: Unit) -> None:
     """With a tip, a person and a service nothing needs anybody, and the next date is told with its tip."""
-    found = look(well)
-    assert found.needs == []
-    assert found.next is not None
-    assert (found.next.slot.date, found.next.tip and found.next.tip.slug) == (date(2026, 11, 10), "t0")
-    assert (found.outlook.stock.fresh, found.stock_is_more, found.snapshot.running, found.snapshot.last) == (
+    summary = look(well)
+    assert summary.needs == []
+    assert summary.next is not None
+    assert (summary.next.slot.date, summary.next.tip and summary.next.tip.slug) == (date(2026, 11, 10), "t0")
+    assert (summary.outlook.stock.fresh, summary.stock_is_more, summary.snapshot.running, summary.snapshot.last) == (
         5,
         False,
         [],
         None,
     )
-    assert all(part.alive and part.process == "test 1" for part in found.snapshot.parts.values())
+    assert all(part.alive and part.process == "test 1" for part in summary.snapshot.parts.values())
 
 
 def test_a_skipped_date_comes_before_the_next(well: Unit) -> None:
@@ -82,11 +82,11 @@ def test_a_skipped_date_comes_before_the_next(well: Unit) -> None:
     with well.write() as tx:
         slots.add(tx, Slot(date=TUESDAY.date(), sends_at=TUESDAY), now=FRIDAY)
         slots.move(tx, TUESDAY.date(), was=SlotState.OPEN, to=SlotState.SKIPPED, reason="holiday", now=FRIDAY)
-    found = look(well)
-    assert [one.slot.reason for one in found.skipped] == ["holiday"]
-    assert found.next is not None
-    assert found.next.slot.date == date(2026, 11, 17)
-    assert found.needs == []
+    summary = look(well)
+    assert [one.slot.reason for one in summary.skipped] == ["holiday"]
+    assert summary.next is not None
+    assert summary.next.slot.date == date(2026, 11, 17)
+    assert summary.needs == []
 
 
 def test_open_alerts_come_first_and_are_not_said_twice(well: Unit) -> None:
@@ -123,9 +123,9 @@ def test_no_tip_and_nobody(unit: Unit) -> None:
 )
 def test_a_silent_scheduler(well: Unit, now: datetime, expected: str | None) -> None:
     """A service that rests between two dates is no need; one that is not there the day before, or at the hour, is."""
-    found = look(well, now)
-    assert not found.snapshot.parts["scheduler"].alive
-    assert [need.partition(". `")[0] for need in found.needs] == ([expected] if expected else [])
+    summary = look(well, now)
+    assert not summary.snapshot.parts["scheduler"].alive
+    assert [need.partition(". `")[0] for need in summary.needs] == ([expected] if expected else [])
 
 
 def test_an_edition_under_way(well: Unit) -> None:
@@ -188,22 +188,22 @@ def test_a_cancelled_edition_with_a_message_in_flight(well: Unit) -> None:
     ben, *others = [put(well, f"{name}@example.com") for name in ("ben", "cem", "dee")]
     edition = begin_edition(well, date(2026, 11, 3))
     set_delivery(well, edition, ben, DeliveryState.ACCEPTED)
-    for one in others:
-        set_delivery(well, edition, one, DeliveryState.SKIPPED)
+    for other_id in others:
+        set_delivery(well, edition, other_id, DeliveryState.SKIPPED)
     with well.write() as tx:
         editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.CANCELLED, why="a typo")
     [story] = look(well).snapshot.running
     assert (story.receipt.settled, story.receipt.reached, story.receipt.edition.audience) == (3, 1, 4)
 
 
-@pytest.mark.parametrize(("why", "said"), [("wrong link", "paused: wrong link"), ("by ann", "paused by ann")])
-def test_a_paused_edition(well: Unit, why: str, said: str) -> None:
+@pytest.mark.parametrize(("why", "message"), [("wrong link", "paused: wrong link"), ("by ann", "paused by ann")])
+def test_a_paused_edition(well: Unit, why: str, message: str) -> None:
     """It needs a person, with the command that goes on; without a reason it says who did it."""
     edition = begin_edition(well, date(2026, 11, 3))
     with well.write() as tx:
         editions.move(tx, edition.id, was=[EditionStatus.SENDING], to=EditionStatus.PAUSED, why=why)
     [need] = look(well).needs
-    assert need.startswith(f"The edition of 2026-11-03 is {said}, and 1 person waits.")
+    assert need.startswith(f"The edition of 2026-11-03 is {message}, and 1 person waits.")
     assert "`newsletter edition resume 2026-11-03`" in need
 
 
@@ -218,10 +218,10 @@ def test_the_uncertain(well: Unit) -> None:
     assert "edition resolve 2026-11-03 --resend" in need
     after = edition.started_at + UNCERTAIN_STANDS + timedelta(minutes=1)
     beat(well, after)
-    found = look(well, after)
-    assert not [one for one in found.needs if "may or may not" in one]
-    assert found.snapshot.last is not None
-    assert found.snapshot.last.receipt.counts.uncertain == 1
+    summary = look(well, after)
+    assert not [one for one in summary.needs if "may or may not" in one]
+    assert summary.snapshot.last is not None
+    assert summary.snapshot.last.receipt.counts.uncertain == 1
 
 
 def test_a_report_that_does_not_add_up(well: Unit) -> None:

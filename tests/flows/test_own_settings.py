@@ -29,9 +29,9 @@ from tests.flows.signup_fixtures import make_own_request_processor
 ADA = "ada@example.org"
 
 
-def change(unit: Unit, who: SubscriberId, what: OwnChange, value: str = "") -> None:
+def change(unit: Unit, who: SubscriberId, change_kind: OwnChange, value: str = "") -> None:
     """Change one thing."""
-    change_own_settings(unit, KEYRING, who, what, value, now=START)
+    change_own_settings(unit, KEYRING, who, change_kind, value, now=START)
 
 
 def mails(unit: Unit) -> list[Notice]:
@@ -131,9 +131,9 @@ def test_pausing_going_on_and_leaving(unit: Unit) -> None:
     assert known is not None
     assert (known.state, known.paused_until) == (SubscriberState.ACTIVE, None)
     change(unit, ada.id, OwnChange.LEAVE)
-    for what in (OwnChange.PAUSE, OwnChange.RESUME):
+    for change_kind in (OwnChange.PAUSE, OwnChange.RESUME):
         with pytest.raises(InputError):
-            change(unit, ada.id, what)
+            change(unit, ada.id, change_kind)
     with unit.read() as tx:
         evidence = [(item.action, item.channel) for item in subscribers.consents(tx, ada.id)]
     assert evidence == [(action, "private link") for action in ("paused", "resumed", "unsubscribed")]

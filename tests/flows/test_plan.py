@@ -73,11 +73,11 @@ def test_skipped_and_extra_dates_are_shown(unit: Unit) -> None:
 def test_a_tip_whose_date_was_skipped_is_stranded(unit: Unit) -> None:
     """It is named with the reason, as it goes out only after a person acts."""
     queue(unit, tip_file("a", f"pin: {TUESDAYS[0]}"))
-    done = skip_slot(unit, TUESDAYS[0], RULES, who=WHO, because="fair", now=NOW)
-    assert done.tip is not None
-    assert done.tip.slug == "a"
-    found = outlook(unit, RULES, weeks=3, now=NOW).stranded
-    assert [(one.tip.slug, one.why) for one in found] == [("a", "Tuesday 3 November 2026 was skipped: fair")]
+    slot_change = skip_slot(unit, TUESDAYS[0], RULES, who=WHO, because="fair", now=NOW)
+    assert slot_change.tip is not None
+    assert slot_change.tip.slug == "a"
+    stranded_tips = outlook(unit, RULES, weeks=3, now=NOW).stranded
+    assert [(one.tip.slug, one.why) for one in stranded_tips] == [("a", "Tuesday 3 November 2026 was skipped: fair")]
 
 
 def test_a_pinned_tip_whose_date_is_due_is_not_stranded(unit: Unit) -> None:

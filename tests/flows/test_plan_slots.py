@@ -48,8 +48,8 @@ def skip(unit: Unit, day: date, *, now: datetime = NOW) -> bool:
 def state_of(unit: Unit, day: date) -> SlotState | None:
     """Return how a date is stored."""
     with unit.read() as tx:
-        found = slots.get(tx, day)
-    return found.state if found is not None else None
+        stored_slot = slots.get(tx, day)
+    return stored_slot.state if stored_slot is not None else None
 
 
 def test_a_date_is_skipped_once_and_opened_again(unit: Unit) -> None:
@@ -87,9 +87,9 @@ def test_a_due_date_that_stayed_empty_can_be_skipped(unit: Unit) -> None:
 def test_skipping_ends_the_alert_of_an_empty_date(unit: Unit) -> None:
     """Somebody has acted, so nobody needs to be told any more."""
     begin(unit)
-    found = Alert(kind=AlertKind.EMPTY_SLOT, about="2026-11-03", message="Nothing to send.", raised_at=AT_NINE)
+    alert = Alert(kind=AlertKind.EMPTY_SLOT, about="2026-11-03", message="Nothing to send.", raised_at=AT_NINE)
     with unit.write() as tx:
-        alerts.raise_alert(tx, found)
+        alerts.raise_alert(tx, alert)
     skip(unit, TUESDAYS[0], now=AT_NINE + timedelta(hours=1))
     with unit.read() as tx:
         assert alerts.open_alerts(tx) == []
@@ -109,8 +109,8 @@ def test_an_unskip_follows_the_schedule_of_today(unit: Unit) -> None:
     """A date that was skipped at nine and would now be at noon is judged by noon."""
     skip(unit, TUESDAYS[0])
     noon = replace(CADENCE, at=time(12))
-    done = unskip_slot(unit, TUESDAYS[0], noon, who=WHO, now=AT_NINE + timedelta(hours=1))
-    assert done.slot.sends_at == AT_NINE + timedelta(hours=3)
+    slot_change = unskip_slot(unit, TUESDAYS[0], noon, who=WHO, now=AT_NINE + timedelta(hours=1))
+    assert slot_change.slot.sends_at == AT_NINE + timedelta(hours=3)
 
 
 def test_the_date_of_a_cancelled_edition_is_not_opened_again(unit: Unit) -> None:
@@ -132,9 +132,9 @@ def test_unskip_names_what_a_date_is_instead(unit: Unit) -> None:
 def test_an_extra_date_takes_its_tip_along(unit: Unit) -> None:
     """The slot has the time that was asked for, and the tip is pinned to it, in one transaction."""
     queue(unit, tip_file("a"))
-    done = add_slot(unit, THURSDAY, time(14, 30), review(), tip=stored(unit)["a"], who=WHO)
-    assert done.slot.sends_at == datetime(2026, 11, 12, 19, 30, tzinfo=UTC)
-    assert done.slot.extra
+    slot_change = add_slot(unit, THURSDAY, time(14, 30), review(), tip=stored(unit)["a"], who=WHO)
+    assert slot_change.slot.sends_at == datetime(2026, 11, 12, 19, 30, tzinfo=UTC)
+    assert slot_change.slot.extra
     assert stored(unit)["a"].pin == THURSDAY
     assert logged(unit)[-1] == ("slot add", "2026-11-12")
 
@@ -204,8 +204,8 @@ def test_a_date_left_by_an_earlier_schedule_can_be_added(unit: Unit) -> None:
     """A Tuesday that was skipped before the mail moved to Monday is no date any more, and becomes an extra one."""
     skip(unit, TUESDAYS[1])
     mondays = replace(CADENCE, weekday=0)
-    done = add_slot(unit, TUESDAYS[1], None, replace(review(), cadence=mondays), tip=None, who=WHO)
-    assert done.slot.extra
+    slot_change = add_slot(unit, TUESDAYS[1], None, replace(review(), cadence=mondays), tip=None, who=WHO)
+    assert slot_change.slot.extra
     assert state_of(unit, TUESDAYS[1]) is SlotState.OPEN
 
 

@@ -22,9 +22,9 @@ from tests.flows.people_fixtures import KEYRING
 def solution() -> str:
     """Return a puzzle and its solution, as a browser sends them."""
     challenge = Challenge.from_dict(dict(make_puzzle(KEYRING, now=START)))
-    found = solve_challenge(challenge)
-    assert found is not None
-    return Payload(challenge, found).to_base64()
+    solution_found = solve_challenge(challenge)
+    assert solution_found is not None
+    return Payload(challenge, solution_found).to_base64()
 
 
 def changed(**parameters: Any) -> str:  # noqa: ANN401 - any JSON value

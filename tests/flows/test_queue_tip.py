@@ -32,8 +32,8 @@ WEDNESDAY = date(2026, 11, 4)
 
 def test_files_become_tips_in_their_order(unit: Unit) -> None:
     """The queue has the order of the files, and the log names each tip."""
-    done = queue(unit, tip_file("b"), tip_file("a", status="draft"))
-    assert [one.outcome for one in done] == [QueueOutcome.ADDED, QueueOutcome.ADDED]
+    report = queue(unit, tip_file("b"), tip_file("a", status="draft"))
+    assert [one.outcome for one in report] == [QueueOutcome.ADDED, QueueOutcome.ADDED]
     assert [(slug, tip.status) for slug, tip in stored(unit).items()] == [
         ("b", TipStatus.APPROVED),
         ("a", TipStatus.DRAFT),
@@ -48,11 +48,11 @@ def test_one_faulty_file_keeps_all_out_and_every_fault_is_told(unit: Unit) -> No
     late = tip_file("c", f"pin: {WEDNESDAY}")
     with pytest.raises(InputError, match="3 of 4 files") as caught:
         queue(unit, tip_file("good"), wrong, worse, late)
-    told = "\n".join(caught.value.details)
-    assert "a.md: line 5:" in told
-    assert "b.md: line 8: unknown merge field" in told
-    assert "c.md: line 5: pin: nothing goes out on Wednesday 4 November 2026" in told
-    assert "newsletter slot add 2026-11-04" in told
+    details = "\n".join(caught.value.details)
+    assert "a.md: line 5:" in details
+    assert "b.md: line 8: unknown merge field" in details
+    assert "c.md: line 5: pin: nothing goes out on Wednesday 4 November 2026" in details
+    assert "newsletter slot add 2026-11-04" in details
     assert stored(unit) == {}
     assert logged(unit) == []
 

@@ -29,13 +29,15 @@ RAMP = RampRules(start=2)
 
 def finish(unit: Unit, weeks: int, **totals: int) -> int:
     """Send an edition of an earlier week and close it with these totals; return its id."""
-    of = begin_edition(unit, date(2026, 9, 1) + timedelta(weeks=weeks))
+    edition = begin_edition(unit, date(2026, 9, 1) + timedelta(weeks=weeks))
     with unit.write() as tx:
         tx.execute(
-            update(delivery).where(delivery.c.edition_id == of.id).values(state=DeliveryState.ACCEPTED.value, kind="ok")
+            update(delivery)
+            .where(delivery.c.edition_id == edition.id)
+            .values(state=DeliveryState.ACCEPTED.value, kind="ok")
         )
-        editions.close(tx, of.id, totals=DeliveryCounts(**totals), now=START)
-    return of.id
+        editions.close(tx, edition.id, totals=DeliveryCounts(**totals), now=START)
+    return edition.id
 
 
 def limit(unit: Unit, rules: RampRules = RAMP) -> int | None:

@@ -30,7 +30,7 @@ def told(content: bytes | str) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
-    ("codec", "mark", "said"),
+    ("codec", "mark", "message"),
     [
         ("utf-8", b"", "UTF-8"),
         ("utf-8-sig", b"", "UTF-8 with BOM"),
@@ -42,10 +42,10 @@ def told(content: bytes | str) -> list[tuple[int, str]]:
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_encodings(codec: str, mark: bytes, said: str, end: str) -> None:
+def test_encodings(codec: str, mark: bytes, message: str, end: str) -> None:
     """The usual encodings and line ends are recognised, and the encoding is told."""
     reader = read(mark + f"email,name{end}ada@example.org,Zoë €{end}{end}bob@example.org,Bob{end}".encode(codec))
-    assert reader.encoding == said
+    assert reader.encoding == message
     assert [(row.line, row.name) for row in reader if isinstance(row, GoodRow)] == [(2, "Zoë €"), (4, "Bob")]
 
 
@@ -224,8 +224,8 @@ class Generated(io.RawIOBase):
             block = range(self._next, self._next + 1000)
             self._rest += "".join([f"a{row}@example.org,Zoë,Paris {row}\n" for row in block]).encode()
             self._next += 1000
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+        chunk, self._rest = self._rest[:size], self._rest[size:]
+        return chunk
 
 
 def test_memory_is_flat() -> None:

@@ -43,23 +43,23 @@ from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_de
 
 def weeks(unit: Unit, person: Subscriber, count: int) -> list[Edition]:
     """Send a person so many weekly editions, all accepted."""
-    found = []
+    weekly_editions = []
     for number in range(count):
-        of = begin_edition(unit, date(2026, 11, 3) + timedelta(weeks=number))
-        set_delivery(unit, of, person, ACCEPTED, last_attempt_at=START + timedelta(weeks=number), kind="ok")
-        found.append(of)
-    return found
+        sent_edition = begin_edition(unit, date(2026, 11, 3) + timedelta(weeks=number))
+        set_delivery(unit, sent_edition, person, ACCEPTED, last_attempt_at=START + timedelta(weeks=number), kind="ok")
+        weekly_editions.append(sent_edition)
+    return weekly_editions
 
 
 @pytest.mark.parametrize(("status", "times"), [("5.2.2", 4), ("4.2.1", 3), ("5.4.4", 2), ("5.9.9", 2)])
 def test_bounces_that_repeat(unit: Unit, status: str, times: int) -> None:
     """Full for four weeks, soft for three, a refusal or a lost domain twice: only then it ends."""
     person = put(unit, "ann@example.org")
-    done = [
+    actions = [
         come(unit, of, person, bounce_with(status), at=START + timedelta(weeks=number, hours=1)).action
         for number, of in enumerate(weeks(unit, person, times))
     ]
-    assert done == [BounceAction.NOTED] * (times - 1) + [BounceAction.STOPPED]
+    assert actions == [BounceAction.NOTED] * (times - 1) + [BounceAction.STOPPED]
 
 
 NOT_THE_MAILBOX = {
@@ -103,19 +103,19 @@ def test_editions_that_a_system_in_trouble_gave_up(unit: Unit) -> None:
 def test_bounces_that_contradict_themselves(unit: Unit) -> None:
     """A failure with a status of success came back, but counts against nobody, however often it comes."""
     person = put(unit, "ann@example.org")
-    for number, of in enumerate(weeks(unit, person, 5)):
+    for number, sent_edition in enumerate(weeks(unit, person, 5)):
         at = START + timedelta(weeks=number, hours=1)
-        assert come(unit, of, person, bounce_with("2.0.0"), at=at).action is BounceAction.NOTED
-        assert row(unit, of, person).later == "bounced"
+        assert come(unit, sent_edition, person, bounce_with("2.0.0"), at=at).action is BounceAction.NOTED
+        assert row(unit, sent_edition, person).later == "bounced"
     assert get(unit, person.id).state is SubscriberState.ACTIVE
 
 
 def test_an_arrival_in_between_wipes_the_slate(unit: Unit) -> None:
     """Two soft bounces, one mail that stayed, two more: nobody is lost."""
     person = put(unit, "ann@example.org")
-    for number, of in enumerate(weeks(unit, person, 5)):
+    for number, sent_edition in enumerate(weeks(unit, person, 5)):
         if number != 2:
-            come(unit, of, person, bounce_with("4.2.1"), at=START + timedelta(weeks=number, hours=1))
+            come(unit, sent_edition, person, bounce_with("4.2.1"), at=START + timedelta(weeks=number, hours=1))
     assert get(unit, person.id).state is SubscriberState.ACTIVE
 
 
@@ -135,12 +135,12 @@ def test_refusals_at_our_own_door_count_too(unit: Unit) -> None:
 def test_giving_up_counts(unit: Unit) -> None:
     """Three editions given up, two weeks from first to last; whoever was throttled stays."""
     ann, bob = put(unit, "ann@example.org"), put(unit, "bob@example.org")
-    for number, of in enumerate(weeks(unit, ann, 3)):
+    for number, sent_edition in enumerate(weeks(unit, ann, 3)):
         at = START + timedelta(weeks=number)
-        set_delivery(unit, of, ann, DeliveryState.EXPIRED, kind="soft", last_attempt_at=at)
-        set_delivery(unit, of, bob, DeliveryState.EXPIRED, kind="rate", last_attempt_at=at)
-        assert count_expired(unit, of.id, now=at) == int(number == 2)
-        assert count_expired(unit, of.id, now=at) == 0
+        set_delivery(unit, sent_edition, ann, DeliveryState.EXPIRED, kind="soft", last_attempt_at=at)
+        set_delivery(unit, sent_edition, bob, DeliveryState.EXPIRED, kind="rate", last_attempt_at=at)
+        assert count_expired(unit, sent_edition.id, now=at) == int(number == 2)
+        assert count_expired(unit, sent_edition.id, now=at) == 0
     assert get(unit, ann.id).state is SubscriberState.BOUNCED
     assert get(unit, ann.id).state_why == "The mailbox took no mail for 3 editions over 14 days in a row."
     assert get(unit, bob.id).state is SubscriberState.ACTIVE
@@ -149,63 +149,63 @@ def test_giving_up_counts(unit: Unit) -> None:
 def flood(unit: Unit, count: int) -> tuple[list[Subscriber], Edition]:
     """Let hard bounces of so many people of a small list come within a minute."""
     people = [put(unit, f"p{n}@example.org") for n in range(count)]
-    of = begin_edition(unit)
+    sent_edition = begin_edition(unit)
     for person in people:
-        set_delivery(unit, of, person, ACCEPTED, kind="ok")
-        come(unit, of, person, sample("postfix"))
-    return people, of
+        set_delivery(unit, sent_edition, person, ACCEPTED, kind="ok")
+        come(unit, sent_edition, person, sample("postfix"))
+    return people, sent_edition
 
 
 def test_too_many_at_once_wait_for_a_person(unit: Unit) -> None:
     """The twenty-first of a small list within ten minutes ends no subscription; an alert says what to do."""
-    people, of = flood(unit, HOLD_BOUNCES_MIN + 2)
+    people, sent_edition = flood(unit, HOLD_BOUNCES_MIN + 2)
     states = [get(unit, one.id).state for one in people]
     assert states == [SubscriberState.BOUNCED] * HOLD_BOUNCES_MIN + [SubscriberState.ACTIVE] * 2
-    assert row(unit, of, people[-1]).later == "held"
+    assert row(unit, sent_edition, people[-1]).later == "held"
     assert "newsletter bounce release 2026-11-03" in open_alerts(unit)[AlertKind.BOUNCES_HELD]
-    assert come(unit, of, people[-1], sample("postfix")).action is BounceAction.HELD
-    assert settle_held(unit, of, stop=True, who="ann", now=NOW) == 2
+    assert come(unit, sent_edition, people[-1], sample("postfix")).action is BounceAction.HELD
+    assert settle_held(unit, sent_edition, stop=True, who="ann", now=NOW) == 2
     assert [get(unit, one.id).state for one in people] == [SubscriberState.BOUNCED] * (HOLD_BOUNCES_MIN + 2)
     assert AlertKind.BOUNCES_HELD not in open_alerts(unit)
     with unit.read() as tx:
-        assert deliveries.later_counts(tx, of.id) == {Later.BOUNCED: HOLD_BOUNCES_MIN + 2}
+        assert deliveries.later_counts(tx, sent_edition.id) == {Later.BOUNCED: HOLD_BOUNCES_MIN + 2}
         assert [(one.what, one.why) for one in logs.latest(tx)] == [("bounce release", "2 people")]
 
 
 def test_held_bounces_may_be_dismissed(sqlite_unit: Unit) -> None:
     """It was a mail server's mistake: those who were held go on."""
-    people, of = flood(sqlite_unit, HOLD_BOUNCES_MIN + 1)
-    assert settle_held(sqlite_unit, of, stop=False, who="ann", now=NOW) == 1
+    people, sent_edition = flood(sqlite_unit, HOLD_BOUNCES_MIN + 1)
+    assert settle_held(sqlite_unit, sent_edition, stop=False, who="ann", now=NOW) == 1
     assert get(sqlite_unit, people[-1].id).state is SubscriberState.ACTIVE
-    assert row(sqlite_unit, of, people[-1]).later == ""
+    assert row(sqlite_unit, sent_edition, people[-1]).later == ""
     # Ten minutes later the next one is heeded again.
-    come(sqlite_unit, of, people[-1], sample("postfix"), at=NOW + timedelta(minutes=11))
+    come(sqlite_unit, sent_edition, people[-1], sample("postfix"), at=NOW + timedelta(minutes=11))
     assert get(sqlite_unit, people[-1].id).state is SubscriberState.BOUNCED
 
 
 def test_a_block_behind_a_relay_is_told(unit: Unit) -> None:
     """Mails that come back because of us are counted for whoever watches the edition, and raise an alert."""
-    people, of = [put(unit, f"p{n}@example.org") for n in range(26)], begin_edition(unit)
+    people, sent_edition = [put(unit, f"p{n}@example.org") for n in range(26)], begin_edition(unit)
     block = bounce_with("5.7.1", words="<ann@example.org> blocked, see our page")
     for number, person in enumerate(people):
         assert (AlertKind.REFUSED_PEOPLE in open_alerts(unit)) == (number >= 25)
-        assert come(unit, of, person, block).action is BounceAction.NOTED
-        assert come(unit, of, person, block).action is BounceAction.KNOWN
+        assert come(unit, sent_edition, person, block).action is BounceAction.NOTED
+        assert come(unit, sent_edition, person, block).action is BounceAction.KNOWN
     with unit.read() as tx:
         [counted] = tx.execute(select(tally)).all()
     assert (counted.policy, counted.hard, counted.refused, counted.accepted) == (26, 0, 0, 0)
-    told = open_alerts(unit)[AlertKind.REFUSED_PEOPLE]
-    assert told.startswith("25 of 26 mails of the edition of 2026-11-03 came back because of us, not of the readers")
-    assert "ann@example.org" not in told
+    alert = open_alerts(unit)[AlertKind.REFUSED_PEOPLE]
+    assert alert.startswith("25 of 26 mails of the edition of 2026-11-03 came back because of us, not of the readers")
+    assert "ann@example.org" not in alert
 
 
 def test_what_is_remembered_of_a_flood_stays_small_and_goes(unit: Unit) -> None:
     """A bounce costs as much as the one before it, and the day after nothing is left of any."""
-    people, of = [put(unit, f"p{n}@example.org") for n in range(9)], begin_edition(unit)
-    window = select(bounce_window.c.counts).where(bounce_window.c.edition_id == of.id)
+    people, sent_edition = [put(unit, f"p{n}@example.org") for n in range(9)], begin_edition(unit)
+    window = select(bounce_window.c.counts).where(bounce_window.c.edition_id == sent_edition.id)
     sizes = []
     for person in people:
-        come(unit, of, person, sample("postfix"))
+        come(unit, sent_edition, person, sample("postfix"))
         with unit.read() as tx:
             sizes.append(len(tx.execute(window).scalar_one()))
     assert sizes == sizes[:1] * len(people)
@@ -217,79 +217,83 @@ def test_what_is_remembered_of_a_flood_stays_small_and_goes(unit: Unit) -> None:
 
 def test_five_per_cent_of_a_large_edition(sqlite_unit: Unit) -> None:
     """With a thousand people fifty may go within ten minutes."""
-    people, of = [put(sqlite_unit, f"p{n}@example.org") for n in range(51)], begin_edition(sqlite_unit)
+    people, sent_edition = [put(sqlite_unit, f"p{n}@example.org") for n in range(51)], begin_edition(sqlite_unit)
     with sqlite_unit.write() as tx:
         tx.execute(update(edition).values(audience=1_000))
-    done = [come(sqlite_unit, of, person, sample("postfix")).action for person in people]
-    assert done == [BounceAction.STOPPED] * 50 + [BounceAction.HELD]
+    actions = [come(sqlite_unit, sent_edition, person, sample("postfix")).action for person in people]
+    assert actions == [BounceAction.STOPPED] * 50 + [BounceAction.HELD]
 
 
 def test_an_edition_that_comes_back_is_paused(sqlite_unit: Unit) -> None:
     """Behind a relay that takes everything, only the bounces tell that going on would burn the list."""
-    people, of = [put(sqlite_unit, f"p{n}@example.org") for n in range(25)], begin_edition(sqlite_unit)
+    people, sent_edition = [put(sqlite_unit, f"p{n}@example.org") for n in range(25)], begin_edition(sqlite_unit)
     with sqlite_unit.write() as tx:
         tx.execute(
-            insert(tally).values(edition_id=of.id, worker_id=1, source="worker", accepted=900, since=NOW, at=NOW)
+            insert(tally).values(
+                edition_id=sent_edition.id, worker_id=1, source="worker", accepted=900, since=NOW, at=NOW
+            )
         )
-    for one in people:
-        set_delivery(sqlite_unit, of, one, ACCEPTED)
-    raw = [bounce_with("5.7.1", words="blocked").raw(verp=verp_of(sqlite_unit, of, one)) for one in people]
-    for number, one in enumerate(raw):
+    for reader in people:
+        set_delivery(sqlite_unit, sent_edition, reader, ACCEPTED)
+    raw = [
+        bounce_with("5.7.1", words="blocked").raw(verp=verp_of(sqlite_unit, sent_edition, reader)) for reader in people
+    ]
+    for number, returned_mail in enumerate(raw):
         with sqlite_unit.read() as tx:
-            assert editions.by_id(tx, of.id).status is EditionStatus.SENDING, number
-        read_bounce(sqlite_unit, KEYRING, one, limits=BreakerLimits(), now=NOW)
+            assert editions.by_id(tx, sent_edition.id).status is EditionStatus.SENDING, number
+        read_bounce(sqlite_unit, KEYRING, returned_mail, limits=BreakerLimits(), now=NOW)
     with sqlite_unit.read() as tx:
-        paused = editions.by_id(tx, of.id)
+        paused = editions.by_id(tx, sent_edition.id)
     assert paused.status is EditionStatus.PAUSED
     assert paused.status_why.startswith("25 of 900 people (2.8 %) were refused because of us")
 
 
-def counted_since(unit: Unit, of: Edition) -> Tally:
+def counted_since(unit: Unit, sent_edition: Edition) -> Tally:
     """Return what the breaker goes by."""
     with unit.read() as tx:
-        return tallies.of_edition(tx, of.id).since(tallies.borne(tx, of.id) or Tally())
+        return tallies.of_edition(tx, sent_edition.id).since(tallies.borne(tx, sent_edition.id) or Tally())
 
 
 def test_a_person_counts_once(unit: Unit) -> None:
     """Who was accepted and came back is one person who was refused, in the share that pauses an edition."""
-    people, of = [put(unit, f"p{n}@example.org") for n in range(4)], begin_edition(unit)
+    people, sent_edition = [put(unit, f"p{n}@example.org") for n in range(4)], begin_edition(unit)
     with unit.write() as tx:
-        tallies.add(tx, of.id, WorkerId(1), {"accepted": 100, "hard": 1, "uncertain": 1}, now=NOW)
+        tallies.add(tx, sent_edition.id, WorkerId(1), {"accepted": 100, "hard": 1, "uncertain": 1}, now=NOW)
     states = [ACCEPTED, DeliveryState.SENDING, REJECTED, UNCERTAIN]
     for person, state in zip(people, states, strict=True):
-        set_delivery(unit, of, person, state)
-        come(unit, of, person, sample("postfix"))
-    counted = counted_since(unit, of)
+        set_delivery(unit, sent_edition, person, state)
+        come(unit, sent_edition, person, sample("postfix"))
+    counted = counted_since(unit, sent_edition)
     # The one on its way is accepted in a moment; the refused one was counted at our own door.
     assert (counted.accepted, counted.hard, counted.answered) == (98, 4, 102)
     with unit.read() as tx:
-        receipt = report.receipt(tx, editions.by_id(tx, of.id))
+        receipt = report.receipt(tx, editions.by_id(tx, sent_edition.id))
     assert (receipt.counts[ACCEPTED], receipt.came_back, receipt.balances) == (1, 4, True)
 
 
 @pytest.mark.parametrize("later", [False, True])
 def test_a_person_counts_once_after_a_resume(unit: Unit, *, later: bool) -> None:
     """Whose mail comes back after a resume counts among the people since, whenever it was sent."""
-    people, of = [put(unit, f"p{n}@example.org") for n in range(3)], begin_edition(unit)
+    people, sent_edition = [put(unit, f"p{n}@example.org") for n in range(3)], begin_edition(unit)
     with unit.write() as tx:
-        tallies.add(tx, of.id, WorkerId(1), {"accepted": 100}, now=NOW)
-    assert pause_edition(unit, of, who="ann", why="", now=NOW)
-    assert resume_edition(unit, of, who="ann", now=NOW)
+        tallies.add(tx, sent_edition.id, WorkerId(1), {"accepted": 100}, now=NOW)
+    assert pause_edition(unit, sent_edition, who="ann", why="", now=NOW)
+    assert resume_edition(unit, sent_edition, who="ann", now=NOW)
     with unit.write() as tx:
-        tallies.add(tx, of.id, WorkerId(1), {"accepted": 10}, now=NOW)
+        tallies.add(tx, sent_edition.id, WorkerId(1), {"accepted": 10}, now=NOW)
     at = NOW + timedelta(seconds=1 if later else -1)
     for person in people:
-        set_delivery(unit, of, person, ACCEPTED, last_attempt_at=at)
-        come(unit, of, person, sample("postfix"), at=NOW + timedelta(hours=1))
-    counted = counted_since(unit, of)
+        set_delivery(unit, sent_edition, person, ACCEPTED, last_attempt_at=at)
+        come(unit, sent_edition, person, sample("postfix"), at=NOW + timedelta(hours=1))
+    counted = counted_since(unit, sent_edition)
     assert (counted.hard, counted.answered) == (3, 10 if later else 13)
     with unit.read() as tx:
-        assert tallies.of_edition(tx, of.id) == Tally(accepted=107, hard=3)
+        assert tallies.of_edition(tx, sent_edition.id) == Tally(accepted=107, hard=3)
 
 
 def test_a_domain_that_is_lost_counts_as_an_address_that_is(sqlite_unit: Unit) -> None:
     """By mail as at our own door: what the reply means decides, not the way it came."""
-    person, of = put(sqlite_unit, "ann@example.org"), begin_edition(sqlite_unit)
-    set_delivery(sqlite_unit, of, person, ACCEPTED)
-    come(sqlite_unit, of, person, bounce_with("5.4.4"))
-    assert counted_since(sqlite_unit, of).hard == 1
+    person, sent_edition = put(sqlite_unit, "ann@example.org"), begin_edition(sqlite_unit)
+    set_delivery(sqlite_unit, sent_edition, person, ACCEPTED)
+    come(sqlite_unit, sent_edition, person, bounce_with("5.4.4"))
+    assert counted_since(sqlite_unit, sent_edition).hard == 1

@@ -61,11 +61,11 @@ def test_who_gets_the_right_tip(world: World) -> None:
     world.settle(world.wrong, DeliveryState.UNCERTAIN, 3)
     world.settle(world.wrong, DeliveryState.DEFERRED, 4)
     world.settle(world.wrong, DeliveryState.REJECTED, 5)
-    made = replaced(world)
-    assert made.new
-    assert made.edition.name == "2026-11-03.2"
-    assert (made.edition.kind, made.edition.of_edition) == (EditionKind.REPLACEMENT, world.wrong.id)
-    assert world.states(made.edition) == dict.fromkeys(range(4, 10), "queued")
+    follow_up = replaced(world)
+    assert follow_up.new
+    assert follow_up.edition.name == "2026-11-03.2"
+    assert (follow_up.edition.kind, follow_up.edition.of_edition) == (EditionKind.REPLACEMENT, world.wrong.id)
+    assert world.states(follow_up.edition) == dict.fromkeys(range(4, 10), "queued")
     wrong = world.edition()
     assert (wrong.status, wrong.status_why) == (EditionStatus.CANCELLED, "replaced by 2026-11-03.2: a mix-up")
     assert wrong.finished_at is not None
@@ -76,9 +76,9 @@ def test_who_gets_the_right_tip(world: World) -> None:
     )
     with world.unit.read() as tx:
         reasons = set(tx.execute(select(delivery.c.reason).where(delivery.c.state == "skipped")).scalars())
-        said = tx.execute(select(log.c.who, log.c.about, log.c.why).where(log.c.what == "edition replace")).one()
+        log_row = tx.execute(select(log.c.who, log.c.about, log.c.why).where(log.c.what == "edition replace")).one()
     assert reasons == {"the edition was replaced by 2026-11-03.2"}
-    assert tuple(said) == ("ann", "2026-11-03", "right instead of wrong, 6 people as 2026-11-03.2: a mix-up")
+    assert tuple(log_row) == ("ann", "2026-11-03", "right instead of wrong, 6 people as 2026-11-03.2: a mix-up")
 
 
 def test_tips_after_a_replacement(world: World) -> None:
@@ -110,8 +110,8 @@ def test_planned_for_another_date(unit: Unit, render_context: RenderContext) -> 
     right = world.tip("right")
     with unit.write() as tx:
         tips.set_pin(tx, right, date(2026, 12, 1), now=SOON)
-    made = replaced(world)
-    assert made.unpinned == date(2026, 12, 1)
+    follow_up = replaced(world)
+    assert follow_up.unpinned == date(2026, 12, 1)
     assert world.tip("right").pin is None
 
 
@@ -127,17 +127,17 @@ def test_planned_for_another_date(unit: Unit, render_context: RenderContext) -> 
 def test_in_flight(world: World, outcome: DeliveryState, then: str) -> None:
     """Who is being sent the wrong tip at that moment waits, and gets the right one only if that did not reach them."""
     world.settle(world.wrong, DeliveryState.SENDING, 7)
-    made = replaced(world).edition
+    follow_up_edition = replaced(world).edition
     assert world.edition().finished_at is None
-    assert made.audience == 10
-    assert world.states(made)[7] == "deferred"
+    assert follow_up_edition.audience == 10
+    assert world.states(follow_up_edition)[7] == "deferred"
     assert gather(world, 2) == 0
-    assert world.states(made)[7] == "deferred"
+    assert world.states(follow_up_edition)[7] == "deferred"
     world.settle(world.wrong, outcome, 7)
     with world.unit.write() as tx:
-        gathered = deliveries.gather(tx, made.id, now=LATER + timedelta(minutes=1))
+        gathered = deliveries.gather(tx, follow_up_edition.id, now=LATER + timedelta(minutes=1))
     assert gathered == (1 if then == "queued" else 0)
-    assert world.states(made)[7] == then
+    assert world.states(follow_up_edition)[7] == then
 
 
 def test_back_unsent(world: World) -> None:
@@ -155,11 +155,11 @@ def test_back_unsent(world: World) -> None:
 def test_trying_again_at_once_does_not_hasten(world: World) -> None:
     """`edition retry` on the right tip sends nothing to whom the wrong one is still on its way."""
     world.settle(world.wrong, DeliveryState.SENDING, 7)
-    made = replaced(world).edition
+    follow_up_edition = replaced(world).edition
     with world.unit.write() as tx:
-        assert deliveries.retry_now(tx, made.id, now=SOON) == 1
-        assert deliveries.gather(tx, made.id, now=SOON) == 0
-    assert world.states(made)[7] == "deferred"
+        assert deliveries.retry_now(tx, follow_up_edition.id, now=SOON) == 1
+        assert deliveries.gather(tx, follow_up_edition.id, now=SOON) == 0
+    assert world.states(follow_up_edition)[7] == "deferred"
 
 
 def test_twice(world: World) -> None:
@@ -197,24 +197,24 @@ def test_who_left_since(world: World) -> None:
     with world.unit.write() as tx:
         tx.execute(subscriber.update().where(subscriber.c.id == 3).values(state="unsubscribed"))
     add_people(world.unit, 1, start=10)
-    made = replaced(world).edition
-    assert set(world.states(made)) == set(range(10)) - {2}
+    follow_up_edition = replaced(world).edition
+    assert set(world.states(follow_up_edition)) == set(range(10)) - {2}
 
 
 def test_after_a_cancel(world: World) -> None:
     """Who cancelled first and thought then can still send the right tip to the others."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0, 1)
     hold.cancel_edition(world.unit, world.wrong, who="ann", why="stop", now=SOON)
-    made = replaced(world).edition
-    assert set(world.states(made)) == set(range(2, 10))
+    follow_up_edition = replaced(world).edition
+    assert set(world.states(follow_up_edition)) == set(range(2, 10))
     assert world.edition().status_why == "stop"
 
 
 def test_a_cancelled_replacement(world: World) -> None:
     """A replacement that is cancelled untouched gives its tip back; the date stays used if the wrong tip went out."""
     world.settle(world.wrong, DeliveryState.ACCEPTED, 0)
-    made = replaced(world).edition
-    hold.cancel_edition(world.unit, made, who="ann", why="", now=SOON)
+    follow_up_edition = replaced(world).edition
+    hold.cancel_edition(world.unit, follow_up_edition, who="ann", why="", now=SOON)
     assert world.tip("right").status is TipStatus.APPROVED
     with world.unit.read() as tx:
         slot = slots.get(tx, world.wrong.date)

@@ -31,10 +31,10 @@ def fingerprint(unit: Unit) -> str:
 def test_a_finished_database_is_left_alone(unit: Unit, database_url: str) -> None:
     """Setting up twice changes nothing and says so."""
     engine = connect(database_url)
-    done = set_up(engine, KNOWN, who="test", now=START)
+    created = set_up(engine, KNOWN, who="test", now=START)
     upgraded = upgrade_database(engine, KNOWN, who="test", now=START)
     engine.dispose()
-    assert (done.new, done.revision) == (False, HEAD)
+    assert (created.new, created.revision) == (False, HEAD)
     assert (upgraded.before, upgraded.after, upgraded.backup) == (HEAD, HEAD, None)
 
 

@@ -48,22 +48,22 @@ def tell(folder: Path, *, machine: str = "here", boot: str = "now") -> list[Fore
     return foreign_journals(folder, "one", machine=machine, boot=boot)
 
 
-def why(found: list[ForeignJournal]) -> str:
+def why(findings: list[ForeignJournal]) -> str:
     """Return the one sentence."""
-    (one,) = found
-    return one.why
+    (journal,) = findings
+    return journal.why
 
 
 def test_a_dead_worker_of_ours(tmp_path: Path) -> None:
     """Who it was and what it had in hand; adopted it belongs to nobody else until it is let go, and then is gone."""
     path = left(tmp_path, worker=7)
-    (one,) = take(tmp_path)
-    assert (one.worker, one.machine, one.trusted, one.damage) == (7, "here", True, "")
-    assert one.entries == {1: Answered(attempt=1, reply=reply_to(1), at=AT), 99: Handed(attempt=2)}
+    (journal,) = take(tmp_path)
+    assert (journal.worker, journal.machine, journal.trusted, journal.damage) == (7, "here", True, "")
+    assert journal.entries == {1: Answered(attempt=1, reply=reply_to(1), at=AT), 99: Handed(attempt=2)}
     assert take(tmp_path) == []
-    one.unlock()
+    journal.unlock()
     (again,) = take(tmp_path)
-    assert again.entries == one.entries
+    assert again.entries == journal.entries
     again.delete()
     assert not path.exists()
     assert take(tmp_path) == []
@@ -80,10 +80,10 @@ def test_a_live_worker_is_left_alone(tmp_path: Path) -> None:
 def test_after_a_power_loss_only_answers_count(tmp_path: Path) -> None:
     """A journal from before the machine stopped still says what it says, but proves nothing by what it lacks."""
     left(tmp_path, boot="before")
-    (one,) = take(tmp_path)
-    assert not one.trusted
-    assert one.entries[DeliveryId(1)] == Answered(attempt=1, reply=reply_to(1), at=AT)
-    one.unlock()
+    (journal,) = take(tmp_path)
+    assert not journal.trusted
+    assert journal.entries[DeliveryId(1)] == Answered(attempt=1, reply=reply_to(1), at=AT)
+    journal.unlock()
 
 
 def test_a_copied_journal_proves_nothing_by_its_silence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -107,29 +107,29 @@ def test_each_machine_takes_its_own(tmp_path: Path) -> None:
     """In a folder that machines share, another one's is told, and taken without trust only when asked for."""
     left(tmp_path)
     assert take(tmp_path, machine="there", boot="another") == []
-    said = why(tell(tmp_path, machine="there", boot="another"))
-    assert "worker 1 left it on another machine (here); start the newsletter there" in said
-    (one,) = take(tmp_path, machine="there", boot="another", elsewhere=True)
-    assert (one.trusted, one.machine, set(one.entries)) == (False, "here", {1, 99})
-    one.unlock()
+    reason = why(tell(tmp_path, machine="there", boot="another"))
+    assert "worker 1 left it on another machine (here); start the newsletter there" in reason
+    (journal,) = take(tmp_path, machine="there", boot="another", elsewhere=True)
+    assert (journal.trusted, journal.machine, set(journal.entries)) == (False, "here", {1, 99})
+    journal.unlock()
 
 
 def test_a_container_that_was_made_anew(tmp_path: Path) -> None:
     """Under another name, but the same kernel, nothing was lost: it is the same machine."""
     left(tmp_path)
     assert tell(tmp_path, machine="new name") == []
-    (one,) = take(tmp_path, machine="new name")
-    assert one.trusted
-    one.unlock()
+    (journal,) = take(tmp_path, machine="new name")
+    assert journal.trusted
+    journal.unlock()
 
 
 def test_another_database_is_a_stranger(tmp_path: Path) -> None:
     """Its journal is not touched, and the sentence says whose it is; while it is at work nothing is said."""
     path = left(tmp_path, identity="other", worker=4)
     assert take(tmp_path) == []
-    said = why(tell(tmp_path))
-    assert "another database (other, worker 4 on here)" in said
-    assert "start the newsletter it belongs to, or delete it" in said
+    reason = why(tell(tmp_path))
+    assert "another database (other, worker 4 on here)" in reason
+    assert "start the newsletter it belongs to, or delete it" in reason
     assert path.exists()
     path.unlink()
     with write(tmp_path, identity="other"):
@@ -137,7 +137,7 @@ def test_another_database_is_a_stranger(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "it is empty"),
         (b"NLJRNL02", "it is cut off in its header"),
@@ -145,14 +145,14 @@ def test_another_database_is_a_stranger(tmp_path: Path) -> None:
         (b"\0" * 9000, "it is no journal of this program"),
     ],
 )
-def test_what_nobody_can_read(tmp_path: Path, content: bytes, said: str) -> None:
+def test_what_nobody_can_read(tmp_path: Path, content: bytes, message: str) -> None:
     """It is left where it is, with a sentence on what it is, what that means and what to do."""
     path = tmp_path / "one-1.journal"
     path.write_bytes(content)
     assert take(tmp_path) == []
-    told = why(tell(tmp_path))
-    assert told.startswith(said)
-    assert "delete it, or keep a copy elsewhere" in told
+    reason = why(tell(tmp_path))
+    assert reason.startswith(message)
+    assert "delete it, or keep a copy elsewhere" in reason
     assert path.read_bytes() == content
 
 
@@ -224,10 +224,10 @@ def test_things_that_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.journal")
     (tmp_path / "c.journal").symlink_to(tmp_path / "nowhere")
     path = left(tmp_path)
-    (one,) = take(tmp_path)
-    assert one.path == path
+    (journal,) = take(tmp_path)
+    assert journal.path == path
     assert [found.path.name for found in tell(tmp_path)] == ["a.journal", "b.journal"]
-    one.unlock()
+    journal.unlock()
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -253,6 +253,6 @@ def test_a_new_journal_takes_the_place_of_an_unfinished_one(tmp_path: Path) -> N
     """The leftover of a number that comes again is no hindrance, however long it is."""
     (tmp_path / "one-1.journal.new").write_bytes(b"x" * 5_000_000)
     path = left(tmp_path)
-    (one,) = take(tmp_path)
-    assert (one.path, set(one.entries), one.damage) == (path, {1, 99}, "")
-    one.unlock()
+    (journal,) = take(tmp_path)
+    assert (journal.path, set(journal.entries), journal.damage) == (path, {1, 99}, "")
+    journal.unlock()

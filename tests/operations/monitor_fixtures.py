@@ -43,9 +43,9 @@ LAST_HOUR = timedelta(hours=1)
 RARELY = timedelta(hours=2)
 
 
-def read(one: Caught) -> EmailMessage:
+def read(caught_mail: Caught) -> EmailMessage:
     """Return a caught message, parsed."""
-    return message_from_bytes(one.content, policy=policy.SMTP)  # type: ignore[return-value]
+    return message_from_bytes(caught_mail.content, policy=policy.SMTP)  # type: ignore[return-value]
 
 
 def text_of(message: EmailMessage, kind: str = "plain") -> str:
@@ -140,16 +140,18 @@ class World:
         self.step()
         self.step()
 
-    def diary(self, whose: str = ADMINS[0]) -> list[str]:
+    def diary(self, recipient: str = ADMINS[0]) -> list[str]:
         """Return the subjects of the notices that one person got since the last look."""
-        new = self.letters(whose)
+        new = self.letters(recipient)
         return [re.sub(r"^\[Tip of the Week\] ", "", str(one["Subject"])) for one in new]
 
-    def letters(self, whose: str = ADMINS[0]) -> list[EmailMessage]:
+    def letters(self, recipient: str = ADMINS[0]) -> list[EmailMessage]:
         """Return the notices that one person got since the last look."""
         caught = self.catcher.caught
         new, self._read = caught[self._read :], len(caught)
-        return [read(one) for one in new if one.accepted and one.rcpt_to == whose and b"Auto-Submitted" in one.content]
+        return [
+            read(one) for one in new if one.accepted and one.rcpt_to == recipient and b"Auto-Submitted" in one.content
+        ]
 
     def editions(self) -> Counter[str]:
         """Return how many editions each person got."""

@@ -36,7 +36,7 @@ def test_the_command_is_handed_the_text_twice(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("false", "failed with exit code 1"),
         ("no-such-command --now", "cannot be run (no-such-command: No such file or directory);"),
@@ -44,11 +44,11 @@ def test_the_command_is_handed_the_text_twice(tmp_path: Path, monkeypatch: pytes
         ("sh -c 'echo oh no; exit 3'", "exit code 3: oh no"),
     ],
 )
-def test_a_command_that_fails_is_an_error_in_the_log(line: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_command_that_fails_is_an_error_in_the_log(line: str, message: str, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever is wrong with the command is one line in the log, and never an exception."""
     with caplog.at_level(logging.WARNING):
         run(line, "x")
-    assert said in caplog.text
+    assert message in caplog.text
 
 
 def test_a_command_that_hangs_is_ended(caplog: pytest.LogCaptureFixture) -> None:

@@ -87,23 +87,23 @@ def ada(unit: Unit, clock: FixedClock, render_context: RenderContext) -> Subscri
 
 def test_what_is_known_of_a_person(unit: Unit, ada: SubscriberId) -> None:
     """The export of one person has all of it: who, what they agreed to, their mail, the server's words, the log."""
-    found = export_person(unit, KEYRING, ADA.upper(), now=START)
-    assert found is not None
-    assert json.loads(json.dumps(found)) == found
-    assert (found["email"], found["subscriber"]["id"], found["suppression"]) == (ADA, ada, None)
-    assert found["subscriber"]["fields"] == {"street": "Crowsfoot Lane"}
-    assert [one["action"] for one in found["consent"]][:3] == ["imported", "address changed", "paused"]
-    assert found["consent"][0]["source"] == "a fair"
-    [edition] = found["editions"]
+    export = export_person(unit, KEYRING, ADA.upper(), now=START)
+    assert export is not None
+    assert json.loads(json.dumps(export)) == export
+    assert (export["email"], export["subscriber"]["id"], export["suppression"]) == (ADA, ada, None)
+    assert export["subscriber"]["fields"] == {"street": "Crowsfoot Lane"}
+    assert [one["action"] for one in export["consent"]][:3] == ["imported", "address changed", "paused"]
+    assert export["consent"][0]["source"] == "a fair"
+    [edition] = export["editions"]
     assert (edition["edition"], edition["outcome"]) == ("2026-11-03", "rejected")
     assert edition["server_said"] == f"550 5.2.1 <{ADA}> is away"
-    assert [(one["to"], one["message"]) for one in found["notices"]] == [(ADA, f"To: {ADA}\r\n")]
-    assert [one["what"] for one in found["log"]] == ["subscriber edit", "subscriber pause", "subscriber resume"]
-    assert {(one["where"], one["words"]) for one in found["mentions"]} == {
+    assert [(one["to"], one["message"]) for one in export["notices"]] == [(ADA, f"To: {ADA}\r\n")]
+    assert [one["what"] for one in export["log"]] == ["subscriber edit", "subscriber pause", "subscriber resume"]
+    assert {(one["where"], one["words"]) for one in export["mentions"]} == {
         ("log", f"{ADA} is on a journey"),
         ("alert", f"{ADA} waits."),
     }
-    assert "00001.person" not in json.dumps(found)
+    assert "00001.person" not in json.dumps(export)
 
 
 def test_nothing_is_left_in_any_table(unit: Unit, ada: SubscriberId) -> None:
@@ -113,15 +113,15 @@ def test_nothing_is_left_in_any_table(unit: Unit, ada: SubscriberId) -> None:
         rows = "\n".join(repr(tuple(row)) for table in metadata.sorted_tables for row in tx.execute(select(table)))
         [edition] = report.editions.latest(tx)
         receipt = report.receipt(tx, edition)
-        what = [one.what for one in logs.latest(tx, about=f"subscriber {ada}")]
+        log_words = [one.what for one in logs.latest(tx, about=f"subscriber {ada}")]
     assert [word for word in WORDS if word.lower() in rows.lower()] == []
     assert (receipt.gap, receipt.counts.rejected, receipt.edition.audience) == (0, 1, CROWD + 1)
-    assert what[0] == "subscriber erase"
+    assert log_words[0] == "subscriber erase"
     for address in (ADA, FORMER):
-        found = export_person(unit, KEYRING, address, now=START)
-        assert found is not None
-        assert found["suppression"] == {"since": START.isoformat(), "reason": "erased"}
-        assert [found[key] for key in ("subscriber", "consent", "editions", "notices", "log", "mentions")] == [
+        export = export_person(unit, KEYRING, address, now=START)
+        assert export is not None
+        assert export["suppression"] == {"since": START.isoformat(), "reason": "erased"}
+        assert [export[key] for key in ("subscriber", "consent", "editions", "notices", "log", "mentions")] == [
             None, [], [], [], [], [],
         ]  # fmt: skip
 

@@ -41,13 +41,13 @@ def make(unit: Unit, keep: timedelta = KEEP) -> RetentionJob:
 
 def run(unit: Unit, now: datetime, keep: timedelta = KEEP) -> int:
     """Do a whole run, of a clock that was doubted yesterday if it leapt; return how many rows it touched."""
-    retention, done = make(unit, keep), 0
+    retention, deleted_rows = make(unit, keep), 0
     with unit.write() as tx:
         job_runs.record_doubt(tx, JobName.RETENTION, now=now - EVERY, process="test 1")
     while True:
-        done += retention.work(now)
+        deleted_rows += retention.work(now)
         if retention._left is None:
-            return done
+            return deleted_rows
 
 
 def closed_edition(unit: Unit, on: date = date(2026, 11, 3), *, ended: datetime = ENDED, **more: int) -> Edition:
@@ -66,16 +66,16 @@ def closed_edition(unit: Unit, on: date = date(2026, 11, 3), *, ended: datetime 
         return editions.by_id(tx, edition.id)
 
 
-def rows_of(unit: Unit, of: Edition) -> int:
+def rows_of(unit: Unit, sent_edition: Edition) -> int:
     """Return how many rows an edition has."""
     with unit.read() as tx:
-        return tx.execute(select(func.count()).where(delivery.c.edition_id == of.id)).scalar_one()
+        return tx.execute(select(func.count()).where(delivery.c.edition_id == sent_edition.id)).scalar_one()
 
 
-def words_of(unit: Unit, of: Edition) -> set[str]:
+def words_of(unit: Unit, sent_edition: Edition) -> set[str]:
     """Return what servers said in an edition."""
     with unit.read() as tx:
-        return set(tx.execute(select(delivery.c.reply_text).where(delivery.c.edition_id == of.id)).scalars())
+        return set(tx.execute(select(delivery.c.reply_text).where(delivery.c.edition_id == sent_edition.id)).scalars())
 
 
 def faults(unit: Unit) -> list[str]:
@@ -128,9 +128,9 @@ def test_an_open_edition_keeps_its_rows(unit: Unit) -> None:
     """However long an edition is paused, nobody is lost from it; only old words of servers are forgotten."""
     ada, ben = put(unit, "ada@example.com"), put(unit, "ben@example.com")
     edition = begin_edition(unit)
-    said = {"reply_text": "451 later", "last_attempt_at": ENDED}
-    set_delivery(unit, edition, ada, DeliveryState.REJECTED, **said)
-    set_delivery(unit, edition, ben, DeliveryState.DEFERRED, next_attempt_at=ENDED, **said)
+    reply_columns = {"reply_text": "451 later", "last_attempt_at": ENDED}
+    set_delivery(unit, edition, ada, DeliveryState.REJECTED, **reply_columns)
+    set_delivery(unit, edition, ben, DeliveryState.DEFERRED, next_attempt_at=ENDED, **reply_columns)
     assert run(unit, ENDED + 2 * KEEP) == 1
     assert rows_of(unit, edition) == 2
     assert words_of(unit, edition) == {"", "451 later"}

@@ -79,7 +79,7 @@ def test_one_network_asks_so_often(unit: Unit, clock: FixedClock) -> None:
 def test_a_new_browser_is_told_of_once(unit: Unit, clock: FixedClock) -> None:
     """The first sign-in of a browser brings a mail; the next one of the same browser brings none."""
     processor = make_sign_in_processor(unit)
-    told = []
+    mails = []
     for number, visitor in enumerate((BROWSER, BROWSER, OTHER_BROWSER)):
         clock.turn(minutes=20)
         ask(unit, now=clock.now())
@@ -87,11 +87,11 @@ def test_a_new_browser_is_told_of_once(unit: Unit, clock: FixedClock) -> None:
         signing = replace(visitor, asked_hash="asked", session_hash=f"session {number}")
         result = sign_in_by_code(unit, KEYRING, signing, ROSTER, mailed(unit).code, now=clock.now())
         assert result.outcome is SignedIn.NOW
-        told.append(processor.work(clock.now()))
-        if told[-1]:
+        mails.append(processor.work(clock.now()))
+        if mails[-1]:
             assert "A new browser signed in" in mails_to(unit, ADMIN)[-1]
             assert "Network: 192.0.2.0/24" in mails_to(unit, ADMIN)[-1]
-    assert told == [1, 0, 1]
+    assert mails == [1, 0, 1]
 
 
 def test_two_processors_write_one_mail(unit: Unit, clock: FixedClock) -> None:

@@ -41,8 +41,8 @@ def alerted(unit: Unit) -> dict[tuple[AlertKind, str], str]:
 def state(unit: Unit, on: date) -> SlotState | None:
     """Return the state of a slot that has a row."""
     with unit.read() as tx:
-        found = slots.get(tx, on)
-    return None if found is None else found.state
+        stored_slot = slots.get(tx, on)
+    return None if stored_slot is None else stored_slot.state
 
 
 def approved(unit: Unit) -> list[str]:
@@ -65,11 +65,11 @@ def test_the_slot_is_frozen_at_its_time_and_once(unit: Unit, clock: FixedClock, 
     clock.set(TUESDAY - timedelta(seconds=1))
     assert ticker.tick() is None
     clock.set(TUESDAY)
-    made = ticker.tick()
-    assert made is not None
-    assert (made.date, made.tip.slug, made.audience) == (date(2026, 11, 3), "tip-0", 3)
+    edition = ticker.tick()
+    assert edition is not None
+    assert (edition.date, edition.tip.slug, edition.audience) == (date(2026, 11, 3), "tip-0", 3)
     assert [ticker.tick() for _ in range(3)] == [None] * 3
-    assert [one.id for one in sent(unit)] == [made.id]
+    assert [one.id for one in sent(unit)] == [edition.id]
     assert alerted(unit) == {}
 
 
@@ -77,9 +77,9 @@ def test_down_from_monday_to_wednesday(unit: Unit, clock: FixedClock, ticker: Ti
     """A machine that slept through its Tuesday sends within the grace, late and once, and no second on that day."""
     ready(unit, ticker)
     clock.set(TUESDAY + timedelta(hours=26))
-    made = ticker.tick()
-    assert made is not None
-    assert made.date == date(2026, 11, 3)
+    edition = ticker.tick()
+    assert edition is not None
+    assert edition.date == date(2026, 11, 3)
     assert ticker.tick() is None
     assert approved(unit) == ["tip-1"]
     clock.set(TUESDAY + WEEK)
@@ -99,18 +99,18 @@ def test_down_for_three_weeks(unit: Unit, clock: FixedClock, ticker: Ticker) -> 
     assert sent(unit) == []
     assert approved(unit) == ["tip-0", "tip-1"]
     clock.set(TUESDAY + 3 * WEEK)
-    made = ticker.tick()
-    assert made is not None
-    assert (made.date, made.tip.slug) == (date(2026, 11, 24), "tip-0")
+    edition = ticker.tick()
+    assert edition is not None
+    assert (edition.date, edition.tip.slug) == (date(2026, 11, 24), "tip-0")
 
 
 def test_of_several_missed_slots_one_is_sent(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
     """A machine that comes back on the second Tuesday sends that one, and only that one."""
     ready(unit, ticker)
     clock.set(TUESDAY + WEEK + timedelta(hours=1))
-    made = ticker.tick()
-    assert made is not None
-    assert made.date == date(2026, 11, 10)
+    edition = ticker.tick()
+    assert edition is not None
+    assert edition.date == date(2026, 11, 10)
     assert ticker.tick() is None
     assert state(unit, date(2026, 11, 3)) is SlotState.MISSED
     assert len(sent(unit)) == 1
@@ -139,9 +139,9 @@ def test_another_day_at_noon_mails_nobody_again(unit: Unit, clock: FixedClock, t
     assert monday.tick() is None
     assert alerted(unit) == {}
     clock.set(TUESDAY + timedelta(days=6))
-    made = monday.tick()
-    assert made is not None
-    assert made.date == date(2026, 11, 9)
+    edition = monday.tick()
+    assert edition is not None
+    assert edition.date == date(2026, 11, 9)
 
 
 def test_another_hour_in_the_past_mails_nobody_again(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
@@ -177,9 +177,9 @@ def test_an_empty_queue_waits_through_the_grace(unit: Unit, clock: FixedClock, t
     clock.turn(hours=35)
     assert ticker.tick() is None
     add_tip(unit, "just-in-time")
-    made = ticker.tick()
-    assert made is not None
-    assert (made.date, made.tip.slug) == (date(2026, 11, 3), "just-in-time")
+    edition = ticker.tick()
+    assert edition is not None
+    assert (edition.date, edition.tip.slug) == (date(2026, 11, 3), "just-in-time")
     assert alerted(unit) == {}
 
 
@@ -205,9 +205,9 @@ def test_a_pinned_tip_goes_out_without_an_alarm(unit: Unit, clock: FixedClock, t
     ticker.tick()
     for moment, slug in ((TUESDAY, "on-time"), (TUESDAY + WEEK + timedelta(hours=2), "late")):
         clock.set(moment)
-        made = ticker.tick()
-        assert made is not None
-        assert made.tip.slug == slug
+        edition = ticker.tick()
+        assert edition is not None
+        assert edition.tip.slug == slug
         with unit.read() as tx:
             assert [one for one in alerts.unclosed(tx) if one.kind is AlertKind.STRANDED_PIN] == []
 
@@ -221,9 +221,9 @@ def test_an_audience_of_nobody(unit: Unit, clock: FixedClock, ticker: Ticker) ->
     assert "no active subscriber" in alerted(unit)[AlertKind.EMPTY_SLOT, "2026-11-03"]
     assert approved(unit) == ["tip-0"]
     add_people(unit, 1)
-    made = ticker.tick()
-    assert made is not None
-    assert made.audience == 1
+    edition = ticker.tick()
+    assert edition is not None
+    assert edition.audience == 1
 
 
 def test_a_skipped_slot_stays_silent(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
@@ -240,9 +240,9 @@ def test_a_skipped_slot_stays_silent(unit: Unit, clock: FixedClock, ticker: Tick
     assert ticker.tick() is None
     assert (state(unit, date(2026, 11, 3)), alerted(unit)) == (SlotState.SKIPPED, {})
     clock.set(TUESDAY + WEEK)
-    made = ticker.tick()
-    assert made is not None
-    assert made.tip.slug == "tip-0"
+    edition = ticker.tick()
+    assert edition is not None
+    assert edition.tip.slug == "tip-0"
 
 
 def test_a_slot_that_is_skipped_as_it_comes_due(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
@@ -266,8 +266,8 @@ def test_an_extra_date(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
     dates = []
     for days in range(8):
         clock.set(TUESDAY + timedelta(days=days))
-        made = ticker.tick()
-        dates += [made.date] if made else []
+        edition = ticker.tick()
+        dates += [edition.date] if edition else []
     assert dates == [date(2026, 11, 3), friday]
     # Nobody sends in this test, so that those who were never tried are told about as well.
     assert alerted(unit).keys() == {
@@ -301,9 +301,9 @@ def test_the_clock_steps_forward_and_back(unit: Unit, clock: FixedClock, ticker:
     assert state(unit, date(2026, 11, 3)) is SlotState.OPEN
     assert alerted(unit) == {}
     clock.set(TUESDAY)
-    made = ticker.tick()
-    assert made is not None
-    assert made.date == date(2026, 11, 3)
+    edition = ticker.tick()
+    assert edition is not None
+    assert edition.date == date(2026, 11, 3)
 
 
 def test_a_tip_that_cannot_be_rendered(unit: Unit, clock: FixedClock, ticker: Ticker) -> None:
@@ -322,9 +322,9 @@ def test_a_tip_that_cannot_be_rendered(unit: Unit, clock: FixedClock, ticker: Ti
     with unit.write() as tx:
         tips.set_status(tx, tips.all_tips(tx)[0], TipStatus.RETIRED, now=clock.now())
     add_tip(unit, "whole")
-    made = ticker.tick()
-    assert made is not None
-    assert made.tip.slug == "whole"
+    edition = ticker.tick()
+    assert edition is not None
+    assert edition.tip.slug == "whole"
     assert alerted(unit).keys() == {(AlertKind.MISSED_SLOT, "2026-11-03")}
 
 

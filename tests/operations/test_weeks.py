@@ -43,26 +43,26 @@ def world(unit: Unit, clock: FixedClock, catcher: Catcher) -> Make:
 
 def test_a_good_fortnight_is_two_mails_a_week(world: Make) -> None:
     """When all is well each admin gets a proof on Monday and a report on Tuesday, and nothing else."""
-    here = world("first-tip", "second-tip", "third-tip")
-    here.go(TUESDAY + timedelta(days=12))
-    assert here.diary() == [
+    installation = world("first-tip", "second-tip", "third-tip")
+    installation.go(TUESDAY + timedelta(days=12))
+    assert installation.diary() == [
         "Proof for Tuesday 3 November 2026: First tip",
         "3 of 3: “First tip”",
         "Proof for Tuesday 10 November 2026: Second tip",
         "3 of 3: “Second tip”",
     ]
-    assert here.editions() == {f"p{n}@example.com": 2 for n in range(3)}
-    assert sum(one.rcpt_to == ADMINS[1] for one in here.catcher.caught) == 4
+    assert installation.editions() == {f"p{n}@example.com": 2 for n in range(3)}
+    assert sum(one.rcpt_to == ADMINS[1] for one in installation.catcher.caught) == 4
 
 
 def test_the_proof_comes_a_day_ahead_and_says_everything(world: Make) -> None:
     """24 hours ahead the real mail is with the editors, with date, hour, zone, people, reason and ways out."""
-    here = world("first-tip", "second-tip")
-    here.go(MONDAY - timedelta(minutes=1))
-    assert here.diary() == []
-    here.go(MONDAY)
-    (proof,) = here.letters()
-    said = text_of(proof)
+    installation = world("first-tip", "second-tip")
+    installation.go(MONDAY - timedelta(minutes=1))
+    assert installation.diary() == []
+    installation.go(MONDAY)
+    (proof,) = installation.letters()
+    proof_text = text_of(proof)
     for words in (
         "Tuesday 3 November 2026, 09:00 EST (UTC\N{MINUS SIGN}5)",
         "3 people",
@@ -73,7 +73,7 @@ def test_the_proof_comes_a_day_ahead_and_says_everything(world: Make) -> None:
         "https://news.example.com/a/",
         "Hello there,",
     ):
-        assert words in said
+        assert words in proof_text
     assert "Hello there," in text_of(proof, "html")
     assert proof["Auto-Submitted"] == "auto-generated"
     assert proof["List-Unsubscribe-Post"] is None
@@ -81,79 +81,81 @@ def test_the_proof_comes_a_day_ahead_and_says_everything(world: Make) -> None:
 
 def test_a_proof_has_the_values_of_the_editor(world: Make, unit: Unit) -> None:
     """An editor who is subscribed sees her own name in the proof."""
-    here = world("first-tip", admins=(), editors=("P1@example.com",))
-    here.go(MONDAY)
-    (proof,) = here.letters("P1@example.com")
+    installation = world("first-tip", admins=(), editors=("P1@example.com",))
+    installation.go(MONDAY)
+    (proof,) = installation.letters("P1@example.com")
     assert "Hello Person1," in text_of(proof)
 
 
 def test_each_change_sends_a_new_proof_at_once(world: Make) -> None:
     """An edit, a reorder, a pin and a skip after the proof each send one more, which says what changed."""
-    here = world("first-tip", "second-tip", "third-tip")
-    here.go(MONDAY + HOUR)
-    assert len(here.diary()) == 1
-    edit(here, "first-tip", body="Other words.\n")
-    here.step()
-    (edited,) = here.letters()
+    installation = world("first-tip", "second-tip", "third-tip")
+    installation.go(MONDAY + HOUR)
+    assert len(installation.diary()) == 1
+    edit(installation, "first-tip", body="Other words.\n")
+    installation.step()
+    (edited,) = installation.letters()
     assert "Changed: the mail was edited" in text_of(edited)
     assert "Other words." in text_of(edited)
-    now = here.clock.now()
-    with here.unit.read() as tx:
+    now = installation.clock.now()
+    with installation.unit.read() as tx:
         second, third = tips.by_slug(tx, "second-tip"), tips.by_slug(tx, "third-tip")
     assert second is not None
     assert third is not None
-    move_tip(here.unit, second, before=None, first=True, who="ann", now=now)
-    here.step()
-    assert here.diary() == ["Changed proof for Tuesday 3 November 2026: Second tip"]
-    pin_tip(here.unit, third, TUESDAY.date(), review(here), who="ann")
-    here.step()
-    assert here.diary() == ["Changed proof for Tuesday 3 November 2026: Third tip"]
-    skip_slot(here.unit, TUESDAY.date(), here.notice_context.plan, who="ann", because="a holiday", now=now)
-    here.step()
-    stranded, gone = here.letters()
+    move_tip(installation.unit, second, before=None, first=True, who="ann", now=now)
+    installation.step()
+    assert installation.diary() == ["Changed proof for Tuesday 3 November 2026: Second tip"]
+    pin_tip(installation.unit, third, TUESDAY.date(), review(installation), who="ann")
+    installation.step()
+    assert installation.diary() == ["Changed proof for Tuesday 3 November 2026: Third tip"]
+    skip_slot(
+        installation.unit, TUESDAY.date(), installation.notice_context.plan, who="ann", because="a holiday", now=now
+    )
+    installation.step()
+    stranded, gone = installation.letters()
     assert stranded["Subject"] == "[Tip of the Week] Alert: a pinned tip will not go out"
     assert gone["Subject"] == "[Tip of the Week] Changed: Tuesday 3 November 2026 is skipped"
     assert "a holiday" in text_of(gone)
-    here.step()
-    assert here.diary() == []
+    installation.step()
+    assert installation.diary() == []
 
 
 def test_changed_and_changed_back_are_two_proofs(world: Make) -> None:
     """A proof stands for one content: whoever undoes an edit hears of that too."""
-    here = world("first-tip")
-    here.go(MONDAY)
-    here.diary()
-    with here.unit.read() as tx:
+    installation = world("first-tip")
+    installation.go(MONDAY)
+    installation.diary()
+    with installation.unit.read() as tx:
         before = tips.by_slug(tx, "first-tip")
     assert before is not None
     for body in ("Other words.\n", before.body, "Other words.\n"):
-        edit(here, "first-tip", body=body)
-        here.step()
-        assert len(here.diary()) == 1
+        edit(installation, "first-tip", body=body)
+        installation.step()
+        assert len(installation.diary()) == 1
 
 
 def test_a_place_in_the_queue_is_no_change(world: Make) -> None:
     """A tip that is queued behind, and a person who subscribes, send no second proof."""
-    here = world("first-tip")
-    here.go(MONDAY)
-    here.diary()
-    add_tip(here.unit, "another-tip")
-    add_people(here.unit, 2, start=10)
-    here.go(MONDAY + HOUR)
-    assert here.diary() == []
+    installation = world("first-tip")
+    installation.go(MONDAY)
+    installation.diary()
+    add_tip(installation.unit, "another-tip")
+    add_people(installation.unit, 2, start=10)
+    installation.go(MONDAY + HOUR)
+    assert installation.diary() == []
 
 
 def test_a_tip_that_a_gate_refuses_is_an_alert_a_day_ahead(world: Make) -> None:
     """A proof that cannot be made is told on Monday; mended, the proof comes and the alert has passed."""
-    here = world("first-tip")
-    edit(here, "first-tip", body="Hello {{ first_nam|there }}.\n")
-    here.go(MONDAY + HOUR)
-    (alert,) = here.letters()
+    installation = world("first-tip")
+    edit(installation, "first-tip", body="Hello {{ first_nam|there }}.\n")
+    installation.go(MONDAY + HOUR)
+    (alert,) = installation.letters()
     assert alert["Subject"] == "[Tip of the Week] Alert: the proof could not be sent (Tuesday 3 November 2026)"
     assert "first_nam" in text_of(alert)
-    edit(here, "first-tip", body="Hello {{ first_name|there }}.\n")
-    here.go(MONDAY + 2 * HOUR)
-    assert here.diary() == [
+    edit(installation, "first-tip", body="Hello {{ first_name|there }}.\n")
+    installation.go(MONDAY + 2 * HOUR)
+    assert installation.diary() == [
         "Proof for Tuesday 3 November 2026: First tip",
         "Passed: the proof could not be sent (Tuesday 3 November 2026)",
     ]
@@ -168,32 +170,32 @@ def test_a_proof_that_the_relay_refuses_is_an_alert(unit: Unit, clock: FixedCloc
     add_people(unit, 1)
     add_tip(unit, "first-tip")
     with Catcher(script=script) as catcher:
-        here = World(unit=unit, clock=clock, catcher=catcher, admins=ADMINS[:1], editors=("gone@example.org",))
-        here.go(MONDAY + HOUR)
-        (alert,) = here.letters()
+        installation = World(unit=unit, clock=clock, catcher=catcher, admins=ADMINS[:1], editors=("gone@example.org",))
+        installation.go(MONDAY + HOUR)
+        (alert,) = installation.letters()
         assert "gone@example.org" in text_of(alert)
-        here.go(TUESDAY + HOUR)
-        assert here.diary() == ["1 of 1: “First tip”"]
-        assert here.open() == set()
+        installation.go(TUESDAY + HOUR)
+        assert installation.diary() == ["1 of 1: “First tip”"]
+        assert installation.open() == set()
 
 
 def test_a_slow_edition_can_be_stopped(world: Make) -> None:
     """An edition that takes over five minutes is told, with links that pause and cancel; then comes the report."""
-    here = world("first-tip", "second-tip")
-    here.go(TUESDAY - timedelta(minutes=1))
-    here.diary()
-    here.clock.set(TUESDAY)
-    here.ticker.tick()
-    here.clock.turn(minutes=6)
-    here.ticker.tick()
-    here.notices.work(threading.Event())
-    (sending,) = here.letters()
+    installation = world("first-tip", "second-tip")
+    installation.go(TUESDAY - timedelta(minutes=1))
+    installation.diary()
+    installation.clock.set(TUESDAY)
+    installation.ticker.tick()
+    installation.clock.turn(minutes=6)
+    installation.ticker.tick()
+    installation.notices.work(threading.Event())
+    (sending,) = installation.letters()
     assert sending["Subject"] == "[Tip of the Week] “First tip” is going out"
     assert text_of(sending).count("https://news.example.com/a/") == 2
     assert "newsletter edition pause 2026-11-03" in text_of(sending)
-    here.step()
-    here.step()
-    assert here.diary() == ["3 of 3: “First tip”"]
+    installation.step()
+    installation.step()
+    assert installation.diary() == ["3 of 3: “First tip”"]
 
 
 def test_a_straggler_does_not_hold_back_the_report(unit: Unit, clock: FixedClock) -> None:
@@ -206,13 +208,13 @@ def test_a_straggler_does_not_hold_back_the_report(unit: Unit, clock: FixedClock
     add_tip(unit, "first-tip")
     add_tip(unit, "second-tip")
     with Catcher(script=script) as catcher:
-        here = World(unit=unit, clock=clock, catcher=catcher)
-        here.go(TUESDAY + timedelta(hours=12), every=timedelta(minutes=30))
-        _proof, report = here.letters()
+        installation = World(unit=unit, clock=clock, catcher=catcher)
+        installation.go(TUESDAY + timedelta(hours=12), every=timedelta(minutes=30))
+        _proof, report = installation.letters()
         assert report["Subject"] == "[Tip of the Week] 2 of 3: “First tip”"
         assert "1 person waits for another try" in text_of(report)
-        here.go(TUESDAY + timedelta(days=5), every=timedelta(hours=1))
-        assert here.diary() == []
+        installation.go(TUESDAY + timedelta(days=5), every=timedelta(hours=1))
+        assert installation.diary() == []
 
 
 @pytest.mark.parametrize("down", [timedelta(days=9), timedelta(days=30)])
@@ -222,19 +224,19 @@ def test_an_edition_that_ended_before_a_long_stop_is_reported_once(
     """The service stopped as the last mail was accepted: its report comes as the service is back, once."""
     add_people(unit, 3)
     add_tip(unit, "first-tip")
-    here = World(unit=unit, clock=clock, catcher=catcher)
-    here.go(TUESDAY - timedelta(minutes=1))
-    here.diary()
+    installation = World(unit=unit, clock=clock, catcher=catcher)
+    installation.go(TUESDAY - timedelta(minutes=1))
+    installation.diary()
     clock.set(TUESDAY)
-    here.ticker.tick()
-    here.sender.work(threading.Event())
+    installation.ticker.tick()
+    installation.sender.work(threading.Event())
     clock.turn(seconds=down.total_seconds())
-    here.step()
-    here.step()
+    installation.step()
+    installation.step()
     clock.turn(days=1)
-    here.step()
-    here.step()
-    assert [subject for subject in here.diary() if "First tip" in subject] == ["3 of 3: “First tip”"]
+    installation.step()
+    installation.step()
+    assert [subject for subject in installation.diary() if "First tip" in subject] == ["3 of 3: “First tip”"]
 
 
 def test_a_newly_named_admin_gets_one_report(unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
@@ -245,56 +247,56 @@ def test_a_newly_named_admin_gets_one_report(unit: Unit, clock: FixedClock, catc
     silent = World(unit=unit, clock=clock, catcher=catcher, admins=(), editors=())
     silent.go(TUESDAY + timedelta(days=15), every=HOUR)
     clock.turn(days=5)
-    here = World(unit=unit, clock=clock, catcher=catcher)
-    here.step()
-    here.step()
-    reports = [subject for subject in here.diary() if subject.startswith("3 of 3")]
+    installation = World(unit=unit, clock=clock, catcher=catcher)
+    installation.step()
+    installation.step()
+    reports = [subject for subject in installation.diary() if subject.startswith("3 of 3")]
     assert reports == ["3 of 3: “Third tip”"]
 
 
 def test_two_bells_write_everything_once(world: Make, unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
     """Two services on one database send one proof and one report, whichever comes first."""
-    here = world("first-tip", "second-tip")
+    installation = world("first-tip", "second-tip")
     other = World(unit=unit, clock=clock, catcher=catcher)
     while clock.now() < TUESDAY + HOUR:
-        here.step()
+        installation.step()
         other.step()
         clock.turn(minutes=30)
-    assert here.diary() == ["Proof for Tuesday 3 November 2026: First tip", "3 of 3: “First tip”"]
+    assert installation.diary() == ["Proof for Tuesday 3 November 2026: First tip", "3 of 3: “First tip”"]
 
 
 def test_a_long_look_is_followed_by_a_rest(world: Make) -> None:
     """Where a look takes long, as among a million people, the next ones only tell what is due for a while."""
-    here = world("first-tip")
+    installation = world("first-tip")
     looks: list[float] = []
 
     def space() -> None:
-        looks.append(here.clock.monotonic())
-        here.clock.turn(seconds=1)
+        looks.append(installation.clock.monotonic())
+        installation.clock.turn(seconds=1)
 
-    monitor = Monitor(notice_writer=here.notice_writer, space=space, monotonic=here.clock.monotonic)  # type: ignore[arg-type]
-    here.ticker.tick()
+    monitor = Monitor(notice_writer=installation.notice_writer, space=space, monotonic=installation.clock.monotonic)  # type: ignore[arg-type]
+    installation.ticker.tick()
     for _ in range(9):
-        monitor.look(here.clock.now())
-        here.clock.turn(seconds=5)
+        monitor.look(installation.clock.now())
+        installation.clock.turn(seconds=5)
     assert [round(second) for second in looks] == [0, 21, 42]
 
 
 def test_the_coming_weeks_are_worked_out_after_a_change(world: Make) -> None:
     """A tick reads the queue after a change by a person, and once a minute; between these it leaves the tips alone."""
-    here = world("first-tip", "second-tip")
-    here.go(MONDAY)
-    engine: Engine = here.unit._engine
+    installation = world("first-tip", "second-tip")
+    installation.go(MONDAY)
+    engine: Engine = installation.unit._engine
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
 
     def reads_tips() -> bool:
         statements.clear()
-        here.monitor.look(here.clock.now())
-        here.clock.turn(seconds=5)
+        installation.monitor.look(installation.clock.now())
+        installation.clock.turn(seconds=5)
         return any("FROM tip" in statement for statement in statements)
 
     assert not reads_tips()
-    edit(here, "first-tip", body="Other words.\n")
+    edit(installation, "first-tip", body="Other words.\n")
     assert reads_tips()
     assert [reads_tips() for _ in range(13)] == [False] * 11 + [True, False]

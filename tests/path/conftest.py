@@ -46,15 +46,15 @@ def make(request: pytest.FixtureRequest) -> MakeHome:
 @contextmanager
 def make_in(url: str, folder: Path) -> Iterator[MakeHome]:
     """Give a function that makes homes on a database."""
-    made: list[Unit] = []
+    units: list[Unit] = []
 
     def make(port: int, people: int, **more: object) -> Home:
         home = Home.make(folder / "home", url, port, **more)
-        made.append(home.unit)
+        units.append(home.unit)
         add_people(home.unit, people)
         add_tip(home.unit)
         return home
 
     yield make
-    for unit in made:
+    for unit in units:
         unit._engine.dispose()

@@ -105,9 +105,9 @@ class Postfix:
 
     def parsed(self, mailbox: str) -> list[EmailMessage]:
         """Return what lies in a mailbox as a mail program reads it."""
-        found = [email.message_from_bytes(raw, policy=default) for raw in self.mail(mailbox)]
-        assert all(isinstance(one, EmailMessage) for one in found)
-        return found  # type: ignore[return-value]
+        mails = [email.message_from_bytes(raw, policy=default) for raw in self.mail(mailbox)]
+        assert all(isinstance(one, EmailMessage) for one in mails)
+        return mails  # type: ignore[return-value]
 
     @property
     def log(self) -> str:

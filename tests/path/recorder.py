@@ -144,8 +144,8 @@ class _Session(asyncio.Protocol):
             pass
 
     def _command(self) -> bool:
-        line, found, rest = self._buffer.partition(b"\r\n")
-        if not found:
+        line, separator, rest = self._buffer.partition(b"\r\n")
+        if not separator:
             return False
         self._buffer = rest
         match line[:4].upper():
@@ -172,8 +172,8 @@ class _Session(asyncio.Protocol):
         return True
 
     def _content(self) -> bool:
-        content, found, rest = self._buffer.partition(_DOT)
-        if not found:
+        content, separator, rest = self._buffer.partition(_DOT)
+        if not separator:
             return False
         self._buffer = rest
         self._in_content = False

@@ -29,7 +29,7 @@ class Session:
 
     opened_at: float
     heard_at: float
-    taken: int = 0
+    accepted: int = 0
     """Messages that were accepted on it."""
     rcpt: str = ""
 
@@ -129,7 +129,7 @@ class Exim(Habit):
 
     def mail(self, session: Session) -> str:
         """End the session at one message too many."""
-        return self.enough if session.taken >= self.most else super().mail(session)
+        return self.enough if session.accepted >= self.most else super().mail(session)
 
 
 class EximSilent(Exim):
@@ -159,7 +159,7 @@ class Mailgun(Habit):
 
     def stays(self, session: Session) -> bool:
         """Hang up without a word."""
-        return session.taken < self.most
+        return session.accepted < self.most
 
 
 class Yahoo(Mailgun):
@@ -347,8 +347,8 @@ class _Talk:
                 return b""
             self.read += piece
             self.session.heard_at = self.habit.now()
-        found, _, self.read = self.read.partition(end)
-        return found + end
+        separator, _, self.read = self.read.partition(end)
+        return separator + end
 
     async def command(self, line: str) -> bool:
         """Answer one command; tell whether the session goes on."""
@@ -393,7 +393,7 @@ class _Talk:
         rcpt, self.session.rcpt = self.session.rcpt, ""
         if reply == OK:
             # Before the reply: whoever has read it finds the message here.
-            self.session.taken += 1
+            self.session.accepted += 1
             self.server.accepted[rcpt] += 1
             self.server.contents[rcpt] = content
         return self.say(reply) and (reply != OK or self.habit.stays(self.session))

@@ -51,9 +51,9 @@ def on(diary: Diary, day: date, kind: EntryKind) -> list[DiaryEntry]:
 def weeks(diary: Diary) -> Iterator[tuple[date, list[DiaryEntry]]]:
     """Yield the entries of each week, from Monday on."""
     by_monday: dict[date, list[DiaryEntry]] = defaultdict(list)
-    for one in diary.entries:
-        there = local(one.at, year.EXAMPLE_ZONE).date()
-        by_monday[there - timedelta(days=there.weekday())].append(one)
+    for entry in diary.entries:
+        there = local(entry.at, year.EXAMPLE_ZONE).date()
+        by_monday[there - timedelta(days=there.weekday())].append(entry)
     yield from by_monday.items()
 
 
@@ -160,11 +160,11 @@ def test_a_good_week_is_two_mails(diary: Diary) -> None:
 def test_no_mail_is_written_twice(diary: Diary) -> None:
     """No two mails of the year have the same subject within a month: whoever gets one has not read it before."""
     last: dict[str, DiaryEntry] = {}
-    for one in diary.entries:
-        if one.kind is EntryKind.MAIL:
-            before = last.get(one.words)
-            assert before is None or one.at - before.at > timedelta(days=30), one
-            last[one.words] = one
+    for entry in diary.entries:
+        if entry.kind is EntryKind.MAIL:
+            before = last.get(entry.words)
+            assert before is None or entry.at - before.at > timedelta(days=30), entry
+            last[entry.words] = entry
 
 
 @pytest.mark.torture

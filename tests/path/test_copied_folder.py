@@ -73,9 +73,9 @@ class Folders:
 @pytest.fixture
 def folders(tmp_path: Path, sqlite_template: Path) -> Iterator[Folders]:
     """Return the first folder of a newsletter."""
-    made = Folders(tmp_path, sqlite_template)
-    yield made
-    made.close()
+    two_folders = Folders(tmp_path, sqlite_template)
+    yield two_folders
+    two_folders.close()
 
 
 def everybody() -> dict[str, int]:

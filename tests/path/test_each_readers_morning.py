@@ -53,17 +53,17 @@ class Round:
         before = self._seen
         with self.application.right_to_send():
             send_until_idle(self.application.sender(), threading.Event())
-        for one in self.catcher.caught[before:]:
-            self.got.setdefault(one.rcpt_to, []).append(now)
+        for mail in self.catcher.caught[before:]:
+            self.got.setdefault(mail.rcpt_to, []).append(now)
         self._seen = len(self.catcher.caught)
         return self._seen - before
 
     def times(self) -> dict[str, Counter[datetime]]:
         """Return how many people of each place got their mail at which instant."""
-        found: dict[str, Counter[datetime]] = {}
+        times_by_reader: dict[str, Counter[datetime]] = {}
         for email, moments in self.got.items():
-            found.setdefault(email.partition("@")[0].rstrip("0123456789"), Counter()).update(moments)
-        return found
+            times_by_reader.setdefault(email.partition("@")[0].rstrip("0123456789"), Counter()).update(moments)
+        return times_by_reader
 
     def receipt(self, on: date = TUESDAY) -> Receipt:
         """Return the account of an edition."""
@@ -90,9 +90,9 @@ def rounds(url: str, folder: Path, clock: FixedClock) -> Iterator[MakeRound]:
             add_readers(application.unit, people)
             add_tip(application.unit, "first-tip")
             add_tip(application.unit, "second-tip")
-            here = Round(application, clock, catcher)
-            assert here.at(clock.now()) == 0
-            return here
+            morning = Round(application, clock, catcher)
+            assert morning.at(clock.now()) == 0
+            return morning
 
         yield make
 
@@ -113,20 +113,20 @@ def make_any_round(database_url: str, tmp_path: Path, clock: FixedClock) -> Iter
 
 def test_nine_o_clock_of_everybodys_own_tuesday(make_any_round: MakeRound) -> None:
     """From Monday to Wednesday, by half hours: each reader gets one mail, at nine by their own clock."""
-    here = make_any_round()
+    morning = make_any_round()
     now = datetime(2026, 11, 2, 12, tzinfo=UTC)
     while now < datetime(2026, 11, 4, 18, tzinfo=UTC):
-        here.at(now)
+        morning.at(now)
         now += HOUR / 2
 
-    assert here.times() == {
+    assert morning.times() == {
         "auckland": Counter({AUCKLAND: 3}),
         "berlin": Counter({BERLIN: 4}),
         "new_york": Counter({NEW_YORK: 2}),
         "nowhere": Counter({NEW_YORK: 1}),
         "honolulu": Counter({HONOLULU: 2}),
     }
-    receipt = here.receipt()
+    receipt = morning.receipt()
     assert (receipt.edition.status, receipt.edition.audience, receipt.counts.accepted, receipt.gap) == (
         EditionStatus.FINISHED,
         EVERYBODY,
@@ -140,10 +140,10 @@ def test_between_the_waves_the_report_tells_who_waits(
     make_round: MakeRound, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """After Berlin's wave the report balances, and says for whose hour it waits."""
-    here = make_round()
-    here.at(AUCKLAND)
-    here.at(BERLIN)
-    receipt = here.receipt()
+    morning = make_round()
+    morning.at(AUCKLAND)
+    morning.at(BERLIN)
+    receipt = morning.receipt()
 
     assert (receipt.edition.status, receipt.counts.accepted, receipt.counts.queued, receipt.gap) == (
         EditionStatus.SENDING,
@@ -157,52 +157,52 @@ def test_between_the_waves_the_report_tells_who_waits(
         ("America/New_York", 3),
         ("Pacific/Honolulu", 2),
     ]
-    with here.application.unit.read() as tx:
+    with morning.application.unit.read() as tx:
         edition = editions.by_date(tx, TUESDAY)
         assert edition is not None
         coming = waves.coming(tx, now=BERLIN)
     assert coming is not None
     assert (coming.not_before, coming.people) == (NEW_YORK, 3)
-    _what_waits(here.application, edition, receipt)
-    said = capsys.readouterr().out
-    assert "5 still waiting for their own hour (next Tuesday 3 November 2026, 09:00 EST" in said
-    assert "America/New_York: 3)" in said
+    _what_waits(morning.application, edition, receipt)
+    captured = capsys.readouterr().out
+    assert "5 still waiting for their own hour (next Tuesday 3 November 2026, 09:00 EST" in captured
+    assert "America/New_York: 3)" in captured
 
 
 def test_a_machine_that_was_off_lets_people_sleep(make_round: MakeRound) -> None:
     """Off from Sunday until Tuesday 08:30 UTC: Berlin is late by minutes, and Auckland waits for its Wednesday."""
-    here = make_round()
+    morning = make_round()
     late = BERLIN + HOUR / 2  # 21:30 in Auckland.
-    here.at(late)
+    morning.at(late)
     for half_hours in range(1, 24):
-        here.at(late + half_hours * HOUR / 2)
+        morning.at(late + half_hours * HOUR / 2)
 
-    assert here.times() == {
+    assert morning.times() == {
         "berlin": Counter({late: 4}),
         "new_york": Counter({NEW_YORK: 2}),
         "nowhere": Counter({NEW_YORK: 1}),
         "auckland": Counter({datetime(2026, 11, 3, 18, tzinfo=UTC): 3}),  # 07:00 of Wednesday.
         "honolulu": Counter({HONOLULU: 2}),
     }
-    assert here.receipt().gap == 0
+    assert morning.receipt().gap == 0
 
 
 def test_a_machine_that_slept_through_a_wave_lets_people_sleep(make_round: MakeRound) -> None:
     """Down from Tuesday noon in Berlin to 22:00 in New York: its wave goes out at seven there, Honolulu's at once."""
-    here = make_round()
-    here.at(AUCKLAND)
-    here.at(BERLIN)
+    readers = make_round()
+    readers.at(AUCKLAND)
+    readers.at(BERLIN)
     back = datetime(2026, 11, 4, 3, tzinfo=UTC)
-    here.at(back)
+    readers.at(back)
     morning = datetime(2026, 11, 4, 12, tzinfo=UTC)
-    assert here.at(morning - timedelta(minutes=1)) == 0
-    here.at(morning)
+    assert readers.at(morning - timedelta(minutes=1)) == 0
+    readers.at(morning)
 
-    times = here.times()
+    times = readers.times()
     assert times["honolulu"] == Counter({back: 2})
     assert times["new_york"] + times["nowhere"] == Counter({morning: 3})
-    assert sum(len(moments) for moments in here.got.values()) == EVERYBODY
-    assert here.receipt().edition.status is EditionStatus.FINISHED
+    assert sum(len(moments) for moments in readers.got.values()) == EVERYBODY
+    assert readers.receipt().edition.status is EditionStatus.FINISHED
 
 
 @pytest.mark.parametrize(
@@ -220,12 +220,12 @@ def test_the_tuesdays_after_the_clocks_change(
 ) -> None:
     """After each change of the hour, on either side of the ocean, it is nine o'clock for both sides."""
     clock.set(datetime(on.year, on.month, on.day, tzinfo=UTC) - timedelta(days=2))
-    here = make_round({"Europe/Berlin": 2, "": 2})
+    morning = make_round({"Europe/Berlin": 2, "": 2})
     for hours in range(6, 18):
-        here.at(datetime(on.year, on.month, on.day, hours, tzinfo=UTC))
+        morning.at(datetime(on.year, on.month, on.day, hours, tzinfo=UTC))
 
-    assert [set(times) for times in here.times().values()] == [{expected[0]}, {expected[1]}]
-    assert here.receipt(on).counts.accepted == 4
+    assert [set(times) for times in morning.times().values()] == [{expected[0]}, {expected[1]}]
+    assert morning.receipt(on).counts.accepted == 4
 
 
 @pytest.mark.parametrize("on", [date(2027, 3, 14), date(2027, 3, 28), date(2027, 10, 31), date(2027, 11, 7)])
@@ -233,39 +233,41 @@ def test_the_very_days_of_the_change(make_round: MakeRound, clock: FixedClock, o
     """A Sunday newsletter at 02:30, which may not exist or come twice there: everybody gets one, on that date."""
     midnight = datetime(on.year, on.month, on.day, tzinfo=UTC)
     clock.set(midnight - timedelta(days=2))
-    here = make_round({"Europe/Berlin": 2, "": 2, "Asia/Tokyo": 1}, SEND_DAY="sunday", SEND_TIME="02:30")
+    morning = make_round({"Europe/Berlin": 2, "": 2, "Asia/Tokyo": 1}, SEND_DAY="sunday", SEND_TIME="02:30")
     for half_hours in range(-20, 20):
-        here.at(midnight + half_hours * HOUR / 2)
+        morning.at(midnight + half_hours * HOUR / 2)
 
-    assert here.receipt(on).counts.accepted == 5
-    assert {len(moments) for moments in here.got.values()} == {1}
-    assert here.times()["tokyo"] == Counter({midnight - timedelta(hours=6, minutes=30): 1})
+    assert morning.receipt(on).counts.accepted == 5
+    assert {len(moments) for moments in morning.got.values()} == {1}
+    assert morning.times()["tokyo"] == Counter({midnight - timedelta(hours=6, minutes=30): 1})
 
 
 def test_a_deferred_reader_of_an_early_wave_waits_for_no_other(make_round: MakeRound) -> None:
     """Who is greylisted in Auckland is tried again minutes later, and not with Berlin."""
-    here = make_round()
-    here.at(AUCKLAND)
-    with here.application.unit.write() as tx:
-        one = select(func.min(delivery.c.id)).scalar_subquery()
+    morning = make_round()
+    morning.at(AUCKLAND)
+    with morning.application.unit.write() as tx:
+        first_delivery = select(func.min(delivery.c.id)).scalar_subquery()
         again = AUCKLAND + timedelta(minutes=10)
-        tx.execute(update(delivery).where(delivery.c.id == one).values(state="deferred", next_attempt_at=again))
+        tx.execute(
+            update(delivery).where(delivery.c.id == first_delivery).values(state="deferred", next_attempt_at=again)
+        )
 
-    assert here.at(AUCKLAND + timedelta(minutes=9)) == 0
-    assert here.at(AUCKLAND + timedelta(minutes=11)) == 1
-    assert (here.receipt().counts.accepted, here.receipt().counts.queued) == (3, EVERYBODY - 3)
+    assert morning.at(AUCKLAND + timedelta(minutes=9)) == 0
+    assert morning.at(AUCKLAND + timedelta(minutes=11)) == 1
+    assert (morning.receipt().counts.accepted, morning.receipt().counts.queued) == (3, EVERYBODY - 3)
 
 
 def test_a_paused_edition_waits_and_goes_on(make_round: MakeRound) -> None:
     """Paused before Berlin's hour and resumed in its afternoon: Berlin gets it then, and later waves at their hour."""
-    here = make_round()
-    here.at(AUCKLAND)
-    with here.application.unit.read() as tx:
+    morning = make_round()
+    morning.at(AUCKLAND)
+    with morning.application.unit.read() as tx:
         edition = editions.by_date(tx, TUESDAY)
     assert edition is not None
-    hold.pause_edition(here.application.unit, edition, who="t", why="a typo", now=here.clock.now())
-    assert here.at(BERLIN) == 0
-    hold.resume_edition(here.application.unit, edition, who="t", now=BERLIN + HOUR)
-    assert here.at(BERLIN + HOUR) == 4
-    assert here.at(NEW_YORK - timedelta(minutes=1)) == 0
-    assert here.at(NEW_YORK) == 3
+    hold.pause_edition(morning.application.unit, edition, who="t", why="a typo", now=morning.clock.now())
+    assert morning.at(BERLIN) == 0
+    hold.resume_edition(morning.application.unit, edition, who="t", now=BERLIN + HOUR)
+    assert morning.at(BERLIN + HOUR) == 4
+    assert morning.at(NEW_YORK - timedelta(minutes=1)) == 0
+    assert morning.at(NEW_YORK) == 3

@@ -98,9 +98,9 @@ def test_pause_resume_and_cancel_from_other_processes(make_home: MakeHome) -> No
         soon = watch.count + MOMENT
         assert sender.wait() == 0, sender.words
         assert watch.count <= soon
-    told = [line for line in sender.words.splitlines() if " %), cancelled" in line][-1]
-    reached = int(told.split()[0])
-    assert reached == catcher.accepted.total() < 600, told
+    last_line = [line for line in sender.words.splitlines() if " %), cancelled" in line][-1]
+    reached = int(last_line.split()[0])
+    assert reached == catcher.accepted.total() < 600, last_line
     receipt = home.receipt()
     assert receipt.edition.status is EditionStatus.CANCELLED
     assert receipt.balances

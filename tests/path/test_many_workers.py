@@ -77,8 +77,8 @@ def finish(home: Home, running: list[Running]) -> None:
     until(
         lambda: home.receipt().edition.status is EditionStatus.FINISHED, running[0], f"not finished: {home.receipt()}"
     )
-    for one in running:
-        one.stop()
+    for process in running:
+        process.stop()
 
 
 def everybody_once(home: Home, recorder: Recorder, people: int) -> None:

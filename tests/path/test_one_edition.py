@@ -89,9 +89,9 @@ def tick_in_threads(url: str, out: str) -> None:
     engine = connect(url)
     clock = FixedClock(TUESDAY)
     ticker = make_bell(open_unit(engine), clock)
-    made = []
-    all_at_once(8, lambda: made.append(ticker.tick()))
-    print(sum(one is not None for one in made))  # noqa: T201 - read by the test
+    ticked = []
+    all_at_once(8, lambda: ticked.append(ticker.tick()))
+    print(sum(one is not None for one in ticked))  # noqa: T201 - read by the test
     engine.dispose()
 
 
@@ -138,7 +138,7 @@ def test_two_services_do_no_harm(unit: Unit, database_url: str) -> None:
 
     barrier = threading.Barrier(2)
     all_at_once(2, lambda: serve(database_url, barrier))
-    assert server.taken == {f"p{n}@example.com": 1 for n in range(60)}
+    assert server.accepted == {f"p{n}@example.com": 1 for n in range(60)}
     one_edition(unit, 60)
 
 

@@ -79,7 +79,7 @@ def folder_of_somebody_else(place: Path) -> str:
 TROUBLES = [read_only_folder, file_of_somebody_else, file_that_can_only_be_read, folder_of_somebody_else]
 
 
-@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
 @pytest.mark.parametrize("words", [("run",), ("subscriber", "add", "ann@example.org", "--source", "a form")])
 def test_each_has_its_sentence(
     home: Home, tmp_path: Path, trouble: Callable[[Path], str], words: tuple[str, ...]

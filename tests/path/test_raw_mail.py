@@ -87,15 +87,15 @@ def test_everybody_gets_one_sound_mail(run: tuple[Home, list[Caught]]) -> None:
 
 def test_lines_and_headers(run: tuple[Home, list[Caught]]) -> None:
     """Each header stands once, no line is too long, and no list header holds an encoded word."""
-    for one in run[1]:
-        raw = one.content
-        assert b"\n" not in raw.replace(b"\r\n", b""), one.rcpt_to
-        assert b"\r" not in raw.replace(b"\r\n", b""), one.rcpt_to
+    for mail in run[1]:
+        raw = mail.content
+        assert b"\n" not in raw.replace(b"\r\n", b""), mail.rcpt_to
+        assert b"\r" not in raw.replace(b"\r\n", b""), mail.rcpt_to
         assert b"\x00" not in raw
         assert max(len(line) for line in raw.split(b"\r\n")) <= 998
         fields = headers(raw)
         names = [field.split(b":")[0].lower() for field in fields]
-        assert len(names) == len(set(names)), (one.rcpt_to, names)
+        assert len(names) == len(set(names)), (mail.rcpt_to, names)
         assert {b"from", b"to", b"subject", b"date", b"message-id", b"list-unsubscribe", b"mime-version"} <= set(names)
         assert not {b"bcc", b"cc", b"x-injected"} & set(names)
         assert not [field for field in fields if field.lower().startswith(b"list-") and b"=?" in field]
@@ -111,8 +111,8 @@ def parse(raw: bytes) -> EmailMessage:
 
 def test_parts(run: tuple[Home, list[Caught]]) -> None:
     """Text stands before HTML, both in quoted-printable of at most 76 columns, and no part has a defect."""
-    for one in run[1]:
-        message = parse(one.content)
+    for mail in run[1]:
+        message = parse(mail.content)
         assert [part.defects for part in message.walk()] == [[]] * 3
         text, html = message.iter_parts()
         assert (text.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
@@ -120,7 +120,7 @@ def test_parts(run: tuple[Home, list[Caught]]) -> None:
             assert part["Content-Transfer-Encoding"] == "quoted-printable"
             assert max(len(line) for line in part.get_payload().splitlines()) <= 76
             assert "a short name says more than a number" in part.get_content()
-            assert "{{" not in part.get_content() or "{{" in NAMES[int(one.rcpt_to[1:].partition("@")[0])]
+            assert "{{" not in part.get_content() or "{{" in NAMES[int(mail.rcpt_to[1:].partition("@")[0])]
         assert "<script" not in html.get_content()
 
 
@@ -129,11 +129,11 @@ def test_each_mail_belongs_to_its_reader(run: tuple[Home, list[Caught]]) -> None
     home, caught = run
     people = ids(home)
     seen: set[str] = set()
-    for one in caught:
-        message = parse(one.content)
-        person, number = people[one.rcpt_to]
+    for mail in caught:
+        message = parse(mail.content)
+        person, number = people[mail.rcpt_to]
         [to] = message["To"].addresses
-        assert to.addr_spec == one.rcpt_to
+        assert to.addr_spec == mail.rcpt_to
         links = re.findall(r"<([^>]+)>", str(message["List-Unsubscribe"]))
         web = [link for link in links if link.startswith("https:")]
         tokens = {urlsplit(link).path.rpartition("/")[2] for link in web}
@@ -144,6 +144,6 @@ def test_each_mail_belongs_to_its_reader(run: tuple[Home, list[Caught]]) -> None
         assert read is not None
         assert read.subscriber_id == person
         assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-        assert read_verp_token(KEYRING, one.mail_from) == number
+        assert read_verp_token(KEYRING, mail.mail_from) == number
         seen.add(str(message["Message-ID"]))
     assert len(seen) == len(caught)

@@ -40,13 +40,13 @@ def numbers(home: Home) -> dict[str, str]:
 def check_mailboxes(postfix: Postfix) -> None:
     """Every known reader has one mail, and it is theirs."""
     postfix.drain()
-    found = {name: postfix.parsed(name) for name in KNOWN}
-    assert Counter(len(mails) for mails in found.values()) == {1: len(KNOWN)}, postfix.log[-3000:]
-    for name, [mail] in found.items():
+    mails_by_name = {name: postfix.parsed(name) for name in KNOWN}
+    assert Counter(len(mails) for mails in mails_by_name.values()) == {1: len(KNOWN)}, postfix.log[-3000:]
+    for name, [mail] in mails_by_name.items():
         [to] = mail["To"].addresses
         assert to.addr_spec == f"{name}@example.com" == mail["X-Original-To"]
         assert f"Hello {name.replace('p', 'Person')}," in mail.get_body(("plain",)).get_content()
-    assert len({mail["Message-ID"] for [mail] in found.values()}) == len(KNOWN)
+    assert len({mail["Message-ID"] for [mail] in mails_by_name.values()}) == len(KNOWN)
 
 
 def test_an_edition_is_counted_in_the_mailboxes(make_home: MakeHome, tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_a_bounce_comes_back_by_the_return_address(make_sqlite_home: MakeHome) -
         wait_for(lambda: len(postfix.mail("bounces")) >= UNKNOWN, lambda: postfix.log[-3000:])
         bounces, raw = postfix.parsed("bounces"), postfix.mail("bounces")
     assert set(home.states().values()) == {DeliveryState.ACCEPTED}
-    found = [read_verp_token(Keyring(current=SECRET), str(bounce["X-Original-To"])) for bounce in bounces]
-    assert sorted(map(str, found)) == sorted(numbers(home)[email] for email in LOST)
+    tokens = [read_verp_token(Keyring(current=SECRET), str(bounce["X-Original-To"])) for bounce in bounces]
+    assert sorted(map(str, tokens)) == sorted(numbers(home)[email] for email in LOST)
     assert {bounce.get_content_type() for bounce in bounces} == {"multipart/report"}
     assert [read(home, one) for one in raw] == ["failed stopped"] * UNKNOWN
     assert {email for email, row in home.rows().items() if row.later == "bounced"} == set(LOST)
@@ -100,8 +100,8 @@ def read(home: Home, raw: bytes) -> str:
     words = [sys.executable, "-m", "newsletter", "-C", str(home.folder), "bounce", "read", "--json"]
     ran = subprocess.run(words, input=raw, capture_output=True, timeout=PATIENCE, check=False)
     assert ran.returncode == 0, ran.stderr
-    said = json.loads(ran.stdout)
-    return f"{said['kind']} {said['action']}"
+    output = json.loads(ran.stdout)
+    return f"{output['kind']} {output['action']}"
 
 
 def test_postfix_may_be_restarted_in_the_midst(make_sqlite_home: MakeHome) -> None:

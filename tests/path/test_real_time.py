@@ -48,20 +48,20 @@ def run_from() -> Iterator[Callable[[str, str], Service]]:
         return started[-1]
 
     yield run
-    for one in started:
-        one.kill()
-        one.communicate()
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def until(service: Service, words: str) -> str:
     """Read what the service says up to a line with these words."""
     assert service.stdout is not None
-    said = ""
+    output = ""
     for line in service.stdout:
-        said += line
+        output += line
         if words in line:
-            return said
-    raise AssertionError(f"it ended without {words!r}: {said}")
+            return output
+    raise AssertionError(f"it ended without {words!r}: {output}")
 
 
 def end(service: Service) -> None:
@@ -82,7 +82,7 @@ def test_a_tuesday(make_sqlite_home: MakeHome, run_from: Callable[[str, str], Se
         assert catcher.accepted.total() == 0
         tuesday = run_from(str(home.folder), "2026-11-03 13:59:50")
         watch.wait_for(PEOPLE)
-        said = until(tuesday, "is closed")
+        output = until(tuesday, "is closed")
         end(tuesday)
         assert catcher.accepted.total() == PEOPLE == len(catcher.accepted)
     edition = home.edition()
@@ -91,5 +91,5 @@ def test_a_tuesday(make_sqlite_home: MakeHome, run_from: Callable[[str, str], Se
     assert NINE <= edition.started_at < NINE.replace(second=20)
     assert home.receipt().counts.accepted == PEOPLE
     # Each line of the log bears what it is about.
-    assert f"is frozen for {PEOPLE} people: “Name your branches” [edition=2026-11-03 part=scheduler]" in said
-    assert said.endswith("[edition=2026-11-03 part=sender]\n")
+    assert f"is frozen for {PEOPLE} people: “Name your branches” [edition=2026-11-03 part=scheduler]" in output
+    assert output.endswith("[edition=2026-11-03 part=sender]\n")

@@ -43,13 +43,13 @@ def test_every_mail_that_arrives_verifies(make_sqlite_home: MakeHome, keys: dict
         assert code == 0, words
         code, words = home.run("edition", "proof", home.edition().name)
         assert code == 0, words
-    to_ann = [one for one in catcher.caught if one.rcpt_to == "ann@example.org"]
+    to_ann = [mail for mail in catcher.caught if mail.rcpt_to == "ann@example.org"]
     assert len(to_ann) == 2, "the report of the edition, and the proof by hand"
     assert len(catcher.caught) == len(NAMES) + len(to_ann)
-    for one in catcher.caught:
-        assert verified(one.content) == [True, True], one.rcpt_to
-        assert f"d={DOMAIN};".encode() in one.content
-        assert verified(one.content.replace(b"Subject: ", b"Subject: Not ", 1)) == [False, False]
+    for mail in catcher.caught:
+        assert verified(mail.content) == [True, True], mail.rcpt_to
+        assert f"d={DOMAIN};".encode() in mail.content
+        assert verified(mail.content.replace(b"Subject: ", b"Subject: Not ", 1)) == [False, False]
 
 
 def unreadable(path: Path) -> None:
@@ -73,7 +73,7 @@ def test_nothing_goes_out_unsigned(
     break_(Path(keys["DKIM_KEY_FILE"]))
     with Catcher() as catcher:
         home = make_sqlite_home(catcher.port, 3, **keys)
-        code, said = home.run(*words)
-    assert code == 2, said
-    assert why in said
+        code, output = home.run(*words)
+    assert code == 2, output
+    assert why in output
     assert catcher.caught == []

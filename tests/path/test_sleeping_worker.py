@@ -33,8 +33,8 @@ class Hasty(Application):
 
     def sender(self) -> Sender:
         """Return a sender that is soon taken for asleep."""
-        made = super().sender()
-        return replace(made, rules=replace(made.rules, lease=LEASE))
+        new_sender = super().sender()
+        return replace(new_sender, rules=replace(new_sender.rules, lease=LEASE))
 
 
 def work_hastily(folder: str, out: str) -> None:

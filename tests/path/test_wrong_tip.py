@@ -26,12 +26,12 @@ NEVER = threading.Event()
 
 def received(catcher: Catcher) -> dict[str, list[str]]:
     """Return the subjects that each person has, in order."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for one in catcher.caught:
-        [subject] = [line[9:] for line in one.content.decode().splitlines() if line.startswith("Subject: ")]
-        if one.accepted:
-            found[one.rcpt_to].append(subject)
-    return found
+    tips_by_reader: dict[str, list[str]] = defaultdict(list)
+    for mail in catcher.caught:
+        [subject] = [line[9:] for line in mail.content.decode().splitlines() if line.startswith("Subject: ")]
+        if mail.accepted:
+            tips_by_reader[mail.rcpt_to].append(subject)
+    return tips_by_reader
 
 
 def add_tips(home: Home) -> None:
@@ -49,10 +49,10 @@ def slow(step: Step, _address: str, _nth: int) -> None:
 def balanced(home: Home, count: int) -> list[Receipt]:
     """Return the reports of the date's editions, each of which adds up, the first one first."""
     with home.unit.read() as tx:
-        found = [report.receipt(tx, one) for one in reversed(editions.latest(tx))]
-    assert len(found) == count
-    assert all(one.balances for one in found)
-    return found
+        stored_edition = [report.receipt(tx, one) for one in reversed(editions.latest(tx))]
+    assert len(stored_edition) == count
+    assert all(one.balances for one in stored_edition)
+    return stored_edition
 
 
 def test_stopped_replaced_and_corrected(make_home: MakeHome) -> None:

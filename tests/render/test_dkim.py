@@ -157,22 +157,22 @@ def test_the_tags_are_those_of_the_profile(edit: Edit, recipient: Recipient) -> 
     rsa, ed25519 = (tags(field) for field in fields_of(signer()(message))[:2])
     assert (rsa["a"], ed25519["a"]) == ("rsa-sha256", "ed25519-sha256")
     assert (rsa["s"], ed25519["s"]) == ("s1", "e1")
-    for one in (rsa, ed25519):
-        assert (one["v"], one["c"], one["d"]) == ("1", "relaxed/relaxed", DOMAIN)
-        assert one["t"] == str(int(AT.timestamp()))
-        assert not {"l", "x", "i"} & one.keys()
+    for key in (rsa, ed25519):
+        assert (key["v"], key["c"], key["d"]) == ("1", "relaxed/relaxed", DOMAIN)
+        assert key["t"] == str(int(AT.timestamp()))
+        assert not {"l", "x", "i"} & key.keys()
         present = {field.partition(b":")[0].decode().lower() for field in fields_of(message)}
-        wanted = [name for name in (*OVERSIGNED, *SIGNED) for _ in range((name in present) + (name in OVERSIGNED))]
-        assert one["h"].split(":") == wanted
-        assert {"list-unsubscribe", "list-unsubscribe-post", "from"} <= set(one["h"].split(":"))
+        expected = [name for name in (*OVERSIGNED, *SIGNED) for _ in range((name in present) + (name in OVERSIGNED))]
+        assert key["h"].split(":") == expected
+        assert {"list-unsubscribe", "list-unsubscribe-post", "from"} <= set(key["h"].split(":"))
 
 
 @pytest.mark.parametrize("domain", ["a.example", f"{'long-label-' * 5}x.{'another-label-' * 4}y.example.com"])
 def test_lines_of_the_signature_are_short(edit: Edit, recipient: Recipient, domain: str) -> None:
     """No line is longer than 76 columns unless a single name is; all end in CRLF, and there are no empty ones."""
-    made = Signer([replace(seal, domain=domain, selector="s" * 60) for seal in seals()], now=lambda: AT)
+    long_signer = Signer([replace(seal, domain=domain, selector="s" * 60) for seal in seals()], now=lambda: AT)
     message = edit().splice(recipient)
-    added = made(message)[: -len(message)]
+    added = long_signer(message)[: -len(message)]
     assert added.endswith(b"\r\n")
     lines = added.decode().removesuffix("\r\n").split("\r\n")
     assert not [line for line in lines if "\n" in line or "\r" in line or not line.strip()]

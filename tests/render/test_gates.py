@@ -108,10 +108,10 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_spoilt_template_is_refused(edit: Edit, override: Override, fault: str) -> None:
     """An operator's template with this fault cannot be frozen, and the message tells the fault."""
-    name, changes, said = FAULTS[fault]
+    name, changes, message = FAULTS[fault]
     with pytest.raises(InputError) as caught:
         edit(overrides=override(name, spoil(name, *changes)))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -77,8 +77,8 @@ def test_the_background_follows_the_colour_scheme(
     opened: Callable[[int, str], Page], scheme: str, background: str
 ) -> None:
     """In the dark the card is dark, although its light colour is inlined."""
-    found = opened(600, scheme).evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
-    assert found == background
+    color = opened(600, scheme).evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+    assert color == background
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -68,10 +68,10 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("what", TEXTS)
-def test_text_part(what: str) -> None:
+@pytest.mark.parametrize("description", TEXTS)
+def test_text_part(description: str) -> None:
     """The text part reads as if somebody had typed it."""
-    markdown, text = TEXTS[what]
+    markdown, text = TEXTS[description]
     assert rendered(markdown).text == text
 
 
@@ -218,8 +218,8 @@ def test_all_tokens_together_can_be_rendered() -> None:
 def test_a_picture_has_its_size_in_numbers(markdown: str, sizes: str) -> None:
     """Outlook shows it no wider than its place; a size that the author wrote is kept in proportion."""
     (image,) = re.findall(r"<img[^>]*>", rendered(markdown).html)
-    found = re.findall(r'(?:width|height|style)="[^"]*"', image)
-    assert " ".join(found) == sizes
+    attributes = re.findall(r'(?:width|height|style)="[^"]*"', image)
+    assert " ".join(attributes) == sizes
     if "|0" not in markdown:
         assert 'alt="A"' in image
 

@@ -49,9 +49,9 @@ def parsed(raw: bytes) -> EmailMessage:
 
 def part(raw: bytes, subtype: str) -> str:
     """Return one decoded part, lines ending in LF."""
-    found = parsed(raw).get_body((subtype,))
-    assert found is not None
-    return str(found.get_content()).replace("\r\n", "\n")
+    body = parsed(raw).get_body((subtype,))
+    assert body is not None
+    return str(body.get_content()).replace("\r\n", "\n")
 
 
 def check_wire(raw: bytes) -> None:
@@ -249,12 +249,14 @@ def test_a_row_of_the_database_makes_the_same_message(edit: Edit, person: Row, l
         message_id="1.x@example.com",
         date=date,
     )
-    made = compiled.personal(person, address=address, unsubscribe_url=link, message_id="1.x@example.com", date=date)
-    assert made.content == compiled.splice(recipient)
-    assert part(made.content, "plain") == compiled.text(recipient)
-    assert part(made.content, "html") == compiled.html(recipient)
+    personal_message = compiled.personal(
+        person, address=address, unsubscribe_url=link, message_id="1.x@example.com", date=date
+    )
+    assert personal_message.content == compiled.splice(recipient)
+    assert part(personal_message.content, "plain") == compiled.text(recipient)
+    assert part(personal_message.content, "html") == compiled.html(recipient)
     # Nobody's odd value may end the message for the server; what is called fit is not looked through again.
-    assert b"\n." not in made.content
+    assert b"\n." not in personal_message.content
 
 
 @pytest.mark.parametrize("name", ["Ann Example", "Zoë, 朋友"])
@@ -265,7 +267,7 @@ def test_nothing_is_rendered_or_asked_for_one_person(edit: Edit, name: str) -> N
     called: set[str] = set()
     sys.setprofile(lambda frame, *_: called.add(frame.f_code.co_filename))
     try:
-        made = compiled.personal(
+        personal_message = compiled.personal(
             person,
             address=person.email,
             unsubscribe_url="https://example.com/u/x",
@@ -274,7 +276,7 @@ def test_nothing_is_rendered_or_asked_for_one_person(edit: Edit, name: str) -> N
         )
     finally:
         sys.setprofile(None)
-    assert made.fit
+    assert personal_message.fit
     places = {Path(file).parent.name + "/" + Path(file).stem for file in called}
     assert "render/mime" in places
     assert not {place for place in places if place.split("/")[0] in {"jinja2", "premailer", "sqlalchemy", "lxml"}}
@@ -292,10 +294,10 @@ def test_a_message_equals_its_stored_sample(edit: Edit, recipient: Recipient, tm
     )
     raw = compiled.splice(recipient)
     check_wire(raw)
-    made = tmp_path / "message.eml"
-    made.write_bytes(raw)
+    written_file = tmp_path / "message.eml"
+    written_file.write_bytes(raw)
     stored = SAMPLES / "message.eml"
-    assert raw == stored.read_bytes(), f"look at the difference, and if it is wanted: cp {made} {stored}"
+    assert raw == stored.read_bytes(), f"look at the difference, and if it is wanted: cp {written_file} {stored}"
 
 
 def test_stdlib_reads_and_writes_the_message_back(edit: Edit, recipient: Recipient) -> None:

@@ -97,8 +97,8 @@ def test_words_are_escaped_and_commands_marked() -> None:
 @given(st.text(st.characters(codec="utf-8"), max_size=200), st.text(st.characters(codec="utf-8"), max_size=80))
 def test_any_words_make_a_message(words: str, subject: str) -> None:
     """Titles and server replies may hold anything: the headers stay ours, and the lines stay legal."""
-    said = NoticeBody(kind=NoticeKind.ALERT, subject=subject, heading=subject or "x", lead=[Words(words)])
-    for raw in (compose(said, PUBLICATION, TEMPLATES, STAMP), compose_plainly(said, PUBLICATION, STAMP)):
+    body = NoticeBody(kind=NoticeKind.ALERT, subject=subject, heading=subject or "x", lead=[Words(words)])
+    for raw in (compose(body, PUBLICATION, TEMPLATES, STAMP), compose_plainly(body, PUBLICATION, STAMP)):
         assert raw.isascii()
         assert raw.replace("\r\n", "").count("\n") == raw.replace("\r\n", "").count("\r") == 0
         assert raw.endswith("\r\n")
@@ -114,5 +114,5 @@ def test_the_plain_form_needs_no_template() -> None:
     message = read(compose_plainly(letter(), PUBLICATION, STAMP))
     text, html = parts(message)
     assert html == ""
-    for said in ("Since: Tuesday", "Skip: https://news.example.com/a/x", "Look: newsletter queue"):
-        assert said in text
+    for words in ("Since: Tuesday", "Skip: https://news.example.com/a/x", "Look: newsletter queue"):
+        assert words in text

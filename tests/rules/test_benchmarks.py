@@ -22,8 +22,8 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_each_step_that_is_timed_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever renames a step of a message changes its line in `benchmarks/stopwatch.py` too."""
     for module, name, _ in script("stopwatch.py", monkeypatch)["STEPS"]:
-        found = reduce(getattr, name.split("."), importlib.import_module(module))
-        assert callable(found), f"{module}.{name}"
+        target = reduce(getattr, name.split("."), importlib.import_module(module))
+        assert callable(target), f"{module}.{name}"
 
 
 def test_a_table_is_made_of_part_of_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,13 +27,13 @@ STOP_SECONDS = DRAIN_SECONDS + JOIN_SECONDS + GRACE_SECONDS
 def unit() -> dict[str, list[str]]:
     """Return the values of each key of the [Service] section of the unit."""
     # systemd allows a key more than once, which the reader of the standard library does not.
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     service = (DEPLOY / "newsletter.service").read_text(encoding="utf-8").partition("[Service]")[2]
     for line in service.partition("[Install]")[0].splitlines():
         key, equals, value = line.partition("=")
         if equals and not line.startswith("#"):
-            found.setdefault(key, []).append(value)
-    return found
+            values.setdefault(key, []).append(value)
+    return values
 
 
 def copied() -> set[str]:

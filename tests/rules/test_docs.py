@@ -51,8 +51,10 @@ def text_of(name: str) -> str:
 def spans(name: str) -> list[str]:
     """Return what stands between backquotes in the prose of a page, each on one line."""
     paragraphs = re.split(r"\n\s*\n", FENCE.sub("", text_of(name)))
-    found = [span for one in paragraphs for _, span in re.findall(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", one, re.DOTALL)]
-    return [" ".join(span.replace("\\|", "|").split()) for span in found]
+    attributes = [
+        span for one in paragraphs for _, span in re.findall(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", one, re.DOTALL)
+    ]
+    return [" ".join(span.replace("\\|", "|").split()) for span in attributes]
 
 
 @cache
@@ -67,9 +69,9 @@ def commands() -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
     """Yield every command that does something, with the words that call it."""
     for name, command in root().commands.items():
         if isinstance(command, TyperGroup):
-            for verb, found in command.commands.items():
-                assert isinstance(found, TyperCommand)
-                yield (name, verb), found
+            for verb, subcommand in command.commands.items():
+                assert isinstance(subcommand, TyperCommand)
+                yield (name, verb), subcommand
         else:
             assert isinstance(command, TyperCommand)
             yield (name,), command
@@ -100,12 +102,12 @@ def test_every_command_and_option_is_documented() -> None:
     missing = []
     for words, command in commands():
         head = " ".join(["newsletter", *words])
-        found = [one for one in sections if re.match(rf"`{re.escape(head)}[ `]", one)]
-        if len(found) != 1:
+        matching_sections = [one for one in sections if re.match(rf"`{re.escape(head)}[ `]", one)]
+        if len(matching_sections) != 1:
             missing.append(head)
             continue
         opts = [opt for one in command.params if isinstance(one, TyperOption) for opt in one.opts]
-        missing += [f"{head} {opt}" for opt in opts if not re.search(rf"`{opt}[ `]", found[0])]
+        missing += [f"{head} {opt}" for opt in opts if not re.search(rf"`{opt}[ `]", matching_sections[0])]
     assert missing == []
 
 
@@ -169,14 +171,14 @@ def fault_of(line: str, *, whole: bool = True) -> str:
     try:
         command, left = find(root(), words)
         places = [one for one in command.params if isinstance(one, TyperArgument)]
-        given = without_options(command, left)
+        arguments = without_options(command, left)
     except LookupError as error:
         return str(error.args[0])
-    if not given and (isinstance(command, TyperGroup) or not whole):
+    if not arguments and (isinstance(command, TyperGroup) or not whole):
         return ""
-    most = len(places) if all(one.nargs == 1 for one in places) else len(given)
+    most = len(places) if all(one.nargs == 1 for one in places) else len(arguments)
     least = sum(one.required for one in places)
-    return "" if least <= len(given) <= most else f"{len(given)} arguments instead of {least} to {most}"
+    return "" if least <= len(arguments) <= most else f"{len(arguments)} arguments instead of {least} to {most}"
 
 
 def find(command: Command, words: Sequence[str]) -> tuple[Command, list[str]]:
@@ -192,9 +194,9 @@ def find(command: Command, words: Sequence[str]) -> tuple[Command, list[str]]:
     name = words[name_at]
     if name not in command.commands:
         raise LookupError(f"{name!r} is no command")
-    found = command.commands[name]
-    assert isinstance(found, TyperGroup | TyperCommand)
-    return find(found, words[name_at + 1 :])
+    subcommand = command.commands[name]
+    assert isinstance(subcommand, TyperGroup | TyperCommand)
+    return find(subcommand, words[name_at + 1 :])
 
 
 def without_options(command: Command, words: Sequence[str]) -> list[str]:
@@ -223,9 +225,9 @@ def called(name: str) -> Iterator[tuple[str, bool]]:
         if kind in SHELL:
             for line in fence.replace("\\\n", " ").splitlines():
                 for part in re.split(r"\s(?:&&|\|\||;)\s", line):
-                    found = re.match(r"\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(newsletter (?:-|[a-z]).*)", part)
-                    if found:
-                        yield re.split(r"\s[|>&<]", found[1])[0], True
+                    match = re.match(r"\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/)?(newsletter (?:-|[a-z]).*)", part)
+                    if match:
+                        yield re.split(r"\s[|>&<]", match[1])[0], True
     for span in spans(name):
         if re.match(r"newsletter (?:-|[a-z])", span):
             yield span, False
@@ -275,15 +277,15 @@ def test_files_and_functions_in_the_docs_exist(name: str) -> None:
     for span in spans(name):
         if re.fullmatch(r"test_\w+", span) and span not in names_of_tests():
             missing.append(span)
-        found = FILE.fullmatch(span)
-        if not found or not OURS.match(found[1]):
+        match = FILE.fullmatch(span)
+        if not match or not OURS.match(match[1]):
             continue
-        homes = [ROOT / found[1], ROOT / "newsletter" / found[1], ROOT / "templates" / found[1]]
+        homes = [ROOT / match[1], ROOT / "newsletter" / match[1], ROOT / "templates" / match[1]]
         file = next((one for one in homes if one.exists()), None)
         if file is None:
             missing.append(span)
-        elif found[2]:
-            last = found[2].split(".")[-1]
+        elif match[2]:
+            last = match[2].split(".")[-1]
             if not re.search(rf"^\s*(?:def |class )?{last}\b", file.read_text(encoding="utf-8"), re.MULTILINE):
                 missing.append(span)
     assert missing == []
@@ -322,13 +324,13 @@ def test_nobody_is_sent_to_an_index_that_does_not_have_us() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_links_in_the_docs_resolve(name: str) -> None:
     """A link to a page, a picture, a file or a heading leads somewhere."""
-    here = (ROOT / name).parent
+    folder = (ROOT / name).parent
     broken = []
     for link in LINK.findall(FENCE.sub("", text_of(name))):
         if re.match(r"[a-z]+:", link):
             continue
         path, _, anchor = link.partition("#")
-        target = here / path if path else ROOT / name
+        target = folder / path if path else ROOT / name
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
@@ -344,9 +346,9 @@ NOT_YET = {
 def test_what_is_not_there_yet_is_not_there(words: str) -> None:
     """Whoever adds what the README says is missing takes the sentence out, here as well."""
     sign = NOT_YET[words]
-    here = (ROOT / sign).exists() if "/" in sign else tuple(sign.split()) in dict(commands())
+    exists = (ROOT / sign).exists() if "/" in sign else tuple(sign.split()) in dict(commands())
     assert words in " ".join(text_of("README.md").split())
-    assert not here, f"{sign} is there: the README has no need to say that it is not"
+    assert not exists, f"{sign} is there: the README has no need to say that it is not"
 
 
 def test_every_page_is_in_the_index() -> None:

@@ -30,8 +30,8 @@ def names(requirements: list[str]) -> set[str]:
 def locked(name: str) -> dict[str, str]:
     """Return the version of each package of a lock, which must have a hash."""
     entries = re.split(r"\n(?=[a-z0-9])", (ROOT / name).read_text())
-    found = [(re.match(r"([a-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;]+)", entry), entry) for entry in entries]
-    return {match[1]: match[2] for match, entry in found if match and "--hash=sha256:" in entry}
+    pins = [(re.match(r"([a-z0-9._-]+)(?:\[[a-z,]+\])?==([^ ;]+)", entry), entry) for entry in entries]
+    return {match[1]: match[2] for match, entry in pins if match and "--hash=sha256:" in entry}
 
 
 ASKED = [text for group in (PROJECT["dependencies"], *EXTRAS.values()) for text in group]

@@ -79,8 +79,8 @@ def test_no_file_names_a_machine_or_a_registry(word: str) -> None:
 def test_only_the_door_commits() -> None:
     """A transaction ends in one place; a second one would be forgotten, or come too early."""
     calls = re.compile(r"\.commit\(")
-    found = [name for name, text in code() if name.startswith("newsletter/") and calls.search(text)]
-    assert [name for name in found if name != "newsletter/store/unit.py"] == []
+    committers = [name for name, text in code() if name.startswith("newsletter/") and calls.search(text)]
+    assert [name for name in committers if name != "newsletter/store/unit.py"] == []
 
 
 def test_tests_neither_sleep_nor_mock() -> None:

@@ -127,12 +127,12 @@ def test_rings_leave_no_lines_in_the_log(caplog: pytest.LogCaptureFixture) -> No
 
 def test_closing_waits_for_the_callback() -> None:
     """A tick that is writing is never cut off."""
-    began, let_go, done = threading.Event(), threading.Event(), threading.Event()
+    began, let_go, finished = threading.Event(), threading.Event(), threading.Event()
 
     def slow() -> None:
         began.set()
         let_go.wait(LONG)
-        done.set()
+        finished.set()
 
     ticker = start_scheduler(slow, every_seconds=3600, stop=threading.Event())
     assert began.wait(LONG)
@@ -142,7 +142,7 @@ def test_closing_waits_for_the_callback() -> None:
     assert closer.is_alive()
     let_go.set()
     closer.join(LONG)
-    assert done.is_set()
+    assert finished.is_set()
     assert not ticker.alive
 
 

@@ -80,15 +80,15 @@ class Newsletter:
     def id_of(self, email: str) -> SubscriberId:
         """Return the id of somebody who must be there."""
         with self.unit.read() as tx:
-            found = subscribers.by_canonical(tx, email)
-        assert found is not None
-        return found.id
+            person = subscribers.by_canonical(tx, email)
+        assert person is not None
+        return person.id
 
     def state_of(self, email: str) -> str:
         """Return the state of somebody, `gone` for nobody."""
         with self.unit.read() as tx:
-            found = subscribers.by_canonical(tx, email)
-        return "gone" if found is None else found.state.value
+            person = subscribers.by_canonical(tx, email)
+        return "gone" if person is None else person.state.value
 
 
 _opened: list[Engine] = []
@@ -126,8 +126,8 @@ def copy_database(url: str) -> str:
     engine = connect(url)
     path = sqlite_path(engine)
     # PostgreSQL copies only what nobody has open; the pools open again by themselves.
-    for one in _opened:
-        one.dispose()
+    for newsletter in _opened:
+        newsletter.dispose()
     if path is not None:
         with engine.connect() as connection:
             connection.exec_driver_sql("COMMIT")

@@ -122,7 +122,7 @@ class Truth:
     """What really happened, by address."""
 
     kept: Counter[str] = field(default_factory=Counter)
-    said: Counter[str] = field(default_factory=Counter)
+    confirmed: Counter[str] = field(default_factory=Counter)
     """How often 250 was written in answer to the whole message."""
     refused: Counter[str] = field(default_factory=Counter)
     """How often the recipient or the whole message was refused for good."""
@@ -159,9 +159,9 @@ class ModelServer:
     ) -> None:
         """Hang up everywhere and come back when nobody is at work."""
         self._over.set()
-        for one in (self._listener, *self._peers):
+        for wire in (self._listener, *self._peers):
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                wire.shutdown(socket.SHUT_RDWR)
         self._acceptor.join()
         for thread in self._threads:
             thread.join()
@@ -333,7 +333,7 @@ class _Session:
         with self.server.lock:
             truth.offered[self.to] += 1
             truth.kept[self.to] += move in KEEPS
-            truth.said[self.to] += reply.startswith(b"250")
+            truth.confirmed[self.to] += reply.startswith(b"250")
             truth.refused[self.to] += reply.startswith(b"5")
             truth.doubtful[self.to] += move in DOUBTFUL
             truth.ids.setdefault(self.to, set()).add(number)

@@ -53,7 +53,7 @@ class Server:
 
     script: Script = lambda _address, _nth: TAKEN
     opening: Callable[[], ConnectFailure | None] = lambda: None
-    taken: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
     """Messages that the server kept, by address."""
     asked: Counter[str] = field(default_factory=Counter)
     """Messages that were offered, by address."""
@@ -79,7 +79,7 @@ class Server:
         # Outside the lock, since a script may act as another process does meanwhile; and it may take its time.
         answer = run_in_thread(lambda: self.script(envelope.rcpt_to, nth))
         with self.lock:
-            self.taken[envelope.rcpt_to] += answer.took
+            self.accepted[envelope.rcpt_to] += answer.took
             # Only after the last dot is there anything that a reader could have got.
             if answer.reply.phase is Phase.DOT:
                 self.contents.setdefault(envelope.rcpt_to, []).append(envelope.content)

@@ -53,15 +53,15 @@ def _closed() -> Iterator[None]:
 @pytest.fixture
 def original(database_url: str, tmp_path: Path, clock: FixedClock, render_context: RenderContext) -> Newsletter:
     """Return a newsletter on Monday morning, with five people and three tips."""
-    one = open_newsletter(database_url, tmp_path / "journal", clock, render_context)
-    add_people(one.unit, 5)
+    original_newsletter = open_newsletter(database_url, tmp_path / "journal", clock, render_context)
+    add_people(original_newsletter.unit, 5)
     for number in range(3):
-        add_tip(one.unit, f"tip-{number}")
+        add_tip(original_newsletter.unit, f"tip-{number}")
     clock.set(MONDAY - timedelta(days=1))
-    one.ticker.tick()
+    original_newsletter.ticker.tick()
     clock.set(MONDAY)
-    one.ticker.tick()
-    return one
+    original_newsletter.ticker.tick()
+    return original_newsletter
 
 
 def tuesday(original: Newsletter, catcher: Catcher) -> None:
@@ -83,14 +83,14 @@ def on_wednesday(url: str, original: Newsletter, *, machine: str = "this machine
 
 def adopted(copy: Newsletter) -> CaughtUp:
     """Adopt a copy that is held."""
-    done = adopt_database(copy.unit, copy.home, KEYRING, who="pat", now=copy.clock.now())
-    assert done is not None
-    return done
+    adoption = adopt_database(copy.unit, copy.home, KEYRING, who="pat", now=copy.clock.now())
+    assert adoption is not None
+    return adoption
 
 
-def alerted(one: Newsletter) -> dict[AlertKind, str]:
+def alerted(newsletter: Newsletter) -> dict[AlertKind, str]:
     """Return the open alerts."""
-    with one.unit.read() as tx:
+    with newsletter.unit.read() as tx:
         return {alert.kind: alert.message for alert in alerts.open_alerts(tx)}
 
 
@@ -128,8 +128,8 @@ def test_who_left_since_stays_away_and_nothing_goes_out_twice(original: Newslett
     tuesday(original, catcher)
     copy = on_wednesday(backup, original)
     copy.ticker.tick()
-    done = adopted(copy)
-    assert (list(done.editions), done.left, done.erased, done.kept_away) == (["2026-11-03"], 2, 0, 0)
+    adoption = adopted(copy)
+    assert (list(adoption.editions), adoption.left, adoption.erased, adoption.kept_away) == (["2026-11-03"], 2, 0, 0)
     assert copy.held() == ""
     assert copy.ticker.tick() is None
     with copy.unit.read() as tx:
@@ -166,8 +166,8 @@ def test_an_opt_out_from_a_held_copy_hides_nothing(original: Newsletter, catcher
     for email in ("p3@example.com", "p4@example.com", "p0@example.com"):
         copy.leaves(email)
     assert "1 edition" in copy.held()
-    done = adopted(copy)
-    assert (list(done.editions), done.left) == (["2026-11-03"], 2)
+    adoption = adopted(copy)
+    assert (list(adoption.editions), adoption.left) == (["2026-11-03"], 2)
     assert [copy.state_of(f"p{n}@example.com") for n in range(5)] == ["unsubscribed"] * 5
     assert copy.held() == ""
     assert "Another copy" in original.held()
@@ -190,11 +190,11 @@ def test_the_erased_are_erased_again(original: Newsletter) -> None:
     assert bring(copy, "email\np3@example.com\n") == "gone"
 
 
-def bring(one: Newsletter, content: str) -> str:
+def bring(newsletter: Newsletter, content: str) -> str:
     """Import a file of one person; return the state that person is in."""
     file = ImportFile(stream=io.BytesIO(content.encode()), name="people.csv")
-    import_subscribers(one.unit, KEYRING, file, who="pat", now=one.clock.now())
-    return one.state_of(content.rsplit(maxsplit=1)[-1])
+    import_subscribers(newsletter.unit, KEYRING, file, who="pat", now=newsletter.clock.now())
+    return newsletter.state_of(content.rsplit(maxsplit=1)[-1])
 
 
 def test_who_came_and_left_since_is_not_brought_back_by_a_file(original: Newsletter) -> None:
@@ -204,8 +204,8 @@ def test_who_came_and_left_since_is_not_brought_back_by_a_file(original: Newslet
     assert bring(original, "email\nnew@example.com\n") == "active"
     original.leaves("new@example.com")
     copy = on_wednesday(backup, original)
-    done = adopted(copy)
-    assert (done.left, done.kept_away) == (0, 1)
+    adoption = adopted(copy)
+    assert (adoption.left, adoption.kept_away) == (0, 1)
     assert bring(copy, "email\nnew@example.com\n") == "gone"
 
 
@@ -246,11 +246,11 @@ def test_an_edition_under_way_in_the_copy_is_paused_and_told(original: Newslette
     original.sender(catcher.port).work(threading.Event())
     original.leaves("p1@example.com")
     copy = on_wednesday(backup, original)
-    done = adopted(copy)
-    assert (list(done.paused), list(done.editions), done.left) == (["2026-11-03"], [], 1)
+    adoption = adopted(copy)
+    assert (list(adoption.paused), list(adoption.editions), adoption.left) == (["2026-11-03"], [], 1)
     with copy.unit.read() as tx:
-        (one,) = editions.latest(tx)
-    assert one.status is EditionStatus.PAUSED
+        (paused_edition,) = editions.latest(tx)
+    assert paused_edition.status is EditionStatus.PAUSED
     assert "edition resume 2026-11-03" in alerted(copy)[AlertKind.EDITION_PAUSED]
     before = catcher.accepted.copy()
     copy.sender(catcher.port).work(threading.Event())
@@ -277,8 +277,8 @@ def test_a_tip_that_was_written_since_is_named(original: Newsletter, catcher: Ca
     backup = copy_database(original.url)
     add_tip(original.unit, "fresh", pin=TUESDAY.date())
     tuesday(original, catcher)
-    done = adopted(on_wednesday(backup, original))
-    assert list(done.lost_tips) == ["fresh"]
+    adoption = adopted(on_wednesday(backup, original))
+    assert list(adoption.lost_tips) == ["fresh"]
 
 
 def test_adopting_twice_does_nothing_the_second_time(original: Newsletter, catcher: Catcher) -> None:
@@ -332,9 +332,9 @@ def test_a_ledger_that_cannot_be_written_is_told(original: Newsletter) -> None:
     assert original.home.ledger.look().top(identity(original)) == 1
 
 
-def identity(one: Newsletter) -> str:
+def identity(newsletter: Newsletter) -> str:
     """Return the name that the ledger knows a database by."""
-    with one.unit.read() as tx:
+    with newsletter.unit.read() as tx:
         return installations.get(tx).identity
 
 
@@ -344,9 +344,9 @@ def test_an_opt_out_between_two_looks_holds_nothing(original: Newsletter) -> Non
     seen = original.home.ledger.look
 
     def busy() -> object:
-        found = seen()
+        identity_seen = seen()
         original.leaves("p2@example.com")
-        return found
+        return identity_seen
 
     real = original.home.ledger
     kept = {name: getattr(real, name) for name in ("fault", "even_out", "is_lost", "original", "occupy")}
@@ -367,9 +367,9 @@ def test_holding_costs_one_read_when_all_is_well(original: Newsletter) -> None:
         installations.settle_in(tx, machine="this machine", ledger_seq=2_000)
     assert original.held() == ""
     first = original.home.ledger.look()
-    said: list[str] = []
-    event.listen(original.unit._engine, "before_cursor_execute", lambda *a: said.append(a[2]))
+    commands_run: list[str] = []
+    event.listen(original.unit._engine, "before_cursor_execute", lambda *a: commands_run.append(a[2]))
     assert original.held() == ""
     assert original.home.ledger.look() is first
-    assert len([one for one in said if one.startswith("SELECT")]) <= 3
-    assert not [one for one in said if one.startswith(("INSERT", "UPDATE"))]
+    assert len([one for one in commands_run if one.startswith("SELECT")]) <= 3
+    assert not [one for one in commands_run if one.startswith(("INSERT", "UPDATE"))]

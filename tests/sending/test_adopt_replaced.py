@@ -49,9 +49,9 @@ def test_the_wrong_tip_is_not_resumed(
     clock.turn(hours=1)
     copy = open_newsletter(backup, tmp_path / "journal", clock, render_context)
     assert copy.held()
-    done = adopt_database(copy.unit, copy.home, KEYRING, who="pat", now=clock.now() + timedelta(minutes=1))
-    assert done is not None
-    assert (list(done.editions), list(done.paused)) == (["2026-11-03.2"], [])
+    adoption = adopt_database(copy.unit, copy.home, KEYRING, who="pat", now=clock.now() + timedelta(minutes=1))
+    assert adoption is not None
+    assert (list(adoption.editions), list(adoption.paused)) == (["2026-11-03.2"], [])
     with copy.unit.read() as tx:
         wrong = editions.by_id(tx, edition.id)
         used = tips.by_slug(tx, "right")

@@ -82,8 +82,8 @@ def die(unit: Unit, sender: Sender) -> None:
     now = sender.clock.now()
     with unit.write() as tx:
         who = workers.start(tx, name="one that dies", machine="", now=now)
-        while (one := blocks.claim(tx, who, now=now, lease=LEASE)) is not None:
-            claims.claim(tx, claims.queued(tx, one)[:1], who=who, now=now)
+        while (block_id := blocks.claim(tx, who, now=now, lease=LEASE)) is not None:
+            claims.claim(tx, claims.queued(tx, block_id)[:1], who=who, now=now)
     sender.recover()
 
 
@@ -96,13 +96,13 @@ def check(unit: Unit, edition: Edition, server: Server, policy: UncertainPolicy)
     assert receipt.balances
     assert receipt.edition.audience == len(rows) == PEOPLE
     for email, row in rows.items():
-        taken = server.taken[email]
+        copies = server.accepted[email]
         if policy is UncertainPolicy.HOLD:
-            assert taken <= 1, email
+            assert copies <= 1, email
             if row.state is not DeliveryState.UNCERTAIN:
-                assert taken == (row.state is DeliveryState.ACCEPTED), (email, row)
+                assert copies == (row.state is DeliveryState.ACCEPTED), (email, row)
         elif row.state is DeliveryState.ACCEPTED:
-            assert taken >= 1, email
+            assert copies >= 1, email
         assert row.state is not DeliveryState.SENDING
         assert (row.next_attempt_at is not None) == (row.state is DeliveryState.DEFERRED)
         assert row.reason or row.state is DeliveryState.QUEUED, row

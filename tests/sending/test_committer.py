@@ -210,9 +210,9 @@ def test_a_stuck_connection_releases_its_claims(
     assert worker.claim_buffer.take() is None
     clock.turn(seconds=STUCK_SECONDS + 1)
     watcher.revoke_stale_claims()
-    taken = [worker.claim_buffer.take() for _ in range(FIRST_CLAIMS_COUNT)]
+    claims = [worker.claim_buffer.take() for _ in range(FIRST_CLAIMS_COUNT)]
     # One whose envelope may be with the server stays with its connection.
-    assert [claim.person.id for claim in taken if claim is not None] == ([2, 3, 4] if announced else [1, 2, 3, 4])
+    assert [claim.person.id for claim in claims if claim is not None] == ([2, 3, 4] if announced else [1, 2, 3, 4])
 
 
 @pytest.mark.parametrize("with_connection", [True, False])
@@ -276,8 +276,8 @@ def test_two_workers_share_an_edition(postgres_url: str, clock: FixedClock, rend
     servers = [Server(script=meeting(together)) for _ in range(2)]
     senders = [make_sender(unit, clock, server.connect, connections=2) for server in servers]
     run_all(senders)
-    assert all(server.taken.total() >= 20 for server in servers)
-    assert servers[0].taken + servers[1].taken == {f"p{number}@example.com": 1 for number in range(120)}
+    assert all(server.accepted.total() >= 20 for server in servers)
+    assert servers[0].accepted + servers[1].accepted == {f"p{number}@example.com": 1 for number in range(120)}
     assert states(unit, edition) == {"accepted": 120}
     for sender in senders:
         sender.retire()

@@ -68,7 +68,7 @@ def test_an_exception_in_the_thread_that_waits(unit: Unit, clock: FixedClock, fr
     assert not [thread for thread in threading.enumerate() if thread.name == "connections"]
     sender.retire()
     work(make_sender(unit, clock, server.connect, connections=3))
-    assert server.taken == everybody(30)
+    assert server.accepted == everybody(30)
     assert states(unit, edition) == {"accepted": 30}
 
 
@@ -95,7 +95,7 @@ def test_a_bug_behind_the_first_byte_of_content(unit: Unit, clock: FixedClock, f
     with pytest.raises(ZeroDivisionError):
         work(make_sender(unit, clock, connect, connections=1))
     work(make_sender(unit, clock, server.connect, connections=1))
-    assert server.taken == everybody(1)
+    assert server.accepted == everybody(1)
     assert states(unit, edition) == {"uncertain": 1}
 
 

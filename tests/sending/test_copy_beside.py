@@ -224,9 +224,9 @@ def test_a_copy_on_a_server_waits_for_the_original_file(
         identity = tx.execute(select(installation.c.identity)).scalar_one()
     assert sqlite_path(connect(postgres_url)) is None
     server = Anchor(machine.state)
-    found = server.original(identity)
-    assert found is not None
-    assert (found.path, found.running) == (path_of(original), True)
+    original_url = server.original(identity)
+    assert original_url is not None
+    assert (original_url.path, original_url.running) == (path_of(original), True)
     with pytest.raises(NotNow, match="is running"):
         server.take_over(identity)
     stop(original)

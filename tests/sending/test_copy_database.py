@@ -54,8 +54,8 @@ class Pair:
 )
 def pair(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock, render_context: RenderContext) -> Pair:
     """Return a newsletter with some history, and an empty database."""
-    one, other = request.param.split(" to ")
-    source = request.getfixturevalue("sqlite_url" if one == "sqlite" else "postgres_url")
+    source_kind, other = request.param.split(" to ")
+    source = request.getfixturevalue("sqlite_url" if source_kind == "sqlite" else "postgres_url")
     if other == "sqlite":
         to = f"sqlite:///{tmp_path / 'moved' / 'copy.db'}"
         (tmp_path / "moved").mkdir()
@@ -63,8 +63,12 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path, clock: FixedClock, rend
         to = request.getfixturevalue("postgres_url")
         empty(to)
     clock.set(MONDAY)
-    made = open_newsletter(source, tmp_path / "journal", clock, render_context)
-    return Pair(source=made, to=to, open=lambda url: open_newsletter(url, tmp_path / "journal", clock, render_context))
+    source_newsletter = open_newsletter(source, tmp_path / "journal", clock, render_context)
+    return Pair(
+        source=source_newsletter,
+        to=to,
+        open=lambda url: open_newsletter(url, tmp_path / "journal", clock, render_context),
+    )
 
 
 def empty(url: str) -> None:
@@ -102,9 +106,9 @@ def everything(unit: Unit) -> Mapping[str, list[tuple[object, ...]]]:
 def test_every_row_arrives(pair: Pair, catcher: Catcher) -> None:
     """All tables are the same on both sides, with their reports, and the next ids were never given."""
     live(pair.source, catcher)
-    done = copy_database(pair.source.unit._engine, pair.to)
-    assert (list(done.differences), done.editions) == ([], EDITIONS)
-    assert done.rows["subscriber"] == PEOPLE - 1
+    copy_result = copy_database(pair.source.unit._engine, pair.to)
+    assert (list(copy_result.differences), copy_result.editions) == ([], EDITIONS)
+    assert copy_result.rows["subscriber"] == PEOPLE - 1
     copy = pair.open(pair.to)
     assert everything(copy.unit) == everything(pair.source.unit)
     add_people(copy.unit, 1, start=90_000)
@@ -120,9 +124,9 @@ def test_the_copy_is_held_until_adopted_and_the_original_from_then_on(pair: Pair
     assert pair.source.held() == ""
     pair.source.leaves("p77@example.com")
     assert "1 opt-out." in copy.held()
-    done = adopt_database(copy.unit, copy.home, Keyring(current=SECRET), who="pat", now=copy.clock.now())
-    assert done is not None
-    assert done.left == 1
+    adoption = adopt_database(copy.unit, copy.home, Keyring(current=SECRET), who="pat", now=copy.clock.now())
+    assert adoption is not None
+    assert adoption.left == 1
     assert copy.held() == ""
     assert "Another copy of it was made the one that counts" in pair.source.held()
     add_tip(copy.unit, "next")
@@ -183,10 +187,10 @@ def test_what_is_not_the_same_is_told(pair: Pair, catcher: Catcher, monkeypatch:
             yield rows[:-1] if table.name == "delivery" else rows
 
     monkeypatch.setattr(transfer, "_steps", lossy)
-    done = copy_database(pair.source.unit._engine, pair.to)
-    assert len(done.differences) == 2
-    assert done.differences[0].startswith("delivery: ")
-    assert "edition 2026-11-17" in done.differences[1]
+    copy_result = copy_database(pair.source.unit._engine, pair.to)
+    assert len(copy_result.differences) == 2
+    assert copy_result.differences[0].startswith("delivery: ")
+    assert "edition 2026-11-17" in copy_result.differences[1]
 
 
 def test_a_letter_that_postgresql_does_not_keep(pair: Pair) -> None:

@@ -55,7 +55,7 @@ def test_a_fault_while_a_message_is_in_flight(
     with pytest.raises(ZeroDivisionError):
         send_until_idle(sender, threading.Event())
     send_until_idle(sender, threading.Event())
-    assert server.taken == everybody(30)
+    assert server.accepted == everybody(30)
     assert counts(unit, edition) == {"accepted": 30}
 
 
@@ -75,11 +75,11 @@ def test_an_exit_in_the_midst_of_it(unit: Unit, clock: FixedClock, frozen: Calla
     with pytest.raises(SystemExit):
         send_until_idle(sender, threading.Event())
     send_until_idle(sender, threading.Event())
-    assert set(server.taken.values()) == {1}
-    found = counts(unit, edition)
+    assert set(server.accepted.values()) == {1}
+    faults = counts(unit, edition)
     # Three connections had a message in flight.
-    assert found["accepted"] + found.get("uncertain", 0) == 60
-    assert found.get("uncertain", 0) <= 3
+    assert faults["accepted"] + faults.get("uncertain", 0) == 60
+    assert faults.get("uncertain", 0) <= 3
 
 
 def test_a_fault_on_the_way_home(
@@ -103,7 +103,7 @@ def test_a_fault_on_the_way_home(
     with unit.write() as tx:
         assert tx.execute(select(delivery.c.id).limit(1)).first() is not None
     send_until_idle(sender, threading.Event())
-    assert server.taken == everybody(60)
+    assert server.accepted == everybody(60)
     assert counts(unit, edition) == {"accepted": 60}
 
 
@@ -125,7 +125,7 @@ def test_a_database_that_fails_while_a_message_is_in_flight(
     sender.sign = sign
     send_until_idle(sender, threading.Event())
     send_until_idle(sender, threading.Event())
-    assert server.taken == everybody(30)
+    assert server.accepted == everybody(30)
     assert counts(unit, edition) == {"accepted": 30}
 
 
@@ -156,7 +156,7 @@ def test_a_stop_while_a_connection_is_being_opened(
     send_until_idle(sender, stop, progress=stale)
     answered.set()
     send_until_idle(make_sender(unit, clock, server.connect), threading.Event())
-    assert server.taken == everybody(30)
+    assert server.accepted == everybody(30)
     assert counts(unit, edition) == {"accepted": 30}
 
 
@@ -196,7 +196,7 @@ def test_a_database_that_fails_again_at_the_end_of_a_pass(
     for _ in range(4):
         with suppress(NotNow):
             send_until_idle(sender, threading.Event())
-    assert server.taken == everybody(150)
+    assert server.accepted == everybody(150)
     assert counts(unit, edition) == {"accepted": 150}
 
 
@@ -265,8 +265,10 @@ def test_a_look_at_refusals_that_fails(unit: Unit, clock: FixedClock, frozen: Ca
         clock.turn(seconds=1)
         return UNKNOWN_USER if address == "p1@example.com" else TAKEN
 
-    made = make_sender(unit, clock, Server(script=script).connect, connections=1)
-    sender = Blind(**{one.name: getattr(made, one.name) for one in fields(made) if one.init and one.name[0] != "_"})
+    new_sender = make_sender(unit, clock, Server(script=script).connect, connections=1)
+    sender = Blind(
+        **{one.name: getattr(new_sender, one.name) for one in fields(new_sender) if one.init and one.name[0] != "_"}
+    )
     sender.work(threading.Event())
     assert sender.looks > 1
     assert counts(unit, edition) == {"accepted": 59, "rejected": 1}

@@ -56,7 +56,7 @@ def test_a_connection_that_is_stuck_at_the_end_holds_nobody_up(unit: Unit, froze
     finally:
         answered.set()
         thread.join()
-    assert server.taken == everybody(4)
+    assert server.accepted == everybody(4)
     assert counts(unit, edition) == {"accepted": 4}
 
 
@@ -95,7 +95,7 @@ def test_a_dead_worker_is_settled_during_a_long_pass(
     with unit.read() as tx:
         assert not claims.marked_by(tx, dead)
     sender.work(threading.Event())
-    assert server.taken == everybody(8)
+    assert server.accepted == everybody(8)
     assert counts(unit, edition) == {"accepted": 8}
 
 
@@ -134,7 +134,7 @@ def test_a_stop_while_the_database_is_gone(unit: Unit, clock: FixedClock, frozen
         send_until_idle(make_sender(Gone(unit, stop), clock, server.connect, connections=1), stop)
     assert clock.monotonic() - stopped_at[0] < 30
     send_until_idle(make_sender(unit, clock, server.connect), threading.Event())
-    assert server.taken == everybody(40)
+    assert server.accepted == everybody(40)
     assert counts(unit, edition) == {"accepted": 40}
 
 

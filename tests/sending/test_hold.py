@@ -132,15 +132,15 @@ def test_pause_and_resume(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen
     )
     sender = make_sender(unit, clock, server.connect, connections=1)
     work(sender)
-    assert server.taken.total() == 7
+    assert server.accepted.total() == 7
     assert counts(unit, edition) == {"accepted": 7, "queued": 13}
     assert attempts(unit, "queued") == {(0, False)}
     assert status(unit, edition) is EditionStatus.PAUSED
     work(sender)
-    assert server.taken.total() == 7
+    assert server.accepted.total() == 7
     assert hold.resume_edition(elsewhere, edition, who="ann", now=clock.now())
     work(sender)
-    assert server.taken == {address_of(n): 1 for n in range(20)}
+    assert server.accepted == {address_of(n): 1 for n in range(20)}
     assert status(unit, edition) is EditionStatus.FINISHED
 
 
@@ -151,8 +151,8 @@ def test_pause_over_several_connections(unit: Unit, elsewhere: Unit, clock: Fixe
         elsewhere, clock, lambda: hold.pause_edition(elsewhere, edition, who="ann", why="", now=clock.now()), at=20
     )
     work(make_sender(unit, clock, server.connect, connections=4))
-    assert 20 <= server.taken.total() <= 23
-    assert counts(unit, edition) == {"accepted": server.taken.total(), "queued": 60 - server.taken.total()}
+    assert 20 <= server.accepted.total() <= 23
+    assert counts(unit, edition) == {"accepted": server.accepted.total(), "queued": 60 - server.accepted.total()}
 
 
 def test_cancel_in_the_middle(unit: Unit, elsewhere: Unit, clock: FixedClock, frozen: Freeze) -> None:
@@ -163,7 +163,7 @@ def test_cancel_in_the_middle(unit: Unit, elsewhere: Unit, clock: FixedClock, fr
     )
     sender = make_sender(unit, clock, server.connect, connections=1)
     work(sender)
-    assert server.taken.total() == 7
+    assert server.accepted.total() == 7
     assert counts(unit, edition) == {"accepted": 7, "skipped": 13}
     with unit.read() as tx:
         closed = editions.by_id(tx, edition.id)
@@ -188,7 +188,7 @@ def test_cancel_while_one_is_deferred(
         answer=answer,
     )
     work(make_sender(unit, clock, server.connect, connections=1))
-    assert server.taken.total() == 1
+    assert server.accepted.total() == 1
     assert counts(unit, edition) == {"accepted": 1, "skipped": 4}
     with unit.read() as tx:
         assert editions.by_id(tx, edition.id).finished_at is not None
@@ -272,7 +272,7 @@ def test_resend_from_elsewhere(unit: Unit, elsewhere: Unit, clock: FixedClock, f
     assert resolve.resend(elsewhere, edition, only=None, who="ann", now=clock.now()) == 1
     assert status(unit, edition) is EditionStatus.SENDING
     work(sender)
-    assert server.taken == {address_of(n): 1 for n in range(4)}
+    assert server.accepted == {address_of(n): 1 for n in range(4)}
     assert counts(unit, edition) == {"accepted": 4}
     first, second = server.contents[address_of(2)]
     assert message_id(first) == message_id(second)

@@ -81,8 +81,8 @@ def wish(wakeups: Wakeups) -> BlockId:
     wished: list[BlockId] = []
 
     def asked() -> bool:
-        one = wakeups.wished()
-        wished.extend([] if one is None else [one])
+        job = wakeups.wished()
+        wished.extend([] if job is None else [job])
         return bool(wished)
 
     until(asked)
@@ -95,13 +95,13 @@ def test_a_job_lasts_as_long_as_its_block(
     """It calls, waits while the block is being sent, and is gone when that is done."""
     frozen(1)
     with dispatch.listening(threading.Event()):
-        one = wish(wakeups)
+        job = wish(wakeups)
         with unit.write() as tx:
-            assert blocks.claim(tx, me, now=CLOCK.now(), lease=LEASE, only=one) == one
+            assert blocks.claim(tx, me, now=CLOCK.now(), lease=LEASE, only=job) == job
         assert [(number, state) for number, state, _ in found(unit)] == [(0, "doing")]
         with unit.write() as tx:
             tx.execute(text("UPDATE delivery SET state = 'accepted'"))
-            blocks.close_done(tx, [one])
+            blocks.close_done(tx, [job])
         wakeups.look_around()
         until(lambda: found(unit) == [])
 
@@ -131,9 +131,9 @@ def test_a_stop_hands_everything_back(
     frozen(4 * BLOCK_SIZE)
     stop = threading.Event()
     with dispatch.listening(stop):
-        one = wish(wakeups)
+        job = wish(wakeups)
         with unit.write() as tx:
-            blocks.claim(tx, me, now=CLOCK.now(), lease=LEASE, only=one)
+            blocks.claim(tx, me, now=CLOCK.now(), lease=LEASE, only=job)
         stop.set()
         until(lambda: sum(state == "doing" for _, state, _ in found(unit)) == 1)
         with unit.write() as tx:

@@ -62,9 +62,9 @@ def call(unit: Unit, clock: FixedClock, who: WorkerId | None = None) -> Wakeups:
     return Wakeups(unit=unit, clock=clock, who=lambda: who)
 
 
-def serve(wakeups: Wakeups, one: BlockId) -> None:
+def serve(wakeups: Wakeups, block_id: BlockId) -> None:
     """Run the job of a block for a sender that is not asked to stop."""
-    wakeups.serve(one, threading.Event())
+    wakeups.serve(block_id, threading.Event())
 
 
 def test_a_freeze_puts_up_one_job_for_each_block(unit: Unit, frozen: Callable[[int], Edition]) -> None:
@@ -185,24 +185,24 @@ def test_a_job_for_what_another_sends_goes_home(
 def test_a_job_comes_again_when_it_must(unit: Unit, clock: FixedClock, frozen: Callable[[int], Edition]) -> None:
     """While the sender rests it comes again afterwards; before its block's hour, at that hour; at an end, elsewhere."""
     edition = frozen(1)
-    one = BlockId(edition.id, 0)
+    block_id = BlockId(edition.id, 0)
     wakeups = call(unit, clock)
     wakeups.rest(60)
     assert wakeups.resting
     with pytest.raises(RetryLater) as raised:
-        serve(wakeups, one)
+        serve(wakeups, block_id)
     assert raised.value.at == clock.now() + timedelta(seconds=60)
     wakeups.go_on()
     wakeups.end()
     with pytest.raises(RetryLater) as raised:
-        serve(wakeups, one)
+        serve(wakeups, block_id)
     assert raised.value.at == clock.now()
     wakeups.begin()
     hour = clock.now() + timedelta(hours=3)
     with unit.write() as tx:
         tx.execute(text("UPDATE block SET not_before = :hour"), {"hour": hour})
     with pytest.raises(RetryLater) as raised:
-        serve(wakeups, one)
+        serve(wakeups, block_id)
     assert raised.value.at == hour
     assert wakeups.wished() is None
 

@@ -27,16 +27,16 @@ def test_no_journal_no_message(unit: Unit, clock: FixedClock, frozen: Callable[[
         return TAKEN
 
     server = Server(lose_the_folder)
-    done = send_until_idle(make_sender(unit, clock, server.connect, connections=2), threading.Event())
-    assert "cannot be written" in done.trouble
-    assert "without it nothing is sent" in done.trouble
-    assert done.needs_person
-    taken = sum(server.taken.values())
-    assert 20 < taken < 60
-    assert counts(unit, edition) == {"accepted": taken, "queued": 60 - taken}
+    pass_result = send_until_idle(make_sender(unit, clock, server.connect, connections=2), threading.Event())
+    assert "cannot be written" in pass_result.trouble
+    assert "without it nothing is sent" in pass_result.trouble
+    assert pass_result.needs_person
+    accepted_count = sum(server.accepted.values())
+    assert 20 < accepted_count < 60
+    assert counts(unit, edition) == {"accepted": accepted_count, "queued": 60 - accepted_count}
     folder.unlink()
     send_until_idle(make_sender(unit, clock, server.connect), threading.Event())
-    assert server.taken == everybody(60)
+    assert server.accepted == everybody(60)
     assert counts(unit, edition) == {"accepted": 60}
 
 
@@ -56,7 +56,7 @@ def test_a_journal_that_is_deleted_while_it_is_used(
         return TAKEN
 
     server = Server(delete_it)
-    done = send_until_idle(make_sender(unit, clock, server.connect, connections=2), threading.Event())
-    assert (done.trouble, journals) == ("", [1])
-    assert server.taken == everybody(60)
+    pass_result = send_until_idle(make_sender(unit, clock, server.connect, connections=2), threading.Event())
+    assert (pass_result.trouble, journals) == ("", [1])
+    assert server.accepted == everybody(60)
     assert counts(unit, edition) == {"accepted": 60}

@@ -56,7 +56,7 @@ def test_a_commit_without_an_answer(unit: Unit, clock: FixedClock, frozen: Calla
             send_until_idle(sender, threading.Event())
         except NotNow:
             continue
-    assert server.taken == {f"p{number}@example.com": 1 for number in range(150)}
+    assert server.accepted == {f"p{number}@example.com": 1 for number in range(150)}
     with unit.read() as tx:
         assert deliveries.counts(tx, edition.id)[DeliveryState.ACCEPTED] == 150
         assert tx.execute(select(func.sum(tally.c.accepted))).scalar_one() == 150

@@ -123,9 +123,9 @@ def test_a_crash_in_the_middle_is_recovered(unit: Unit, clock: FixedClock, catch
     """What a dead sender had under way goes out when the next one begins, or after an hour where others may live."""
     queue(unit, clock)
     with unit.write() as tx:
-        (one,) = notices.due(tx, now=clock.now(), limit=5)
-        assert notices.mark(tx, one, now=clock.now()) is not None
-        assert notices.mark(tx, one, now=clock.now()) is None
+        (due_notice,) = notices.due(tx, now=clock.now(), limit=5)
+        assert notices.mark(tx, due_notice, now=clock.now()) is not None
+        assert notices.mark(tx, due_notice, now=clock.now()) is None
     sender = make(unit, clock, catcher.port)
     sender.work(STOP)
     assert not catcher.caught

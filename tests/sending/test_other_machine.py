@@ -25,11 +25,11 @@ def test_a_file_that_wakes_on_another_machine_is_held(
     sqlite_url: str, tmp_path: Path, clock: FixedClock, render_context: RenderContext
 ) -> None:
     """A moved SQLite database sends nothing before somebody says that the other machine does not."""
-    here = open_newsletter(sqlite_url, tmp_path / "journal", clock, render_context)
-    add_people(here.unit, 2)
-    add_tip(here.unit)
+    home_newsletter = open_newsletter(sqlite_url, tmp_path / "journal", clock, render_context)
+    add_people(home_newsletter.unit, 2)
+    add_tip(home_newsletter.unit)
     clock.set(MONDAY)
-    here.ticker.tick()
+    home_newsletter.ticker.tick()
     there = open_newsletter(sqlite_url, tmp_path / "elsewhere", clock, render_context, machine="another machine")
     clock.set(TUESDAY)
     assert there.ticker.tick() is None
@@ -38,8 +38,8 @@ def test_a_file_that_wakes_on_another_machine_is_held(
         "It was last used on another machine, which "
         "must not send any more. Nothing is sent until you say: `newsletter db adopt`."
     )
-    done = adopted(there)
-    assert (done.editions, done.paused, done.left) == ([], [], 0)
+    adoption = adopted(there)
+    assert (adoption.editions, adoption.paused, adoption.left) == ([], [], 0)
     edition = there.ticker.tick()
     assert edition is not None
     assert edition.name == date(2026, 11, 3).isoformat()

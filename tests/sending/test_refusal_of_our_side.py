@@ -41,7 +41,7 @@ class _Server(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Session)
         self.refusal: tuple[str, bytes] | None = None
-        self.taken: Counter[str] = Counter()
+        self.accepted: Counter[str] = Counter()
 
 
 class _Session(socketserver.StreamRequestHandler):
@@ -64,7 +64,7 @@ class _Session(socketserver.StreamRequestHandler):
                     pass
                 refusal = self._refusal("dot")
                 self._say(refusal or b"250 2.0.0 Ok: queued as 4F2A")
-                self._count(recipient, taken=refusal is None)
+                self._count(recipient, accepted=refusal is None)
             elif verb == b"QUIT":
                 self._say(b"221 Bye")
                 return
@@ -76,9 +76,9 @@ class _Session(socketserver.StreamRequestHandler):
         assert isinstance(server, _Server)
         return server.refusal[1] if server.refusal and server.refusal[0] == step else None
 
-    def _count(self, recipient: str, *, taken: bool) -> None:
+    def _count(self, recipient: str, *, accepted: bool) -> None:
         assert isinstance(self.server, _Server)
-        self.server.taken[recipient] += taken
+        self.server.accepted[recipient] += accepted
 
     def _say(self, *lines: bytes) -> None:
         self.wfile.write(b"".join(line + b"\r\n" for line in lines))
@@ -147,7 +147,7 @@ def test_a_refusal_of_our_side_costs_nobody_the_edition(
         run(sqlite_unit, clock, server)
         finished, states, active = look(sqlite_unit, edition)
         assert (finished.status, states, active) == (EditionStatus.FINISHED, {"accepted": people}, people)
-        assert set(server.taken.values()) == {1}
+        assert set(server.accepted.values()) == {1}
 
 
 @pytest.mark.parametrize("people", [20, 40])
@@ -173,4 +173,4 @@ def test_a_quota_of_ours_costs_nobody_the_edition(
             if finished.status is EditionStatus.FINISHED:
                 break
         assert (finished.status, states, active) == (EditionStatus.FINISHED, {"accepted": people}, people)
-        assert set(server.taken.values()) == {1}
+        assert set(server.accepted.values()) == {1}

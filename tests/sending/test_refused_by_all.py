@@ -71,13 +71,13 @@ def test_everybody_is_refused(
     edition = make_edition(sqlite_unit, render_context, 60)
     broken = Server(script=lambda *_: answer)
     run(sqlite_unit, late, broken)
-    now, states, told = look(sqlite_unit, edition)
+    now, states, alert = look(sqlite_unit, edition)
     assert now.status is EditionStatus.PAUSED
     assert now.status_why == (
         f"{REFUSALS} people in a row were refused in the same words, and none was accepted: "
         f'the mail server said "554 5.7.1 {answer.reply.text}".'
     )
-    assert now.status_why in told[AlertKind.EDITION_PAUSED]
+    assert now.status_why in alert[AlertKind.EDITION_PAUSED]
     assert REFUSALS <= states["rejected"] < REFUSALS + CONNECTIONS
     assert states == {"rejected": states["rejected"], "queued": 60 - states["rejected"]}
     assert broken.asked.total() == states["rejected"]
@@ -85,11 +85,11 @@ def test_everybody_is_refused(
     mended = Server()
     assert hold.resume_edition(sqlite_unit, now, who="ann", now=late.now())
     run(sqlite_unit, late, mended)
-    now, after, told = look(sqlite_unit, edition)
+    now, after, alert = look(sqlite_unit, edition)
     assert now.status is EditionStatus.FINISHED
     assert after == {"rejected": states["rejected"], "accepted": 60 - states["rejected"]}
-    assert told == {}
-    assert not set(mended.taken) & set(broken.asked)
+    assert alert == {}
+    assert not set(mended.accepted) & set(broken.asked)
 
 
 def test_nobody_is_named(sqlite_unit: Unit, late: FixedClock, render_context: RenderContext) -> None:
@@ -100,9 +100,9 @@ def test_nobody_is_named(sqlite_unit: Unit, late: FixedClock, render_context: Re
         return replace(REFUSED, reply=replace(REFUSED.reply, text=f"<{address.upper()}>: Go away"))
 
     run(sqlite_unit, late, Server(script=script))
-    now, _, told = look(sqlite_unit, edition)
+    now, _, alert = look(sqlite_unit, edition)
     assert '"554 5.7.1 <…>: Go away"' in now.status_why
-    assert "@example.com" not in told[AlertKind.EDITION_PAUSED].lower()
+    assert "@example.com" not in alert[AlertKind.EDITION_PAUSED].lower()
 
 
 def test_no_message_can_be_made(
@@ -117,9 +117,9 @@ def test_no_message_can_be_made(
     monkeypatch.setattr(MessageBuilder, "build", envelope)
     server = Server()
     run(sqlite_unit, late, server)
-    now, states, told = look(sqlite_unit, edition)
+    now, states, alert = look(sqlite_unit, edition)
     assert now.status is EditionStatus.PAUSED
-    assert "the message cannot be made: no such slot" in told[AlertKind.EDITION_PAUSED]
+    assert "the message cannot be made: no such slot" in alert[AlertKind.EDITION_PAUSED]
     assert states["rejected"] < REFUSALS + CONNECTIONS
     assert server.asked.total() == 0
 
@@ -136,12 +136,12 @@ def test_a_small_edition(
     edition = make_edition(sqlite_unit, render_context, people)
     bad = {f"p{n}@example.com" for n in range(refused)}
     run(sqlite_unit, late, Server(script=lambda address, _: BLOCKED if address in bad else TAKEN))
-    now, states, told = look(sqlite_unit, edition)
+    now, states, alert = look(sqlite_unit, edition)
     assert now.status is EditionStatus.FINISHED
     assert states["rejected"] == refused
-    assert set(told) == ({AlertKind.REFUSED_PEOPLE} if refused == 10 else set())
-    if told:
-        message = told[AlertKind.REFUSED_PEOPLE]
+    assert set(alert) == ({AlertKind.REFUSED_PEOPLE} if refused == 10 else set())
+    if alert:
+        message = alert[AlertKind.REFUSED_PEOPLE]
         assert message.startswith("10 of 10 people were refused in the edition of 2026-11-03: the mail server may")
         assert "`newsletter edition retry 2026-11-03 --rejected`" in message
 
@@ -157,10 +157,10 @@ def test_single_refusals(sqlite_unit: Unit, late: FixedClock, render_context: Re
         return BLOCKED if number % 10 == 0 else TAKEN
 
     run(sqlite_unit, late, Server(script=script))
-    now, states, told = look(sqlite_unit, edition)
+    now, states, alert = look(sqlite_unit, edition)
     assert now.status is EditionStatus.FINISHED
     assert states == {"rejected": 20 + 18, "accepted": 162}
-    assert told == {}
+    assert alert == {}
 
 
 def test_too_many_over_the_edition(sqlite_unit: Unit, late: FixedClock, render_context: RenderContext) -> None:
@@ -169,9 +169,9 @@ def test_too_many_over_the_edition(sqlite_unit: Unit, late: FixedClock, render_c
     server = Server(script=lambda address, _: BLOCKED if int(address[1:].partition("@")[0]) % 4 == 0 else TAKEN)
     slow = Patience(late)
     run(sqlite_unit, slow, server)
-    now, states, told = look(sqlite_unit, edition)
+    now, states, alert = look(sqlite_unit, edition)
     assert now.status is EditionStatus.PAUSED
-    assert "were refused because of us" in told[AlertKind.EDITION_PAUSED]
+    assert "were refused because of us" in alert[AlertKind.EDITION_PAUSED]
     assert 25 <= states["rejected"] < 100
     assert hold.resume_edition(sqlite_unit, now, who="ann", now=late.now())
     run(sqlite_unit, slow, server)

@@ -27,8 +27,8 @@ def test_everybody_gets_one_mail(
 ) -> None:
     """Each person of the audience gets exactly one mail, the books balance, and the edition is closed."""
     edition = frozen(120)
-    done = work(make_sender(unit, clock, catcher.port))
-    assert done.trouble == ""
+    pass_result = work(make_sender(unit, clock, catcher.port))
+    assert pass_result.trouble == ""
     assert catcher.accepted == {f"p{n}@example.com": 1 for n in range(120)}
     with unit.read() as tx:
         counts = deliveries.counts(tx, edition.id)

@@ -20,9 +20,9 @@ from tests.sending.scripted import TAKEN, Answer, Server
 PEOPLE = 5
 
 
-@pytest.mark.parametrize(("refusals", "said"), [(0, 0), (1, 0), (2, 1), (50, 1)])
+@pytest.mark.parametrize(("refusals", "message"), [(0, 0), (1, 0), (2, 1), (50, 1)])
 def test_who_stands_by_says_so_once(
-    sqlite_unit: Unit, render_context: RenderContext, caplog: pytest.LogCaptureFixture, refusals: int, said: int
+    sqlite_unit: Unit, render_context: RenderContext, caplog: pytest.LogCaptureFixture, refusals: int, message: int
 ) -> None:
     """Standing by and taking over have a line each; a command that held the right for a moment has none."""
     add_people(sqlite_unit, PEOPLE)
@@ -48,9 +48,9 @@ def test_who_stands_by_says_so_once(
     with caplog.at_level(logging.INFO, "newsletter.sending.sender_loop"):
         SenderLoop(sender=sender, lock=lock, stop=stop).run()
     lines = [one.getMessage() for one in caplog.records if one.name == "newsletter.sending.sender_loop"]
-    assert server.taken.total() == PEOPLE
-    assert len([one for one in lines if "another process sends" in one and "stands by" in one]) == said
-    assert len([one for one in lines if "takes over" in one and "no more" in one]) == said
+    assert server.accepted.total() == PEOPLE
+    assert len([one for one in lines if "another process sends" in one and "stands by" in one]) == message
+    assert len([one for one in lines if "takes over" in one and "no more" in one]) == message
 
 
 @pytest.mark.parametrize(("opened", "seconds"), [(False, 15), (True, 1)])

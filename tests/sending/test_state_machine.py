@@ -304,7 +304,7 @@ class Mailing(RuleBasedStateMachine):
         assert (row.next_attempt_at is not None) == (row.state is DeliveryState.DEFERRED)
         assert len(truth.ids.get(email, [b""])) == 1, "a second try is another message"
         if row.state is DeliveryState.ACCEPTED:
-            assert truth.said[email] >= 1, (row, truth)
+            assert truth.confirmed[email] >= 1, (row, truth)
         if row.state is DeliveryState.REJECTED:
             assert truth.refused[email] >= 1, ("somebody else's refusal", row, truth)
         if self.policy is UncertainPolicy.RETRY:
@@ -312,7 +312,7 @@ class Mailing(RuleBasedStateMachine):
         assert truth.kept[email] <= 1, (row, truth)
         if row.state is DeliveryState.UNCERTAIN:
             assert truth.doubtful[email] or timed_out, ("needless doubt", row, truth)
-        elif truth.said[email]:
+        elif truth.confirmed[email]:
             assert row.state is DeliveryState.ACCEPTED, (row, truth)
         else:
             assert truth.kept[email] == 0, (row, truth)

@@ -92,7 +92,7 @@ def test_421_in_the_middle(unit: Unit, clock: FixedClock, frozen: Freeze) -> Non
     assert alerted(unit) == {}
     clock.turn(minutes=10)
     run(sender)
-    assert server.taken == everybody(40)
+    assert server.accepted == everybody(40)
 
 
 @pytest.mark.parametrize(("failure", "person"), [(ABSENT, False), (WRONG_LOGIN, True)])
@@ -102,15 +102,15 @@ def test_no_connection(unit: Unit, clock: FixedClock, frozen: Freeze, failure: o
     broken = [True]
     server = Server(opening=lambda: failure if broken else None)  # type: ignore[arg-type,return-value]
     sender = make_sender(unit, clock, server.connect)
-    done = run(sender)
-    assert (done.trouble, done.needs_person) == (failure.plain, person)  # type: ignore[attr-defined]
+    result = run(sender)
+    assert (result.trouble, result.needs_person) == (failure.plain, person)  # type: ignore[attr-defined]
     assert counts(unit, edition) == {"queued": 5}
     assert AlertKind.RELAY in alerted(unit)
     broken.clear()
     # The pool remembers a relay that failed, and leaves it alone for a while.
     clock.turn(minutes=10)
     run(sender)
-    assert server.taken == everybody(5)
+    assert server.accepted == everybody(5)
     assert alerted(unit) == {}
 
 
@@ -120,7 +120,7 @@ def test_one_address_that_kills_every_connection(unit: Unit, clock: FixedClock, 
     server = Server(script=lambda address, _nth: LOST_AT_MAIL if address == "p3@example.com" else TAKEN)
     sender = make_sender(unit, clock, server.connect)
     assert run(sender).trouble == ""
-    assert {email: count for email, count in server.taken.items() if count} == {
+    assert {email: count for email, count in server.accepted.items() if count} == {
         email: 1 for email in everybody(30) if email != "p3@example.com"
     }
     assert counts(unit, edition) == {"accepted": 29, "deferred": 1}
@@ -200,7 +200,7 @@ def test_the_next_edition_overtakes_nobody_in_silence(
     assert "4 people were given up in the edition of 2026-11-03" in alerted(unit)[AlertKind.EXPIRED_PEOPLE]
     server = Server()
     run(make_sender(unit, clock, server.connect))
-    assert server.taken == everybody(4)
+    assert server.accepted == everybody(4)
     assert counts(unit, following) == {"accepted": 4}
 
 
@@ -241,7 +241,7 @@ def test_the_rate_per_second_holds(sqlite_unit: Unit, render_context: RenderCont
     at: list[float] = []
     server = Server(script=lambda *_: (at.append(time.monotonic()), TAKEN)[1])
     work(make_sender(sqlite_unit, SystemClock(), server.connect, connections=4, rate_per_second=50.0))
-    assert server.taken == everybody(40)
+    assert server.accepted == everybody(40)
     # The first may have been held up on a busy machine.
     assert at[-1] - at[0] >= 35 / 50
     # Two threads that were both held up may come out together; never more than there are connections.
@@ -256,14 +256,14 @@ def test_the_quota_of_an_hour_holds(unit: Unit, clock: FixedClock, frozen: Freez
     hours = 0
     while counts(unit, edition) != {"accepted": 50}:
         # A new process each time: what was used is in the database.
-        done = run(make_sender(unit, clock, server.connect, limits=Limits(per_hour=20, per_day=None)))
-        assert done.trouble == ""
-        if done.wait:
-            assert 0 < done.wait <= 3660
-            clock.turn(seconds=done.wait)
+        result = run(make_sender(unit, clock, server.connect, limits=Limits(per_hour=20, per_day=None)))
+        assert result.trouble == ""
+        if result.wait:
+            assert 0 < result.wait <= 3660
+            clock.turn(seconds=result.wait)
         hours += 1
         assert hours < 6
-    assert server.taken == everybody(50)
+    assert server.accepted == everybody(50)
     assert max(sum(one <= other < one + timedelta(hours=1) for other in at) for one in at) <= 20
 
 
@@ -307,7 +307,7 @@ def test_a_database_that_somebody_else_locks(
     lost = [one for one in caplog.records if one.levelno == logging.ERROR and "not recorded" in one.getMessage()]
     assert bool(lost) == (seconds == 300)
     run(make_sender(sqlite_unit, clock, server.connect, connections=1))
-    assert server.taken == everybody(60)
+    assert server.accepted == everybody(60)
     assert counts(sqlite_unit, waiting_edition) == {"accepted": 60}
 
 
@@ -326,16 +326,16 @@ def test_a_full_disk(
             dbapi.execute("PRAGMA max_page_count=1")
 
         try:
-            said = run(make_sender(unit, clock, server.connect, connections=2)).trouble
+            trouble = run(make_sender(unit, clock, server.connect, connections=2)).trouble
         except NewsletterError as error:
-            said = str(error)
-        assert "disk that holds the database is full" in said
-    reached = server.taken.total()
+            trouble = str(error)
+        assert "disk that holds the database is full" in trouble
+    reached = server.accepted.total()
     assert 0 < reached < 60
     assert any("not recorded" in one.getMessage() for one in caplog.records)
     run(make_sender(sqlite_unit, clock, server.connect, connections=2))
-    assert server.taken.total() <= 60
-    assert max(server.taken.values()) == 1
+    assert server.accepted.total() <= 60
+    assert max(server.accepted.values()) == 1
     outcome = counts(sqlite_unit, waiting_edition)
     assert outcome.get("uncertain", 0) <= 2
     assert outcome["accepted"] + outcome.get("uncertain", 0) == 60
@@ -361,7 +361,7 @@ def test_the_service_outlives_a_database_in_trouble(
         sender = make_sender(unit, clock, server.connect)
         SenderLoop(sender=sender, lock=lambda: sender_lock(engine), stop=stop).run()
     other.close()
-    assert server.taken == everybody(60)
+    assert server.accepted == everybody(60)
     assert counts(sqlite_unit, waiting_edition) == {"accepted": 60}
 
 
@@ -389,7 +389,7 @@ def test_the_service_writes_down_later_what_it_knows(
         SenderLoop(sender=sender, lock=lambda: sender_lock(engine), stop=stop).run()
     logging.getLogger("newsletter.sending.committer").removeHandler(given_up)
     other.close()
-    assert server.taken == everybody(60)
+    assert server.accepted == everybody(60)
     assert counts(sqlite_unit, waiting_edition) == {"accepted": 60}
 
 

@@ -88,9 +88,9 @@ def test_each_person_is_in_the_block_of_their_zone(world: Unit, clock: FixedCloc
         .group_by(subscriber.c.time_zone, block.c.not_before)
     )
     with world.read() as tx:
-        found = {zone: (at, people) for zone, at, people in tx.execute(query)}
+        block_rows = {zone: (at, people) for zone, at, people in tx.execute(query)}
 
-    assert found == {
+    assert block_rows == {
         "Pacific/Auckland": (AUCKLAND, 2),
         "Europe/Berlin": (BERLIN, 3),
         "America/New_York": (NEW_YORK, 4),
@@ -107,10 +107,10 @@ def test_large_waves_have_several_blocks(unit: Unit, clock: FixedClock) -> None:
     with unit.read() as tx:
         query = select(delivery.c.block, func.count()).group_by(delivery.c.block).order_by(delivery.c.block)
         sizes = [count for _, count in tx.execute(query)]
-        made = tx.execute(select(block.c.wave).order_by(block.c.number)).scalars().all()
+        block_waves = tx.execute(select(block.c.wave).order_by(block.c.number)).scalars().all()
 
     assert sizes == [500, 500, 500, 500, 1]
-    assert made == ["Europe/Berlin +1"] * 3 + ["America/New_York"] * 2
+    assert block_waves == ["Europe/Berlin +1"] * 3 + ["America/New_York"] * 2
     assert edition.audience == sum(sizes)
 
 
@@ -121,9 +121,9 @@ def test_without_the_setting_there_are_no_waves(world: Unit) -> None:
     edition = freeze(world, RENDER_CONTEXT, slot, now=NEW_YORK).edition
     assert edition is not None
     with world.read() as tx:
-        found = tx.execute(select(block.c.number, block.c.not_before, block.c.wave)).all()
+        block_rows = tx.execute(select(block.c.number, block.c.not_before, block.c.wave)).all()
 
-    assert [tuple(row) for row in found] == [(0, None, "")]
+    assert [tuple(row) for row in block_rows] == [(0, None, "")]
     assert not edition.local
     assert standings(world, edition) == []
 
@@ -285,13 +285,13 @@ def test_the_forecast_shows_the_waves_of_the_next_edition(world: Unit) -> None:
 def test_the_next_wave_is_known(world: Unit, clock: FixedClock) -> None:
     """At each moment the store tells which wave comes next, when, and to how many."""
     begun(world, clock, AUCKLAND)
-    found = []
+    next_waves = []
     for now in (AUCKLAND, BERLIN, NEW_YORK, HONOLULU):
         with world.read() as tx:
-            one = waves.coming(tx, now=now)
-        found.append(one and (one.label, one.not_before, one.people))
+            wave = waves.coming(tx, now=now)
+        next_waves.append(wave and (wave.label, wave.not_before, wave.people))
 
-    assert found == [
+    assert next_waves == [
         ("Europe/Berlin", BERLIN, 3),
         ("America/New_York", NEW_YORK, 5),
         ("Pacific/Honolulu", HONOLULU, 5),
@@ -323,8 +323,10 @@ def test_a_wave_that_has_begun_goes_on_at_night(world: Unit, clock: FixedClock) 
     """If only one mail of a wave went out before the machine went down, the rest follows as soon as it can."""
     edition = begun(world, clock, AUCKLAND)
     with world.write() as tx:
-        one = select(func.min(delivery.c.id)).where(delivery.c.block == 2 * waves.WAVE_STRIDE_NUMBER).scalar_subquery()
-        tx.execute(update(delivery).where(delivery.c.id == one).values(state="accepted", attempts=1))
+        first_delivery = (
+            select(func.min(delivery.c.id)).where(delivery.c.block == 2 * waves.WAVE_STRIDE_NUMBER).scalar_subquery()
+        )
+        tx.execute(update(delivery).where(delivery.c.id == first_delivery).values(state="accepted", attempts=1))
         tx.execute(
             update(delivery).where(delivery.c.block < 2 * waves.WAVE_STRIDE_NUMBER).values(state="accepted", attempts=1)
         )

@@ -13,17 +13,17 @@ from newsletter.settings.values import is_aligned
 from tests.settings.test_loader import REQUIRED
 
 
-def load(home: Path, **given: str) -> Settings:
+def load(home: Path, **values: str) -> Settings:
     """Load the required settings and those given, without the prefix."""
     for name in ("rsa.pem", "ed.pem"):
         (home / name).write_text("a key")
-    return load_settings(REQUIRED | {f"NEWSLETTER_DKIM_{name}": value for name, value in given.items()}, home)
+    return load_settings(REQUIRED | {f"NEWSLETTER_DKIM_{name}": value for name, value in values.items()}, home)
 
 
-def mistakes(home: Path, **given: str) -> list[str]:
+def mistakes(home: Path, **values: str) -> list[str]:
     """Return the names of the settings that are complained about."""
     with pytest.raises(InputError) as caught:
-        load(home, **given)
+        load(home, **values)
     return [line.partition(":")[0].removeprefix("NEWSLETTER_DKIM_") for line in caught.value.details]
 
 

@@ -27,15 +27,15 @@ REQUIRED = {
 }
 
 
-def load(home: Path, **given: str) -> Settings:
+def load(home: Path, **values: str) -> Settings:
     """Load the required settings and those given, without the prefix."""
-    return load_settings(REQUIRED | {f"NEWSLETTER_{name}": value for name, value in given.items()}, home)
+    return load_settings(REQUIRED | {f"NEWSLETTER_{name}": value for name, value in values.items()}, home)
 
 
-def mistakes(home: Path, **given: str) -> tuple[str, ...]:
+def mistakes(home: Path, **values: str) -> tuple[str, ...]:
     """Return the lines of the error that these settings are answered with."""
     with pytest.raises(InputError) as caught:
-        load(home, **given)
+        load(home, **values)
     return caught.value.details
 
 
@@ -141,7 +141,7 @@ def test_empty_counts_as_unset(tmp_path: Path) -> None:
 
 def test_all_mistakes_come_together(tmp_path: Path) -> None:
     """Wrong values, missing ones, unknown names and contradictions are one error with a line each."""
-    given = {
+    values = {
         "NEWSLETTER_FROM": "nobody",
         "NEWSLETTER_SMPT_HOST": "mail.example.com",
         "NEWSLETTER_SMTP_PORT": "many",
@@ -151,7 +151,7 @@ def test_all_mistakes_come_together(tmp_path: Path) -> None:
         "NEWSLETTER_SEND_DAY": "tusday",
     }
     with pytest.raises(InputError) as caught:
-        load_settings(given, tmp_path)
+        load_settings(values, tmp_path)
     assert [line.partition(":")[0].removeprefix("NEWSLETTER_") for line in caught.value.details] == [
         "SMPT_HOST",
         "FROM",
@@ -194,7 +194,7 @@ def test_secret_comes_from_a_file(tmp_path: Path, key: str) -> None:
     """Each secret may be named by file, relative to the home folder; the line end is no part of it."""
     value = "postgresql://u:p@db.example.com/n" if key == "database_url" else KEY * 2
     (tmp_path / "secret").write_text(f"{value}\n")
-    given = {f"NEWSLETTER_{key.upper()}_FILE": "secret"}
+    values = {f"NEWSLETTER_{key.upper()}_FILE": "secret"}
     logins = {
         "smtp_password": {"NEWSLETTER_SMTP_USERNAME": "me"},
         "fallback_smtp_password": {
@@ -204,8 +204,8 @@ def test_secret_comes_from_a_file(tmp_path: Path, key: str) -> None:
     }
     needed = logins.get(key, {})
     others = {name: text for name, text in REQUIRED.items() if name != f"NEWSLETTER_{key.upper()}"}
-    found = getattr(load_settings(others | needed | given, tmp_path), key)
-    secret = found[0] if isinstance(found, tuple) else found
+    loaded = getattr(load_settings(others | needed | values, tmp_path), key)
+    secret = loaded[0] if isinstance(loaded, tuple) else loaded
     assert secret.get_secret_value() == value
 
 
@@ -323,11 +323,11 @@ def test_plaintext_on_this_machine_is_fine(tmp_path: Path, host: str) -> None:
     assert load(tmp_path, SMTP_SECURITY="none", SMTP_HOST=host).smtp_security == "none"
 
 
-@pytest.mark.parametrize(("given", "missing"), [("USERNAME", "PASSWORD"), ("PASSWORD", "USERNAME")])
-def test_login_needs_both_halves(tmp_path: Path, given: str, missing: str) -> None:
+@pytest.mark.parametrize(("values", "missing"), [("USERNAME", "PASSWORD"), ("PASSWORD", "USERNAME")])
+def test_login_needs_both_halves(tmp_path: Path, values: str, missing: str) -> None:
     """A username without password, or the reverse, is a contradiction."""
-    line = mistakes(tmp_path, **{f"SMTP_{given}": "x"})[0]
-    assert line.startswith(f"NEWSLETTER_SMTP_{given}: ")
+    line = mistakes(tmp_path, **{f"SMTP_{values}": "x"})[0]
+    assert line.startswith(f"NEWSLETTER_SMTP_{values}: ")
     assert f"NEWSLETTER_SMTP_{missing}" in line
 
 
@@ -340,13 +340,13 @@ def test_implicit_tls_port_with_starttls_is_refused(tmp_path: Path) -> None:
 def test_a_second_mail_server_is_judged_like_the_first(tmp_path: Path) -> None:
     """Its login, its encryption and its port must agree as well, and without a host it is not meant."""
     assert load(tmp_path).fallback_smtp_host == ""
-    here = {"FALLBACK_SMTP_HOST": "spare.example.com"}
-    lines = mistakes(tmp_path, **here, FALLBACK_SMTP_PORT="465", FALLBACK_SMTP_USERNAME="me")
+    fallback = {"FALLBACK_SMTP_HOST": "spare.example.com"}
+    lines = mistakes(tmp_path, **fallback, FALLBACK_SMTP_PORT="465", FALLBACK_SMTP_USERNAME="me")
     assert [line.partition(":")[0] for line in lines] == [
         "NEWSLETTER_FALLBACK_SMTP_USERNAME",
         "NEWSLETTER_FALLBACK_SMTP_SECURITY",
     ]
-    assert "NEWSLETTER_SMTP_ALLOW_PLAINTEXT" in mistakes(tmp_path, **here, FALLBACK_SMTP_SECURITY="none")[0]
+    assert "NEWSLETTER_SMTP_ALLOW_PLAINTEXT" in mistakes(tmp_path, **fallback, FALLBACK_SMTP_SECURITY="none")[0]
     for key in ("USERNAME", "PASSWORD"):
         line = mistakes(tmp_path, **{f"FALLBACK_SMTP_{key}": "x"})[0]
         assert line.startswith(f"NEWSLETTER_FALLBACK_SMTP_{key}: ")
@@ -578,10 +578,10 @@ def test_language_is_a_tag(tmp_path: Path, tag: str) -> None:
 
 
 @given(st.dictionaries(st.sampled_from([setting.name for setting in settings_help()]), st.text()))
-def test_odd_values_are_reported_in_plain_lines(given: dict[str, str]) -> None:
+def test_odd_values_are_reported_in_plain_lines(values: dict[str, str]) -> None:
     """Whatever else is written, and however odd, each mistake stays one printable line."""
     with pytest.raises(InputError) as caught:
-        load_settings(given | {"NEWSLETTER_WEB_PORT": "0"}, Path("/nowhere"))
+        load_settings(values | {"NEWSLETTER_WEB_PORT": "0"}, Path("/nowhere"))
     lines = caught.value.details
     assert "NEWSLETTER_WEB_PORT: 0 is too small; write 1 or more" in lines
     assert all(line.isprintable() and len(line) < 500 for line in lines)

@@ -18,9 +18,9 @@ REQUIRED = {
 }
 
 
-def load(home: Path, **given: str) -> Settings:
+def load(home: Path, **values: str) -> Settings:
     """Load the required settings and those given."""
-    return load_settings(REQUIRED | {f"NEWSLETTER_{name}": value for name, value in given.items()}, home)
+    return load_settings(REQUIRED | {f"NEWSLETTER_{name}": value for name, value in values.items()}, home)
 
 
 def test_admins_are_separated_by_commas(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ REQUIRED = {
 }
 
 
-def load(home: Path, **given: str) -> Settings:
+def load(home: Path, **values: str) -> Settings:
     """Read settings with the required ones in place."""
-    return load_settings(REQUIRED | {f"NEWSLETTER_{name}": value for name, value in given.items()}, home)
+    return load_settings(REQUIRED | {f"NEWSLETTER_{name}": value for name, value in values.items()}, home)
 
 
 def test_every_preset_may_be_chosen() -> None:
@@ -60,12 +60,12 @@ def test_a_token_command_takes_the_place_of_the_password(tmp_path: Path) -> None
     assert relay.tokens is not None
     assert relay.tokens.fetch() == "token-for-me"
     assert relay.password == ""
-    for given in (
+    for values in (
         {"SMTP_TOKEN_COMMAND": "x"},
         {"SMTP_TOKEN_COMMAND": "x", "SMTP_USERNAME": "me", "SMTP_PASSWORD": "p"},
     ):
         with pytest.raises(InputError) as caught:
-            load(tmp_path, **given)
+            load(tmp_path, **values)
         assert caught.value.details[0].startswith("NEWSLETTER_SMTP_TOKEN_COMMAND: ")
 
 

@@ -15,9 +15,9 @@ from tests.core.webhook_payloads import KEY, TOPIC, webhook
 from tests.settings.test_loader import REQUIRED
 
 
-def load(home: Path, **given: str) -> Settings:
+def load(home: Path, **values: str) -> Settings:
     """Load the required settings and those given, without the prefix."""
-    return load_settings(REQUIRED | {f"NEWSLETTER_WEBHOOK_{name}": value for name, value in given.items()}, home)
+    return load_settings(REQUIRED | {f"NEWSLETTER_WEBHOOK_{name}": value for name, value in values.items()}, home)
 
 
 def test_a_secret_switches_a_webhook_on(tmp_path: Path) -> None:

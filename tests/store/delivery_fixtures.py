@@ -28,12 +28,12 @@ LEASE = timedelta(seconds=30)
 
 def claimable(tx: Tx, who: WorkerId, *, now: datetime) -> Sequence[BlockId]:
     """Return every block that waits for a worker at this moment, in order, and reserve none of them."""
-    found = []
+    block_ids = []
     with tx.begin_nested() as trial:
-        while (one := blocks.claim(tx, who, now=now, lease=LEASE)) is not None:
-            found.append(one)
+        while (block_id := blocks.claim(tx, who, now=now, lease=LEASE)) is not None:
+            block_ids.append(block_id)
         trial.rollback()
-    return found
+    return block_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class Rows:
         with self.unit.write() as tx:
             tx.execute(update(subscriber).where(subscriber.c.id == place + 1).values(state="unsubscribed"))
 
-    def end_lease(self, one: BlockId) -> None:
+    def end_lease(self, block_id: BlockId) -> None:
         """Let the time of a lease be over, by whichever clock it was dated."""
-        mine = (block.c.edition_id == one.edition) & (block.c.number == one.number)
+        mine = (block.c.edition_id == block_id.edition) & (block.c.number == block_id.number)
         with self.unit.write() as tx:
             tx.execute(update(block).where(mine).values(lease_until=SOON - timedelta(days=3650)))
 

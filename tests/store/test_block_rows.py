@@ -30,8 +30,8 @@ def rows(unit: Unit) -> Rows:
 def open_blocks(rows: Rows) -> list[BlockId]:
     """Return what is not closed."""
     with rows.unit.read() as tx:
-        found = tx.execute(select(block.c.number).where(block.c.state == "open").order_by(block.c.number)).scalars()
-        return [BlockId(rows.world.wrong.id, number) for number in found]
+        numbers = tx.execute(select(block.c.number).where(block.c.state == "open").order_by(block.c.number)).scalars()
+        return [BlockId(rows.world.wrong.id, number) for number in numbers]
 
 
 def test_each_gets_another_block(rows: Rows) -> None:

@@ -138,8 +138,12 @@ def test_outcomes_are_written_together(rows: Rows) -> None:
                 (rows.ids[2], TAKEN, ReplyClass.OK),
             ],
         )
-    taken, later = rows.row(0), rows.row(1)
-    assert (taken.state, taken.reply_code, taken.reply_text) == (DeliveryState.ACCEPTED, 250, 'Ok: "queued" as ä')
+    taken_rows, later = rows.row(0), rows.row(1)
+    assert (taken_rows.state, taken_rows.reply_code, taken_rows.reply_text) == (
+        DeliveryState.ACCEPTED,
+        250,
+        'Ok: "queued" as ä',
+    )
     assert (later.state, later.reply_code, later.next_attempt_at) == (
         DeliveryState.DEFERRED,
         451,

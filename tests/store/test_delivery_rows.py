@@ -38,8 +38,8 @@ def test_deliveries_of_a_state(unit: Unit) -> None:
         assert [row.edition for row in report.rows(tx, who=people[0].id)] == [f"{day}" for day in reversed(DAYS)]
 
 
-@pytest.mark.parametrize("of", ["edition", "person", "all", "last editions"])
-def test_no_list_of_deliveries_reads_or_sorts_all(sqlite_unit: Unit, of: str) -> None:
+@pytest.mark.parametrize("edition_id", ["edition", "person", "all", "last editions"])
+def test_no_list_of_deliveries_reads_or_sorts_all(sqlite_unit: Unit, edition_id: str) -> None:
     """Each list comes out of the index on edition and subscriber, in its order."""
     people = [put(sqlite_unit, f"p{number}@example.com") for number in range(20)]
     edition, *_ = [begin_edition(sqlite_unit, day) for day in DAYS]
@@ -49,7 +49,7 @@ def test_no_list_of_deliveries_reads_or_sorts_all(sqlite_unit: Unit, of: str) ->
         "all": lambda tx: list(report.rows(tx, states=REJECTED, limit=5)),
         "last editions": lambda tx: lists.last_editions(tx, people[0].id, limit=5),
     }
-    steps = plan_steps(sqlite_unit, jobs[of], table="delivery")
+    steps = plan_steps(sqlite_unit, jobs[edition_id], table="delivery")
     assert any(step.startswith(("SEARCH delivery USING", "SCAN delivery USING INDEX")) for step in steps), steps
     # The editions of one person are few.
-    assert of in {"person", "last editions"} or not [step for step in steps if "TEMP" in step], steps
+    assert edition_id in {"person", "last editions"} or not [step for step in steps if "TEMP" in step], steps

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 def engine(postgres_url: str) -> Iterator[Engine]:
     """Return a database of this version, which has a job queue."""
-    made = connect(postgres_url)
-    yield made
-    made.dispose()
+    bare_engine = connect(postgres_url)
+    yield bare_engine
+    bare_engine.dispose()
 
 
 def columns(engine: Engine) -> dict[str, list[tuple[str, str]]]:

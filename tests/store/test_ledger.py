@@ -156,11 +156,11 @@ def _write(folder: Path, start: int) -> None:
 def test_two_processes_append(ledger: Ledger) -> None:
     """Lines of processes that write at the same time all stand, none in another."""
     both = [multiprocessing.get_context("spawn").Process(target=_write, args=(ledger.path.parent, n)) for n in (1, 101)]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join()
-        assert one.exitcode == 0
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+        assert process.exitcode == 0
     assert numbers(ledger, 0) == list(range(1, 201))
     assert ledger.path.read_bytes().count(b"\n") == 200
 

@@ -43,12 +43,14 @@ def look(world: World, counted: live.Counted) -> Look:
         return live.look(tx, world.wrong.id, counted, now=SOON)
 
 
-def tell(world: World, **told: int) -> None:
+def tell(world: World, **tallied: int) -> None:
     """Let a worker have tallied so much."""
     with world.unit.write() as tx:
         tx.execute(tally.delete())
         tx.execute(
-            tally.insert().values(edition_id=world.wrong.id, source="worker", worker_id=1, since=SOON, at=SOON, **told)
+            tally.insert().values(
+                edition_id=world.wrong.id, source="worker", worker_id=1, since=SOON, at=SOON, **tallied
+            )
         )
 
 
@@ -70,13 +72,13 @@ def test_counts(world: World) -> None:
 def test_who_waits_for_an_earlier_outcome(world: World) -> None:
     """Of a replacement, who may have the edition before waits for that outcome; who was put off, for another try."""
     world.settle(world.wrong, DeliveryState.SENDING, 7, 8)
-    made = replace_edition(
+    follow_up_edition = replace_edition(
         world.unit, world.render_context, world.wrong, world.tip("right"), who="ann", why="a mix-up", now=SOON
     ).edition
-    world.settle(made, DeliveryState.DEFERRED, 1)
+    world.settle(follow_up_edition, DeliveryState.DEFERRED, 1)
     with world.unit.read() as tx:
-        seen = live.look(tx, made.id, live.count(tx, made, now=SOON), now=SOON)
-        receipt = report.receipt(tx, made)
+        seen = live.look(tx, follow_up_edition.id, live.count(tx, follow_up_edition, now=SOON), now=SOON)
+        receipt = report.receipt(tx, follow_up_edition)
     waits = [(wait.cause, wait.people, wait.until) for wait in seen.waiting]
     assert waits == [(Cause.RETRY, 1, LATER), (Cause.OUTCOME, 2, None)]
     assert (receipt.counts.deferred, receipt.again, receipt.awaiting, receipt.next_attempt_at) == (3, 1, 2, LATER)

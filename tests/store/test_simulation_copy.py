@@ -73,9 +73,9 @@ def test_it_names_nobody_and_sends_nothing_again(unit: Unit, tmp_path: Path) -> 
             assert subscriber_count.active(tx) == 0
             [edition] = editions.latest(tx)
             assert (edition.status, edition.title) == (EditionStatus.FINISHED, "A")
-            told = notices.last(tx, [NoticeKind.REPORT], START.date().isoformat())
-            assert told is not None
-            assert told.state is NoticeState.WITHDRAWN
+            notice = notices.last(tx, [NoticeKind.REPORT], START.date().isoformat())
+            assert notice is not None
+            assert notice.state is NoticeState.WITHDRAWN
             assert installation.get(tx).first_tick_at == START
 
     planted(known, tmp_path, check)

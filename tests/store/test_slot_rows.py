@@ -31,8 +31,8 @@ def test_slots_come_in_order_of_time(unit: Unit) -> None:
         for n in range(3)
     ]
     with unit.write() as tx:
-        for one in reversed(every):
-            slots.add(tx, one, now=START)
+        for slot in reversed(every):
+            slots.add(tx, slot, now=START)
     with unit.read() as tx:
         assert slots.since(tx, None) == every
         assert slots.since(tx, every[1].sends_at) == every[1:]
@@ -49,8 +49,8 @@ def test_a_slot_moves_only_from_where_it_was_read(unit: Unit, state: SlotState) 
         second = slots.move(tx, TUESDAY.date, was=SlotState.OPEN, to=SlotState.MISSED, reason="late", now=START)
     assert (first, second) == (state is SlotState.OPEN, False)
     with unit.read() as tx:
-        found = slots.get(tx, TUESDAY.date)
-    assert found == (
+        stored_slot = slots.get(tx, TUESDAY.date)
+    assert stored_slot == (
         replace(TUESDAY, state=SlotState.SKIPPED, reason="fair") if first else replace(TUESDAY, state=state)
     )
 
@@ -62,8 +62,8 @@ def test_history_follows_no_new_schedule(unit: Unit, state: SlotState) -> None:
     with unit.write() as tx:
         slots.add(tx, replace(TUESDAY, state=state), now=START)
         slots.move_instant(tx, TUESDAY.date, sends_at=moved, now=START)
-        found = slots.get(tx, TUESDAY.date)
-        assert found is not None
-        assert (found.sends_at == moved) == (state in {SlotState.OPEN, SlotState.SKIPPED})
+        stored_slot = slots.get(tx, TUESDAY.date)
+        assert stored_slot is not None
+        assert (stored_slot.sends_at == moved) == (state in {SlotState.OPEN, SlotState.SKIPPED})
         assert slots.remove(tx, TUESDAY.date) == (state is SlotState.OPEN)
         assert (slots.get(tx, TUESDAY.date) is None) == (state is SlotState.OPEN)

@@ -94,8 +94,8 @@ def _carry(source: Engine, target: Engine) -> None:
                 continue
             writer.execute(table.insert(), rows)
             if table.autoincrement_column is not None and "id" in table.c:
-                given = {"name": table.name, "last": max(row["id"] for row in rows)}
-                writer.execute(text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :last)"), given)
+                sequence = {"name": table.name, "last": max(row["id"] for row in rows)}
+                writer.execute(text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :last)"), sequence)
     source.dispose()
 
 

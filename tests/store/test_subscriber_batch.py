@@ -43,9 +43,9 @@ def find(unit: Unit, *canonicals: str) -> dict[str, Subscriber]:
 
 def test_people_come_with_their_evidence(unit: Unit) -> None:
     """Each person is stored as given, whatever characters they are made of, with the evidence that is theirs."""
-    given = [(ODD, {"file": "x.csv", "line": "2"}), (PLAIN, {"line": '"3"\\', "a": "ü"})]
+    people = [(ODD, {"file": "x.csv", "line": "2"}), (PLAIN, {"line": '"3"\\', "a": "ü"})]
     with unit.write() as tx:
-        new = [imported(person, evidence) for person, evidence in given]
+        new = [imported(person, evidence) for person, evidence in people]
         assert batches.add_with_evidence(tx, new, SAID, why="imported from x.csv") == set()
     stored = find(unit, ODD.canonical, PLAIN.canonical, "nobody@example.org")
     kept = {"state_since": START, "state_why": "imported from x.csv", "created_at": START}
@@ -54,9 +54,9 @@ def test_people_come_with_their_evidence(unit: Unit) -> None:
     }
     assert list(stored[ODD.canonical].fields) == list(ODD.fields)
     with unit.read() as tx:
-        for person, evidence in given:
-            [said] = subscribers.consents(tx, stored[person.canonical].id)
-            assert said == replace(SAID, evidence=evidence)
+        for person, evidence in people:
+            [stored_consent] = subscribers.consents(tx, stored[person.canonical].id)
+            assert stored_consent == replace(SAID, evidence=evidence)
 
 
 def test_evidence_stays_with_its_person_after_deletions(unit: Unit) -> None:
@@ -73,17 +73,17 @@ def test_evidence_stays_with_its_person_after_deletions(unit: Unit) -> None:
     assert [stored[person.canonical].id for person in people[2:]] == [SubscriberId(3), SubscriberId(4)]
     with unit.read() as tx:
         for person in people[2:]:
-            [said] = subscribers.consents(tx, stored[person.canonical].id)
-            assert said.evidence == {"of": person.email}
+            [stored_consent] = subscribers.consents(tx, stored[person.canonical].id)
+            assert stored_consent.evidence == {"of": person.email}
 
 
 def test_ids_follow_the_order_of_the_rows(unit: Unit) -> None:
     """Whoever stands first in a file has the lower id."""
     people = [newcomer(email=f"p{n}@example.org", canonical=f"p{n}@example.org", now=START) for n in (3, 1, 2)]
     with unit.write() as tx:
-        batches.add_with_evidence(tx, [imported(one) for one in people], SAID, why="")
-    found = find(unit, *(one.canonical for one in people))
-    assert sorted(people, key=lambda one: found[one.canonical].id) == people
+        batches.add_with_evidence(tx, [imported(person) for person in people], SAID, why="")
+    stored_people = find(unit, *(person.canonical for person in people))
+    assert sorted(people, key=lambda person: stored_people[person.canonical].id) == people
 
 
 @pytest.mark.postgres

@@ -39,18 +39,18 @@ def people(unit: Unit) -> Unit:
     return unit
 
 
-def found(unit: Unit, wanted: Wanted, *, limit: int | None = None) -> list[str]:
+def found(unit: Unit, filters: Wanted, *, limit: int | None = None) -> list[str]:
     """Return the addresses that are found."""
     with unit.read() as tx:
-        people = [one.email for one in lists.find(tx, wanted, limit=limit)]
+        people = [one.email for one in lists.find(tx, filters, limit=limit)]
         if limit is None:
             # Whom a search or a tag finds is not counted.
-            assert lists.count(tx, wanted) == (None if wanted.search or wanted.tag else len(people))
+            assert lists.count(tx, filters) == (None if filters.search or filters.tag else len(people))
         return people
 
 
 @pytest.mark.parametrize(
-    ("wanted", "addresses"),
+    ("filters", "addresses"),
     [
         (Wanted(), ["100%len@example.net", "Ada@example.org", "ben@example.com"]),
         (Wanted(states=(SubscriberState.PAUSED,)), ["ben@example.com"]),
@@ -71,9 +71,9 @@ def found(unit: Unit, wanted: Wanted, *, limit: int | None = None) -> list[str]:
         (Wanted(states=(SubscriberState.COMPLAINED,)), []),
     ],
 )
-def test_find(people: Unit, wanted: Wanted, addresses: list[str]) -> None:
+def test_find(people: Unit, filters: Wanted, addresses: list[str]) -> None:
     """Every condition that is set must hold; what looks like a pattern is taken literally."""
-    assert found(people, wanted) == addresses
+    assert found(people, filters) == addresses
 
 
 def test_find_a_few(people: Unit) -> None:
@@ -90,10 +90,10 @@ def test_what_is_stored_comes_back(people: Unit) -> None:
         assert lists.field_names(tx, Wanted(states=(SubscriberState.PAUSED,))) == ["company"]
 
 
-def by_address(wanted: Subscriber, in_ids: list[Subscriber]) -> Subscriber:
+def by_address(filters: Subscriber, in_ids: list[Subscriber]) -> Subscriber:
     """Return what was written, with the id it got."""
     ids = {one.canonical: one.id for one in in_ids}
-    return replace(wanted, id=ids[wanted.canonical])
+    return replace(filters, id=ids[filters.canonical])
 
 
 def test_pages_cover_everybody(unit: Unit) -> None:
@@ -172,18 +172,18 @@ def test_people_of_a_state_come_in_the_order_of_their_addresses(unit: Unit, limi
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "filters",
     [Wanted(), Wanted(search="p1"), Wanted(states=(SubscriberState.ACTIVE,)), Wanted(states=(SubscriberState.PAUSED,))],
 )
-def test_no_list_reads_all_people(sqlite_unit: Unit, wanted: Wanted) -> None:
+def test_no_list_reads_all_people(sqlite_unit: Unit, filters: Wanted) -> None:
     """The first page of a list is read by an index, in order or of a few people."""
     people = [
         newcomer(email=f"p{number}@example.com", canonical=f"p{number}@example.com", now=START) for number in range(99)
     ]
     with sqlite_unit.write() as tx:
         batches.add_new(tx, people)
-    steps = plan_steps(sqlite_unit, lambda tx: lists.find(tx, wanted, limit=1), table="subscriber")
+    steps = plan_steps(sqlite_unit, lambda tx: lists.find(tx, filters, limit=1), table="subscriber")
     assert steps
     # Only the few people of a rare state are sorted.
-    sorts = [] if SubscriberState.PAUSED in wanted.states else [step for step in steps if "TEMP" in step]
+    sorts = [] if SubscriberState.PAUSED in filters.states else [step for step in steps if "TEMP" in step]
     assert [*sorts, *(step for step in steps if step == "SCAN subscriber")] == []

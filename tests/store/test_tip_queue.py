@@ -55,17 +55,17 @@ def test_every_part_of_a_tip_is_kept(unit: Unit) -> None:
     with unit.write() as tx:
         added = tips.add(tx, FULL, now=START)
     with unit.read() as tx:
-        found = tips.by_slug(tx, "full")
-        assert found == added == tips.by_id(tx, added.id) == tips.pinned_to(tx, date(2026, 12, 22))
+        stored_tip = tips.by_slug(tx, "full")
+        assert stored_tip == added == tips.by_id(tx, added.id) == tips.pinned_to(tx, date(2026, 12, 22))
     names = [field.name for field in fields(FULL) if field.name != "body_line"]
-    assert {name: getattr(found, name) for name in names} == {name: getattr(FULL, name) for name in names}
+    assert {name: getattr(stored_tip, name) for name in names} == {name: getattr(FULL, name) for name in names}
 
 
 def test_what_is_not_there_is_none(unit: Unit) -> None:
     """An unknown name, id or date is no error."""
     with unit.read() as tx:
-        found = (tips.by_slug(tx, "a"), tips.by_id(tx, TipId(1)), tips.pinned_to(tx, date(2026, 12, 22)))
-    assert found == (None, None, None)
+        stored_tip = (tips.by_slug(tx, "a"), tips.by_id(tx, TipId(1)), tips.pinned_to(tx, date(2026, 12, 22)))
+    assert stored_tip == (None, None, None)
 
 
 def test_saving_keeps_the_place(unit: Unit) -> None:

@@ -130,10 +130,10 @@ def test_a_server_that_is_cut_off_is_given_up(postgres_url: str) -> None:
     own = connect(
         make_url(postgres_url).update_query_dict({"keepalives_idle": "7"}).render_as_string(hide_password=False)
     )
-    for one, idle in ((engine, "10"), (own, "7")):
-        with one.connect() as connection:
+    for cut_engine, idle in ((engine, "10"), (own, "7")):
+        with cut_engine.connect() as connection:
             set_ = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
-        one.dispose()
+        cut_engine.dispose()
         assert words <= set_.keys()
         assert set_["keepalives_idle"] == idle
         assert int(set_["tcp_user_timeout"]) <= 25_000
@@ -145,11 +145,11 @@ def test_two_that_begin_a_quota(unit: Unit, database_url: str) -> None:
     engine = connect(database_url)
     other = open_unit(engine)
     looked = threading.Event()
-    found: list[str | None] = []
+    quota_rows: list[str | None] = []
 
     def take() -> None:
         with other.write() as tx:
-            found.append(quotas.load_quota(tx, "relay"))
+            quota_rows.append(quotas.load_quota(tx, "relay"))
             looked.set()
             quotas.save_quota(tx, "relay", "second")
 
@@ -162,4 +162,4 @@ def test_two_that_begin_a_quota(unit: Unit, database_url: str) -> None:
         quotas.save_quota(tx, "relay", "first")
     thread.join()
     engine.dispose()
-    assert found == ["first"]
+    assert quota_rows == ["first"]

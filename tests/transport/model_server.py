@@ -56,7 +56,7 @@ class Attempt:
     content: bytes | None = None
     """None until the final dot came."""
     to: str = ""
-    said: list[int] = field(default_factory=list)
+    reply_codes: list[int] = field(default_factory=list)
 
 
 class _Over(Exception):  # noqa: N818 - it is how a session ends.
@@ -210,12 +210,12 @@ class _Session:
         for number in range(lines):
             self._out += f"{code}{' ' if number == lines - 1 else '-'}{mark if number == 0 else 'more'}\r\n".encode()
         if self._attempt is not None:
-            self._attempt.said.append(code)
+            self._attempt.reply_codes.append(code)
         if code == 421:
             self._hang_up()
         return mark
 
-    def _decide(self, code: int, lines: int, wanted: int) -> bool:
+    def _decide(self, code: int, lines: int, reply: int) -> bool:
         """Reply, and note the mark if this is what decides about the message."""
         attempt = self._attempt
         assert attempt is not None
@@ -223,9 +223,9 @@ class _Session:
             # Noted before it is said, since nothing comes after it.
             attempt.decided = f"m{self._server._marks + 1}m"
         mark = self._say(code, lines)
-        if code // 100 != wanted and not attempt.decided:
+        if code // 100 != reply and not attempt.decided:
             attempt.decided = mark
-        return code // 100 == wanted
+        return code // 100 == reply
 
     def _on_ehlo(self, _line: bytes) -> None:
         words = ["model.example.org", *self._offer]

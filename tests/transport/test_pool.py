@@ -141,8 +141,8 @@ def test_a_person_is_asked_for_when_nothing_else_helps() -> None:
 def test_one_complaint_heard_ten_times_halves_once() -> None:
     """Ten connections that hear 421 in the same moment come back as five, after a short rest."""
     world = World("only", "spare", connections=10)
-    for one in [world.get() for _ in range(10)]:
-        world.hear(one, TOO_FAST)
+    for connection in [world.get() for _ in range(10)]:
+        world.hear(connection, TOO_FAST)
     wait = world.later()
     assert (wait.trouble, wait.seconds) == (False, 2.0)
     world.clock.turn(seconds=wait.seconds)
@@ -196,9 +196,9 @@ def test_what_takes_long_to_pass_stops_every_connection(reply: Reply, pause: flo
     world = World("only", connections=4)
     lent = [world.get() for _ in range(4)]
     world.hear(lent[0], reply)
-    assert all(one.needs_recycling for one in lent[1:])
-    for one in lent[1:]:
-        one.close()
+    assert all(connection.needs_recycling for connection in lent[1:])
+    for connection in lent[1:]:
+        connection.close()
     wait = world.later()
     assert (wait.trouble, wait.seconds) == (True, pause)
     world.clock.turn(seconds=pause)
@@ -233,8 +233,8 @@ def test_refusals_of_a_person_say_nothing_of_the_relay() -> None:
 def test_a_login_refused_late_shuts_the_relay() -> None:
     """When a relay wants another login in the middle of it all, the next one takes over."""
     world = World("first", "second")
-    one, other = world.get(), world.get()
-    world.hear(one, LOGIN_WANTED)
+    connection, other = world.get(), world.get()
+    world.hear(connection, LOGIN_WANTED)
     assert other.needs_recycling
     assert world.get().relay == "second"
     assert world.pool.states()[0].needs_person
@@ -332,9 +332,9 @@ def ask(world: World, held: list[PooledConnection]) -> None:
 
 def bring_back(held: list[PooledConnection]) -> None:
     """Close what is to be closed."""
-    for one in [one for one in held if one.needs_recycling]:
-        one.close()
-        held.remove(one)
+    for connection in [connection for connection in held if connection.needs_recycling]:
+        connection.close()
+        held.remove(connection)
 
 
 @given(data=st.data())
@@ -354,12 +354,12 @@ def test_any_history_keeps_the_limits_and_ends_well(data: st.DataObject) -> None
     for _ in range(20):
         world.clock.turn(seconds=max(QUOTA_PAUSES))
         ask(world, held)
-        for one in held:
-            world.hear(one, TAKEN)
+        for connection in held:
+            world.hear(connection, TAKEN)
         # No connection lives for ever.
         held[0].close()
         bring_back(held)
     for _ in range(3):
         ask(world, held)
-    assert [one.relay for one in held] == ["first"] * 3
+    assert [connection.relay for connection in held] == ["first"] * 3
     assert world.pool.states()[0].trouble == ""

@@ -109,8 +109,8 @@ def test_the_next_envelope_rides_with_the_content() -> None:
     """One write carries content, dot, MAIL, RCPT and DATA; one round trip a message."""
     with WholeWrites((DATA, GROUP), (DATA, TAKEN + GROUP), (DATA, TAKEN + GROUP), (DOT, TAKEN)) as server:
         connection = opened(server)
-        for one, following in ((ONE, TWO), (TWO, THREE), (THREE, None)):
-            assert connection.hand_over(one, following=following) is None
+        for envelope, following in ((ONE, TWO), (TWO, THREE), (THREE, None)):
+            assert connection.hand_over(envelope, following=following) is None
             assert connection.answer().code == 250
         connection.abort()
     assert server.pieces[1:5] == [

@@ -53,7 +53,7 @@ def deliver(server: ModelServer, letters: list[Envelope], ahead: list[bool], mos
         max_messages=most,
     )
     connection: Connection | None = None
-    for number, one in enumerate(letters):
+    for number, envelope in enumerate(letters):
         if connection is None or connection.needs_recycling:
             if connection is not None:
                 connection.close()
@@ -62,7 +62,7 @@ def deliver(server: ModelServer, letters: list[Envelope], ahead: list[bool], mos
                 opened = connect(relay, monotonic=time.monotonic)
             connection = opened
         following = letters[number + 1] if number + 1 < len(letters) and ahead[number] else None
-        reply = connection.hand_over(one, following=following)
+        reply = connection.hand_over(envelope, following=following)
         yield number, reply or connection.answer()
     if connection is not None:
         connection.close()
@@ -76,7 +76,7 @@ def check(server: ModelServer, outcomes: dict[int, Reply]) -> None:
         if attempt.content is not None:
             assert attempt.content == letter(attempt.number).content
             assert attempt.to == letter(attempt.number).rcpt_to
-            assert attempt.said[:3] != []
+            assert attempt.reply_codes[:3] != []
     whole = [attempt.number for attempt in server.attempts if attempt.content is not None]
     assert len(whole) == len(set(whole)), "somebody's content was written twice"
     for number, reply in outcomes.items():
@@ -88,8 +88,8 @@ def check(server: ModelServer, outcomes: dict[int, Reply]) -> None:
             assert last[number].decided in reply.text.split()
         else:
             assert number not in whole
-    told = {number for number, reply in outcomes.items() if reply.phase is Phase.DOT}
-    assert set(whole) <= told, "a message that arrived was called unsent"
+    answered = {number for number, reply in outcomes.items() if reply.phase is Phase.DOT}
+    assert set(whole) <= answered, "a message that arrived was called unsent"
 
 
 @given(

@@ -72,9 +72,9 @@ def letter(number: int, **changes: object) -> Envelope:
 def send(connection: Connection, *letters: Envelope) -> list[int]:
     """Send all, each announced with the one before it, and return the codes."""
     codes = []
-    for number, one in enumerate(letters):
+    for number, envelope in enumerate(letters):
         following = letters[number + 1] if number + 1 < len(letters) else None
-        codes.append((connection.hand_over(one, following=following) or connection.answer()).code)
+        codes.append((connection.hand_over(envelope, following=following) or connection.answer()).code)
     return codes
 
 
@@ -171,10 +171,10 @@ def test_the_size_is_declared_and_compared() -> None:
 
 def test_reports_are_asked_for_where_the_server_makes_them() -> None:
     """DSN parameters name the message and the reader, in xtext (RFC 3461), and ask for failures only."""
-    wanted = letter(1, rcpt_to="read+er=x@example.org", envelope_id="01J=Z+9 ü")
+    envelope = letter(1, rcpt_to="read+er=x@example.org", envelope_id="01J=Z+9 ü")
     with ModelServer(offer=["PIPELINING", "DSN"]) as server:
         connection = opened(server)
-        assert send(connection, wanted, letter(2), letter(3, envelope_id="x" * 101)) == [250, 250, 250]
+        assert send(connection, envelope, letter(2), letter(3, envelope_id="x" * 101)) == [250, 250, 250]
         connection.close()
     assert [line for line in server.commands if line[:4] in {b"MAIL", b"RCPT"}] == [
         b"MAIL FROM:<b+1@example.org> RET=HDRS ENVID=01J+3DZ+2B9+20+C3+BC",

@@ -86,8 +86,8 @@ def letter(number: int) -> Envelope:
 
 def send_two(connection: Connection) -> list[Reply]:
     """Send two messages, the second announced with the first, over this connection only."""
-    one, two = letter(1), letter(2)
-    replies = [connection.hand_over(one, following=two) or connection.answer()]
+    envelope, two = letter(1), letter(2)
+    replies = [connection.hand_over(envelope, following=two) or connection.answer()]
     if not connection.needs_recycling:
         replies.append(connection.hand_over(two) or connection.answer())
     connection.close()
@@ -200,9 +200,9 @@ def test_a_hundred_messages_arrive(home: Path, way: tuple[str, ...]) -> None:
     with sink(*way, home=home) as port:
         connection = dial(port)
         assert not isinstance(connection, ConnectFailure)
-        for number, one in enumerate(letters):
+        for number, envelope in enumerate(letters):
             following = letters[number + 1] if number < 99 else None
-            assert connection.hand_over(one, following=following) is None
+            assert connection.hand_over(envelope, following=following) is None
             assert connection.answer().code == 250
         connection.close()
     texts = b"".join(path.read_bytes() for path in home.iterdir())

@@ -52,11 +52,11 @@ class FakeSocket:
         """Take what fits."""
         if self.left == 0:
             raise ConnectionResetError("reset")
-        taken = bytes(data[: self.left])
-        self.left = None if self.left is None else self.left - len(taken)
-        self.written += taken
+        piece = bytes(data[: self.left])
+        self.left = None if self.left is None else self.left - len(piece)
+        self.written += piece
         self._speaks = True
-        return len(taken)
+        return len(piece)
 
     def recv(self, _size: int) -> bytes:
         """Return the next item."""
@@ -242,7 +242,7 @@ def test_what_is_there_is_seen_without_a_wait(ends: tuple[Wire, socket.socket]) 
 
 
 @pytest.mark.parametrize(
-    ("said", "whole"),
+    ("message", "whole"),
     [
         (GROUP, True),
         (b"250 \n251 x\n354 \n", True),
@@ -252,9 +252,9 @@ def test_what_is_there_is_seen_without_a_wait(ends: tuple[Wire, socket.socket]) 
         (b"250 Ok\r\n250 Ok\r\n250 Ok\r\n", False),
     ],
 )
-def test_three_good_replies_are_taken_at_once(said: bytes, *, whole: bool) -> None:
+def test_three_good_replies_are_taken_at_once(message: bytes, *, whole: bool) -> None:
     """Only when all of them are there and each is the one that lets the message go on; else none is taken."""
-    wire = wire_of(FakeSocket(said + b"421 "))
+    wire = wire_of(FakeSocket(message + b"421 "))
     assert wire.has_word()
     assert wire.took_group() == whole
     assert wire.has_buffered()
@@ -263,7 +263,7 @@ def test_three_good_replies_are_taken_at_once(said: bytes, *, whole: bool) -> No
 
 
 @pytest.mark.parametrize(
-    ("replies", "taken"),
+    ("replies", "accepted"),
     [
         ([b"250 2.0.0 Ok\r\n" + GROUP], True),
         ([b"250 2.0.0 Ok\n", GROUP], False),
@@ -275,12 +275,12 @@ def test_three_good_replies_are_taken_at_once(said: bytes, *, whole: bool) -> No
         ([b"250 2.0.0 Ok\r\n" + GROUP[:-1]], False),
     ],
 )
-def test_four_positive_replies_are_taken_at_once_or_not_at_all(replies: list[bytes], *, taken: bool) -> None:
+def test_four_positive_replies_are_taken_at_once_or_not_at_all(replies: list[bytes], *, accepted: bool) -> None:
     """Only when all four say yes are they read together; else every byte is left for the reader of single replies."""
     wire = wire_of(FakeSocket(*replies))
     answer = wire.read_all_positive(1.0)
-    assert answer == ((250, [b"2.0.0 Ok"]) if taken else None)
-    if taken:
+    assert answer == ((250, [b"2.0.0 Ok"]) if accepted else None)
+    if accepted:
         assert not wire.has_buffered()
     else:
         assert wire.read_reply(1.0)[0] == int(replies[0][:3])

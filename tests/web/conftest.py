@@ -96,8 +96,8 @@ class Reader:
     def state(self) -> SubscriberState | None:
         """Return her state as the database has it; None once she is erased."""
         with self.unit.read() as tx:
-            found = subscribers.by_id(tx, self.id)
-        return None if found is None else found.state
+            person = subscribers.by_id(tx, self.id)
+        return None if person is None else person.state
 
 
 Ask = Callable[..., httpx.Response]

@@ -66,8 +66,8 @@ def swap(tip: Tip) -> str:
 def slot_state(unit: Unit) -> SlotState:
     """Return where Tuesday stands."""
     with unit.read() as tx:
-        found = slots.get(tx, TUESDAY)
-    return SlotState.OPEN if found is None else found.state
+        stored_slot = slots.get(tx, TUESDAY)
+    return SlotState.OPEN if stored_slot is None else stored_slot.state
 
 
 def goes(unit: Unit, day: date = TUESDAY) -> list[str | None]:
@@ -170,8 +170,8 @@ def test_an_edition_is_stopped(ask: Ask, first: Tip, parts: WebParts, kind: Acti
             return editions.by_id(tx, edition.id).status
 
     assert (ask("GET", path).status_code, status()) == (200, EditionStatus.SENDING)
-    wanted = EditionStatus.PAUSED if kind is ActionKind.PAUSE else EditionStatus.CANCELLED
-    assert (ask("POST", path).status_code, status()) == (200, wanted)
+    expected_status = EditionStatus.PAUSED if kind is ActionKind.PAUSE else EditionStatus.CANCELLED
+    assert (ask("POST", path).status_code, status()) == (200, expected_status)
     assert ask("GET", path).status_code == 409
     if kind is ActionKind.PAUSE:
         # What has begun cannot be skipped any more, and the page says what can be done.

@@ -35,8 +35,8 @@ def test_no_page_has_a_barrier(visit: Visit, scheme: str) -> None:
     """Names, roles, contrast, order of headings, size of targets: axe finds no violation of its rules."""
     axe = Axe()
     for path in ("/", "/page/2", "/topics/", "/tips/second-step", "/search?q=text", "/search?q=xyz", MISSING[0]):
-        found = axe.run(visit(path, scheme=scheme)).response["violations"]
-        assert [(path, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        violations = axe.run(visit(path, scheme=scheme)).response["violations"]
+        assert [(path, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in violations] == []
 
 
 @pytest.mark.browser

@@ -82,5 +82,5 @@ def test_no_page_has_a_barrier(visit: Visit, tokens: dict[str, str], scheme: str
     axe = Axe()
     for path in PAGES:
         page = visit(path.format(**tokens), scheme=scheme)
-        found = axe.run(page).response["violations"]
-        assert [(path, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        violations = axe.run(page).response["violations"]
+        assert [(path, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in violations] == []

@@ -66,14 +66,14 @@ def test_open_alerts_are_counted_and_nothing_of_them_told(
 ) -> None:
     """Anybody may ask for health: no address, no machine, no word of an alert is in the answer."""
     beat(unit, clock, "scheduler", "sender")
-    found = Alert(
+    alert = Alert(
         kind=AlertKind.RELAY,
         about="ann@example.com",
         message="The relay refuses ann@example.com.",
         raised_at=datetime(2026, 11, 1, tzinfo=UTC),
     )
     with unit.write() as tx:
-        alerts.raise_alert(tx, found)
+        alerts.raise_alert(tx, alert)
     answer = ask("GET", "/healthz")
     assert (answer.status_code, answer.json()["open_alerts"]) == (200, 1)
     assert "ann" not in answer.text

@@ -76,12 +76,12 @@ def begin(parts: WebParts, clock: FixedClock, people: int) -> Edition:
 
 def test_a_fresh_database(read: Read) -> None:
     """Before anything happened there is a next slot, no stock, nobody, and no sign of life."""
-    found = read()
-    assert found["build_info", __version__] == 1
-    assert found[("next_slot_timestamp_seconds",)] == TUESDAY.timestamp()
-    assert (found[("stock_weeks",)], found[("active_subscribers",)], found[("low_stock_weeks",)]) == (0, 0, 4)
-    assert not any(name[0].startswith(("edition", "heartbeat")) for name in found)
-    assert found["open_alerts", "missed-slot"] == 0
+    metrics = read()
+    assert metrics["build_info", __version__] == 1
+    assert metrics[("next_slot_timestamp_seconds",)] == TUESDAY.timestamp()
+    assert (metrics[("stock_weeks",)], metrics[("active_subscribers",)], metrics[("low_stock_weeks",)]) == (0, 0, 4)
+    assert not any(name[0].startswith(("edition", "heartbeat")) for name in metrics)
+    assert metrics["open_alerts", "missed-slot"] == 0
 
 
 def test_a_running_edition(read: Read, unit: Unit, parts: WebParts, clock: FixedClock) -> None:
@@ -92,17 +92,17 @@ def test_a_running_edition(read: Read, unit: Unit, parts: WebParts, clock: Fixed
         heartbeats.record(tx, ServicePart.SENDER, now=clock.now(), process="somewhere 1")
         tx.execute(delivery.update().where(delivery.c.id == 5).values(state=DeliveryState.REJECTED.value))
     clock.turn(seconds=2)
-    found = read()
-    states = {state: found["edition_deliveries", edition.name, state.value] for state in DeliveryState}
+    metrics = read()
+    states = {state: metrics["edition_deliveries", edition.name, state.value] for state in DeliveryState}
     assert states.pop(DeliveryState.ACCEPTED) == 4
     assert states.pop(DeliveryState.REJECTED) == 1
     assert states.pop(DeliveryState.QUEUED) == 5
     assert set(states.values()) == {0}
-    assert found["edition_audience", edition.name] == 10
-    assert found["edition_messages_per_second", edition.name] == 2.5
-    assert found["edition_running", edition.name] == 1
-    assert found["heartbeat_age_seconds", "sender"] == 2
-    assert found["edition_start_timestamp_seconds", edition.name] == TUESDAY.timestamp()
+    assert metrics["edition_audience", edition.name] == 10
+    assert metrics["edition_messages_per_second", edition.name] == 2.5
+    assert metrics["edition_running", edition.name] == 1
+    assert metrics["heartbeat_age_seconds", "sender"] == 2
+    assert metrics["edition_start_timestamp_seconds", edition.name] == TUESDAY.timestamp()
 
 
 def test_senders_are_counted(read: Read, unit: Unit, clock: FixedClock) -> None:
@@ -113,16 +113,16 @@ def test_senders_are_counted(read: Read, unit: Unit, clock: FixedClock) -> None:
         workers.end(tx, who, now=clock.now())
         silent = workers.moment(tx, clock.now()) - LATE_AFTER * 2
         tx.execute(worker.update().where(worker.c.name == "three").values(seen_at=silent))
-    found = read()
-    assert (found["senders", "alive"], found["senders", "silent"]) == (2, 1)
+    metrics = read()
+    assert (metrics["senders", "alive"], metrics["senders", "silent"]) == (2, 1)
 
 
 def test_open_alerts_are_counted_by_kind_without_a_word_of_them(read: Read, measured: Ask, unit: Unit) -> None:
     """A kind has its number, and what the alert says is not in it."""
     now = datetime(2026, 11, 1, tzinfo=UTC)
-    found = Alert(kind=AlertKind.RELAY, about="ann@example.com", message="ann@example.com is refused", raised_at=now)
+    alert = Alert(kind=AlertKind.RELAY, about="ann@example.com", message="ann@example.com is refused", raised_at=now)
     with unit.write() as tx:
-        alerts.raise_alert(tx, found)
+        alerts.raise_alert(tx, alert)
     assert read()["open_alerts", "relay"] == 1
     assert "example.com" not in measured("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
 

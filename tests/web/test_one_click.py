@@ -125,8 +125,8 @@ def test_the_evidence_names_the_way_and_the_mail(
     """Time, channel and edition of an opt-out are kept."""
     ask("POST", f"/u/{reader.token}", data=body)
     with unit.read() as tx:
-        (said,) = subscribers.consents(tx, reader.id)
-    assert (said.action, said.channel, said.edition_id) == ("unsubscribed", channel, 7)
+        (consent,) = subscribers.consents(tx, reader.id)
+    assert (consent.action, consent.channel, consent.edition_id) == ("unsubscribed", channel, 7)
 
 
 def changed(token: str) -> str:

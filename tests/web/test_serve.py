@@ -139,15 +139,15 @@ def post(parts: WebParts, token: str, receive: Callable[[], Awaitable[dict[str, 
 
 def test_a_huge_body_is_left_unread(parts: WebParts, reader: Reader) -> None:
     """Of a body without end 64 KB are taken in, and the opt-out counts."""
-    taken = 0
+    bytes_read = 0
 
     async def receive() -> dict[str, Any]:
-        nonlocal taken
-        taken += 16_384
+        nonlocal bytes_read
+        bytes_read += 16_384
         return {"type": "http.request", "body": b"x" * 16_384, "more_body": True}
 
     assert post(parts, reader.token, receive) == 200
-    assert taken == 65_536
+    assert bytes_read == 65_536
     assert reader.state is SubscriberState.UNSUBSCRIBED
 
 

@@ -61,9 +61,9 @@ def test_a_reader_subscribes_in_her_own_browser(ask: Ask, parts: WebParts, clock
     assert "data-press" in page.text
     assert "A***@Example.org" in page.text
     assert person(parts.unit) is None
-    done = ask("POST", link, headers=cookie_of(answer))
-    assert "You are subscribed" in done.text
-    assert "Tuesday 3 November 2026, 09:00 EST" in done.text
+    response = ask("POST", link, headers=cookie_of(answer))
+    assert "You are subscribed" in response.text
+    assert "Tuesday 3 November 2026, 09:00 EST" in response.text
     reader = person(parts.unit)
     assert reader is not None
     assert (reader.state, reader.first_name) == (SubscriberState.ACTIVE, "Ada")
@@ -76,8 +76,10 @@ def test_the_page_after_confirming_has_the_latest_tips(ask: Ask, parts: WebParts
     add_pages(parts.unit, *weekly(4))
     post_form(ask, clock)
     processor_of(parts).work(clock.now())
-    done = ask("POST", link_of(mail_to(parts)))
-    assert re.findall(r'href="(/tips/[^"]+)"', done.text) == [f"/tips/{page.slug}" for page in reversed(weekly(4)[1:])]
+    response = ask("POST", link_of(mail_to(parts)))
+    assert re.findall(r'href="(/tips/[^"]+)"', response.text) == [
+        f"/tips/{page.slug}" for page in reversed(weekly(4)[1:])
+    ]
 
 
 def test_a_scanner_confirms_nothing(ask: Ask, parts: WebParts, clock: FixedClock) -> None:
@@ -279,8 +281,8 @@ def test_no_address_stands_in_the_log_or_in_a_url(
     answer = post_form(ask, clock)
     processor_of(parts).work(clock.now())
     link = link_of(mail_to(parts))
-    done = ask("POST", link, headers=cookie_of(answer))
-    assert "ada@" not in f"{link} {answer.headers} {done.headers} {done.text} {caplog.text}"
+    response = ask("POST", link, headers=cookie_of(answer))
+    assert "ada@" not in f"{link} {answer.headers} {response.headers} {response.text} {caplog.text}"
 
 
 def test_the_pages_live_below_the_path_of_the_address(parts: WebParts, stage: tuple[Stage, str]) -> None:

@@ -52,10 +52,10 @@ def test_pages_can_be_read_aloud(templates: Environment, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_only_the_style_of_the_page_is_allowed(templates: Environment, name: str) -> None:
     """The policy names the style sheet by its hash; what a stranger might smuggle in has another."""
-    found = page(templates, name)
-    (style,) = re.findall(r"<style>(.*?)</style>", found.html, re.DOTALL)
+    rendered = page(templates, name)
+    (style,) = re.findall(r"<style>(.*?)</style>", rendered.html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert found.policy["style-src"] == (f"'sha256-{digest}'",)
+    assert rendered.policy["style-src"] == (f"'sha256-{digest}'",)
 
 
 def test_names_are_escaped(templates: Environment) -> None:

@@ -214,8 +214,8 @@ def test_showing_once_more_who_you_are_leads_back(ask: Ask, ask_as: AskAs, parts
     make_sign_in_processor(parts.unit).work(clock.now())
     cookies = cookies_of(answer) | {SESSION_COOKIE: "cookie-0"}
     assert ASKED_COOKIE in cookies
-    done = ask("POST", "/admin/sign-in/code", data={"code": mailed(parts.unit).code}, headers=as_header(cookies))
-    assert done.headers["Location"] == "/admin/sessions"
+    response = ask("POST", "/admin/sign-in/code", data={"code": mailed(parts.unit).code}, headers=as_header(cookies))
+    assert response.headers["Location"] == "/admin/sessions"
     assert live(parts.unit, clock) == 1
     assert admin("GET", "/admin/").status_code == 303
 
