@@ -119,7 +119,7 @@ def test_anything_else_is_let_go(home: Home, text: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no file that is always full")
-def test_nobody_need_read_what_is_said(tmp_path: Path) -> None:
+def test_output_without_a_reader_is_no_failure(tmp_path: Path) -> None:
     """Once the mail is dealt with, an output that takes nothing is no reason to send it back."""
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "newsletter", "-C", str(tmp_path), "bounce", "read"]

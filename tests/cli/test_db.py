@@ -113,7 +113,7 @@ def test_a_closed_edition_keeps_its_balance_when_rows_are_purged(unit: Unit) -> 
     assert books(unit)[0].faults == ()
 
 
-def test_a_closed_edition_with_people_who_wait_is_told(unit: Unit) -> None:
+def test_a_closed_edition_with_people_who_wait_is_reported(unit: Unit) -> None:
     """Nobody may be left waiting in an edition that is closed, nor may its rows and totals differ."""
     edition_id = make_edition(unit, 2)
     with unit.write() as tx:

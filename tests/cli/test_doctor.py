@@ -101,7 +101,7 @@ def doctor(values: dict[str, str], run: Callable[..., tuple[int, str]]) -> Calla
     return ask
 
 
-def test_all_that_works_is_said_to_work(doctor: Callable[..., Diagnosis], server: Catcher) -> None:
+def test_nothing_fails_where_all_works(doctor: Callable[..., Diagnosis], server: Catcher) -> None:
     """Nothing fails, the login is tried for real, the next slots are told, and no mail is sent."""
     diagnosis = doctor()
     assert diagnosis.code == 0, diagnosis.output
@@ -162,14 +162,14 @@ def test_what_an_empty_installation_lacks_is_a_warning(doctor: Callable[..., Dia
     assert doctor(ADMIN_EMAILS="admin@example.com").of("alerts") == []
 
 
-def test_all_mistakes_of_the_settings_are_told(doctor: Callable[..., Diagnosis]) -> None:
+def test_all_mistakes_of_the_settings_are_reported(doctor: Callable[..., Diagnosis]) -> None:
     """Every wrong setting is a line, not only the first."""
     diagnosis = doctor(SEND_DAY="someday", SMTP_PORT="many", FORM="tips@example.com")
     assert diagnosis.code == 1, diagnosis.output
     assert len(diagnosis.of("settings", "fail")) == 3
 
 
-def test_a_wrong_password_is_told_but_not_shown(doctor: Callable[..., Diagnosis]) -> None:
+def test_a_wrong_password_is_reported_but_not_shown(doctor: Callable[..., Diagnosis]) -> None:
     """The mail server's refusal is repeated, the password is not."""
     diagnosis = doctor(SMTP_PASSWORD="another-wrong-one")
     assert diagnosis.code == 1, diagnosis.output
@@ -190,7 +190,7 @@ def test_a_second_mail_server_is_tried_as_well(doctor: Callable[..., Diagnosis],
     assert "NEWSLETTER_FALLBACK_SMTP_*" in diagnosis.of("second server", "warn")[0]
 
 
-def test_a_mail_server_that_is_not_there_is_told(doctor: Callable[..., Diagnosis]) -> None:
+def test_a_mail_server_that_is_not_there_is_reported(doctor: Callable[..., Diagnosis]) -> None:
     """The rest is looked at all the same."""
     diagnosis = doctor(SMTP_PORT="1")
     assert diagnosis.code == 1, diagnosis.output
@@ -198,7 +198,7 @@ def test_a_mail_server_that_is_not_there_is_told(doctor: Callable[..., Diagnosis
     assert diagnosis.of("templates", "ok")
 
 
-def test_a_missing_database_is_told(doctor: Callable[..., Diagnosis], tmp_path: Path) -> None:
+def test_a_missing_database_is_reported(doctor: Callable[..., Diagnosis], tmp_path: Path) -> None:
     """It is not made by the way."""
     diagnosis = doctor(DATABASE_URL=f"sqlite:///{tmp_path}/none.db")
     assert diagnosis.code == 1, diagnosis.output
@@ -206,7 +206,7 @@ def test_a_missing_database_is_told(doctor: Callable[..., Diagnosis], tmp_path: 
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_key_the_database_does_not_know_is_told(doctor: Callable[..., Diagnosis]) -> None:
+def test_a_key_the_database_does_not_know_is_reported(doctor: Callable[..., Diagnosis]) -> None:
     """It fails with both fingerprints; a key that was changed on purpose does not."""
     other = "another secret of enough characters"
     diagnosis = doctor(SECRET_KEY=other)
@@ -234,14 +234,16 @@ def test_a_broken_template_of_the_operator_is_found(doctor: Callable[..., Diagno
     assert "body.txt" in diagnosis.of("templates", "fail")[0]
 
 
-def test_a_dead_service_is_told_with_its_last_sign_of_life(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
+def test_a_dead_service_is_reported_with_its_last_sign_of_life(
+    doctor: Callable[..., Diagnosis], sqlite_unit: Unit
+) -> None:
     """A heartbeat that stopped is a warning with its date."""
     with sqlite_unit.write() as tx:
         heartbeats.record(tx, ServicePart.SENDER, now=START, process="elsewhere 7")
     assert "not running: last heartbeat Sunday 1 November 2026" in doctor().of("sender", "warn")[0]
 
 
-def test_an_env_file_for_all_to_read_is_told(
+def test_an_env_file_for_all_to_read_is_reported(
     values: dict[str, str], run: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     """The file with the secret key is for its owner only."""
@@ -252,7 +254,7 @@ def test_an_env_file_for_all_to_read_is_told(
     assert "chmod 600" not in run(values)[1]
 
 
-def test_a_clock_that_went_back_is_told(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
+def test_a_clock_that_went_back_is_reported(doctor: Callable[..., Diagnosis], sqlite_unit: Unit) -> None:
     """A machine whose clock is behind the birth of its database would send at wrong times."""
     with sqlite_unit.write() as tx:
         tx.exec_driver_sql("UPDATE installation SET created_at = '2199-01-01 00:00:00.000000'")

@@ -87,7 +87,7 @@ def test_a_cancelled_edition_tells_how_far_it_got(clock: FixedClock, capsys: pyt
     assert drawn(look) == drawn(LOOK)
 
 
-def test_trouble_is_told_at_once(clock: FixedClock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trouble_is_reported_at_once(clock: FixedClock, capsys: pytest.CaptureFixture[str]) -> None:
     """A complaint of the mail server is told as soon as it is heard, and once: another time in it is no news."""
     with screen(application(clock)) as show:  # type: ignore[arg-type]
         show(LOOK, Speed())

@@ -42,7 +42,7 @@ TOO_LONG = "a" * 300
         ),
     ],
 )
-def test_every_wrong_word_is_told_in_one_way(home: Home, words: tuple[str, ...], message: str) -> None:
+def test_every_wrong_word_is_reported_in_one_way(home: Home, words: tuple[str, ...], message: str) -> None:
     """Whoever finds the mistake, the library or we, it is a sentence behind the name of the program, and code 2."""
     result = home.run(*words)
     assert (result.code, result.out) == (2, "")

@@ -101,7 +101,7 @@ def test_only_who_gets_every_proof_gets_its_buttons(ready: Home, catcher: Catche
     assert links == {"colleague@example.org": False, "Boss@example.org": True}
 
 
-def test_a_refusal_is_told_with_its_reason(ready: Home, catcher: Catcher) -> None:
+def test_a_refusal_is_reported_with_its_reason(ready: Home, catcher: Catcher) -> None:
     """Exit code 1 and the server's words; whoever else was named still gets hers."""
     result = ready.run("edition", "proof", "next", "--to", "gone@example.org", "--to", "bob@example.org")
     assert result.code == 1
@@ -110,7 +110,7 @@ def test_a_refusal_is_told_with_its_reason(ready: Home, catcher: Catcher) -> Non
     assert catcher.accepted == {"bob@example.org": 1}
 
 
-def test_a_gate_that_refuses_is_told(ready: Home) -> None:
+def test_a_gate_that_refuses_is_reported(ready: Home) -> None:
     """A tip that could not be frozen has no proof either."""
     (ready.folder / "bad").mkdir()
     (ready.folder / "bad/email/edition").mkdir(parents=True)

@@ -95,7 +95,7 @@ def test_when_nothing_is_left_the_diary_ends(home: Home) -> None:
     assert "4 weekly dates: 1 sent on time, 3 with nothing to send." in ran.out
 
 
-def test_without_admins_that_is_said(home: Home) -> None:
+def test_without_admins_the_diary_says_why(home: Home) -> None:
     """Where nobody is named no mail is written, and the diary says why it has none."""
     furnish(home, "First", admin=False)
     ran = play(home, "--weeks", "1")

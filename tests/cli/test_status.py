@@ -43,7 +43,7 @@ def furnish(home: Home) -> None:
     alive(home.unit)
 
 
-def test_what_a_new_installation_is_told(home: Home) -> None:
+def test_what_a_new_installation_lacks_is_listed(home: Home) -> None:
     """What is missing comes first, with the command that brings it, and the exit code is 1."""
     ran = home.run("status")
     assert ran.code == 1
@@ -86,7 +86,7 @@ def test_a_journal_that_nobody_can_read(home: Home) -> None:
     assert "nothing foreign is left in" in home.run("doctor").out
 
 
-def test_what_a_terminal_must_not_be_told(home: Home) -> None:
+def test_control_characters_do_not_reach_the_terminal(home: Home) -> None:
     """A title or a reason cannot steer the terminal, and every line of the output is its own."""
     furnish(home)
     coming = next_slots(Cadence(weekday=1, at=datetime(2026, 1, 1, 9, tzinfo=UTC).time(), zone="America/New_York"),

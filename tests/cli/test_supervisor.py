@@ -53,7 +53,7 @@ def made(clock: FixedClock, place: str, **more: str) -> Supervisor:
     return Supervisor(environ, clock=clock, least_patience=15)
 
 
-def test_what_is_told_in_the_course_of_a_life(clock: FixedClock, place: str, heard: Heard) -> None:
+def test_the_datagrams_of_a_life(clock: FixedClock, place: str, heard: Heard) -> None:
     """Ready, a status when it changes, pings, and the end, each as one datagram."""
     supervisor = made(clock, place)
     supervisor.ready()
@@ -116,7 +116,7 @@ def test_a_short_watchdog_leaves_time_for_three_ticks(clock: FixedClock, place: 
     assert heard() == ["WATCHDOG=1"]
 
 
-def test_a_process_without_a_bell_pings_without_ticks(clock: FixedClock, place: str, heard: Heard) -> None:
+def test_a_process_without_a_scheduler_pings_without_ticks(clock: FixedClock, place: str, heard: Heard) -> None:
     """`run --only web` expects no tick."""
     supervisor = made(clock, place)
     clock.turn(days=1)
@@ -145,7 +145,7 @@ def test_a_socket_outside_the_file_system(clock: FixedClock) -> None:
         assert drain(wire) == ["READY=1"]
 
 
-def test_without_a_supervisor_nothing_is_said(clock: FixedClock, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_supervisor_nothing_is_sent(clock: FixedClock, caplog: pytest.LogCaptureFixture) -> None:
     """In a terminal and in a container there is nobody to tell."""
     supervisor = made(clock, "")
     supervisor.ready()
@@ -153,7 +153,7 @@ def test_without_a_supervisor_nothing_is_said(clock: FixedClock, caplog: pytest.
     assert caplog.records == []
 
 
-def test_a_supervisor_that_cannot_be_told_is_no_reason_to_end(
+def test_a_supervisor_that_cannot_be_reached_is_no_reason_to_end(
     clock: FixedClock, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where nothing listens the log says so once, and the service goes on."""

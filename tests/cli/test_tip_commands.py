@@ -75,7 +75,7 @@ def test_names_are_taken_in_the_order_in_which_people_count(home: Home) -> None:
     assert list(listed(home)) == ["two", "ten"]
 
 
-def test_faults_of_all_files_are_told_with_their_lines(home: Home) -> None:
+def test_faults_of_all_files_are_reported_with_their_lines(home: Home) -> None:
     """Exit code 2, each fault with file and line, and nothing is changed."""
     folder = home.folder / "new"
     folder.mkdir()
@@ -368,7 +368,7 @@ def test_an_editor_that_fails_changes_nothing(
     assert listed(home) == {}
 
 
-def test_without_an_editor_the_other_way_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_editor_the_other_way_is_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither VISUAL nor EDITOR, or one that is not there, is wrong input."""
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.delenv("EDITOR", raising=False)

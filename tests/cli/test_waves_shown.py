@@ -163,7 +163,7 @@ def test_the_doctor_asks_nothing_about_zones_without_the_setting(home: Home) -> 
     assert "time zones" not in home.run("doctor", "--json").out
 
 
-def test_a_wrong_setting_is_told(home: Home) -> None:
+def test_a_wrong_setting_is_reported(home: Home) -> None:
     """A rule for past zones that does not exist is refused with those that do."""
     with (home.folder / ".env").open("a") as settings:
         settings.write("NEWSLETTER_PASSED_ZONES=never\n")

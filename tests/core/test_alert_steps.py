@@ -63,14 +63,14 @@ def test_a_relay_in_trouble_is_given_some_minutes() -> None:
     assert steps(15, QUEUED, kind=AlertKind.RELAY) == (COMMAND,)
 
 
-def test_passed_is_said_to_whoever_heard() -> None:
+def test_passed_goes_to_those_who_got_the_alert() -> None:
     """Ten minutes after it ended, a mail that was taken or a command that ran is answered by one that it has passed."""
     assert steps(29, ACCEPTED, cleared=20) == ()
     assert steps(30, ACCEPTED, cleared=20) == (PASS, CLOSE)
     assert steps(30, QUEUED, cleared=20, command=15) == (WITHDRAW, PASS, CLOSE)
 
 
-def test_what_nobody_heard_of_is_dropped() -> None:
+def test_an_alert_without_a_mail_is_dropped() -> None:
     """Trouble that was over before its mail went out leaves no trace in anybody's mailbox."""
     assert steps(12, QUEUED, cleared=2) == (WITHDRAW, CLOSE)
     assert steps(12, cleared=2) == (CLOSE,)

@@ -223,7 +223,7 @@ def test_the_calendar_lays_stored_slots_over_the_weekly_ones() -> None:
     assert dates[-1] == skipped
 
 
-def test_the_calendar_ends_where_it_was_told_to() -> None:
+def test_the_calendar_ends_at_its_limit() -> None:
     """A stored slot after the end is left out, and a sent one hides the weekly slot of its date wherever it lies."""
     start = utc(2026, 11, 24)
     far = extra_slot(NEW_YORK, date(2026, 12, 31))

@@ -191,7 +191,7 @@ def test_a_missed_slot_in_the_past_stays_missed() -> None:
     assert longer == SlotJudgement()
 
 
-def test_a_schedule_that_begins_in_the_future_is_said() -> None:
+def test_a_schedule_that_begins_in_the_future_is_shown() -> None:
     """When the first tick was made by a clock that ran ahead, a person is told that nothing goes out until then."""
     judged = judge(TUESDAY, now=NINE, not_before=NINE + 400 * DAY)
     assert judged.due is None

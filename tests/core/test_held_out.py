@@ -7,7 +7,7 @@ from tests.core.held_out import samples
 AGREEMENT_MIN = 0.97
 
 
-def test_hard_bounces_and_everything_else_are_told_apart() -> None:
+def test_hard_bounces_and_everything_else_differ() -> None:
     """In the words of some thirty mail systems and twenty languages."""
     judged = samples()
     assert len(judged) >= 400

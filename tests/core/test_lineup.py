@@ -61,7 +61,7 @@ def test_the_queue_goes_by_position() -> None:
     ]
 
 
-def test_places_are_told_in_english() -> None:
+def test_places_are_english_ordinals() -> None:
     """The eleventh is not the 11st."""
     whys = [choice.why for choice in plan(weeks(23), [tip(n) for n in range(1, 24)])]
     assert [whys[n - 1].split("(")[1].split()[0] for n in (2, 3, 4, 11, 12, 13, 21, 22, 23)] == [
@@ -91,7 +91,7 @@ def test_a_skipped_slot_takes_no_tip() -> None:
     assert [choice.why for choice in choices[:2]] == ["skipped on purpose: holiday", "skipped on purpose"]
 
 
-def test_a_pin_on_a_skipped_slot_is_told() -> None:
+def test_a_pin_on_a_skipped_slot_is_reported() -> None:
     """The pinned tip of a skipped slot goes nowhere else by itself, and the slot warns."""
     choices = plan([on(FIRST, state=SlotState.SKIPPED), on(FIRST + WEEK)], [tip(1, pin=FIRST)])
     assert slugs(choices) == ["skipped", "none"]
@@ -120,7 +120,7 @@ def test_two_pins_on_one_date() -> None:
     assert choices[0].warnings == ("'tip-2' is pinned to this date too",)
 
 
-def test_a_pinned_draft_is_told() -> None:
+def test_a_pinned_draft_is_reported() -> None:
     """A draft does not go out on its pin date; the queue does, with a warning while there is time."""
     [choice] = plan(weeks(1), [tip(1, pin=FIRST, status=TipStatus.DRAFT), tip(2)])
     assert slugs([choice]) == ["tip-2"]

@@ -109,7 +109,7 @@ def test_a_pinned_part_in_order_does_not_warn() -> None:
     assert [choice.warnings for choice in choices] == [(), ()]
 
 
-def test_tips_between_two_parts_are_told() -> None:
+def test_tips_between_two_parts_are_reported() -> None:
     """Other tips may go between two parts; the second part says how many, also when the first went out long ago."""
     choices = plan(3, [part(1, nth=1), tip(2, pin=FIRST + WEEK), part(3, nth=2)])
     assert choices[2].warnings == ("1 other tip between it and part 1 of its series",)
@@ -118,7 +118,7 @@ def test_tips_between_two_parts_are_told() -> None:
     assert choice.warnings == ("2 other tips between it and part 1 of its series",)
 
 
-def test_a_part_that_nobody_wrote_is_told() -> None:
+def test_a_part_that_nobody_wrote_is_reported() -> None:
     """Part 3 without a part 2 goes out, as it could wait for ever, with a warning."""
     choices = plan(2, [part(1, nth=1), part(2, nth=3)])
     assert slugs(choices) == ["tip-1", "tip-2"]

@@ -130,7 +130,7 @@ def bounce(*, status: str, diagnostic: str) -> bytes:
     return Sample(name="", kind="failed", text=make_report(status=block)).raw()
 
 
-def test_the_returned_mail_is_not_what_the_server_said() -> None:
+def test_the_returned_mail_is_not_the_reply_of_the_server() -> None:
     """A tip about the number 550 5.1.1 does not make a bounce hard."""
     text = (
         "From: MAILER-DAEMON@mx.example.net\nTo: {verp}\nSubject: Undelivered mail\n\nThe mailbox is full.\n\n"

@@ -61,7 +61,7 @@ def test_what_is_no_merge_field_is_refused_with_its_line(text: str, message: str
     assert message in str(caught.value)
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_fault_is_reported_at_once() -> None:
     """All faults of a text are in the details, so that one look mends them all."""
     with pytest.raises(InputError) as caught:
         split_merge_fields("{{ a|x }}\n{{ b|x }}")

@@ -67,7 +67,7 @@ def test_stock_is_not_judged_where_nobody_asks() -> None:
 
 
 @pytest.mark.parametrize(("hours", "findings"), [(47, 1), (48, 1), (49, 0), (0, 0), (-1, 0)])
-def test_an_empty_date_is_told_two_days_ahead(hours: float, findings: int) -> None:
+def test_an_empty_date_is_an_alert_two_days_ahead(hours: float, findings: int) -> None:
     """Not earlier, and not once its time has come."""
     assert kinds(replace(VIEW, choices=[choice(hours)])) == [AlertKind.EMPTY_AHEAD] * findings
 
@@ -77,7 +77,7 @@ def test_a_skipped_date_is_not_empty() -> None:
     assert kinds(replace(VIEW, choices=[choice(24, state=SlotState.SKIPPED)])) == []
 
 
-def test_a_list_without_people_is_told_too() -> None:
+def test_a_list_without_people_is_reported_too() -> None:
     """A tip alone is no mail."""
     (trouble,) = troubles(replace(VIEW, choices=[choice(24, TIP)], audience=0))
     assert trouble.kind is AlertKind.EMPTY_AHEAD
@@ -117,7 +117,7 @@ def test_the_room_on_a_disk_is_told_as_of_the_beginning() -> None:
 EDITION = edition_of(3, started_at=NOW)
 
 
-def test_only_a_slow_edition_is_told_while_it_goes() -> None:
+def test_only_a_slow_edition_is_reported_while_it_goes() -> None:
     """Five minutes after it began, if anybody still waits and nobody has paused it."""
     soon, later = NOW + timedelta(minutes=4), NOW + timedelta(minutes=5)
     assert not says_sending(EDITION, waiting=True, now=soon)

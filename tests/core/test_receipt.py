@@ -140,7 +140,7 @@ def test_the_json_keys() -> None:
     assert FULL.to_dict()["finished_at"] is None
 
 
-def test_what_came_to_light_later_is_told_and_not_counted() -> None:
+def test_later_reports_have_a_sentence_and_no_count() -> None:
     """Bounces and complaints that come by mail change no state, so the balance stays."""
     later = replace(FULL, came_back=2, held=1, complained=3)
     assert later.gap == FULL.gap

@@ -73,6 +73,6 @@ def test_a_reply_means_the_same_when_it_is_read_back(line: str) -> None:
         ("rcpt 550 Host or domain name not found", "hard-domain"),
     ],
 )
-def test_what_looks_alike_is_told_apart(line: str, kind: str) -> None:
+def test_similar_replies_are_judged_apart(line: str, kind: str) -> None:
     """A full mailbox is no quota of ours, and a block is no trouble of the mailbox."""
     assert verdict_of(line).kind == kind

@@ -210,7 +210,7 @@ KEY_FAULTS = [
 
 
 @pytest.mark.parametrize(("line", "fault"), KEY_FAULTS)
-def test_a_wrong_key_is_told_with_its_line(line: str, fault: str) -> None:
+def test_a_wrong_key_is_reported_with_its_line(line: str, fault: str) -> None:
     """Each mistake in the front matter gives one fault, on the line where it was made."""
     (faults,) = faults_of(with_key(line))
     assert faults.startswith("line ")
@@ -242,7 +242,7 @@ FILE_FAULTS = [
 
 
 @pytest.mark.parametrize(("text", "fault"), FILE_FAULTS)
-def test_a_file_that_is_no_tip_is_told_why(text: str, fault: str) -> None:
+def test_a_file_that_is_no_tip_gets_a_reason(text: str, fault: str) -> None:
     """Each way of not being a tip file gives one fault that says what is wanted."""
     (faults,) = faults_of(text)
     assert faults.startswith(fault)
@@ -295,7 +295,7 @@ BODY_FAULTS = [
 
 
 @pytest.mark.parametrize(("body", "fault"), BODY_FAULTS)
-def test_a_text_that_cannot_be_mailed_is_told_with_its_line(body: str, fault: str) -> None:
+def test_a_text_that_cannot_be_mailed_is_reported_with_its_line(body: str, fault: str) -> None:
     """Each mistake in the text gives one fault, on its line of the file."""
     (faults,) = faults_of(with_body(body))
     assert faults.startswith(fault)

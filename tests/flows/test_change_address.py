@@ -62,7 +62,7 @@ def mails(unit: Unit, email: str) -> list[tuple[NoticeKind, str]]:
     return [(kind, " ".join(message.get_body(("plain",)).get_content().split())) for kind, message in parsed]  # type: ignore[attr-defined]
 
 
-def test_the_new_address_confirms_and_the_old_one_is_told(unit: Unit) -> None:
+def test_the_new_address_confirms_and_the_old_one_gets_a_mail(unit: Unit) -> None:
     """Nothing changes before the press; then the person is the same with another address, with evidence of it."""
     ada = put(unit, OLD, first_name="Ada")
     ask_at(unit, ada.id)

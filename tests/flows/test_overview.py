@@ -89,7 +89,7 @@ def test_a_skipped_date_comes_before_the_next(well: Unit) -> None:
     assert summary.needs == []
 
 
-def test_open_alerts_come_first_and_are_not_said_twice(well: Unit) -> None:
+def test_open_alerts_come_first_and_once(well: Unit) -> None:
     """What an alert tells already is not told again in other words."""
     with well.write() as tx:
         for tip in tips.all_tips(tx):
@@ -152,7 +152,7 @@ def test_how_long_it_takes_still(well: Unit) -> None:
     assert story.left(edition.started_at) is None
 
 
-def test_no_time_is_foretold_while_nothing_moves(well: Unit) -> None:
+def test_no_time_left_while_nothing_moves(well: Unit) -> None:
     """While the mail server takes nothing it is named instead; neither where another takes mail, nor by the dead."""
     edition = begin_edition(well, date(2026, 11, 3))
     ada = put(well, "ben@example.com")

@@ -41,7 +41,7 @@ def test_files_become_tips_in_their_order(unit: Unit) -> None:
     assert logged(unit) == [("tip add", "b"), ("tip add", "a")]
 
 
-def test_one_faulty_file_keeps_all_out_and_every_fault_is_told(unit: Unit) -> None:
+def test_one_faulty_file_keeps_all_out_and_every_fault_is_listed(unit: Unit) -> None:
     """Nothing is changed; the faults of both files come with file and line."""
     wrong = tip_file("a", "pni: 2026-11-10")
     worse = tip_file("b", f"pin: {WEDNESDAY}", body="Hello {{ frist_name|x }}")

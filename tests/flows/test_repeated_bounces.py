@@ -183,7 +183,7 @@ def test_held_bounces_may_be_dismissed(sqlite_unit: Unit) -> None:
     assert get(sqlite_unit, people[-1].id).state is SubscriberState.BOUNCED
 
 
-def test_a_block_behind_a_relay_is_told(unit: Unit) -> None:
+def test_a_block_behind_a_relay_is_reported(unit: Unit) -> None:
     """Mails that come back because of us are counted for whoever watches the edition, and raise an alert."""
     people, sent_edition = [put(unit, f"p{n}@example.org") for n in range(26)], begin_edition(unit)
     block = bounce_with("5.7.1", words="<ann@example.org> blocked, see our page")

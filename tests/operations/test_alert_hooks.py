@@ -95,7 +95,7 @@ def test_the_ping_goes_once_a_minute(monitor: tuple[str, list[str], list[int]], 
     assert PING_EVERY_SECONDS == 60
 
 
-def test_a_ping_that_fails_is_told_once(
+def test_a_ping_that_fails_is_reported_once(
     monitor: tuple[str, list[str], list[int]], clock: FixedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A service that is away is one line in the log until it answers again."""

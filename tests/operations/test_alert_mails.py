@@ -46,7 +46,7 @@ def world(unit: Unit, clock: FixedClock, catcher: Catcher) -> Make:
     return make
 
 
-def test_an_empty_date_is_told_two_days_ahead_and_at_its_time(world: Make) -> None:
+def test_an_empty_date_is_an_alert_two_days_ahead_and_at_its_time(world: Make) -> None:
     """An empty queue is told two days ahead, at the slot, and when the date is over; each once."""
     installation = world()
     installation.go(TUESDAY + timedelta(hours=37))
@@ -98,7 +98,7 @@ def test_a_missed_date_is_laid_aside_after_a_week(world: Make) -> None:
     assert not [one for one in installation.diary() if one.startswith("Passed: a date")]
 
 
-def test_low_stock_is_told_once_per_crossing(world: Make) -> None:
+def test_low_stock_is_one_alert_per_crossing(world: Make) -> None:
     """Below the line one mail; a tip a week does not make it two; that there is plenty again is said once."""
     installation = world("tip-1", "tip-2", "tip-3", rules=LineupRules(low_stock_weeks=3))
     installation.go(MONDAY - HOUR)
@@ -143,7 +143,7 @@ def test_a_fresh_installation_gets_an_hour(world: Make) -> None:
     assert len(installation.diary()) == 1
 
 
-def test_a_silent_sender_is_told_by_the_bell(world: Make) -> None:
+def test_the_scheduler_reports_a_silent_sender(world: Make) -> None:
     """After ten minutes without a sign of life the command hears of it, since no mail goes out; once."""
     commands_run: list[str] = []
     installation = world("first-tip", command=commands_run)
@@ -159,7 +159,7 @@ def test_a_silent_sender_is_told_by_the_bell(world: Make) -> None:
     assert installation.open() == set()
 
 
-def test_a_silent_bell_is_told_by_the_sender(world: Make) -> None:
+def test_the_sender_reports_a_silent_scheduler(world: Make) -> None:
     """The sender listens for the bell; a restart after a long silence is no reason to cry."""
     installation = world("first-tip")
     installation.step()
@@ -177,7 +177,7 @@ def test_a_silent_bell_is_told_by_the_sender(world: Make) -> None:
     assert installation.diary() == ["Passed: the scheduler is not running"]
 
 
-def test_a_service_that_starts_after_a_long_stop_hears_no_silence(world: Make) -> None:
+def test_a_start_after_a_long_stop_raises_no_alert_of_silence(world: Make) -> None:
     """How long everything was off before this process began is no news."""
     installation = world("first-tip")
     installation.step()
@@ -188,7 +188,7 @@ def test_a_service_that_starts_after_a_long_stop_hears_no_silence(world: Make) -
     assert installation.open() == set()
 
 
-def test_a_full_disk_is_told_and_passes(world: Make) -> None:
+def test_a_full_disk_is_an_alert_and_passes(world: Make) -> None:
     """Little room beside the database is one alert; room again is said once."""
     installation = world("first-tip", space=Space(free=100 * 2**20, total=2**40))
     installation.go(installation.clock.now() + HOUR)
@@ -223,7 +223,7 @@ def test_a_relay_dead_on_tuesday(world: Make) -> None:
 
 
 @pytest.mark.parametrize("edition_first", [False, True])
-def test_a_dead_relay_without_a_command_is_told_when_it_is_back(world: Make, *, edition_first: bool) -> None:
+def test_a_dead_relay_without_a_command_is_reported_when_it_is_back(world: Make, *, edition_first: bool) -> None:
     """Where no command is set, nobody could be told in time; that it happened is told once, when it has passed."""
     installation = world("first-tip", "second-tip")
     installation.go(TUESDAY - timedelta(minutes=10))

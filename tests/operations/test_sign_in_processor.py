@@ -76,7 +76,7 @@ def test_one_network_asks_so_often(unit: Unit, clock: FixedClock) -> None:
     assert reply.again_at is not None
 
 
-def test_a_new_browser_is_told_of_once(unit: Unit, clock: FixedClock) -> None:
+def test_a_new_browser_is_reported_once(unit: Unit, clock: FixedClock) -> None:
     """The first sign-in of a browser brings a mail; the next one of the same browser brings none."""
     processor = make_sign_in_processor(unit)
     mails = []

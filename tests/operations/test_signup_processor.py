@@ -89,7 +89,7 @@ def test_a_new_address_gets_the_mail_that_confirms(unit: Unit) -> None:
     assert make_processor(unit).work(START) == 0
 
 
-def test_who_is_on_the_list_is_told_once_a_month(unit: Unit) -> None:
+def test_a_subscriber_who_signs_up_again_gets_one_mail_a_month(unit: Unit) -> None:
     """The mail has no link to confirm, and the page that asked has said the same as to anybody else."""
     put(unit, ADA)
     for day in (0, 10, 31):

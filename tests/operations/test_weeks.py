@@ -254,7 +254,7 @@ def test_a_newly_named_admin_gets_one_report(unit: Unit, clock: FixedClock, catc
     assert reports == ["3 of 3: “Third tip”"]
 
 
-def test_two_bells_write_everything_once(world: Make, unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
+def test_two_schedulers_write_everything_once(world: Make, unit: Unit, clock: FixedClock, catcher: Catcher) -> None:
     """Two services on one database send one proof and one report, whichever comes first."""
     installation = world("first-tip", "second-tip")
     other = World(unit=unit, clock=clock, catcher=catcher)

@@ -188,7 +188,7 @@ def test_a_quota_stops_and_says_until_when(make_sqlite_home: MakeHome) -> None:
         assert catcher.accepted.total() == 19
 
 
-def test_what_waits_is_said(make_sqlite_home: MakeHome) -> None:
+def test_waiting_people_are_reported(make_sqlite_home: MakeHome) -> None:
     """A command that leaves somebody waiting says until when, and that nothing runs that would go on."""
     watch = Watch(lambda step, _address, _nth: "451 4.7.1 Come again" if step is Step.RCPT else None)
     with Catcher(script=watch) as catcher:

@@ -50,7 +50,7 @@ def test_an_operator_translates_sentence_by_sentence(tmp_path: Path) -> None:
         ('[subscribe]\nnext = "{day"\n', r"subscribe\.next"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+def test_a_mistake_is_reported_with_its_place(tmp_path: Path, text: str, words: str) -> None:
     """The operator reads the file and the sentence when the service starts."""
     with pytest.raises(InputError, match=words):
         load_texts(make_environment(with_words(tmp_path, de=text)), "de")

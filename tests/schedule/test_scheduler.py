@@ -60,7 +60,7 @@ def test_it_rings_again_and_again() -> None:
         assert ticker.alive
 
 
-def test_a_callback_that_fails_does_not_end_the_bell(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callback_that_fails_does_not_end_the_scheduler(caplog: pytest.LogCaptureFixture) -> None:
     """An error is logged with its trace, and the scheduler goes on."""
     count = Count()
 

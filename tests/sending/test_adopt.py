@@ -238,7 +238,7 @@ def test_who_changed_the_address_and_left_stays_away(original: Newsletter) -> No
     assert copy.state_of("p1@example.com") == "unsubscribed"
 
 
-def test_an_edition_under_way_in_the_copy_is_paused_and_told(original: Newsletter, catcher: Catcher) -> None:
+def test_an_edition_under_way_in_the_copy_is_paused_and_reported(original: Newsletter, catcher: Catcher) -> None:
     """Some of it may have gone out since; a person decides, and hears of it."""
     original.clock.set(TUESDAY)
     assert original.ticker.tick() is not None
@@ -315,7 +315,7 @@ def test_a_ledger_that_is_put_right_by_hand_lets_go(original: Newsletter, catche
     assert alerted(copy) == {}
 
 
-def test_a_ledger_that_cannot_be_written_is_told(original: Newsletter) -> None:
+def test_a_ledger_that_cannot_be_written_is_reported(original: Newsletter) -> None:
     """Whoever leaves has left; the people who run this hear that the ledger is not kept, and that it is again."""
     journal = original.home.ledger.path.parent
     aside = journal.with_name("aside")

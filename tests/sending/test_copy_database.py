@@ -177,7 +177,7 @@ def test_a_copy_that_is_cut_short_leaves_an_empty_target(pair: Pair, catcher: Ca
     assert list(copy_database(pair.source.unit._engine, pair.to).differences) == []
 
 
-def test_what_is_not_the_same_is_told(pair: Pair, catcher: Catcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_of_the_copy_are_listed(pair: Pair, catcher: Catcher, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that get lost on the way are differences in words, by table and by edition."""
     live(pair.source, catcher)
     steps = transfer._steps

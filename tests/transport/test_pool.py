@@ -98,7 +98,7 @@ def test_failures_in_a_row_are_tried_more_and_more_seldom() -> None:
     assert world.dialled["only"] <= len(PAUSES) + 3600 / PAUSES[-1]
 
 
-def test_a_failure_is_told_only_when_all_fail() -> None:
+def test_a_failure_is_reported_only_when_all_fail() -> None:
     """The words of every relay are in it, and waiting helps as long as one of them is no matter for a person."""
     world = World("first", "second")
     world.trouble = {"first": WRONG_LOGIN, "second": ABSENT}
@@ -138,7 +138,7 @@ def test_a_person_is_asked_for_when_nothing_else_helps() -> None:
     assert [state.needs_person for state in world.pool.states()] == [True, True]
 
 
-def test_one_complaint_heard_ten_times_halves_once() -> None:
+def test_one_complaint_on_ten_connections_halves_once() -> None:
     """Ten connections that hear 421 in the same moment come back as five, after a short rest."""
     world = World("only", "spare", connections=10)
     for connection in [world.get() for _ in range(10)]:

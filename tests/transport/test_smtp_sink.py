@@ -119,7 +119,7 @@ def test_a_session_that_opens_too_slowly(home: Path, step: str) -> None:
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-def test_helo_is_never_said(home: Path, flag: str) -> None:
+def test_helo_is_never_sent(home: Path, flag: str) -> None:
     """A server that only dislikes HELO gets its mail."""
     with sink(flag, "HELO", home=home) as port:
         connection = dial(port)
@@ -130,7 +130,7 @@ def test_helo_is_never_said(home: Path, flag: str) -> None:
 
 @pytest.mark.parametrize("step", MESSAGE)
 @pytest.mark.parametrize("flag", ["-f", "-r"])
-def test_a_refusal_is_told_and_the_next_is_tried(home: Path, flag: str, step: str) -> None:
+def test_a_refusal_is_reported_and_the_next_is_tried(home: Path, flag: str, step: str) -> None:
     """Both messages get the refusal of that step over the same connection, and none of them is kept."""
     with sink(flag, step, home=home) as port:
         connection = dial(port)

@@ -95,7 +95,7 @@ def test_content_that_could_not_be_written_was_not_delivered(act: Act) -> None:
     assert connection.needs_recycling
 
 
-def test_a_refusal_in_the_middle_of_the_content_is_heard() -> None:
+def test_a_refusal_in_the_middle_of_the_content_is_read() -> None:
     """A server that says "too large" and stops reading is not asked the same again for ever."""
     large = Envelope(mail_from="b+1@example.org", rcpt_to="reader@example.org", content=LARGE.content * 200_000)
     ehlo, refusal = b"250 relay.example.org\r\n", b"552 5.3.4 Too large\r\n"

@@ -221,7 +221,7 @@ def test_what_others_put_behind_the_link_does_no_harm(ask: Ask, unit: Unit, firs
     assert slot_state(unit) is SlotState.SKIPPED
 
 
-def test_a_passed_slot_of_the_store_is_told(ask: Ask, unit: Unit, first: Tip, clock: FixedClock) -> None:
+def test_a_passed_slot_of_the_store_is_reported(ask: Ask, unit: Unit, first: Tip, clock: FixedClock) -> None:
     """A date that was decided otherwise meanwhile says so, and stays."""
     slot = Slot(date=TUESDAY, sends_at=datetime(2026, 11, 3, 14, tzinfo=UTC))
     with unit.write() as tx:

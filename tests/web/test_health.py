@@ -53,7 +53,7 @@ def test_a_silent_part_is_named(ask: Ask, unit: Unit, clock: FixedClock, dead: s
     assert answer.json()["problems"] == [f"the {dead} was last alive at 2026-11-01T12:00:00Z; see its log"]
 
 
-def test_a_service_that_never_ran_is_told(ask: Ask) -> None:
+def test_a_service_that_never_ran_is_reported(ask: Ask) -> None:
     """A fresh database has no heartbeats, which is no health."""
     answer = ask("GET", "/healthz")
     assert answer.status_code == 503
@@ -61,9 +61,7 @@ def test_a_service_that_never_ran_is_told(ask: Ask) -> None:
     assert answer.json()["seconds_since_scheduler"] is None
 
 
-def test_open_alerts_are_counted_and_nothing_of_them_told(
-    ask: Ask, unit: Unit, clock: FixedClock, reader: Reader
-) -> None:
+def test_open_alerts_are_counted_without_their_words(ask: Ask, unit: Unit, clock: FixedClock, reader: Reader) -> None:
     """Anybody may ask for health: no address, no machine, no word of an alert is in the answer."""
     beat(unit, clock, "scheduler", "sender")
     alert = Alert(

@@ -143,7 +143,7 @@ def test_a_look_is_kept_for_a_while(read: Read, unit: Unit, clock: FixedClock) -
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer ä"]
 )
-def test_without_the_token_nothing_is_told(measured: Ask, header: str | None) -> None:
+def test_without_the_token_nothing_is_revealed(measured: Ask, header: str | None) -> None:
     """A request from this very machine gets nothing without the token either: it may have come through a proxy."""
     headers = {} if header is None else {"Authorization": header.encode("latin-1")}
     answer = measured("GET", "/metrics", headers=headers)

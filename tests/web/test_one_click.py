@@ -227,7 +227,7 @@ def test_the_log_never_has_the_token(
     assert reader.token[-12:] not in ours + written
 
 
-def test_no_more_of_a_body_is_kept_than_said() -> None:
+def test_no_more_of_a_body_is_kept_than_announced() -> None:
     """The bound that the documentation names."""
     assert BODY_BYTES == 65_536
 

@@ -44,7 +44,7 @@ def test_it_answers_as_soon_as_it_claims_to_run() -> None:
     assert not server.alive
 
 
-def test_a_port_in_use_is_told_with_what_to_do() -> None:
+def test_a_port_in_use_is_reported_with_what_to_do() -> None:
     """The second service on one port does not start."""
     with serve(empty, "127.0.0.1", 0, stop=threading.Event()) as server:
         with pytest.raises(Stop, match=rf"listens on 127\.0\.0\.1:{server.port}\..*NEWSLETTER_WEB_PORT"):
@@ -53,7 +53,7 @@ def test_a_port_in_use_is_told_with_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "a" * 300])
-def test_a_host_that_is_not_ours_is_told(host: str) -> None:
+def test_a_host_that_is_not_ours_is_reported(host: str) -> None:
     """An address of another machine, or none, is a mistake of the settings."""
     with pytest.raises(Stop, match="NEWSLETTER_WEB_HOST"):
         serve(empty, host, 0, stop=threading.Event())

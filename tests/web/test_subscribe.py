@@ -183,7 +183,7 @@ def test_the_trap_catches_programs(ask: Ask, parts: WebParts, clock: FixedClock)
     assert (stored.mail, stored.why) == ("none", "the hidden field was filled in")
 
 
-def test_a_network_that_asks_too_often_is_told_when_to_come_back(ask: Ask, unit: Unit, clock: FixedClock) -> None:
+def test_a_network_that_asks_too_often_gets_a_time_to_come_back(ask: Ask, unit: Unit, clock: FixedClock) -> None:
     """The sixth within an hour; a proxy that is trusted tells whose network it is."""
     for number in range(5):
         assert post_form(ask, clock, f"r{number}@example.org").status_code == 303

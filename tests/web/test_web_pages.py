@@ -101,7 +101,7 @@ def test_an_operator_translates_the_sentences(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["{% if %}", "{{ publication.nmae }}", "{{ subscriber.email }}"])
-def test_a_wrong_template_is_told_at_the_start(tmp_path: Path, wrong: str) -> None:
+def test_a_wrong_template_is_reported_at_the_start(tmp_path: Path, wrong: str) -> None:
     """The operator hears of a mistake with its file when the service starts; no reader ever does."""
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "trouble.html").write_text(wrong)

@@ -180,7 +180,7 @@ def test_a_network_that_asks_too_often_waits(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("email", ["", "ada", "<script>@example.org", "x" * 400])
-def test_a_mistake_in_the_address_is_said(ask: Ask, email: str) -> None:
+def test_a_mistake_in_the_address_is_shown(ask: Ask, email: str) -> None:
     """The form comes back with what was typed, escaped, and a sentence."""
     answer = ask("POST", "/admin/sign-in", data={"email": email})
     assert (answer.status_code, "<script>@" in answer.text) == (422, False)
