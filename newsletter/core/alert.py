@@ -1,6 +1,6 @@
-"""An alert: one thing that needs, or needed, a person, and what is done about telling them.
+"""An alert: trouble that needs, or needed, a person, and the mails about it.
 
-In: how an alert stands and what was said about it so far. Out: the steps to take now. It sends nothing and writes no
+In: the state of an alert and its mails so far. Out: the steps to take now. It sends nothing and writes no
 row; `operations/notice_writer.py` takes the steps. Repeated trouble is one alert: one mail when it begins, and one when
 it has passed.
 """
@@ -75,7 +75,7 @@ PASSED_AFTER = timedelta(minutes=10)
 """Trouble that comes back within this time has not passed: a relay that is there and gone would fill the mailbox."""
 
 COMMAND_AFTER = timedelta(minutes=15)
-"""What the relay has not taken by then is told by the command of the operator (the relay may be the trouble)."""
+"""The operator's command reports an alert that the relay has not taken by then (the relay may be the trouble)."""
 
 COMMAND_GRACE = {
     AlertKind.RELAY: timedelta(minutes=5),
@@ -97,7 +97,7 @@ class AlertStep(StrEnum):
     PASS = "pass"  # noqa: S105 - a word, no password
     """Write the mail that says it has passed."""
     CLOSE = "close"
-    """All is said."""
+    """Nothing is left to report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def _after(alert: AlertState, cleared_at: datetime, now: datetime) -> tuple[Aler
     steps = []
     if {NoticeState.QUEUED, NoticeState.DEFERRED} & set(alert.mails):
         steps.append(AlertStep.WITHDRAW)
-    # A mail about the relay itself is withdrawn as soon as it could go out; the story is told once, when it is over.
+    # A mail about the relay itself is withdrawn as soon as it could go out; one mail reports it when it is over.
     late = alert.kind is AlertKind.RELAY and NoticeState.WITHDRAWN in alert.mails
     if NoticeState.ACCEPTED in alert.mails or alert.command_at is not None or late:
         steps.append(AlertStep.PASS)

@@ -1,6 +1,6 @@
-"""The circuit breaker of an edition: when so much is refused that going on would burn the list and our good name.
+"""The circuit breaker of an edition: it trips when refusals are so many that going on would harm our reputation.
 
-In: what was counted of an edition so far, the last refusals in a row, complaints, the limits. Out: a `Trip` with the
+In: the tally of an edition so far, the last refusals in a row, complaints, the limits. Out: a `Trip` with the
 reason in words, or None. It pauses nothing itself. Sources: Amazon SES reviews senders at 5 % bounces or 0.1 %
 complaints, and stops them at 10 % bounces; Gmail's sender guidelines want complaints below 0.1 % and never at 0.3 %,
 Yahoo's below 0.3 %; deliverability people call 25 alike refusals in a row a block.
@@ -17,7 +17,7 @@ from newsletter.wording import people_words
 
 REFUSALS_MIN = 25
 """Refusals below which a share says nothing: one of 40 people would be 2.5 %, and providers judge volumes, too. What a
-small list suffers is told when the edition ends (`flows/alert.py:report_refused`)."""
+small list suffers is reported when the edition ends (`flows/alert.py:report_refused`)."""
 
 FIRST_REPLIES_COUNT = 1000
 """Among so few, a run of old addresses is chance: `FIRST_FACTOR` times the share is borne."""

@@ -1,6 +1,6 @@
-"""A delivery: one person of one edition, and what became of it.
+"""A delivery: one person of one edition, and its outcome.
 
-In: a delivery, what the server said and what that means. Out: the next state, as an `Outcome` for `store/` to write.
+In: a delivery, the reply of the server and its verdict. Out: the next state, as an `Outcome` for `store/` to write.
 It never reads the clock or rolls dice: `now` and `jitter` are arguments.
 """
 

@@ -1,4 +1,4 @@
-"""What is due: which slot goes out now, and which are too late.
+"""Due slots: the one that goes out now, and those that are too late.
 
 In: the slots of the calendar and the store in any state, `now`, and when this schedule began. Out: one judgement, with
 at most one slot to send. It changes nothing: the caller moves the rows, and must alert for every slot that is missed.

@@ -1,4 +1,4 @@
-"""What comes to light after a server took a mail: it came back, it is delayed, the reader complained.
+"""Evidence about a mail after a server took it: it came back, it is delayed, the reader complained.
 
 In: a delivery as it stands, and a report about it. Out: how it stands then. The state of a delivery says what the
 server answered and stays, but for `uncertain`, which evidence turns into `accepted` or `rejected`, never the other way.
@@ -142,7 +142,7 @@ _ABOUT_DELIVERIES = {
 
 
 def unheeded(mail: Report) -> Handled | None:
-    """Return what is said of a mail that is about nothing we keep, so that no database is needed to let it go."""
+    """Return the answer to a mail about nothing that we keep, so that no database is needed to dismiss it."""
     if mail.kind in _ABOUT_DELIVERIES:
         return None
     return Handled(kind=mail.kind, action=BounceAction.IGNORED, words=mail.summary)

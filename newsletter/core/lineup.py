@@ -1,7 +1,7 @@
 """The lineup: which tip goes to which slot, and why. Computed, never stored, until a slot is frozen.
 
 In: slots, tips, what was sent when. Out: one `Choice` per slot, with its reason. It never changes a tip or a slot.
-`core/forecast.py` tells what is wrong with a lineup as a whole. `Candidates` may hold the front of a long queue only;
+`core/forecast.py` finds the faults of a lineup as a whole. `Candidates` may hold the front of a long queue only;
 a lineup that would have to look beyond it raises `MoreCandidatesNeeded`.
 """
 
@@ -179,7 +179,7 @@ class _Selection:
             self.queue[tip.id] = tip
 
     def choose(self, slot: Slot) -> Choice:
-        """Return what this slot gets, and take it off the shelf."""
+        """Return the choice for this slot, and take its tip out of the selection."""
         pins = self.pins.get(slot.date, [])
         if slot.state is SlotState.SKIPPED:
             why = f"skipped on purpose: {slot.reason}" if slot.reason else "skipped on purpose"
@@ -221,7 +221,7 @@ class _Selection:
         return self._evergreen(slot, waiting), warnings
 
     def _evergreen(self, slot: Slot, waiting: int) -> Choice:
-        """Return what goes to a slot that gets nothing from the queue, of which `waiting` tips wait in a series."""
+        """Return the choice for a slot that gets nothing from the queue, of which `waiting` tips wait in a series."""
         queue = "no queued tip can go yet" if waiting else "the queue is empty"
         for tip in takewhile(lambda tip: self._rested(tip, slot.date), self.evergreens):
             if self._beyond_limit(tip):

@@ -1,6 +1,6 @@
-"""An edition on its way, as people watch it: how far it is, how fast it goes, and who waits for what.
+"""An edition on its way, as people watch it: its progress, its rate, and the waits of its people.
 
-In: what was counted at one moment, and what the workers say of themselves. Out: a rate, the time left, and sentences.
+In: the counts of one moment, and the reports of the workers. Out: a rate, the time left, and sentences.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Speed:
         return max(0, after - before) / (ended - began) if ended > began else None
 
     def seconds_left(self, look: Look) -> float | None:
-        """Return how long it takes at this rate for those who wait for nothing; None when that cannot be told."""
+        """Return how long it takes at this rate for those who wait for nothing; None when it is unknown."""
         rate = self.per_second
         return look.going / rate if rate and look.going else None
 

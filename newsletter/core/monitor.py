@@ -1,7 +1,7 @@
-"""The watch: what is wrong, or soon will be, and would go unnoticed without an alert.
+"""The monitor's rules: trouble, present or near, that would go unnoticed without an alert.
 
-In: one look at everything, as values. Out: the troubles of this moment. Who compares them with the open alerts raises
-what is new and clears what is gone (`operations/monitor.py`); nothing here reads a clock, a disk or a database.
+In: one look at everything, as values. Out: the troubles of this moment. `operations/monitor.py` compares them with the
+open alerts, raises new ones and clears old ones; this module reads no clock, disk or database.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEAST_FREE_BYTES = 500 * 1024 * 1024
 LEAST_FREE_SHARE = 0.05
 
 SENDING_AFTER = timedelta(minutes=5)
-"""A quick edition is told once, by its report; about a slow one somebody may want to do something."""
+"""A quick edition has one mail, its report; a slow one has another while it goes out: a person may stop it."""
 
 REPORT_AFTER = timedelta(hours=6)
 """A full mailbox may hold an edition open for three days; the report of a Tuesday comes on that Tuesday."""
@@ -85,7 +85,7 @@ class View:
     stock: Stock = field(default_factory=Stock)
     low_stock_weeks: int = 0
     stock_is_low: bool = False
-    """Whether that was told already."""
+    """Whether there is an alert already."""
     audience: int = 0
     beats: Mapping[AlertKind, datetime | None] | None = None
     """The last sign of life of the parts that this one watches, by what their silence is called."""

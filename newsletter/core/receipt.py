@@ -1,4 +1,4 @@
-"""The receipt of an edition: what became of everybody in its frozen audience, and whether that adds up.
+"""The receipt of an edition: the outcome for each person of its frozen audience, and whether the counts add up.
 
 In: the audience as it was stored at the freeze, and the counts of the eight states. Out: the gap, and the delivery
 report in plain words. It never calls a message delivered: a server's 250 says accepted, not arrived.
@@ -116,9 +116,9 @@ class Receipt:
         } | ({"waves": [wave.to_dict() for wave in self.waves]} if self.waves else {})
 
     def sentences(self, when: Callable[[dt.datetime], str] = clock_time_utc) -> tuple[str, ...]:
-        """Tell the whole receipt in plain words, one sentence for each count that is not zero.
+        """Return the receipt in plain words, one sentence for each count that is not zero.
 
-        `when` writes an instant for the reader; local time is the business of `core/cadence.py`.
+        `when` writes an instant for the reader; local time exists in `core/cadence.py` alone.
         """
         edition, counts = self.edition, self.counts
         reached = f"{counts.accepted:,} of {edition.audience:,}"

@@ -1,4 +1,4 @@
-"""What an SMTP server said, and what it means.
+"""The reply of an SMTP server, and its verdict.
 
 In: a `Reply` and the phase in which it came. Out: a `Verdict`. Nothing here raises for a bad reply: a refusal is data.
 The rules are the table of `core/reply_rules.py`.

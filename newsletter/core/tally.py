@@ -1,4 +1,4 @@
-"""A tally: how often each thing happened in one edition, as it goes.
+"""A tally: how often each result came up in one edition, while it goes out.
 
 In: what the workers counted. Out: sums to judge by (`core/breaker.py`) and to show (`core/live.py`). They count
 attempts, and a retry counts again; the books are kept by the deliveries alone.

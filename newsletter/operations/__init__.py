@@ -1,1 +1,1 @@
-"""What the service does by itself beside sending: ticks, alerts, notices, retention."""
+"""The work of the service beside sending: ticks, alerts, notices, retention."""

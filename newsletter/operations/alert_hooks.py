@@ -1,7 +1,7 @@
-"""Ways out that are no mail: the operator's command for an alert, and the ping that says all is well.
+"""Alert channels other than e-mail: NEWSLETTER_ALERT_COMMAND, and NEWSLETTER_PING_URL after each good tick.
 
-In: the text of an alert, or the word that a tick went well. Out: a child process or a request, each in a thread of its
-own, so that neither can hold up the tick. What comes of them is in the log; nothing here touches the database.
+In: the text of an alert, or the news that a tick went well. Out: a child process or a request, each in a thread of its
+own, so that neither can hold up the tick. Their results are in the log; this module does not touch the database.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class AlertCommand:
 
 @dataclass(kw_only=True)
 class HeartbeatPing:
-    """The dead man's switch: an outside service that tells somebody when it is not fetched any more."""
+    """The dead man's switch: an outside service raises an alarm when its address is not fetched any more."""
 
     url: str
     monotonic: Callable[[], float]

@@ -3,7 +3,7 @@
 In: the database, the disk beside it, and the time. Out: rows of alerts; the notice writer makes mails of them. The
 heartbeats and the disk are read at every tick; the coming weeks after a change by a person, after a freeze, and once a
 minute.
-It never sends, and it must not end the tick: trouble with the database itself is remembered here and told later.
+It never sends, and it must not end the tick: it remembers trouble with the database itself and reports it later.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Monitor:
         """Remember that a tick failed; when ticks keep failing, run the command, since no row can be written."""
         if self._trouble is None:
             self._trouble = _Lasting(since=now)
-        # What keeps this part from the database keeps the other from giving a sign of life there.
+        # A database that this part cannot reach takes no heartbeat of the other part either.
         self._since = None
         lasting = self._trouble
         lasting.words = str(error) or type(error).__name__
@@ -147,7 +147,7 @@ class Monitor:
         self.notice_writer.command(f"{name}: {self._words(lasting)}\n")
 
     def succeeded(self, now: datetime) -> None:
-        """Tell of trouble that has passed and that could not be told while it lasted."""
+        """Report trouble that has passed and that could not be reported while it lasted."""
         lasting, self._trouble = self._trouble, None
         if lasting is not None and now - lasting.since >= COMMAND_AFTER:
             with self.notice_writer.unit.write() as tx:

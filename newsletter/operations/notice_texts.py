@@ -1,7 +1,7 @@
-"""What reports, alerts and their like say, in words.
+"""The texts of reports, alerts and other notices.
 
-In: editions, receipts, alerts. Out: letters. Nothing here decides whether a letter is written (`core/monitor.py`,
-`core/alert.py`), and nothing sends it.
+In: editions, receipts, alerts. Out: letters. `core/monitor.py` and `core/alert.py` decide whether a letter is written,
+and the notice sender sends it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAMES = (
     (DeliveryState.SKIPPED, "Who was left out"),
     (DeliveryState.DEFERRED, "Who still waits"),
 )
-"""The counts that are not so good, and what their people are called."""
+"""The states other than accepted, with the words for their people."""
 
 
 _REMEDIES: dict[AlertKind, tuple[tuple[str, str], ...]] = {
@@ -81,7 +81,7 @@ _REMEDIES: dict[AlertKind, tuple[tuple[str, str], ...]] = {
     AlertKind.BOUNCE_MAILBOX: (("Try it", "newsletter bounce fetch"), ("Check the settings", "newsletter doctor")),
     AlertKind.SIGNUP_FLOOD: (("Look at what happens", "newsletter status"),),
 }
-"""What to type against each kind of trouble; `{about}` is what the alert is about."""
+"""The commands against each kind of trouble; `{about}` is the subject of the alert."""
 
 _DATE_KINDS = {AlertKind.EMPTY_AHEAD, AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE, AlertKind.PROOF}
 """Alerts about a date that is still open: a link skips it."""
@@ -107,7 +107,7 @@ def _alert_actions(notice_context: NoticeContext, alert: Alert, edition: Edition
 def alert_letter(
     notice_context: NoticeContext, alert: Alert, *, others: int, edition: Edition | None = None
 ) -> NoticeBody:
-    """Tell of trouble, with the commands and links that mend it; `edition` is the one that the alert is about."""
+    """Return the mail about trouble, with the commands and links that mend it; `edition` is its edition."""
     since = describe_instant(alert.raised_at, notice_context.plan.cadence.zone)
     facts = [Fact(label="Since", value=Words(since))]
     if others:
@@ -125,7 +125,7 @@ def alert_letter(
 
 
 def _headline(alert: Alert) -> str:
-    """Say what is wrong, and with which date: after a long stop several mails come at once."""
+    """Return the trouble with its date: after a long stop several mails come at once."""
     try:
         day = date.fromisoformat(alert.about)
     except ValueError:
@@ -134,14 +134,14 @@ def _headline(alert: Alert) -> str:
 
 
 def passed_letter(notice_context: NoticeContext, alert: Alert) -> NoticeBody:
-    """Tell that trouble is over."""
+    """Return the mail that trouble is over."""
     zone = notice_context.plan.cadence.zone
     ended = alert.cleared_at or alert.raised_at
     return NoticeBody(
         kind=NoticeKind.PASSED,
         subject=_headline(alert),
         heading="It has passed",
-        lead=[Words(f"What was told: {alert.message}")],
+        lead=[Words(f"The alert was: {alert.message}")],
         facts=[
             Fact(label="Since", value=Words(describe_instant(alert.raised_at, zone))),
             Fact(label="Until", value=Words(describe_instant(ended, zone))),
@@ -151,7 +151,7 @@ def passed_letter(notice_context: NoticeContext, alert: Alert) -> NoticeBody:
 
 
 def command_text(notice_context: NoticeContext, alert: Alert) -> str:
-    """Return what the operator's command is handed: the same in a few lines."""
+    """Return the text for the operator's command: the same in a few lines."""
     since = describe_instant(alert.raised_at, notice_context.plan.cadence.zone)
     name = notice_context.render_context.publication.name
     commands = "".join(f"{command.purpose}: {command.line}\n" for command in alert_commands(alert))
@@ -159,7 +159,7 @@ def command_text(notice_context: NoticeContext, alert: Alert) -> str:
 
 
 def sending_letter(notice_context: NoticeContext, edition: Edition, receipt: Receipt, *, now: datetime) -> NoticeBody:
-    """Tell that an edition is going out, and how to stop it."""
+    """Return the mail that an edition is going out, with the ways to stop it."""
     tried = receipt.edition.audience - receipt.counts.open
     ends = now + LINKS_LAST
     return NoticeBody(
@@ -202,7 +202,7 @@ def _next_wave(receipt: Receipt, zone: str, now: datetime) -> list[Fact]:
 
 
 def report_letter(notice_context: NoticeContext, edition: Edition, receipt: Receipt) -> NoticeBody:
-    """Tell what became of everybody."""
+    """Return the delivery report."""
     zone = notice_context.plan.cadence.zone
     reached = f"{receipt.counts.accepted:,} of {receipt.edition.audience:,}"
     facts = [
@@ -233,7 +233,7 @@ def report_letter(notice_context: NoticeContext, edition: Edition, receipt: Rece
 
 
 def withdrawn_letter(choice: Choice, change: Change) -> NoticeBody:
-    """Tell that what a proof showed will not go out."""
+    """Return the mail that the tip of a proof will not go out."""
     day = describe_date(choice.slot.date)
     noun = "is skipped" if change is Change.SKIPPED else "has nothing to send"
     return NoticeBody(

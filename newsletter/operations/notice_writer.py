@@ -55,7 +55,7 @@ class NoticeWriter:
     _digest: tuple[datetime, str] | None = field(default=None)
 
     def tell(self, now: datetime) -> None:
-        """Write what is due about alerts and editions."""
+        """Write the notices that are due about alerts and editions."""
         self._alerts(now)
         self._editions(now)
 
@@ -74,7 +74,7 @@ class NoticeWriter:
             for alert, todo in steps:
                 for step in todo:
                     texts += self._take(tx, step, alert, others=still_open - 1, now=now)
-        # Only what is committed is told: two processes must not both run the command.
+        # The command runs after the commit: two processes must not both run it.
         for text in texts:
             if self.command is not None:
                 self.command(text)
@@ -121,7 +121,7 @@ class NoticeWriter:
         if not self.notice_context.admins:
             return
         with self.unit.read() as tx:
-            # While the relay is in trouble nothing goes out, whatever an edition says.
+            # While the relay is in trouble no edition goes out.
             quiet = any(alert.kind is AlertKind.RELAY for alert in alerts.open_alerts(tx))
             newest_first = editions.latest(tx, count=EDITIONS_READ_MAX)
             last = next((item for item in newest_first if item.finished_at is not None), None)
@@ -137,7 +137,7 @@ class NoticeWriter:
                 self._about_edition(tx, edition, kind, now)
 
     def _due(self, tx: Tx, edition: Edition, now: datetime) -> list[NoticeKind]:
-        # Blocks tell whether anybody waits for a first try; counting the people would read a million rows a tick.
+        # Blocks show whether anybody waits for a first try; counting the people would read a million rows a tick.
         waiting = blocks.any_open(tx, edition.id)
         asked = ((NoticeKind.SENDING, says_sending), (NoticeKind.REPORT, says_report))
         return [
@@ -276,7 +276,7 @@ class NoticeWriter:
         try:
             return compose(letter, render_context.publication, render_context.templates, stamp)
         except InputError as error:
-            logger.error("a notice goes out as plain text: %s", error)  # noqa: TRY400 - told in its own words
+            logger.error("a notice goes out as plain text: %s", error)  # noqa: TRY400 - the error is a sentence
             return compose_plainly(letter, render_context.publication, stamp)
 
 

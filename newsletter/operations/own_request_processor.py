@@ -1,4 +1,4 @@
-"""The processor of what people ask for themselves: the private link, and a change of address.
+"""The processor of requests of readers about themselves: the private link, and a change of address.
 
 In: requests as pages took them, and confirmed changes. Out: rows of notices, to the person's own address and to the
 new one. It runs once a second beside the web pages; any number of processors answer each request once.
@@ -34,7 +34,7 @@ class OwnRequestProcessor:
     renderer: ReaderMailRenderer
 
     def work(self, now: datetime) -> int:
-        """Answer what waits; return how many requests changed."""
+        """Answer the waiting requests; return how many changed."""
         with self.unit.read() as tx:
             links = link_requests.undecided(tx, limit=REQUESTS_PER_PASS_MAX)
             changes = address_changes.undecided(tx, now=now, limit=REQUESTS_PER_PASS_MAX)

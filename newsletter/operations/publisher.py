@@ -31,7 +31,7 @@ class Publisher:
     """How long after the last readers have begun to get a tip."""
 
     def work(self, now: datetime) -> int:
-        """Publish what is due; return about how many editions something was decided."""
+        """Publish the pages that are due; return for how many editions something was decided."""
         with self.unit.read() as tx:
             waiting = unpublished(tx, delay=self.delay, now=now, limit=PAGES_PER_ROUND_MAX)
         decided = 0

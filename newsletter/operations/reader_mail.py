@@ -53,6 +53,6 @@ class ReaderMailRenderer:
         try:
             message = compose(letter, self.publication, self.templates, stamp)
         except InputError as error:
-            logger.error("a mail to a reader goes out as plain text: %s", error)  # noqa: TRY400 - told in its own words
+            logger.error("a mail to a reader goes out as plain text: %s", error)  # noqa: TRY400 - the error is a sentence
             message = compose_plainly(letter, self.publication, stamp)
         return ReaderMail(key=key, recipient=recipient, message=message, written_at=now)

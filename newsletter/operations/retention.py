@@ -1,8 +1,8 @@
-"""Retention: once a day, what is kept for a time only is deleted, in steps so small that no other process waits.
+"""Retention: deletes once a day the rows that are kept for a time only, in steps so small that no other process waits.
 
 In: the database and the time. Out: fewer rows. A tick does a few steps and the next one goes on, so neither the
-scheduler nor the sender is held up; a run that was cut short begins again, and finds less to do. Nothing that a person
-may still decide about is touched.
+scheduler nor the sender is held up; a run that was cut short begins again, and finds less to do. Rows that a person may
+still decide about stay.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from newsletter.store.unit import Tx, Unit
 logger = logging.getLogger(__name__)
 
 LEAP = timedelta(days=14)
-"""Longer than this between two runs, and the clock is asked again on the next day."""
+"""Longer than this between two runs, and the clock is read again on the next day."""
 
 EVERY = timedelta(days=1)
 KEEP_REPLIES = timedelta(days=90)
-"""What a server said is for finding out why a person got no mail, which is asked for a season at most."""
+"""The reply of a server explains why a person got no mail; that question comes up for a season at most."""
 
 KEEP_EVENTS = timedelta(days=30)
 """No provider sends an event again after so long: most give up within a day."""
@@ -83,7 +83,7 @@ class RetentionJob:
         return last is None or not last <= now < last + EVERY
 
     def _doubted(self, now: datetime) -> bool:
-        """Tell whether to wait: a clock far ahead of the last run may be wrong, and what is deleted stays deleted.
+        """Tell whether to wait: a clock far ahead of the last run may be wrong, and deleted rows stay deleted.
 
         A clock that says so still on the next day is believed; one that was ahead for an hour has cost nothing.
         """

@@ -57,7 +57,7 @@ class SignupProcessor:
     _passes: int = 0
 
     def work(self, now: datetime) -> int:
-        """Decide what waits and welcome who confirmed; return how many requests changed."""
+        """Decide about waiting requests and welcome confirmed readers; return how many requests changed."""
         with self.unit.read() as tx:
             waiting = signups.undecided(tx, now=now, limit=SIGNUPS_PER_PASS_MAX)
             confirmed = signups.unwelcomed(tx, limit=SIGNUPS_PER_PASS_MAX)

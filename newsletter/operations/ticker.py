@@ -1,4 +1,4 @@
-"""The tick: what must happen by itself, asked every few seconds. It writes rows and never speaks SMTP.
+"""The tick: every few seconds it does the scheduled work that is due. It writes rows and never speaks SMTP.
 
 In: the database and the time. Out: slots decided (frozen, missed, empty), alerts raised and cleared, a heartbeat. Any
 number of ticking processes does no harm: every decision is a guarded update.
@@ -92,9 +92,9 @@ class Ticker:
     render_context: RenderContext
     process: str
     hold: Callable[[], Hold | None] = lambda: None
-    """What holds this database; None when all is well."""
+    """Why this database is held; None when it is not."""
     retention: RetentionJob | None = None
-    """Forgets what was kept long enough."""
+    """Deletes rows that were kept long enough."""
 
     publisher: Publisher | None = None
     """Enters tips into the public archive; None where nothing is published, as in a simulation."""
@@ -105,7 +105,7 @@ class Ticker:
     settled: SettledDates = field(default_factory=SettledDates)
 
     def tick(self) -> Edition | None:
-        """Do what is due; return the edition that this tick froze, if it did."""
+        """Do the work that is due; return the edition that this tick froze, if it did."""
         try:
             return self._tick()
         except Exception as error:
@@ -174,7 +174,7 @@ class Ticker:
         not_before = installation.not_before or now
         if installation.cadence == current:
             return not_before
-        # What the old schedule still owed is settled first: a change must not make a due slot vanish in silence.
+        # Due slots of the old schedule are settled first: a change must not make one vanish in silence.
         for slot in self._owed(tx, installation.cadence or current, not_before, now):
             self._miss(tx, slot, now)
         self._retime(tx, now)
@@ -209,7 +209,7 @@ class Ticker:
         slots.move_instant(tx, slot.date, sends_at=slot.sends_at, now=now)
         if not slots.move(tx, slot.date, was=SlotState.OPEN, to=state, reason=reason, now=now):
             return
-        # What was wrong at its time ends with the slot; one alert about it stays.
+        # Alerts about a slot end with it; one of them stays.
         for kind in (AlertKind.EMPTY_SLOT, AlertKind.CANNOT_FREEZE):
             settle_alert(tx, kind, slot.date.isoformat(), now=now, quietly=True)
         day = describe_date(slot.date)
@@ -221,7 +221,7 @@ class Ticker:
         report(tx, Alert(kind=AlertKind.MISSED_SLOT, about=slot.date.isoformat(), message=message, raised_at=now))
 
     def _look_for_stranded(self, tx: Tx, due: Slot | None, cadence: Cadence, now: datetime) -> None:
-        """Tell about tips that wait for a date on which nothing will go out, and say when that has passed."""
+        """Raise the alert about stranded tips, and clear it when it has passed."""
         waiting = find_stranded(tx, due, cadence, now=now)
         names = {tip.tip.slug for tip in waiting}
         for known in alerts.open_alerts(tx):

@@ -1,4 +1,4 @@
-"""What an attempt comes to, for a delivery of an edition and for a notice alike, and how it is recorded.
+"""The result of an attempt, for a delivery of an edition and for a notice alike, and how it is recorded.
 
 In: the verdict on a reply. Out: the outcome, and the rows that bear it. A message whose connections keep being lost is
 deferred, so that it cannot hold up the others.

@@ -57,7 +57,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class CommitBatch:
-    """What one transaction of the committer records and gives back."""
+    """The results and claims that one transaction of the committer records and returns."""
 
     results: Sequence[AttemptResult]
     accepted: AcceptedTexts
@@ -93,7 +93,7 @@ class ClaimBuffer:
     answered: int = 0
     """Messages answered since the last commit."""
     _claims: deque[Claim] = field(default_factory=deque)
-    """For the next connection that asks."""
+    """For the next connection that takes a claim."""
     _taken: set[Claim] = field(default_factory=set)
     """With a connection, which has sent nothing of it yet."""
     _results: list[AttemptResult] = field(default_factory=list)
@@ -148,7 +148,7 @@ class ClaimBuffer:
             self._changed.set()
 
     def put_back(self, claim: Claim) -> None:
-        """Take a claim of which nothing was sent, for the next connection that asks."""
+        """Take back a claim of which nothing was sent, for the next connection."""
         self._taken.discard(claim)
         self._claims.appendleft(claim)
         self._changed.set()
@@ -214,13 +214,13 @@ class ClaimBuffer:
         return max(0, self._size - len(self._claims) - len(self._taken))
 
     def drain(self) -> CommitBatch:
-        """Take what the next transaction records."""
+        """Take the results and claims that the next transaction records."""
         batch = CommitBatch(self._results, self._accepted, self._unused)
         self._results, self._accepted, self._unused = [], defaultdict(dict), []
         return batch
 
     def restore(self, batch: CommitBatch) -> None:
-        """Keep what could not be recorded, for the last commit of the pass."""
+        """Keep results that could not be recorded, for the last commit of the pass."""
         self._results = [*batch.results, *self._results]
         for reply, texts in batch.accepted.items():
             self._accepted[reply].update(texts)
@@ -249,5 +249,5 @@ class ClaimBuffer:
 
     @property
     def unrecorded(self) -> CommitBatch:
-        """Return what no commit has recorded."""
+        """Return the results that no commit has recorded."""
         return CommitBatch(self._results, self._accepted, self._unused)

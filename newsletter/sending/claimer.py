@@ -43,7 +43,7 @@ class Claimer:
             ids = self.block_queue.take(tx, count - len(claimed))
             if not ids:
                 break
-            # The pace first: what it refuses must not use up the quota.
+            # The pace first: a claim that it refuses must not use up the quota.
             paced, first, pause = self._pace(tx, len(ids))
             granted, wait = reserve_quota(tx, paced, limits=self.limits, now=self.clock.now())
             self.block_queue.put_back(ids[granted:])

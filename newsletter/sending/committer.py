@@ -34,7 +34,7 @@ COMMIT_RETRY_SECONDS = 60.0
 """How long a commit with results is retried while the database fails."""
 
 COMMIT_RETRY_STOPPING_SECONDS = 5.0
-"""The same once a stop is asked for: the journal has the results, and the next start records them."""
+"""The same after a request to stop: the journal has the results, and the next start records them."""
 
 COMMIT_RETRY_WAIT_SECONDS = 2.0
 
@@ -66,7 +66,7 @@ class GroupCommitter:
     _beat_at: float = float("-inf")
 
     def run(self) -> None:
-        """Commit what the connections hand in until `close`, and what is left after it."""
+        """Commit the requests of the connections until `close`, and the rest after it."""
         last = False
         try:
             while not last:
@@ -81,7 +81,7 @@ class GroupCommitter:
                 if committed:
                     self.claim_buffer.wake()
                 if not self._closing and not self.claim_buffer.is_low:
-                    # Calls that came during the commit: it has brought what they asked for.
+                    # Requests that came during the commit: its claims serve them.
                     self.claim_buffer.work.clear()
         except Exception as bug:  # noqa: BLE001 it is raised again in the thread that waits for this one
             self.pass_state.fail(bug)

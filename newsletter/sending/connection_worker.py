@@ -85,7 +85,7 @@ class ConnectionWorker:
     _doubts: int = 0
 
     def run(self) -> None:
-        """Work until there is nothing to do, the relay is in trouble, or a stop is asked for."""
+        """Work until there is nothing to do, the relay is in trouble, or a stop is requested."""
         try:
             while not self.pass_state.ended:
                 if not self._ready and self.claim_buffer.is_dry:
@@ -94,7 +94,7 @@ class ConnectionWorker:
                 elif not self._is_connected():
                     break
                 elif self._announces() and not self._may_send_announced():
-                    # What the server waits for must not go out any more: out of DATA the only way is to hang up.
+                    # The message must not go out any more: only closing the connection ends DATA.
                     self._hang_up()
                 elif (current := self._next()) is not None:
                     self._deliver(current)
@@ -150,7 +150,7 @@ class ConnectionWorker:
         return None
 
     def _following(self, connection: Connection) -> Ready | None:
-        """Return the message whose envelope may be sent with the content before it; None once a stop is asked for.
+        """Return the message whose envelope may be sent with the content before it; None once a stop is requested.
 
         Under a rate per second there is none: each is decided on at its own time.
         """
@@ -168,7 +168,7 @@ class ConnectionWorker:
 
     def _deliver(self, current: Ready) -> None:
         connection = self._connection
-        assert connection is not None  # noqa: S101 `_is_connected` was asked before
+        assert connection is not None  # noqa: S101 `_is_connected` was true before
         claim = current.claim
         person = claim.person
         if not self._keep_pace(claim):
@@ -315,7 +315,7 @@ class ConnectionWorker:
                 # No connection is left that could change the state of the relay.
                 self.pass_state.end(later.plain, needs_person=later.needs_person, wait=later.seconds)
                 return False
-            # Real time: what is waited for happens in other threads, not on a clock.
+            # Real time: the event happens in another thread, not on a clock.
             return not wait(self.pass_state.queue_empty, POOL_BUSY_WAIT_SECONDS) and not self.pass_state.ended
         finally:
             self.pass_state.idle -= 1

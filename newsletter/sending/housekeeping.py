@@ -1,6 +1,6 @@
-"""What is done to deliveries and editions besides sending: expire, requeue, defer late waves, close.
+"""Housekeeping of deliveries and editions besides sending: expire, requeue, defer late waves, close.
 
-In: the database and the time. Out: rows moved on, log lines, and alerts where a person should know.
+In: the database and the time. Out: rows moved on, log lines, and alerts where a person has to act.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _log_first_tries(tx: Tx, edition: Edition, now: datetime) -> None:
 def _close(tx: Tx, edition_id: EditionId, now: datetime) -> list[Edition]:
     edition = editions.by_id(tx, edition_id)
     if edition.status is EditionStatus.CANCELLED:
-        # Who was on the way at that moment and came back unsent is left out like everybody else.
+        # A delivery that was under way at the cancel and came back unsent is skipped like the others.
         deliveries.skip_edition(tx, edition_id, left_out(tx, edition))
     if edition.status is EditionStatus.PAUSED or deliveries.has_open(tx, edition_id):
         return []

@@ -32,7 +32,7 @@ CONCURRENT_JOBS_MAX = 2
 STOP_POLL_SECONDS = 0.5
 """How soon a stop or a rest of the sender is seen."""
 AGAIN_SECONDS = 5.0
-"""Until a queue that failed is asked again."""
+"""Seconds until a queue that failed is read again."""
 END_SECONDS = 10.0
 """How long the queue may take to say good-bye."""
 
@@ -43,7 +43,7 @@ class JobRetry(BaseRetryStrategy):
     """When a job comes again: at the time it names itself, or in a moment when the database was in trouble."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002 - the library's signature
-        """Decide; what is no trouble known to us ends the job, and the block waits for the next look."""
+        """Decide; an unknown error ends the job, and the block waits for the next pass."""
         if isinstance(exception, RetryLater):
             return RetryDecision(retry_at=exception.at)
         if isinstance(exception, NewsletterError):
@@ -96,7 +96,7 @@ class JobWorker:
             try:
                 async with self._app(stop).open_async() as app:
                     await self._take_jobs(app, stop)
-            except Exception as error:  # noqa: BLE001 - whatever it is: rows are the truth, and it is asked again
+            except Exception as error:  # noqa: BLE001 - of any kind: rows are the truth, and the queue is read again
                 logger.warning("the job queue does not answer (%s); the sender looks for itself", _first_line(error))
                 await self._pause(stop)
             finally:
@@ -130,7 +130,7 @@ class JobWorker:
         finally:
             self.wakeups.listening = False
             self.wakeups.wake()
-            # Told to end, it fetches nothing more, and waits for the jobs that it has.
+            # After a request to stop, it fetches nothing more and waits for the jobs that it has.
             working.cancel()
             [ended] = await asyncio.gather(working, return_exceptions=True)
         if isinstance(ended, Exception):

@@ -78,7 +78,7 @@ class MessageBuilder:
         return self._frozen[edition]
 
     def result(self, person: ClaimedDelivery, reply: Reply, verdict: Verdict) -> AttemptResult:
-        """Return what is recorded of an attempt that was not accepted."""
+        """Return the record of an attempt that was not accepted."""
         delivery = Delivery(
             id=person.id,
             edition_id=person.edition,

@@ -52,7 +52,7 @@ NOTICE_ORPHAN_AGE = timedelta(minutes=15)
 
 @dataclass(kw_only=True)
 class NoticeSender:
-    """Sends what waits, one after the other; needs the sender lock."""
+    """Sends notices that wait, one after the other; needs the sender lock."""
 
     unit: Unit
     clock: Clock
@@ -81,7 +81,7 @@ class NoticeSender:
 
     @classmethod
     def beside(cls, sender: Sender) -> NoticeSender:
-        """Return one that works with what the sender of editions works with."""
+        """Return a notice sender with the pool, the database and the options of the sender of editions."""
         return cls(
             unit=sender.unit,
             clock=sender.clock,
@@ -96,13 +96,13 @@ class NoticeSender:
         )
 
     def recover(self) -> None:
-        """Queue again what a dead sender had under way."""
+        """Queue again the notices that a dead sender had under way."""
         before = None if self.sole else self.clock.now() - NOTICE_ORPHAN_AGE
         with self.unit.write() as tx:
             notices.requeue_orphans(tx, marked_before=before)
 
     def work(self, stop: threading.Event) -> str:
-        """Send every notice that is due; return what is wrong with the relay, empty when nothing is."""
+        """Send every notice that is due; return the trouble of the relay, empty when there is none."""
         with self.unit.read() as tx:
             waiting = notices.due(tx, now=self.clock.now(), limit=NOTICES_PER_PASS_MAX)
         # A copy of a database sends nothing before a person adopts it.
@@ -234,7 +234,7 @@ class NoticeSender:
 
 @contextmanager
 def posting(sender: NoticeSender, stop: threading.Event, *, also: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Send notices in a thread while the block runs, and what is left after it unless a stop was asked for.
+    """Send notices in a thread while the block runs, and the rest after it unless a stop was requested.
 
     `also` is called now and then. The thread looks at real time: a clock that a test turns by hand must not be turned
     by a thread that waits. One that does not come back in time is cut off: what it was sending is sent again later.
@@ -262,7 +262,7 @@ class _Round:
     stop: threading.Event
     also: Callable[[], None]
     over: threading.Event = field(default_factory=threading.Event)
-    """The block has ended: send what is left and come back."""
+    """The block has ended: send the rest and return."""
     gone: threading.Event = field(default_factory=threading.Event)
     """The caller waits no longer."""
 

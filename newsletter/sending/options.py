@@ -1,4 +1,4 @@
-"""The terms of the sender: what the operator decided about it, and what one pass over the queue came to.
+"""Options of the sender, as the operator set them, and the result of one pass over the queue.
 
 In: settings, from the wiring. Out: values that the whole pass shares.
 """
@@ -21,7 +21,7 @@ LEASE = timedelta(seconds=30)
 
 
 DRAIN_SECONDS = 30.0
-"""How long messages in flight may take after a stop was asked for (promise 6)."""
+"""How long messages in flight may take after a request to stop (promise 6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class WorkerHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendOptions:
-    """What the operator decided about sending."""
+    """Options of sending, as the operator set them."""
 
     connections: int
     rate_per_second: float | None
@@ -57,11 +57,11 @@ class SendOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassResult:
-    """What one pass over the queue came to."""
+    """The result of one pass over the queue."""
 
     counts: Counter[DeliveryState] = field(default_factory=Counter)
     trouble: str = ""
-    """What is wrong with the relay or the database, in one sentence; empty when nothing is."""
+    """The trouble of the relay or the database, in one sentence; empty when there is none."""
     needs_person: bool = False
     """True when waiting will not cure the trouble."""
     wait: float = 0.0

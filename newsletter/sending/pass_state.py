@@ -40,7 +40,7 @@ class PassState:
     size: int
     """How many connection workers there are."""
     on_pause: Callable[[EditionId, str], None]
-    """Pauses an edition in the database and tells people why."""
+    """Pauses an edition in the database, with an alert that has the reason."""
     over: threading.Event = field(default_factory=threading.Event)
     """Set when the pass should end: the relay is in trouble, or nothing is left to do."""
     queue_empty: threading.Event = field(default_factory=threading.Event)

@@ -37,7 +37,7 @@ class RevocationWatcher:
     connection_workers: Sequence[ConnectionWorker]
 
     def run(self, over: threading.Event) -> None:
-        """Check until it is over, by real time: what it watches happens in other processes."""
+        """Check until the pass is over, by real time: the changes come from other processes."""
         while not wait(over, REVOKE_POLL_SECONDS):
             try:
                 self.revoke_stale_claims()

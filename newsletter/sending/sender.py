@@ -1,4 +1,4 @@
-"""The sender: it works off what is queued, over a handful of connections that take turns in one thread.
+"""The sender: sends queued deliveries over a handful of connections that take turns in one thread.
 
 In: rows that are queued or due again. Out: one outcome per row. It decides nothing about a reply (`core/reply.py`)
 nor about what follows from it (`core/delivery.py`), and holds no transaction open while it speaks to a server.
@@ -272,7 +272,7 @@ class Sender:
             pass_state.paused.add(edition)
 
     def _report(self, connections: int) -> Mapping[str, object]:
-        """Say what this worker is at, for people."""
+        """Return the report of this worker, for people."""
         return {"connections": connections, "relays": [_as_json(state) for state in self.pool.states()]}
 
     def _run(self, worker: Registration, committer: GroupCommitter) -> int:
@@ -323,7 +323,7 @@ class Sender:
         ]
 
     def _leave(self, worker: Registration, committer: GroupCommitter) -> None:
-        """Give back what is reserved."""
+        """Release the reserved blocks."""
         try:
             with self.unit.write() as tx:
                 # Every claim of a connection is settled or given back. A row that is still claimed belongs to a commit
@@ -344,7 +344,7 @@ class Sender:
         worker.journal.close(keep=True)
 
     def _housekeep(self) -> None:
-        """Do now and then in a long pass what else is done before one: settle what the dead left, gather who is due."""
+        """Repeat the work that precedes a pass: settle the claims of dead workers, gather due deliveries."""
         if not self._due("adopt", ADOPT_EVERY_SECONDS):
             return
         try:
@@ -421,7 +421,7 @@ class _Connections:
                 worker.pool.abort_opening()
             stopped_at = clock.monotonic() if stopped_at is None else stopped_at
             if clock.monotonic() - stopped_at > drain_seconds:
-                # Hanging up makes each of them return with what is known: no reply was read.
+                # Closing the connection makes each of them return without a reply.
                 for worker in self.workers:
                     worker.abort()
                 loop.join(JOIN_SECONDS)

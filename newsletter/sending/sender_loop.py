@@ -1,6 +1,6 @@
-"""The loop of the sender: in the foreground until nothing is due, in the service until a stop is asked for.
+"""The loop of the sender: in the foreground until nothing is due, in the service until a request to stop.
 
-In: a sender and the right to send. Out: passes over the queue, with patience between them when the relay is in trouble.
+In: a sender and the right to send. Out: passes over the queue, with waits between them while the relay is in trouble.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LOCK_REFUSALS_LOGGED_MIN = 2
 """Refusals in a row after which another process sends: a command that only looks holds the right for a moment, too."""
 
 NEARLY_DUE_SECONDS = 5.0
-"""A foreground run waits this long for what is nearly due (design, `edition send`)."""
+"""A foreground run waits this long for deliveries that are nearly due (design, `edition send`)."""
 
 FRUITLESS_PASSES_MAX = 3
 """Passes in a row without one accepted message after which a foreground run gives up."""
@@ -55,7 +55,7 @@ def send_until_idle(
     progress: Progress = lambda _: None,
     tell: Callable[[], None] = lambda: None,
 ) -> PassResult:
-    """Work until nothing is due within five seconds, a stop is asked for, or the relay stays in trouble.
+    """Work until nothing is due within five seconds, a stop is requested, or the relay stays in trouble.
 
     Needs the sender lock. The counts of the returned pass are those of the whole run. `tell` is called at its end, to
     write what people should hear of it.
@@ -88,7 +88,7 @@ def _until_idle(sender: Sender, stop: threading.Event, progress: Progress) -> Pa
 
 
 def _on_top_of(earlier: Counter[DeliveryState], progress: Progress) -> Progress:
-    """Count on from what earlier passes of this run have done."""
+    """Add the counts of earlier passes of this run."""
     base = earlier.copy()
     return lambda counts: progress(base + counts)
 
@@ -122,9 +122,9 @@ class SenderLoop:
     also: Callable[[], None] = lambda: None
     """Called now and then, whatever the sender is at: it checks the heartbeat of the scheduler."""
     wakeups: Wakeups | None = None
-    """On PostgreSQL: who wakes the sender when there is something to do."""
+    """On PostgreSQL: wakes the sender when there is something to do."""
     listening: Callable[[threading.Event], AbstractContextManager[None]] = lambda _: nullcontext()
-    """Hears of jobs while it is entered, and calls."""
+    """Receives jobs while it is entered, and wakes the sender."""
     _still: Callable[[], bool] = lambda: True
     _refused: int = 0
     """How often in a row the right to send was not to be had."""

@@ -1,7 +1,7 @@
 """Wake-ups of the sender by the job queue.
 
-In: the blocks that jobs name. Out: a sender that wakes at once and takes them first, and for each job the word that
-its block is done, or when to come again. What a block's row says decides (`store/block.py`); a call is only a nudge.
+In: the blocks that jobs name. Out: a sender that wakes at once and takes them first, and for each job its result: the
+block is done, or the time of the next try. The row of the block decides (`store/block.py`); a wake-up is only a hint.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BLOCK_POLL_SECONDS = 1.0
 
 
 @dataclass(slots=True, eq=False)
-class RetryLater(Exception):  # noqa: N818 - it is no fault: it says when.
+class RetryLater(Exception):  # noqa: N818 - no fault: it carries the time of the next try.
     """The block of a job cannot be sent here now; the job comes again at a time."""
 
     at: datetime
@@ -56,10 +56,10 @@ class Wakeups:
     _rests_until: datetime | None = None
     _over: bool = False
 
-    # What the sender asks.
+    # Called by the sender.
 
     def wished(self) -> BlockId | None:
-        """Return the next block that a job asks for; None when there is none."""
+        """Return the next block that a job names; None when there is none."""
         try:
             return self._wished.popleft()
         except IndexError:
@@ -91,11 +91,11 @@ class Wakeups:
         with self._turn:
             self._turn.notify_all()
 
-    # What the queue asks.
+    # Called by the job queue.
 
     @property
     def resting(self) -> bool:
-        """Tell whether calls are of no use at this moment."""
+        """Tell whether wake-ups are useless at this moment."""
         return self._rests_until is not None
 
     def begin(self) -> None:
@@ -139,7 +139,7 @@ class Wakeups:
         self._woken.set()
 
     def put_in_order(self) -> None:
-        """Put up again what waits without a job, and what dead workers had begun; cease to wait for the long silent."""
+        """Enqueue blocks without a job and those of dead workers; give up on workers that are silent for long."""
         with self.unit.write() as tx:
             workers.end_silent(tx, now=self.clock.now(), after=SILENT_WORKER_AGE)
             revived = jobs.revive(tx)
