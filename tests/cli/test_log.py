@@ -29,7 +29,7 @@ from tests.flows.people_fixtures import KEYRING, begin_edition, put, set_deliver
 
 READS = {
     "config show", "doctor", "status", "queue", "log", "demo", "run", "simulate",
-    "tip list", "tip show", "tip preview", "tip export", "slot list",
+    "tip list", "tip show", "tip preview", "tip export", "tip redirects", "slot list",
     "subscriber export", "subscriber list", "subscriber show",
     "edition list", "edition show", "edition watch", "edition proof", "delivery list", "db check", "db backup",
     "bounce list", "bounce webhooks", "dkim keygen", "dkim record",
@@ -38,7 +38,7 @@ READS = {
 
 ELSEWHERE = {
     "init", "db upgrade", "db adopt", "db restore", "db copy",
-    "edition replace", "edition correct", "bounce read", "bounce release", "bounce dismiss",
+    "edition replace", "edition correct", "bounce read", "bounce fetch", "bounce release", "bounce dismiss",
 }  # fmt: skip
 """What is walked by tests of its own, since it needs more than a home: it is logged too."""
 
