@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 
 import pytest
 
@@ -124,10 +125,15 @@ def bindings(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def test_variables_are_named_for_what_they_hold() -> None:
-    """A pronoun or a participle tells a reader nothing that the line before did not."""
+    """A pronoun or a participle tells a reader nothing that the line before did not; tests are read as well."""
+    others = (
+        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text()))
+        for folder in ("tests", "benchmarks", "docs")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    )
     vague = [
         f"{name}:{line} {word}"
-        for name, tree in modules()
+        for name, tree in chain(modules(), others)
         for word, line in bindings(tree)
         if word in PRONOUNS and (name, word) != LOG_COLUMNS
     ]

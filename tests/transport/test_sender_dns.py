@@ -62,7 +62,7 @@ def changed(**records: Sequence[str] | None) -> Zone:
 def of(verdicts: Sequence[DnsVerdict], about: str) -> tuple[str, str, str]:
     """Return level, text and advice of the worst verdict about something."""
     worst = max(
-        (one for one in verdicts if one.about == about), key=lambda one: ("ok", "warn", "fail").index(one.level)
+        (item for item in verdicts if item.about == about), key=lambda item: ("ok", "warn", "fail").index(item.level)
     )
     return worst.level.value, worst.text, worst.publish
 
