@@ -18,6 +18,8 @@ from newsletter.wording import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from newsletter.cli.supervisor import Supervisor
     from newsletter.sending.sender_loop import SenderLoop
     from newsletter.web.admin.tools import AdminTools
@@ -39,6 +41,8 @@ STOP_CHECK_SECONDS = 1.0
 
 REQUEST_CHECK_SECONDS = 1.0
 """Between two looks at sign-ups and sign-ins: a mail that a person waits for goes out within two seconds."""
+REQUEST_IDLE_SECONDS = 10.0
+"""Between two looks while no request comes."""
 
 
 def run(
@@ -95,9 +99,10 @@ def run_parts(
     with ExitStack() as stack:
         alive: dict[str, Callable[[], bool]] = {}
         if "web" in parts:
-            alive["web"] = _start_web(application, tools, stop, stack)
+            request_seen = threading.Event()
+            alive["web"] = _start_web(application, tools, stop, stack, request_seen)
             if application.web_options.public or application.web_options.admin:
-                alive["processor of requests"] = _start_requests(application, stop, stack)
+                alive["processor of requests"] = _start_requests(application, stop, stack, request_seen)
         loop = _start_sender(application, stop, stack, alive) if "sender" in parts else None
         if "scheduler" in parts:
             alive["scheduler"] = _start_scheduler(application, stop, stack, supervisor)
@@ -191,7 +196,11 @@ class _Loop:
 
 
 def _start_web(
-    application: Application, tools: AdminTools | None, stop: threading.Event, stack: ExitStack
+    application: Application,
+    tools: AdminTools | None,
+    stop: threading.Event,
+    stack: ExitStack,
+    request_seen: threading.Event,
 ) -> Callable[[], bool]:
     from structlog.contextvars import bound_contextvars
 
@@ -200,14 +209,31 @@ def _start_web(
 
     settings = application.settings
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else ""
-    app = create_app(application, metrics_token=token, tools=tools)
+    app = _noticing(create_app(application, metrics_token=token, tools=tools), request_seen)
     with bound_contextvars(part="web"):
         server = stack.enter_context(serve(app, settings.web_host, settings.web_port, stop=stop))
     return lambda: server.alive
 
 
-def _start_requests(application: Application, stop: threading.Event, stack: ExitStack) -> Callable[[], bool]:
-    """Decide about requests of readers, and requests to sign in, once a second, beside the pages that take them."""
+def _noticing(app: ASGIApp, request_seen: threading.Event) -> ASGIApp:
+    """Set the event after each request, since it may have left something to decide."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        finally:
+            request_seen.set()
+
+    return answer
+
+
+def _start_requests(
+    application: Application, stop: threading.Event, stack: ExitStack, request_seen: threading.Event
+) -> Callable[[], bool]:
+    """Decide about requests of readers, and requests to sign in, within a second, beside the pages that take them.
+
+    While no request comes, it looks rarely: another process may have taken one, or ended before it was decided.
+    """
     from newsletter.schedule.trouble_log import TroubleLog
 
     options = application.web_options
@@ -219,6 +245,7 @@ def _start_requests(application: Application, stop: threading.Event, stack: Exit
     def decide() -> None:
         jobs = [(processor, TroubleLog(logger, "the work on requests of the pages")) for processor in processors]
         while not stop.wait(REQUEST_CHECK_SECONDS):
+            request_seen.clear()
             for processor, trouble_log in jobs:
                 try:
                     processor.work(application.clock.now())
@@ -228,10 +255,13 @@ def _start_requests(application: Application, stop: threading.Event, stack: Exit
                     logger.exception("requests on pages: a bug")
                 else:
                     trouble_log.succeeded()
+            request_seen.wait(REQUEST_IDLE_SECONDS)
 
     thread = threading.Thread(target=_as_part("web", decide), name="requests", daemon=True)
     thread.start()
     stack.callback(thread.join)
+    # Called before the join: a stop need not wait for the next look.
+    stack.callback(request_seen.set)
     return thread.is_alive
 
 
