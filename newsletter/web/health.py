@@ -70,5 +70,5 @@ def _age_seconds(state: PartState, now: datetime) -> int | None:
 
 def _answer(body: Mapping[str, object]) -> Response:
     return JSONResponse(
-        dict(body), status_code=200 if body["ok"] else 503, headers=dict(KIND_HEADERS[ResponseKind.ADMIN])
+        dict(body), status_code=200 if body["ok"] else 503, headers=dict(KIND_HEADERS[ResponseKind.SECRET])
     )
