@@ -11,8 +11,9 @@ from sqlalchemy import Row, exists, func, or_, select, update
 
 from newsletter.core.delivery import Outcome
 from newsletter.core.notice import NoticeId, NoticeKey, NoticeKind, NoticeState
+from newsletter.core.subscriber import SubscriberState, eligible
 from newsletter.store.ledger import count_claim
-from newsletter.store.schema import notice
+from newsletter.store.schema import notice, subscriber
 from newsletter.store.unit import Tx
 from newsletter.store.upsert import upsert
 
@@ -122,7 +123,10 @@ def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[NoticeId]:
 
 
 def mark(tx: Tx, notice_id: NoticeId, *, now: datetime) -> Notice | None:
-    """Mark a notice as going out; None when it was withdrawn or taken meanwhile."""
+    """Mark a notice as going out; None when it was withdrawn or taken meanwhile.
+
+    A missed tip is withdrawn here when its reader has left, paused or was erased since it was written.
+    """
     result = tx.execute(
         update(notice)
         .where(notice.c.id == notice_id, notice.c.state.in_(_WAITING))
@@ -136,8 +140,18 @@ def mark(tx: Tx, notice_id: NoticeId, *, now: datetime) -> Notice | None:
     )
     if result.rowcount != 1:
         return None
+    marked = _from_row(tx.execute(select(notice).where(notice.c.id == notice_id)).one())
+    if marked.key.kind is NoticeKind.MISSED_TIP and not _is_eligible(tx, int(marked.key.variant)):
+        values = {"state": NoticeState.WITHDRAWN.value, "reason": "the reader gets no mail any more"}
+        tx.execute(update(notice).where(notice.c.id == notice_id).values(values))
+        return None
     count_claim(tx)
-    return _from_row(tx.execute(select(notice).where(notice.c.id == notice_id)).one())
+    return marked
+
+
+def _is_eligible(tx: Tx, subscriber_id: int) -> bool:
+    state = tx.execute(select(subscriber.c.state).where(subscriber.c.id == subscriber_id)).scalar()
+    return state is not None and eligible(SubscriberState(state))
 
 
 def record(tx: Tx, notice_id: NoticeId, outcome: Outcome) -> None:

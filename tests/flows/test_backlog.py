@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from newsletter.core.delivery import DeliveryState
-from newsletter.core.notice import NoticeKind
+from newsletter.core.notice import NoticeKind, NoticeState
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.tip import TipDraft
 from newsletter.errors import InputError
@@ -133,6 +133,22 @@ def test_leaving_ends_it(unit: Unit, change: OwnChange) -> None:
     assert work(unit, UNTIL + timedelta(weeks=1)) == []
     with unit.read() as tx:
         assert backlogs.of_person(tx, ada.id) is None
+
+
+@pytest.mark.parametrize("change", [OwnChange.LEAVE, OwnChange.PAUSE])
+def test_a_missed_tip_that_waits_is_withdrawn(unit: Unit, change: OwnChange) -> None:
+    """While the relay is down a missed tip waits for hours: a reader who leaves or pauses meanwhile does not get it."""
+    ada = paused(unit)
+    send_editions(unit)
+    work(unit, UNTIL)
+    later = UNTIL + timedelta(days=4)
+    assert len(work(unit, later)) == 1
+    change_own_settings(unit, KEYRING, ada.id, change, "", now=later)
+    with unit.write() as tx:
+        (waiting,) = notices.due(tx, now=later, limit=9)
+        assert notices.mark(tx, waiting, now=later) is None
+        assert notices.due(tx, now=later, limit=9) == []
+        assert notices.counts(tx) == {NoticeState.WITHDRAWN: 1}
 
 
 def test_an_erasure_takes_missed_tips_along(unit: Unit) -> None:
