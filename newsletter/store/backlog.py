@@ -78,25 +78,25 @@ def advance(tx: Tx, before: Backlog, *, since: datetime, next_at: datetime) -> b
 
 
 def oldest_missed(tx: Tx, item: Backlog) -> MissedEdition | None:
-    """Return the oldest edition of the pause that the person did not get, in its replacement where it has one."""
+    """Return the oldest edition of the pause that the person did not get: of a replaced one, its replacement.
+
+    A date counts once: who has the wrong tip of it, or has the replacement already, misses nothing.
+    """
+    kinds = [EditionKind.REGULAR.value, EditionKind.REPLACEMENT.value]
+    of_date = edition.alias()
     has_delivery = exists().where(
-        delivery.c.edition_id == edition.c.id,
+        of_date.c.date == edition.c.date,
+        of_date.c.kind.in_(kinds),
+        delivery.c.edition_id == of_date.c.id,
         delivery.c.subscriber_id == item.subscriber_id,
         delivery.c.state != DeliveryState.SKIPPED.value,
     )
-    query = select(edition.c.id, edition.c.sends_at).where(
-        edition.c.kind == EditionKind.REGULAR.value,
+    query = select(edition.c.id, edition.c.nonce, edition.c.content, edition.c.sends_at).where(
+        edition.c.kind.in_(kinds),
         edition.c.status == EditionStatus.FINISHED.value,
         edition.c.sends_at > item.since,
         edition.c.sends_at <= item.resumed_at,
         ~has_delivery,
     )
     row = tx.execute(query.order_by(edition.c.sends_at).limit(1)).first()
-    if row is None:
-        return None
-    right = select(edition.c.id, edition.c.nonce, edition.c.content).where(
-        (edition.c.id == row.id)
-        | ((edition.c.of_edition == row.id) & (edition.c.kind == EditionKind.REPLACEMENT.value))
-    )
-    newest = tx.execute(right.order_by(edition.c.number.desc()).limit(1)).one()
-    return MissedEdition(id=EditionId(newest.id), nonce=newest.nonce, content=newest.content, sends_at=row.sends_at)
+    return None if row is None else MissedEdition(**row._mapping)  # noqa: SLF001 - its documented name

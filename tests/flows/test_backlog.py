@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from email import message_from_string, policy
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from newsletter.core.delivery import DeliveryState
+from newsletter.core.edition import EditionId
 from newsletter.core.notice import NoticeKind, NoticeState
 from newsletter.core.subscriber import Subscriber, SubscriberState
 from newsletter.core.tip import TipDraft
@@ -20,9 +21,10 @@ from newsletter.operations.backlog_writer import BacklogWriter
 from newsletter.render.edition import render_edition
 from newsletter.render.mime import compile_message
 from newsletter.store import backlog as backlogs
+from newsletter.store import edition as editions
 from newsletter.store import notice as notices
 from newsletter.store import subscriber as subscribers
-from newsletter.store.schema import edition
+from newsletter.store.schema import delivery, edition
 from newsletter.store.unit import Unit
 from newsletter.testing.clocks import START
 from tests.flows.people_fixtures import KEYRING, begin_edition, get, put, set_delivery
@@ -108,6 +110,46 @@ def test_a_tip_that_arrived_is_not_sent_again(unit: Unit) -> None:
     assert work(unit, START + timedelta(days=12)) == []
     with unit.read() as tx:
         assert backlogs.of_person(tx, ada.id) is None
+
+
+def replace_first(unit: Unit) -> EditionId:
+    """Cancel the edition of the first Tuesday for one in its place; return the replacement."""
+    with unit.write() as tx:
+        wrong = editions.by_date(tx, TUESDAYS[0])
+        assert wrong is not None
+        values = {"kind": "replacement", "of_edition": wrong.id, "number": 2, "nonce": "n0nce2"}
+        columns = [column for column in edition.c if column.name not in {"id", *values}]
+        row = tx.execute(select(*columns).where(edition.c.id == wrong.id)).one()
+        right = tx.execute(insert(edition).values({**row._mapping, **values}).returning(edition.c.id)).scalar_one()
+        tx.execute(update(edition).where(edition.c.id == wrong.id).values(status="cancelled", content="{}"))
+        return EditionId(right)
+
+
+def test_a_replaced_tip_is_missed_in_its_replacement(unit: Unit) -> None:
+    """The wrong one was cancelled, and what readers got in its place is what a pause missed."""
+    paused(unit)
+    send_editions(unit)
+    replace_first(unit)
+    assert work(unit, UNTIL) == []
+    first = UNTIL + timedelta(days=4)
+    assert work(unit, first) == ["Tip of 2026-11-03"]
+    assert work(unit, first + timedelta(weeks=1)) == ["Tip of 2026-11-03", "Tip of 2026-11-10"]
+
+
+@pytest.mark.parametrize("has_wrong", [True, False])
+def test_a_date_of_which_a_reader_has_a_tip_is_not_missed(unit: Unit, *, has_wrong: bool) -> None:
+    """The wrong tip or the replacement: neither is followed by the replacement once more."""
+    ada = paused(unit)
+    send_editions(unit)
+    right = replace_first(unit)
+    with unit.write() as tx:
+        wrong = editions.by_date(tx, TUESDAYS[0])
+        assert wrong is not None
+        edition_id = wrong.id if has_wrong else right
+        values = {"edition_id": edition_id, "subscriber_id": ada.id, "state": "accepted", "block": 1}
+        tx.execute(insert(delivery).values(values))
+    work(unit, UNTIL)
+    assert work(unit, UNTIL + timedelta(days=4)) == ["Tip of 2026-11-10"]
 
 
 def test_the_rest_is_skipped_at_a_press(unit: Unit) -> None:
