@@ -146,11 +146,19 @@ def _act(
             why = reason_to_stop(tx, bounced.subscriber_id, now=now)
     else:
         _write(tx, bounced, after, edition, text=text, words=_SETTLED.get(mail.kind, ""), now=now)
-    if why:
+    if why and not of_earlier_address(tx, bounced, edition):
         action = _stop(tx, bounced, after, edition, why=why, text=text, channel=channel or BOUNCE_MAIL, now=now)
     if mail.kind is ReportKind.COMPLAINT:
         action = _complain(tx, bounced, edition, mail, channel=channel or FEEDBACK, now=now)
     return action
+
+
+def of_earlier_address(tx: Tx, bounced: BouncedDelivery, edition: Edition) -> bool:
+    """Tell whether a mail went out before its reader changed the address: its refusal is not one of the new mailbox."""
+    if bounced.subscriber_id is None:
+        return False
+    changed_at = evidence.address_changed_at(tx, bounced.subscriber_id)
+    return changed_at is not None and (bounced.sent_at or edition.started_at) <= changed_at
 
 
 _SETTLED = {

@@ -15,7 +15,7 @@ from newsletter.core.evidence import Handled, Standing, unheeded
 from newsletter.core.mail_report import read_report
 from newsletter.core.token import Keyring
 from newsletter.flows.alert import settle_alert
-from newsletter.flows.apply_report import BOUNCE_MAIL, apply_report, check_after
+from newsletter.flows.apply_report import BOUNCE_MAIL, apply_report, check_after, of_earlier_address
 from newsletter.flows.bounce import suppress
 from newsletter.store import evidence
 from newsletter.store import log as logs
@@ -56,7 +56,7 @@ def settle_held(unit: Unit, edition: Edition, *, stop: bool, who: str, now: date
             count += 1
             after = Standing(state=bounced.standing.state, later=Later.BOUNCED if stop else Later.NOTHING)
             evidence.note(tx, bounced, after, text=bounced.text if stop else "", reason="", now=now)
-            if stop and bounced.subscriber_id is not None:
+            if stop and bounced.subscriber_id is not None and not of_earlier_address(tx, bounced, edition):
                 why = f"It came back: {bounced.text}"
                 suppress(tx, bounced.subscriber_id, why=why, now=now, channel=BOUNCE_MAIL, edition_id=edition.id)
         settle_alert(tx, AlertKind.BOUNCES_HELD, edition.name, now=now)

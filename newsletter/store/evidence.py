@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from newsletter.core.bounce_count import COUNTED, Past
 from newsletter.core.delivery import DeliveryId, DeliveryState, Later
@@ -17,7 +17,7 @@ from newsletter.core.subscriber import SubscriberId, SubscriberState
 from newsletter.core.tally import REFUSED_AS
 from newsletter.core.token import message_id
 from newsletter.store import tally as tallies
-from newsletter.store.schema import bounce_window, delivery, edition, subscriber, tally
+from newsletter.store.schema import bounce_window, consent, delivery, edition, subscriber, tally
 from newsletter.store.tally import TallySource
 from newsletter.store.unit import Tx
 from newsletter.store.upsert import upsert
@@ -58,6 +58,12 @@ def find(tx: Tx, delivery_id: DeliveryId, *, locked: bool = True) -> BouncedDeli
         text=row.later_text,
         sent_at=row.last_attempt_at,
     )
+
+
+def address_changed_at(tx: Tx, who: SubscriberId) -> datetime | None:
+    """Return when a person changed their address last; None when they never did."""
+    changes = (consent.c.subscriber_id == who, consent.c.action == "address changed")
+    return tx.execute(select(func.max(consent.c.at)).where(*changes)).scalar()
 
 
 def of_person(tx: Tx, edition_id: EditionId, who: SubscriberId) -> DeliveryId | None:
@@ -113,7 +119,11 @@ def note(tx: Tx, bounce: BouncedDelivery, after: Standing, *, text: str, reason:
 
 
 def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
-    """Return what became of the last editions for a person, newest first; open ones are left out."""
+    """Return what became of the last editions for a person, newest first; open ones are left out.
+
+    Mails to an earlier address are left out too: they say nothing about the mailbox of today.
+    """
+    changed_at = address_changed_at(tx, who)
     # Named by edition too, so that the index on (edition, subscriber) serves.
     last = select(edition.c.id).order_by(edition.c.id.desc()).limit(_BATCHES_KEPT_MAX)
     query = (
@@ -124,6 +134,8 @@ def history(tx: Tx, who: SubscriberId) -> Sequence[Past]:
     )
     rows = []
     for row in tx.execute(query):
+        if changed_at is not None and (row.last_attempt_at or row.started_at) <= changed_at:
+            continue
         back = row.later in {Later.BOUNCED, Later.HELD}
         rows.append(
             Past(
