@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from newsletter.core.archive_page import NewPage, PageId, topics_of
-from newsletter.core.edition import Edition, EditionId
+from newsletter.core.edition import Edition, EditionId, EditionKind
 from newsletter.core.message import Publication
 from newsletter.core.publishing import PublishVerdict, judge_publishing
 from newsletter.core.tip import Tip, TipStatus
@@ -75,6 +75,8 @@ def replace_page(tx: Tx, wrong: Edition, right: PageId) -> None:
         return
     pages.remove_page(tx, known.id)
     redirects.add(tx, [f"/tips/{known.slug}"], right)
+    # The publisher would write the page of the wrong tip anew.
+    editions.mark_archived(tx, wrong.id)
 
 
 def withdraw_page(tx: Tx, edition: Edition) -> None:
@@ -106,6 +108,8 @@ def publish_page(unit: Unit, publication: Publication, due: UnpublishedEdition, 
     """
     with unit.read() as tx:
         missing = due.verdict is PublishVerdict.PUBLISH and pages.of_tip(tx, due.tip.id) is None
+        # The wrong tip of a replaced edition has no page any more, and gets none.
+        missing = missing and all(item.kind is not EditionKind.REPLACEMENT for item in editions.about(tx, due.id))
     article = render_article(due.tip, publication) if missing else None
     with unit.write() as tx:
         if not editions.mark_archived(tx, due.id):

@@ -168,7 +168,10 @@ def latest(tx: Tx, *, count: int = 20) -> Sequence[Edition]:
 
 def about(tx: Tx, edition_id: EditionId) -> Sequence[Edition]:
     """Return the editions that replace or correct this one, in order."""
-    query = select(*_COLUMNS).where(edition.c.of_edition == edition_id)
+    earlier = edition.alias()
+    # They have its date, which has an index.
+    of_date = edition.c.date == select(earlier.c.date).where(earlier.c.id == edition_id).scalar_subquery()
+    query = select(*_COLUMNS).where(of_date, edition.c.of_edition == edition_id)
     return [_from_row(row) for row in tx.execute(query.order_by(edition.c.number))]
 
 

@@ -160,6 +160,30 @@ def test_a_replaced_edition_changes_the_text(
         assert redirect.find(tx, "/tips/name-your-branches") == "the-right-tip"
 
 
+def test_a_tip_that_was_replaced_before_the_list_never_gets_there(
+    unit: Unit, frozen: Frozen, publisher: Publisher, clock: FixedClock, render_context: RenderContext
+) -> None:
+    """A person pauses, then replaces: the archive had not decided about the wrong tip, and never publishes it.
+
+    Nor does the archive of an installation that replaced it before there was one.
+    """
+    wrong = frozen(3)
+    reach_one(unit)
+    pause_edition(unit, wrong, who="ada", why="a wrong tip", now=clock.now())
+    publisher.work(clock.now())
+    add_tip(unit, "the-right-tip")
+    with unit.read() as tx:
+        wrong, right = editions.by_id(tx, wrong.id), tips.by_slug(tx, "the-right-tip")
+    assert right is not None
+    replace_edition(unit, render_context, wrong, right, who="ada", why="", now=clock.now())
+    publisher.work(clock.now())
+    assert (find(unit), listed(unit)) == (None, ["the-right-tip"])
+    with unit.write() as tx:
+        tx.execute(update(edition).values(archived=False))
+    publisher.work(clock.now())
+    assert (find(unit), listed(unit)) == (None, ["the-right-tip"])
+
+
 def test_a_replaced_evergreen_keeps_the_page_of_its_first_date(
     unit: Unit, publisher: Publisher, clock: FixedClock, render_context: RenderContext
 ) -> None:
