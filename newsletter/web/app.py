@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -53,7 +53,7 @@ def create_app(
     patience: float = DATABASE_WAIT_SECONDS,
     metrics_token: str = "",
     tools: AdminTools | None = None,
-) -> FastAPI:
+) -> Starlette:
     """Make the application from an `Application` or what resembles it; without a token there is no `/metrics`.
 
     Without `tools` the admin area does not show the settings.
@@ -62,8 +62,9 @@ def create_app(
     """
     pages = render_pages(parts.templates, parts.publication)
     site = Site(parts, patience=patience)
-    # A slash added by a redirect would lose a one-click POST (RFC 8058 §3.1); the schema pages load foreign scripts.
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = Starlette()
+    # A slash added by a redirect would lose a one-click POST (RFC 8058 §3.1).
+    app.router.redirect_slashes = False
     options = parts.web_options
     assets = Assets(parts.templates, urlsplit(parts.publication.base_url).path.rstrip("/"))
     archive, leaving = _add_public_pages(app, site, parts, assets) if options.public else (None, None)
@@ -110,7 +111,7 @@ def create_app(
     return app
 
 
-def _add_error_pages(app: FastAPI, pages: Pages, archive: Archive | None) -> None:
+def _add_error_pages(app: Starlette, pages: Pages, archive: Archive | None) -> None:
     async def refuse(request: Request, error: Exception) -> Response:
         status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
         if archive is not None and status == HTTPStatus.NOT_FOUND:
@@ -124,12 +125,12 @@ def _add_error_pages(app: FastAPI, pages: Pages, archive: Archive | None) -> Non
     app.add_exception_handler(Exception, apologise)
 
 
-def _add_admin_area(app: FastAPI, area: AdminArea) -> None:
+def _add_admin_area(app: Starlette, area: AdminArea) -> None:
     for route, endpoint in area.endpoints():
         app.add_route(route.path, endpoint, methods=list(route.methods))
 
 
-def _add_public_pages(app: FastAPI, site: Site, parts: Parts, assets: Assets) -> tuple[Archive | None, LeavingPages]:
+def _add_public_pages(app: Starlette, site: Site, parts: Parts, assets: Assets) -> tuple[Archive | None, LeavingPages]:
     """Add the routes of the public pages; return the archive if there is one, and the pages that the opt-out shows."""
     frame = PublicFrame(parts.templates, parts.publication, parts.web_options, assets)
     archive = Archive(site, frame) if parts.web_options.archive else None
