@@ -105,6 +105,10 @@ def _standing(tx: Tx, stored: StoredAddressChange | None, now: datetime) -> Addr
         return AddressConfirmation(outcome=ChangedAddress.BEFORE, change=change)
     if now >= (stored.decided_at or change.asked_at) + CHANGE_WITHIN:
         return AddressConfirmation(outcome=ChangedAddress.EXPIRED, change=change)
+    person = subscribers.by_id(tx, change.subscriber_id)
+    if person is not None and person.email != change.old_email:
+        # The address changed since: a link that the former mailbox asked for must not change it again.
+        return AddressConfirmation(outcome=ChangedAddress.EXPIRED, change=change)
     owner = subscribers.by_canonical(tx, change.canonical)
     is_free = owner is None or owner.id == change.subscriber_id
     return AddressConfirmation(outcome=ChangedAddress.OPEN if is_free else ChangedAddress.TAKEN, change=change)

@@ -170,3 +170,17 @@ def test_requests_are_exported_erased_and_forgotten(unit: Unit) -> None:
     erase_subscriber(unit, KEYRING, ada.id, who="pat", now=START)
     with unit.read() as tx:
         assert address_changes.of_person(tx, ada.id) == []
+
+
+def test_a_request_from_before_another_change_is_void(unit: Unit) -> None:
+    """Whoever could read the old mailbox asked for an address of theirs: after the change its link works no more."""
+    ada = put(unit, OLD)
+    ask_at(unit, ada.id, "stranger@example.net")
+    earlier = last_change(unit, ada.id)
+    ask_at(unit, ada.id)
+    assert press(unit, ada.id) is ChangedAddress.NOW
+    by, network, now = ConfirmedBy.OTHER_BROWSER, "203.0.113.0/24", START + 2 * HOUR
+    assert look_at_change(unit, earlier, now=now).outcome is ChangedAddress.EXPIRED
+    result = confirm_address(unit, KEYRING, earlier, by=by, network=network, now=now)
+    assert result.outcome is ChangedAddress.EXPIRED
+    assert get(unit, ada.id).email == NEW
