@@ -23,6 +23,7 @@ from newsletter.store import erasure
 from newsletter.store import installation as installations
 from newsletter.store import ledger as ledgers
 from newsletter.store import log as logs
+from newsletter.store import session as sessions
 from newsletter.store.alert import Alert
 from newsletter.store.anchor import OriginalInstallation
 from newsletter.store.installation import Installation
@@ -250,6 +251,8 @@ def take_over(
     # First, so that what the steps below note themselves is counted on from here.
     top = max(known.ledger_seq, seen.top(known.identity))
     installations.settle_in(tx, machine=home.machine, ledger_seq=top)
+    # A copy does not hold which of its sessions ended since it was made.
+    sessions.end_others(tx, (), now=now)
     ledgers.count_claim(tx, at_least=seen.claim_counts.get(known.identity, 0))
     result = catch_up(tx, keyring, gap.unknown, now=now)
     ledgers.note(tx, LedgerKind.ADOPTED, home.machine, now=now)

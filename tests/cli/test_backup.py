@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.core.access import SignInMethod
 from newsletter.core.cadence import Slot, SlotState
 from newsletter.core.edition import EditionTip
 from newsletter.core.lineup import Source
@@ -21,6 +22,7 @@ from newsletter.core.token import key_fingerprint
 from newsletter.store import edition, slot, tip
 from newsletter.store import heartbeat as heartbeats
 from newsletter.store import installation as installations
+from newsletter.store import session as sessions
 from newsletter.store import worker as workers
 from newsletter.store.database import HEAD, connect, sender_lock
 from newsletter.store.upgrade import upgrade
@@ -160,6 +162,28 @@ def test_a_restored_database_shows_no_service_that_runs(home: Home) -> None:
     assert "the sender was stopped" in output
     with home.unit.read() as tx:
         assert workers.alive(tx, now=SHIFTED.now()) == []
+
+
+def test_a_restored_database_signs_everybody_out(home: Home) -> None:
+    """A backup does not hold which sessions ended since it was made, so all of them end."""
+    with home.unit.write() as tx:
+        session_id = sessions.add(
+            tx,
+            "hash",
+            email="ann@example.com",
+            method=SignInMethod.LINK,
+            browser="Firefox on Linux",
+            browser_hash="browser",
+            network="192.0.2.0/24",
+            now=SHIFTED.now(),
+        )
+    file = kept(home)
+    with home.unit.write() as tx:
+        assert sessions.end(tx, session_id, now=SHIFTED.now())
+    let_go(home)
+    assert home.run("db", "restore", str(file), "--yes").code == 0
+    with home.unit.read() as tx:
+        assert sessions.live(tx, now=SHIFTED.now()) == []
 
 
 def test_the_backup_itself_stays_as_it_is(home: Home) -> None:
