@@ -114,6 +114,8 @@ class ArchivePlanner:
     _slugs: set[str] = field(default_factory=set)
     _texts: dict[bytes, str] = field(default_factory=dict)
     """The slug of each text, by a digest: twenty years of texts would not fit into memory."""
+    _draft_texts: set[bytes] = field(default_factory=set)
+    """The digests of texts that only drafts have so far; a published post does not repeat a draft."""
 
     def plan(self, post: ArchivedPost, plain_title: str) -> PlannedPost:
         """Decide about one post; `plain_title` is its title without markup."""
@@ -122,12 +124,15 @@ class ArchivePlanner:
         if nothing is not None:
             return PlannedPost(post=post, title=title, outcome=nothing)
         digest = blake2b(" ".join(post.content.split()).encode("utf-8", "replace"), digest_size=_DIGEST_BYTES).digest()
-        if (same_as := self._texts.get(digest)) is not None:
+        target = self._target(post)
+        is_first_page = target is not ImportMode.DRAFT and digest in self._draft_texts
+        if (same_as := self._texts.get(digest)) is not None and not is_first_page:
             return PlannedPost(post=post, title=title, outcome=PostOutcome.DUPLICATE, same_as=same_as)
         slug = self._free_slug(_wanted_slug(post, title.title) or f"post-{digest.hex()[:8]}")
         self._slugs.add(slug)
         self._texts[digest] = slug
-        return PlannedPost(post=post, title=title, slug=slug, target=self._target(post))
+        (self._draft_texts.add if target is ImportMode.DRAFT else self._draft_texts.discard)(digest)
+        return PlannedPost(post=post, title=title, slug=slug, target=target)
 
     def _target(self, post: ArchivedPost) -> ImportMode:
         if post.status is not PostStatus.PUBLISHED or is_to_come(post, self.rules.today):

@@ -67,6 +67,18 @@ def test_the_same_text_again_is_a_duplicate_of_the_first() -> None:
     ]
 
 
+def test_a_published_post_is_no_duplicate_of_a_draft() -> None:
+    """The copy that readers never saw comes first in the file, and the page of the published one is not lost for it."""
+    copy = replace(POST, status=PostStatus.DRAFT, slug="copy")
+    planned = plan(copy, POST, replace(POST, slug="again"), copy)
+    assert [(item.outcome, item.target, item.same_as) for item in planned] == [
+        (None, ImportMode.DRAFT, ""),
+        (None, ImportMode.ARCHIVE, ""),
+        (PostOutcome.DUPLICATE, None, "ask-first"),
+        (PostOutcome.DUPLICATE, None, "ask-first"),
+    ]
+
+
 def test_each_post_has_a_slug_of_its_own_and_the_same_one_each_time() -> None:
     """That of the old site, the end of its address, or its title; a number where it is taken."""
     posts = [
