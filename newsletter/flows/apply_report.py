@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from newsletter.core.bounce_count import COUNTED, FAILED
@@ -20,7 +20,7 @@ from newsletter.core.mail_report import Report, ReportKind, Trace, TraceKind
 from newsletter.core.reply import Verdict, judge
 from newsletter.core.subscriber import SubscriberState, complain, stronger, unsubscribe
 from newsletter.core.tally import REFUSED_AS
-from newsletter.core.token import Keyring, read_unsubscribe_token, read_verp_token
+from newsletter.core.token import Keyring, make_verp_sender, read_unsubscribe_token, read_verp_token
 from newsletter.flows.alert import report as alert
 from newsletter.flows.bounce import reason_to_stop, suppress
 from newsletter.flows.breaker import check, check_complaints, complaints
@@ -102,6 +102,20 @@ def find_delivery(
         if row is not None:
             return row
     return None
+
+
+def name_delivery(tx: Tx, keyring: Keyring, report: Report) -> Report:
+    """Return a report with the token of its delivery in place of a Message-ID.
+
+    The search by a Message-ID reads a whole edition, and anybody may send one: no transaction that writes waits for it.
+    """
+    if all(trace.kind is not TraceKind.MESSAGE_ID for trace in report.traces):
+        return report
+    bounced = find_delivery(tx, keyring, report.traces, locked=False)
+    if bounced is None:
+        return replace(report, traces=())
+    token = make_verp_sender(keyring, bounced.id, "localhost")
+    return replace(report, traces=(Trace(kind=TraceKind.VERP, text=token),))
 
 
 def _delivery(tx: Tx, keyring: Keyring, trace: Trace) -> DeliveryId | None:

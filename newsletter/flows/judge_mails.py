@@ -13,9 +13,9 @@ from datetime import datetime
 
 from newsletter.core.breaker import BreakerLimits
 from newsletter.core.evidence import BounceAction, Handled, MailVerdict, mail_verdict, unheeded
-from newsletter.core.mail_report import ReportKind, read_report
+from newsletter.core.mail_report import Report, ReportKind, read_report
 from newsletter.core.token import Keyring
-from newsletter.flows.apply_report import AppliedReport, apply_report, check_after
+from newsletter.flows.apply_report import AppliedReport, apply_report, check_after, name_delivery
 from newsletter.store import mailbox as mailboxes
 from newsletter.store.mailbox import MailFolder
 from newsletter.store.unit import Tx, Unit
@@ -42,9 +42,10 @@ def judge_mails(
     actions: Counter[BounceAction] = Counter()
     read: list[int] = []
     applied: dict[tuple[str, ReportKind], AppliedReport] = {}
+    reports = _read(unit, keyring, mails)
     with unit.write() as tx:
         for uid in mailboxes.reserve(tx, folder, list(mails), now=now):
-            result = _judge(tx, keyring, mails[uid], limits=limits, now=now)
+            result = _judge(tx, keyring, reports[uid], limits=limits, now=now)
             if mail_verdict(result.handled) is MailVerdict.READ:
                 read.append(uid)
             actions[result.handled.action] += 1
@@ -62,8 +63,17 @@ def judged_before(unit: Unit, folder: MailFolder, uids: list[int]) -> Mapping[in
         return mailboxes.verdicts(tx, folder, uids)
 
 
-def _judge(tx: Tx, keyring: Keyring, raw: bytes, *, limits: BreakerLimits, now: datetime) -> AppliedReport:
-    report = read_report(raw)
+def _read(unit: Unit, keyring: Keyring, mails: Mapping[int, bytes]) -> Mapping[int, Report]:
+    """Read mails, and find their deliveries, before the transaction that writes."""
+    reports = {uid: read_report(raw) for uid, raw in mails.items()}
+    with unit.read() as tx:
+        return {
+            uid: report if unheeded(report) is not None else name_delivery(tx, keyring, report)
+            for uid, report in reports.items()
+        }
+
+
+def _judge(tx: Tx, keyring: Keyring, report: Report, *, limits: BreakerLimits, now: datetime) -> AppliedReport:
     idle: Handled | None = unheeded(report)
     if idle is not None:
         return AppliedReport(handled=idle)

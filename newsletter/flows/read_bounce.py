@@ -15,7 +15,7 @@ from newsletter.core.evidence import Handled, Standing, unheeded
 from newsletter.core.mail_report import read_report
 from newsletter.core.token import Keyring
 from newsletter.flows.alert import settle_alert
-from newsletter.flows.apply_report import BOUNCE_MAIL, apply_report, check_after, of_earlier_address
+from newsletter.flows.apply_report import BOUNCE_MAIL, apply_report, check_after, name_delivery, of_earlier_address
 from newsletter.flows.bounce import suppress
 from newsletter.store import evidence
 from newsletter.store import log as logs
@@ -41,8 +41,10 @@ def read_bounce(
     idle = unheeded(mail)
     if idle is not None:
         return idle
+    with unit.read() as tx:
+        report = name_delivery(tx, keyring, mail)
     with unit.write() as tx:
-        applied = apply_report(tx, keyring, mail, limits=limits, now=now)
+        applied = apply_report(tx, keyring, report, limits=limits, now=now)
     if limits is not None:
         check_after(unit, applied, limits, now=now)
     return applied.handled

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import event
+
 from newsletter.core.breaker import BreakerLimits
+from newsletter.core.delivery import DeliveryId
 from newsletter.core.evidence import BounceAction, MailVerdict
 from newsletter.core.subscriber import SubscriberState
+from newsletter.core.token import message_id
 from newsletter.flows.judge_mails import JudgedMails, judge_mails, judged_before
 from newsletter.store import mailbox as mailboxes
 from newsletter.store.mailbox import MailFolder
@@ -46,6 +50,34 @@ def test_each_mail_is_judged_once(unit: Unit) -> None:
     again = judge(unit, mails)
     assert (again.verdicts, again.actions) == (judged.verdicts, {})
     assert judged_before(unit, FOLDER, [3, 4]) == {3: MailVerdict.READ}
+
+
+def test_the_search_by_a_message_id_holds_no_write_lock(unit: Unit) -> None:
+    """It reads a whole edition, and a stranger can cause it with each mail: it comes before the transaction."""
+    person, edition = sent(unit)
+    own = message_id(edition.id, DeliveryId(row(unit, edition, person).id), edition.nonce, "example.com")
+    foreign = message_id(edition.id, DeliveryId(99), "another nonce", "example.com")
+    none = "b+aaaaaaaaaaaaaaaaaaaaa@bounces.example.com"
+    mails = {
+        number: sample("postfix").raw(verp=none, message_id=text) for number, text in enumerate((foreign, own), start=1)
+    }
+    statements: list[str] = []
+
+    def collect(*arguments: object) -> None:
+        statements.append(" ".join(str(arguments[2]).split()))
+
+    event.listen(unit._engine, "before_cursor_execute", collect)
+    judged = judge(unit, mails)
+    event.remove(unit._engine, "before_cursor_execute", collect)
+    begin = next(place for place, text in enumerate(statements) if text.startswith("INSERT INTO mailbox_mail"))
+    walks = [
+        place
+        for place, text in enumerate(statements)
+        if text.startswith("SELECT delivery.id FROM delivery WHERE delivery.edition_id =")
+    ]
+    assert len(walks) == 2
+    assert max(walks) < begin
+    assert judged.actions == {BounceAction.UNKNOWN: 1, BounceAction.STOPPED: 1}
 
 
 def test_numbers_begin_anew_with_the_validity(unit: Unit) -> None:
