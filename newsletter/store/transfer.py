@@ -115,7 +115,7 @@ def _count_on(source: Tx, target: Tx, table: Table) -> None:
         target.execute(
             text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :last)"), {"name": table.name, "last": last}
         )
-    elif table.dialect_options["sqlite"]["autoincrement"]:
+    elif "ids_used_once" in table.info:
         target.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
         target.execute(
             text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), {"name": table.name, "last": last}
@@ -130,7 +130,7 @@ def _last_given(tx: Tx, table: Table) -> int:
             return 0
         [last, called] = tx.execute(text(f"SELECT last_value, is_called FROM {sequence}")).one()  # noqa: S608 - a name of the catalogue
         return int(last) if called else 0
-    if not table.dialect_options["sqlite"]["autoincrement"]:
+    if "ids_used_once" not in table.info:
         return 0
     value = tx.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}).scalar()
     return int(value or 0)
