@@ -23,7 +23,7 @@ from newsletter.store.unit import Committed, Unit, translate
 Database = Engine
 """What a URL names: opened for transactions by `open_unit`, created and upgraded by `store/upgrade.py`."""
 
-HEAD = "0024"
+HEAD = "0025"
 """The schema revision this version of the program works with."""
 
 BUSY_TIMEOUT_MS = 30_000

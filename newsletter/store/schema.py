@@ -296,6 +296,7 @@ edition = Table(
     # The content of an edition is tens of kilobytes: neither of these questions may read past it in a thousand rows.
     _partial_index("ix_edition_sent", "tip_id", "date", where=and_(column("tip_used", Boolean))),
     _partial_index("ix_edition_open", "id", where="finished_at IS NULL"),
+    Index("ix_edition_started_at", "started_at", "id"),
     _partial_index("ix_edition_unarchived", "id", where=not_(column("archived", Boolean))),
     _one_of("status", "sending", "paused", "finished", "cancelled"),
     info=USED_ONCE,
