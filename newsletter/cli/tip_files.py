@@ -274,7 +274,9 @@ def _read_all(paths: list[Path], unreadable: Sequence[InputError] = ()) -> tuple
 
 def _is_stream(path: Path) -> bool:
     """Return whether a path is an open descriptor, such as a shell's `<(command)`."""
-    return path.is_absolute() and path.parts[1:2] in (("dev",), ("proc",))
+    parts = path.parts[1:]
+    # Not all of /dev: /dev/shm holds ordinary files.
+    return path.is_absolute() and (parts[:2] in (("dev", "fd"), ("dev", "stdin")) or parts[:1] == ("proc",))
 
 
 def _read(path: Path) -> TipText:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import tempfile
 import webbrowser
 from datetime import time, timedelta
 from pathlib import Path
@@ -463,6 +464,14 @@ def test_approving_what_cannot_go_says_why(home: Home) -> None:
     home.run("tip", "add", "-", stdin=tip_file("a", f"pin: {day}", status="draft").text)
     home.run("slot", "skip", day)
     assert "“Title of a” (a): approved; will not go out: Tuesday" in home.run("tip", "approve", "a").out
+
+
+def test_a_pipe_below_dev_is_no_open_descriptor(home: Home) -> None:
+    """The shell's own descriptors are read as streams; a pipe among the files of /dev/shm is refused like any other."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        os.mkfifo(f"{folder}/pipe.md")
+        refused = home.run("tip", "import", f"{folder}/pipe.md")
+    assert "pipe.md is not a regular file" in refused.err
 
 
 def test_odd_names_in_a_folder(home: Home, tmp_path: Path) -> None:
