@@ -36,8 +36,12 @@ def is_json(request: Request) -> bool:
 
 
 async def read_fields(request: Request) -> Mapping[str, str]:
-    """Return the fields of a form, or of a JSON object of texts, without NUL, which PostgreSQL refuses."""
-    return {name: value.replace("\0", "") for name, value in (await _read_texts(request)).items()}
+    """Return the fields of a form, or of a JSON object of texts, without NUL, which PostgreSQL refuses.
+
+    Half of a surrogate pair, which JSON can name, becomes a question mark: no database stores it.
+    """
+    texts = await _read_texts(request)
+    return {name: value.replace("\0", "").encode("utf-8", "replace").decode() for name, value in texts.items()}
 
 
 async def _read_texts(request: Request) -> Mapping[str, str]:

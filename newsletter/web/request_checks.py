@@ -1,4 +1,4 @@
-"""Checks of every request: where a form was sent from, and the header that keeps browsers on https.
+"""Checks of every request: where a form was sent from, the header that keeps browsers on https, and no NUL.
 
 In: an ASGI application. Out: one that refuses forms of other sites. Pages hold no token for it, so that public pages
 can be cached: browsers say themselves where a request comes from (`Sec-Fetch-Site`, else `Origin`).
@@ -82,6 +82,9 @@ class RequestChecks:
                 MutableHeaders(scope=message)["Strict-Transport-Security"] = HSTS
             await send(message)
 
+        # PostgreSQL refuses a text with NUL: a question with one would fail as a whole.
+        path, query = scope["path"].replace("\0", ""), scope["query_string"].replace(b"%00", b"")
+        scope = {**scope, "path": path, "query_string": query}
         app = self._app if self._allowed(Request(scope)) else self._refused
         await app(scope, receive, send_secured)
 

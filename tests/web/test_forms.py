@@ -15,6 +15,7 @@ from newsletter.web.forms import read_fields
     [
         ("application/x-www-form-urlencoded", b"tip=a%00b&tip=c&empty=&=x"),
         ("application/json", b'{"tip": "a\\u0000b", "count": 1, "list": []}'),
+        ("application/json", b'{"tip": "ab", "half": "\\ud800"}'),
     ],
 )
 def test_a_field_has_no_nul(content_type: str, body: bytes) -> None:
@@ -26,6 +27,7 @@ def test_a_field_has_no_nul(content_type: str, body: bytes) -> None:
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", content_type.encode())]}
     fields = asyncio.run(_read(Request(scope, receive)))
     assert fields["tip"] == "ab"
+    assert fields.get("half", "?") == "?"
 
 
 async def _read(request: Request) -> dict[str, str]:
