@@ -59,8 +59,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run twice as many processes as there are cores: half of the tests mostly wait for another process."""
-    return min(WORKERS_MAX, 2 * (os.cpu_count() or 1))
+    """Run three processes for each core: most of the tests wait for another process."""
+    return min(WORKERS_MAX, 3 * (os.cpu_count() or 1))
 
 
 WORKERS_MAX = 8

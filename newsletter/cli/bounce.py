@@ -207,7 +207,7 @@ def webhooks(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Show the webhook of each mail provider, and how to set it up.
+    """Show each mail provider's webhook, and how to set it up.
 
     With the number of events that came. Secrets are never shown.
     """
