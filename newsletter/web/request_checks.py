@@ -82,8 +82,10 @@ class RequestChecks:
                 MutableHeaders(scope=message)["Strict-Transport-Security"] = HSTS
             await send(message)
 
-        # PostgreSQL refuses a text with NUL: a question with one would fail as a whole.
-        path, query = scope["path"].replace("\0", ""), scope["query_string"].replace(b"%00", b"")
+        # PostgreSQL refuses a text with NUL: a question with one would fail as a whole. A sign stands in its place, so
+        # that no wrong address becomes a right one.
+        path = scope["path"].replace("\0", "\ufffd")
+        query = scope["query_string"].replace(b"%00", b"%EF%BF%BD")
         scope = {**scope, "path": path, "query_string": query}
         app = self._app if self._allowed(Request(scope)) else self._refused
         await app(scope, receive, send_secured)
