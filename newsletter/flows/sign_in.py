@@ -131,6 +131,6 @@ def _begin_session(
         now=now,
     )
     why = f"{method.words}, {visitor.browser}, {visitor.network}"
-    who = roster.name(request.email)
-    log.add(tx, LogEntry(at=now, who=who, what="admin sign-in", about=f"session {session_id}", why=why))
+    person_name = roster.name(request.email)
+    log.add(tx, LogEntry(at=now, who=person_name, what="admin sign-in", about=f"session {session_id}", why=why))
     return SignInResult(outcome=SignedIn.NOW, sign_in=request)

@@ -28,7 +28,7 @@ def made(home: Home, *options: str) -> dict[str, str]:
 def findings(home: Home) -> list[tuple[str, str]]:
     """Return what the doctor finds about signing: level and text."""
     output = json.loads(home.run("doctor", "--json").out)["findings"]
-    return [(one["level"], one["text"]) for one in output if one["about"] == "signing"]
+    return [(line["level"], line["text"]) for line in output if line["about"] == "signing"]
 
 
 def test_a_key_can_be_published_and_used_as_printed(home: Home) -> None:

@@ -73,7 +73,7 @@ def test_a_diary_as_data(home: Home) -> None:
     data = json.loads(play(home, "--weeks", "1", "--json").out)
     [day] = data["dates"]
     assert (day["outcome"], day["tip"], day["audience"], day["counts"]) == ("sent", "First", 2, {"accepted": 2})
-    assert [one["kind"] for one in data["entries"]][-2:] == ["edition", "mail"]
+    assert [entry["kind"] for entry in data["entries"]][-2:] == ["edition", "mail"]
     assert datetime.fromisoformat(data["entries"][0]["at"]).tzinfo is not None
 
 

@@ -38,7 +38,7 @@ def test_add_and_show(home: Home) -> None:
     data = read(home, "show", "ada@example.org")
     assert isinstance(data, dict)
     assert (data["first_name"], data["fields"], data["state"]) == ("Ada", {"floor": "3"}, "active")
-    assert [one["source"] for one in data["consent"]] == ["fair in May"]
+    assert [consent["source"] for consent in data["consent"]] == ["fair in May"]
 
 
 def test_add_twice(home: Home) -> None:
@@ -115,7 +115,7 @@ def test_the_last_twelve_editions(home: Home) -> None:
         edition = begin_edition(home.unit, date.fromordinal(date(2026, 11, 3).toordinal() + 7 * week))
     data = read(home, "show", "ada@example.org")
     assert isinstance(data, dict)
-    assert [one["edition"] for one in data["editions"]][::11] == ["2027-02-02", "2026-11-17"]
+    assert [edition["edition"] for edition in data["editions"]][::11] == ["2027-02-02", "2026-11-17"]
     set_delivery(
         home.unit,
         edition,

@@ -279,10 +279,10 @@ def test_no_tip_comes_twice_unless_it_is_evergreen_and_rested(
 def test_the_queue_keeps_its_order(slots: list[Slot], tips: list[Tip], history: list[Sending]) -> None:
     """Tips outside a series leave the queue by position, and those of one series by part."""
     queued = [choice.tip for choice in plan(slots, tips, history) if choice.source is Source.QUEUE and choice.tip]
-    plain = [one.position for one in queued if one.part is None]
+    plain = [tip.position for tip in queued if tip.part is None]
     assert plain == sorted(plain)
     for name in ("git", "mail"):
-        parts = [one.part.number for one in queued if one.part and one.part.series == name]
+        parts = [tip.part.number for tip in queued if tip.part and tip.part.series == name]
         assert parts == sorted(parts)
 
 
@@ -292,7 +292,7 @@ def test_an_evergreen_never_takes_a_queue_place(
 ) -> None:
     """One more evergreen, wherever it stands, changes nothing about which queued or pinned tip goes where."""
     # An evergreen that a series waits for is a turn of that series, and may well move it.
-    tips = [one for one in tips if not (one.evergreen and one.part)]
+    tips = [tip for tip in tips if not (tip.evergreen and tip.part)]
     more = tip(100, evergreen=True, position=place)
 
     def fixed(choices: list[Choice]) -> list[tuple[date, Tip]]:

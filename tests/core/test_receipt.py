@@ -99,7 +99,7 @@ def test_a_cancelled_edition_offers_nothing_that_is_refused() -> None:
     cancelled = edition_of(1204, status=EditionStatus.CANCELLED)
     sentences = replace(FULL, edition=cancelled, counts=full(uncertain=3, accepted=1198)).sentences()
     assert uncertain_sentence(3, "2026-11-24", cancelled=True) in sentences
-    assert not any("--resend" in one for one in sentences)
+    assert not any("--resend" in sentence for sentence in sentences)
 
 
 def test_the_expired_sentence() -> None:

@@ -137,8 +137,8 @@ def test_a_batch_has_many_events(provider: str) -> None:
     request = signed(provider, events)
     assert len(request.body) < webhook(provider).body_bytes_max
     evidence = webhook(provider).read(request).evidence
-    assert [one.address for one in evidence] == [f"p{n}@example.org" for n in range(1000)]
-    assert len({one.key for one in evidence}) == 1000
+    assert [event.address for event in evidence] == [f"p{n}@example.org" for n in range(1000)]
+    assert len({event.key for event in evidence}) == 1000
 
 
 # Promise 13: what is no refusal of this mailbox counts for nothing.
@@ -280,7 +280,7 @@ LEFT: list[tuple[str, object]] = [
 @pytest.mark.parametrize(("provider", "raw"), LEFT)
 def test_a_reader_who_left_by_the_provider(provider: str, raw: object) -> None:
     """An opt-out at the provider, or its refusal to mail somebody who complained before, ends the subscription."""
-    assert [one.kind for one in read(provider, raw)] == [ReportKind.LEFT]
+    assert [event.kind for event in read(provider, raw)] == [ReportKind.LEFT]
 
 
 @pytest.mark.parametrize(
